@@ -1,0 +1,279 @@
+//! The kernel servers: what a program asks of a kernel, as messages, so that it can ask another machine's as well.
+//!
+//! Each server has a fixed index; [`server`] gives its pid on any logical host. Where a request names a process or
+//! a team, [`Pid::NONE`] means the caller's own. A team is named by the pid of its first process, its root, and
+//! dies with it.
+
+use crate::{LogicalHost, Pid, Rights, UserId, protocol};
+
+/// Index of the process server.
+pub const PROCESS: u16 = 1;
+/// Index of the memory server.
+pub const MEMORY: u16 = 2;
+/// Index of the device server.
+pub const DEVICE: u16 = 3;
+/// Index of the time server.
+pub const TIME: u16 = 4;
+/// Index of the group server.
+pub const GROUP: u16 = 5;
+/// Index of the statistics server.
+pub const STATISTICS: u16 = 6;
+/// First index that programs' processes use.
+pub const FIRST_PROCESS_INDEX: u16 = 16;
+
+/// The kernel server with `index` on the caller's own logical host.
+pub const fn server(index: u16) -> Pid {
+    Pid::kernel_server(LogicalHost::OWN, index)
+}
+
+/// Priorities: 0 is the most urgent. A team has a class, a process a level within it.
+pub mod priority {
+    /// Levels in a class.
+    pub const LEVELS: u8 = 6;
+    /// All priorities are below this.
+    pub const COUNT: u8 = 30;
+    /// First level of the class for drivers.
+    pub const REAL_TIME: u8 = 0;
+    /// First level of the class for servers.
+    pub const SYSTEM: u8 = 6;
+    /// First level of the class for programs at the terminal.
+    pub const FOREGROUND: u8 = 12;
+    /// First level of the class for programs started with `&`.
+    pub const BACKGROUND: u8 = 18;
+    /// First level of the class for other nodes' programs.
+    pub const GUEST: u8 = 24;
+}
+
+/// Protection of mapped memory: bits of `protection` fields.
+pub mod protection {
+    /// May be read.
+    pub const READ: u32 = 1;
+    /// May be written.
+    pub const WRITE: u32 = 2;
+    /// May be executed. Never together with `WRITE`.
+    pub const EXECUTE: u32 = 4;
+    /// Frames are there from the start, not when first touched.
+    pub const WIRED: u32 = 8;
+    /// In answers only: the region is device memory or the boot archive, not the team's own frames.
+    pub const DEVICE: u32 = 16;
+}
+
+/// Kinds of device resource that a team may be granted: the `kind` of [`process::GrantDevice`].
+pub mod resource {
+    /// I/O ports: first port and count.
+    pub const PORTS: u32 = 1;
+    /// Interrupt lines (global system interrupts): first line and count.
+    pub const INTERRUPTS: u32 = 2;
+    /// Physical memory: first byte's page number and count of pages.
+    pub const MEMORY: u32 = 3;
+    /// DMA memory: count of pages; the start is 0.
+    pub const DMA: u32 = 4;
+}
+
+protocol! {
+    /// Processes and teams.
+    pub mod process = 0x01, enum Process {
+        /// Makes a team with an empty address space and its root process, which awaits the caller's reply: that
+        /// reply starts it, and its message is what the process finds in its registers. The whole address space is
+        /// granted to the caller until then. The caller becomes the team's owner: when the team ends, the owner
+        /// receives [`TeamEnded`](crate::notice::notice::TeamEnded), and the pid is free once that is replied to.
+        CreateTeam = 1 {
+            /// Whose; another user's needs the right.
+            user: UserId,
+            /// A subset of the caller's.
+            rights: Rights,
+            /// Class and level; not above the caller's without the right.
+            priority: u32,
+            /// Most pages of memory, page tables included; 0 for as many as the caller's team may have.
+            quota_pages: u32,
+            /// Most processes; 0 for as many as the caller's team may have.
+            quota_processes: u32,
+        } => TeamCreated {
+            /// The root process.
+            team: Pid,
+        };
+        /// Makes a process in the caller's team, awaiting the caller's reply, which starts it.
+        CreateProcess = 2 {
+            /// Where it begins.
+            instruction: u64,
+            /// Its stack pointer.
+            stack: u64,
+            /// Class and level; not above the team's without the right.
+            priority: u32,
+        } => ProcessCreated {
+            /// The new process.
+            process: Pid,
+        };
+        /// Says where a process that awaits its first reply from the caller is to begin.
+        Prepare = 3 { process: Pid, instruction: u64, stack: u64 } => Prepared {};
+        /// Ends a process; a root, and so its team. Others' need the user's id or the right.
+        Destroy = 4 {
+            process: Pid,
+            /// For the owner, when a team ends.
+            status: u32,
+        } => Destroyed {};
+        /// Writes a [`record::ProcessRecord`](crate::kernel::record::ProcessRecord) for each process from slot `index` on, as many as the write segment holds.
+        QueryProcesses = 5 { index: u32 } => ProcessesQueried {
+            /// Records written.
+            count: u32,
+            /// Slot to go on with; 0 when there are no more.
+            next: u32,
+        };
+        /// As above, for one process.
+        QueryProcess = 6 { process: Pid } => ProcessQueried {};
+        /// Stops a process from running until resumed. Its messages wait.
+        Suspend = 7 { process: Pid } => Suspended {};
+        /// Lets it run again.
+        Resume = 8 { process: Pid } => Resumed {};
+        /// Changes a process's priority, within its team's class without the right.
+        SetPriority = 9 { process: Pid, priority: u32 } => PrioritySet {};
+        /// Names a process for listings and reports: up to 16 bytes of UTF-8, zero-padded.
+        SetName = 10 { process: Pid, first_bytes: u64, last_bytes: u64 } => NameSet {};
+        /// Sends the exceptions of the caller's future children, and of `team`, to `server`.
+        SetExceptionServer = 11 { team: Pid, server: Pid } => ExceptionServerSet {};
+        /// Hands a device resource that the caller has to `team`.
+        GrantDevice = 12 { team: Pid, kind: u32, start: u64, count: u32 } => DeviceGranted {};
+        /// The caller's creator, root, user and rights; or another process's.
+        Identify = 13 { process: Pid } => Identified { team: Pid, owner: Pid, user: UserId, rights: Rights };
+        /// Reads the registers of a process that awaits a reply to its exception: a
+        /// [`record::RegisterRecord`](crate::kernel::record::RegisterRecord) into the write segment. The caller must be who received the exception.
+        ReadRegisters = 14 { process: Pid } => RegistersRead {};
+        /// Writes them from the read segment.
+        WriteRegisters = 15 { process: Pid } => RegistersWritten {};
+        /// Lets the processes of the same or lower priority run.
+        Yield = 16 {} => Yielded {};
+    }
+}
+
+protocol! {
+    /// Address spaces.
+    pub mod memory = 0x02, enum Memory {
+        /// Maps zeroed pages. A team other than the caller's must await its first reply from the caller.
+        Map = 1 {
+            team: Pid,
+            /// A multiple of the page size, or 0 for the kernel to choose.
+            address: u64,
+            pages: u32,
+            /// Bits of [`protection`](crate::kernel::protection).
+            protection: u32,
+        } => Mapped { address: u64 };
+        /// Unmaps pages, also parts of regions.
+        Unmap = 2 { team: Pid, address: u64, pages: u32 } => Unmapped {};
+        /// Changes what may be done with mapped pages.
+        Protect = 3 { team: Pid, address: u64, pages: u32, protection: u32 } => Protected {};
+        /// The first region that ends after `address`.
+        QueryRegion = 4 { team: Pid, address: u64 } => RegionQueried {
+            address: u64,
+            pages: u32,
+            protection: u32,
+            /// Pages that have a frame.
+            resident: u32,
+        };
+        /// Quota and use of a team.
+        QueryTeam = 5 { team: Pid } => TeamQueried {
+            /// Pages that it may have.
+            quota_pages: u32,
+            /// Pages that it has, page tables included.
+            used_pages: u32,
+            /// Processes that it may have.
+            quota_processes: u32,
+            /// Processes that it has.
+            used_processes: u32,
+        };
+    }
+}
+
+protocol! {
+    /// Interrupts, ports, device memory. Everything must have been granted.
+    pub mod device = 0x03, enum Device {
+        /// From now on the line's interrupts come to the caller as [`Interrupt`](crate::notice::notice::Interrupt)
+        /// messages from `interrupt`; each reply unmasks the line.
+        ClaimInterrupt = 1 {
+            /// The global system interrupt; legacy lines 0–15 follow the machine's overrides.
+            line: u32,
+        } => InterruptClaimed { interrupt: Pid };
+        /// Gives the line back.
+        ReleaseInterrupt = 2 { interrupt: Pid } => InterruptReleased {};
+        /// Maps granted physical memory into the caller's team; uncached unless it is ordinary memory.
+        MapPhysical = 3 { physical: u64, pages: u32, protection: u32, address: u64 } => PhysicalMapped { address: u64 };
+        /// Maps contiguous, wired, zeroed memory for DMA.
+        AllocateDma = 4 { pages: u32, address: u64 } => DmaAllocated { address: u64, physical: u64 };
+        /// Reads a port of `width` 1, 2 or 4 bytes.
+        ReadPort = 5 { port: u32, width: u32 } => PortRead { value: u32 };
+        /// Writes a port.
+        WritePort = 6 { port: u32, width: u32, value: u32 } => PortWritten {};
+        /// Writes the bytes of the read segment, up to 256, to a port one after the other.
+        WritePortBytes = 7 { port: u32 } => PortBytesWritten { count: u32 };
+    }
+}
+
+protocol! {
+    /// Clocks and alarms. Reading the clock needs no message: see [`information`](crate::information).
+    pub mod time = 0x04, enum Time {
+        /// Both clocks, in nanoseconds: since boot, and since 1970.
+        Now = 1 {} => Clocks { monotonic_ns: u64, real_ns: u64 };
+        /// Replies when the monotonic clock has reached `until_ns`.
+        Delay = 2 { until_ns: u64 } => Delayed {};
+        /// Ends the Delay of another process of the same user, with [`Aborted`](crate::Error::Aborted).
+        Wake = 3 { process: Pid } => Woken {};
+        /// Sends an [`Alarm`](crate::notice::notice::Alarm) message to the caller at a time. A process has one alarm; a new one replaces
+        /// it, and 0 cancels it.
+        SetAlarm = 4 { at_ns: u64, tag: u32 } => AlarmSet {};
+        /// Sets the real-time clock; needs the right.
+        SetTime = 5 { real_ns: u64 } => TimeSet {};
+    }
+}
+
+protocol! {
+    /// Process groups.
+    pub mod group = 0x05, enum Group {
+        /// Makes a group with the caller's own process as its first member.
+        Create = 1 {
+            /// 1 if only processes of the caller's user may join.
+            restricted: u32,
+        } => Created { group: Pid };
+        /// Adds a process of the caller's own user.
+        Join = 2 { group: Pid, process: Pid } => Joined {};
+        /// Takes a process of the caller's own user out. The last one ends the group.
+        Leave = 3 { group: Pid, process: Pid } => Left {};
+        /// The member at a position, counted from 0.
+        QueryGroup = 4 { group: Pid, position: u32 } => GroupQueried { member: Pid, count: u32 };
+    }
+}
+
+/// Groups whose number every machine knows. Only processes of the system's user may join them.
+pub mod well_known_group {
+    use super::{LogicalHost, Pid};
+    /// Group numbers below this are the well-known ones.
+    pub const FIRST_DYNAMIC_NUMBER: u32 = 256;
+    /// Every node's naming server.
+    pub const NAMING: Pid = Pid::unrestricted_group(LogicalHost::OWN, 1);
+    /// Every node's program manager.
+    pub const PROGRAM_MANAGERS: Pid = Pid::unrestricted_group(LogicalHost::OWN, 2);
+}
+
+protocol! {
+    /// What the kernel counts, traces and logs.
+    pub mod statistics = 0x06, enum Statistics {
+        /// Does nothing: the cost of a message to the kernel.
+        Null = 1 {} => Nothing {};
+        /// Writes a [`record::StatisticsRecord`](crate::kernel::record::StatisticsRecord) into the write segment.
+        QueryStatistics = 2 {} => StatisticsQueried {};
+        /// Chooses the events that are traced: bits by [`trace::Event`](crate::trace::Event) number; needs the right.
+        SetTrace = 3 { events: u32 } => TraceSet { previous: u32 };
+        /// Writes [`trace::TraceRecord`](crate::trace::TraceRecord)s from sequence number `from` on into the write
+        /// segment; needs the right. Older ones than the ring holds are skipped.
+        ReadTrace = 4 { from: u64 } => TraceRead {
+            /// Records written.
+            count: u32,
+            /// Sequence number to go on with.
+            next: u64,
+        };
+        /// Appends the read segment (up to 256 bytes) to the kernel's log; needs the trace right.
+        WriteLog = 5 {} => LogWritten {};
+        /// Copies the kernel's log from byte `from` on into the write segment; needs the right.
+        ReadLog = 6 { from: u64 } => LogRead { count: u32, next: u64 };
+    }
+}
+
+pub mod record;

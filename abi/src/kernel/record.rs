@@ -1,0 +1,293 @@
+//! Records that kernel servers write into segments: fixed layouts of little-endian 64-bit words.
+
+use crate::{Pid, Rights, UserId};
+
+macro_rules! record {
+    ($(#[$doc:meta])* $Name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+        pub struct $Name {
+            $($(#[$field_doc])* pub $field: u64,)*
+        }
+
+        impl $Name {
+            /// Bytes of a record.
+            pub const BYTES: usize = 8 * [$(stringify!($field)),*].len();
+
+            /// As bytes.
+            #[allow(unused_assignments)]
+            pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+                let mut bytes = [0; Self::BYTES];
+                let mut at = 0;
+                $(
+                    bytes[at..at + 8].copy_from_slice(&self.$field.to_le_bytes());
+                    at += 8;
+                )*
+                bytes
+            }
+
+            /// From bytes.
+            #[allow(unused_assignments)]
+            pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+                let mut record = Self::default();
+                let mut at = 0;
+                $(
+                    let mut word = [0; 8];
+                    word.copy_from_slice(&bytes[at..at + 8]);
+                    record.$field = u64::from_le_bytes(word);
+                    at += 8;
+                )*
+                record
+            }
+        }
+    };
+}
+
+record! {
+    /// What the kernel knows of a process.
+    ProcessRecord {
+        /// Its pid.
+        pid,
+        /// Its team: the root's pid.
+        team,
+        /// Who receives the team's end.
+        owner,
+        /// A [`ProcessState`] number.
+        state,
+        /// Whom it waits for, or none.
+        waits_on,
+        /// User id in the low half, rights in the high half.
+        user_and_rights,
+        /// Own priority in the low half, the one in force in the high half.
+        priorities,
+        /// Time that it has run, in nanoseconds.
+        run_ns,
+        /// Messages that it has received.
+        received,
+        /// Messages that wait for it.
+        queued,
+        /// When it last began to wait or run, in nanoseconds since boot.
+        since_ns,
+        /// Pages that its team has.
+        team_pages,
+        /// First eight bytes of its name.
+        name_first,
+        /// The other eight.
+        name_last,
+    }
+}
+
+impl ProcessRecord {
+    /// The process.
+    pub fn process(&self) -> Pid {
+        Pid::from_bits(self.pid)
+    }
+
+    /// Whose it is.
+    pub fn user(&self) -> UserId {
+        UserId(self.user_and_rights as u32)
+    }
+
+    /// Its team's rights.
+    pub fn rights(&self) -> Rights {
+        Rights((self.user_and_rights >> 32) as u32)
+    }
+
+    /// Its name's bytes, zeros at the end.
+    pub fn name_bytes(&self) -> [u8; 16] {
+        name_bytes(self.name_first, self.name_last)
+    }
+}
+
+/// A name as `SetName` and [`ProcessRecord`] carry it.
+pub fn name_words(name: &str) -> (u64, u64) {
+    let mut bytes = [0; 16];
+    let mut end = name.len().min(16);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    bytes[..end].copy_from_slice(&name.as_bytes()[..end]);
+    let word = |at: usize| {
+        let mut half = [0; 8];
+        half.copy_from_slice(&bytes[at..at + 8]);
+        u64::from_le_bytes(half)
+    };
+    (word(0), word(8))
+}
+
+/// The bytes of such a name.
+pub fn name_bytes(first: u64, last: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&first.to_le_bytes());
+    bytes[8..].copy_from_slice(&last.to_le_bytes());
+    bytes
+}
+
+/// What a process is doing, with V's names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum ProcessState {
+    /// May run, and waits for a processor or has it.
+    Ready = 1,
+    /// Waits in Receive.
+    ReceiveBlocked = 2,
+    /// Its message waits to be received.
+    SendBlocked = 3,
+    /// Its message was received; it waits for the reply.
+    AwaitingReply = 4,
+    /// As above, and the message was handed on.
+    Forwarded = 5,
+    /// Waits for a time.
+    Delaying = 6,
+    /// Waits for replies of a group.
+    AwaitingGroup = 7,
+    /// A long operation of the kernel is under way for it.
+    Working = 8,
+    /// Was created, and waits for its creator's reply.
+    Newborn = 9,
+    /// Met an exception, which the exception server has.
+    Exception = 10,
+    /// Ended; its owner has not replied to the notice.
+    Ended = 11,
+}
+
+impl ProcessState {
+    /// Every state with the word that `ps` prints.
+    pub const NAMES: &[(ProcessState, &str)] = &[
+        (ProcessState::Ready, "ready"),
+        (ProcessState::ReceiveBlocked, "receive"),
+        (ProcessState::SendBlocked, "send"),
+        (ProcessState::AwaitingReply, "reply"),
+        (ProcessState::Forwarded, "forwarded"),
+        (ProcessState::Delaying, "delay"),
+        (ProcessState::AwaitingGroup, "group"),
+        (ProcessState::Working, "working"),
+        (ProcessState::Newborn, "newborn"),
+        (ProcessState::Exception, "exception"),
+        (ProcessState::Ended, "ended"),
+    ];
+
+    /// Bit added to `state` in a record while the process is suspended.
+    pub const SUSPENDED_BIT: u64 = 1 << 32;
+
+    /// From the number in a record.
+    pub fn from_number(number: u64) -> Option<ProcessState> {
+        let number = number & !ProcessState::SUSPENDED_BIT;
+        ProcessState::NAMES
+            .iter()
+            .map(|(state, _)| *state)
+            .find(|state| *state as u64 == number)
+    }
+}
+
+record! {
+    /// Every register of an interrupted or faulting x86-64 process.
+    RegisterRecord {
+        /// General.
+        rax,
+        /// General.
+        rbx,
+        /// General.
+        rcx,
+        /// General.
+        rdx,
+        /// General.
+        rsi,
+        /// General.
+        rdi,
+        /// Frame pointer.
+        rbp,
+        /// Stack pointer.
+        rsp,
+        /// General.
+        r8,
+        /// General.
+        r9,
+        /// General.
+        r10,
+        /// General.
+        r11,
+        /// General.
+        r12,
+        /// General.
+        r13,
+        /// General.
+        r14,
+        /// General.
+        r15,
+        /// Instruction pointer.
+        rip,
+        /// Flags.
+        rflags,
+    }
+}
+
+record! {
+    /// What a kernel counts since boot.
+    StatisticsRecord {
+        /// Frames of usable memory.
+        total_frames,
+        /// Of these, free.
+        free_frames,
+        /// Frames that the kernel's tables and image take.
+        kernel_frames,
+        /// Slots for processes.
+        process_slots,
+        /// Of these, in use.
+        processes,
+        /// Slots for teams.
+        team_slots,
+        /// Of these, in use.
+        teams,
+        /// Messages sent.
+        sends,
+        /// Requests to kernel servers among them.
+        kernel_requests,
+        /// Replies.
+        replies,
+        /// Bytes that MoveTo, MoveFrom and segments carried.
+        bytes_moved,
+        /// Switches from one process to another.
+        switches,
+        /// Page faults that gave a page.
+        page_faults,
+        /// Exceptions that went to the exception server.
+        exceptions,
+        /// Device interrupts.
+        interrupts,
+        /// Timer interrupts.
+        timer_interrupts,
+        /// Nanoseconds without work.
+        idle_ns,
+        /// Nanoseconds since boot.
+        uptime_ns,
+        /// Slots for regions.
+        region_slots,
+        /// Of these, in use.
+        regions,
+        /// Processors that run.
+        processors,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back() {
+        let record = ProcessRecord {
+            pid: 7,
+            name_last: u64::MAX,
+            ..ProcessRecord::default()
+        };
+        assert_eq!(ProcessRecord::from_bytes(&record.to_bytes()), record);
+        assert_eq!(ProcessRecord::BYTES, 14 * 8);
+    }
+
+    #[test]
+    fn names_are_cut_at_a_character() {
+        let (first, last) = name_words("fifteen bytes..ä");
+        assert_eq!(&name_bytes(first, last), b"fifteen bytes..\0");
+    }
+}

@@ -1,0 +1,38 @@
+//! What the kernel itself sends. Each comes as an ordinary message from a descriptor that has no code of its own,
+//! and waits, like any sender, for a reply.
+
+use crate::{Pid, protocol};
+
+protocol! {
+    /// Notices from the kernel.
+    pub mod notice = 0x0f, enum Notice {
+        /// A device wants attention. The sender is the claimed interrupt; the reply unmasks its line.
+        Interrupt = 1 { line: u32, /// How often it came since the last notice.
+            count: u32 } => InterruptHandled {};
+        /// The time that `SetAlarm` named has come. The reply's content is dropped.
+        Alarm = 2 { tag: u32 } => AlarmHandled {};
+        /// A team that the receiver created has ended. The sender is its root; the reply frees the pid.
+        TeamEnded = 3 {
+            team: Pid,
+            /// What its Destroy said, or [`STATUS_EXCEPTION`](crate::notice::STATUS_EXCEPTION) plus a vector.
+            status: u32,
+        } => EndNoted {};
+        /// The sender met an exception and has stopped. A reply resumes it where it stopped; to end it, destroy it.
+        Exception = 4 {
+            /// The processor's number of the exception.
+            vector: u32,
+            /// The processor's error code.
+            code: u32,
+            /// For a page fault, the address touched.
+            address: u64,
+            /// Where it was.
+            instruction: u64,
+        } => ExceptionHandled {};
+    }
+}
+
+/// Added to the vector in a `TeamEnded` status when an exception ended a team that has no exception server.
+pub const STATUS_EXCEPTION: u32 = 0x100;
+
+/// The `TeamEnded` status of a team that another process destroyed without saying why.
+pub const STATUS_KILLED: u32 = 137;

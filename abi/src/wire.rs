@@ -1,0 +1,141 @@
+//! How a message and what belongs to it lie in a VMTP packet (RFC 1045, sections 2.15, 3.3).
+//!
+//! The eight words are the message control block, word for word, in network byte order. Word 0's top byte holds
+//! VMTP's code flags; its low 24 bits are the program's code. Word 7 is VMTP's segment size. What VMTP has no field
+//! for travels in a fixed prefix of the segment data: [`Prefix`].
+
+use crate::{Grant, Message, Pid, UserId};
+
+/// Bytes of the message control block.
+pub const CONTROL_BLOCK_BYTES: usize = 32;
+/// Bytes of the prefix.
+pub const PREFIX_BYTES: usize = 24;
+/// VMTP's flag "a segment is appended" in the top byte of word 0 (SDA, bit 28).
+pub const SEGMENT_APPENDED: u32 = 1 << 28;
+
+/// What travels ahead of the segment data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Prefix {
+    /// Length and access that the sender granted.
+    pub grant: Grant,
+    /// The sender's user id.
+    pub user: UserId,
+    /// Offset in the segment, of a remote `MoveTo` or `MoveFrom`; else 0.
+    pub offset: u64,
+}
+
+/// The message as its control block. `segment_bytes` counts the prefix and is 0 for none.
+pub fn encode_message(message: &Message, segment_bytes: u32) -> [u8; CONTROL_BLOCK_BYTES] {
+    let mut words = message.words;
+    words[0] = message.code() | if segment_bytes == 0 { 0 } else { SEGMENT_APPENDED };
+    words[7] = segment_bytes;
+    let mut bytes = [0; CONTROL_BLOCK_BYTES];
+    for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+    bytes
+}
+
+/// The message out of its control block, flags dropped, and the segment's length, 0 unless a segment is appended.
+pub fn decode_message(bytes: &[u8; CONTROL_BLOCK_BYTES]) -> (Message, u32) {
+    let mut words = [0; 8];
+    for (word, place) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = u32::from_be_bytes([place[0], place[1], place[2], place[3]]);
+    }
+    let segment_bytes = if words[0] & SEGMENT_APPENDED == 0 {
+        0
+    } else {
+        words[7]
+    };
+    words[0] &= crate::message::CODE_MASK;
+    words[7] = segment_bytes;
+    (Message { words }, segment_bytes)
+}
+
+/// A pid as an entity identifier.
+pub fn encode_pid(pid: Pid) -> [u8; 8] {
+    pid.to_bits().to_be_bytes()
+}
+
+/// An entity identifier as a pid.
+pub fn decode_pid(bytes: [u8; 8]) -> Pid {
+    Pid::from_bits(u64::from_be_bytes(bytes))
+}
+
+impl Prefix {
+    /// As bytes: grant, user, four zero bytes, offset.
+    pub fn encode(&self) -> [u8; PREFIX_BYTES] {
+        let mut bytes = [0; PREFIX_BYTES];
+        bytes[..8].copy_from_slice(&self.grant.to_bits().to_be_bytes());
+        bytes[8..12].copy_from_slice(&self.user.0.to_be_bytes());
+        bytes[16..].copy_from_slice(&self.offset.to_be_bytes());
+        bytes
+    }
+
+    /// From bytes; none if the four reserved bytes are not zero.
+    pub fn decode(bytes: &[u8; PREFIX_BYTES]) -> Option<Prefix> {
+        let word = |at: usize| {
+            let mut eight = [0; 8];
+            eight.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_be_bytes(eight)
+        };
+        let user_and_reserved = word(8);
+        if user_and_reserved as u32 != 0 {
+            return None;
+        }
+        Some(Prefix {
+            grant: Grant::from_bits(word(0)),
+            user: UserId((user_and_reserved >> 32) as u32),
+            offset: word(16),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Access, LogicalHost};
+
+    // Golden vectors: these bytes are what goes over the network. They never change.
+
+    #[test]
+    fn golden_message() {
+        let message = Message {
+            words: [0xff00_1001, 2, 0x0304_0506, 4, 5, 6, 0xffff_ffff, 99],
+        };
+        let bytes = encode_message(&message, 24);
+        let golden = [
+            0x10, 0x00, 0x10, 0x01, 0, 0, 0, 2, 3, 4, 5, 6, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 0xff, 0xff,
+            0xff, 0xff, 0, 0, 0, 24,
+        ];
+        assert_eq!(bytes, golden);
+        let (back, segment_bytes) = decode_message(&golden);
+        assert_eq!((back.code(), segment_bytes, back.words[7]), (0x1001, 24, 24));
+        assert_eq!(back.words[1..7], message.words[1..7]);
+        assert_eq!(encode_message(&message, 0)[..4], [0x00, 0x00, 0x10, 0x01]);
+    }
+
+    #[test]
+    fn golden_pid() {
+        let pid = Pid::process(LogicalHost::from_bits(0xabc_def1), 0x1234, 0x5678);
+        assert_eq!(encode_pid(pid), [0x2a, 0xbc, 0xde, 0xf1, 0x12, 0x34, 0x56, 0x78]);
+        assert_eq!(decode_pid(encode_pid(pid)), pid);
+    }
+
+    #[test]
+    fn golden_prefix() {
+        let prefix = Prefix {
+            grant: Grant::new(0x1_0000, Access::WRITE),
+            user: UserId(100),
+            offset: 0x0102,
+        };
+        let golden = [
+            0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2,
+        ];
+        assert_eq!(prefix.encode(), golden);
+        assert_eq!(Prefix::decode(&golden), Some(prefix));
+        let mut reserved = golden;
+        reserved[15] = 1;
+        assert_eq!(Prefix::decode(&reserved), None);
+    }
+}

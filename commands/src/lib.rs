@@ -1,0 +1,4 @@
+//! The shell and the commands.
+
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Ports, device memory and interrupts for user-level drivers.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! The tool `cargo v`.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The logic of the V kernel.
+
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The V kernel for x86-64.
+
+#![no_std]

@@ -1,0 +1,4 @@
+//! The protocols of the V servers, one file each.
+
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! What every V program links.
+
+#![no_std]

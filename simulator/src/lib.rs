@@ -1,0 +1,3 @@
+//! Kernel cores in one host process.
+
+#![forbid(unsafe_code)]

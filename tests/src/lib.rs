@@ -1,0 +1,3 @@
+//! Scenarios on booted nodes.
+
+#![forbid(unsafe_code)]
