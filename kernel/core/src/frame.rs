@@ -1,0 +1,150 @@
+//! Frames of physical memory: who has which, and which are free.
+//!
+//! A bitmap, one bit a frame, set where free. It covers the machine's memory from frame 0 to the last usable one
+//! and is allocated once at boot. Contiguous runs, for DMA, are found by a scan; single frames by a hint.
+
+use alloc::vec::Vec;
+
+/// A frame number: physical address divided by the page size.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub struct Frame(pub u32);
+
+impl Frame {
+    /// Its physical address.
+    pub const fn address(self) -> u64 {
+        (self.0 as u64) * abi::PAGE_BYTES
+    }
+
+    /// The frame that holds a physical address below 2^44.
+    pub const fn containing(address: u64) -> Frame {
+        Frame((address / abi::PAGE_BYTES) as u32)
+    }
+}
+
+/// The free frames.
+pub struct Frames {
+    free: Vec<u64>,
+    /// No word before this one has a free frame.
+    first_word: usize,
+    free_count: u32,
+    total_count: u32,
+}
+
+impl Frames {
+    /// Memory of `frame_count` frames, none of them free yet.
+    pub fn new(frame_count: u32) -> Frames {
+        Frames {
+            free: alloc::vec![0; (frame_count as usize).div_ceil(64)],
+            first_word: 0,
+            free_count: 0,
+            total_count: 0,
+        }
+    }
+
+    /// Adds usable memory: frames `first` to `end - 1`, as far as the bitmap reaches.
+    pub fn add(&mut self, first: Frame, end: Frame) {
+        for number in first.0..end.0.min(self.free.len() as u32 * 64) {
+            self.release(Frame(number));
+            self.total_count += 1;
+        }
+    }
+
+    /// How many are free.
+    pub fn free_count(&self) -> u32 {
+        self.free_count
+    }
+
+    /// How many were added.
+    pub fn total_count(&self) -> u32 {
+        self.total_count
+    }
+
+    /// Takes a free frame. Its content is whatever was there.
+    #[inline]
+    pub fn allocate(&mut self) -> Option<Frame> {
+        while let Some(word) = self.free.get_mut(self.first_word) {
+            if *word != 0 {
+                let bit = word.trailing_zeros();
+                *word &= *word - 1;
+                self.free_count -= 1;
+                return Some(Frame(self.first_word as u32 * 64 + bit));
+            }
+            self.first_word += 1;
+        }
+        None
+    }
+
+    /// Takes `count` frames in a row below frame `limit`.
+    pub fn allocate_contiguous(&mut self, count: u32, limit: Frame) -> Option<Frame> {
+        let end = limit.0.min(self.free.len() as u32 * 64);
+        let mut run = 0;
+        for number in (self.first_word as u32 * 64)..end {
+            run = if self.is_free(Frame(number)) { run + 1 } else { 0 };
+            if run == count && count > 0 {
+                let first = number + 1 - count;
+                for taken in first..=number {
+                    self.free[taken as usize / 64] &= !(1 << (taken % 64));
+                }
+                self.free_count -= count;
+                return Some(Frame(first));
+            }
+        }
+        None
+    }
+
+    /// Gives a frame back.
+    ///
+    /// # Panics
+    /// If it is free already: a bug in the kernel, which must not go on.
+    #[inline]
+    pub fn release(&mut self, frame: Frame) {
+        let word = frame.0 as usize / 64;
+        let bit = 1 << (frame.0 % 64);
+        assert!(self.free[word] & bit == 0, "frame {frame:?} released twice");
+        self.free[word] |= bit;
+        self.first_word = self.first_word.min(word);
+        self.free_count += 1;
+    }
+
+    fn is_free(&self, frame: Frame) -> bool {
+        self.free[frame.0 as usize / 64] & (1 << (frame.0 % 64)) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_frame_is_given_once_and_comes_back() {
+        let mut frames = Frames::new(200);
+        frames.add(Frame(3), Frame(130));
+        let taken: Vec<Frame> = core::iter::from_fn(|| frames.allocate()).collect();
+        assert_eq!(taken, (3..130).map(Frame).collect::<Vec<_>>());
+        assert_eq!(frames.free_count(), 0);
+        for frame in taken {
+            frames.release(frame);
+        }
+        assert_eq!((frames.free_count(), frames.total_count()), (127, 127));
+    }
+
+    #[test]
+    fn runs_skip_holes_and_respect_the_limit() {
+        let mut frames = Frames::new(256);
+        frames.add(Frame(0), Frame(62));
+        frames.add(Frame(63), Frame(256));
+        assert_eq!(frames.allocate_contiguous(100, Frame(120)), None);
+        assert_eq!(frames.allocate_contiguous(100, Frame(256)), Some(Frame(63)));
+        assert_eq!(frames.allocate_contiguous(0, Frame(256)), None);
+        assert_eq!(frames.free_count(), 62 + 93);
+    }
+
+    #[test]
+    #[should_panic(expected = "released twice")]
+    fn a_second_release_is_a_bug() {
+        let mut frames = Frames::new(64);
+        frames.add(Frame(0), Frame(1));
+        frames.release(Frame(0));
+    }
+}

@@ -1,0 +1,173 @@
+//! What the kernel's logic needs of a machine, and no more.
+//!
+//! Two implementations keep this honest: `kernel/x86_64` and the simulator. A method never waits. Addresses that
+//! come from programs are allegations: the machine checks them by walking the address space's tables, and never
+//! touches a user address itself.
+
+use abi::kernel::record::RegisterRecord;
+
+use crate::frame::{Frame, Frames};
+
+/// Index of a process's slot, the only name by which the machine knows a process.
+pub type ProcessIndex = u16;
+
+/// How a page may be used: bits of [`abi::kernel::protection`] (`READ`, `WRITE`, `EXECUTE`).
+pub type Protection = u32;
+
+/// Ordinary memory, or device registers that must not be cached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Caching {
+    /// Memory.
+    Cached,
+    /// Device registers.
+    Uncached,
+}
+
+/// A place in an address space.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place<Space> {
+    /// Which space.
+    pub space: Space,
+    /// Where in it; any 64 bits.
+    pub address: u64,
+}
+
+/// Which side of a copy met a page that is not there or not for this access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// Where the bytes come from.
+    Source,
+    /// Where they go.
+    Destination,
+}
+
+/// A copy that stopped early. Everything before `done` was copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CopyFault {
+    /// Bytes copied.
+    pub done: u64,
+    /// Whose page was missing: the one that holds byte `done`.
+    pub side: Side,
+}
+
+/// Why a page could not be mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MapError {
+    /// No frame for a page table.
+    NoMemory,
+    /// Something is mapped there.
+    Occupied,
+}
+
+/// How a process goes on when it is run next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Resume {
+    /// From a system call: results are in its `Registers`, every other register is cleared.
+    #[default]
+    Results,
+    /// From an interrupt or exception: every register as the machine saved it.
+    Full,
+}
+
+/// What the processor does when the kernel's logic is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next<Space> {
+    /// Run this process in this space.
+    Run {
+        /// Which.
+        process: ProcessIndex,
+        /// Its team's address space; the machine loads it only if it is not loaded.
+        space: Space,
+        /// How it goes on.
+        resume: Resume,
+    },
+    /// Wait for an interrupt, then call the kernel's `step`.
+    Idle,
+    /// Long work is under way: take pending interrupts, then call the kernel's `step` again.
+    Work,
+}
+
+/// The machine under the kernel's logic.
+pub trait Machine {
+    /// An address space; cheap to copy and compare.
+    type Space: Copy + Eq + core::fmt::Debug;
+
+    /// Nanoseconds since boot, never backwards.
+    fn now_ns(&mut self) -> u64;
+
+    /// Asks for one timer interrupt at or after this time; `u64::MAX` for none. Replaces the last.
+    fn set_timer(&mut self, at_ns: u64);
+
+    /// A new address space that holds only the kernel and the information page. `None` if there is no frame.
+    fn create_space(&mut self, frames: &mut Frames) -> Option<Self::Space>;
+
+    /// Frees at most `limit` page tables of a space whose pages have all been unmapped. Returns how many were
+    /// freed; fewer than `limit` means that the space is gone.
+    fn destroy_space(&mut self, space: Self::Space, limit: u32, frames: &mut Frames) -> u32;
+
+    /// Maps one page. Returns how many page tables had to be added, whose frames came from `frames`; they stay
+    /// until the space is destroyed.
+    fn map(
+        &mut self,
+        space: Self::Space,
+        address: u64,
+        frame: Frame,
+        protection: Protection,
+        caching: Caching,
+        frames: &mut Frames,
+    ) -> Result<u32, MapError>;
+
+    /// Unmaps the page at `address`; returns its frame if one was mapped.
+    fn unmap(&mut self, space: Self::Space, address: u64) -> Option<Frame>;
+
+    /// Changes the protection of a mapped page; false if none is mapped there.
+    fn protect(&mut self, space: Self::Space, address: u64, protection: Protection) -> bool;
+
+    /// The frame at `address` if it is mapped with at least `protection`.
+    fn translate(&self, space: Self::Space, address: u64, protection: Protection) -> Option<Frame>;
+
+    /// Copies between two places, of one space or two, that may overlap only if they are one place.
+    ///
+    /// The caller bounds `bytes` so that interrupts are not held off for long.
+    fn copy(&mut self, from: Place<Self::Space>, to: Place<Self::Space>, bytes: u64)
+    -> Result<(), CopyFault>;
+
+    /// Copies the kernel's bytes to a program.
+    fn write(&mut self, to: Place<Self::Space>, bytes: &[u8]) -> Result<(), CopyFault>;
+
+    /// Copies a program's bytes to the kernel.
+    fn read(&mut self, from: Place<Self::Space>, bytes: &mut [u8]) -> Result<(), CopyFault>;
+
+    /// Fills a frame with zeros.
+    fn zero_frame(&mut self, frame: Frame);
+
+    /// Writes bytes into a frame, from `offset` on, within the page.
+    fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]);
+
+    /// Reads bytes of a frame.
+    fn read_frame(&mut self, frame: Frame, offset: usize, bytes: &mut [u8]);
+
+    /// Lets a device interrupt line through; false if the machine has no such line.
+    fn unmask_interrupt(&mut self, line: u32) -> bool;
+
+    /// Holds a device interrupt line back.
+    fn mask_interrupt(&mut self, line: u32);
+
+    /// Reads an I/O port of 1, 2 or 4 bytes.
+    fn read_port(&mut self, port: u16, width: u32) -> u32;
+
+    /// Writes an I/O port.
+    fn write_port(&mut self, port: u16, width: u32, value: u32);
+
+    /// The saved registers of a process that resumes in full.
+    fn full_registers(&self, process: ProcessIndex) -> RegisterRecord;
+
+    /// Changes them; the machine drops what a program may not set (flags, non-canonical addresses are its business).
+    fn set_full_registers(&mut self, process: ProcessIndex, registers: &RegisterRecord);
+
+    /// The real-time clock changed: nanoseconds from 1970 to boot, for the information page.
+    fn set_real_base(&mut self, real_base_ns: u64);
+
+    /// Appends to the machine's log device.
+    fn log(&mut self, text: &str);
+}
