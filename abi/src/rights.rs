@@ -87,11 +87,13 @@ impl Rights {
     }
 
     /// Both sets together.
+    #[must_use]
     pub const fn union(self, other: Rights) -> Rights {
         Rights(self.0 | other.0)
     }
 
     /// What both sets have.
+    #[must_use]
     pub const fn intersection(self, other: Rights) -> Rights {
         Rights(self.0 & other.0)
     }

@@ -8,9 +8,9 @@ pub struct Access(pub u8);
 impl Access {
     /// Nothing: no segment came along.
     pub const NONE: Access = Access(0);
-    /// Read it: MoveFrom, and its head comes with the message.
+    /// Read it: `MoveFrom`, and its head comes with the message.
     pub const READ: Access = Access(1);
-    /// Write it: MoveTo, and a reply may carry data into it.
+    /// Write it: `MoveTo`, and a reply may carry data into it.
     pub const WRITE: Access = Access(2);
     /// Both.
     pub const READ_WRITE: Access = Access(3);

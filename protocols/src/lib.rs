@@ -1,6 +1,72 @@
-//! The protocols of the V servers, one file each.
+//! The protocols of the V servers, one short file each. The protocols are the system: servers are interchangeable
+//! because they obey these.
+//!
+//! | file | who speaks it |
+//! |---|---|
+//! | `io` | whoever has something to read or write: files, pipes, terminals, devices |
+//! | `names` | whoever names such things: directories, descriptors |
+//! | `naming` | the naming server of each node: prefixes |
+//! | `program` | program managers, and the block of facts that a program starts with |
+//! | `terminal` | terminal servers, beside `io` |
+//! | `pipe` | pipe servers, beside `io` |
+//! | `host_channel` | the tool on the host and the guest, over a serial line |
+//! | `log` | the log server, beside `io` |
+//! | `supervisor` | the supervisor: services, power |
+//!
+//! Numbers: 0x01–0x0f are the kernel's (see `abi`), these begin at 0x10.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod host_channel;
+pub mod io;
+pub mod log;
+pub mod names;
+pub mod naming;
+pub mod pipe;
+pub mod program;
+pub mod supervisor;
+pub mod terminal;
+
+/// The name table of every protocol, the kernel's included, for tracers.
+pub const NAME_TABLES: &[&[(u32, &str)]] = &[
+    abi::kernel::process::NAMES,
+    abi::kernel::memory::NAMES,
+    abi::kernel::device::NAMES,
+    abi::kernel::time::NAMES,
+    abi::kernel::group::NAMES,
+    abi::kernel::statistics::NAMES,
+    abi::notice::notice::NAMES,
+    io::io::NAMES,
+    names::names::NAMES,
+    naming::naming::NAMES,
+    program::program::NAMES,
+    terminal::terminal::NAMES,
+    pipe::pipe::NAMES,
+    log::log::NAMES,
+    supervisor::supervisor::NAMES,
+];
+
+/// The operation that a request code stands for.
+pub fn name_of(code: u32) -> Option<&'static str> {
+    NAME_TABLES
+        .iter()
+        .copied()
+        .flatten()
+        .find(|(known, _)| *known == code)
+        .map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn codes_are_distinct() {
+        let mut codes = super::NAME_TABLES.iter().copied().flatten();
+        while let Some((code, name)) = codes.next() {
+            assert!(
+                codes.clone().all(|(other, _)| other != code),
+                "{name} shares its code {code:#x}"
+            );
+        }
+    }
+}

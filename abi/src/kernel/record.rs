@@ -245,7 +245,7 @@ record! {
         kernel_requests,
         /// Replies.
         replies,
-        /// Bytes that MoveTo, MoveFrom and segments carried.
+        /// Bytes that copies and segments carried.
         bytes_moved,
         /// Switches from one process to another.
         switches,

@@ -1,0 +1,38 @@
+//! Prefixes: which server answers for `[prefix]`.
+//!
+//! A program looks in the table that it was started with, then asks the group
+//! [`NAMING`](abi::kernel::well_known_group::NAMING); the naming server of the node that has the prefix answers. There
+//! is no central name server. A look-up of a prefix whose server has died waits for its restart, up to
+//! [`RESTART_PATIENCE_NS`].
+
+use abi::{Pid, protocol};
+
+/// Longest prefix, in bytes; letters, digits, `-`, `_` and `.`.
+pub const MAX_PREFIX_BYTES: usize = 32;
+/// How long a look-up waits for a server that is being restarted.
+pub const RESTART_PATIENCE_NS: u64 = 10_000_000_000;
+
+/// Whether `name` may be a prefix.
+pub fn is_prefix(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= MAX_PREFIX_BYTES
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+protocol! {
+    /// Prefixes.
+    pub mod naming = 0x12, enum Naming {
+        /// Who answers for the prefix in the read segment, which has no brackets.
+        Resolve = 1 {} => Resolved { server: Pid, context: u32 };
+        /// The caller's server answers for the prefix in the read segment from now on. Needs the right; a prefix
+        /// whose server lives can be taken only by the same process.
+        Register = 2 { server: Pid, context: u32 } => Registered {};
+        /// Nobody answers for it any more.
+        Unregister = 3 {} => Unregistered {};
+        /// The prefix at a position, into the write segment; positions end with
+        /// [`NotFound`](abi::Error::NotFound).
+        Enumerate = 4 { position: u32 } => Enumerated { server: Pid, context: u32, count: u32 };
+    }
+}

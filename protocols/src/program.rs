@@ -1,0 +1,274 @@
+//! Programs: starting them and waiting for them, and the *start block* that each begins with.
+//!
+//! Whoever starts a program builds its start block, so a program has the names, streams and working directory of
+//! its starter wherever it runs: they are pids and contexts, valid everywhere. The block is a sequence of entries:
+//! a tag and a length, both 32 bits little-endian, then the content, padded to a multiple of eight.
+
+use abi::{Pid, protocol};
+
+/// Bits of `flags` in `StartProgram`.
+pub mod flag {
+    /// Runs at background priority.
+    pub const BACKGROUND: u32 = 1;
+    /// Nobody will wait for it.
+    pub const DETACHED: u32 = 2;
+}
+
+/// Longest start block, in bytes: arguments, environment and names together.
+pub const MAX_START_BYTES: usize = 256 * 1024;
+
+protocol! {
+    /// Programs.
+    pub mod program = 0x13, enum Program {
+        /// Loads the image that the instance gives and starts it with the start block in the read segment. It runs
+        /// as the caller's user, without rights.
+        StartProgram = 1 { image_server: Pid, image_instance: u32, flags: u32 } => ProgramStarted { program: Pid };
+        /// Replies when the program has ended. Its starter may ask once; the manager then forgets it.
+        WaitProgram = 2 { program: Pid } => ProgramEnded {
+            /// What it said, or 128 plus the number of a signal of that meaning.
+            status: u32,
+            /// The vector of the exception that ended it plus 1, or 0.
+            exception: u32,
+        };
+        /// Ends a program of the caller's user.
+        EndProgram = 3 { program: Pid, status: u32 } => ProgramEnding {};
+        /// The instance that is a program's standard error.
+        QueryStandardError = 4 { program: Pid } => StandardError { server: Pid, instance: u32 };
+    }
+}
+
+protocol! {
+    /// What a program's first process finds in its registers; the sender is its program manager.
+    pub mod begin = 0x18, enum Begin {
+        /// Where the start block lies.
+        BeginProgram = 1 { block_address: u64, block_bytes: u32 } => Begun {};
+    }
+}
+
+/// An entry of a start block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry<'a> {
+    /// The next argument; the first is the program's name.
+    Argument(&'a str),
+    /// `NAME=value`.
+    Variable(&'a str),
+    /// A prefix that names a context of a server.
+    Prefix {
+        /// Without brackets.
+        name: &'a str,
+        /// The server; none: ask the naming group for the prefix `name`.
+        server: Pid,
+        /// The context.
+        context: u32,
+    },
+    /// A prefix that stands for another name, `[other]path`.
+    Alias {
+        /// Without brackets.
+        name: &'a str,
+        /// What it stands for.
+        target: &'a str,
+    },
+    /// An open stream: 0 standard input, 1 output, 2 error.
+    Stream {
+        /// Which.
+        number: u32,
+        /// The server.
+        server: Pid,
+        /// The instance.
+        instance: u32,
+        /// Its attributes.
+        attributes: u32,
+    },
+    /// The working directory.
+    Directory {
+        /// The server.
+        server: Pid,
+        /// The context.
+        context: u32,
+        /// Its full name, for people.
+        name: &'a str,
+    },
+}
+
+const ARGUMENT: u32 = 1;
+const VARIABLE: u32 = 2;
+const PREFIX: u32 = 3;
+const ALIAS: u32 = 4;
+const STREAM: u32 = 5;
+const DIRECTORY: u32 = 6;
+
+impl Entry<'_> {
+    /// Appends the entry to a block.
+    pub fn append(&self, block: &mut impl Extend<u8>) {
+        match *self {
+            Entry::Argument(text) => put(block, ARGUMENT, &[text.as_bytes()]),
+            Entry::Variable(text) => put(block, VARIABLE, &[text.as_bytes()]),
+            Entry::Prefix {
+                name,
+                server,
+                context,
+            } => {
+                put(block, PREFIX, &[&place(server, context), name.as_bytes()]);
+            }
+            Entry::Alias { name, target } => {
+                put(
+                    block,
+                    ALIAS,
+                    &[
+                        &(name.len() as u32).to_le_bytes(),
+                        name.as_bytes(),
+                        target.as_bytes(),
+                    ],
+                );
+            }
+            Entry::Stream {
+                number,
+                server,
+                instance,
+                attributes,
+            } => put(
+                block,
+                STREAM,
+                &[
+                    &place(server, instance),
+                    &number.to_le_bytes(),
+                    &attributes.to_le_bytes(),
+                ],
+            ),
+            Entry::Directory {
+                server,
+                context,
+                name,
+            } => {
+                put(block, DIRECTORY, &[&place(server, context), name.as_bytes()]);
+            }
+        }
+    }
+}
+
+fn place(server: Pid, number: u32) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&server.to_bits().to_le_bytes());
+    bytes[8..].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+fn put(block: &mut impl Extend<u8>, tag: u32, parts: &[&[u8]]) {
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    block.extend(tag.to_le_bytes());
+    block.extend((bytes as u32).to_le_bytes());
+    for part in parts {
+        block.extend(part.iter().copied());
+    }
+    block.extend(core::iter::repeat_n(0, bytes.next_multiple_of(8) - bytes));
+}
+
+/// The entries of a block, in order; ends at the first that is malformed. Tags that are not known are skipped.
+pub fn entries(block: &[u8]) -> impl Iterator<Item = Entry<'_>> + Clone {
+    Entries { rest: block }
+}
+
+#[derive(Clone)]
+struct Entries<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        loop {
+            let tag = number(self.rest, 0)?;
+            let bytes = number(self.rest, 4)? as usize;
+            let content = self.rest.get(8..)?.get(..bytes)?;
+            self.rest = self.rest.get(8 + bytes.next_multiple_of(8)..).unwrap_or(&[]);
+            let text = |from: usize| core::str::from_utf8(content.get(from..)?).ok();
+            let server = || {
+                Some(Pid::from_bits(
+                    u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32,
+                ))
+            };
+            return Some(match tag {
+                ARGUMENT => Entry::Argument(text(0)?),
+                VARIABLE => Entry::Variable(text(0)?),
+                PREFIX => Entry::Prefix {
+                    name: text(12)?,
+                    server: server()?,
+                    context: number(content, 8)?,
+                },
+                ALIAS => {
+                    let name_bytes = number(content, 0)? as usize;
+                    let (name, target) = text(4)?.split_at_checked(name_bytes)?;
+                    Entry::Alias { name, target }
+                }
+                STREAM => Entry::Stream {
+                    number: number(content, 12)?,
+                    server: server()?,
+                    instance: number(content, 8)?,
+                    attributes: number(content, 16)?,
+                },
+                DIRECTORY => Entry::Directory {
+                    server: server()?,
+                    context: number(content, 8)?,
+                    name: text(12)?,
+                },
+                _ => continue,
+            });
+        }
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    let four = bytes.get(at..)?.get(..4)?;
+    Some(u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_block_comes_back_whole_and_cut_anywhere() {
+        let pid = Pid::from_bits(0x2123_4567_89ab_cdef);
+        let all = [
+            Entry::Argument("cat"),
+            Entry::Argument(""),
+            Entry::Variable("HOME=[home]"),
+            Entry::Prefix {
+                name: "tmp",
+                server: pid,
+                context: 9,
+            },
+            Entry::Alias {
+                name: "home",
+                target: "[tmp]users/ä",
+            },
+            Entry::Stream {
+                number: 1,
+                server: pid,
+                instance: 4,
+                attributes: 7,
+            },
+            Entry::Directory {
+                server: pid,
+                context: 3,
+                name: "[tmp]work",
+            },
+        ];
+        let mut block = Vec::new();
+        for entry in all {
+            entry.append(&mut block);
+        }
+        assert_eq!(entries(&block).collect::<Vec<_>>(), all);
+        for end in 0..block.len() {
+            let some: Vec<_> = entries(&block[..end]).collect();
+            assert!(some.len() < all.len() || end + 8 > block.len());
+            assert_eq!(some, all[..some.len()]);
+        }
+        let mut unknown = Vec::from([99, 0, 0, 0, 1, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0]);
+        unknown.extend_from_slice(&block);
+        assert_eq!(entries(&unknown).count(), all.len());
+    }
+}

@@ -1,0 +1,38 @@
+//! Terminals: what they do beside `io`.
+//!
+//! A terminal in cooked mode edits lines: a read gives one line with its newline, 0 bytes after ^D on an empty
+//! line, and the error [`Aborted`](abi::Error::Aborted) after ^C when no program is in the foreground. In raw mode
+//! a read gives the bytes as they come.
+
+use abi::{Pid, protocol};
+
+/// Bits of a terminal's mode.
+pub mod mode {
+    /// Bytes as they come: no editing, no echo, ^C is a byte.
+    pub const RAW: u32 = 1;
+    /// What is typed is not shown.
+    pub const NO_ECHO: u32 = 2;
+    /// Lines read in this mode are not remembered in the history.
+    pub const NO_HISTORY: u32 = 4;
+}
+
+protocol! {
+    /// Terminals.
+    pub mod terminal = 0x14, enum Terminal {
+        /// Sets the mode: bits of [`mode`](crate::terminal::mode).
+        SetMode = 1 { instance: u32, mode: u32 } => ModeSet { previous: u32 };
+        /// The window's size in characters.
+        QueryWindow = 2 { instance: u32 } => Window { columns: u32, rows: u32 };
+        /// Tells the terminal its window's size.
+        SetWindow = 3 { instance: u32, columns: u32, rows: u32 } => WindowSet {};
+        /// ^C ends this program too, with status 130. The caller must be of the program's user.
+        AddForeground = 4 { instance: u32, program: Pid } => ForegroundAdded {};
+        /// ^C ends no program any more. Whether there was one since the last call tells `interrupted`.
+        ClearForeground = 5 { instance: u32 } => ForegroundCleared { interrupted: u32 };
+        /// The read segment is shown as the prompt when the next line is read.
+        SetPrompt = 6 { instance: u32 } => PromptSet {};
+        /// The words that complete what is typed are the lines of the read segment; the terminal keeps them until
+        /// the next call.
+        SetCompletions = 7 { instance: u32 } => CompletionsSet {};
+    }
+}
