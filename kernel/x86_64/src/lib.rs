@@ -1,3 +1,0 @@
-//! The V kernel for x86-64.
-
-#![no_std]

@@ -1,0 +1,100 @@
+//! The end: a report on the log and the serial line, and a halt.
+//!
+//! A report begins with a line `kernel panic: ` and names the registers, where an exception gives them, and the
+//! return addresses on the stack, one `  at 0x…` a line; the host's tool adds the symbols. With `panic=exit` on the
+//! boot command line QEMU's debug-exit device then ends the machine.
+
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::boot::{KERNEL_BASE, STACK_BYTES};
+use crate::instructions::{fault_address, halt, root_table, write_port_u8};
+use crate::log::{self, say};
+
+/// QEMU's `isa-debug-exit` at its usual place; QEMU ends with status `value * 2 + 1`.
+const DEBUG_EXIT_PORT: u16 = 0xf4;
+/// What a panic writes there.
+const EXIT_PANIC: u8 = 1;
+
+/// Return addresses printed at most.
+const BACKTRACE_FRAMES: usize = 32;
+
+/// Whether a panic ends the machine by the debug-exit device.
+pub static EXIT_ON_PANIC: AtomicBool = AtomicBool::new(false);
+
+static PANICKING: AtomicBool = AtomicBool::new(false);
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    begin();
+    match info.location() {
+        Some(place) => say!(
+            "kernel panic: {} ({}:{})",
+            info.message(),
+            place.file(),
+            place.line()
+        ),
+        None => say!("kernel panic: {}", info.message()),
+    }
+    let frame: u64;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    say!("  cr2 {:016x} cr3 {:016x}", fault_address(), root_table());
+    backtrace(frame);
+    end()
+}
+
+/// Starts a report; if one is under way already, stops at once.
+pub fn begin() {
+    log::use_serial_port();
+    if PANICKING.swap(true, Ordering::Relaxed) {
+        log::write_bytes(b"kernel panic: again, during the report\n");
+        end();
+    }
+}
+
+/// Prints the return addresses that the chain of frame pointers beginning at `frame` leads to.
+pub fn backtrace(mut frame: u64) {
+    for _ in 0..BACKTRACE_FRAMES {
+        let Some([next, return_address]) = read_frame(frame) else {
+            break;
+        };
+        if return_address < KERNEL_BASE {
+            break;
+        }
+        say!("  at {return_address:#018x}");
+        if next <= frame {
+            break;
+        }
+        frame = next;
+    }
+}
+
+/// Two words of the kernel's stack, if `address` is on it.
+fn read_frame(address: u64) -> Option<[u64; 2]> {
+    unsafe extern "C" {
+        static kernel_stack: u8;
+    }
+    let bottom = (&raw const kernel_stack).addr() as u64 + abi::PAGE_BYTES;
+    let top = bottom + STACK_BYTES as u64;
+    if address < bottom || address > top - 16 || !address.is_multiple_of(8) {
+        return None;
+    }
+    // SAFETY: the words lie on the kernel's stack, which is always mapped, and are aligned.
+    Some(unsafe { core::ptr::with_exposed_provenance::<[u64; 2]>(address as usize).read_volatile() })
+}
+
+/// Ends the machine, after a report.
+pub fn end() -> ! {
+    if EXIT_ON_PANIC.load(Ordering::Relaxed) {
+        exit(EXIT_PANIC);
+    }
+    halt()
+}
+
+/// Ends the machine with QEMU's debug-exit device; halts where there is none.
+pub fn exit(value: u8) -> ! {
+    // SAFETY: the port is the debug-exit device's or nobody's.
+    unsafe { write_port_u8(DEBUG_EXIT_PORT, value) };
+    halt()
+}
