@@ -1,5 +1,7 @@
 //! The logic of the V kernel: processes, messages, address spaces, time, groups and devices, in safe Rust over one
 //! small trait, [`machine::Machine`]. It knows no processor; `kernel/x86_64` and the simulator run the same code.
+//!
+//! Start at `kernel` (tables and entry points), then `process`, then `ipc`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,4 +9,19 @@
 extern crate alloc;
 
 pub mod frame;
+pub mod kernel;
+pub mod list;
 pub mod machine;
+pub mod priority;
+pub mod process;
+pub mod schedule;
+pub mod table;
+pub mod team;
+pub mod timer;
+pub mod transfer;
+
+mod exception;
+mod interrupt;
+mod ipc;
+mod pending;
+mod system_call;

@@ -1,0 +1,552 @@
+//! Messages: Send, Receive, Reply, ReplyReceive, Forward.
+//!
+//! A message is moved once, from its sender's registers to the receiver's, and a reply the same way back. In between
+//! it stays where the sender left it. Send to a waiting receiver, and ReplyReceive to a waiting client, switch straight
+//! over: these two are the path that everything in the system takes, so what is rare is kept out of it and in
+//! functions marked `cold`.
+//!
+//! | who is in the way | error | who gets it |
+//! |---|---|---|
+//! | sender's segment is not mapped | `BadAddress` | the sender; the receiver waits on |
+//! | receiver's buffer is not mapped | `BadAddress` | the receiver; the message stays in its queue |
+//! | replier's data is not mapped | `BadAddress` | the replier; the client waits on |
+//! | client's segment is not mapped | `BadAddressOfOther` | the replier; the client waits on |
+
+use abi::call::{Deadline, FOREVER, NOW};
+use abi::message::CODE_MASK;
+use abi::{Access, Error, Grant, Pid, Rights, USER_ADDRESS_END};
+
+use crate::kernel::Kernel;
+use crate::machine::{Machine, Next, ProcessIndex, Resume, Side};
+use crate::process::{Flags, Kind, NOBODY, State};
+use crate::transfer::HEAD_BYTES;
+
+/// The first register of a message without the bits that are the kernel's.
+const FIRST_REGISTER_MASK: u64 = 0xffff_ffff_0000_0000 | CODE_MASK as u64;
+/// The last register without word 7, which is the kernel's.
+const LAST_REGISTER_MASK: u64 = 0x0000_0000_ffff_ffff;
+
+/// A message as it is delivered: the kernel's bits dropped, the length of the data set.
+#[inline]
+const fn delivered(message: [u64; 4], segment_bytes: u64) -> [u64; 4] {
+    [
+        message[0] & FIRST_REGISTER_MASK,
+        message[1],
+        message[2],
+        message[3] & LAST_REGISTER_MASK | segment_bytes << 32,
+    ]
+}
+
+/// What became of an attempt to receive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Received {
+    /// A message is in the registers.
+    Message,
+    /// Nothing was waiting.
+    Nothing,
+    /// The receiver's buffer is bad.
+    BadBuffer,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// System call Send.
+    #[inline]
+    pub(crate) fn send(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+        let registers = &self.processes[caller].registers;
+        let to = Pid::from_bits(registers.pid);
+        if registers.extra[2] != FOREVER || (registers.extra[1] != 0 && !self.accept_grant(caller)) {
+            return self.send_slowly(caller, to);
+        }
+        self.counters.sends += 1;
+        let Ok(receiver) = self.processes.find(to) else {
+            return self.send_slowly(caller, to);
+        };
+        let target = &self.processes[receiver];
+        if target.state != State::Receiving || !target.flags.is_empty() {
+            if target.state == State::KernelServer {
+                return self.kernel_request(caller, receiver);
+            }
+            return self.send_slowly(caller, to);
+        }
+        if self.deliver(caller, receiver).is_err() {
+            return self.send_slowly(caller, to);
+        }
+        let now = self.coarse_now_ns;
+        let client = &mut self.processes[caller];
+        client.state = State::AwaitingReply;
+        client.partner = receiver;
+        client.transaction = client.transaction.wrapping_add(1);
+        client.since_ns = now;
+        self.begin_waiting(caller, receiver);
+        // Whoever is ready is no more urgent than the caller was, and the receiver is at least as urgent now.
+        let server = &mut self.processes[receiver];
+        server.state = State::Ready;
+        let space = server.space;
+        self.cpu_mut().current = receiver;
+        self.counters.switches += 1;
+        Next::Run {
+            process: receiver,
+            space,
+            resume: Resume::Results,
+        }
+    }
+
+    /// Send where the receiver is not simply waiting for it.
+    #[cold]
+    fn send_slowly(&mut self, caller: ProcessIndex, to: Pid) -> Next<M::Space> {
+        if to.is_group() {
+            return self.send_to_group(caller, to);
+        }
+        let sound = self.processes[caller].registers.extra[1] == 0 || self.accept_grant(caller);
+        let checked = match self.find_receiver(to) {
+            Err(error) => Err(error),
+            Ok(_) if self.processes[caller].registers.extra[2] != FOREVER => Err(Error::BadArgument),
+            Ok(_) if !sound => Err(Error::BadAddress),
+            // It would wait for itself for ever.
+            Ok(receiver) if receiver == caller => Err(Error::BadArgument),
+            Ok(receiver) => Ok(receiver),
+        };
+        match checked {
+            Err(error) => self.refuse(caller, error),
+            Ok(receiver) => {
+                let client = &mut self.processes[caller];
+                client.transaction = client.transaction.wrapping_add(1);
+                self.block_current(State::Sending);
+                self.post(caller, receiver);
+                self.choose()
+            }
+        }
+    }
+
+    /// A process of this node that may be sent to. Where another logical host's pid will go to the network server.
+    pub(crate) fn find_receiver(&self, to: Pid) -> Result<ProcessIndex, Error> {
+        let index = self.processes.find(to)?;
+        let flags = self.processes[index].flags;
+        if flags.has(Flags::ENDED) {
+            return Err(Error::StaleProcess);
+        }
+        if flags.has(Flags::PSEUDO) {
+            return Err(Error::NonexistentProcess);
+        }
+        Ok(index)
+    }
+
+    /// Whether the segment that `caller` grants is within what programs may address; drops meaningless bits.
+    fn accept_grant(&mut self, caller: ProcessIndex) -> bool {
+        let registers = &mut self.processes[caller].registers;
+        let grant = Grant::from_bits(registers.extra[1]);
+        if grant.access() == Access::NONE || grant.bytes() == 0 {
+            registers.extra[1] = 0;
+            return true;
+        }
+        registers.extra[1] = grant.to_bits();
+        // The length has 48 bits, so this cannot overflow where it matters.
+        registers.extra[0] <= USER_ADDRESS_END && registers.extra[0] + grant.bytes() <= USER_ADDRESS_END
+    }
+
+    /// Sends the message in the registers of `sender`, which is in no list and does not run, to `receiver`: delivers it
+    /// if the receiver waits for it, else puts it into its queue.
+    pub(crate) fn post(&mut self, sender: ProcessIndex, receiver: ProcessIndex) {
+        let now = self.coarse_now_ns;
+        let process = &mut self.processes[sender];
+        process.partner = receiver;
+        process.since_ns = now;
+        if self.accepts(receiver, sender) {
+            match self.deliver(sender, receiver) {
+                Ok(()) => {
+                    self.end_receiving(receiver);
+                    self.processes[sender].state = State::AwaitingReply;
+                    self.begin_waiting(sender, receiver);
+                    self.make_ready(receiver);
+                    return;
+                }
+                Err(Side::Source) => return self.fail(sender, Error::BadAddress),
+                Err(Side::Destination) => {
+                    self.end_receiving(receiver);
+                    self.fail(receiver, Error::BadAddress);
+                }
+            }
+        }
+        self.processes[sender].state = State::Sending;
+        let mut queue = self.processes[receiver].queue;
+        queue.insert_by_priority(&mut self.processes, sender);
+        self.processes[receiver].queue = queue;
+        self.begin_waiting(sender, receiver);
+    }
+
+    /// Whether `receiver` waits for a message that `sender` may be the one to send.
+    fn accepts(&self, receiver: ProcessIndex, sender: ProcessIndex) -> bool {
+        let process = &self.processes[receiver];
+        let waits = match process.state {
+            State::Receiving => true,
+            State::ReceivingFrom => process.partner == sender,
+            _ => false,
+        };
+        waits && !process.flags.has(Flags::SUSPENDED)
+    }
+
+    /// Moves the message, the head of a readable segment, and what the receiver is told of the sender.
+    #[inline]
+    fn deliver(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<(), Side> {
+        let (from, to) = self.processes.pair(sender, receiver);
+        let grant = from.registers.extra[1];
+        let segment_bytes = if grant != 0 && to.registers.extra[1] != 0 {
+            self.copy_head(sender, receiver)?
+        } else {
+            0
+        };
+        let (from, to) = self.processes.pair(sender, receiver);
+        to.registers.number = 0;
+        to.registers.pid = from.pid.to_bits();
+        to.registers.message = delivered(from.registers.message, segment_bytes);
+        to.registers.extra = [grant, u64::from(from.user.0), from.forwarder.to_bits(), 0, 0];
+        to.received += 1;
+        Ok(())
+    }
+
+    /// Copies the head of the sender's segment to the receiver's buffer, if it was granted for reading.
+    fn copy_head(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<u64, Side> {
+        let grant = self.processes[sender].grant();
+        if !grant.access().contains(Access::READ) {
+            return Ok(0);
+        }
+        let [buffer_address, buffer_bytes, ..] = self.processes[receiver].registers.extra;
+        let bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);
+        let address = self.processes[sender].segment_address();
+        self.copy(sender, address, receiver, buffer_address, bytes)
+            .map_err(|fault| fault.side)?;
+        Ok(bytes)
+    }
+
+    /// System call Receive.
+    pub(crate) fn receive(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+        let registers = &self.processes[caller].registers;
+        let deadline = registers.extra[2];
+        match self.find_source(caller, Pid::from_bits(registers.pid)) {
+            Err(error) => self.refuse(caller, error),
+            Ok(from) => match self.take_message(caller, from) {
+                Received::Message => self.leave(),
+                Received::BadBuffer => self.refuse(caller, Error::BadAddress),
+                Received::Nothing if deadline == NOW => self.refuse(caller, Error::NothingWaiting),
+                Received::Nothing => {
+                    self.begin_receiving(caller, from, deadline);
+                    self.choose()
+                }
+            },
+        }
+    }
+
+    /// From whom to receive: nobody in particular, or one slot.
+    fn find_source(&self, caller: ProcessIndex, from: Pid) -> Result<ProcessIndex, Error> {
+        if from.is_none() {
+            return Ok(NOBODY);
+        }
+        let index = self.processes.find(from)?;
+        if index == caller || self.processes[index].state == State::KernelServer {
+            return Err(Error::BadArgument);
+        }
+        Ok(index)
+    }
+
+    /// Receives the first message in the queue, or the one of `from`.
+    fn take_message(&mut self, receiver: ProcessIndex, from: ProcessIndex) -> Received {
+        loop {
+            let sender = if from == NOBODY {
+                self.processes[receiver].queue.head
+            } else {
+                let process = &self.processes[from];
+                if process.state == State::Sending && process.partner == receiver {
+                    from
+                } else {
+                    NOBODY
+                }
+            };
+            if sender == NOBODY {
+                return Received::Nothing;
+            }
+            match self.deliver(sender, receiver) {
+                Ok(()) => {
+                    self.unqueue(sender);
+                    let now = self.coarse_now_ns;
+                    let process = &mut self.processes[sender];
+                    process.state = State::AwaitingReply;
+                    process.since_ns = now;
+                    return Received::Message;
+                }
+                Err(Side::Destination) => return Received::BadBuffer,
+                Err(Side::Source) => {
+                    self.unqueue(sender);
+                    self.end_waiting(sender, receiver);
+                    self.fail(sender, Error::BadAddress);
+                }
+            }
+        }
+    }
+
+    /// Takes a sender out of its receiver's queue.
+    pub(crate) fn unqueue(&mut self, sender: ProcessIndex) {
+        let receiver = self.processes[sender].partner;
+        let mut queue = self.processes[receiver].queue;
+        queue.remove(&mut self.processes, sender);
+        self.processes[receiver].queue = queue;
+    }
+
+    /// The current process waits in Receive, its arguments in the registers of a Receive.
+    fn begin_receiving(&mut self, caller: ProcessIndex, from: ProcessIndex, deadline: Deadline) {
+        if from == NOBODY {
+            self.block_current(State::Receiving);
+        } else {
+            self.block_current(State::ReceivingFrom);
+            self.processes[from].expected_by += 1;
+        }
+        self.processes[caller].partner = from;
+        if deadline != FOREVER {
+            self.set_deadline(caller, deadline);
+        }
+    }
+
+    /// A process no longer waits in Receive; the caller gives it its results.
+    pub(crate) fn end_receiving(&mut self, index: ProcessIndex) {
+        self.clear_deadline(index);
+        let process = &self.processes[index];
+        if process.state == State::ReceivingFrom {
+            let from = process.partner;
+            self.processes[from].expected_by -= 1;
+        }
+    }
+
+    /// A process that was suspended in Receive looks at what has come in the meantime.
+    pub(crate) fn receive_again(&mut self, index: ProcessIndex) {
+        let process = &self.processes[index];
+        let from = match process.state {
+            State::Receiving => NOBODY,
+            State::ReceivingFrom => process.partner,
+            _ => return,
+        };
+        match self.take_message(index, from) {
+            Received::Nothing => {}
+            Received::Message => {
+                self.end_receiving(index);
+                self.make_ready(index);
+            }
+            Received::BadBuffer => {
+                self.end_receiving(index);
+                self.fail(index, Error::BadAddress);
+            }
+        }
+    }
+
+    /// System call Reply.
+    pub(crate) fn reply(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+        let registers = &self.processes[caller].registers;
+        let client = Pid::from_bits(registers.pid);
+        let [address, bytes, ..] = registers.extra;
+        match self.answer(caller, client, address, bytes) {
+            Err(error) => self.refuse(caller, error),
+            Ok(client) => {
+                self.processes[caller].clear_results();
+                if client != NOBODY {
+                    self.make_ready(client);
+                }
+                self.leave()
+            }
+        }
+    }
+
+    /// System call ReplyReceive.
+    #[inline]
+    pub(crate) fn reply_receive(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+        let registers = &mut self.processes[caller].registers;
+        let client = Pid::from_bits(registers.pid);
+        let [address, bytes, deadline, buffer_address, buffer_bytes] = registers.extra;
+        let client = match self.answer(caller, client, address, bytes) {
+            Ok(client) => client,
+            Err(error) => return self.refuse(caller, error),
+        };
+        let server = &mut self.processes[caller];
+        server.registers.extra[0] = buffer_address;
+        server.registers.extra[1] = buffer_bytes;
+        if !server.queue.is_empty() || deadline != FOREVER || client == NOBODY {
+            return self.receive_after_reply(caller, client, deadline);
+        }
+        self.block_current(State::Receiving);
+        self.switch_to(client)
+    }
+
+    /// The second half of ReplyReceive where it is not simply to wait.
+    #[cold]
+    fn receive_after_reply(
+        &mut self,
+        caller: ProcessIndex,
+        client: ProcessIndex,
+        deadline: Deadline,
+    ) -> Next<M::Space> {
+        if client != NOBODY {
+            self.make_ready(client);
+        }
+        let registers = &mut self.processes[caller].registers;
+        registers.pid = 0;
+        registers.extra[2] = deadline;
+        self.receive(caller)
+    }
+
+    /// Gives the reply in the caller's registers, with `bytes` of data from `address`, to a client that awaits it.
+    ///
+    /// Returns the client, ready but in no list yet; or nobody, if there is no one to run because of it.
+    #[inline]
+    fn answer(
+        &mut self,
+        caller: ProcessIndex,
+        pid: Pid,
+        address: u64,
+        bytes: u64,
+    ) -> Result<ProcessIndex, Error> {
+        let client = self.processes.find(pid)?;
+        let process = &self.processes[client];
+        if process.state != State::AwaitingReply || process.partner != caller {
+            return Err(Error::NotAwaitingReply);
+        }
+        if !process.flags.is_empty() && !process.flags.only(Flags::SUSPENDED) {
+            return self.answer_specially(caller, client, address, bytes);
+        }
+        if bytes != 0 {
+            self.copy_reply(caller, client, address, bytes)?;
+        }
+        self.finish_answer(caller, client, bytes);
+        Ok(client)
+    }
+
+    #[inline]
+    fn finish_answer(&mut self, caller: ProcessIndex, client: ProcessIndex, bytes: u64) {
+        let now = self.coarse_now_ns;
+        self.counters.replies += 1;
+        let (from, to) = self.processes.pair(caller, client);
+        to.registers.number = 0;
+        to.registers.pid = from.pid.to_bits();
+        to.registers.message = delivered(from.registers.message, bytes);
+        to.registers.extra = [0; 5];
+        to.forwarder = Pid::NONE;
+        to.state = State::Ready;
+        to.since_ns = now;
+        self.end_waiting(client, caller);
+    }
+
+    /// Copies a reply's data into the client's segment.
+    fn copy_reply(
+        &mut self,
+        caller: ProcessIndex,
+        client: ProcessIndex,
+        address: u64,
+        bytes: u64,
+    ) -> Result<(), Error> {
+        let process = &self.processes[client];
+        let grant = process.grant();
+        if !grant.access().contains(Access::WRITE) {
+            return Err(Error::NoWriteAccess);
+        }
+        if bytes > grant.bytes() || bytes > HEAD_BYTES {
+            return Err(Error::TooLong);
+        }
+        let segment_address = process.segment_address();
+        self.copy(caller, address, client, segment_address, bytes)
+            .map_err(|fault| match fault.side {
+                Side::Source => Error::BadAddress,
+                Side::Destination => Error::BadAddressOfOther,
+            })
+    }
+
+    /// A Reply to what is not simply a program's Send.
+    #[cold]
+    fn answer_specially(
+        &mut self,
+        caller: ProcessIndex,
+        client: ProcessIndex,
+        address: u64,
+        bytes: u64,
+    ) -> Result<ProcessIndex, Error> {
+        let process = &self.processes[client];
+        let flags = process.flags;
+        if process.kind == Kind::Copy {
+            self.answer_copy(caller, client, address, bytes)?;
+            return Ok(NOBODY);
+        }
+        if bytes != 0 {
+            self.copy_reply(caller, client, address, bytes)?;
+        }
+        if flags.has(Flags::PSEUDO) {
+            self.counters.replies += 1;
+            self.end_waiting(client, caller);
+            self.processes[client].state = State::Idle;
+            self.pseudo_answered(client);
+            return Ok(NOBODY);
+        }
+        if flags.has(Flags::ENDED) {
+            self.counters.replies += 1;
+            self.end_waiting(client, caller);
+            self.forget_team(client);
+            return Ok(NOBODY);
+        }
+        if flags.has(Flags::EXCEPTION) {
+            self.counters.replies += 1;
+            self.end_waiting(client, caller);
+            let process = &mut self.processes[client];
+            process.flags.clear(Flags::EXCEPTION);
+            process.state = State::Ready;
+            process.resume = Resume::Full;
+            // Not switched to directly: it resumes in full.
+            self.make_ready(client);
+            return Ok(NOBODY);
+        }
+        self.processes[client].flags.clear(Flags::NEWBORN);
+        self.finish_answer(caller, client, bytes);
+        Ok(client)
+    }
+
+    /// System call Forward.
+    pub(crate) fn forward(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+        let registers = &self.processes[caller].registers;
+        let client = Pid::from_bits(registers.pid);
+        let to = Pid::from_bits(registers.extra[0]);
+        match self.find_forward(caller, client, to) {
+            Err(error) => self.refuse(caller, error),
+            Ok((client, receiver)) => {
+                self.end_waiting(client, caller);
+                let (from, process) = self.processes.pair(caller, client);
+                process.registers.message = delivered(from.registers.message, 0);
+                process.forwarder = from.pid;
+                from.clear_results();
+                self.post(client, receiver);
+                self.leave()
+            }
+        }
+    }
+
+    /// Checks a Forward: only a program's Send may be handed on, to another process of this node.
+    fn find_forward(
+        &self,
+        caller: ProcessIndex,
+        client: Pid,
+        to: Pid,
+    ) -> Result<(ProcessIndex, ProcessIndex), Error> {
+        let client = self.processes.find(client)?;
+        let process = &self.processes[client];
+        if process.state != State::AwaitingReply || process.partner != caller {
+            return Err(Error::NotAwaitingReply);
+        }
+        let own = &self.processes[caller];
+        let rights = self.teams[usize::from(own.team)].rights;
+        let special =
+            Flags(Flags::NEWBORN.0 | Flags::EXCEPTION.0 | Flags::ENDED.0 | Flags::PSEUDO.0 | Flags::GROUP.0);
+        if process.flags.has(special) || (own.user != process.user && !rights.contains(Rights::FORWARD)) {
+            return Err(Error::NotForwardable);
+        }
+        if to.is_group() {
+            return Err(Error::BadArgument);
+        }
+        let receiver = self.find_receiver(to)?;
+        if receiver == client || self.processes[receiver].state == State::KernelServer {
+            return Err(Error::BadArgument);
+        }
+        Ok((client, receiver))
+    }
+}

@@ -1,0 +1,176 @@
+//! The kernel: its tables, and its entry points for the machine.
+//!
+//! The machine saves what a program had in its registers, calls one entry point with interrupts off and the kernel's
+//! lock held, and does what the returned [`Next`] says. At a system call the registers go to and come from
+//! [`Kernel::registers_mut`]; at an interrupt, fault or exception the machine keeps all of them itself, by the
+//! process's index, until `Next::Run` says `Resume::Full`.
+//!
+//! Nothing is allocated after [`Kernel::new`], and no table ever moves.
+
+use alloc::boxed::Box;
+
+use abi::LogicalHost;
+use abi::call::Registers;
+
+use crate::frame::Frames;
+use crate::machine::{Machine, Next, ProcessIndex};
+use crate::process::NOBODY;
+use crate::schedule::ReadyLists;
+use crate::table::Processes;
+use crate::team::{NO_TEAM, Team};
+use crate::timer::TimerHeap;
+
+/// Processors that the kernel can run.
+pub const CPUS: usize = 1;
+
+/// How large the kernel's tables are, and who the node is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Configuration {
+    /// The node's own logical host: random, never 0.
+    pub logical_host: LogicalHost,
+    /// Slots for processes and pseudo-senders.
+    pub process_slots: u16,
+    /// Slots for teams.
+    pub team_slots: u16,
+    /// Slots for regions of address spaces.
+    pub region_slots: u32,
+    /// Nanoseconds from 1970 to boot.
+    pub real_base_ns: u64,
+}
+
+impl Configuration {
+    /// Tables in proportion to memory: about one part in sixty of it.
+    pub fn for_memory(frame_count: u32, logical_host: LogicalHost, real_base_ns: u64) -> Configuration {
+        let process_slots = (frame_count / 16).clamp(256, 16_384) as u16;
+        Configuration {
+            logical_host,
+            process_slots,
+            team_slots: process_slots / 2,
+            region_slots: u32::from(process_slots) * 4,
+            real_base_ns,
+        }
+    }
+}
+
+/// What belongs to one processor.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    /// The process that runs, or nobody: idle, or at long work.
+    pub current: ProcessIndex,
+    /// The process that ran last, to which time not yet charged belongs.
+    pub last: ProcessIndex,
+    /// Up to when time has been charged.
+    pub charged_ns: u64,
+    /// When the running process's share of its level ends.
+    pub slice_end_ns: u64,
+    /// For when the machine's timer is set.
+    pub timer_ns: u64,
+    /// Whether it waits for an interrupt.
+    pub idle: bool,
+}
+
+/// Events counted since boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)] // as in abi::kernel::record::StatisticsRecord
+pub struct Counters {
+    pub sends: u64,
+    pub kernel_requests: u64,
+    pub replies: u64,
+    pub bytes_moved: u64,
+    pub switches: u64,
+    pub page_faults: u64,
+    pub exceptions: u64,
+    pub interrupts: u64,
+    pub timer_interrupts: u64,
+    pub idle_ns: u64,
+}
+
+/// The kernel of one node.
+pub struct Kernel<M: Machine> {
+    /// The processors.
+    pub cpus: [Cpu; CPUS],
+    /// Who waits for a processor.
+    pub ready: ReadyLists,
+    /// Everything that can send.
+    pub processes: Processes<M::Space>,
+    /// What was counted.
+    pub counters: Counters,
+    /// The machine.
+    pub machine: M,
+    /// Free memory.
+    pub frames: Frames,
+    /// Every team.
+    pub teams: Box<[Team<M::Space>]>,
+    /// First team slot that is free.
+    pub free_team: u16,
+    /// Who waits for a time.
+    pub timers: TimerHeap,
+    /// The monotonic clock when the kernel last read it: good enough for listings.
+    pub coarse_now_ns: u64,
+    /// Nanoseconds from 1970 to boot.
+    pub real_base_ns: u64,
+    /// A space with no pages: what slots have that belong to no team.
+    pub nowhere: M::Space,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// A kernel without teams. The tables are allocated here, once.
+    ///
+    /// # Panics
+    /// If `frames` has too little memory for one address space.
+    pub fn new(mut machine: M, mut frames: Frames, configuration: &Configuration) -> Kernel<M> {
+        let nowhere = machine
+            .create_space(&mut frames)
+            .expect("memory for one address space");
+        let process_slots = configuration.process_slots;
+        let team_slots = configuration.team_slots.min(NO_TEAM - 1);
+        let mut teams: Box<[Team<M::Space>]> = (0..team_slots).map(|_| Team::free()).collect();
+        for (team, next) in teams.iter_mut().zip(1..team_slots) {
+            team.next_free = next;
+        }
+        Kernel {
+            cpus: [Cpu {
+                current: NOBODY,
+                last: NOBODY,
+                charged_ns: 0,
+                slice_end_ns: 0,
+                timer_ns: u64::MAX,
+                idle: true,
+            }; CPUS],
+            ready: ReadyLists::default(),
+            processes: Processes::new(configuration.logical_host, process_slots, nowhere),
+            counters: Counters::default(),
+            machine,
+            frames,
+            teams,
+            free_team: 0,
+            timers: TimerHeap::new(process_slots),
+            coarse_now_ns: 0,
+            real_base_ns: configuration.real_base_ns,
+            nowhere,
+        }
+    }
+
+    /// This processor's state.
+    #[inline]
+    pub fn cpu(&self) -> &Cpu {
+        &self.cpus[0]
+    }
+
+    /// This processor's state.
+    #[inline]
+    pub fn cpu_mut(&mut self) -> &mut Cpu {
+        &mut self.cpus[0]
+    }
+
+    /// Where the registers of a process are saved at a system call and results are found. They never move.
+    #[inline]
+    pub fn registers_mut(&mut self, process: ProcessIndex) -> &mut Registers {
+        &mut self.processes[process].registers
+    }
+
+    /// Goes on after `Next::Idle` or `Next::Work`.
+    pub fn step(&mut self) -> Next<M::Space> {
+        self.leave()
+    }
+}

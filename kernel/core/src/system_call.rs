@@ -1,0 +1,64 @@
+//! System calls: which is which, and the results that all of them share.
+
+use abi::Error;
+use abi::call::{Forward, GetReply, MoveFrom, MoveTo, Receive, Reply, ReplyReceive, Send};
+
+use crate::kernel::Kernel;
+use crate::machine::{Machine, Next, ProcessIndex};
+use crate::process::Process;
+
+impl<M: Machine> Kernel<M> {
+    /// The current process made a system call; its registers are in its descriptor.
+    #[inline]
+    pub fn system_call(&mut self) -> Next<M::Space> {
+        let caller = self.cpu().current;
+        match self.processes[caller].registers.number {
+            Send::NUMBER => self.send(caller),
+            ReplyReceive::NUMBER => self.reply_receive(caller),
+            number => self.other_call(caller, number),
+        }
+    }
+
+    fn other_call(&mut self, caller: ProcessIndex, number: u64) -> Next<M::Space> {
+        match number {
+            Receive::NUMBER => self.receive(caller),
+            Reply::NUMBER => self.reply(caller),
+            Forward::NUMBER => self.forward(caller),
+            MoveTo::NUMBER => self.move_to(caller),
+            MoveFrom::NUMBER => self.move_from(caller),
+            GetReply::NUMBER => self.get_reply(caller),
+            _ => self.refuse(caller, Error::BadRequest),
+        }
+    }
+
+    /// The current process's call fails, and it goes on.
+    #[cold]
+    pub(crate) fn refuse(&mut self, caller: ProcessIndex, error: Error) -> Next<M::Space> {
+        self.processes[caller].set_error(error);
+        self.leave()
+    }
+
+    /// The call of a process that waits, and is in no list, fails.
+    #[cold]
+    pub(crate) fn fail(&mut self, index: ProcessIndex, error: Error) {
+        self.processes[index].set_error(error);
+        self.make_ready(index);
+    }
+}
+
+impl<Space> Process<Space> {
+    /// Success, and nothing more to say.
+    pub(crate) fn clear_results(&mut self) {
+        self.registers.number = 0;
+        self.registers.pid = 0;
+        self.registers.message = [0; 4];
+        self.registers.extra = [0; 5];
+    }
+
+    /// Failure, and nothing more to say.
+    pub(crate) fn set_error(&mut self, error: Error) {
+        self.clear_results();
+        self.registers.number = u64::from(error.code());
+        self.forwarder = abi::Pid::NONE;
+    }
+}

@@ -1,0 +1,260 @@
+//! The process table: finding a slot by pid, giving slots out, taking them back.
+//!
+//! A look-up is one comparison. Slots are reused oldest first, so that a stale pid keeps saying that it is stale for
+//! as long as possible; a slot whose generation is used up is never used again. The table has a fixed size from
+//! boot, and never moves: the machine may keep pointers to slots' registers.
+
+use alloc::boxed::Box;
+use core::ops::{Index, IndexMut};
+
+use abi::kernel::FIRST_PROCESS_INDEX;
+use abi::{Error, LogicalHost, Pid};
+
+use crate::machine::ProcessIndex;
+use crate::process::{NOBODY, Process, State};
+
+/// All slots.
+#[derive(Debug)]
+pub struct Processes<Space> {
+    slots: Box<[Process<Space>]>,
+    /// The node's own logical host.
+    host: LogicalHost,
+    first_free: ProcessIndex,
+    last_free: ProcessIndex,
+    used: u32,
+}
+
+impl<Space: Copy> Processes<Space> {
+    /// `count` free slots for programs behind the kernel servers' fixed ones.
+    pub fn new(host: LogicalHost, count: u16, nowhere: Space) -> Processes<Space> {
+        let total = (u32::from(count) + u32::from(FIRST_PROCESS_INDEX)).min(u32::from(NOBODY)) as u16;
+        let mut processes = Processes {
+            slots: (0..total).map(|_| Process::free(nowhere)).collect(),
+            host,
+            first_free: NOBODY,
+            last_free: NOBODY,
+            used: 0,
+        };
+        for index in FIRST_PROCESS_INDEX..total {
+            processes.append_free(index);
+        }
+        for index in abi::kernel::PROCESS..=abi::kernel::STATISTICS {
+            let server = &mut processes[index];
+            server.pid = abi::kernel::server(index);
+            server.state = State::KernelServer;
+        }
+        processes
+    }
+
+    /// Takes the slot that has been free for longest, and gives it a pid never used before.
+    pub fn allocate(&mut self) -> Result<ProcessIndex, Error> {
+        let index = self.first_free;
+        if index == NOBODY {
+            return Err(Error::NoResources);
+        }
+        let nowhere = self[index].space;
+        let (generation, next) = (self[index].generation + 1, self[index].next);
+        self.first_free = next;
+        if next == NOBODY {
+            self.last_free = NOBODY;
+        }
+        self.used += 1;
+        let pid = Pid::process(self.host, generation, index);
+        let process = &mut self[index];
+        *process = Process::free(nowhere);
+        process.generation = generation;
+        process.pid = pid;
+        Ok(index)
+    }
+
+    /// Takes a slot back, which is in no list and for which nobody waits. Its pid is stale from now on.
+    pub fn release(&mut self, index: ProcessIndex, nowhere: Space) {
+        let process = &mut self[index];
+        process.pid = Pid::NONE;
+        process.state = State::Free;
+        process.space = nowhere;
+        self.used -= 1;
+        if self[index].generation < u16::MAX {
+            self.append_free(index);
+        }
+    }
+
+    fn append_free(&mut self, index: ProcessIndex) {
+        self[index].next = NOBODY;
+        if self.last_free == NOBODY {
+            self.first_free = index;
+        } else {
+            let last = self.last_free;
+            self[last].next = index;
+        }
+        self.last_free = index;
+    }
+}
+
+impl<Space> Processes<Space> {
+    /// The slot of a process on this node, or of a kernel server.
+    #[inline]
+    pub fn find(&self, pid: Pid) -> Result<ProcessIndex, Error> {
+        match self.slots.get(usize::from(pid.index())) {
+            Some(process) if process.pid == pid && !pid.is_none() => Ok(pid.index()),
+            _ => self.find_slowly(pid),
+        }
+    }
+
+    /// What there is to say of a pid that no slot has just so.
+    #[cold]
+    fn find_slowly(&self, pid: Pid) -> Result<ProcessIndex, Error> {
+        if pid.is_none() || pid.is_group() {
+            return Err(Error::NonexistentProcess);
+        }
+        if pid.host() != self.host && pid.host() != LogicalHost::OWN {
+            return Err(Error::HostUnreachable);
+        }
+        let index = pid.index();
+        let Some(process) = self.slots.get(usize::from(index)) else {
+            return Err(Error::NonexistentProcess);
+        };
+        if pid.is_kernel_server() {
+            return match process.state {
+                State::KernelServer => Ok(index),
+                _ => Err(Error::NonexistentProcess),
+            };
+        }
+        let last_ended =
+            process.generation - u16::from(process.state != State::Free && process.generation > 0);
+        if pid == Pid::process(self.host, pid.generation(), index) && pid.generation() <= last_ended {
+            Err(Error::StaleProcess)
+        } else {
+            Err(Error::NonexistentProcess)
+        }
+    }
+
+    /// How many slots there are, the kernel servers' included.
+    #[inline]
+    pub fn count(&self) -> u16 {
+        self.slots.len() as u16
+    }
+
+    /// How many programs' slots are in use.
+    pub fn used(&self) -> u32 {
+        self.used
+    }
+
+    /// The node's own logical host.
+    pub fn host(&self) -> LogicalHost {
+        self.host
+    }
+
+    /// Two different slots at once.
+    ///
+    /// # Panics
+    /// If they are one: the caller has made sure that they aren't.
+    #[inline]
+    pub fn pair(
+        &mut self,
+        one: ProcessIndex,
+        other: ProcessIndex,
+    ) -> (&mut Process<Space>, &mut Process<Space>) {
+        match self
+            .slots
+            .get_disjoint_mut([usize::from(one), usize::from(other)])
+        {
+            Ok([one, other]) => (one, other),
+            Err(_) => panic!("process {one} paired with {other}"),
+        }
+    }
+
+    /// Every slot in use by programs, with its index.
+    pub fn iter(&self) -> impl Iterator<Item = (ProcessIndex, &Process<Space>)> {
+        (0..)
+            .zip(self.slots.iter())
+            .filter(|(_, process)| !matches!(process.state, State::Free | State::KernelServer))
+    }
+}
+
+impl<Space> Index<ProcessIndex> for Processes<Space> {
+    type Output = Process<Space>;
+    #[inline]
+    fn index(&self, index: ProcessIndex) -> &Process<Space> {
+        &self.slots[usize::from(index)]
+    }
+}
+
+impl<Space> IndexMut<ProcessIndex> for Processes<Space> {
+    #[inline]
+    fn index_mut(&mut self, index: ProcessIndex) -> &mut Process<Space> {
+        &mut self.slots[usize::from(index)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: LogicalHost = LogicalHost::from_bits(7);
+
+    fn table(count: u16) -> Processes<()> {
+        Processes::new(HOST, count, ())
+    }
+
+    #[test]
+    fn stale_and_never_used_are_told_apart() {
+        let mut table = table(2);
+        let index = table.allocate().unwrap();
+        let pid = table[index].pid;
+        assert_eq!(table.find(pid), Ok(index));
+        let later = Pid::process(HOST, pid.generation() + 1, index);
+        assert_eq!(table.find(later), Err(Error::NonexistentProcess));
+        table.release(index, ());
+        assert_eq!(table.find(pid), Err(Error::StaleProcess));
+        assert_eq!(table.find(later), Err(Error::NonexistentProcess));
+        assert_eq!(
+            table.find(Pid::process(HOST, 1, 500)),
+            Err(Error::NonexistentProcess)
+        );
+        assert_eq!(table.find(Pid::NONE), Err(Error::NonexistentProcess));
+        assert_eq!(
+            table.find(Pid::unrestricted_group(HOST, 16)),
+            Err(Error::NonexistentProcess)
+        );
+        let elsewhere = Pid::process(LogicalHost::from_bits(8), 1, index);
+        assert_eq!(table.find(elsewhere), Err(Error::HostUnreachable));
+    }
+
+    #[test]
+    fn kernel_servers_have_two_names() {
+        let table = table(2);
+        let own = abi::kernel::server(abi::kernel::TIME);
+        assert_eq!(table.find(own), Ok(abi::kernel::TIME));
+        assert_eq!(
+            table.find(Pid::kernel_server(HOST, abi::kernel::TIME)),
+            Ok(abi::kernel::TIME)
+        );
+        assert_eq!(
+            table.find(Pid::kernel_server(HOST, 9)),
+            Err(Error::NonexistentProcess)
+        );
+        assert_eq!(
+            table.find(Pid::kernel_server(HOST, 16)),
+            Err(Error::NonexistentProcess)
+        );
+    }
+
+    #[test]
+    fn slots_are_reused_oldest_first_and_retire() {
+        let mut table = table(3);
+        let first = table.allocate().unwrap();
+        let second = table.allocate().unwrap();
+        table.release(second, ());
+        table.release(first, ());
+        let third = table.allocate().unwrap();
+        assert_ne!(third, first);
+        assert_eq!(table.allocate(), Ok(second));
+        assert_eq!(table.allocate(), Ok(first));
+        assert_eq!(table.allocate(), Err(Error::NoResources));
+        table[first].generation = u16::MAX;
+        table.release(first, ());
+        assert_eq!(table.allocate(), Err(Error::NoResources));
+        assert_eq!(table.used(), 2);
+    }
+}

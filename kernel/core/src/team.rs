@@ -1,0 +1,126 @@
+//! Teams: an address space with its processes, user, rights and quotas.
+//!
+//! A team is named by the pid of its first process, the root, and dies with it. Its slot is in use until its owner
+//! has replied to the notice of its end.
+
+use abi::{Pid, Rights, UserId};
+
+use crate::machine::ProcessIndex;
+use crate::process::NOBODY;
+
+/// Index of a team's slot.
+pub type TeamIndex = u16;
+
+/// No team.
+pub const NO_TEAM: TeamIndex = TeamIndex::MAX;
+
+/// Index of a region's slot.
+pub type RegionIndex = u32;
+
+/// No region.
+pub const NO_REGION: RegionIndex = RegionIndex::MAX;
+
+/// Device resources that a team may have been granted.
+pub const GRANTS_PER_TEAM: usize = 16;
+
+/// A device resource that a team may use; nothing if `count` is 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DeviceGrant {
+    /// One of [`abi::kernel::resource`].
+    pub kind: u32,
+    /// How much.
+    pub count: u32,
+    /// From where.
+    pub start: u64,
+}
+
+/// What a team may have, and has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Quota {
+    /// At most.
+    pub limit: u32,
+    /// Now.
+    pub used: u32,
+}
+
+impl Quota {
+    /// Takes `count` if that stays within the limit.
+    #[inline]
+    pub fn take(&mut self, count: u32) -> Result<(), abi::Error> {
+        match self.used.checked_add(count) {
+            Some(used) if used <= self.limit => {
+                self.used = used;
+                Ok(())
+            }
+            _ => Err(abi::Error::NoQuota),
+        }
+    }
+
+    /// Gives `count` back.
+    ///
+    /// # Panics
+    /// If so many were never taken: a bug in the kernel.
+    #[inline]
+    pub fn give_back(&mut self, count: u32) {
+        assert!(count <= self.used, "quota given back twice");
+        self.used -= count;
+    }
+}
+
+/// One slot of the team table.
+#[derive(Clone, Debug)]
+pub struct Team<Space> {
+    /// The root's slot; nobody while the slot is free.
+    pub root: ProcessIndex,
+    /// The address space; none while the slot is free, and once it has been torn down.
+    pub space: Option<Space>,
+    /// Who is told when it ends.
+    pub owner: Pid,
+    /// Whose it is.
+    pub user: UserId,
+    /// What it may do.
+    pub rights: Rights,
+    /// Its most urgent legal priority without the right to more.
+    pub priority: u8,
+    /// Its end has begun: nothing in it runs again.
+    pub ending: bool,
+    /// Who hears of its exceptions, or none.
+    pub exception_server: Pid,
+    /// Who hears of the exceptions of teams that it creates from now on.
+    pub children_exception_server: Pid,
+    /// Pages of memory, page tables included.
+    pub pages: Quota,
+    /// Slots of the process table.
+    pub processes: Quota,
+    /// First of its programs' processes.
+    pub first_process: ProcessIndex,
+    /// First of its regions, in the order of their addresses.
+    pub first_region: RegionIndex,
+    /// Device resources that it was granted.
+    pub grants: [DeviceGrant; GRANTS_PER_TEAM],
+    /// Next free slot, while free.
+    pub next_free: TeamIndex,
+}
+
+impl<Space> Team<Space> {
+    /// A slot not in use.
+    pub fn free() -> Team<Space> {
+        Team {
+            root: NOBODY,
+            space: None,
+            owner: Pid::NONE,
+            user: UserId::default(),
+            rights: Rights::NONE,
+            priority: abi::kernel::priority::COUNT - 1,
+            ending: false,
+            exception_server: Pid::NONE,
+            children_exception_server: Pid::NONE,
+            pages: Quota::default(),
+            processes: Quota::default(),
+            first_process: NOBODY,
+            first_region: NO_REGION,
+            grants: [DeviceGrant::default(); GRANTS_PER_TEAM],
+            next_free: NO_TEAM,
+        }
+    }
+}
