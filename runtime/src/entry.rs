@@ -1,0 +1,103 @@
+//! What a program is given when it begins, and the few places where it lies in memory that Rust does not know of.
+//!
+//! `v-start` calls [`begin`] once. A program manager's message leads to a start block (see `protocols::program`), which
+//! is read where it lies, never copied: [`start_block`]. The kernel's message to the supervisor leads to the boot
+//! archive instead. The information page is there for everyone.
+
+use core::ptr::with_exposed_provenance;
+
+use abi::information::{self, Information};
+use abi::protocol::Request;
+use abi::{Message, Pid};
+use protocols::program::begin;
+
+use crate::sync::Once;
+
+/// What the first message said.
+struct Beginning {
+    creator: Pid,
+    block: &'static [u8],
+    archive: Option<&'static [u8]>,
+    archive_physical: u64,
+}
+
+static BEGINNING: Once<Beginning> = Once::new();
+
+/// Takes note of the first message, `message` being its registers, which `creator` sent.
+///
+/// # Safety
+/// The message must be what the process found in its registers when it began: the addresses in it are believed.
+pub unsafe fn begin(creator: Pid, message: [u64; 4]) {
+    let message = Message::from_registers(message);
+    let mut beginning = Beginning {
+        creator,
+        block: &[],
+        archive: None,
+        archive_physical: 0,
+    };
+    if message.code() == begin::BeginProgram::CODE {
+        let begin = begin::BeginProgram::from_message(&message);
+        // SAFETY: the creator mapped the block for the program's whole life, and nobody writes it.
+        beginning.block = unsafe { memory(begin.block_address, u64::from(begin.block_bytes)) };
+    } else if message.code() == abi::boot::start::Start::CODE {
+        let start = abi::boot::start::Start::from_message(&message);
+        // SAFETY: the kernel mapped the archive for the supervisor's whole life, read-only.
+        beginning.archive = Some(unsafe { memory(abi::boot::ARCHIVE_ADDRESS, start.archive_bytes) });
+        beginning.archive_physical = start.archive_physical;
+    }
+    BEGINNING.call_once(|| beginning);
+}
+
+/// Memory that somebody else mapped.
+///
+/// # Safety
+/// It must be mapped, and unchanged from now on.
+unsafe fn memory(address: u64, bytes: u64) -> &'static [u8] {
+    if bytes == 0 {
+        return &[];
+    }
+    // SAFETY: the caller vouches for the range.
+    unsafe { core::slice::from_raw_parts(with_exposed_provenance(address as usize), bytes as usize) }
+}
+
+/// Who created this program: its program manager, or for a service the supervisor. None on the host.
+pub fn creator() -> Pid {
+    BEGINNING.get().map_or(Pid::NONE, |beginning| beginning.creator)
+}
+
+/// The start block; empty for a program without one.
+pub fn start_block() -> &'static [u8] {
+    BEGINNING.get().map_or(&[], |beginning| beginning.block)
+}
+
+/// The boot archive and its physical address; for the supervisor alone.
+pub fn boot_archive() -> Option<(&'static [u8], u64)> {
+    let beginning = BEGINNING.get()?;
+    Some((beginning.archive?, beginning.archive_physical))
+}
+
+/// The information page's fields, as they are now.
+pub fn information() -> Information {
+    // SAFETY: the kernel maps the page at this address in every address space, and its first words are these fields;
+    // volatile because the kernel may change them.
+    unsafe { with_exposed_provenance::<Information>(information::ADDRESS as usize).read_volatile() }
+}
+
+/// The boot command line.
+pub fn boot_command_line() -> &'static str {
+    let line = information::ADDRESS + information::COMMAND_LINE_OFFSET as u64;
+    // SAFETY: the line lies in the information page, its length before it; it never changes.
+    let text = unsafe {
+        let bytes = with_exposed_provenance::<u16>(line as usize).read_volatile();
+        let bytes = usize::from(bytes).min(information::COMMAND_LINE_BYTES);
+        memory(line + 2, bytes as u64)
+    };
+    core::str::from_utf8(text).unwrap_or("")
+}
+
+/// The processor's time-stamp counter.
+#[inline]
+pub fn time_stamp_counter() -> u64 {
+    // SAFETY: reads a counter.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
