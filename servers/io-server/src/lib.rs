@@ -1,0 +1,36 @@
+//! What every server of the I/O protocol shares, so that each is short: it says only what its objects are.
+//!
+//! A server implements [`Service`] and hands it to an [`IoServer`], which keeps the table of open instances with
+//! their owners, checks who may use them, counts them against users, closes those of teams that have ended, fetches
+//! and checks names, serves directory listings, and leaves the rest to the service.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | `service` | [`Service`]: what a server says of itself; requests and answers |
+//! | `server` | [`IoServer`]: from a message to a call of the service and back to an answer |
+//! | `instances` | [`Instances`]: who holds what open |
+//! | `path` | the components of a name, hostile ones refused |
+//! | `listing` | directories as a stream of descriptors; servers with a fixed list of names |
+//! | `system` | [`System`]: the few things of the kernel that a server needs |
+//! | `testing` | a `System` in memory, for tests on the host |
+//!
+//! Nothing here calls the kernel: every server's logic runs under `cargo test`.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod instances;
+pub mod listing;
+pub mod path;
+pub mod server;
+pub mod service;
+pub mod system;
+pub mod testing;
+
+pub use instances::{Instances, Limits};
+pub use listing::{Flat, Listing};
+pub use server::IoServer;
+pub use service::{Answer, Client, Incoming, Opening, Reading, Request, Service, Writing};
+pub use system::System;

@@ -1,0 +1,137 @@
+//! Directories as instances: a stream of descriptors, taken when the directory is opened, so that a reader sees one
+//! state of it however it changes meanwhile. And directories that are a fixed list of names.
+
+use alloc::vec::Vec;
+
+use abi::Error;
+use protocols::io::attribute;
+use protocols::names::{Descriptor, kind};
+
+use crate::path::{self, Step};
+
+/// The descriptors of a directory's entries, one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    bytes: Vec<u8>,
+}
+
+impl Listing {
+    /// An empty one.
+    pub const fn new() -> Listing {
+        Listing { bytes: Vec::new() }
+    }
+
+    /// Adds an entry. A name longer than the protocol allows is left out.
+    pub fn push(&mut self, descriptor: &Descriptor<'_>) {
+        let at = self.bytes.len();
+        self.bytes.resize(at + descriptor.bytes(), 0);
+        if descriptor.encode(&mut self.bytes[at..]).is_none() {
+            self.bytes.truncate(at);
+        }
+    }
+
+    /// Its length in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// What lies at `position`, at most `room` bytes.
+    pub fn read(&self, position: u64, room: usize) -> &[u8] {
+        slice_at(&self.bytes, position, room)
+    }
+}
+
+/// The bytes of `content` from `position` on, at most `room`; none beyond the end.
+pub fn slice_at(content: &[u8], position: u64, room: usize) -> &[u8] {
+    let begin = usize::try_from(position).map_or(content.len(), |begin| begin.min(content.len()));
+    let end = begin.saturating_add(room).min(content.len());
+    &content[begin..end]
+}
+
+/// What a path means in a server whose root has a fixed list of names and nothing below them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flat {
+    /// The directory itself.
+    Root,
+    /// The object at that place in the list.
+    Object(usize),
+}
+
+impl Flat {
+    /// Looks `path` up; the only context is the root, 0.
+    pub fn resolve<'n>(
+        context: u32,
+        path: &str,
+        mut names: impl Iterator<Item = &'n str>,
+    ) -> Result<Flat, Error> {
+        if context != 0 {
+            return Err(Error::NotFound);
+        }
+        let mut steps = path::steps(path).skip_while(|step| *step == Step::Up);
+        let Some(step) = steps.next() else {
+            return Ok(Flat::Root);
+        };
+        let Step::Down(wanted) = step else {
+            return Ok(Flat::Root);
+        };
+        let at = names.position(|name| name == wanted).ok_or(Error::NotFound)?;
+        if steps.next().is_some() || path::wants_directory(path) {
+            return Err(Error::NotADirectory);
+        }
+        Ok(Flat::Object(at))
+    }
+}
+
+/// The descriptor of the root of such a server.
+pub fn flat_root(objects: usize) -> Descriptor<'static> {
+    Descriptor {
+        kind: kind::DIRECTORY,
+        attributes: attribute::READABLE | attribute::DIRECTORY,
+        owner: abi::UserId::SYSTEM.0,
+        size: objects as u64,
+        modified_ns: 0,
+        created_ns: 0,
+        object: 0,
+        name: "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_reads_back_in_pieces() {
+        let mut listing = Listing::new();
+        for name in ["a", "longer-name", "ä"] {
+            listing.push(&Descriptor { name, ..flat_root(0) });
+        }
+        let mut whole = Vec::new();
+        while let piece @ [_, ..] = listing.read(whole.len() as u64, 7) {
+            whole.extend_from_slice(piece);
+        }
+        let mut rest = &whole[..];
+        let mut names = Vec::new();
+        while let Some((descriptor, bytes)) = Descriptor::decode(rest) {
+            names.push(descriptor.name);
+            rest = &rest[bytes..];
+        }
+        assert_eq!(names, ["a", "longer-name", "ä"]);
+        assert!(rest.is_empty());
+        assert_eq!(listing.read(u64::MAX, 1), []);
+    }
+
+    #[test]
+    fn flat_names() {
+        let names = ["com1", "com2"];
+        let resolve = |path| Flat::resolve(0, path, names.into_iter());
+        assert_eq!(resolve(""), Ok(Flat::Root));
+        assert_eq!(resolve("/../."), Ok(Flat::Root));
+        assert_eq!(resolve("com2"), Ok(Flat::Object(1)));
+        assert_eq!(resolve("../com1"), Ok(Flat::Object(0)));
+        assert_eq!(resolve("com3"), Err(Error::NotFound));
+        assert_eq!(resolve("com1/x"), Err(Error::NotADirectory));
+        assert_eq!(resolve("com1/"), Err(Error::NotADirectory));
+        assert_eq!(Flat::resolve(1, "", names.into_iter()), Err(Error::NotFound));
+    }
+}

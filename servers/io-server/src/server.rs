@@ -1,0 +1,377 @@
+//! From a message to a call of the service and back to an answer. Everything in a message is an allegation: codes,
+//! instances, grants, names and owners are checked here, once for all servers.
+
+use alloc::vec::Vec;
+
+use abi::protocol::{Reply, Request as _, refusal};
+use abi::{Error, Pid, UserId};
+use protocols::io::{attribute, io, mode};
+use protocols::names::{Descriptor, kind, names};
+
+use crate::instances::{Instances, Limits};
+use crate::listing::Listing;
+use crate::path;
+use crate::service::{
+    Answer, Client, Content, MAX_TRANSFER_BYTES, OpenInstance, Opening, Reading, Request, Service, Writing,
+};
+use crate::system::System;
+
+/// How often owners are looked after while something is open.
+pub const SWEEP_NS: u64 = 1_000_000_000;
+/// And while someone waits whom another team's end would free.
+pub const URGENT_SWEEP_NS: u64 = 20_000_000;
+/// The block size of a directory.
+const DIRECTORY_BLOCK_BYTES: u32 = 4096;
+
+/// A service with its instances.
+#[derive(Debug)]
+pub struct IoServer<S: Service> {
+    /// The service.
+    pub service: S,
+    instances: Instances<OpenInstance<S::Open>>,
+    /// Where an answer that belongs to nobody else lies until it is sent.
+    answer: Vec<u8>,
+    last_sweep_ns: u64,
+}
+
+impl<S: Service> IoServer<S> {
+    /// A server with nothing open.
+    pub fn new(service: S, limits: Limits) -> IoServer<S> {
+        IoServer {
+            service,
+            instances: Instances::new(limits),
+            answer: Vec::new(),
+            last_sweep_ns: 0,
+        }
+    }
+
+    /// Does what a message asks. What is not in the I/O or the naming protocol goes to [`Service::other`].
+    pub fn request(&mut self, request: &Request<'_>, system: &mut dyn System) -> Answer<'_> {
+        if request.message.code() == io::Read::CODE {
+            return self.read(request, system).unwrap_or_else(refuse);
+        }
+        if let Some(operation) = io::Io::from_message(request.message) {
+            return self.io(operation, request, system).unwrap_or_else(refuse);
+        }
+        if let Some(operation) = names::Names::from_message(request.message) {
+            return self.names(operation, request, system).unwrap_or_else(refuse);
+        }
+        self.service.other(request, &mut self.instances, system)
+    }
+
+    /// When [`tick`](IoServer::tick) wants to be called next, in nanoseconds since boot; never, while nothing is open.
+    pub fn next_tick_ns(&self) -> Option<u64> {
+        match (self.instances.is_empty(), self.service.is_waited_on()) {
+            (true, _) => None,
+            (false, false) => Some(self.last_sweep_ns + SWEEP_NS),
+            (false, true) => Some(self.last_sweep_ns + URGENT_SWEEP_NS),
+        }
+    }
+
+    /// Closes what belonged to teams that have ended.
+    pub fn tick(&mut self, system: &mut dyn System) {
+        self.last_sweep_ns = system.monotonic_ns();
+        let service = &mut self.service;
+        self.instances.sweep(system, |instance, system| {
+            if let Content::Object(open) = instance.content {
+                service.close(open, system);
+            }
+        });
+        self.service.tick(system);
+    }
+
+    /// How many ownerships of instances a user has.
+    pub fn owned_by(&self, user: UserId) -> u32 {
+        self.instances.owned_by(user)
+    }
+
+    fn io(
+        &mut self,
+        operation: io::Io,
+        request: &Request<'_>,
+        system: &mut dyn System,
+    ) -> Result<Answer<'_>, Error> {
+        let client = &request.client;
+        match operation {
+            io::Io::Open(open) => self.open(&open, request, system).map(plain),
+            io::Io::QueryInstance(query) => {
+                let instance = self.instances.get(query.instance, client)?;
+                let size = match &instance.content {
+                    Content::Object(open) => self.service.size(open),
+                    Content::Directory(listing) => listing.bytes(),
+                };
+                Ok(plain(io::InstanceQueried {
+                    attributes: instance.attributes,
+                    block_bytes: instance.block_bytes,
+                    size,
+                }))
+            }
+            io::Io::Read(_) => self.read(request, system),
+            io::Io::Write(write) => self.write(&write, request, system),
+            io::Io::Release(release) => {
+                let owner = named_or_self(release.owner, client);
+                if let Some(instance) = self.instances.release(release.instance, client, owner)?
+                    && let Content::Object(open) = instance.content
+                {
+                    self.service.close(open, system);
+                }
+                Ok(plain(io::Released {}))
+            }
+            io::Io::Share(share) => {
+                let (owner, user) = owner(share.owner, client, system)?;
+                self.instances.share(share.instance, client, owner, user)?;
+                Ok(plain(io::Shared {}))
+            }
+            io::Io::SetSize(set) => {
+                let instance = self.instances.get(set.instance, client)?;
+                require(instance.attributes, attribute::WRITABLE)?;
+                self.service.set_size(instance.object()?, set.size, system)?;
+                Ok(plain(io::SizeSet {}))
+            }
+            // What was written survives as long as the server does: nothing is held back.
+            io::Io::Synchronize(synchronize) => {
+                self.instances.get(synchronize.instance, client)?;
+                Ok(plain(io::Synchronized {}))
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        open: &io::Open,
+        request: &Request<'_>,
+        system: &mut dyn System,
+    ) -> Result<io::Opened, Error> {
+        let path = path::from_bytes(request.whole()?)?;
+        if open.mode & !mode::ALL != 0 {
+            return Err(Error::BadArgument);
+        }
+        let (owner, user) = owner(open.owner, &request.client, system)?;
+        let client = Client {
+            user,
+            ..request.client
+        };
+        let opening = self
+            .service
+            .open(&client, open.context, path, open.mode, system)?;
+        let (instance, size) = match opening {
+            Opening::Directory(listing) => {
+                let size = listing.bytes();
+                let instance = OpenInstance {
+                    content: Content::Directory(listing),
+                    attributes: attribute::READABLE | attribute::DIRECTORY,
+                    block_bytes: DIRECTORY_BLOCK_BYTES,
+                };
+                (instance, size)
+            }
+            Opening::Object {
+                open,
+                attributes,
+                block_bytes,
+                size,
+            } => {
+                let instance = OpenInstance {
+                    content: Content::Object(open),
+                    attributes,
+                    block_bytes,
+                };
+                (instance, size)
+            }
+        };
+        let (attributes, block_bytes) = (instance.attributes, instance.block_bytes);
+        let number = match self.instances.insert(owner, user, instance) {
+            Ok(number) => number,
+            Err((error, instance)) => {
+                if let Content::Object(open) = instance.content {
+                    self.service.close(open, system);
+                }
+                return Err(error);
+            }
+        };
+        Ok(io::Opened {
+            instance: number,
+            attributes,
+            block_bytes,
+            size,
+        })
+    }
+
+    fn read(&mut self, request: &Request<'_>, system: &mut dyn System) -> Result<Answer<'_>, Error> {
+        let read = io::Read::from_message(request.message);
+        let instance = self.instances.get(read.instance, &request.client)?;
+        require(instance.attributes, attribute::READABLE)?;
+        let room = request.client.writable_bytes()?.min(MAX_TRANSFER_BYTES) as usize;
+        let reading = match &mut instance.content {
+            Content::Directory(listing) => Reading::Data(listing.read(read.position, room)),
+            Content::Object(_) if room == 0 => Reading::Moved(0),
+            Content::Object(open) => self
+                .service
+                .read(&request.client, open, read.position, room, system)?,
+        };
+        Ok(match reading {
+            Reading::Data(data) => {
+                let count = data.len() as u32;
+                Answer::Data(io::ReadDone { count }.to_message(), data)
+            }
+            Reading::Moved(count) => plain(io::ReadDone { count }),
+            Reading::Later => Answer::Later,
+        })
+    }
+
+    fn write(
+        &mut self,
+        write: &io::Write,
+        request: &Request<'_>,
+        system: &mut dyn System,
+    ) -> Result<Answer<'_>, Error> {
+        let instance = self.instances.get(write.instance, &request.client)?;
+        require(instance.attributes, attribute::WRITABLE)?;
+        let data = request.incoming()?;
+        let open = instance.object()?;
+        if data.bytes() == 0 {
+            return Ok(plain(io::Written { count: 0 }));
+        }
+        let writing = self
+            .service
+            .write(&request.client, open, write.position, &data, system)?;
+        Ok(match writing {
+            Writing::Done(count) => plain(io::Written { count }),
+            Writing::Later => Answer::Later,
+        })
+    }
+
+    fn names(
+        &mut self,
+        operation: names::Names,
+        request: &Request<'_>,
+        system: &mut dyn System,
+    ) -> Result<Answer<'_>, Error> {
+        use names::Names;
+        let client = &request.client;
+        let path = || path::from_bytes(request.whole()?);
+        match operation {
+            Names::GetContext(get) => {
+                let found = self.service.context(get.context, path()?)?;
+                Ok(plain(names::ContextFound { found }))
+            }
+            Names::GetContextName(get) => {
+                let name = self.service.context_name(get.context)?;
+                self.answer.clear();
+                self.answer.extend_from_slice(name.as_bytes());
+                if name.len() as u64 > client.writable_bytes()? {
+                    return Err(Error::TooLong);
+                }
+                let count = self.answer.len() as u32;
+                Ok(Answer::Data(
+                    names::ContextNamed { count }.to_message(),
+                    &self.answer,
+                ))
+            }
+            Names::Describe(describe) => {
+                let name = request.head.get(..describe.name_bytes as usize);
+                let path = path::from_bytes(name.ok_or(Error::TooLong)?)?;
+                client.readable_bytes()?;
+                let room = client.writable_bytes()?;
+                let descriptor = self.service.describe(describe.context, path)?;
+                let count = put_descriptor(&descriptor, room, &mut self.answer);
+                Ok(Answer::Data(
+                    names::Described { count }.to_message(),
+                    &self.answer,
+                ))
+            }
+            Names::DescribeInstance(describe) => {
+                let room = client.writable_bytes()?;
+                let instance = self.instances.get(describe.instance, client)?;
+                let descriptor = match &instance.content {
+                    Content::Object(open) => self.service.describe_open(open)?,
+                    Content::Directory(listing) => directory(listing),
+                };
+                let count = put_descriptor(&descriptor, room, &mut self.answer);
+                Ok(Answer::Data(
+                    names::InstanceDescribed { count }.to_message(),
+                    &self.answer,
+                ))
+            }
+            Names::Remove(remove) => {
+                self.service.remove(client, remove.context, path()?)?;
+                Ok(plain(names::Removed {}))
+            }
+            Names::Rename(rename) => {
+                let (old, new) = request
+                    .whole()?
+                    .split_at_checked(rename.old_bytes as usize)
+                    .ok_or(Error::BadArgument)?;
+                let old = (rename.old_context, path::from_bytes(old)?);
+                let new = (rename.new_context, path::from_bytes(new)?);
+                self.service.rename(client, old, new, system)?;
+                Ok(plain(names::Renamed {}))
+            }
+            Names::CreateDirectory(create) => {
+                self.service
+                    .create_directory(client, create.context, path()?, system)?;
+                Ok(plain(names::DirectoryCreated {}))
+            }
+            Names::SetModified(set) => {
+                self.service
+                    .set_modified(client, set.context, path()?, set.modified_ns)?;
+                Ok(plain(names::ModifiedSet {}))
+            }
+        }
+    }
+}
+
+fn plain<R: Reply>(reply: R) -> Answer<'static> {
+    Answer::Reply(reply.to_message())
+}
+
+fn refuse<'a>(error: Error) -> Answer<'a> {
+    Answer::Reply(refusal(error))
+}
+
+fn require(attributes: u32, needed: u32) -> Result<(), Error> {
+    match (attributes & needed != 0, needed) {
+        (true, _) => Ok(()),
+        (false, attribute::READABLE) => Err(Error::NotReadable),
+        (false, _) => Err(Error::NotWritable),
+    }
+}
+
+/// In a request, nobody means the client itself.
+fn named_or_self(owner: Pid, client: &Client) -> Pid {
+    if owner.is_none() { client.pid } else { owner }
+}
+
+/// Who is to own an instance, and of which user it is: the client's, unless the system asks.
+fn owner(named: Pid, client: &Client, system: &mut dyn System) -> Result<(Pid, UserId), Error> {
+    let owner = named_or_self(named, client);
+    if owner == client.pid {
+        return Ok((owner, client.user));
+    }
+    let user = system.user_of(owner)?;
+    if user == client.user || client.user.is_system() {
+        Ok((owner, user))
+    } else {
+        Err(Error::NoPermission)
+    }
+}
+
+fn put_descriptor(descriptor: &Descriptor<'_>, room: u64, place: &mut Vec<u8>) -> u32 {
+    place.clear();
+    place.resize(Descriptor::MAX_BYTES, 0);
+    let bytes = descriptor.encode(place).unwrap_or(0);
+    place.truncate(bytes.min(usize::try_from(room).unwrap_or(bytes)));
+    place.len() as u32
+}
+
+fn directory(listing: &Listing) -> Descriptor<'static> {
+    Descriptor {
+        kind: kind::DIRECTORY,
+        attributes: attribute::READABLE | attribute::DIRECTORY,
+        owner: UserId::SYSTEM.0,
+        size: listing.bytes(),
+        modified_ns: 0,
+        created_ns: 0,
+        object: 0,
+        name: "",
+    }
+}

@@ -1,0 +1,328 @@
+//! What a server says of itself: the trait [`Service`], the requests it is asked and the answers it gives.
+
+use abi::{Access, Error, Grant, Message, Pid, UserId, protocol::Reply, protocol::refusal};
+use alloc::string::String;
+use protocols::names::Descriptor;
+
+use crate::instances::Instances;
+use crate::listing::Listing;
+use crate::system::System;
+
+/// The most bytes that one read or write carries, so that no client keeps a server for long. Clients ask again.
+pub const MAX_TRANSFER_BYTES: u64 = 1 << 20;
+
+/// Who asks. Everything here was stamped by the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Client {
+    /// The process that awaits the reply.
+    pub pid: Pid,
+    /// For whom it acts.
+    pub user: UserId,
+    /// The segment that it granted.
+    pub grant: Grant,
+}
+
+impl Client {
+    /// Bytes that may be read from its segment; [`NoReadAccess`](Error::NoReadAccess) if none was granted for that.
+    pub fn readable_bytes(&self) -> Result<u64, Error> {
+        if self.grant.access().contains(Access::READ) {
+            Ok(self.grant.bytes())
+        } else {
+            Err(Error::NoReadAccess)
+        }
+    }
+
+    /// Bytes that may be written into its segment.
+    pub fn writable_bytes(&self) -> Result<u64, Error> {
+        if self.grant.access().contains(Access::WRITE) {
+            Ok(self.grant.bytes())
+        } else {
+            Err(Error::NoWriteAccess)
+        }
+    }
+}
+
+/// A request as it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Who asks.
+    pub client: Client,
+    /// What for.
+    pub message: &'a Message,
+    /// The beginning of its segment, where that is readable: as much as the server's buffer holds.
+    pub head: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// The client's segment as data to write.
+    pub fn incoming(&self) -> Result<Incoming<'a>, Error> {
+        Ok(Incoming {
+            client: self.client.pid,
+            head: self.head,
+            bytes: self.client.readable_bytes()?,
+        })
+    }
+
+    /// The whole segment, which must not be longer than the server's buffer.
+    pub fn whole(&self) -> Result<&'a [u8], Error> {
+        if self.client.readable_bytes()? == self.head.len() as u64 {
+            Ok(self.head)
+        } else {
+            Err(Error::TooLong)
+        }
+    }
+}
+
+/// What the server does with a request.
+#[derive(Debug)]
+pub enum Answer<'a> {
+    /// Replies.
+    Reply(Message),
+    /// Replies, with data for the beginning of the client's segment.
+    Data(Message, &'a [u8]),
+    /// Replies some other time, by [`System::reply`].
+    Later,
+}
+
+impl Answer<'_> {
+    /// A plain reply, or the refusal.
+    pub fn from_result<R: Reply>(result: Result<R, Error>) -> Answer<'static> {
+        Answer::Reply(match result {
+            Ok(reply) => reply.to_message(),
+            Err(error) => refusal(error),
+        })
+    }
+}
+
+/// The data of a write: the head came along, the rest is fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    client: Pid,
+    head: &'a [u8],
+    bytes: u64,
+}
+
+impl Incoming<'_> {
+    /// How long it is; never more than [`MAX_TRANSFER_BYTES`].
+    pub fn bytes(&self) -> usize {
+        self.bytes.min(MAX_TRANSFER_BYTES) as usize
+    }
+
+    /// Copies what begins `offset` bytes into the data to `place`, which must not reach beyond the data's end.
+    pub fn copy_to(&self, offset: usize, place: &mut [u8], system: &mut dyn System) -> Result<(), Error> {
+        let here = self.head.get(offset..).unwrap_or_default();
+        let here = &here[..here.len().min(place.len())];
+        let (first, rest) = place.split_at_mut(here.len());
+        first.copy_from_slice(here);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        system.move_from(self.client, (offset + first.len()) as u64, rest)
+    }
+}
+
+/// What was opened.
+#[derive(Debug)]
+pub enum Opening<T> {
+    /// An object of the service's.
+    Object {
+        /// What the service keeps for the instance.
+        open: T,
+        /// Bits of [`attribute`](protocols::io::attribute).
+        attributes: u32,
+        /// The size of read that suits it best.
+        block_bytes: u32,
+        /// Bytes, for what has a size.
+        size: u64,
+    },
+    /// A directory, which needs the service no more.
+    Directory(Listing),
+}
+
+/// What a read gives.
+#[derive(Debug)]
+pub enum Reading<'a> {
+    /// These bytes, at most as many as there was room for.
+    Data(&'a [u8]),
+    /// So many bytes, which the service has moved to the client already.
+    Moved(u32),
+    /// The service will reply.
+    Later,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writing {
+    /// So many bytes were taken.
+    Done(u32),
+    /// The service will reply.
+    Later,
+}
+
+/// A server of the I/O protocol. What it leaves out is refused as not supported, or read-only for names.
+///
+/// Where a method gets `context` and `path`, the path is checked (see [`path`](crate::path)) and the context is
+/// whatever the client said.
+#[allow(unused_variables)]
+pub trait Service {
+    /// What it keeps for an open instance.
+    type Open;
+
+    /// Opens an object. `mode` has no unknown bits; `client.user` is the user of the team that will own it.
+    fn open(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &str,
+        mode: u32,
+        system: &mut dyn System,
+    ) -> Result<Opening<Self::Open>, Error>;
+
+    /// The last owner is gone. Whoever still waits for this instance is to be answered.
+    fn close(&mut self, open: Self::Open, system: &mut dyn System) {}
+
+    /// Bytes, for what has a size.
+    fn size(&self, open: &Self::Open) -> u64 {
+        0
+    }
+
+    /// Reads at `position` what fits `room` bytes, more than none. The instance is readable.
+    fn read<'a>(
+        &'a mut self,
+        client: &Client,
+        open: &'a mut Self::Open,
+        position: u64,
+        room: usize,
+        system: &mut dyn System,
+    ) -> Result<Reading<'a>, Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// Writes. The instance is writable, the data not empty.
+    fn write(
+        &mut self,
+        client: &Client,
+        open: &mut Self::Open,
+        position: u64,
+        data: &Incoming<'_>,
+        system: &mut dyn System,
+    ) -> Result<Writing, Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// Cuts or extends. The instance is writable.
+    fn set_size(&mut self, open: &mut Self::Open, size: u64, system: &mut dyn System) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// The descriptor of what a path names.
+    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error>;
+
+    /// The descriptor of what an instance is.
+    fn describe_open<'a>(&'a self, open: &'a Self::Open) -> Result<Descriptor<'a>, Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// The context of a directory.
+    fn context(&mut self, context: u32, path: &str) -> Result<u32, Error> {
+        if context == 0 && crate::path::steps(path).all(|step| step == crate::path::Step::Up) {
+            Ok(0)
+        } else {
+            Err(Error::NotADirectory)
+        }
+    }
+
+    /// The path of a context from the root.
+    fn context_name(&self, context: u32) -> Result<String, Error> {
+        match context {
+            0 => Ok(String::new()),
+            _ => Err(Error::NotFound),
+        }
+    }
+
+    /// Removes a file or an empty directory.
+    fn remove(&mut self, client: &Client, context: u32, path: &str) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+
+    /// Renames, replacing what has the new name.
+    fn rename(
+        &mut self,
+        client: &Client,
+        old: (u32, &str),
+        new: (u32, &str),
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+
+    /// Makes a directory.
+    fn create_directory(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &str,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+
+    /// Sets the time of last change.
+    fn set_modified(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &str,
+        modified_ns: u64,
+    ) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+
+    /// A request of another protocol.
+    fn other<'a>(
+        &'a mut self,
+        request: &Request<'_>,
+        instances: &mut Instances<OpenInstance<Self::Open>>,
+        system: &mut dyn System,
+    ) -> Answer<'a> {
+        Answer::Reply(refusal(Error::BadRequest))
+    }
+
+    /// Whether someone waits whom the end of another team would free: owners are then looked after more often.
+    fn is_waited_on(&self) -> bool {
+        false
+    }
+
+    /// Called after owners have been looked after.
+    fn tick(&mut self, system: &mut dyn System) {}
+}
+
+/// An instance of a server.
+#[derive(Debug)]
+pub struct OpenInstance<T> {
+    /// What the service keeps, or a directory.
+    pub content: Content<T>,
+    /// Bits of [`attribute`](protocols::io::attribute).
+    pub attributes: u32,
+    /// The size of read that suits it best.
+    pub block_bytes: u32,
+}
+
+/// What is behind an instance.
+#[derive(Debug)]
+pub enum Content<T> {
+    /// The service's.
+    Object(T),
+    /// A directory.
+    Directory(Listing),
+}
+
+impl<T> OpenInstance<T> {
+    /// What the service keeps; a directory is [`NotSupported`](Error::NotSupported).
+    pub fn object(&mut self) -> Result<&mut T, Error> {
+        match &mut self.content {
+            Content::Object(open) => Ok(open),
+            Content::Directory(_) => Err(Error::NotSupported),
+        }
+    }
+}

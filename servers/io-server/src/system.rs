@@ -1,0 +1,36 @@
+//! What a server needs of the kernel. The runtime gives the real one, [`testing`](crate::testing) one in memory.
+
+use abi::{Error, Message, Pid, UserId};
+
+/// The kernel as an I/O server sees it.
+pub trait System {
+    /// Replies to a client that was answered with `Later`, with data for the beginning of its segment.
+    fn reply(&mut self, client: Pid, message: &Message, data: &[u8]) -> Result<(), Error>;
+
+    /// Copies into the segment of a client that awaits the reply.
+    fn move_to(&mut self, client: Pid, offset: u64, data: &[u8]) -> Result<(), Error>;
+
+    /// Copies out of the segment of a client that awaits the reply.
+    fn move_from(&mut self, client: Pid, offset: u64, buffer: &mut [u8]) -> Result<(), Error>;
+
+    /// Whose a process is; [`StaleProcess`](Error::StaleProcess) or
+    /// [`NonexistentProcess`](Error::NonexistentProcess) where it has ended.
+    fn user_of(&mut self, process: Pid) -> Result<UserId, Error>;
+
+    /// Ends a process.
+    fn end(&mut self, process: Pid, status: u32) -> Result<(), Error>;
+
+    /// Nanoseconds since boot.
+    fn monotonic_ns(&self) -> u64;
+
+    /// Nanoseconds since 1970.
+    fn real_ns(&self) -> u64;
+}
+
+/// Whether the kernel is sure that the process has ended.
+pub fn has_ended(system: &mut dyn System, process: Pid) -> bool {
+    matches!(
+        system.user_of(process),
+        Err(Error::StaleProcess | Error::NonexistentProcess)
+    )
+}

@@ -1,0 +1,222 @@
+//! A [`System`] in memory: clients are entries of a table with a segment each, and replies are kept to be looked at.
+//! For tests of servers on the host.
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::protocol::{Reply as _, Request as WireRequest};
+use abi::{Access, Error, Grant, LogicalHost, Message, Pid, UserId};
+
+use crate::server::IoServer;
+use crate::service::{Answer, Client, Request, Service};
+use crate::system::System;
+
+/// How much of a segment comes along with a request, as in the real serve loop.
+pub const HEAD_BYTES: usize = 2048;
+
+/// A process that is a client.
+#[derive(Clone, Debug, Default)]
+struct Process {
+    user: UserId,
+    ended: bool,
+    /// The segment of the request whose reply it awaits.
+    segment: Option<(Vec<u8>, Access)>,
+    reply: Option<Message>,
+}
+
+/// A kernel made of tables.
+#[derive(Clone, Debug, Default)]
+pub struct TestSystem {
+    processes: BTreeMap<Pid, Process>,
+    /// What the clock says, in nanoseconds since boot. Real time is one second later.
+    pub now_ns: u64,
+    /// Processes that a server has ended, with the status.
+    pub ended: Vec<(Pid, u32)>,
+}
+
+impl TestSystem {
+    /// A system without processes.
+    pub fn new() -> TestSystem {
+        TestSystem::default()
+    }
+
+    /// Makes a process of a user.
+    pub fn process(&mut self, user: UserId) -> Pid {
+        let pid = Pid::process(LogicalHost::from_bits(1), 1, 100 + self.processes.len() as u16);
+        let process = Process {
+            user,
+            ..Process::default()
+        };
+        self.processes.insert(pid, process);
+        pid
+    }
+
+    /// Ends a process: it awaits no reply any more.
+    pub fn kill(&mut self, pid: Pid) {
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.ended = true;
+            process.segment = None;
+        }
+    }
+
+    /// Whether the process awaits a reply.
+    pub fn is_waiting(&self, pid: Pid) -> bool {
+        self.processes
+            .get(&pid)
+            .is_some_and(|process| process.segment.is_some())
+    }
+
+    /// The reply that a process got, once, and its segment.
+    pub fn take_reply(&mut self, pid: Pid) -> Option<(Message, Vec<u8>)> {
+        let process = self.processes.get_mut(&pid)?;
+        let reply = process.reply.take()?;
+        let (segment, _) = process.segment.take()?;
+        Some((reply, segment))
+    }
+
+    /// Sends a request of `pid` with a segment to a server. The reply waits for [`take_reply`](TestSystem::take_reply),
+    /// now or later.
+    ///
+    /// # Panics
+    /// If there is no such process, or it waits already.
+    pub fn send<S: Service>(
+        &mut self,
+        server: &mut IoServer<S>,
+        pid: Pid,
+        message: &Message,
+        segment: Vec<u8>,
+        access: Access,
+    ) {
+        let process = self.processes.get_mut(&pid).expect("a process of this system");
+        assert!(process.segment.is_none(), "the process waits already");
+        let head = if access.contains(Access::READ) {
+            segment[..segment.len().min(HEAD_BYTES)].to_vec()
+        } else {
+            Vec::new()
+        };
+        let request = Request {
+            client: Client {
+                pid,
+                user: process.user,
+                grant: Grant::new(segment.len() as u64, access),
+            },
+            message,
+            head: &head,
+        };
+        process.segment = Some((segment, access));
+        let answered = match server.request(&request, self) {
+            Answer::Reply(message) => self.reply(pid, &message, &[]),
+            Answer::Data(message, data) => {
+                // As the kernel does: the data goes straight from the server's memory.
+                self.reply(pid, &message, data)
+            }
+            Answer::Later => Ok(()),
+        };
+        answered.expect("an answer fits its client");
+    }
+
+    /// Sends and takes the reply, which must come at once; and the segment as it is then.
+    pub fn call<S: Service, R: WireRequest>(
+        &mut self,
+        server: &mut IoServer<S>,
+        pid: Pid,
+        request: &R,
+        segment: Vec<u8>,
+        access: Access,
+    ) -> Result<(R::Reply, Vec<u8>), Error> {
+        self.send(server, pid, &request.to_message(), segment, access);
+        let (reply, segment) = self.take_reply(pid).ok_or(Error::NothingWaiting)?;
+        match reply.code() {
+            Error::OK_CODE => Ok((R::Reply::from_message(&reply), segment)),
+            code => Err(Error::from_code(code)),
+        }
+    }
+
+    /// [`call`](TestSystem::call) with a name or data that the server reads.
+    pub fn say<S: Service, R: WireRequest>(
+        &mut self,
+        server: &mut IoServer<S>,
+        pid: Pid,
+        request: &R,
+        data: &[u8],
+    ) -> Result<R::Reply, Error> {
+        self.call(server, pid, request, data.to_vec(), Access::READ)
+            .map(|(reply, _)| reply)
+    }
+
+    /// [`call`](TestSystem::call) with room for what the server writes.
+    pub fn ask<S: Service, R: WireRequest>(
+        &mut self,
+        server: &mut IoServer<S>,
+        pid: Pid,
+        request: &R,
+        room: usize,
+    ) -> Result<(R::Reply, Vec<u8>), Error> {
+        self.call(server, pid, request, vec![0; room], Access::WRITE)
+    }
+}
+
+impl System for TestSystem {
+    fn reply(&mut self, client: Pid, message: &Message, data: &[u8]) -> Result<(), Error> {
+        if !data.is_empty() {
+            self.move_to(client, 0, data)?;
+        }
+        let process = self
+            .processes
+            .get_mut(&client)
+            .filter(|process| process.segment.is_some() && process.reply.is_none())
+            .ok_or(Error::NotAwaitingReply)?;
+        process.reply = Some(*message);
+        Ok(())
+    }
+
+    fn move_to(&mut self, client: Pid, offset: u64, data: &[u8]) -> Result<(), Error> {
+        let process = self.processes.get_mut(&client).ok_or(Error::NonexistentProcess)?;
+        let (segment, access) = process.segment.as_mut().ok_or(Error::NotAwaitingReply)?;
+        if !access.contains(Access::WRITE) {
+            return Err(Error::NoWriteAccess);
+        }
+        let place = segment
+            .get_mut(offset as usize..)
+            .and_then(|rest| rest.get_mut(..data.len()));
+        place.ok_or(Error::TooLong)?.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn move_from(&mut self, client: Pid, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        let process = self.processes.get_mut(&client).ok_or(Error::NonexistentProcess)?;
+        let (segment, access) = process.segment.as_mut().ok_or(Error::NotAwaitingReply)?;
+        if !access.contains(Access::READ) {
+            return Err(Error::NoReadAccess);
+        }
+        let place = segment
+            .get(offset as usize..)
+            .and_then(|rest| rest.get(..buffer.len()));
+        buffer.copy_from_slice(place.ok_or(Error::TooLong)?);
+        Ok(())
+    }
+
+    fn user_of(&mut self, process: Pid) -> Result<UserId, Error> {
+        match self.processes.get(&process) {
+            None => Err(Error::NonexistentProcess),
+            Some(process) if process.ended => Err(Error::StaleProcess),
+            Some(process) => Ok(process.user),
+        }
+    }
+
+    fn end(&mut self, process: Pid, status: u32) -> Result<(), Error> {
+        self.user_of(process)?;
+        self.kill(process);
+        self.ended.push((process, status));
+        Ok(())
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    fn real_ns(&self) -> u64 {
+        self.now_ns + 1_000_000_000
+    }
+}

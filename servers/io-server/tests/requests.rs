@@ -1,0 +1,330 @@
+//! A small service behind an `IoServer`: what the library checks for every server.
+
+use abi::{Access, Error, Pid, UserId};
+use io_server::listing::{Flat, flat_root, slice_at};
+use io_server::testing::TestSystem;
+use io_server::{Client, Incoming, IoServer, Limits, Listing, Opening, Reading, Service, System, Writing};
+use protocols::io::{attribute, io, mode};
+use protocols::names::{Descriptor, kind, names};
+
+/// One object, `note`, that remembers what was written last, and how often it was closed.
+#[derive(Default)]
+struct Note {
+    text: Vec<u8>,
+    closed: u32,
+}
+
+const NAMES: [&str; 1] = ["note"];
+
+impl Service for Note {
+    type Open = ();
+
+    fn open(
+        &mut self,
+        _client: &Client,
+        context: u32,
+        path: &str,
+        mode: u32,
+        _system: &mut dyn System,
+    ) -> Result<Opening<()>, Error> {
+        match Flat::resolve(context, path, NAMES.into_iter())? {
+            Flat::Root => {
+                let mut listing = Listing::new();
+                listing.push(&self.describe(0, "note")?);
+                Ok(Opening::Directory(listing))
+            }
+            Flat::Object(_) => Ok(Opening::Object {
+                open: (),
+                attributes: mode & (attribute::READABLE | attribute::WRITABLE),
+                block_bytes: 512,
+                size: self.text.len() as u64,
+            }),
+        }
+    }
+
+    fn size(&self, (): &()) -> u64 {
+        self.text.len() as u64
+    }
+
+    fn close(&mut self, (): (), _system: &mut dyn System) {
+        self.closed += 1;
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        _client: &Client,
+        (): &'a mut (),
+        position: u64,
+        room: usize,
+        _system: &mut dyn System,
+    ) -> Result<Reading<'a>, Error> {
+        Ok(Reading::Data(slice_at(&self.text, position, room)))
+    }
+
+    fn write(
+        &mut self,
+        _client: &Client,
+        (): &mut (),
+        _position: u64,
+        data: &Incoming<'_>,
+        system: &mut dyn System,
+    ) -> Result<Writing, Error> {
+        self.text.resize(data.bytes(), 0);
+        let mut text = std::mem::take(&mut self.text);
+        data.copy_to(0, &mut text, system)?;
+        self.text = text;
+        Ok(Writing::Done(self.text.len() as u32))
+    }
+
+    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+        match Flat::resolve(context, path, NAMES.into_iter())? {
+            Flat::Root => Ok(flat_root(1)),
+            Flat::Object(_) => Ok(Descriptor {
+                kind: kind::FILE,
+                size: self.text.len() as u64,
+                name: "note",
+                ..flat_root(0)
+            }),
+        }
+    }
+}
+
+const SMALL: Limits = Limits {
+    owned_by_user: 4,
+    instances: 6,
+};
+const USER: UserId = UserId(100);
+const OTHER: UserId = UserId(101);
+
+fn open(mode: u32) -> io::Open {
+    io::Open {
+        context: 0,
+        mode,
+        owner: Pid::NONE,
+    }
+}
+
+fn setup() -> (IoServer<Note>, TestSystem, Pid) {
+    let mut system = TestSystem::new();
+    let client = system.process(USER);
+    (IoServer::new(Note::default(), SMALL), system, client)
+}
+
+#[test]
+fn what_is_written_is_read_back_long_and_short() {
+    let (mut server, mut system, client) = setup();
+    let opened = system
+        .say(&mut server, client, &open(mode::READ | mode::WRITE), b"note")
+        .unwrap();
+    let instance = opened.instance;
+    let text: Vec<u8> = (0..5000u32).map(|i| i as u8).collect();
+    let write = io::Write {
+        instance,
+        position: 0,
+    };
+    assert_eq!(
+        system.say(&mut server, client, &write, &text).unwrap().count,
+        5000
+    );
+    let read = io::Read {
+        instance,
+        position: 4000,
+    };
+    let (done, segment) = system.ask(&mut server, client, &read, 2000).unwrap();
+    assert_eq!((done.count, &segment[..1000]), (1000, &text[4000..]));
+    let query = io::QueryInstance { instance };
+    assert_eq!(system.say(&mut server, client, &query, b"").unwrap().size, 5000);
+}
+
+#[test]
+fn modes_grants_and_users_are_checked() {
+    let (mut server, mut system, client) = setup();
+    let stranger = system.process(OTHER);
+    let root = system.process(UserId::SYSTEM);
+    let reading = system
+        .say(&mut server, client, &open(mode::READ), b"note")
+        .unwrap()
+        .instance;
+    let read = io::Read {
+        instance: reading,
+        position: 0,
+    };
+    let write = io::Write {
+        instance: reading,
+        position: 0,
+    };
+    assert_eq!(
+        system.say(&mut server, client, &write, b"x"),
+        Err(Error::NotWritable)
+    );
+    assert_eq!(
+        system.say(&mut server, client, &read, b""),
+        Err(Error::NoWriteAccess)
+    );
+    assert_eq!(
+        system.ask(&mut server, stranger, &read, 1),
+        Err(Error::NoPermission)
+    );
+    assert!(system.ask(&mut server, root, &read, 1).is_ok());
+    assert_eq!(
+        system.say(&mut server, client, &open(1 << 20), b"note"),
+        Err(Error::BadArgument)
+    );
+    assert_eq!(
+        system.ask(&mut server, client, &open(mode::READ), 4),
+        Err(Error::NoReadAccess)
+    );
+    let theirs = io::Open {
+        owner: stranger,
+        ..open(mode::READ)
+    };
+    assert_eq!(
+        system.say(&mut server, client, &theirs, b"note"),
+        Err(Error::NoPermission)
+    );
+    let number = system.say(&mut server, root, &theirs, b"note").unwrap().instance;
+    let theirs = io::Read {
+        instance: number,
+        position: 0,
+    };
+    assert!(system.ask(&mut server, stranger, &theirs, 1).is_ok());
+    assert_eq!(
+        system.ask(&mut server, client, &theirs, 1),
+        Err(Error::NoPermission)
+    );
+}
+
+#[test]
+fn an_instance_lives_as_long_as_an_owner() {
+    let (mut server, mut system, parent) = setup();
+    let child = system.process(USER);
+    let instance = system
+        .say(&mut server, parent, &open(mode::READ), b"note")
+        .unwrap()
+        .instance;
+    let share = io::Share {
+        instance,
+        owner: child,
+    };
+    system.say(&mut server, parent, &share, b"").unwrap();
+    system.say(&mut server, parent, &share, b"").unwrap();
+    assert_eq!(server.owned_by(USER), 3);
+    let release = |owner| io::Release { instance, owner };
+    system.say(&mut server, parent, &release(Pid::NONE), b"").unwrap();
+    assert_eq!(
+        system.say(&mut server, parent, &release(parent), b""),
+        Err(Error::NotFound)
+    );
+    system.say(&mut server, child, &release(child), b"").unwrap();
+    assert_eq!(server.service.closed, 0);
+    system.kill(child);
+    server.tick(&mut system);
+    assert_eq!((server.service.closed, server.owned_by(USER)), (1, 0));
+    assert_eq!(server.next_tick_ns(), None);
+    let query = io::QueryInstance { instance };
+    assert_eq!(
+        system.say(&mut server, parent, &query, b""),
+        Err(Error::BadInstance)
+    );
+    let again = system
+        .say(&mut server, parent, &open(mode::READ), b"note")
+        .unwrap()
+        .instance;
+    assert_ne!(again, instance);
+    assert_eq!(
+        system.say(&mut server, parent, &query, b""),
+        Err(Error::BadInstance)
+    );
+}
+
+#[test]
+fn a_user_and_the_table_are_limited() {
+    let (mut server, mut system, client) = setup();
+    let other = system.process(OTHER);
+    let reading = open(mode::READ);
+    for _ in 0..4 {
+        system.say(&mut server, client, &reading, b"note").unwrap();
+    }
+    assert_eq!(
+        system.say(&mut server, client, &reading, b"note"),
+        Err(Error::NoQuota)
+    );
+    for _ in 0..2 {
+        system.say(&mut server, other, &reading, b"note").unwrap();
+    }
+    assert_eq!(
+        system.say(&mut server, other, &reading, b"note"),
+        Err(Error::NoResources)
+    );
+    assert_eq!(server.service.closed, 2, "what could not be kept was closed");
+    system.kill(client);
+    server.tick(&mut system);
+    assert!(system.say(&mut server, other, &reading, b"note").is_ok());
+}
+
+#[test]
+fn directories_and_descriptors() {
+    let (mut server, mut system, client) = setup();
+    let opened = system
+        .say(&mut server, client, &open(mode::READ | mode::DIRECTORY), b"/")
+        .unwrap();
+    assert_eq!(opened.attributes, attribute::READABLE | attribute::DIRECTORY);
+    let read = io::Read {
+        instance: opened.instance,
+        position: 0,
+    };
+    let (done, segment) = system.ask(&mut server, client, &read, 4096).unwrap();
+    let (entry, bytes) = Descriptor::decode(&segment).unwrap();
+    assert_eq!((entry.name, bytes as u32), ("note", done.count));
+
+    let describe = names::Describe {
+        context: 0,
+        name_bytes: 4,
+    };
+    let mut segment = b"note".to_vec();
+    segment.resize(400, 0);
+    let (done, segment) = system
+        .call(&mut server, client, &describe, segment, Access::READ_WRITE)
+        .unwrap();
+    assert_eq!(Descriptor::decode(&segment).unwrap().1 as u32, done.count);
+    assert_eq!(
+        system.say(&mut server, client, &names::Remove { context: 0 }, b"note"),
+        Err(Error::ReadOnly)
+    );
+    assert_eq!(
+        system
+            .say(&mut server, client, &names::GetContext { context: 0 }, b"..")
+            .unwrap()
+            .found,
+        0
+    );
+}
+
+mod random {
+    use super::*;
+    use abi::Message;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Any words, any segment: an answer comes and nothing panics.
+        #[test]
+        fn any_message_is_answered(
+            requests in prop::collection::vec((0u32..9, any::<[u32; 7]>(), prop::collection::vec(any::<u8>(), 0..40), 0u8..4), 1..60)
+        ) {
+            let (mut server, mut system, client) = setup();
+            system.say(&mut server, client, &open(mode::READ | mode::WRITE), b"note").unwrap();
+            for (operation, fields, segment, access) in requests {
+                let mut words = [0; 8];
+                words[1..].copy_from_slice(&fields);
+                let protocol = if fields[6] & 1 == 0 { 0x10 } else { 0x11 };
+                words[0] = protocol << 8 | operation;
+                if fields[6] & 2 == 0 {
+                    words[1] = 1 << 16; // the instance that is open
+                }
+                let message = Message { words };
+                system.send(&mut server, client, &message, segment, Access(access));
+                prop_assert!(system.take_reply(client).is_some());
+            }
+        }
+    }
+}
