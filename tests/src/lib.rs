@@ -1,3 +1,4 @@
-//! Scenarios on booted nodes.
+//! Rules of the house (`tests/`), scenarios on booted nodes (`scenarios/`) and the guest programs that they need
+//! (`programs/`). The library itself is empty.
 
 #![forbid(unsafe_code)]
