@@ -1,3 +1,5 @@
 //! Ports, device memory and interrupts for user-level drivers.
 
 #![no_std]
+
+pub mod fault;
