@@ -206,8 +206,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Copies the head of the sender's segment to the receiver's buffer, if it was granted for reading.
     fn copy_head(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<u64, Side> {
-        let grant = self.processes[sender].grant();
-        if !grant.access().contains(Access::READ) {
+        let process = &self.processes[sender];
+        let grant = process.grant();
+        // An exception grants the whole address space, which has no head.
+        if !grant.access().contains(Access::READ) || process.flags.has(Flags::EXCEPTION) {
             return Ok(0);
         }
         let [buffer_address, buffer_bytes, ..] = self.processes[receiver].registers.extra;
@@ -535,8 +537,7 @@ impl<M: Machine> Kernel<M> {
         }
         let own = &self.processes[caller];
         let rights = self.teams[usize::from(own.team)].rights;
-        let special =
-            Flags(Flags::NEWBORN.0 | Flags::EXCEPTION.0 | Flags::ENDED.0 | Flags::PSEUDO.0 | Flags::GROUP.0);
+        let special = Flags(Flags::NEWBORN.0 | Flags::ENDED.0 | Flags::PSEUDO.0);
         if process.flags.has(special) || (own.user != process.user && !rights.contains(Rights::FORWARD)) {
             return Err(Error::NotForwardable);
         }

@@ -17,11 +17,14 @@ use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::NOBODY;
 use crate::schedule::ReadyLists;
 use crate::table::Processes;
-use crate::team::{NO_TEAM, Team};
+use crate::team::{NO_TEAM, Team, TeamIndex};
 use crate::timer::TimerHeap;
 
 /// Processors that the kernel can run.
 pub const CPUS: usize = 1;
+
+/// Device interrupt lines that can be claimed.
+pub const INTERRUPT_LINES: usize = 256;
 
 /// How large the kernel's tables are, and who the node is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,7 +105,11 @@ pub struct Kernel<M: Machine> {
     /// Every team.
     pub teams: Box<[Team<M::Space>]>,
     /// First team slot that is free.
-    pub free_team: u16,
+    pub free_team: TeamIndex,
+    /// How many teams there are.
+    pub teams_used: u32,
+    /// Who claimed which interrupt line; nobody for most.
+    pub interrupt_slots: Box<[ProcessIndex]>,
     /// Who waits for a time.
     pub timers: TimerHeap,
     /// The monotonic clock when the kernel last read it: good enough for listings.
@@ -144,6 +151,8 @@ impl<M: Machine> Kernel<M> {
             frames,
             teams,
             free_team: 0,
+            teams_used: 0,
+            interrupt_slots: (0..INTERRUPT_LINES).map(|_| NOBODY).collect(),
             timers: TimerHeap::new(process_slots),
             coarse_now_ns: 0,
             real_base_ns: configuration.real_base_ns,

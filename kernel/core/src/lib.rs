@@ -20,8 +20,16 @@ pub mod team;
 pub mod timer;
 pub mod transfer;
 
+mod alarm;
+pub mod birth;
+mod death;
 mod exception;
+mod group_server;
 mod interrupt;
 mod ipc;
+mod long_copy;
 mod pending;
+mod process_server;
+pub mod request;
 mod system_call;
+mod time_server;

@@ -3,15 +3,18 @@
 use abi::{Error, Pid};
 
 use crate::kernel::Kernel;
-use crate::machine::{Machine, Next, ProcessIndex};
+use crate::machine::{Machine, Next, ProcessIndex, Protection};
+use crate::team::TeamIndex;
 
 #[allow(missing_docs, clippy::unused_self, clippy::needless_pass_by_ref_mut)]
 impl<M: Machine> Kernel<M> {
-    pub(crate) fn kernel_request(&mut self, caller: ProcessIndex, _server: ProcessIndex) -> Next<M::Space> {
-        self.counters.kernel_requests += 1;
-        self.processes[caller].clear_results();
-        self.processes[caller].registers.message[0] = u64::from(Error::BadRequest.code());
-        self.leave()
+    /// Space: makes the page at `address` resident if a region of the team allows `access`.
+    pub(crate) fn touch(&mut self, _: TeamIndex, _address: u64, _access: Protection) -> Result<(), Error> {
+        Err(Error::BadAddress)
+    }
+    /// Space: unmaps a bounded number of an ending team's pages and gives them back; true when none is left.
+    pub(crate) fn release_regions_step(&mut self, _: TeamIndex) -> bool {
+        true
     }
     pub(crate) fn send_to_group(&mut self, caller: ProcessIndex, _to: Pid) -> Next<M::Space> {
         self.refuse(caller, Error::EmptyGroup)
@@ -25,19 +28,21 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<(), Error> {
         Err(Error::NotAwaitingReply)
     }
-    pub(crate) fn pseudo_answered(&mut self, _: ProcessIndex) {}
-    pub(crate) fn forget_team(&mut self, _: ProcessIndex) {}
-    pub(crate) fn move_to(&mut self, caller: ProcessIndex) -> Next<M::Space> {
-        self.refuse(caller, Error::BadRequest)
-    }
-    pub(crate) fn move_from(&mut self, caller: ProcessIndex) -> Next<M::Space> {
-        self.refuse(caller, Error::BadRequest)
-    }
     pub(crate) fn get_reply(&mut self, caller: ProcessIndex) -> Next<M::Space> {
         self.refuse(caller, Error::NothingWaiting)
     }
-    pub(crate) fn alarm_due(&mut self, _: ProcessIndex) {}
     pub(crate) fn group_deadline(&mut self, _: ProcessIndex) {}
-    pub(crate) fn end_delay(&mut self, _: ProcessIndex) {}
-    pub(crate) fn work(&mut self, _: ProcessIndex) {}
+    pub(crate) fn discard_group(&mut self, _: ProcessIndex) {}
+    pub(crate) fn leave_groups(&mut self, _: ProcessIndex) {}
+    pub(crate) fn copy_abandoned(&mut self, _: ProcessIndex) {}
+    pub(crate) fn copy_kept_segment(
+        &mut self,
+        _: ProcessIndex,
+        _: u64,
+        _: ProcessIndex,
+        _: u64,
+        _: u64,
+    ) -> Result<u64, Error> {
+        Err(Error::NoReadAccess)
+    }
 }

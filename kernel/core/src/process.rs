@@ -142,7 +142,7 @@ pub struct Process<Space> {
     pub own_priority: u8,
     /// How it goes on when it runs next; back to `Results` whenever it does.
     pub resume: Resume,
-    /// Whom it waits for. A pseudo-sender: whom it belongs to.
+    /// Whom it waits for.
     pub partner: ProcessIndex,
     /// In the list that it is in.
     pub next: ProcessIndex,
@@ -171,6 +171,8 @@ pub struct Process<Space> {
     pub memberships: u16,
     /// Interrupt lines that it has claimed.
     pub interrupts: u16,
+    /// A pseudo-sender: whose it is.
+    pub owner: ProcessIndex,
     /// Its alarm's slot, or nobody.
     pub alarm: ProcessIndex,
     /// Which use of the slot this is, or was.
@@ -229,6 +231,7 @@ impl<Space: Copy> Process<Space> {
             expected_by: 0,
             memberships: 0,
             interrupts: 0,
+            owner: NOBODY,
             alarm: NOBODY,
             generation: 0,
             timer_position: 0,
@@ -239,6 +242,11 @@ impl<Space: Copy> Process<Space> {
             name: [0; 2],
             extra: Extra::default(),
         }
+    }
+
+    /// Whether a program's process has this slot.
+    pub fn is_program(&self) -> bool {
+        self.kind == Kind::Program && !matches!(self.state, State::Free | State::KernelServer)
     }
 
     /// Where the segment that it grants begins. Meaningful while it sends or awaits a reply.

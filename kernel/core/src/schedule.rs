@@ -149,7 +149,11 @@ impl<M: Machine> Kernel<M> {
             self.end_idle();
         }
         if self.processes[index].state == State::Working {
-            self.work(index);
+            if self.processes[index].flags.has(Flags::ENDED) {
+                self.end_team_step(index);
+            } else {
+                self.continue_long_copy(index);
+            }
             return Next::Work;
         }
         self.ready.remove(&mut self.processes, index);

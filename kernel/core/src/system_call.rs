@@ -24,8 +24,7 @@ impl<M: Machine> Kernel<M> {
             Receive::NUMBER => self.receive(caller),
             Reply::NUMBER => self.reply(caller),
             Forward::NUMBER => self.forward(caller),
-            MoveTo::NUMBER => self.move_to(caller),
-            MoveFrom::NUMBER => self.move_from(caller),
+            MoveTo::NUMBER | MoveFrom::NUMBER => self.begin_long_copy(caller),
             GetReply::NUMBER => self.get_reply(caller),
             _ => self.refuse(caller, Error::BadRequest),
         }

@@ -1,5 +1,7 @@
 //! Copies between the address spaces of two processes.
 
+use abi::{Access, Error};
+
 use crate::kernel::Kernel;
 use crate::machine::{CopyFault, Machine, Place, ProcessIndex};
 
@@ -30,5 +32,48 @@ impl<M: Machine> Kernel<M> {
             Err(fault) => fault.done,
         };
         result
+    }
+
+    /// Writes into the segment that the sender of a request to a kernel server granted.
+    pub(crate) fn write_reply_segment(
+        &mut self,
+        caller: ProcessIndex,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        let process = &self.processes[caller];
+        let grant = process.grant();
+        if !grant.access().contains(Access::WRITE) {
+            return Err(Error::NoWriteAccess);
+        }
+        if offset + bytes.len() as u64 > grant.bytes() {
+            return Err(Error::TooLong);
+        }
+        let to = Place {
+            space: process.space,
+            address: process.segment_address() + offset,
+        };
+        self.machine.write(to, bytes).map_err(|_| Error::BadAddress)
+    }
+
+    /// Reads the beginning of that segment.
+    pub(crate) fn read_request_segment(
+        &mut self,
+        caller: ProcessIndex,
+        bytes: &mut [u8],
+    ) -> Result<(), Error> {
+        let process = &self.processes[caller];
+        let grant = process.grant();
+        if !grant.access().contains(Access::READ) {
+            return Err(Error::NoReadAccess);
+        }
+        if bytes.len() as u64 > grant.bytes() {
+            return Err(Error::BadArgument);
+        }
+        let from = Place {
+            space: process.space,
+            address: process.segment_address(),
+        };
+        self.machine.read(from, bytes).map_err(|_| Error::BadAddress)
     }
 }

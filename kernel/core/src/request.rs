@@ -1,0 +1,116 @@
+//! Requests to the kernel servers: a Send that the kernel answers itself, at once or when a time has come.
+
+use abi::protocol::{Reply, refusal};
+use abi::{Error, Message, Pid, Rights};
+
+use crate::kernel::Kernel;
+use crate::machine::{Machine, Next, ProcessIndex};
+use crate::process::{Flags, State};
+use crate::team::TeamIndex;
+use crate::{group_server, process_server, time_server};
+
+/// What becomes of a request that is not refused.
+pub enum Answer {
+    /// Its sender goes on with this.
+    Now(Message),
+    /// Its sender no longer runs: it waits for a time, has given way, or is no more.
+    Later,
+}
+
+impl Answer {
+    /// A typed reply.
+    #[inline]
+    pub fn reply(reply: &impl Reply) -> Answer {
+        Answer::Now(reply.to_message())
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The current process sends to a kernel server.
+    pub(crate) fn kernel_request(&mut self, caller: ProcessIndex, server: ProcessIndex) -> Next<M::Space> {
+        self.counters.kernel_requests += 1;
+        let message = Message::from_registers(self.processes[caller].registers.message);
+        let answer = match server {
+            abi::kernel::PROCESS => process_server::request(self, caller, &message),
+            abi::kernel::TIME => time_server::request(self, caller, &message),
+            abi::kernel::GROUP => group_server::request(self, caller, &message),
+            _ => Err(Error::BadRequest),
+        };
+        match answer {
+            Ok(Answer::Now(reply)) => self.set_reply(caller, server, &reply),
+            Ok(Answer::Later) => {}
+            Err(error) => self.set_reply(caller, server, &refusal(error)),
+        }
+        self.leave()
+    }
+
+    /// Puts a kernel server's reply into a process's registers.
+    pub(crate) fn set_reply(&mut self, index: ProcessIndex, server: ProcessIndex, reply: &Message) {
+        let pid = self.processes[server].pid;
+        let registers = &mut self.processes[index].registers;
+        registers.number = 0;
+        registers.pid = pid.to_bits();
+        registers.message = reply.to_registers();
+        registers.extra = [0; 5];
+    }
+
+    /// A program's process on this node; the caller's own if `pid` is none.
+    pub(crate) fn find_process(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+        if pid.is_none() {
+            return Ok(caller);
+        }
+        let index = self.find_receiver(pid)?;
+        if self.processes[index].state == State::KernelServer {
+            return Err(Error::NonexistentProcess);
+        }
+        Ok(index)
+    }
+
+    /// As `find_process`, for a process that the caller may act on.
+    pub(crate) fn find_controlled(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+        let index = self.find_process(caller, pid)?;
+        self.may_control(caller, index)?;
+        Ok(index)
+    }
+
+    /// The team with the root `pid`; the caller's own if that is none.
+    pub fn find_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex, Error> {
+        let index = self.find_process(caller, pid)?;
+        let team = self.processes[index].team;
+        if !pid.is_none() && self.team(team).root != index {
+            return Err(Error::BadArgument);
+        }
+        Ok(team)
+    }
+
+    /// Whether the caller may act on a process: the same user's, or by right.
+    pub(crate) fn may_control(&self, caller: ProcessIndex, index: ProcessIndex) -> Result<(), Error> {
+        if self.processes[caller].user == self.processes[index].user
+            || self.has_right(caller, Rights::CONTROL_OTHERS)
+        {
+            return Ok(());
+        }
+        Err(Error::NoPermission)
+    }
+
+    /// Whether the caller's team has a right.
+    pub fn has_right(&self, caller: ProcessIndex, right: Rights) -> bool {
+        self.team(self.processes[caller].team).rights.contains(right)
+    }
+
+    /// The error if it hasn't.
+    pub fn need_right(&self, caller: ProcessIndex, right: Rights) -> Result<(), Error> {
+        if self.has_right(caller, right) {
+            Ok(())
+        } else {
+            Err(Error::NoPermission)
+        }
+    }
+
+    /// Whether a team's root awaits its first reply from `caller`, who may fill its address space until then.
+    pub fn is_newborn_of(&self, caller: ProcessIndex, team: TeamIndex) -> bool {
+        let root = self.team(team).root;
+        let process = &self.processes[root];
+        process.flags.has(Flags::NEWBORN) && process.partner == caller
+    }
+}
