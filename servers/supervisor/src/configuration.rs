@@ -1,0 +1,436 @@
+//! The supervisor's configuration: which services there are and what each may have.
+//!
+//! A readable file of lines. `#` begins a comment; `service NAME` begins a service, and the lines after it, one
+//! setting each, are about that service until the next:
+//!
+//! | setting | meaning | without it |
+//! |---|---|---|
+//! | `program PATH [ARGUMENT…]` | the image in the boot archive, and the program's arguments | `bin/NAME` |
+//! | `class real-time\|system\|foreground\|background [LEVEL]` | priority; level 0 is the most urgent | `system 2` |
+//! | `user system\|operator\|NUMBER` | whose it is | `system` |
+//! | `rights WORD…` | see `abi::rights` | none |
+//! | `memory SIZE` | the most memory, such as `4 MiB` | no limit of its own |
+//! | `processes NUMBER` | the most processes | no limit of its own |
+//! | `ports FIRST-LAST` | may use these I/O ports; may be repeated, as may the next three | none |
+//! | `interrupts FIRST-LAST` | may claim these interrupt lines | none |
+//! | `device-memory FIRST-LAST` | may map these physical addresses | none |
+//! | `dma SIZE` | may have so much DMA memory | none |
+//! | `archive` | may map the boot archive, and finds it by its variable `archive` | no |
+//! | `after NAME…` | starts when these are ready | at once |
+//! | `restart always\|on-failure\|never` | what happens when it ends | `always` |
+//! | `watchdog TIME\|off` | how long it may leave messages waiting | `10 s` |
+//! | `critical` | the node is restarted when the supervisor has to give it up | no |
+//! | `when WORD`, `unless WORD` | only if the boot command line has, or doesn't have, the word | always |
+//!
+//! Numbers are decimal, or hexadecimal with `0x`. Every mistake is told with its line.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use abi::kernel::priority;
+use abi::{PAGE_BYTES, Rights, UserId};
+use protocols::supervisor::ServiceRecord;
+
+/// What happens when a service ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Restart {
+    /// It is started again.
+    Always,
+    /// It is started again unless it ended with status 0.
+    OnFailure,
+    /// It stays stopped.
+    Never,
+}
+
+/// A device resource that a service is granted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resource {
+    /// One of [`abi::kernel::resource`].
+    pub kind: u32,
+    /// First port, line or page.
+    pub start: u64,
+    /// How many.
+    pub count: u32,
+}
+
+/// A word of the boot command line that decides whether a service runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Condition {
+    /// The word.
+    pub word: String,
+    /// Whether it must be there, or must not.
+    pub wanted: bool,
+}
+
+/// One service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its image in the boot archive.
+    pub program: String,
+    /// The program's arguments after its name.
+    pub arguments: Vec<String>,
+    /// Class and level.
+    pub priority: u32,
+    /// Whose it is.
+    pub user: UserId,
+    /// What it may do.
+    pub rights: Rights,
+    /// Most pages; 0 without a limit of its own.
+    pub quota_pages: u32,
+    /// Most processes; 0 without a limit of its own.
+    pub quota_processes: u32,
+    /// Device resources.
+    pub resources: Vec<Resource>,
+    /// Whether it may map the boot archive.
+    pub archive: bool,
+    /// Services that must be ready before.
+    pub after: Vec<String>,
+    /// What happens when it ends.
+    pub restart: Restart,
+    /// How long it may leave messages waiting; none for as long as it likes.
+    pub watchdog_ns: Option<u64>,
+    /// Whether the node cannot do without it.
+    pub critical: bool,
+    /// When it runs at all.
+    pub conditions: Vec<Condition>,
+}
+
+/// What is wrong with the configuration, and in which line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mistake {
+    /// Counted from 1.
+    pub line: usize,
+    /// For a person.
+    pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "configuration/services:{}: {}", self.line, self.what)
+    }
+}
+
+const DEFAULT_WATCHDOG_NS: u64 = 10 * SECOND_NS;
+const SECOND_NS: u64 = 1_000_000_000;
+
+impl Service {
+    /// A service with nothing said about it.
+    pub fn new(name: &str) -> Service {
+        Service {
+            name: name.to_owned(),
+            program: format!("bin/{name}"),
+            arguments: Vec::new(),
+            priority: u32::from(priority::SYSTEM) + 2,
+            user: UserId::SYSTEM,
+            rights: Rights::NONE,
+            quota_pages: 0,
+            quota_processes: 0,
+            resources: Vec::new(),
+            archive: false,
+            after: Vec::new(),
+            restart: Restart::Always,
+            watchdog_ns: Some(DEFAULT_WATCHDOG_NS),
+            critical: false,
+            conditions: Vec::new(),
+        }
+    }
+
+    /// Whether it runs on a node with this boot command line.
+    pub fn is_wanted(&self, command_line: &str) -> bool {
+        self.conditions.iter().all(|condition| {
+            let there = command_line
+                .split_ascii_whitespace()
+                .any(|word| word == condition.word);
+            there == condition.wanted
+        })
+    }
+}
+
+/// Reads a configuration. Services come in the file's order; what they wait for comes before them.
+pub fn parse(text: &str) -> Result<Vec<Service>, Mistake> {
+    let mut services: Vec<Service> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let mistake = |what| Mistake {
+            line: index + 1,
+            what,
+        };
+        let content = line.split('#').next().unwrap_or("");
+        let mut words = content.split_ascii_whitespace();
+        let Some(key) = words.next() else { continue };
+        let values: Vec<&str> = words.collect();
+        if key == "service" {
+            services.push(heading(&values, &services).map_err(mistake)?);
+            continue;
+        }
+        let (service, earlier) = services
+            .split_last_mut()
+            .ok_or_else(|| mistake("a setting before the first `service`".to_owned()))?;
+        setting(service, earlier, key, &values).map_err(mistake)?;
+    }
+    Ok(services)
+}
+
+fn heading(values: &[&str], services: &[Service]) -> Result<Service, String> {
+    let [name] = values else {
+        return Err("`service` takes one name".to_owned());
+    };
+    if name.len() > ServiceRecord::MAX_NAME_BYTES {
+        return Err(format!("the name `{name}` is too long"));
+    }
+    if services.iter().any(|service| service.name == *name) {
+        return Err(format!("there is a service `{name}` already"));
+    }
+    Ok(Service::new(name))
+}
+
+fn setting(service: &mut Service, earlier: &[Service], key: &str, values: &[&str]) -> Result<(), String> {
+    match (key, values) {
+        ("program", [program, arguments @ ..]) => {
+            (*program).clone_into(&mut service.program);
+            service.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        }
+        ("class", [class]) => service.priority = self::class(class, "0")?,
+        ("class", [class, level]) => service.priority = self::class(class, level)?,
+        ("user", [user]) => service.user = self::user(user)?,
+        ("rights", words @ [_, ..]) => {
+            for word in words {
+                service.rights = service.rights.union(right(word)?);
+            }
+        }
+        ("memory", size) => service.quota_pages = pages(size)?,
+        ("processes", [count]) => service.quota_processes = narrow(number(count)?)?,
+        ("ports", [range]) => service
+            .resources
+            .push(resource(abi::kernel::resource::PORTS, range, 1)?),
+        ("interrupts", [range]) => {
+            service
+                .resources
+                .push(resource(abi::kernel::resource::INTERRUPTS, range, 1)?);
+        }
+        ("device-memory", [range]) => {
+            service
+                .resources
+                .push(resource(abi::kernel::resource::MEMORY, range, PAGE_BYTES)?);
+        }
+        ("dma", size) => service.resources.push(Resource {
+            kind: abi::kernel::resource::DMA,
+            start: 0,
+            count: pages(size)?,
+        }),
+        ("archive", []) => service.archive = true,
+        ("after", names @ [_, ..]) => {
+            for name in names {
+                if !earlier.iter().any(|service| service.name == *name) {
+                    return Err(format!("no service `{name}` before this one"));
+                }
+                service.after.push((*name).to_owned());
+            }
+        }
+        ("restart", ["always"]) => service.restart = Restart::Always,
+        ("restart", ["on-failure"]) => service.restart = Restart::OnFailure,
+        ("restart", ["never"]) => service.restart = Restart::Never,
+        ("watchdog", ["off"]) => service.watchdog_ns = None,
+        ("watchdog", time) => service.watchdog_ns = Some(nanoseconds(time)?),
+        ("critical", []) => service.critical = true,
+        ("when" | "unless", [word]) => service.conditions.push(Condition {
+            word: (*word).to_owned(),
+            wanted: key == "when",
+        }),
+        _ => {
+            return Err(format!(
+                "`{key}` is no setting, or not with {} values",
+                values.len()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn class(name: &str, level: &str) -> Result<u32, String> {
+    let first = match name {
+        "real-time" => priority::REAL_TIME,
+        "system" => priority::SYSTEM,
+        "foreground" => priority::FOREGROUND,
+        "background" => priority::BACKGROUND,
+        _ => return Err(format!("`{name}` is no class")),
+    };
+    let level = number(level)?;
+    if level >= u64::from(priority::LEVELS) {
+        return Err(format!("a class has levels 0 to {}", priority::LEVELS - 1));
+    }
+    Ok(u32::from(first) + level as u32)
+}
+
+fn user(name: &str) -> Result<UserId, String> {
+    match name {
+        "system" => Ok(UserId::SYSTEM),
+        "operator" => Ok(UserId::OPERATOR),
+        _ => Ok(UserId(narrow(number(name)?)?)),
+    }
+}
+
+fn right(word: &str) -> Result<Rights, String> {
+    Rights::NAMES
+        .iter()
+        .find(|(_, name)| *name == word)
+        .map(|(right, _)| *right)
+        .ok_or_else(|| format!("`{word}` is no right"))
+}
+
+/// `FIRST-LAST` or one number, in units of `unit`.
+fn resource(kind: u32, range: &str, unit: u64) -> Result<Resource, String> {
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let (first, last) = (number(first)?, number(last)?);
+    if last < first {
+        return Err(format!("the range {range} is empty"));
+    }
+    let start = first / unit;
+    Ok(Resource {
+        kind,
+        start,
+        count: narrow(last / unit - start + 1)?,
+    })
+}
+
+fn pages(size: &[&str]) -> Result<u32, String> {
+    let [count, unit] = size else {
+        return Err("a size is a number and `KiB`, `MiB` or `GiB`".to_owned());
+    };
+    let shift = match *unit {
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err(format!("`{unit}` is no unit of size")),
+    };
+    let bytes = number(count)?.checked_mul(1 << shift).ok_or("too large a size")?;
+    narrow(bytes.div_ceil(PAGE_BYTES))
+}
+
+fn nanoseconds(time: &[&str]) -> Result<u64, String> {
+    let [count, unit] = time else {
+        return Err("a time is a number and `s` or `ms`".to_owned());
+    };
+    let scale = match *unit {
+        "s" => SECOND_NS,
+        "ms" => SECOND_NS / 1000,
+        _ => return Err(format!("`{unit}` is no unit of time")),
+    };
+    number(count)?
+        .checked_mul(scale)
+        .filter(|time_ns| *time_ns > 0)
+        .ok_or_else(|| "no such time".to_owned())
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |digits| (digits, 16));
+    if digits.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && let Ok(number) = u64::from_str_radix(digits, radix)
+    {
+        return Ok(number);
+    }
+    Err(format!("`{text}` is no number"))
+}
+
+fn narrow(number: u64) -> Result<u32, String> {
+    u32::try_from(number).map_err(|_| format!("{number} is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi::kernel::resource;
+    extern crate std;
+
+    #[test]
+    fn everything_that_can_be_said() {
+        let text = "
+            # what it is
+            service naming
+                rights register-prefix trace  # two of them
+            service uart
+                program    bin/serial com1 com2
+                class      real-time 1
+                user       7
+                memory     1 MiB
+                processes  4
+                ports      0x3f8-0x3ff
+                interrupts 4
+                device-memory 0xfee00000-0xfee01fff
+                dma        5 KiB
+                archive
+                after      naming
+                restart    on-failure
+                watchdog   500 ms
+                critical
+                when       serial
+                unless     headless
+        ";
+        let services = parse(text).unwrap();
+        assert_eq!(services[0].rights, Rights::REGISTER_PREFIX.union(Rights::TRACE));
+        assert_eq!(services[0].program, "bin/naming");
+        assert_eq!(services[0].watchdog_ns, Some(10_000_000_000));
+        let uart = &services[1];
+        assert_eq!((uart.program.as_str(), uart.arguments.len()), ("bin/serial", 2));
+        assert_eq!((uart.priority, uart.user), (1, UserId(7)));
+        assert_eq!((uart.quota_pages, uart.quota_processes), (256, 4));
+        let resources: Vec<_> = uart
+            .resources
+            .iter()
+            .map(|r| (r.kind, r.start, r.count))
+            .collect();
+        assert_eq!(
+            resources,
+            [
+                (resource::PORTS, 0x3f8, 8),
+                (resource::INTERRUPTS, 4, 1),
+                (resource::MEMORY, 0xfee00, 2),
+                (resource::DMA, 0, 2)
+            ]
+        );
+        assert_eq!(
+            (uart.restart, uart.watchdog_ns),
+            (Restart::OnFailure, Some(500_000_000))
+        );
+        assert!(uart.archive && uart.critical && uart.after == ["naming"]);
+        assert!(uart.is_wanted("quiet serial"));
+        assert!(!uart.is_wanted("serials") && !uart.is_wanted("serial headless"));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        for (text, line, part) in [
+            ("rights trace", 1, "before the first"),
+            ("service a\nservice a", 2, "already"),
+            ("service", 1, "one name"),
+            ("service a b", 1, "one name"),
+            ("service aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1, "too long"),
+            ("service a\n\n after b", 3, "no service `b`"),
+            ("service a\n after a", 2, "no service `a`"),
+            ("service a\n speed fast", 2, "no setting"),
+            ("service a\n class quick", 2, "no class"),
+            ("service a\n class system 6", 2, "levels"),
+            ("service a\n rights all", 2, "no right"),
+            ("service a\n memory 4", 2, "a size is"),
+            ("service a\n memory 4 MB", 2, "no unit"),
+            ("service a\n memory 99999999999999 GiB", 2, "too large"),
+            ("service a\n memory 99999999 GiB", 2, "too large"),
+            ("service a\n ports 9-1", 2, "empty"),
+            ("service a\n ports +9", 2, "no number"),
+            ("service a\n ports 0x", 2, "no number"),
+            ("service a\n ports 0-0xffffffff", 2, "too large"),
+            ("service a\n watchdog 0 s", 2, "no such time"),
+            ("service a\n watchdog 9 h", 2, "no unit"),
+            ("service a\n user nobody", 2, "no number"),
+            ("service a\n restart maybe", 2, "no setting"),
+        ] {
+            let mistake = parse(text).unwrap_err();
+            assert_eq!(mistake.line, line, "{text}: {mistake}");
+            assert!(mistake.what.contains(part), "{text}: {mistake}");
+        }
+    }
+}
