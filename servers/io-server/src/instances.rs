@@ -1,6 +1,5 @@
 //! The table of open instances: what each is, which teams own it, and how many each user has.
 //!
-//! An instance's number holds its slot and the slot's generation, so a released number is noticed. It is never 0.
 //! An instance has at least one owner; a team that was given it twice owns it twice. Each ownership counts against
 //! its user's limit.
 
@@ -10,13 +9,14 @@ use abi::{Error, Pid, UserId};
 
 use crate::service::Client;
 use crate::system::{System, has_ended};
+use crate::table::Table;
 
 /// How much may be open.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Ownerships of one user; the system's own servers have no limit.
     pub owned_by_user: u32,
-    /// Instances in all, below 65,536.
+    /// Instances in all.
     pub instances: u32,
 }
 
@@ -42,31 +42,29 @@ struct Instance<T> {
     content: T,
 }
 
-#[derive(Debug)]
-struct Slot<T> {
-    generation: u16,
-    instance: Option<Instance<T>>,
+impl<T> Instance<T> {
+    #[inline]
+    fn may_be_used_by(&self, user: UserId) -> bool {
+        self.first_owner.user == user
+            || user.is_system()
+            || self.further_owners.iter().any(|owner| owner.user == user)
+    }
 }
 
 /// The open instances of a server; `T` is what it keeps for each.
 #[derive(Debug)]
 pub struct Instances<T> {
-    slots: Vec<Slot<T>>,
-    /// Slots without an instance; the one freed last is used next.
-    free: Vec<u16>,
+    table: Table<Instance<T>>,
     /// Ownerships of each user that has any.
     owned: Vec<(UserId, u32)>,
     limits: Limits,
 }
 
-const INDEX_BITS: u32 = 16;
-
 impl<T> Instances<T> {
     /// An empty table.
-    pub const fn new(limits: Limits) -> Instances<T> {
+    pub fn new(limits: Limits) -> Instances<T> {
         Instances {
-            slots: Vec::new(),
-            free: Vec::new(),
+            table: Table::new(limits.instances as usize),
             owned: Vec::new(),
             limits,
         }
@@ -74,51 +72,33 @@ impl<T> Instances<T> {
 
     /// Opens an instance for `owner`, a team of `user`; its number. With the error comes back what was to be opened.
     pub fn insert(&mut self, owner: Pid, user: UserId, content: T) -> Result<u32, (Error, T)> {
-        if self.free.is_empty() && self.slots.len() >= (self.limits.instances as usize).min(1 << INDEX_BITS) {
+        if self.table.is_full() {
             return Err((Error::NoResources, content));
         }
         if let Err(error) = self.charge(user) {
             return Err((error, content));
         }
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                instance: None,
-            });
-            (self.slots.len() - 1) as u16
-        });
-        let slot = &mut self.slots[usize::from(index)];
-        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
-        slot.instance = Some(Instance {
+        let instance = Instance {
             first_owner: Owner { team: owner, user },
             further_owners: Vec::new(),
             content,
-        });
-        Ok(u32::from(slot.generation) << INDEX_BITS | u32::from(index))
+        };
+        self.table
+            .insert(instance)
+            .map_err(|instance| (Error::NoResources, instance.content))
     }
 
     /// What `number` stands for, if `client` may use it: as a user of one of its owners, or as the system.
     #[inline]
     pub fn get(&mut self, number: u32, client: &Client) -> Result<&mut T, Error> {
-        let instance = self.find(number)?;
-        if instance.first_owner.user == client.user
-            || client.user.is_system()
-            || instance
-                .further_owners
-                .iter()
-                .any(|owner| owner.user == client.user)
-        {
-            Ok(&mut instance.content)
-        } else {
-            Err(Error::NoPermission)
-        }
+        Ok(&mut self.find(number, client)?.content)
     }
 
     /// Adds an owner, a team of `user`, to an instance that `client` may use.
     pub fn share(&mut self, number: u32, client: &Client, owner: Pid, user: UserId) -> Result<(), Error> {
-        self.get(number, client)?;
+        self.find(number, client)?;
         self.charge(user)?;
-        self.find(number)?
+        self.find(number, client)?
             .further_owners
             .push(Owner { team: owner, user });
         Ok(())
@@ -126,25 +106,20 @@ impl<T> Instances<T> {
 
     /// Takes one ownership of `owner` away. What was the instance comes back if it was the last.
     pub fn release(&mut self, number: u32, client: &Client, owner: Pid) -> Result<Option<T>, Error> {
-        self.get(number, client)?;
-        let instance = self.find(number)?;
-        let user = if let Some(at) = instance
-            .further_owners
-            .iter()
-            .position(|further| further.team == owner)
-        {
-            instance.further_owners.swap_remove(at).user
+        let instance = self.find(number, client)?;
+        let further = &mut instance.further_owners;
+        let user = if let Some(at) = further.iter().position(|further| further.team == owner) {
+            further.swap_remove(at).user
         } else if instance.first_owner.team != owner {
             return Err(Error::NotFound);
         } else {
             let user = instance.first_owner.user;
-            if let Some(heir) = instance.further_owners.pop() {
-                instance.first_owner = heir;
-            } else {
-                let closed = self.remove(number);
+            let Some(heir) = further.pop() else {
+                let closed = self.table.remove(number);
                 self.discharge(user);
-                return Ok(closed);
-            }
+                return Ok(closed.map(|instance| instance.content));
+            };
+            instance.first_owner = heir;
             user
         };
         self.discharge(user);
@@ -153,44 +128,48 @@ impl<T> Instances<T> {
 
     /// Takes every ownership of teams that have ended away, and hands each instance that has none left to `close`.
     pub fn sweep(&mut self, system: &mut dyn System, mut close: impl FnMut(T, &mut dyn System)) {
-        let mut teams: Vec<Pid> = self.owners().map(|owner| owner.team).collect();
-        teams.sort_unstable();
-        teams.dedup();
-        teams.retain(|team| has_ended(system, *team));
-        if teams.is_empty() {
+        let mut ended: Vec<Pid> = Vec::new();
+        for (_, instance) in self.table.iter() {
+            ended.push(instance.first_owner.team);
+            ended.extend(instance.further_owners.iter().map(|owner| owner.team));
+        }
+        ended.sort_unstable();
+        ended.dedup();
+        ended.retain(|team| has_ended(system, *team));
+        if ended.is_empty() {
             return;
         }
-        let dead = |owner: &Owner| teams.binary_search(&owner.team).is_ok();
-        for index in 0..self.slots.len() {
-            let Some(instance) = &mut self.slots[index].instance else {
-                continue;
-            };
-            let mut gone: Vec<Owner> = instance
-                .further_owners
-                .extract_if(.., |owner| dead(owner))
-                .collect();
-            let mut closed = None;
-            if dead(&instance.first_owner) {
+        let has_ended = |owner: &Owner| ended.binary_search(&owner.team).is_ok();
+        let mut gone: Vec<Owner> = Vec::new();
+        for instance in self.table.values_mut() {
+            gone.extend(instance.further_owners.extract_if(.., |owner| has_ended(owner)));
+            if has_ended(&instance.first_owner)
+                && let Some(heir) = instance.further_owners.pop()
+            {
                 gone.push(instance.first_owner);
-                if let Some(heir) = instance.further_owners.pop() {
-                    instance.first_owner = heir;
-                } else {
-                    let number = u32::from(self.slots[index].generation) << INDEX_BITS | index as u32;
-                    closed = self.remove(number);
-                }
+                instance.first_owner = heir;
             }
-            for owner in gone {
-                self.discharge(owner.user);
-            }
-            if let Some(content) = closed {
-                close(content, system);
+        }
+        for owner in gone {
+            self.discharge(owner.user);
+        }
+        let orphans: Vec<u32> = self
+            .table
+            .iter()
+            .filter(|(_, instance)| has_ended(&instance.first_owner))
+            .map(|(number, _)| number)
+            .collect();
+        for number in orphans {
+            if let Some(instance) = self.table.remove(number) {
+                self.discharge(instance.first_owner.user);
+                close(instance.content, system);
             }
         }
     }
 
     /// Whether nothing is open.
     pub fn is_empty(&self) -> bool {
-        self.free.len() == self.slots.len()
+        self.table.is_empty()
     }
 
     /// How many ownerships a user has.
@@ -202,37 +181,20 @@ impl<T> Instances<T> {
     }
 
     #[inline]
-    fn find(&mut self, number: u32) -> Result<&mut Instance<T>, Error> {
-        let slot = self
-            .slots
-            .get_mut((number & 0xffff) as usize)
-            .filter(|slot| u32::from(slot.generation) == number >> INDEX_BITS)
-            .ok_or(Error::BadInstance)?;
-        slot.instance.as_mut().ok_or(Error::BadInstance)
-    }
-
-    fn owners(&self) -> impl Iterator<Item = &Owner> {
-        self.slots
-            .iter()
-            .filter_map(|slot| slot.instance.as_ref())
-            .flat_map(|instance| core::iter::once(&instance.first_owner).chain(&instance.further_owners))
-    }
-
-    fn remove(&mut self, number: u32) -> Option<T> {
-        let index = (number & 0xffff) as u16;
-        let instance = self.slots[usize::from(index)].instance.take()?;
-        self.free.push(index);
-        Some(instance.content)
+    fn find(&mut self, number: u32, client: &Client) -> Result<&mut Instance<T>, Error> {
+        let instance = self.table.get_mut(number).ok_or(Error::BadInstance)?;
+        if instance.may_be_used_by(client.user) {
+            Ok(instance)
+        } else {
+            Err(Error::NoPermission)
+        }
     }
 
     fn charge(&mut self, user: UserId) -> Result<(), Error> {
-        let at = if let Some(at) = self.owned.iter().position(|(known, _)| *known == user) {
-            at
-        } else {
-            self.owned.push((user, 0));
-            self.owned.len() - 1
+        let Some((_, count)) = self.owned.iter_mut().find(|(known, _)| *known == user) else {
+            self.owned.push((user, 1));
+            return Ok(());
         };
-        let count = &mut self.owned[at].1;
         if *count >= self.limits.owned_by_user && !user.is_system() {
             return Err(Error::NoQuota);
         }

@@ -9,12 +9,14 @@
 //! | `service` | [`Service`]: what a server says of itself; requests and answers |
 //! | `server` | [`IoServer`]: from a message to a call of the service and back to an answer |
 //! | `instances` | [`Instances`]: who holds what open |
+//! | `table` | things by number: instances, directories |
 //! | `path` | the components of a name, hostile ones refused |
 //! | `listing` | directories as a stream of descriptors; servers with a fixed list of names |
 //! | `system` | [`System`]: the few things of the kernel that a server needs |
+//! | `serve` | the serve loop over the real kernel |
 //! | `testing` | a `System` in memory, for tests on the host |
 //!
-//! Nothing here calls the kernel: every server's logic runs under `cargo test`.
+//! Only `serve` calls the kernel: every server's logic runs under `cargo test`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -24,13 +26,17 @@ extern crate alloc;
 pub mod instances;
 pub mod listing;
 pub mod path;
+pub mod serve;
 pub mod server;
 pub mod service;
 pub mod system;
+pub mod table;
 pub mod testing;
 
 pub use instances::{Instances, Limits};
 pub use listing::{Flat, Listing};
+pub use serve::serve;
 pub use server::IoServer;
 pub use service::{Answer, Client, Incoming, Opening, Reading, Request, Service, Writing};
 pub use system::System;
+pub use table::Table;

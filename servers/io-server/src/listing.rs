@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use abi::Error;
+use abi::{Error, UserId};
 use protocols::io::attribute;
 use protocols::names::{Descriptor, kind};
 
@@ -38,6 +38,48 @@ impl Listing {
     /// What lies at `position`, at most `room` bytes.
     pub fn read(&self, position: u64, room: usize) -> &[u8] {
         slice_at(&self.bytes, position, room)
+    }
+}
+
+/// The memory that open listings take, by user: each is a copy, so it must be bounded.
+#[derive(Clone, Debug, Default)]
+pub struct ListingBudget {
+    used: Vec<(UserId, u64)>,
+}
+
+/// Most bytes of open listings of one user, beside the first one, which may be as long as it is.
+pub const MAX_LISTING_BYTES: u64 = 1 << 20;
+
+impl ListingBudget {
+    /// Nothing used.
+    pub const fn new() -> ListingBudget {
+        ListingBudget { used: Vec::new() }
+    }
+
+    /// Takes `listing`'s bytes for a user, or refuses.
+    pub fn take(&mut self, user: UserId, listing: &Listing) -> Result<(), Error> {
+        if listing.bytes() == 0 {
+            return Ok(());
+        }
+        let Some((_, taken)) = self.used.iter_mut().find(|(known, _)| *known == user) else {
+            self.used.push((user, listing.bytes()));
+            return Ok(());
+        };
+        if *taken + listing.bytes() > MAX_LISTING_BYTES && !user.is_system() {
+            return Err(Error::NoQuota);
+        }
+        *taken += listing.bytes();
+        Ok(())
+    }
+
+    /// Gives back what was taken.
+    pub fn give_back(&mut self, user: UserId, listing: &Listing) {
+        if let Some(at) = self.used.iter().position(|(known, _)| *known == user) {
+            self.used[at].1 -= listing.bytes();
+            if self.used[at].1 == 0 {
+                self.used.swap_remove(at);
+            }
+        }
     }
 }
 
@@ -87,7 +129,7 @@ pub fn flat_root(objects: usize) -> Descriptor<'static> {
     Descriptor {
         kind: kind::DIRECTORY,
         attributes: attribute::READABLE | attribute::DIRECTORY,
-        owner: abi::UserId::SYSTEM.0,
+        owner: UserId::SYSTEM.0,
         size: objects as u64,
         modified_ns: 0,
         created_ns: 0,
@@ -119,6 +161,21 @@ mod tests {
         assert_eq!(names, ["a", "longer-name", "ä"]);
         assert!(rest.is_empty());
         assert_eq!(listing.read(u64::MAX, 1), []);
+    }
+
+    #[test]
+    fn listings_of_a_user_are_bounded() {
+        let mut listing = Listing::new();
+        let user = UserId(100);
+        while listing.bytes() <= MAX_LISTING_BYTES / 2 {
+            listing.push(&flat_root(0));
+        }
+        let mut budget = ListingBudget::new();
+        budget.take(user, &listing).unwrap();
+        assert_eq!(budget.take(user, &listing), Err(Error::NoQuota));
+        budget.take(UserId(101), &listing).unwrap();
+        budget.give_back(user, &listing);
+        budget.take(user, &listing).unwrap();
     }
 
     #[test]

@@ -9,7 +9,7 @@ use protocols::io::{attribute, io, mode};
 use protocols::names::{Descriptor, kind, names};
 
 use crate::instances::{Instances, Limits};
-use crate::listing::Listing;
+use crate::listing::{Listing, ListingBudget};
 use crate::path;
 use crate::service::{
     Answer, Client, Content, MAX_TRANSFER_BYTES, OpenInstance, Opening, Reading, Request, Service, Writing,
@@ -29,6 +29,7 @@ pub struct IoServer<S: Service> {
     /// The service.
     pub service: S,
     instances: Instances<OpenInstance<S::Open>>,
+    listings: ListingBudget,
     /// Where an answer that belongs to nobody else lies until it is sent.
     answer: Vec<u8>,
     last_sweep_ns: u64,
@@ -40,6 +41,7 @@ impl<S: Service> IoServer<S> {
         IoServer {
             service,
             instances: Instances::new(limits),
+            listings: ListingBudget::new(),
             answer: Vec::new(),
             last_sweep_ns: 0,
         }
@@ -71,11 +73,9 @@ impl<S: Service> IoServer<S> {
     /// Closes what belonged to teams that have ended.
     pub fn tick(&mut self, system: &mut dyn System) {
         self.last_sweep_ns = system.monotonic_ns();
-        let service = &mut self.service;
+        let (service, listings) = (&mut self.service, &mut self.listings);
         self.instances.sweep(system, |instance, system| {
-            if let Content::Object(open) = instance.content {
-                service.close(open, system);
-            }
+            close(instance, service, listings, system);
         });
         self.service.tick(system);
     }
@@ -98,7 +98,7 @@ impl<S: Service> IoServer<S> {
                 let instance = self.instances.get(query.instance, client)?;
                 let size = match &instance.content {
                     Content::Object(open) => self.service.size(open),
-                    Content::Directory(listing) => listing.bytes(),
+                    Content::Directory { listing, .. } => listing.bytes(),
                 };
                 Ok(plain(io::InstanceQueried {
                     attributes: instance.attributes,
@@ -110,10 +110,8 @@ impl<S: Service> IoServer<S> {
             io::Io::Write(write) => self.write(&write, request, system),
             io::Io::Release(release) => {
                 let owner = named_or_self(release.owner, client);
-                if let Some(instance) = self.instances.release(release.instance, client, owner)?
-                    && let Content::Object(open) = instance.content
-                {
-                    self.service.close(open, system);
+                if let Some(instance) = self.instances.release(release.instance, client, owner)? {
+                    close(instance, &mut self.service, &mut self.listings, system);
                 }
                 Ok(plain(io::Released {}))
             }
@@ -156,9 +154,10 @@ impl<S: Service> IoServer<S> {
             .open(&client, open.context, path, open.mode, system)?;
         let (instance, size) = match opening {
             Opening::Directory(listing) => {
+                self.listings.take(user, &listing)?;
                 let size = listing.bytes();
                 let instance = OpenInstance {
-                    content: Content::Directory(listing),
+                    content: Content::Directory { listing, user },
                     attributes: attribute::READABLE | attribute::DIRECTORY,
                     block_bytes: DIRECTORY_BLOCK_BYTES,
                 };
@@ -182,9 +181,7 @@ impl<S: Service> IoServer<S> {
         let number = match self.instances.insert(owner, user, instance) {
             Ok(number) => number,
             Err((error, instance)) => {
-                if let Content::Object(open) = instance.content {
-                    self.service.close(open, system);
-                }
+                close(instance, &mut self.service, &mut self.listings, system);
                 return Err(error);
             }
         };
@@ -202,7 +199,7 @@ impl<S: Service> IoServer<S> {
         require(instance.attributes, attribute::READABLE)?;
         let room = request.client.writable_bytes()?.min(MAX_TRANSFER_BYTES) as usize;
         let reading = match &mut instance.content {
-            Content::Directory(listing) => Reading::Data(listing.read(read.position, room)),
+            Content::Directory { listing, .. } => Reading::Data(listing.read(read.position, room)),
             Content::Object(_) if room == 0 => Reading::Moved(0),
             Content::Object(open) => self
                 .service
@@ -284,7 +281,7 @@ impl<S: Service> IoServer<S> {
                 let instance = self.instances.get(describe.instance, client)?;
                 let descriptor = match &instance.content {
                     Content::Object(open) => self.service.describe_open(open)?,
-                    Content::Directory(listing) => directory(listing),
+                    Content::Directory { listing, .. } => directory(listing),
                 };
                 let count = put_descriptor(&descriptor, room, &mut self.answer);
                 Ok(Answer::Data(
@@ -317,6 +314,19 @@ impl<S: Service> IoServer<S> {
                 Ok(plain(names::ModifiedSet {}))
             }
         }
+    }
+}
+
+/// The last owner of an instance is gone, or it never had one.
+fn close<S: Service>(
+    instance: OpenInstance<S::Open>,
+    service: &mut S,
+    listings: &mut ListingBudget,
+    system: &mut dyn System,
+) {
+    match instance.content {
+        Content::Object(open) => service.close(open, system),
+        Content::Directory { listing, user } => listings.give_back(user, &listing),
     }
 }
 

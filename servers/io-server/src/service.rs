@@ -314,7 +314,12 @@ pub enum Content<T> {
     /// The service's.
     Object(T),
     /// A directory.
-    Directory(Listing),
+    Directory {
+        /// Its descriptors.
+        listing: Listing,
+        /// Against whom their memory counts.
+        user: UserId,
+    },
 }
 
 impl<T> OpenInstance<T> {
@@ -322,7 +327,7 @@ impl<T> OpenInstance<T> {
     pub fn object(&mut self) -> Result<&mut T, Error> {
         match &mut self.content {
             Content::Object(open) => Ok(open),
-            Content::Directory(_) => Err(Error::NotSupported),
+            Content::Directory { .. } => Err(Error::NotSupported),
         }
     }
 }
