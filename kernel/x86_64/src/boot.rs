@@ -3,7 +3,7 @@
 //! A PVH loader (`qemu -kernel`, Firecracker, Cloud Hypervisor) finds its entry in an ELF note, a Multiboot2 loader
 //! (GRUB) in a header; both arrive in 32-bit protected mode without paging, with the address of their information in
 //! ebx. The code here, linked where it is loaded, turns on long mode with tables that map the first 4 GiB of physical
-//! memory twice, at 0 and at [`KERNEL_BASE`] (the latter up to its 2 GiB), and calls `kernel_main(protocol,
+//! memory at 0, at `physical::DIRECT_MAP` and (two of them) at [`KERNEL_BASE`], and calls `kernel_main(protocol,
 //! information)` on the kernel's stack. Interrupts stay off. `paging` soon replaces these tables.
 
 /// Distance from where the kernel's image is loaded to where it is linked; `kernel.ld` says the same.
@@ -80,13 +80,14 @@ boot_entry:
     mov dword ptr [boot_pointers + 510 * 8], eax
     add eax, 4096
     mov dword ptr [boot_pointers + 511 * 8], eax
-    // One table of pointers serves both halves: entries 0-3 at 0, entries 510 and 511 at KERNEL_BASE.
+    // One table of pointers serves all: entries 0-3 at 0 and at the direct map, 510 and 511 at KERNEL_BASE.
     mov eax, offset boot_pointers + 3
     mov dword ptr [boot_root], eax
+    mov dword ptr [boot_root + 256 * 8], eax
     mov dword ptr [boot_root + 511 * 8], eax
 
     mov eax, cr4
-    or eax, 1 << 5              // PAE
+    or eax, (1 << 5) | (1 << 9) | (1 << 10)     // PAE, vector state, vector exceptions
     mov cr4, eax
     mov eax, offset boot_root
     mov cr3, eax

@@ -94,3 +94,77 @@ pub fn root_table() -> u64 {
     unsafe { asm!("mov {}, cr3", out(reg) value, options(nomem, nostack, preserves_flags)) };
     value & 0x000f_ffff_ffff_f000
 }
+
+/// Changes the address space.
+///
+/// # Safety
+/// `root` is the physical address of a root page table that maps everything that the kernel uses, as now.
+#[inline]
+pub unsafe fn set_root_table(root: u64) {
+    // SAFETY: the caller vouches for the table; no `nomem`, since what memory holds at user addresses changes.
+    unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
+}
+
+/// Drops what the processor remembers of how `address` is mapped.
+#[inline]
+pub fn invalidate_page(address: u64) {
+    // SAFETY: forgetting a translation is always allowed; the tables still say it.
+    unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) };
+}
+
+/// Adds bits to control register 4.
+///
+/// # Safety
+/// The processor has these features, and the kernel is ready for them.
+pub unsafe fn enable_in_cr4(bits: u64) {
+    // SAFETY: the caller vouches for the bits.
+    unsafe {
+        asm!("mov {0}, cr4", "or {0}, {1}", "mov cr4, {0}", out(reg) _, in(reg) bits, options(nostack));
+    }
+}
+
+/// Chooses the vector state that XSAVE manages.
+///
+/// # Safety
+/// The processor has XSAVE, it is enabled, and `components` are ones that it has.
+pub unsafe fn set_vector_components(components: u64) {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        asm!("xsetbv", in("ecx") 0, in("eax") components as u32, in("edx") (components >> 32) as u32,
+            options(nomem, nostack, preserves_flags));
+    }
+}
+
+/// Reads a model-specific register.
+///
+/// # Safety
+/// The processor has it.
+#[inline]
+pub unsafe fn read_register(number: u32) -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: the caller says that the register exists; reading those that the kernel names has no effect.
+    unsafe {
+        asm!("rdmsr", in("ecx") number, out("eax") low, out("edx") high, options(nostack, preserves_flags));
+    }
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Writes a model-specific register.
+///
+/// # Safety
+/// The processor has it, and the value keeps every promise of the machine.
+#[inline]
+pub unsafe fn write_register(number: u32, value: u64) {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        asm!("wrmsr", in("ecx") number, in("eax") value as u32, in("edx") (value >> 32) as u32,
+            options(nostack, preserves_flags));
+    }
+}
+
+/// The time-stamp counter.
+#[inline]
+pub fn counter() -> u64 {
+    // SAFETY: every x86-64 processor has it, and reading it changes nothing.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}

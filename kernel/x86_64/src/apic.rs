@@ -1,0 +1,146 @@
+//! The local interrupt controller: its timer, and the end of each interrupt.
+//!
+//! By model-specific registers (x2APIC) where the processor has them, else by registers in memory. The timer counts
+//! down once, or compares with the time-stamp counter where it can.
+
+use crate::clock::Clock;
+use crate::device::Registers;
+use crate::features::Features;
+use crate::instructions::{read_register, write_port_u8, write_register};
+use crate::interrupt_table::vector;
+
+const APIC_BASE: u32 = 0x1b;
+const BASE_ENABLE: u64 = 1 << 11;
+const BASE_X2APIC: u64 = 1 << 10;
+const X2APIC_FIRST: u32 = 0x800;
+const COUNTER_DEADLINE: u32 = 0x6e0;
+
+/// Offsets of registers.
+const IDENTITY: usize = 0x20;
+const TASK_PRIORITY: usize = 0x80;
+const END_OF_INTERRUPT: usize = 0xb0;
+const SPURIOUS_VECTOR: usize = 0xf0;
+const TIMER: usize = 0x320;
+const LINE_0: usize = 0x350;
+const LINE_1: usize = 0x360;
+const ERROR: usize = 0x370;
+const TIMER_START: usize = 0x380;
+const TIMER_COUNT: usize = 0x390;
+const TIMER_DIVISOR: usize = 0x3e0;
+
+const MASKED: u32 = 1 << 16;
+const SOFTWARE_ENABLE: u32 = 1 << 8;
+const DEADLINE_MODE: u32 = 2 << 17;
+const DIVIDE_BY_ONE: u32 = 0xb;
+
+/// This processor's controller.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalApic {
+    /// Registers in memory; none with x2APIC.
+    registers: Option<Registers>,
+    counter_deadline: bool,
+}
+
+impl LocalApic {
+    /// Turns it on, with every source masked but for what comes from I/O controllers. `registers` is only used without
+    /// x2APIC.
+    pub fn initialize(features: &Features, registers: Registers) -> LocalApic {
+        mask_legacy_controllers();
+        let mode = if features.x2apic { BASE_X2APIC } else { 0 };
+        // SAFETY: every x86-64 processor has this register; the mode is one that the processor says it has.
+        unsafe { write_register(APIC_BASE, read_register(APIC_BASE) | BASE_ENABLE | mode) };
+        let apic = LocalApic {
+            registers: (!features.x2apic).then_some(registers),
+            counter_deadline: features.counter_deadline,
+        };
+        apic.write(TASK_PRIORITY, 0);
+        apic.write(LINE_0, MASKED);
+        apic.write(LINE_1, MASKED);
+        apic.write(ERROR, MASKED);
+        apic.write(TIMER, MASKED | u32::from(vector::TIMER));
+        apic.write(TIMER_DIVISOR, DIVIDE_BY_ONE);
+        apic.write(SPURIOUS_VECTOR, SOFTWARE_ENABLE | u32::from(vector::SPURIOUS));
+        apic
+    }
+
+    /// The controller's number, by which I/O controllers address it.
+    pub fn identity(&self) -> u32 {
+        let value = self.read(IDENTITY);
+        if self.registers.is_some() { value >> 24 } else { value }
+    }
+
+    /// Tells it that an interrupt has been dealt with.
+    #[inline]
+    pub fn end_interrupt(&self) {
+        self.write(END_OF_INTERRUPT, 0);
+    }
+
+    /// Lets the timer count, silently.
+    pub fn start_measuring(&self) {
+        self.write(TIMER_START, u32::MAX);
+    }
+
+    /// Ticks since `start_measuring`; and the timer is ready for use.
+    pub fn stop_measuring(&self) -> u32 {
+        let ticks = u32::MAX - self.read(TIMER_COUNT);
+        self.write(TIMER_START, 0);
+        let mode = if self.counter_deadline { DEADLINE_MODE } else { 0 };
+        self.write(TIMER, mode | u32::from(vector::TIMER));
+        ticks
+    }
+
+    /// Asks for one interrupt at or soon after a time; with `u64::MAX` for none.
+    ///
+    /// Where the timer cannot count that far the interrupt comes earlier, and the kernel asks again.
+    #[inline]
+    pub fn set_timer(&self, clock: &Clock, at_ns: u64) {
+        if self.counter_deadline {
+            let value = if at_ns == u64::MAX { 0 } else { clock.counter_at(at_ns).max(1) };
+            // SAFETY: the processor says that it has this register.
+            unsafe { write_register(COUNTER_DEADLINE, value) };
+        } else if at_ns == u64::MAX {
+            self.write(TIMER_START, 0);
+        } else {
+            let span_ns = at_ns.saturating_sub(clock.now_ns());
+            self.write(TIMER_START, clock.timer_ticks(span_ns));
+        }
+    }
+
+    #[inline]
+    fn read(&self, offset: usize) -> u32 {
+        match self.registers {
+            Some(registers) => registers.read(offset),
+            // SAFETY: x2APIC is on, and has each of the registers named here.
+            None => unsafe { read_register(X2APIC_FIRST + offset as u32 / 16) as u32 },
+        }
+    }
+
+    #[inline]
+    fn write(&self, offset: usize, value: u32) {
+        match self.registers {
+            Some(registers) => registers.write(offset, value),
+            // SAFETY: as in `read`; the values are ones that the controller takes.
+            None => unsafe { write_register(X2APIC_FIRST + offset as u32 / 16, value.into()) },
+        }
+    }
+}
+
+/// Masks the two interrupt controllers of old, their vectors away from the exceptions in case one speaks up all the
+/// same.
+fn mask_legacy_controllers() {
+    for (port, value) in [
+        (0x20, 0x11),
+        (0xa0, 0x11),
+        (0x21, vector::SPURIOUS & 0xf8),
+        (0xa1, vector::SPURIOUS & 0xf8),
+        (0x21, 4),
+        (0xa1, 2),
+        (0x21, 1),
+        (0xa1, 1),
+        (0x21, 0xff),
+        (0xa1, 0xff),
+    ] {
+        // SAFETY: the old controllers' ports, written in their initialisation's order.
+        unsafe { write_port_u8(port, value) };
+    }
+}

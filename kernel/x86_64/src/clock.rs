@@ -1,0 +1,205 @@
+//! Time: the time-stamp counter, measured once at boot, and the date from the real-time clock.
+
+use abi::information::Information;
+
+use crate::apic::LocalApic;
+use crate::device::Registers;
+use crate::features::Features;
+use crate::instructions::{counter, read_port_u8, write_port_u8};
+
+/// Nanoseconds in a second.
+const SECOND_NS: u64 = 1_000_000_000;
+/// For how long the counters are compared with a known clock.
+const MEASURE_NS: u64 = 1_000_000;
+/// Reads of a clock that stands still before it is given up.
+const PATIENCE: u32 = 10_000_000;
+
+/// The monotonic clock, and the timer's speed.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    counter_base: u64,
+    /// Nanoseconds per tick of the counter, times 2^32.
+    multiplier: u64,
+    /// Ticks of the counter per nanosecond, times 2^32.
+    ticks_multiplier: u64,
+    /// Ticks of the local controller's timer per nanosecond, times 2^32.
+    timer_multiplier: u64,
+}
+
+impl Clock {
+    /// Measures the counter and the local timer against the high-precision timer, or the old interval timer.
+    pub fn measure(features: &Features, apic: &LocalApic, timer: Option<Registers>) -> Clock {
+        let counter_base = counter();
+        apic.start_measuring();
+        let measured = timer
+            .and_then(wait_with_precision_timer)
+            .or_else(wait_with_interval_timer);
+        let timer_ticks = apic.stop_measuring();
+        let (ticks, nanoseconds) = measured.unwrap_or((MEASURE_NS, MEASURE_NS));
+        let counter_hz = features
+            .counter_hz
+            .unwrap_or(scale(ticks, SECOND_NS, nanoseconds));
+        Clock {
+            counter_base,
+            multiplier: scale(SECOND_NS, 1 << 32, counter_hz),
+            ticks_multiplier: scale(counter_hz, 1 << 32, SECOND_NS),
+            timer_multiplier: scale(u64::from(timer_ticks), 1 << 32, nanoseconds),
+        }
+    }
+
+    /// Nanoseconds since boot.
+    #[inline]
+    pub fn now_ns(&self) -> u64 {
+        let ticks = counter().wrapping_sub(self.counter_base);
+        ((u128::from(ticks) * u128::from(self.multiplier)) >> 32) as u64
+    }
+
+    /// The counter's value at a time.
+    pub fn counter_at(&self, at_ns: u64) -> u64 {
+        let ticks = (u128::from(at_ns) * u128::from(self.ticks_multiplier)) >> 32;
+        self.counter_base
+            .saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+    }
+
+    /// The local timer's ticks in a span, at least 1.
+    #[inline]
+    pub fn timer_ticks(&self, span_ns: u64) -> u32 {
+        let ticks = (u128::from(span_ns) * u128::from(self.timer_multiplier)) >> 32;
+        u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Tells programs how to compute the time.
+    pub fn describe(&self, information: &mut Information) {
+        information.counter_base = self.counter_base;
+        information.multiplier = self.multiplier;
+    }
+
+    /// Ticks of the counter in a second.
+    pub fn counter_hz(&self) -> u64 {
+        scale(self.ticks_multiplier, SECOND_NS, 1 << 32)
+    }
+}
+
+/// `value * numerator / denominator`.
+fn scale(value: u64, numerator: u64, denominator: u64) -> u64 {
+    let result = u128::from(value) * u128::from(numerator) / u128::from(denominator.max(1));
+    u64::try_from(result).unwrap_or(u64::MAX)
+}
+
+/// Waits for `MEASURE_NS`. Returns the counter's ticks and the nanoseconds that really passed.
+fn wait_with_precision_timer(timer: Registers) -> Option<(u64, u64)> {
+    const PERIOD: usize = 4;
+    const CONFIGURATION: usize = 0x10;
+    const COUNT: usize = 0xf0;
+    const FEMTOSECONDS: u64 = 1_000_000;
+    let period_fs = u64::from(timer.read(PERIOD));
+    // The specification allows at most 100 ns.
+    if !(1..=100 * FEMTOSECONDS).contains(&period_fs) {
+        return None;
+    }
+    timer.write(CONFIGURATION, timer.read(CONFIGURATION) | 1);
+    let wanted = (MEASURE_NS * FEMTOSECONDS / period_fs) as u32;
+    let begin = timer.read(COUNT);
+    let counter_begin = counter();
+    for _ in 0..PATIENCE {
+        let passed = timer.read(COUNT).wrapping_sub(begin);
+        if passed >= wanted {
+            let ticks = counter() - counter_begin;
+            return Some((ticks, u64::from(passed) * period_fs / FEMTOSECONDS));
+        }
+    }
+    None
+}
+
+/// As above, with channel 2 of the interval timer that every PC has.
+fn wait_with_interval_timer() -> Option<(u64, u64)> {
+    const GATE: u16 = 0x61;
+    const CHANNEL: u16 = 0x42;
+    const COMMAND: u16 = 0x43;
+    const HZ: u64 = 1_193_182;
+    const COUNT: u64 = HZ * MEASURE_NS / SECOND_NS;
+    const OUTPUT: u8 = 1 << 5;
+    // SAFETY: ports of the interval timer and its gate, which touch no memory.
+    unsafe {
+        // Gate on, speaker off; count down once, both bytes, and raise the output.
+        write_port_u8(GATE, read_port_u8(GATE) & !2 | 1);
+        write_port_u8(COMMAND, 0xb0);
+        write_port_u8(CHANNEL, COUNT as u8);
+        write_port_u8(CHANNEL, (COUNT >> 8) as u8);
+        let counter_begin = counter();
+        for _ in 0..PATIENCE {
+            if read_port_u8(GATE) & OUTPUT != 0 {
+                return Some((counter() - counter_begin, COUNT * SECOND_NS / HZ));
+            }
+        }
+    }
+    None
+}
+
+/// Seconds since 1970 by the real-time clock, which is taken to show universal time; 0 if it makes no sense.
+pub fn real_time_seconds() -> u64 {
+    // Two equal readings, neither during an update, are right.
+    let mut last = None;
+    for _ in 0..1000 {
+        let reading = read_date();
+        if reading.is_some() && reading == last {
+            break;
+        }
+        last = reading;
+    }
+    last.and_then(seconds_since_1970).unwrap_or(0)
+}
+
+/// Second, minute, hour, day, month, year of the century.
+type Date = [u8; 6];
+
+fn read_date() -> Option<Date> {
+    const STATUS_A: u8 = 0x0a;
+    const STATUS_B: u8 = 0x0b;
+    const UPDATING: u8 = 1 << 7;
+    const BINARY: u8 = 1 << 2;
+    const TWENTY_FOUR_HOURS: u8 = 1 << 1;
+    const AFTERNOON: u8 = 1 << 7;
+    if read_clock_register(STATUS_A) & UPDATING != 0 {
+        return None;
+    }
+    let status = read_clock_register(STATUS_B);
+    let number = |value: u8| {
+        if status & BINARY != 0 {
+            value
+        } else {
+            (value >> 4) * 10 + (value & 15)
+        }
+    };
+    let mut date = [0, 2, 4, 7, 8, 9].map(read_clock_register);
+    let afternoon = status & TWENTY_FOUR_HOURS == 0 && date[2] & AFTERNOON != 0;
+    if status & TWENTY_FOUR_HOURS == 0 {
+        date[2] &= !AFTERNOON;
+    }
+    let mut date = date.map(number);
+    if status & TWENTY_FOUR_HOURS == 0 {
+        date[2] = date[2] % 12 + if afternoon { 12 } else { 0 };
+    }
+    Some(date)
+}
+
+fn read_clock_register(register: u8) -> u8 {
+    // SAFETY: ports of the real-time clock, which touch no memory; bit 7 keeps the non-maskable interrupt enabled.
+    unsafe {
+        write_port_u8(0x70, register);
+        read_port_u8(0x71)
+    }
+}
+
+fn seconds_since_1970([second, minute, hour, day, month, year]: Date) -> Option<u64> {
+    const DAYS_BEFORE_MONTH: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    if second > 60 || minute > 59 || hour > 23 || !(1..=31).contains(&day) || year > 99 {
+        return None;
+    }
+    let before_month = *DAYS_BEFORE_MONTH.get(usize::from(month).checked_sub(1)?)?;
+    let year = 2000 + u64::from(year);
+    // From 1970 to 2099 every fourth year is a leap year.
+    let leap_days = (year - 1969) / 4 + u64::from(year.is_multiple_of(4) && month > 2);
+    let days = (year - 1970) * 365 + leap_days + before_month + u64::from(day) - 1;
+    Some(days * 86_400 + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second))
+}

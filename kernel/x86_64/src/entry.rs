@@ -1,0 +1,333 @@
+//! The ways from a program into the kernel and back, in assembly.
+//!
+//! * A system call saves what may carry arguments straight into the process's `Registers` and calls
+//!   `on_system_call`. Everything else that the program had is volatile.
+//! * An interrupt or exception saves everything in the process's [`Saved`] and calls `on_trap`. The processor pushes
+//!   its frame on an exception stack; it is moved off at once, so that the next may come.
+//! * Each of these returns what to do, a `Continuation` in rax and rdx, to `dispatch`: resume a process by its
+//!   results, resume one in full, wait for an interrupt, or let pending interrupts in and call `on_step`.
+//!
+//! The kernel runs on one stack a processor, empty whenever a program runs; interrupts are off but in the two windows
+//! below, where nothing is on the stack and no register matters. Compiled code keeps data below its stack pointer (the
+//! red zone), so nothing here ever pushes on a stack that compiled code is using.
+//!
+//! [`Saved`]: crate::saved::Saved
+
+use core::mem::offset_of;
+
+use abi::call::Registers;
+
+use crate::cpu::{self, USER_CODE, USER_DATA};
+use crate::features::VECTOR_STATE_BYTES;
+use crate::instructions::{read_register, write_register};
+use crate::saved;
+
+/// What to do next; the entry code knows the numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum How {
+    /// Return from the system call whose `Registers` are at `pointer`.
+    Results = 0,
+    /// Resume what is saved at `pointer`.
+    Full = 1,
+    /// Wait for an interrupt.
+    Idle = 2,
+    /// Let pending interrupts in, then step again.
+    Work = 3,
+}
+
+/// In rax and rdx, by the C calling convention.
+#[repr(C)]
+pub struct Continuation {
+    /// What to do.
+    pub how: How,
+    /// With what.
+    pub pointer: *const u8,
+}
+
+unsafe extern "C" {
+    fn system_call_entry();
+    fn continue_boot(how: How, pointer: *const u8) -> !;
+    static restore_instruction_results: u8;
+    static restore_instruction_full: u8;
+    static save_instruction: u8;
+    /// Each vector's entry, [`TRAP_ENTRY_BYTES`] apart.
+    pub static trap_entries: u8;
+}
+
+/// Bytes from one vector's entry to the next.
+pub const TRAP_ENTRY_BYTES: usize = 16;
+
+/// First vector that is no exception; the entry code lets such in from the windows.
+pub const FIRST_INTERRUPT_VECTOR: u8 = 32;
+
+#[repr(C, align(64))]
+struct CleanVectorState([u8; VECTOR_STATE_BYTES]);
+
+#[unsafe(no_mangle)]
+static CLEAN_VECTOR_STATE: CleanVectorState = CleanVectorState(saved::clean_vector_state());
+
+const STAR: u32 = 0xc000_0081;
+const LSTAR: u32 = 0xc000_0082;
+const FMASK: u32 = 0xc000_0084;
+/// Cleared on entry: trap, interrupts, direction, nested task, alignment check.
+const CLEARED_FLAGS: u64 = 1 << 8 | 1 << 9 | 1 << 10 | 1 << 14 | 1 << 18;
+
+/// Sets system calls up.
+///
+/// The code is written for XSAVE. Without it one field of one byte in each of three instructions makes them FXSAVE and
+/// FXRSTOR; this must happen before the text is protected.
+pub fn initialize(xsave: bool) {
+    if !xsave {
+        for instruction in [
+            &raw const restore_instruction_results,
+            &raw const restore_instruction_full,
+            &raw const save_instruction,
+        ] {
+            let operands = instruction.cast_mut().wrapping_add(2);
+            // SAFETY: the boot tables map the text writable; the byte after the two of the opcode holds in its middle
+            // field 5 for XRSTOR or 4 for XSAVE, and without bit 5 of the byte, 1 for FXRSTOR or 0 for FXSAVE.
+            unsafe { operands.write_volatile(operands.read_volatile() & !(1 << 5)) };
+        }
+    }
+    let selectors = u64::from(cpu::KERNEL_CODE) << 32 | u64::from(cpu::KERNEL_DATA | 3) << 48;
+    // SAFETY: every 64-bit processor has these registers; they name our segments and our entry, and EFER, set in
+    // `boot`, allows system calls.
+    unsafe {
+        let _ = read_register(STAR);
+        write_register(STAR, selectors);
+        write_register(LSTAR, (system_call_entry as *const ()).addr() as u64);
+        write_register(FMASK, CLEARED_FLAGS);
+    }
+}
+
+/// Leaves boot for the first continuation; the stack starts over.
+pub fn start(next: Continuation) -> ! {
+    // SAFETY: `next` came from the same code as any other continuation.
+    unsafe { continue_boot(next.how, next.pointer) }
+}
+
+core::arch::global_asm!(
+    r#"
+    .section .text.entry, "ax"
+    .balign 64
+system_call_entry:
+    swapgs
+    mov rbx, gs:[{registers}]
+    mov [rbx + {number}], rax
+    mov [rbx + {pid}], rdi
+    mov [rbx + {message}], rsi
+    mov [rbx + {message} + 8], rdx
+    mov [rbx + {message} + 16], r8
+    mov [rbx + {message} + 24], r9
+    mov [rbx + {extra}], r10
+    mov [rbx + {extra} + 8], r12
+    mov [rbx + {extra} + 16], r13
+    mov [rbx + {extra} + 24], r14
+    mov [rbx + {extra} + 32], r15
+    mov [rbx + {instruction}], rcx
+    mov [rbx + {stack}], rsp
+    mov [rbx + {flags}], r11
+    mov rsp, gs:[{stack_top}]
+    xor ebp, ebp                // backtraces end here
+    call on_system_call
+
+dispatch:                       // rax: how, rdx: with what
+    test eax, eax
+    jnz dispatch_rare
+    mov rbx, rdx
+    mov rcx, [rbx + {instruction}]
+    mov rax, rcx
+    shr rax, 47                 // sysret to an address that is not canonical would fault in the kernel
+    jnz bad_return
+    mov eax, 7
+    xor edx, edx
+restore_instruction_results:
+    xrstor [rip + CLEAN_VECTOR_STATE]
+    mov rax, [rbx + {number}]
+    mov rdi, [rbx + {pid}]
+    mov rsi, [rbx + {message}]
+    mov rdx, [rbx + {message} + 8]
+    mov r8, [rbx + {message} + 16]
+    mov r9, [rbx + {message} + 24]
+    mov r10, [rbx + {extra}]
+    mov r12, [rbx + {extra} + 8]
+    mov r13, [rbx + {extra} + 16]
+    mov r14, [rbx + {extra} + 24]
+    mov r15, [rbx + {extra} + 32]
+    mov r11, [rbx + {flags}]
+    mov rsp, [rbx + {stack}]
+    xor ebx, ebx                // ebp is zero since the entry, and compiled code keeps it
+    swapgs
+    sysretq
+
+bad_return:
+    call on_bad_return
+    jmp dispatch
+
+    .globl continue_boot
+continue_boot:
+    mov rsp, gs:[{stack_top}]
+    mov eax, edi
+    mov rdx, rsi
+    xor ebp, ebp
+    jmp dispatch
+
+dispatch_rare:
+    cmp eax, 2
+    je idle
+    ja work
+    mov rbx, rdx
+    mov eax, 7
+    xor edx, edx
+restore_instruction_full:
+    xrstor [rbx + {saved_vector}]
+    push {user_data}
+    push [rbx + {saved_stack}]
+    push [rbx + {saved_flags}]
+    push {user_code}
+    push [rbx + {saved_instruction}]
+    mov rax, [rbx]
+    mov rcx, [rbx + 16]
+    mov rdx, [rbx + 24]
+    mov rsi, [rbx + 32]
+    mov rdi, [rbx + 40]
+    mov rbp, [rbx + 48]
+    mov r8, [rbx + 56]
+    mov r9, [rbx + 64]
+    mov r10, [rbx + 72]
+    mov r11, [rbx + 80]
+    mov r12, [rbx + 88]
+    mov r13, [rbx + 96]
+    mov r14, [rbx + 104]
+    mov r15, [rbx + 112]
+    mov rbx, [rbx + 8]
+    swapgs
+    iretq
+
+windows_start:
+idle:
+    sti
+    hlt
+    cli
+    jmp step
+work:
+    sti
+    nop                         // sti takes effect after the instruction that follows it
+    cli
+windows_end:
+step:
+    call on_step
+    jmp dispatch
+
+    // The processor has pushed ss, rsp, flags, cs, rip; the vector's entry the error code or 0, and the vector.
+trap:
+    test byte ptr [rsp + 24], 3
+    jz trap_in_kernel
+    swapgs
+    push rax
+    mov rax, gs:[{saved}]
+    pop qword ptr [rax]
+    mov [rax + 8], rbx
+    mov [rax + 16], rcx
+    mov [rax + 24], rdx
+    mov [rax + 32], rsi
+    mov [rax + 40], rdi
+    mov [rax + 48], rbp
+    mov [rax + 56], r8
+    mov [rax + 64], r9
+    mov [rax + 72], r10
+    mov [rax + 80], r11
+    mov [rax + 88], r12
+    mov [rax + 96], r13
+    mov [rax + 104], r14
+    mov [rax + 112], r15
+    pop rdi                     // first argument: vector
+    pop rsi                     // second: error code
+    pop qword ptr [rax + {saved_instruction}]
+    pop rcx
+    pop qword ptr [rax + {saved_flags}]
+    pop qword ptr [rax + {saved_stack}]
+    mov rcx, rax
+    mov eax, 7
+    xor edx, edx
+save_instruction:
+    xsave [rcx + {saved_vector}]
+    mov rsp, gs:[{stack_top}]
+    cld
+    xor ebp, ebp
+    call on_trap
+    jmp dispatch
+
+trap_in_kernel:
+    cmp qword ptr [rsp], {first_interrupt}
+    jb 2f
+    push rax
+    lea rax, [rip + windows_start]
+    cmp [rsp + 24], rax
+    jb 1f
+    lea rax, [rip + windows_end]
+    cmp [rsp + 24], rax
+    ja 1f
+    mov rdi, [rsp + 8]
+    xor esi, esi
+    mov rsp, gs:[{stack_top}]
+    xor ebp, ebp
+    call on_trap
+    jmp dispatch
+1:  pop rax
+2:  push r15
+    push r14
+    push r13
+    push r12
+    push r11
+    push r10
+    push r9
+    push r8
+    push rbp
+    push rdi
+    push rsi
+    push rdx
+    push rcx
+    push rbx
+    push rax
+    mov rdi, rsp
+    cld
+    and rsp, -16
+    call on_kernel_exception
+    ud2
+
+    .balign 16
+    .globl trap_entries
+trap_entries:
+    .set vector, 0
+    .rept 256
+    .balign 16
+    .if (vector == 8) | ((vector >= 10) & (vector <= 14)) | (vector == 17) | (vector == 21) | (vector == 29) | (vector == 30)
+    .else
+    push 0
+    .endif
+    .byte 0x68                  // push the vector, with all four bytes of it
+    .long vector
+    jmp trap
+    .set vector, vector + 1
+    .endr
+    "#,
+    registers = const cpu::offset::REGISTERS,
+    stack_top = const cpu::offset::STACK_TOP,
+    saved = const cpu::offset::SAVED,
+    number = const offset_of!(Registers, number),
+    pid = const offset_of!(Registers, pid),
+    message = const offset_of!(Registers, message),
+    extra = const offset_of!(Registers, extra),
+    instruction = const offset_of!(Registers, instruction),
+    stack = const offset_of!(Registers, stack),
+    flags = const offset_of!(Registers, flags),
+    saved_instruction = const saved::offset::INSTRUCTION,
+    saved_flags = const saved::offset::FLAGS,
+    saved_stack = const saved::offset::STACK,
+    saved_vector = const saved::offset::VECTOR,
+    user_data = const USER_DATA,
+    user_code = const USER_CODE,
+    first_interrupt = const FIRST_INTERRUPT_VECTOR,
+);

@@ -1,0 +1,91 @@
+//! What this processor can do, asked once, and turned on where the kernel wants it.
+//!
+//! Vector state is limited to x87, SSE and AVX: a process's saved state has a fixed place for these, and wider
+//! registers stay off.
+
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+
+use crate::instructions::{enable_in_cr4, set_vector_components};
+
+/// Bytes that x87, SSE and AVX state take in XSAVE's standard form.
+pub const VECTOR_STATE_BYTES: usize = 832;
+
+/// x87, SSE and AVX in XSAVE's masks.
+pub const VECTOR_COMPONENTS: u64 = 7;
+
+const CR4_MACHINE_CHECK: u64 = 1 << 6;
+const CR4_GLOBAL_PAGES: u64 = 1 << 7;
+const CR4_USER_MODE_PREVENTION: u64 = 1 << 11;
+const CR4_XSAVE: u64 = 1 << 18;
+const CR4_NO_SUPERVISOR_EXECUTION: u64 = 1 << 20;
+const CR4_NO_SUPERVISOR_ACCESS: u64 = 1 << 21;
+
+/// The features that matter after boot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Features {
+    /// XSAVE and XRSTOR.
+    pub xsave: bool,
+    /// The local interrupt controller by model-specific registers.
+    pub x2apic: bool,
+    /// A timer that compares with the time-stamp counter.
+    pub counter_deadline: bool,
+    /// RDRAND.
+    pub random: bool,
+    /// RDSEED.
+    pub random_seed: bool,
+    /// Ticks of the time-stamp counter in a second, where the processor or the hypervisor says.
+    pub counter_hz: Option<u64>,
+}
+
+/// Finds out, and turns on protection and vector state.
+pub fn initialize() -> Features {
+    let highest = __cpuid(0).eax;
+    let basic = __cpuid(1);
+    let extended = if highest >= 7 { __cpuid_count(7, 0) } else { core::arch::x86_64::CpuidResult { eax: 0, ebx: 0, ecx: 0, edx: 0 } };
+    let features = Features {
+        xsave: basic.ecx & 1 << 26 != 0,
+        x2apic: basic.ecx & 1 << 21 != 0,
+        counter_deadline: basic.ecx & 1 << 24 != 0,
+        random: basic.ecx & 1 << 30 != 0,
+        random_seed: extended.ebx & 1 << 18 != 0,
+        counter_hz: counter_hz(highest, basic.ecx & 1 << 31 != 0),
+    };
+    let mut control = 0;
+    for (present, bit) in [
+        (basic.edx & 1 << 7 != 0, CR4_MACHINE_CHECK),
+        (basic.edx & 1 << 13 != 0, CR4_GLOBAL_PAGES),
+        (extended.ecx & 1 << 2 != 0, CR4_USER_MODE_PREVENTION),
+        (features.xsave, CR4_XSAVE),
+        (extended.ebx & 1 << 7 != 0, CR4_NO_SUPERVISOR_EXECUTION),
+        (extended.ebx & 1 << 20 != 0, CR4_NO_SUPERVISOR_ACCESS),
+    ] {
+        if present {
+            control |= bit;
+        }
+    }
+    // SAFETY: each bit is one that the processor says it has; the kernel neither executes nor touches user pages.
+    unsafe { enable_in_cr4(control) };
+    if features.xsave {
+        let supported = __cpuid_count(0xd, 0);
+        // SAFETY: XSAVE was enabled above, and these components are supported; x87 and SSE always are.
+        unsafe { set_vector_components(u64::from(supported.eax) & VECTOR_COMPONENTS | 3) };
+        let bytes = __cpuid_count(0xd, 0).ebx as usize;
+        assert!(bytes <= VECTOR_STATE_BYTES, "the processor's vector state takes {bytes} bytes");
+    }
+    features
+}
+
+fn counter_hz(highest: u32, hypervisor: bool) -> Option<u64> {
+    if highest >= 0x15 {
+        let ratio = __cpuid(0x15);
+        if ratio.eax != 0 && ratio.ebx != 0 && ratio.ecx != 0 {
+            return Some(u64::from(ratio.ecx) * u64::from(ratio.ebx) / u64::from(ratio.eax));
+        }
+    }
+    const TIMING: u32 = 0x4000_0010;
+    if hypervisor && __cpuid(0x4000_0000).eax >= TIMING {
+        let kilohertz = __cpuid(TIMING).eax;
+        return Some(u64::from(kilohertz) * 1000).filter(|hz| *hz != 0);
+    }
+    None
+}

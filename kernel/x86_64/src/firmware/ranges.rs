@@ -1,0 +1,200 @@
+//! A small set of address ranges: usable memory, less what is taken.
+
+/// From `start` up to, not including, `end`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Range {
+    /// First address.
+    pub start: u64,
+    /// First address beyond.
+    pub end: u64,
+}
+
+impl Range {
+    /// `length` bytes from `start` on, as far as there are addresses.
+    pub const fn new(start: u64, length: u64) -> Range {
+        Range {
+            start,
+            end: start.saturating_add(length),
+        }
+    }
+
+    /// How many bytes.
+    pub const fn length(self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// The whole pages in it.
+    pub const fn whole_pages(self) -> Range {
+        Range {
+            start: self.start.saturating_add(abi::PAGE_BYTES - 1) & !(abi::PAGE_BYTES - 1),
+            end: self.end & !(abi::PAGE_BYTES - 1),
+        }
+    }
+
+    /// The pages that it touches.
+    pub const fn touched_pages(self) -> Range {
+        Range {
+            start: self.start & !(abi::PAGE_BYTES - 1),
+            end: self.end.saturating_add(abi::PAGE_BYTES - 1) & !(abi::PAGE_BYTES - 1),
+        }
+    }
+}
+
+/// Ranges kept at most; memory maps of real machines have a few dozen.
+const CAPACITY: usize = 128;
+
+/// Ranges in ascending order that neither overlap nor touch.
+#[derive(Clone, Debug)]
+pub struct Ranges {
+    ranges: [Range; CAPACITY],
+    count: usize,
+}
+
+impl Default for Ranges {
+    fn default() -> Ranges {
+        Ranges::new()
+    }
+}
+
+impl Ranges {
+    /// None.
+    pub const fn new() -> Ranges {
+        Ranges {
+            ranges: [Range { start: 0, end: 0 }; CAPACITY],
+            count: 0,
+        }
+    }
+
+    /// All of them.
+    pub fn as_slice(&self) -> &[Range] {
+        &self.ranges[..self.count]
+    }
+
+    /// Adds a range, joining it with those that it overlaps or touches. When the set is full the range is dropped:
+    /// memory unused is better than memory misused.
+    pub fn add(&mut self, mut range: Range) {
+        if range.length() == 0 {
+            return;
+        }
+        let mut at = 0;
+        while at < self.count {
+            let other = self.ranges[at];
+            if other.end < range.start {
+                at += 1;
+            } else if range.end < other.start {
+                break;
+            } else {
+                range.start = range.start.min(other.start);
+                range.end = range.end.max(other.end);
+                self.delete(at);
+            }
+        }
+        self.insert(at, range);
+    }
+
+    /// Takes a range out. When the set is too full to split a range, its upper part goes as well.
+    pub fn remove(&mut self, range: Range) {
+        if range.length() == 0 {
+            return;
+        }
+        let mut at = 0;
+        while at < self.count {
+            let other = self.ranges[at];
+            if other.end <= range.start {
+                at += 1;
+                continue;
+            }
+            if range.end <= other.start {
+                break;
+            }
+            self.delete(at);
+            if other.start < range.start {
+                self.insert(
+                    at,
+                    Range {
+                        start: other.start,
+                        end: range.start,
+                    },
+                );
+                at += 1;
+            }
+            if range.end < other.end {
+                self.insert(
+                    at,
+                    Range {
+                        start: range.end,
+                        end: other.end,
+                    },
+                );
+                at += 1;
+            }
+        }
+    }
+
+    fn insert(&mut self, at: usize, range: Range) {
+        if self.count < CAPACITY {
+            self.ranges.copy_within(at..self.count, at + 1);
+            self.ranges[at] = range;
+            self.count += 1;
+        }
+    }
+
+    fn delete(&mut self, at: usize) {
+        self.ranges.copy_within(at + 1..self.count, at);
+        self.count -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: u64, end: u64) -> Range {
+        Range { start, end }
+    }
+
+    #[test]
+    fn ranges_join_and_split() {
+        let mut ranges = Ranges::new();
+        ranges.add(range(10, 20));
+        ranges.add(range(30, 40));
+        ranges.add(range(50, 50));
+        ranges.add(range(20, 25));
+        assert_eq!(ranges.as_slice(), [range(10, 25), range(30, 40)]);
+        ranges.add(range(24, 31));
+        assert_eq!(ranges.as_slice(), [range(10, 40)]);
+        ranges.remove(range(15, 20));
+        ranges.remove(range(0, 11));
+        ranges.remove(range(39, 100));
+        ranges.remove(range(16, 16));
+        assert_eq!(ranges.as_slice(), [range(11, 15), range(20, 39)]);
+        ranges.remove(range(0, u64::MAX));
+        assert_eq!(ranges.as_slice(), []);
+    }
+
+    #[test]
+    fn too_many_ranges_lose_memory_but_invent_none() {
+        let mut ranges = Ranges::new();
+        for number in 0..1000 {
+            ranges.add(range(number * 10, number * 10 + 5));
+        }
+        assert_eq!(ranges.as_slice().len(), CAPACITY);
+        ranges.remove(range(2, 3));
+        assert_eq!(ranges.as_slice()[0], range(0, 2));
+        assert!(
+            !ranges
+                .as_slice()
+                .iter()
+                .any(|range| range.start <= 2 && 2 < range.end)
+        );
+    }
+
+    #[test]
+    fn pages_are_rounded_the_safe_way() {
+        assert_eq!(range(1, 0x2fff).whole_pages(), range(0x1000, 0x2000));
+        assert_eq!(range(1, 0x2001).touched_pages(), range(0, 0x3000));
+        assert_eq!(range(0x10, 0x20).whole_pages().length(), 0);
+        assert_eq!(Range::new(u64::MAX - 5, 100).end, u64::MAX);
+        assert_eq!(range(u64::MAX - 5, u64::MAX).whole_pages().length(), 0);
+    }
+}

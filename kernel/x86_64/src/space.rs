@@ -1,0 +1,346 @@
+//! Address spaces of programs: page tables under one root, walked by the direct map.
+//!
+//! * Each entry that leads to a table counts the entries in use of that table in bits that the processor ignores, so
+//!   that tearing a space down reads no more than it must.
+//! * An entry in use that is not present is a page without any access.
+//! * One gigabyte, the information page's, is shared by all spaces and closed to mapping.
+//! * A change that takes something away from a loaded space is made known to the processor at once; spaces that are
+//!   not loaded need nothing, since loading one forgets all but the kernel's half.
+
+use abi::kernel::protection;
+use abi::{PAGE_BYTES, USER_ADDRESS_END, information};
+use kernel_core::frame::{Frame, Frames};
+use kernel_core::machine::{Caching, MapError, Protection};
+
+use crate::heap;
+use crate::paging::{
+    ADDRESS, DIRECTORY_SHIFT, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT, SPECIAL, UNCACHED,
+    USER, WRITABLE, entry, index, share_kernel_half,
+};
+use crate::physical;
+
+/// An address space: the physical address of its root table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    root: u64,
+}
+
+/// One entry in use, in the count that an entry leading to a table keeps.
+const COUNT_ONE: u64 = 1 << 52;
+/// The count's bits.
+const COUNT: u64 = 0x3ff << 52;
+/// What an entry leading to a table says besides.
+const TABLE: u64 = PRESENT | WRITABLE | USER;
+/// First entry of the root that is the kernel's.
+const USER_ENTRIES: usize = ENTRIES / 2;
+/// In a root's first entry: all below it is gone, and it has been counted, but not freed.
+const COUNTED: u64 = SPECIAL;
+
+/// What all spaces have in common.
+pub struct Common {
+    /// The kernel's own root, which has no lower half.
+    pub root: u64,
+    /// The shared directory that holds the information page.
+    directory: u64,
+}
+
+impl Common {
+    /// Maps the information page, the frame at physical address `page`, for all spaces to come.
+    pub fn new(root: u64, page: u64) -> Common {
+        let (directory, table) = (heap::zeroed_page(), heap::zeroed_page());
+        let address = information::ADDRESS;
+        // SAFETY: both tables were just allocated, in the direct map, and nobody else knows them.
+        unsafe {
+            *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
+            *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
+        }
+        Common { root, directory }
+    }
+}
+
+/// An entry, and the entry above that counts it.
+struct Slot {
+    own: *mut u64,
+    above: *mut u64,
+}
+
+impl Space {
+    /// The root table's physical address.
+    #[inline]
+    pub const fn root(self) -> u64 {
+        self.root
+    }
+
+    /// A space with the kernel's half and the information page.
+    pub fn create(common: &Common, frames: &mut Frames) -> Option<Space> {
+        if frames.free_count() < 2 {
+            return None;
+        }
+        let root = frames.allocate()?.address();
+        let pointers = frames.allocate()?.address();
+        // SAFETY: both frames were just allocated, so they are nobody else's, and usable memory is in the direct map.
+        unsafe {
+            physical::pointer::<u64>(root).write_bytes(0, USER_ENTRIES);
+            share_kernel_half(common.root, root);
+            physical::pointer::<u64>(pointers).write_bytes(0, ENTRIES);
+            let address = information::ADDRESS;
+            *entry(pointers, index(address, POINTERS_SHIFT)) = common.directory | PRESENT | USER | SPECIAL;
+            *entry(root, index(address, ROOT_SHIFT)) = pointers | TABLE | COUNT_ONE;
+        }
+        Some(Space { root })
+    }
+
+    /// Frees at most `limit` tables of a space without pages. Returns how many; fewer than `limit` means all.
+    ///
+    /// # Safety
+    /// The space is not loaded, and is not used again if this returns fewer than `limit`.
+    pub unsafe fn destroy(self, limit: u32, frames: &mut Frames) -> u32 {
+        let root = physical::pointer::<[u64; ENTRIES]>(self.root);
+        // SAFETY: the space is the caller's and not loaded, so its tables are used by nobody but this function.
+        let root = unsafe { &mut *root };
+        if root[0] == COUNTED {
+            frames.release(Frame::containing(self.root));
+            return 0;
+        }
+        let mut left = limit;
+        for slot in root[..USER_ENTRIES].iter_mut().filter(|slot| **slot != 0) {
+            // SAFETY: the entry leads to a table of pointers of this space, two levels above pages' tables.
+            if !unsafe { free_tables(slot, 2, &mut left, frames) } {
+                return limit;
+            }
+        }
+        if left == 0 {
+            return limit;
+        }
+        left -= 1;
+        if left == 0 {
+            // `limit` must mean that there is more to do: the root is counted now and freed the next time.
+            root[0] = COUNTED;
+        } else {
+            frames.release(Frame::containing(self.root));
+        }
+        limit - left
+    }
+
+    /// Maps a page; see `Machine::map`.
+    pub fn map(
+        self,
+        address: u64,
+        frame: Frame,
+        protection: Protection,
+        caching: Caching,
+        frames: &mut Frames,
+    ) -> Result<u32, MapError> {
+        if address >= USER_ADDRESS_END || is_shared(address) {
+            return Err(MapError::Occupied);
+        }
+        let mut added = 0;
+        let mut above: *mut u64 = core::ptr::null_mut();
+        let mut table = self.root;
+        let mut shift = ROOT_SHIFT;
+        while shift > PAGE_SHIFT {
+            let slot = entry(table, index(address, shift));
+            // SAFETY: `table` is a table of this space: its root, or what an entry not shared leads to. `above` is
+            // the entry that led to it. One processor, so nobody else is changing them.
+            unsafe {
+                if *slot == 0 {
+                    // All that are missing or none, so that a failure leaves nothing behind.
+                    let missing = (shift - PAGE_SHIFT) / 9;
+                    if added == 0 && frames.free_count() < missing {
+                        return Err(MapError::NoMemory);
+                    }
+                    let new = frames.allocate().ok_or(MapError::NoMemory)?.address();
+                    physical::pointer::<u64>(new).write_bytes(0, ENTRIES);
+                    *slot = new | TABLE;
+                    count_one_more(above);
+                    added += 1;
+                }
+                table = *slot & ADDRESS;
+            }
+            above = slot;
+            shift -= 9;
+        }
+        let slot = entry(table, index(address, PAGE_SHIFT));
+        // SAFETY: as above.
+        unsafe {
+            if *slot != 0 {
+                return Err(MapError::Occupied);
+            }
+            let special = match caching {
+                Caching::Cached => 0,
+                Caching::Uncached => SPECIAL | UNCACHED,
+            };
+            *slot = frame.address() | special | protection_bits(protection);
+            count_one_more(above);
+        }
+        Ok(added)
+    }
+
+    /// Unmaps a page. Returns its frame.
+    pub fn unmap(self, address: u64) -> Option<Frame> {
+        let slot = self.slot(address)?;
+        // SAFETY: the entries belong to this space; one processor, so nobody else is changing them.
+        unsafe {
+            let old = *slot.own;
+            if old == 0 {
+                return None;
+            }
+            *slot.own = 0;
+            *slot.above -= COUNT_ONE;
+            Some(Frame::containing(old & ADDRESS))
+        }
+    }
+
+    /// Changes a page's protection; false if none is mapped.
+    pub fn protect(self, address: u64, protection: Protection) -> bool {
+        let Some(slot) = self.slot(address) else {
+            return false;
+        };
+        // SAFETY: as in `unmap`.
+        unsafe {
+            let old = *slot.own;
+            if old == 0 {
+                return false;
+            }
+            *slot.own = old & (ADDRESS | SPECIAL | UNCACHED) | protection_bits(protection);
+        }
+        true
+    }
+
+    /// The entry of a page if it allows `protection`.
+    #[inline]
+    pub fn lookup(self, address: u64, protection: Protection) -> Option<u64> {
+        let table = self.page_table(address)?;
+        // SAFETY: `table` is a table of pages in this space.
+        let found = unsafe { *entry(table, index(address, PAGE_SHIFT)) };
+        allows(found, required_bits(protection)).then_some(found)
+    }
+
+    /// The table that holds the entry of a page of a program, for 2 MiB around it.
+    #[inline]
+    pub fn page_table(self, address: u64) -> Option<u64> {
+        if address >= USER_ADDRESS_END {
+            return None;
+        }
+        let mut table = self.root;
+        for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
+            // SAFETY: `table` is a table of this space, its root or what an entry leads to; entries of programs'
+            // spaces lead to tables only.
+            let found = unsafe { *entry(table, index(address, shift)) };
+            if found & PRESENT == 0 {
+                return None;
+            }
+            table = found & ADDRESS;
+        }
+        Some(table)
+    }
+
+    /// The entry of a page that may be changed.
+    fn slot(self, address: u64) -> Option<Slot> {
+        if address >= USER_ADDRESS_END || is_shared(address) {
+            return None;
+        }
+        let mut table = self.root;
+        let mut above = core::ptr::null_mut();
+        for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
+            above = entry(table, index(address, shift));
+            // SAFETY: as in `page_table`.
+            let found = unsafe { *above };
+            if found & PRESENT == 0 {
+                return None;
+            }
+            table = found & ADDRESS;
+        }
+        Some(Slot {
+            own: entry(table, index(address, PAGE_SHIFT)),
+            above,
+        })
+    }
+}
+
+/// Whether an address is in the gigabyte that all spaces share.
+#[inline]
+const fn is_shared(address: u64) -> bool {
+    address >> POINTERS_SHIFT == information::ADDRESS >> POINTERS_SHIFT
+}
+
+/// # Safety
+/// `above` is null, or the entry that leads to the table in which an entry was just put to use.
+#[inline]
+unsafe fn count_one_more(above: *mut u64) {
+    if !above.is_null() {
+        // SAFETY: the caller's; at most 512 entries are in use, for which the count has room.
+        unsafe { *above += COUNT_ONE };
+    }
+}
+
+/// Frees the table that an entry leads to, and, `levels` deep, the tables below it; false if `left` ran out.
+///
+/// # Safety
+/// The entry leads to a table that nobody else uses, or is shared. Tables 0 levels above pages hold no page.
+unsafe fn free_tables(slot: &mut u64, levels: u32, left: &mut u32, frames: &mut Frames) -> bool {
+    if *slot & SPECIAL != 0 {
+        *slot = 0;
+        return true;
+    }
+    if levels > 0 && *slot & COUNT != 0 {
+        // SAFETY: the caller says that the table is this function's alone.
+        let table = unsafe { &mut *physical::pointer::<[u64; ENTRIES]>(*slot & ADDRESS) };
+        for below in table.iter_mut().filter(|below| **below != 0) {
+            // SAFETY: as the caller's, one level below.
+            if !unsafe { free_tables(below, levels - 1, left, frames) } {
+                return false;
+            }
+            *slot -= COUNT_ONE;
+            if *slot & COUNT == 0 {
+                break;
+            }
+        }
+    }
+    assert!(*slot & COUNT == 0, "a page table is freed that holds a page");
+    if *left == 0 {
+        return false;
+    }
+    *left -= 1;
+    frames.release(Frame::containing(*slot & ADDRESS));
+    *slot = 0;
+    true
+}
+
+/// What a page's entry must have for an access.
+#[inline]
+pub const fn required_bits(protection: Protection) -> u64 {
+    let mut bits = PRESENT | USER;
+    if protection & protection::WRITE != 0 {
+        bits |= WRITABLE;
+    }
+    if protection & protection::EXECUTE != 0 {
+        // Compared with the bit inverted: see `allows`.
+        bits |= NO_EXECUTE;
+    }
+    bits
+}
+
+/// Whether a page's entry has all of `required`.
+#[inline]
+pub const fn allows(entry: u64, required: u64) -> bool {
+    (entry ^ NO_EXECUTE) & required == required
+}
+
+/// The bits of a page's entry for a protection. Whatever is allowed, reading is: the processor knows no page that can
+/// be written or executed and not read.
+const fn protection_bits(bits: Protection) -> u64 {
+    let mut entry = USER;
+    if bits & (protection::READ | protection::WRITE | protection::EXECUTE) != 0 {
+        entry |= PRESENT;
+    }
+    if bits & protection::WRITE != 0 {
+        entry |= WRITABLE;
+    }
+    if bits & protection::EXECUTE == 0 {
+        entry |= NO_EXECUTE;
+    }
+    entry
+}
+
+const _: () = assert!(PAGE_BYTES == 1 << PAGE_SHIFT);
