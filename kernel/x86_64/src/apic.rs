@@ -20,6 +20,7 @@ const IDENTITY: usize = 0x20;
 const TASK_PRIORITY: usize = 0x80;
 const END_OF_INTERRUPT: usize = 0xb0;
 const SPURIOUS_VECTOR: usize = 0xf0;
+const COMMAND: usize = 0x300;
 const TIMER: usize = 0x320;
 const LINE_0: usize = 0x350;
 const LINE_1: usize = 0x360;
@@ -30,6 +31,7 @@ const TIMER_DIVISOR: usize = 0x3e0;
 
 const MASKED: u32 = 1 << 16;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
+const TO_SELF: u32 = 1 << 18 | 1 << 14;
 const DEADLINE_MODE: u32 = 2 << 17;
 const DIVIDE_BY_ONE: u32 = 0xb;
 
@@ -66,13 +68,22 @@ impl LocalApic {
     /// The controller's number, by which I/O controllers address it.
     pub fn identity(&self) -> u32 {
         let value = self.read(IDENTITY);
-        if self.registers.is_some() { value >> 24 } else { value }
+        if self.registers.is_some() {
+            value >> 24
+        } else {
+            value
+        }
     }
 
     /// Tells it that an interrupt has been dealt with.
     #[inline]
     pub fn end_interrupt(&self) {
         self.write(END_OF_INTERRUPT, 0);
+    }
+
+    /// Delivers a vector to this processor, as soon as it takes interrupts.
+    pub fn send_to_self(&self, vector: u8) {
+        self.write(COMMAND, TO_SELF | u32::from(vector));
     }
 
     /// Lets the timer count, silently.
@@ -95,7 +106,11 @@ impl LocalApic {
     #[inline]
     pub fn set_timer(&self, clock: &Clock, at_ns: u64) {
         if self.counter_deadline {
-            let value = if at_ns == u64::MAX { 0 } else { clock.counter_at(at_ns).max(1) };
+            let value = if at_ns == u64::MAX {
+                0
+            } else {
+                clock.counter_at(at_ns).max(1)
+            };
             // SAFETY: the processor says that it has this register.
             unsafe { write_register(COUNTER_DEADLINE, value) };
         } else if at_ns == u64::MAX {

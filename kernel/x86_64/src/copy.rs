@@ -60,7 +60,10 @@ impl Cursor {
     /// What to say when the next byte, number `done`, cannot be reached.
     #[cold]
     fn fault(&self, done: u64) -> CopyFault {
-        CopyFault { done, side: self.side }
+        CopyFault {
+            done,
+            side: self.side,
+        }
     }
 }
 

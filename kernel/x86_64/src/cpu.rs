@@ -109,8 +109,10 @@ static FIRST: Shared<Cpu> = Shared(UnsafeCell::new(Cpu {
     task: TaskState::new(),
 }));
 
-static COMMON_STACK: Shared<[u8; EXCEPTION_STACK_BYTES]> = Shared(UnsafeCell::new([0; EXCEPTION_STACK_BYTES]));
-static URGENT_STACK: Shared<[u8; EXCEPTION_STACK_BYTES]> = Shared(UnsafeCell::new([0; EXCEPTION_STACK_BYTES]));
+static COMMON_STACK: Shared<[u8; EXCEPTION_STACK_BYTES]> =
+    Shared(UnsafeCell::new([0; EXCEPTION_STACK_BYTES]));
+static URGENT_STACK: Shared<[u8; EXCEPTION_STACK_BYTES]> =
+    Shared(UnsafeCell::new([0; EXCEPTION_STACK_BYTES]));
 
 const GS_BASE: u32 = 0xc000_0101;
 const KERNEL_GS_BASE: u32 = 0xc000_0102;
@@ -144,8 +146,7 @@ impl Cpu {
         }
         let task = (&raw const cpu.task).addr() as u64;
         let limit = size_of::<TaskState>() as u64 - 1;
-        cpu.descriptors[5] =
-            limit | (task & 0xff_ffff) << 16 | 0x89 << 40 | (task >> 24 & 0xff) << 56;
+        cpu.descriptors[5] = limit | (task & 0xff_ffff) << 16 | 0x89 << 40 | (task >> 24 & 0xff) << 56;
         cpu.descriptors[6] = task >> 32;
         let pointer = TablePointer::new(&cpu.descriptors);
         // SAFETY: the table is static and holds the segments that are loaded here, flat and 64-bit as those in use;

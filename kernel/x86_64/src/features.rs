@@ -41,7 +41,16 @@ pub struct Features {
 pub fn initialize() -> Features {
     let highest = __cpuid(0).eax;
     let basic = __cpuid(1);
-    let extended = if highest >= 7 { __cpuid_count(7, 0) } else { core::arch::x86_64::CpuidResult { eax: 0, ebx: 0, ecx: 0, edx: 0 } };
+    let extended = if highest >= 7 {
+        __cpuid_count(7, 0)
+    } else {
+        core::arch::x86_64::CpuidResult {
+            eax: 0,
+            ebx: 0,
+            ecx: 0,
+            edx: 0,
+        }
+    };
     let features = Features {
         xsave: basic.ecx & 1 << 26 != 0,
         x2apic: basic.ecx & 1 << 21 != 0,
@@ -70,7 +79,10 @@ pub fn initialize() -> Features {
         // SAFETY: XSAVE was enabled above, and these components are supported; x87 and SSE always are.
         unsafe { set_vector_components(u64::from(supported.eax) & VECTOR_COMPONENTS | 3) };
         let bytes = __cpuid_count(0xd, 0).ebx as usize;
-        assert!(bytes <= VECTOR_STATE_BYTES, "the processor's vector state takes {bytes} bytes");
+        assert!(
+            bytes <= VECTOR_STATE_BYTES,
+            "the processor's vector state takes {bytes} bytes"
+        );
     }
     features
 }

@@ -162,6 +162,30 @@ pub unsafe fn write_register(number: u32, value: u64) {
     }
 }
 
+/// A random number of the processor's; none if it has none to give now.
+///
+/// # Safety
+/// The processor has RDRAND.
+pub unsafe fn random() -> Option<u64> {
+    let value: u64;
+    let ready: u8;
+    // SAFETY: the caller says that the instruction exists.
+    unsafe { asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ready, options(nomem, nostack)) };
+    (ready != 0).then_some(value)
+}
+
+/// A number straight from the processor's source of randomness; none if it has none to give now.
+///
+/// # Safety
+/// The processor has RDSEED.
+pub unsafe fn random_seed() -> Option<u64> {
+    let value: u64;
+    let ready: u8;
+    // SAFETY: the caller says that the instruction exists.
+    unsafe { asm!("rdseed {}", "setc {}", out(reg) value, out(reg_byte) ready, options(nomem, nostack)) };
+    (ready != 0).then_some(value)
+}
+
 /// The time-stamp counter.
 #[inline]
 pub fn counter() -> u64 {

@@ -1,7 +1,8 @@
 //! The I/O interrupt controllers: device lines (global system interrupts) to vectors of this processor.
 //!
 //! A line's vector is [`vector::FIRST_LINE`] plus its number, so the vector tells the line without a table. Lines are
-//! masked until a driver claims them.
+//! masked until a driver claims them. Programs know the sixteen legacy interrupts by their old numbers, whichever line
+//! they arrive on, and all others by their line.
 
 use firmware::acpi::Platform;
 
@@ -31,18 +32,47 @@ struct Controller {
     lines: u32,
 }
 
+/// A set of lines.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lines([u64; LINES.div_ceil(64) as usize]);
+
+impl Lines {
+    fn has(&self, line: u32) -> bool {
+        self.0[line as usize / 64] & 1 << (line % 64) != 0
+    }
+
+    fn set(&mut self, line: u32, value: bool) {
+        let bit = 1 << (line % 64);
+        let word = &mut self.0[line as usize / 64];
+        *word = if value { *word | bit } else { *word & !bit };
+    }
+}
+
 /// All of them.
 #[derive(Clone, Copy, Debug)]
 pub struct IoApics {
     controllers: [Option<Controller>; CONTROLLERS],
+    /// The line of each legacy interrupt.
+    legacy: [u32; LEGACY as usize],
+    edge_triggered: Lines,
+    held: Lines,
+    pending: Lines,
 }
 
 impl IoApics {
     /// Masks every line and gives it its vector, to go to the processor whose controller is `identity`. `map` makes a
     /// controller's registers accessible.
     pub fn initialize(platform: &Platform, identity: u32, mut map: impl FnMut(u64) -> Registers) -> IoApics {
+        let mut legacy = [0; LEGACY as usize];
+        for (number, line) in (0..LEGACY).zip(&mut legacy) {
+            *line = platform.legacy_interrupt(number).line;
+        }
         let mut all = IoApics {
             controllers: [None; CONTROLLERS],
+            legacy,
+            edge_triggered: Lines::default(),
+            held: Lines([u64::MAX; _]),
+            pending: Lines::default(),
         };
         for (place, found) in all.controllers.iter_mut().zip(platform.io_apics()) {
             let registers = map(found.address);
@@ -57,31 +87,77 @@ impl IoApics {
         for controller in all.controllers.iter().flatten() {
             for entry in 0..controller.lines {
                 let line = controller.first_line + entry;
-                let low = MASKED | (u32::from(vector::FIRST_LINE) + line) | trigger(platform, line);
+                let trigger = trigger(platform, line);
+                let low = MASKED | (u32::from(vector::FIRST_LINE) + line) | trigger;
                 controller.write_entry(entry, 0, low);
                 controller.write_entry(entry, 1, identity << 24);
+                all.edge_triggered.set(line, trigger & LEVEL_TRIGGERED == 0);
             }
         }
         all
     }
 
-    /// Lets a line through or holds it back; false if there is no such line.
-    pub fn set_masked(&self, line: u32, masked: bool) -> bool {
-        let found = self.controllers.iter().flatten().find(|controller| {
-            line.checked_sub(controller.first_line)
-                .is_some_and(|entry| entry < controller.lines)
-        });
-        let Some(controller) = found else {
-            return false;
+    /// An interrupt has arrived on a line. Returns the number by which programs know the line, or none if it is held
+    /// back and will be delivered later.
+    pub fn arrived(&mut self, line: u32) -> Option<u32> {
+        if self.held.has(line) {
+            self.pending.set(line, true);
+            return None;
+        }
+        let legacy = (0u32..)
+            .zip(&self.legacy)
+            .find(|(_, arrives_on)| **arrives_on == line);
+        Some(legacy.map_or(line, |(number, _)| number))
+    }
+
+    /// Lets a line through, by the number that programs use; none if there is no such line. True if an interrupt came
+    /// while it was held back, to be delivered now.
+    pub fn unmask(&mut self, number: u32) -> Option<(u32, bool)> {
+        let line = self.line(number);
+        let (controller, entry) = self.find(line)?;
+        controller.set_masked(entry, false);
+        self.held.set(line, false);
+        let pending = self.pending.has(line);
+        self.pending.set(line, false);
+        Some((line, pending))
+    }
+
+    /// Holds a line back.
+    ///
+    /// An edge that comes while its line is masked would be lost, so edge-triggered lines stay open once they have been
+    /// claimed, and what comes is remembered here.
+    pub fn mask(&mut self, number: u32) {
+        let line = self.line(number);
+        let Some((controller, entry)) = self.find(line) else {
+            return;
         };
-        let entry = line - controller.first_line;
-        let low = controller.read_entry(entry, 0);
-        controller.write_entry(entry, 0, if masked { low | MASKED } else { low & !MASKED });
-        true
+        self.held.set(line, true);
+        if !self.edge_triggered.has(line) {
+            controller.set_masked(entry, true);
+        }
+    }
+
+    fn line(&self, number: u32) -> u32 {
+        self.legacy.get(number as usize).copied().unwrap_or(number)
+    }
+
+    fn find(&self, line: u32) -> Option<(Controller, u32)> {
+        self.controllers.iter().flatten().find_map(|controller| {
+            let entry = line.checked_sub(controller.first_line)?;
+            (entry < controller.lines).then_some((*controller, entry))
+        })
     }
 }
 
 impl Controller {
+    fn set_masked(&self, entry: u32, masked: bool) {
+        let low = self.read_entry(entry, 0);
+        let new = if masked { low | MASKED } else { low & !MASKED };
+        if new != low {
+            self.write_entry(entry, 0, new);
+        }
+    }
+
     fn read_entry(&self, entry: u32, half: u32) -> u32 {
         self.registers.write(SELECT, FIRST_ENTRY + entry * 2 + half);
         self.registers.read(WINDOW)
@@ -100,7 +176,8 @@ fn trigger(platform: &Platform, line: u32) -> u32 {
         .find(|entry| entry.line == line);
     match legacy {
         Some(entry) => {
-            (if entry.level_triggered { LEVEL_TRIGGERED } else { 0 }) | (if entry.active_low { ACTIVE_LOW } else { 0 })
+            (if entry.level_triggered { LEVEL_TRIGGERED } else { 0 })
+                | (if entry.active_low { ACTIVE_LOW } else { 0 })
         }
         None => LEVEL_TRIGGERED | ACTIVE_LOW,
     }

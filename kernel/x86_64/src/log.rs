@@ -84,12 +84,16 @@ impl Write for Log {
     }
 }
 
+/// Writes a line to the log.
+pub fn write_line(line: fmt::Arguments) {
+    // Writing to the log cannot fail.
+    let _ = writeln!(Log, "{line}");
+}
+
 /// Writes a formatted line to the log.
 macro_rules! say {
-    ($($argument:tt)*) => {{
-        use core::fmt::Write;
-        // Writing to the log cannot fail.
-        let _ = writeln!($crate::log::Log, $($argument)*);
-    }};
+    ($($argument:tt)*) => {
+        $crate::log::write_line(format_args!($($argument)*))
+    };
 }
 pub(crate) use say;

@@ -1,23 +1,179 @@
 //! The V kernel for x86-64: the machine under `kernel-core`, and every unsafe line of the kernel.
 //!
-//! `boot` is the way in. No code here ever touches a user address, and no exception in the kernel is legal: any is a
-//! panic with a report. Interrupts are off whenever this code runs.
+//! `boot` is the way in, this file the boot's order, `entry` the way from and to programs, `node` where the kernel's
+//! logic is called, `machine` where it calls back. No code here ever touches a user address, and no exception in the
+//! kernel is legal: any is a panic with a report. Interrupts are off whenever this code runs.
 
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
+mod apic;
 mod boot;
 mod builtins;
+mod clock;
+mod copy;
+mod cpu;
+mod device;
+mod entropy;
+mod entry;
+mod features;
+mod heap;
 mod instructions;
+mod interrupt_table;
+mod ioapic;
 mod log;
+mod machine;
+mod node;
+mod paging;
 mod panic;
+mod physical;
+mod saved;
+mod space;
 
+use abi::LogicalHost;
+use abi::information::{Information, VERSION};
+use firmware::acpi::Platform;
+use firmware::loader::Loaded;
+use firmware::ranges::{Range, Ranges};
+use kernel_core::frame::{Frame, Frames};
+use kernel_core::kernel::{Configuration, Kernel};
+
+use apic::LocalApic;
+use clock::Clock;
+use cpu::Cpu;
+use features::Features;
+use ioapic::IoApics;
 use log::say;
+use machine::{SavedAreas, X86};
+use paging::Image;
+use physical::{BOOT_MAP_END, BootMemory};
+
+/// Memory below this is left alone: real-mode vectors, firmware's data, and room for what starts other processors.
+const LOW_MEMORY_END: u64 = 0x1_0000;
+
+/// The kernel's tables get at most this part of memory, and what they leave is given back.
+const HEAP_PART: u64 = 12;
+/// But at least so much.
+const HEAP_BYTES_MIN: u64 = 2 << 20;
 
 /// Entered from `boot` with what the loader left.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     log::initialize();
-    say!("V: boot protocol {protocol:#x}, information at {information:#x}");
-    panic!("nothing to run yet");
+    Cpu::initialize();
+    interrupt_table::initialize();
+    // SAFETY: the boot tables are in use until `paging::initialize`, after the last use of `memory`; what is written
+    // until then is the kernel's own image.
+    let memory = unsafe { BootMemory::new() };
+    let loaded = match protocol {
+        boot::MULTIBOOT2 => Loaded::from_multiboot2(&memory, information.into()),
+        _ => Loaded::from_pvh(&memory, information.into()),
+    };
+    let loaded = loaded.expect("a PVH or Multiboot2 loader's information");
+    panic::configure(loaded.command_line());
+    let platform = Platform::read(&memory, loaded.root_pointer);
+    let features = features::initialize();
+    entry::initialize(features.xsave);
+
+    let image = Image::get();
+    let (mut free, heap_range) = divide_memory(&loaded, &image);
+    // SAFETY: the range was just taken out of usable memory; it is in the boot tables' direct map, and will be in the
+    // next one, which maps all usable memory.
+    unsafe { heap::open(heap_range) };
+    let root = paging::initialize(&image, &loaded.memory);
+    free.add(image.boot);
+    // SAFETY: nobody else holds the processor's state.
+    unsafe { Cpu::this() }.root_table = root;
+
+    let kernel = start_kernel(&loaded, &platform, &features, &free, root);
+    let rest = heap::seal().whole_pages();
+    kernel
+        .frames
+        .add(Frame::containing(rest.start), Frame::containing(rest.end));
+    say!("V: {} frames free", kernel.frames.free_count());
+    let next = kernel.step();
+    entry::start(node::continuation(kernel, next))
+}
+
+/// What of usable memory is free from the start, and what the kernel's tables are made in.
+fn divide_memory(loaded: &Loaded, image: &Image) -> (Ranges, Range) {
+    let mut free = loaded.memory.clone();
+    free.remove(Range::new(0, LOW_MEMORY_END));
+    free.remove(image.physical.touched_pages());
+    if let Some(archive) = loaded.archive {
+        free.remove(archive.touched_pages());
+    }
+    let total: u64 = free.as_slice().iter().map(|range| range.length()).sum();
+    let largest = free
+        .as_slice()
+        .iter()
+        .map(|range| Range {
+            start: range.start,
+            end: range.end.min(BOOT_MAP_END),
+        })
+        .max_by_key(|range| range.length())
+        .unwrap_or_default();
+    let bytes = (total / HEAP_PART).max(HEAP_BYTES_MIN).min(largest.length());
+    let heap = Range::new(largest.start, bytes).touched_pages();
+    free.remove(heap);
+    (free, heap)
+}
+
+/// Makes the machine and the kernel on it.
+fn start_kernel(
+    loaded: &Loaded,
+    platform: &Platform,
+    features: &Features,
+    free: &Ranges,
+    root: u64,
+) -> &'static mut Kernel<X86> {
+    let map = |address| {
+        let mapped = paging::map_device(root, address);
+        // SAFETY: just mapped, uncached, for good; interrupt controllers and timers touch no memory.
+        unsafe { device::Registers::new(mapped) }
+    };
+    let apic = LocalApic::initialize(features, map(platform.local_apic));
+    let io_apics = IoApics::initialize(platform, apic.identity(), map);
+    let clock = Clock::measure(features, &apic, platform.timer.map(map));
+    let real_time_seconds = clock::real_time_seconds();
+    let real_base_ns = real_time_seconds * 1_000_000_000;
+    let host = entropy::gather(features, real_time_seconds, loaded.command_line().as_bytes());
+    // 0 means "one's own host".
+    let logical_host = LogicalHost::from_bits(LogicalHost::from_bits(host as u32).to_bits().max(1));
+
+    let end = loaded.memory.as_slice().last().map_or(0, |range| range.end);
+    let mut frames = Frames::new(Frame::containing(end).0);
+    for range in free.as_slice() {
+        frames.add(Frame::containing(range.start), Frame::containing(range.end));
+    }
+    let configuration = Configuration::for_memory(frames.total_count(), logical_host, real_base_ns);
+    let mut facts = Information {
+        version: VERSION,
+        real_base_ns,
+        logical_host: logical_host.to_bits().into(),
+        processors: 1,
+        total_frames: frames.total_count().into(),
+        ..Information::default()
+    };
+    clock.describe(&mut facts);
+    let information = machine::make_information(&facts, loaded.command_line());
+    say!(
+        "V: {} MiB, {} MHz, {} processors, logical host {:x}",
+        u64::from(frames.total_count()) * abi::PAGE_BYTES >> 20,
+        clock.counter_hz() / 1_000_000,
+        platform.processors,
+        logical_host.to_bits()
+    );
+    let machine = X86 {
+        clock,
+        apic,
+        io_apics,
+        common: space::Common::new(root, information),
+        information,
+        saved: SavedAreas::allocate(configuration.process_slots),
+    };
+    // SAFETY: boot comes here once, before anything that uses the kernel.
+    unsafe { node::install(Kernel::new(machine, frames, &configuration)) }
 }

@@ -155,7 +155,12 @@ fn map_direct(root: u64, range: Range) {
     let mut address = range.start;
     while address < range.end {
         if address.is_multiple_of(LARGE_PAGE_BYTES) && address + LARGE_PAGE_BYTES <= range.end {
-            set_entry(root, DIRECT_MAP + address, DIRECTORY_SHIFT, address | bits | LARGE);
+            set_entry(
+                root,
+                DIRECT_MAP + address,
+                DIRECTORY_SHIFT,
+                address | bits | LARGE,
+            );
             address += LARGE_PAGE_BYTES;
         } else {
             set_entry(root, DIRECT_MAP + address, PAGE_SHIFT, address | bits);
@@ -190,7 +195,12 @@ fn set_entry(root: u64, address: u64, shift: u32, value: u64) {
 pub fn map_device(root: u64, address: u64) -> u64 {
     let page = NEXT_DEVICE.fetch_add(PAGE_BYTES, Ordering::Relaxed);
     let frame = address & !(PAGE_BYTES - 1);
-    set_entry(root, page, PAGE_SHIFT, frame | PRESENT | WRITABLE | NO_EXECUTE | UNCACHED | GLOBAL);
+    set_entry(
+        root,
+        page,
+        PAGE_SHIFT,
+        frame | PRESENT | WRITABLE | NO_EXECUTE | UNCACHED | GLOBAL,
+    );
     page + address % PAGE_BYTES
 }
 

@@ -4,6 +4,7 @@
 //! return addresses on the stack, one `  at 0x…` a line; the host's tool adds the symbols. With `panic=exit` on the
 //! boot command line QEMU's debug-exit device then ends the machine.
 
+use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,9 +21,15 @@ const EXIT_PANIC: u8 = 1;
 const BACKTRACE_FRAMES: usize = 32;
 
 /// Whether a panic ends the machine by the debug-exit device.
-pub static EXIT_ON_PANIC: AtomicBool = AtomicBool::new(false);
+static EXIT_ON_PANIC: AtomicBool = AtomicBool::new(false);
 
 static PANICKING: AtomicBool = AtomicBool::new(false);
+
+/// Heeds `panic=exit` on the boot command line.
+pub fn configure(command_line: &str) {
+    let exit = command_line.split(' ').any(|word| word == "panic=exit");
+    EXIT_ON_PANIC.store(exit, Ordering::Relaxed);
+}
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
@@ -39,13 +46,51 @@ fn panic(info: &PanicInfo) -> ! {
     let frame: u64;
     // SAFETY: reads a register.
     unsafe { core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
-    say!("  cr2 {:016x} cr3 {:016x}", fault_address(), root_table());
+    say!("  cr2 {:016x}  cr3 {:016x}", fault_address(), root_table());
     backtrace(frame);
     end()
 }
 
+/// An exception in the kernel.
+pub struct ExceptionReport {
+    /// Its number.
+    pub vector: u64,
+    /// The processor's error code.
+    pub code: u64,
+    /// rax, rbx, rcx, rdx, rsi, rdi, rbp, r8 to r15.
+    pub general: [u64; 15],
+    /// rip.
+    pub instruction: u64,
+    /// The flags.
+    pub flags: u64,
+    /// rsp.
+    pub stack: u64,
+}
+
+/// Reports an exception in the kernel, and ends.
+pub fn exception(report: &ExceptionReport) -> ! {
+    const NAMES: [&str; 15] = [
+        "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+    ];
+    const FRAME_POINTER: usize = 6;
+    begin();
+    let (vector, code) = (report.vector, report.code);
+    say!("kernel panic: exception {vector} in the kernel, code {code:#x}");
+    for (names, values) in NAMES.chunks(3).zip(report.general.chunks(3)) {
+        for (name, value) in names.iter().zip(values) {
+            let _ = write!(log::Log, "  {name:3} {value:016x}");
+        }
+        say!("");
+    }
+    say!("  rsp {:016x}  flags {:x}", report.stack, report.flags);
+    say!("  cr2 {:016x}  cr3 {:016x}", fault_address(), root_table());
+    say!("  at {:#018x}", report.instruction);
+    backtrace(report.general[FRAME_POINTER]);
+    end()
+}
+
 /// Starts a report; if one is under way already, stops at once.
-pub fn begin() {
+fn begin() {
     log::use_serial_port();
     if PANICKING.swap(true, Ordering::Relaxed) {
         log::write_bytes(b"kernel panic: again, during the report\n");
@@ -54,7 +99,7 @@ pub fn begin() {
 }
 
 /// Prints the return addresses that the chain of frame pointers beginning at `frame` leads to.
-pub fn backtrace(mut frame: u64) {
+fn backtrace(mut frame: u64) {
     for _ in 0..BACKTRACE_FRAMES {
         let Some([next, return_address]) = read_frame(frame) else {
             break;
@@ -85,7 +130,7 @@ fn read_frame(address: u64) -> Option<[u64; 2]> {
 }
 
 /// Ends the machine, after a report.
-pub fn end() -> ! {
+fn end() -> ! {
     if EXIT_ON_PANIC.load(Ordering::Relaxed) {
         exit(EXIT_PANIC);
     }

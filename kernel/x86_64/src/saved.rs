@@ -58,7 +58,23 @@ impl Saved {
 
     /// The registers, as debuggers see them.
     pub fn record(&self) -> RegisterRecord {
-        let [rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15] = self.general;
+        let [
+            rax,
+            rbx,
+            rcx,
+            rdx,
+            rsi,
+            rdi,
+            rbp,
+            r8,
+            r9,
+            r10,
+            r11,
+            r12,
+            r13,
+            r14,
+            r15,
+        ] = self.general;
         RegisterRecord {
             rax,
             rbx,
@@ -86,7 +102,8 @@ impl Saved {
     pub fn set(&mut self, record: &RegisterRecord) {
         let r = record;
         self.general = [
-            r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15,
+            r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14,
+            r.r15,
         ];
         self.instruction = user_address(r.rip);
         self.stack = user_address(r.rsp);
@@ -98,7 +115,21 @@ impl Saved {
         let [rsi, rdx, r8, r9] = registers.message;
         let [r10, r12, r13, r14, r15] = registers.extra;
         self.general = [
-            registers.number, 0, 0, rdx, rsi, registers.pid, 0, r8, r9, r10, 0, r12, r13, r14, r15,
+            registers.number,
+            0,
+            0,
+            rdx,
+            rsi,
+            registers.pid,
+            0,
+            r8,
+            r9,
+            r10,
+            0,
+            r12,
+            r13,
+            r14,
+            r15,
         ];
         self.instruction = registers.instruction;
         self.stack = registers.stack;

@@ -14,8 +14,8 @@ use kernel_core::machine::{Caching, MapError, Protection};
 
 use crate::heap;
 use crate::paging::{
-    ADDRESS, DIRECTORY_SHIFT, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT, SPECIAL, UNCACHED,
-    USER, WRITABLE, entry, index, share_kernel_half,
+    ADDRESS, DIRECTORY_SHIFT, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT, SPECIAL,
+    UNCACHED, USER, WRITABLE, entry, index, share_kernel_half,
 };
 use crate::physical;
 
@@ -207,13 +207,13 @@ impl Space {
         true
     }
 
-    /// The entry of a page if it allows `protection`.
+    /// The frame of a page if it allows `protection`.
     #[inline]
-    pub fn lookup(self, address: u64, protection: Protection) -> Option<u64> {
+    pub fn translate(self, address: u64, protection: Protection) -> Option<Frame> {
         let table = self.page_table(address)?;
         // SAFETY: `table` is a table of pages in this space.
         let found = unsafe { *entry(table, index(address, PAGE_SHIFT)) };
-        allows(found, required_bits(protection)).then_some(found)
+        allows(found, required_bits(protection)).then(|| Frame::containing(found & ADDRESS))
     }
 
     /// The table that holds the entry of a page of a program, for 2 MiB around it.

@@ -1,0 +1,264 @@
+//! The trait `Machine`: what the kernel's logic asks of this machine, handed to the modules that do it.
+
+use abi::information::{self, Information};
+use abi::kernel::record::RegisterRecord;
+use kernel_core::frame::{Frame, Frames};
+use kernel_core::machine::{Caching, CopyFault, Machine, MapError, Place, ProcessIndex, Protection};
+
+use crate::apic::LocalApic;
+use crate::clock::Clock;
+use crate::copy;
+use crate::cpu::Cpu;
+use crate::instructions::{
+    invalidate_page, read_port_u8, read_port_u16, read_port_u32, set_root_table, write_port_u8,
+    write_port_u16, write_port_u32,
+};
+use crate::interrupt_table::vector;
+use crate::ioapic::IoApics;
+use crate::log;
+use crate::physical;
+use crate::saved::Saved;
+use crate::space::{Common, Space};
+
+/// An x86-64 PC.
+pub struct X86 {
+    /// The clock and the timer's speed.
+    pub clock: Clock,
+    /// This processor's interrupt controller.
+    pub apic: LocalApic,
+    /// The devices'.
+    pub io_apics: IoApics,
+    /// What all address spaces share.
+    pub common: Common,
+    /// Physical address of the information page.
+    pub information: u64,
+    /// A save area for each process slot; they never move.
+    pub saved: SavedAreas,
+}
+
+/// The save areas, which the entry code fills behind the compiler's back: only pointers to them are kept.
+pub struct SavedAreas {
+    first: *mut Saved,
+    count: usize,
+}
+
+impl SavedAreas {
+    /// Areas for `count` processes.
+    pub fn allocate(count: u16) -> SavedAreas {
+        let mut areas = alloc::vec::Vec::with_capacity(count.into());
+        areas.resize_with(count.into(), || Saved::EMPTY);
+        let areas = alloc::boxed::Box::leak(areas.into_boxed_slice());
+        SavedAreas {
+            first: areas.as_mut_ptr(),
+            count: areas.len(),
+        }
+    }
+
+    /// A process's.
+    #[inline]
+    pub fn pointer(&self, process: ProcessIndex) -> *mut Saved {
+        assert!(usize::from(process) < self.count);
+        self.first.wrapping_add(process.into())
+    }
+
+    fn get(&self, process: ProcessIndex) -> &Saved {
+        // SAFETY: the area exists, and only the entry code writes to it, which does not run during a call from here.
+        unsafe { &*self.pointer(process) }
+    }
+
+    /// A process's, for changing.
+    pub fn get_mut(&mut self, process: ProcessIndex) -> &mut Saved {
+        // SAFETY: as in `get`, and `self` is borrowed as long as the reference lives.
+        unsafe { &mut *self.pointer(process) }
+    }
+}
+
+impl X86 {
+    /// Makes a space the one in use, unless it is.
+    #[inline]
+    pub fn load(&mut self, root_table: u64) {
+        // SAFETY: nobody else holds the processor's state: references to it live for one statement.
+        let cpu = unsafe { Cpu::this() };
+        if cpu.root_table != root_table {
+            cpu.root_table = root_table;
+            // SAFETY: every space's root, and the kernel's own, has the kernel's half.
+            unsafe { set_root_table(root_table) };
+        }
+    }
+
+    /// Whether a space is the one in use.
+    #[inline]
+    fn is_loaded(&self, space: Space) -> bool {
+        // SAFETY: as in `load`.
+        unsafe { Cpu::this() }.root_table == space.root()
+    }
+
+    fn information(&mut self) -> &mut Information {
+        // SAFETY: the page is the kernel's for good, in the direct map, and holds the struct from its beginning, as
+        // boot made it; programs only read it.
+        unsafe { &mut *physical::pointer(self.information) }
+    }
+}
+
+/// Makes the information page. Returns its physical address.
+pub fn make_information(facts: &Information, command_line: &str) -> u64 {
+    let page = crate::heap::zeroed_page();
+    let bytes = command_line.as_bytes();
+    let bytes = &bytes[..bytes.len().min(information::COMMAND_LINE_BYTES)];
+    // SAFETY: the page was just allocated, in the direct map; the struct and the command line fit in it, one before
+    // the other.
+    unsafe {
+        physical::pointer::<Information>(page).write(*facts);
+        let text = physical::pointer::<u8>(page).wrapping_add(information::COMMAND_LINE_OFFSET);
+        text.cast::<[u8; 2]>().write((bytes.len() as u16).to_le_bytes());
+        text.wrapping_add(2)
+            .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+    }
+    page
+}
+
+impl Machine for X86 {
+    type Space = Space;
+
+    #[inline]
+    fn now_ns(&mut self) -> u64 {
+        self.clock.now_ns()
+    }
+
+    fn set_timer(&mut self, at_ns: u64) {
+        self.apic.set_timer(&self.clock, at_ns);
+    }
+
+    fn create_space(&mut self, frames: &mut Frames) -> Option<Space> {
+        Space::create(&self.common, frames)
+    }
+
+    fn destroy_space(&mut self, space: Space, limit: u32, frames: &mut Frames) -> u32 {
+        if self.is_loaded(space) {
+            self.load(self.common.root);
+        }
+        // SAFETY: it is not loaded now, and the kernel's logic forgets it when fewer than `limit` were freed.
+        unsafe { space.destroy(limit, frames) }
+    }
+
+    fn map(
+        &mut self,
+        space: Space,
+        address: u64,
+        frame: Frame,
+        protection: Protection,
+        caching: Caching,
+        frames: &mut Frames,
+    ) -> Result<u32, MapError> {
+        space.map(address, frame, protection, caching, frames)
+    }
+
+    fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
+        let frame = space.unmap(address);
+        if frame.is_some() && self.is_loaded(space) {
+            invalidate_page(address);
+        }
+        frame
+    }
+
+    fn protect(&mut self, space: Space, address: u64, protection: Protection) -> bool {
+        let found = space.protect(address, protection);
+        if found && self.is_loaded(space) {
+            invalidate_page(address);
+        }
+        found
+    }
+
+    fn translate(&self, space: Space, address: u64, protection: Protection) -> Option<Frame> {
+        space.translate(address, protection)
+    }
+
+    fn copy(&mut self, from: Place<Space>, to: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
+        copy::between(from, to, bytes)
+    }
+
+    fn write(&mut self, to: Place<Space>, bytes: &[u8]) -> Result<(), CopyFault> {
+        copy::write(to, bytes)
+    }
+
+    fn read(&mut self, from: Place<Space>, bytes: &mut [u8]) -> Result<(), CopyFault> {
+        copy::read(from, bytes)
+    }
+
+    fn zero_frame(&mut self, frame: Frame) {
+        // SAFETY: the kernel's logic owns the frame, usable memory in the direct map, and has no reference to it.
+        unsafe { physical::pointer::<u8>(frame.address()).write_bytes(0, abi::PAGE_BYTES as usize) };
+    }
+
+    fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= abi::PAGE_BYTES as usize);
+        // SAFETY: as in `zero_frame`; the bytes stay within the frame.
+        unsafe {
+            physical::pointer::<u8>(frame.address())
+                .wrapping_add(offset)
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+    }
+
+    fn read_frame(&mut self, frame: Frame, offset: usize, bytes: &mut [u8]) {
+        assert!(offset + bytes.len() <= abi::PAGE_BYTES as usize);
+        // SAFETY: as in `write_frame`.
+        unsafe {
+            physical::pointer::<u8>(frame.address())
+                .wrapping_add(offset)
+                .copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len());
+        }
+    }
+
+    fn unmask_interrupt(&mut self, line: u32) -> bool {
+        let Some((line, pending)) = self.io_apics.unmask(line) else {
+            return false;
+        };
+        if pending {
+            self.apic.send_to_self(vector::FIRST_LINE + line as u8);
+        }
+        true
+    }
+
+    fn mask_interrupt(&mut self, line: u32) {
+        self.io_apics.mask(line);
+    }
+
+    fn read_port(&mut self, port: u16, width: u32) -> u32 {
+        // SAFETY: the port was granted to the program that reads it: a device that touches memory is trusted with it.
+        unsafe {
+            match width {
+                1 => read_port_u8(port).into(),
+                2 => read_port_u16(port).into(),
+                _ => read_port_u32(port),
+            }
+        }
+    }
+
+    fn write_port(&mut self, port: u16, width: u32, value: u32) {
+        // SAFETY: as in `read_port`.
+        unsafe {
+            match width {
+                1 => write_port_u8(port, value as u8),
+                2 => write_port_u16(port, value as u16),
+                _ => write_port_u32(port, value),
+            }
+        }
+    }
+
+    fn full_registers(&self, process: ProcessIndex) -> RegisterRecord {
+        self.saved.get(process).record()
+    }
+
+    fn set_full_registers(&mut self, process: ProcessIndex, registers: &RegisterRecord) {
+        self.saved.get_mut(process).set(registers);
+    }
+
+    fn set_real_base(&mut self, real_base_ns: u64) {
+        self.information().real_base_ns = real_base_ns;
+    }
+
+    fn log(&mut self, text: &str) {
+        log::write_bytes(text.as_bytes());
+    }
+}
