@@ -1,6 +1,9 @@
 //! Processes and programs: ending this one.
 
+use abi::kernel::record::ProcessRecord;
 use abi::{Error, Pid, kernel};
+
+use crate::message::{Segment, call};
 
 /// What a program's `main` may return.
 pub trait Termination {
@@ -26,8 +29,30 @@ impl Termination for core::convert::Infallible {
     }
 }
 
-/// Ends the program, which is to say this team, with `status`.
+impl<T: Termination, E: core::fmt::Display> Termination for Result<T, E> {
+    /// An error is told on standard error, and makes the status 1.
+    fn status(self) -> i32 {
+        match self {
+            Ok(value) => value.status(),
+            Err(error) => {
+                crate::eprintln!("{}: {error}", crate::env::program_name());
+                1
+            }
+        }
+    }
+}
+
+/// Ends the program, which is to say this team, with `status`. What is buffered of standard output is written first;
+/// if that fails, for another reason than that nobody reads it, a program that would have ended well ends with
+/// status 1.
 pub fn exit(status: i32) -> ! {
+    let status = match crate::io::flush_standard_output() {
+        Ok(()) | Err(Error::BrokenPipe) => status,
+        Err(error) => {
+            crate::eprintln!("{}: standard output: {error}", crate::env::program_name());
+            if status == 0 { 1 } else { status }
+        }
+    };
     abort(status)
 }
 
@@ -41,6 +66,29 @@ pub fn abort(status: i32) -> ! {
         // The kernel does not refuse this; and there is nothing else to be done.
         let _ = crate::message::kernel(kernel::PROCESS, &request);
     }
+}
+
+/// The calling process.
+pub fn own_pid() -> Result<Pid, Error> {
+    Ok(query(Pid::NONE)?.process())
+}
+
+/// What the kernel knows of a process; [`Pid::NONE`]: the caller.
+pub fn query(process: Pid) -> Result<ProcessRecord, Error> {
+    let mut bytes = [0; ProcessRecord::BYTES];
+    let request = kernel::process::QueryProcess { process };
+    call(
+        kernel::server(kernel::PROCESS),
+        &request,
+        Segment::Write(&mut bytes),
+    )?;
+    Ok(ProcessRecord::from_bytes(&bytes))
+}
+
+/// As whom this program opens instances: none means the calling process itself, which is the team's root unless the
+/// team has several.
+pub(crate) fn owner() -> Pid {
+    Pid::NONE
 }
 
 /// The root process of this team.
