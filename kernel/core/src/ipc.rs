@@ -216,7 +216,7 @@ impl<M: Machine> Kernel<M> {
         let bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);
         let address = self.processes[sender].segment_address();
         self.copy(sender, address, receiver, buffer_address, bytes)
-            .map_err(|fault| fault.side)?;
+            .map_err(|stop| stop.side)?;
         Ok(bytes)
     }
 
@@ -451,10 +451,7 @@ impl<M: Machine> Kernel<M> {
         }
         let segment_address = process.segment_address();
         self.copy(caller, address, client, segment_address, bytes)
-            .map_err(|fault| match fault.side {
-                Side::Source => Error::BadAddress,
-                Side::Destination => Error::BadAddressOfOther,
-            })
+            .map_err(|stop| stop.blame(Side::Source))
     }
 
     /// A Reply to what is not simply a program's Send.

@@ -15,6 +15,7 @@ use abi::call::Registers;
 use crate::frame::Frames;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::NOBODY;
+use crate::region::{RegionList, Regions};
 use crate::schedule::ReadyLists;
 use crate::table::Processes;
 use crate::team::{NO_TEAM, Team, TeamIndex};
@@ -110,6 +111,10 @@ pub struct Kernel<M: Machine> {
     pub teams_used: u32,
     /// Who claimed which interrupt line; nobody for most.
     pub interrupt_slots: Box<[ProcessIndex]>,
+    /// What the teams' address spaces consist of.
+    pub regions: Regions,
+    /// DMA memory of ended teams.
+    pub held: RegionList,
     /// Who waits for a time.
     pub timers: TimerHeap,
     /// The monotonic clock when the kernel last read it: good enough for listings.
@@ -153,6 +158,8 @@ impl<M: Machine> Kernel<M> {
             free_team: 0,
             teams_used: 0,
             interrupt_slots: (0..INTERRUPT_LINES).map(|_| NOBODY).collect(),
+            regions: Regions::new(configuration.region_slots),
+            held: RegionList::EMPTY,
             timers: TimerHeap::new(process_slots),
             coarse_now_ns: 0,
             real_base_ns: configuration.real_base_ns,

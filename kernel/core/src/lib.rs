@@ -14,6 +14,7 @@ pub mod list;
 pub mod machine;
 pub mod priority;
 pub mod process;
+pub mod region;
 pub mod schedule;
 pub mod table;
 pub mod team;
@@ -21,15 +22,20 @@ pub mod timer;
 pub mod transfer;
 
 mod alarm;
-pub mod birth;
 mod death;
 mod exception;
 mod group_server;
 mod interrupt;
 mod ipc;
 mod long_copy;
+mod memory;
 mod pending;
 mod process_server;
-pub mod request;
 mod system_call;
 mod time_server;
+
+pub mod birth;
+pub mod request;
+
+#[cfg(test)]
+mod test_machine;

@@ -89,14 +89,13 @@ impl<M: Machine> Kernel<M> {
         let result = self.copy(from, from_address, to, to_address, bytes);
         self.processes[caller].extra.count += match result {
             Ok(()) => bytes,
-            Err(fault) => fault.done,
+            Err(stop) => stop.done,
         };
-        result.map_err(|fault| {
-            if (fault.side == Side::Source) == into_segment {
-                Error::BadAddress
-            } else {
-                Error::BadAddressOfOther
-            }
-        })
+        let own_side = if into_segment {
+            Side::Source
+        } else {
+            Side::Destination
+        };
+        result.map_err(|stop| stop.blame(own_side))
     }
 }

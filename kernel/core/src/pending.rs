@@ -3,19 +3,10 @@
 use abi::{Error, Pid};
 
 use crate::kernel::Kernel;
-use crate::machine::{Machine, Next, ProcessIndex, Protection};
-use crate::team::TeamIndex;
+use crate::machine::{Machine, Next, ProcessIndex};
 
 #[allow(missing_docs, clippy::unused_self, clippy::needless_pass_by_ref_mut)]
 impl<M: Machine> Kernel<M> {
-    /// Space: makes the page at `address` resident if a region of the team allows `access`.
-    pub(crate) fn touch(&mut self, _: TeamIndex, _address: u64, _access: Protection) -> Result<(), Error> {
-        Err(Error::BadAddress)
-    }
-    /// Space: unmaps a bounded number of an ending team's pages and gives them back; true when none is left.
-    pub(crate) fn release_regions_step(&mut self, _: TeamIndex) -> bool {
-        true
-    }
     pub(crate) fn send_to_group(&mut self, caller: ProcessIndex, _to: Pid) -> Next<M::Space> {
         self.refuse(caller, Error::EmptyGroup)
     }
