@@ -225,9 +225,9 @@ impl<M: Machine> Kernel<M> {
             let mapped = site.machine.unmap(site.space, address);
             let own = match region.backing {
                 Backing::Zero => mapped,
-                Backing::Dma { first } => Some(Frame(
-                    first.0 + ((address - region.start) / PAGE_BYTES) as u32,
-                )),
+                Backing::Dma { first } => {
+                    Some(Frame(first.0 + ((address - region.start) / PAGE_BYTES) as u32))
+                }
                 Backing::Physical { .. } | Backing::Held { .. } => None,
             };
             if let Some(frame) = own {
@@ -242,7 +242,9 @@ impl<M: Machine> Kernel<M> {
     /// Gives pages of a range the protection that their regions have, from its start on; returns the address to go
     /// on with.
     pub(crate) fn protect_some(&mut self, team: TeamIndex, range: PageRange, protection: Protection) -> u64 {
-        let Some(site) = self.site(team) else { return range.end };
+        let Some(site) = self.site(team) else {
+            return range.end;
+        };
         let mut address = range.start;
         for _ in 0..PAGES_PER_STEP {
             address = site.machine.next_mapped(site.space, address, range.end);
@@ -257,7 +259,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Counts pages of a range that are present, from its start on; returns the address to go on with.
     pub(crate) fn count_some(&mut self, team: TeamIndex, range: PageRange, count: &mut u32) -> u64 {
-        let Some(site) = self.site(team) else { return range.end };
+        let Some(site) = self.site(team) else {
+            return range.end;
+        };
         let mut address = range.start;
         for _ in 0..PAGES_PER_STEP {
             address = site.machine.next_mapped(site.space, address, range.end);
@@ -301,8 +305,7 @@ impl<M: Machine> Kernel<M> {
         slot.pages.give_back(region.pages);
         slot.dma_pages -= region.pages;
         let root = self.processes[slot.root].pid;
-        self.regions
-            .move_first(&mut slot.regions, &mut self.held, root);
+        self.regions.move_first(&mut slot.regions, &mut self.held, root);
     }
 }
 

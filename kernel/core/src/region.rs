@@ -330,7 +330,12 @@ impl Regions {
     }
 
     /// Cuts a region in two at `address`, inside it; returns the second.
-    pub fn split(&mut self, list: &mut RegionList, index: RegionIndex, address: u64) -> Result<RegionIndex, Error> {
+    pub fn split(
+        &mut self,
+        list: &mut RegionList,
+        index: RegionIndex,
+        address: u64,
+    ) -> Result<RegionIndex, Error> {
         let region = *self.get(index);
         let kept = ((address - region.start) / PAGE_BYTES) as u32;
         let second = Region {
@@ -362,7 +367,12 @@ impl Regions {
     }
 
     /// Changes READ, WRITE and EXECUTE of pages that are all in regions.
-    pub fn protect(&mut self, list: &mut RegionList, range: PageRange, protection: Protection) -> Result<(), Error> {
+    pub fn protect(
+        &mut self,
+        list: &mut RegionList,
+        range: PageRange,
+        protection: Protection,
+    ) -> Result<(), Error> {
         if !self.covers(list, range, |_| true) {
             return Err(Error::NotMapped);
         }

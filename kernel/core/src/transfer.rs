@@ -136,7 +136,12 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies a process's bytes to the kernel. For pieces of a page or so.
-    pub(crate) fn read_from(&mut self, from: ProcessIndex, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
+    pub(crate) fn read_from(
+        &mut self,
+        from: ProcessIndex,
+        address: u64,
+        bytes: &mut [u8],
+    ) -> Result<(), Error> {
         let mut at = 0;
         let mut given = None;
         while let Err(fault) = self
@@ -150,13 +155,22 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Writes into the segment that the caller of a kernel server granted, `at` bytes from its beginning.
-    pub(crate) fn write_reply_segment(&mut self, caller: ProcessIndex, at: u64, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write_reply_segment(
+        &mut self,
+        caller: ProcessIndex,
+        at: u64,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
         let address = self.segment_place(caller, at, bytes.len() as u64, Access::WRITE)?;
         self.write_to(caller, address, bytes)
     }
 
     /// Reads the beginning of the segment that the caller of a kernel server granted.
-    pub(crate) fn read_request_segment(&mut self, caller: ProcessIndex, bytes: &mut [u8]) -> Result<(), Error> {
+    pub(crate) fn read_request_segment(
+        &mut self,
+        caller: ProcessIndex,
+        bytes: &mut [u8],
+    ) -> Result<(), Error> {
         let address = self.segment_place(caller, 0, bytes.len() as u64, Access::READ)?;
         self.read_from(caller, address, bytes)
     }
