@@ -28,7 +28,7 @@ const LAST_REGISTER_MASK: u64 = 0x0000_0000_ffff_ffff;
 
 /// A message as it is delivered: the kernel's bits dropped, the length of the data set.
 #[inline]
-const fn delivered(message: [u64; 4], segment_bytes: u64) -> [u64; 4] {
+pub(crate) const fn delivered(message: [u64; 4], segment_bytes: u64) -> [u64; 4] {
     [
         message[0] & FIRST_REGISTER_MASK,
         message[1],
@@ -211,6 +211,9 @@ impl<M: Machine> Kernel<M> {
         // An exception grants the whole address space, which has no head.
         if !grant.access().contains(Access::READ) || process.flags.has(Flags::EXCEPTION) {
             return Ok(0);
+        }
+        if process.kind == Kind::Copy {
+            return self.copy_kept_head(sender, receiver, grant.bytes());
         }
         let [buffer_address, buffer_bytes, ..] = self.processes[receiver].registers.extra;
         let bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);

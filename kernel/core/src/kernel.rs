@@ -13,6 +13,7 @@ use abi::LogicalHost;
 use abi::call::Registers;
 
 use crate::frame::Frames;
+use crate::group::Groups;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::NOBODY;
 use crate::region::{RegionList, Regions};
@@ -115,6 +116,8 @@ pub struct Kernel<M: Machine> {
     pub regions: Regions,
     /// DMA memory of ended teams.
     pub held: RegionList,
+    /// Process groups.
+    pub groups: Groups,
     /// Who waits for a time.
     pub timers: TimerHeap,
     /// The monotonic clock when the kernel last read it: good enough for listings.
@@ -160,6 +163,7 @@ impl<M: Machine> Kernel<M> {
             interrupt_slots: (0..INTERRUPT_LINES).map(|_| NOBODY).collect(),
             regions: Regions::new(configuration.region_slots),
             held: RegionList::EMPTY,
+            groups: Groups::new(process_slots),
             timers: TimerHeap::new(process_slots),
             coarse_now_ns: 0,
             real_base_ns: configuration.real_base_ns,

@@ -8,13 +8,16 @@
 
 extern crate alloc;
 
+pub mod birth;
 pub mod frame;
+pub mod group;
 pub mod kernel;
 pub mod list;
 pub mod machine;
 pub mod priority;
 pub mod process;
 pub mod region;
+pub mod request;
 pub mod schedule;
 pub mod table;
 pub mod team;
@@ -24,18 +27,15 @@ pub mod transfer;
 mod alarm;
 mod death;
 mod exception;
+mod group_send;
 mod group_server;
 mod interrupt;
 mod ipc;
 mod long_copy;
 mod memory;
-mod pending;
 mod process_server;
 mod system_call;
 mod time_server;
-
-pub mod birth;
-pub mod request;
 
 #[cfg(test)]
 mod test_machine;

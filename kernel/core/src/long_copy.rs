@@ -75,8 +75,8 @@ impl<M: Machine> Kernel<M> {
         let bytes = (total - done).min(HEAD_BYTES);
         if other.kind == Kind::Copy {
             // Its segment, of a page at most, is kept by the kernel.
-            let kept = self.copy_kept_segment(client, offset, caller, address, bytes);
-            self.processes[caller].extra.count = kept?;
+            self.move_from_copy(client, offset, caller, address, bytes)?;
+            self.processes[caller].extra.count = bytes;
             return Ok(());
         }
         let here = address.checked_add(done).ok_or(Error::BadAddress)?;

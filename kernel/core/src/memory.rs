@@ -103,7 +103,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes the page that holds `address` present if the team may have it for `access`.
-    pub(crate) fn touch(&mut self, team: TeamIndex, address: u64, access: Protection) -> Result<(), Error> {
+    pub fn touch(&mut self, team: TeamIndex, address: u64, access: Protection) -> Result<(), Error> {
         let slot = &mut self.teams[usize::from(team)];
         let region = match self.regions.find(&mut slot.regions, address) {
             Some(region) if region.protection & access == access => *region,
