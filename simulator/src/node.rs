@@ -266,6 +266,12 @@ impl Node {
             self.request(creator, abi::kernel::MEMORY, &map)
                 .expect("memory for a newborn");
         }
+        let prepare = process::Prepare {
+            process: team,
+            instruction: 0x1000,
+            stack: 0x2000,
+        };
+        self.request(creator, abi::kernel::PROCESS, &prepare)?;
         self.start(creator, team);
         Ok(team)
     }

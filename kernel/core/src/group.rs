@@ -39,7 +39,7 @@ struct Membership {
 /// All groups.
 #[derive(Clone, Debug)]
 pub struct Groups {
-    groups: Box<[Group]>,
+    slots: Box<[Group]>,
     memberships: Box<[Membership]>,
     free_membership: MembershipIndex,
     next_number: u32,
@@ -56,7 +56,7 @@ impl Groups {
         };
         let memberships = process_slots.min(NO_MEMBERSHIP - 1);
         Groups {
-            groups: (0..process_slots / 2).map(|_| free).collect(),
+            slots: (0..process_slots / 2).map(|_| free).collect(),
             memberships: (1..=memberships)
                 .map(|next| Membership {
                     process: NOBODY,
@@ -70,7 +70,7 @@ impl Groups {
 
     /// The group's slot.
     fn find(&self, group: Pid) -> Result<usize, Error> {
-        self.groups
+        self.slots
             .iter()
             .position(|slot| slot.pid == group && !group.is_none())
             .ok_or(Error::EmptyGroup)
@@ -78,18 +78,18 @@ impl Groups {
 
     fn found(&mut self, pid: Pid, user: UserId) -> Result<usize, Error> {
         let slot = self
-            .groups
+            .slots
             .iter()
             .position(|slot| slot.pid.is_none())
             .ok_or(Error::NoResources)?;
-        self.groups[slot].pid = pid;
-        self.groups[slot].user = user;
+        self.slots[slot].pid = pid;
+        self.slots[slot].user = user;
         Ok(slot)
     }
 
     /// The `position`th member of a group and how many there are; nobody beyond the last.
     pub fn member(&self, group: Pid, position: u32) -> Result<(ProcessIndex, u16), Error> {
-        let group = self.groups[self.find(group)?];
+        let group = self.slots[self.find(group)?];
         let member = self.members(&group).nth(position as usize);
         Ok((member.unwrap_or(NOBODY), group.count))
     }
@@ -104,7 +104,7 @@ impl Groups {
     }
 
     fn contains(&self, slot: usize, process: ProcessIndex) -> bool {
-        self.members(&self.groups[slot]).any(|member| member == process)
+        self.members(&self.slots[slot]).any(|member| member == process)
     }
 
     /// Adds a member behind the others.
@@ -119,7 +119,7 @@ impl Groups {
             process,
             next: NO_MEMBERSHIP,
         };
-        let group = &mut self.groups[slot];
+        let group = &mut self.slots[slot];
         group.count += 1;
         if group.first == NO_MEMBERSHIP {
             group.first = new;
@@ -135,7 +135,7 @@ impl Groups {
 
     /// Takes a member out, and ends the group with the last. False if it was none.
     fn remove(&mut self, slot: usize, process: ProcessIndex) -> bool {
-        let group = &mut self.groups[slot];
+        let group = &mut self.slots[slot];
         let mut at = group.first;
         let mut before = NO_MEMBERSHIP;
         while let Some(membership) = self.memberships.get(usize::from(at)).copied() {
@@ -215,7 +215,7 @@ impl<M: Machine> Kernel<M> {
             }
         } else {
             let slot = self.groups.find(group)?;
-            if !group.is_unrestricted_group() && self.groups.groups[slot].user != user {
+            if !group.is_unrestricted_group() && self.groups.slots[slot].user != user {
                 return Err(Error::NoPermission);
             }
             slot
@@ -234,7 +234,7 @@ impl<M: Machine> Kernel<M> {
         };
         match added {
             Ok(()) => self.processes[process].memberships += 1,
-            Err(_) if self.groups.groups[slot].count == 0 => self.groups.groups[slot].pid = Pid::NONE,
+            Err(_) if self.groups.slots[slot].count == 0 => self.groups.slots[slot].pid = Pid::NONE,
             Err(_) => {}
         }
         added
@@ -254,7 +254,7 @@ impl<M: Machine> Kernel<M> {
     /// Takes a process out of all its groups.
     pub(crate) fn leave_groups(&mut self, process: ProcessIndex) {
         let mut slot = 0;
-        while self.processes[process].memberships > 0 && slot < self.groups.groups.len() {
+        while self.processes[process].memberships > 0 && slot < self.groups.slots.len() {
             if self.groups.remove(slot, process) {
                 self.processes[process].memberships -= 1;
             }

@@ -278,13 +278,12 @@ impl<M: Machine> Kernel<M> {
             None => Ok(()),
         };
         let process = &mut self.processes[sender];
-        match moved {
-            Err(error) => process.set_error(error),
-            Ok(()) => {
-                process.clear_results();
-                process.registers.pid = member;
-                process.registers.message = delivered(message, bytes);
-            }
+        if let Err(error) = moved {
+            process.set_error(error);
+        } else {
+            process.clear_results();
+            process.registers.pid = member;
+            process.registers.message = delivered(message, bytes);
         }
         self.free_copy(copy);
     }
