@@ -15,7 +15,7 @@ mod load;
 mod symbols;
 
 pub use layout::{BadImage, HEAD_BYTES, IMAGE_BEGIN, IMAGE_END, Layout, Segment};
-pub use load::{NewTeam, Owner};
+pub use load::{NewTeam, Owner, team_end};
 pub use symbols::Symbols;
 
 #[cfg(test)]

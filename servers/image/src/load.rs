@@ -4,9 +4,11 @@
 //! mapped by one request. Text is copied once, straight from where the caller has it.
 
 use abi::boot::{STACK_BYTES, STACK_TOP};
-use abi::kernel::{self, process, protection, record};
+use abi::kernel::record::{self, ProcessRecord, ProcessState};
+use abi::kernel::{self, process, protection};
+use abi::notice::notice::{Notice, TeamEnded};
 use abi::protocol::Request;
-use abi::{Error, PAGE_BYTES, Pid, Rights, UserId};
+use abi::{Error, Message, PAGE_BYTES, Pid, Rights, UserId};
 use protocols::program::begin::BeginProgram;
 use v::memory;
 use v::message::{self, Segment};
@@ -122,6 +124,20 @@ impl Drop for NewTeam {
             });
         }
     }
+}
+
+/// The end of a team, if `message` from `sender` is the kernel's notice of it. A process can send the same words, but
+/// not after its end.
+pub fn team_end(sender: Pid, message: &Message) -> Option<TeamEnded> {
+    let Some(Notice::TeamEnded(ended)) = Notice::from_message(message) else {
+        return None;
+    };
+    let mut bytes = [0; ProcessRecord::BYTES];
+    let query = process::QueryProcess { process: sender };
+    let server = kernel::server(kernel::PROCESS);
+    v::call(server, &query, Segment::Write(&mut bytes)).ok()?;
+    let state = ProcessState::from_number(ProcessRecord::from_bytes(&bytes).state);
+    (sender == ended.team && state == Some(ProcessState::Ended)).then_some(ended)
 }
 
 /// Asks this machine's process server.
