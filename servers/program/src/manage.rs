@@ -138,7 +138,7 @@ impl Managing {
     }
 
     fn wait(&mut self, client: &Client<'_>, program: Pid) -> Outcome<'static> {
-        let wait = || {
+        let mut wait = || {
             let team = v::process::identify(client.pid)?.team;
             self.programs.wait(program, client.pid, team)
         };

@@ -161,17 +161,17 @@ impl Programs {
 /// POSIX has for it.
 pub fn program_end(status: u32) -> ProgramEnded {
     const VECTORS: u32 = 32;
-    let Some(vector) = status.checked_sub(STATUS_EXCEPTION).filter(|vector| *vector < VECTORS) else {
-        return ProgramEnded {
-            status,
-            exception: 0,
-        };
-    };
     const ILLEGAL: u32 = 4;
     const TRAP: u32 = 5;
     const BUS: u32 = 7;
     const ARITHMETIC: u32 = 8;
     const SEGMENT: u32 = 11;
+    let Some(vector) = status
+        .checked_sub(STATUS_EXCEPTION)
+        .filter(|vector| *vector < VECTORS)
+    else {
+        return ProgramEnded { status, exception: 0 };
+    };
     let signal = match vector {
         0 | 4 | 16 | 19 => ARITHMETIC,
         1 | 3 => TRAP,
@@ -192,7 +192,11 @@ mod tests {
     extern crate std;
 
     fn pid(number: u32) -> Pid {
-        Pid::process(LogicalHost::from_bits(1), (number >> 16) as u16 + 1, number as u16)
+        Pid::process(
+            LogicalHost::from_bits(1),
+            (number >> 16) as u16 + 1,
+            number as u16,
+        )
     }
 
     fn program(starter: u32) -> Program {

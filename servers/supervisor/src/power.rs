@@ -33,7 +33,10 @@ const ACPI_PATIENCE_NS: u64 = 1_000_000_000;
 /// Switches the machine off; returns only if that cannot be done.
 pub fn switch_off(status: u32) {
     let command_line = v::entry::boot_command_line();
-    if command_line.split_ascii_whitespace().any(|word| word == EXIT_WORD) {
+    if command_line
+        .split_ascii_whitespace()
+        .any(|word| word == EXIT_WORD)
+    {
         write_port(EXIT_PORT, 4, status);
         moment();
     }

@@ -16,7 +16,8 @@ use abi::protocol::Reply;
 use abi::{Error, Message, Pid};
 use program_image::team_end;
 use protocols::supervisor::supervisor::{
-    Rebooting, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped, StateLoaded, StateSaved, Supervisor,
+    Rebooting, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped, StateLoaded, StateSaved,
+    Supervisor,
 };
 use protocols::supervisor::{MAX_STATE_BYTES, ServiceRecord, supervisor};
 use v::server::{Client, Outcome, Server};
@@ -153,7 +154,11 @@ impl Supervising {
 
     fn query(&self, client: &Client<'_>, position: u32) -> Outcome<'static> {
         let record = || -> Result<Vec<u8>, Error> {
-            let entry = self.services.entries().get(position as usize).ok_or(Error::NotFound)?;
+            let entry = self
+                .services
+                .entries()
+                .get(position as usize)
+                .ok_or(Error::NotFound)?;
             let room = client.writable_bytes()? as usize;
             let mut bytes = vec![0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
             let count = entry.record().encode(&mut bytes).filter(|count| *count <= room);
