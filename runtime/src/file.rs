@@ -77,7 +77,18 @@ impl File {
         })
     }
 
-    /// The name that it was opened by.
+    /// An instance that this program owns, and which has no name. It is released with the file.
+    pub fn from_instance(instance: Instance) -> File {
+        File {
+            instance: Mutex::new(instance),
+            block_bytes: abi::PAGE_BYTES as u32,
+            position: 0,
+            name: String::new(),
+            mode: 0,
+        }
+    }
+
+    /// The name that it was opened by; empty for one without.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -130,11 +141,15 @@ impl File {
         self.on_use(true, Instance::synchronize)
     }
 
-    /// Does an operation; if the server has gone, and this is no stream, once more with the file opened anew.
+    fn can_open_again(&self, instance: &Instance) -> bool {
+        !instance.is_stream() && !self.name.is_empty()
+    }
+
+    /// Does an operation; if the server has gone, and the file can be opened anew, once more.
     fn on_use<T>(&self, idempotent: bool, mut operation: impl FnMut(&Instance) -> Result<T>) -> Result<T> {
         let instance = self.instance();
         match operation(&instance) {
-            Err(error) if is_server_gone(error, idempotent) && !instance.is_stream() => {
+            Err(error) if is_server_gone(error, idempotent) && self.can_open_again(&instance) => {
                 forget(instance.server)?;
                 let (again, _) = open_instance(&self.name, self.mode)?;
                 *self.instance.lock() = again;

@@ -24,6 +24,7 @@
 //! | [`file`] | files and directories |
 //! | [`name`] | prefixes, the working directory |
 //! | [`process`] | to end, to start programs |
+//! | [`pipe`] | pipes between programs |
 //! | [`env`] | arguments and environment |
 //! | [`log`] | to tell the log |
 //! | [`memory`] | pages |
@@ -47,6 +48,7 @@ pub mod log;
 pub mod memory;
 pub mod message;
 pub mod name;
+pub mod pipe;
 pub mod prelude;
 pub mod process;
 pub mod server;

@@ -27,8 +27,8 @@ use crate::message::{self, Segment, call};
 use crate::sync::Mutex;
 use crate::time::{self, Duration};
 
-pub use table::{Binding, Bound};
-use table::{Directory, Known, Parsed, Table};
+pub use table::{Binding, Bound, Directory};
+use table::{Known, Parsed, Table};
 
 /// Where a name leads: a server, a directory of it, and the rest of the name, relative to that directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,7 +123,7 @@ pub(crate) fn forget(server: Pid) -> Result<(), Error> {
             .cloned()
     });
     match directory {
-        Some(directory) if directory.name.starts_with('[') => enter(&directory.name, directory.name.clone()),
+        Some(directory) if directory.name.starts_with('[') => set_current_directory(&directory.name),
         _ => Ok(()),
     }
 }
@@ -207,27 +207,55 @@ pub fn current_directory() -> Option<String> {
     with_table(|table| table.directory.as_ref().map(|directory| directory.name.clone()))
 }
 
-/// Makes the directory `name` the working directory.
-pub fn set_current_directory(name: &str) -> Result<(), Error> {
-    let full = full_name(name)?;
-    enter(name, full)
+/// The working directory.
+pub fn directory() -> Option<Directory> {
+    with_table(|table| table.directory.clone())
 }
 
-fn enter(name: &str, full: String) -> Result<(), Error> {
-    let (server, context) = with_place(name, true, |place| {
+/// Makes the directory `name` the working directory.
+pub fn set_current_directory(name: &str) -> Result<(), Error> {
+    let directory = find_directory(name)?;
+    with_table(|table| table.directory = Some(directory));
+    Ok(())
+}
+
+/// The directory with this name.
+pub fn find_directory(name: &str) -> Result<Directory, Error> {
+    let full = full_name(name)?;
+    with_place(name, true, |place| {
         let request = names::GetContext {
             context: place.context,
         };
         let found = call(place.server, &request, Segment::Read(place.rest.as_bytes()))?;
-        Ok((place.server, found.found))
-    })?;
-    let directory = Directory {
-        server,
-        context,
-        name: full,
-    };
-    with_table(|table| table.directory = Some(directory));
-    Ok(())
+        Ok(Directory {
+            server: place.server,
+            context: found.found,
+            name: full.clone(),
+        })
+    })
+}
+
+/// The program's own prefixes and working directory at some time.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    own: Vec<Binding>,
+    directory: Option<Directory>,
+}
+
+/// The program's own prefixes and working directory as they are now, for [`restore`].
+pub fn save() -> Saved {
+    with_table(|table| Saved {
+        own: table.own(),
+        directory: table.directory.clone(),
+    })
+}
+
+/// Goes back to the prefixes and working directory of another time.
+pub fn restore(saved: Saved) {
+    with_table(|table| {
+        table.set_own(saved.own);
+        table.directory = saved.directory;
+    });
 }
 
 /// The name in full, with prefix, and without `.` and `..`, as text; nobody is asked. What has no prefix is taken

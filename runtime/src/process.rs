@@ -1,9 +1,15 @@
-//! Processes and programs: ending this one.
+//! Processes and programs: this one and its end; starting others; threads.
 
-use abi::kernel::record::ProcessRecord;
+mod command;
+mod thread;
+
+use abi::kernel::record::{ProcessRecord, ProcessState};
 use abi::{Error, Pid, kernel};
 
 use crate::message::{Segment, call};
+
+pub use command::{Child, Command, DEFAULT_PATH, Status, Stream};
+pub use thread::{Thread, spawn_thread};
 
 /// What a program's `main` may return.
 pub trait Termination {
@@ -53,6 +59,7 @@ pub fn exit(status: i32) -> ! {
             if status == 0 { 1 } else { status }
         }
     };
+    crate::io::release_pipes();
     abort(status)
 }
 
@@ -64,6 +71,18 @@ pub fn abort(status: i32) -> ! {
     };
     loop {
         // The kernel does not refuse this; and there is nothing else to be done.
+        let _ = crate::message::kernel(kernel::PROCESS, &request);
+    }
+}
+
+/// Ends the calling process, which is not the team's root.
+pub(crate) fn end_thread() -> ! {
+    let request = kernel::process::Destroy {
+        process: Pid::NONE,
+        status: 0,
+    };
+    loop {
+        // As above.
         let _ = crate::message::kernel(kernel::PROCESS, &request);
     }
 }
@@ -85,10 +104,31 @@ pub fn query(process: Pid) -> Result<ProcessRecord, Error> {
     Ok(ProcessRecord::from_bytes(&bytes))
 }
 
-/// As whom this program opens instances: none means the calling process itself, which is the team's root unless the
-/// team has several.
+/// As whom this program opens instances: none, which means the calling process itself, while that is the team's root
+/// for sure; the root else.
 pub(crate) fn owner() -> Pid {
-    Pid::NONE
+    if thread::are_several() { team() } else { Pid::NONE }
+}
+
+/// Whether a process has ended.
+pub fn has_ended(process: Pid) -> Result<bool, Error> {
+    match query(process) {
+        Ok(record) => Ok(ProcessState::from_number(record.state) == Some(ProcessState::Ended)),
+        Err(Error::StaleProcess | Error::NonexistentProcess) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Names the calling process for listings and reports; 16 bytes are kept.
+pub fn set_name(name: &str) -> Result<(), Error> {
+    let (first_bytes, last_bytes) = kernel::record::name_words(name);
+    let request = kernel::process::SetName {
+        process: Pid::NONE,
+        first_bytes,
+        last_bytes,
+    };
+    crate::message::kernel(kernel::PROCESS, &request)?;
+    Ok(())
 }
 
 /// The root process of this team.

@@ -1,14 +1,16 @@
 //! Standard input, output and error: the streams that the program was started with.
 //!
 //! Input and output are buffered; output goes out when the buffer is full, at the end of each line where a person may
-//! be reading, and when the program ends or starts another. Error output goes out at once. What a program without
-//! standard output or error writes there, a service for instance, goes to the log, line by line. Standard input that
-//! was not given is at its end.
+//! be reading, and when the program ends or starts another. Error output goes out at once.
+//!
+//! A program that was given no streams at all, such as a service, is at the end of its input from the beginning, and
+//! what it writes goes to the log, line by line. To use one stream that is missing among others is an error.
 
 use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
 use core::fmt;
 
+use abi::Error;
 use protocols::io::attribute;
 use protocols::program::{Entry, entries};
 
@@ -17,15 +19,15 @@ use crate::log::{self, Level};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Number of standard input in a start block.
-pub const INPUT: u32 = 0;
+const INPUT: u32 = 0;
 /// Number of standard output.
-pub const OUTPUT: u32 = 1;
+const OUTPUT: u32 = 1;
 /// Number of standard error.
-pub const ERROR: u32 = 2;
+const ERROR_OUTPUT: u32 = 2;
 
 static STDIN: Mutex<BufReader<Standard>> = Mutex::new(BufReader::new(Standard::new(INPUT)));
 static STDOUT: Mutex<BufWriter<Standard>> = Mutex::new(BufWriter::new(Standard::new(OUTPUT)));
-static STDERR: Mutex<Standard> = Mutex::new(Standard::new(ERROR));
+static STDERR: Mutex<Standard> = Mutex::new(Standard::new(ERROR_OUTPUT));
 
 /// The instance behind a standard stream (0 input, 1 output, 2 error), if the program was given one.
 pub fn standard_stream(number: u32) -> Option<Instance> {
@@ -44,6 +46,11 @@ pub fn standard_stream(number: u32) -> Option<Instance> {
     })
 }
 
+/// Whether the program was given any stream.
+fn has_streams() -> bool {
+    entries(crate::entry::start_block()).any(|entry| matches!(entry, Entry::Stream { .. }))
+}
+
 /// A standard stream without a buffer.
 #[derive(Debug)]
 struct Standard {
@@ -58,6 +65,7 @@ enum Target {
     Instance(Instance),
     Log(Level),
     Nothing,
+    Closed,
 }
 
 impl Standard {
@@ -70,10 +78,12 @@ impl Standard {
     }
 
     fn target(&mut self) -> Target {
+        let number = self.number;
         *self
             .target
-            .get_or_insert_with(|| match (standard_stream(self.number), self.number) {
+            .get_or_insert_with(|| match (standard_stream(number), number) {
                 (Some(instance), _) => Target::Instance(instance),
+                _ if has_streams() => Target::Closed,
                 (None, INPUT) => Target::Nothing,
                 (None, OUTPUT) => Target::Log(Level::Notice),
                 (None, _) => Target::Log(Level::Warning),
@@ -85,15 +95,17 @@ impl Standard {
         match self.target() {
             Target::Instance(instance) => instance.is(attribute::INTERACTIVE),
             Target::Log(_) => true,
-            Target::Nothing => false,
+            Target::Nothing | Target::Closed => false,
         }
     }
 }
 
 impl Read for Standard {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let Target::Instance(instance) = self.target() else {
-            return Ok(0);
+        let instance = match self.target() {
+            Target::Instance(instance) => instance,
+            Target::Log(_) | Target::Nothing => return Ok(0),
+            Target::Closed => return Err(Error::NotReadable),
         };
         if instance.is(attribute::INTERACTIVE) {
             // Whoever is asked for input shall see the question; a failure shows when output is flushed again.
@@ -119,6 +131,7 @@ impl Write for Standard {
                 }
             }
             Target::Nothing => {}
+            Target::Closed => return Err(Error::NotWritable),
         }
         Ok(data.len())
     }
@@ -255,9 +268,23 @@ pub fn flush_standard_output() -> Result<()> {
     }
 }
 
+/// Gives up the standard streams that are pipes, at the program's end, so that who is at the other end sees it at once
+/// and not only when the pipe server next looks after owners.
+pub(crate) fn release_pipes() {
+    for instance in [INPUT, OUTPUT, ERROR_OUTPUT]
+        .into_iter()
+        .filter_map(standard_stream)
+    {
+        if instance.is_stream() && !instance.is(attribute::INTERACTIVE) {
+            // One that is not ours to release, or whose server has died, is nobody's loss.
+            let _ = instance.release(crate::process::owner());
+        }
+    }
+}
+
 /// Writes to standard error without the heap and without locks, for a report when nothing can be relied upon.
 pub fn write_fatal(text: &str) {
-    match standard_stream(ERROR) {
+    match standard_stream(ERROR_OUTPUT) {
         Some(instance) => {
             let mut rest = text.as_bytes();
             while !rest.is_empty() {

@@ -28,13 +28,15 @@ pub struct Binding {
     pub to: Bound,
 }
 
-/// The working directory.
+/// A directory: where it is, and its name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Directory {
-    pub(super) server: Pid,
-    pub(super) context: u32,
-    /// For people, and to find it again.
-    pub(super) name: String,
+pub struct Directory {
+    /// Its server.
+    pub server: Pid,
+    /// Its context there.
+    pub context: u32,
+    /// Its full name, for people and to find it again.
+    pub name: String,
 }
 
 /// All that a program knows of names.
@@ -160,6 +162,11 @@ impl Table {
         let before = self.own.len();
         self.own.retain(|binding| binding.prefix != prefix);
         self.own.len() < before
+    }
+
+    /// Replaces the program's own bindings.
+    pub(super) fn set_own(&mut self, own: Vec<Binding>) {
+        self.own = own;
     }
 
     /// The program's own bindings, sorted.
