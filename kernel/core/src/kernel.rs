@@ -14,6 +14,7 @@ use abi::call::Registers;
 
 use crate::frame::Frames;
 use crate::group::Groups;
+use crate::log::Log;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::NOBODY;
 use crate::region::{RegionList, Regions};
@@ -21,6 +22,7 @@ use crate::schedule::ReadyLists;
 use crate::table::Processes;
 use crate::team::{NO_TEAM, Team, TeamIndex};
 use crate::timer::TimerHeap;
+use crate::trace::Trace;
 
 /// Processors that the kernel can run.
 pub const CPUS: usize = 1;
@@ -39,6 +41,10 @@ pub struct Configuration {
     pub team_slots: u16,
     /// Slots for regions of address spaces.
     pub region_slots: u32,
+    /// Events that the trace ring keeps; a power of two.
+    pub trace_records: u32,
+    /// Frames that the kernel's image and tables take, for `free`; known to the machine.
+    pub kernel_frames: u32,
     /// Nanoseconds from 1970 to boot.
     pub real_base_ns: u64,
 }
@@ -52,6 +58,8 @@ impl Configuration {
             process_slots,
             team_slots: process_slots / 2,
             region_slots: u32::from(process_slots) * 4,
+            trace_records: (frame_count / 8).next_power_of_two().clamp(1024, 65_536),
+            kernel_frames: 0,
             real_base_ns,
         }
     }
@@ -118,6 +126,12 @@ pub struct Kernel<M: Machine> {
     pub held: RegionList,
     /// Process groups.
     pub groups: Groups,
+    /// The latest events.
+    pub trace: Trace,
+    /// What kernel and servers had to say.
+    pub log: Log,
+    /// Frames that the kernel's image and tables take.
+    pub kernel_frames: u32,
     /// Who waits for a time.
     pub timers: TimerHeap,
     /// The monotonic clock when the kernel last read it: good enough for listings.
@@ -164,6 +178,9 @@ impl<M: Machine> Kernel<M> {
             regions: Regions::new(configuration.region_slots),
             held: RegionList::EMPTY,
             groups: Groups::new(process_slots),
+            trace: Trace::new(configuration.trace_records),
+            log: Log::new(),
+            kernel_frames: configuration.kernel_frames,
             timers: TimerHeap::new(process_slots),
             coarse_now_ns: 0,
             real_base_ns: configuration.real_base_ns,

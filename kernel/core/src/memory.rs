@@ -7,7 +7,7 @@
 //! A page table is charged when it is added. It may take a team past its quota, by the three tables that one page
 //! needs at most: after that the team gets no page more.
 
-use abi::kernel::protection::{READ, WIRED};
+use abi::kernel::protection::{EXECUTE, READ, WIRED};
 use abi::{Error, PAGE_BYTES, Rights, information};
 
 use crate::frame::{Frame, Frames};
@@ -239,22 +239,59 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Changes what a team may do with pages of a range, all of which must be in regions; for the pages themselves
+    /// follow up with `protect_some`. Device memory holds no code.
+    pub(crate) fn protect_regions(
+        &mut self,
+        team: TeamIndex,
+        range: PageRange,
+        protection: Protection,
+    ) -> Result<(), Error> {
+        let list = &mut self.teams[usize::from(team)].regions;
+        let may_be_code = |region: &Region| region.backing == Backing::Zero;
+        if protection & EXECUTE != 0
+            && self.regions.covers(list, range, |_| true)
+            && !self.regions.covers(list, range, may_be_code)
+        {
+            return Err(Error::BadArgument);
+        }
+        self.regions.protect(list, range, protection)
+    }
+
     /// Gives pages of a range the protection that their regions have, from its start on; returns the address to go
     /// on with.
-    pub(crate) fn protect_some(&mut self, team: TeamIndex, range: PageRange, protection: Protection) -> u64 {
-        let Some(site) = self.site(team) else {
-            return range.end;
-        };
+    pub(crate) fn protect_some(&mut self, team: TeamIndex, range: PageRange) -> u64 {
         let mut address = range.start;
         for _ in 0..PAGES_PER_STEP {
-            address = site.machine.next_mapped(site.space, address, range.end);
+            let Some(region) = self.first_region_ending_after(team, address) else {
+                return range.end;
+            };
+            let Some(site) = self.site(team) else {
+                return range.end;
+            };
+            let end = region.end().min(range.end);
+            let page = site
+                .machine
+                .next_mapped(site.space, address.max(region.start), end);
+            if page < end {
+                site.machine
+                    .protect(site.space, page, region.machine_protection());
+                address = page + PAGE_BYTES;
+            } else {
+                address = end;
+            }
             if address >= range.end {
                 return range.end;
             }
-            site.machine.protect(site.space, address, protection);
-            address += PAGE_BYTES;
         }
         address
+    }
+
+    /// The first region of a team that ends after `address`.
+    pub(crate) fn first_region_ending_after(&self, team: TeamIndex, address: u64) -> Option<Region> {
+        let list = &self.teams[usize::from(team)].regions;
+        let index = self.regions.first_ending_after(list, address)?;
+        Some(*self.regions.get(index))
     }
 
     /// Counts pages of a range that are present, from its start on; returns the address to go on with.

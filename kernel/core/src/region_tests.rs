@@ -247,7 +247,7 @@ fn runs(model: &BTreeMap<u64, Protection>) -> Vec<(u64, u32, Protection)> {
     for (page, protection) in model {
         match runs.last_mut() {
             Some((start, pages, same)) if *start + u64::from(*pages) == *page && same == protection => {
-                *pages += 1
+                *pages += 1;
             }
             _ => runs.push((*page, 1, *protection)),
         }

@@ -27,6 +27,8 @@ pub struct DeviceGrant {
     pub count: u32,
     /// From where.
     pub start: u64,
+    /// For memory: whether it is ordinary memory, which may be cached.
+    pub cached: bool,
 }
 
 /// What a team may have, and has.
