@@ -52,6 +52,8 @@ impl Node {
             team_slots,
             region_slots: 1000,
             real_base_ns: 1_000_000_000,
+            trace_records: 1024,
+            kernel_frames: 0,
         };
         let mut kernel = Kernel::new(SimulatedMachine::default(), frames, &configuration);
         let free_at_start = kernel.frames.free_count();
