@@ -77,6 +77,10 @@ impl Managing {
         })?;
         team.set_name(facts.name)?;
         team.map_image(&image.layout, &image.content)?;
+        if start.flags & flag::HELD != 0 {
+            let suspend = process::Suspend { process: team.pid() };
+            v::call(kernel::server(kernel::PROCESS), &suspend, Segment::None)?;
+        }
         let program = team.begin(image.layout.entry, &block)?;
         let record = Program {
             user: client.user,
