@@ -1,3 +1,27 @@
-//! The tool `cargo v`.
+//! The tool `cargo v`: builds, boots, tests, measures and debugs V in QEMU.
+//!
+//! The way through `cargo v run`: [`arguments`] says what was asked, [`guest`] builds the kernel and the programs,
+//! [`archive`] packs them, [`machine`] words QEMU's command line, [`node`] starts QEMU and hears what it says, and a
+//! session ([`exec`] or [`terminal`]) talks with the system through it. [`run`] ties these together; [`test`],
+//! [`bench`] and [`debug`] use the same pieces.
 
 #![forbid(unsafe_code)]
+
+pub mod archive;
+pub mod arguments;
+pub mod bench;
+pub mod channel;
+pub mod debug;
+pub mod exec;
+pub mod guest;
+pub mod log;
+pub mod machine;
+pub mod new;
+pub mod node;
+pub mod progress;
+pub mod qemu;
+pub mod run;
+pub mod scenario;
+pub mod symbols;
+pub mod terminal;
+pub mod test;

@@ -12,7 +12,8 @@
 //!
 //! # Who says what, when
 //! 1. The guest's server says [`Hello`](Frame::Hello) when it starts. The tool answers `Hello`. An end that does not
-//!    speak the other's version says so in its log and says nothing more.
+//!    speak the other's version says so in its log and says nothing more. The guest does not wait for the answer: a
+//!    tool that measures says nothing at all, since anything from outside would make a deterministic run differ.
 //! 2. The guest sends [`Output`](Frame::Output) and [`ErrorOutput`](Frame::ErrorOutput) as programs write. The line
 //!    itself holds them back when the tool is slow.
 //! 3. The guest sends [`Credit`](Frame::Credit) when a program *wants* input, and the tool sends at most that many

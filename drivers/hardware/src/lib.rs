@@ -3,4 +3,3 @@
 #![no_std]
 
 pub mod fault;
-pub mod physical;

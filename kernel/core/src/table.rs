@@ -155,11 +155,13 @@ impl<Space> Processes<Space> {
         one: ProcessIndex,
         other: ProcessIndex,
     ) -> (&mut Process<Space>, &mut Process<Space>) {
-        let [one, other] = self
+        match self
             .slots
             .get_disjoint_mut([usize::from(one), usize::from(other)])
-            .expect("two different slots");
-        (one, other)
+        {
+            Ok([one, other]) => (one, other),
+            Err(_) => panic!("process {one} paired with {other}"),
+        }
     }
 
     /// Every slot in use by programs, with its index.

@@ -290,7 +290,7 @@ impl<S: Service> IoServer<S> {
                 ))
             }
             Names::Remove(remove) => {
-                self.service.remove(client, remove.context, path()?, system)?;
+                self.service.remove(client, remove.context, path()?)?;
                 Ok(plain(names::Removed {}))
             }
             Names::Rename(rename) => {

@@ -1,0 +1,249 @@
+//! Builds what runs on the node: the kernel, and every package that says it is a program of V.
+//!
+//! A package says so in its manifest:
+//! ```toml
+//! [package.metadata.v]
+//! program = true                        # its binaries go to `bin/` of the boot archive
+//! test-program = true                   # instead of the above: only where tests run
+//! files = { "configuration/services" = "services" } # further files: name in the archive = path in the package
+//! ```
+//! The kernel's package says `kernel = true`. They are built in a cargo invocation of their own, so that no feature
+//! that a host program turns on reaches them.
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, IsTerminal, Read, Seek, Write, stderr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::{Message, Metadata, MetadataCommand, Package};
+use serde::Deserialize;
+
+use crate::progress::Progress;
+
+/// The kernel's and the programs' files on the host.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// The kernel's image.
+    pub kernel: PathBuf,
+    /// The programs, in no particular order.
+    pub programs: Vec<Program>,
+    /// Further files: name in the archive, and path on the host.
+    pub files: Vec<(String, PathBuf)>,
+    /// A folder for what the tool itself writes.
+    pub products: PathBuf,
+}
+
+/// A program's file on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its name under `bin/`.
+    pub name: String,
+    /// The ELF image.
+    pub path: PathBuf,
+    /// Only tests use it.
+    pub test: bool,
+}
+
+/// `[package.metadata.v]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Declaration {
+    kernel: bool,
+    program: bool,
+    test_program: bool,
+    files: BTreeMap<String, PathBuf>,
+}
+
+/// The root of the checkout that this tool was built from.
+pub fn checkout() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Builds everything that the workspace has for the node.
+pub fn build() -> Result<Guest> {
+    let progress = Progress::new("looking for programs");
+    let metadata = metadata(&checkout().join("Cargo.toml"))?;
+    let mut wanted = BTreeMap::new();
+    let mut files = Vec::new();
+    for package in metadata.workspace_packages() {
+        let declaration = declaration(package)?;
+        for (name, path) in &declaration.files {
+            files.push((
+                name.clone(),
+                package.manifest_path.as_std_path().with_file_name("").join(path),
+            ));
+        }
+        if declaration.kernel || declaration.program || declaration.test_program {
+            wanted.insert(package.name.to_string(), declaration);
+        }
+    }
+    drop(progress);
+    let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
+    let mut kernel = None;
+    let mut programs = Vec::new();
+    for (package, name, path) in compile(&checkout().join("Cargo.toml"), &metadata, &names)? {
+        let declaration = wanted
+            .get(&package)
+            .context("cargo built a package that nobody asked for")?;
+        if declaration.kernel {
+            ensure!(
+                kernel.replace(path).is_none(),
+                "more than one package says that it is the kernel"
+            );
+        } else {
+            programs.push(Program {
+                name,
+                path,
+                test: declaration.test_program,
+            });
+        }
+    }
+    let kernel = kernel.context("no package of the workspace says `kernel = true`")?;
+    let products = metadata.target_directory.into_std_path_buf().join("v");
+    std::fs::create_dir_all(&products).with_context(|| format!("cannot make {}", products.display()))?;
+    Ok(Guest {
+        kernel,
+        programs,
+        files,
+        products,
+    })
+}
+
+/// Builds the crate in `folder` if it says that it is a program; `None` if it is no such crate.
+pub fn build_program(folder: &Path) -> Result<Option<Vec<Program>>> {
+    let manifest = folder.join("Cargo.toml");
+    if !manifest.is_file() {
+        return Ok(None);
+    }
+    let metadata = metadata(&manifest)?;
+    let Some(package) = metadata.root_package() else {
+        return Ok(None);
+    };
+    if !declaration(package)?.program {
+        return Ok(None);
+    }
+    let built = compile(&manifest, &metadata, &[&package.name])?;
+    Ok(Some(
+        built
+            .into_iter()
+            .map(|(_, name, path)| Program {
+                name,
+                path,
+                test: false,
+            })
+            .collect(),
+    ))
+}
+
+fn metadata(manifest: &Path) -> Result<Metadata> {
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .no_deps()
+        .exec()
+        .with_context(|| format!("cannot read {}", manifest.display()))
+}
+
+fn declaration(package: &Package) -> Result<Declaration> {
+    let declaration = package
+        .metadata
+        .get("v")
+        .map_or_else(|| Ok(Declaration::default()), Declaration::deserialize);
+    declaration.with_context(|| format!("[package.metadata.v] in {}", package.manifest_path))
+}
+
+/// Runs cargo, and returns the package, name and path of each binary that it made.
+fn compile(
+    manifest: &Path,
+    metadata: &Metadata,
+    packages: &[&str],
+) -> Result<Vec<(String, String, PathBuf)>> {
+    let terminal = stderr().is_terminal();
+    // What cargo says is shown as it comes only to someone who watches; otherwise only if it fails.
+    let mut words = tempfile::tempfile().context("cannot make a temporary file")?;
+    let mut command = cargo();
+    command.args([
+        "build",
+        "--release",
+        "--bins",
+        "--message-format=json-render-diagnostics",
+        "--manifest-path",
+    ]);
+    command.arg(manifest).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args(packages.iter().flat_map(|package| ["--package", package]));
+    command.stderr(if terminal {
+        Stdio::inherit()
+    } else {
+        Stdio::from(words.try_clone()?)
+    });
+    let mut child = command.spawn().context("cannot run cargo")?;
+    let output = child.stdout.take().context("cargo's output is piped")?;
+    let mut built = Vec::new();
+    for message in Message::parse_stream(BufReader::new(output)) {
+        let Message::CompilerArtifact(artifact) = message.context("cannot understand cargo")? else {
+            continue;
+        };
+        let Some(path) = artifact.executable else { continue };
+        let package = metadata
+            .packages
+            .iter()
+            .find(|package| package.id == artifact.package_id);
+        let package = package.context("cargo built a binary of an unknown package")?;
+        built.push((
+            package.name.to_string(),
+            artifact.target.name,
+            path.into_std_path_buf(),
+        ));
+    }
+    if !child.wait()?.success() {
+        if !terminal {
+            let mut said = Vec::new();
+            words.rewind()?;
+            words.read_to_end(&mut said)?;
+            stderr().write_all(&said)?;
+        }
+        bail!("the programs in {} do not build", manifest.display());
+    }
+    Ok(built)
+}
+
+/// The cargo that this tool was started by.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_can_be_read() {
+        let metadata = metadata(&checkout().join("Cargo.toml")).unwrap();
+        let kernels = metadata
+            .workspace_packages()
+            .into_iter()
+            .filter(|package| declaration(package).unwrap().kernel);
+        assert_eq!(
+            kernels
+                .map(|package| package.name.to_string())
+                .collect::<Vec<_>>(),
+            ["kernel"]
+        );
+    }
+
+    #[test]
+    fn a_misspelt_declaration_is_an_error() {
+        let value = serde_json::json!({ "programme": true });
+        let error = Declaration::deserialize(&value).unwrap_err().to_string();
+        assert!(
+            error.contains("programme") && error.contains("test-program"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_without_a_program_is_just_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(build_program(folder.path()).unwrap(), None);
+    }
+}

@@ -1,0 +1,191 @@
+//! What a node is made of, and QEMU's command line for it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// A node to be booted.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// QEMU.
+    pub qemu: PathBuf,
+    /// The kernel's image.
+    pub kernel: PathBuf,
+    /// Words for the kernel.
+    pub command_line: String,
+    /// Memory, in MiB.
+    pub memory_mib: u32,
+    /// How the processor is run.
+    pub processor: Processor,
+    /// Whether a reset starts the node again, rather than ending it.
+    pub may_restart: bool,
+    /// Wait for a debugger at this TCP port of the host.
+    pub debugger: Option<u16>,
+}
+
+/// How the processor is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processor {
+    /// By KVM.
+    Virtual,
+    /// By QEMU's TCG.
+    Emulated,
+    /// By QEMU's TCG, deterministically: an instruction takes one nanosecond, which is one tick of its clock.
+    Counted,
+}
+
+/// QEMU's connections to the tool. Each is a Unix socket that the tool listens at, in a folder of the node's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The kernel's log, from the Bochs debug console.
+    Log,
+    /// The console: the first serial port.
+    Console,
+    /// The host channel: the second serial port.
+    Channel,
+    /// QEMU's own monitor, which says why a machine ended.
+    Monitor,
+}
+
+impl Line {
+    /// All of them.
+    pub const ALL: [Line; 4] = [Line::Log, Line::Console, Line::Channel, Line::Monitor];
+
+    /// Its name on QEMU's command line, and its socket's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Line::Log => "log",
+            Line::Console => "console",
+            Line::Channel => "channel",
+            Line::Monitor => "monitor",
+        }
+    }
+}
+
+impl Machine {
+    /// QEMU's arguments, with sockets in `folder` and the boot archive at `archive`.
+    pub fn arguments(&self, folder: &Path, archive: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["-kernel".into(), self.kernel.clone().into_os_string()];
+        arguments.extend(["-initrd".into(), archive.as_os_str().to_owned()]);
+        for line in Line::ALL {
+            arguments.extend(["-chardev".into(), chardev(line.name(), &folder.join(line.name()))]);
+        }
+        let mut say = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
+        say(&[
+            "-machine",
+            "q35",
+            "-smp",
+            "1",
+            "-m",
+            &format!("{}M", self.memory_mib),
+        ]);
+        say(&[
+            "-no-user-config",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-vga",
+            "none",
+        ]);
+        say(match self.processor {
+            Processor::Virtual => &["-accel", "kvm", "-cpu", "max"],
+            Processor::Emulated => &["-accel", "tcg", "-cpu", "max"],
+            // A REP instruction counts once per iteration, so code that prefers them where they are announced fast
+            // would look slow.
+            Processor::Counted => &[
+                "-accel",
+                "tcg",
+                "-cpu",
+                "max,-erms,-fsrm",
+                "-icount",
+                "shift=0,sleep=off",
+                "-rtc",
+                "base=2024-01-01,clock=vm",
+                "-seed",
+                "42",
+            ],
+        });
+        if !self.may_restart {
+            say(&["-no-reboot"]);
+        }
+        if let Some(port) = self.debugger {
+            say(&["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
+        }
+        say(&["-device", "isa-debugcon,iobase=0xe9,chardev=log"]);
+        say(&["-serial", "chardev:console", "-serial", "chardev:channel"]);
+        say(&["-mon", "chardev=monitor,mode=control"]);
+        say(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+        say(&["-append", &self.command_line]);
+        arguments
+    }
+}
+
+/// A socket as QEMU words it: a comma in a path is said twice.
+fn chardev(name: &str, path: &Path) -> OsString {
+    let path = path.to_string_lossy().replace(',', ",,");
+    format!("socket,id={name},path={path}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine {
+            qemu: "qemu".into(),
+            kernel: "a,b/kernel".into(),
+            command_line: "exec panic=exit".to_owned(),
+            memory_mib: 64,
+            processor: Processor::Emulated,
+            may_restart: false,
+            debugger: None,
+        }
+    }
+
+    fn line(machine: &Machine) -> String {
+        let arguments = machine.arguments(Path::new("/tmp/a,b"), Path::new("/tmp/archive"));
+        arguments
+            .iter()
+            .map(|argument| argument.to_str().unwrap())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn a_node_has_its_lines_kernel_and_archive() {
+        let line = line(&machine());
+        for part in [
+            "-machine q35",
+            "-accel tcg -cpu max ",
+            "-m 64M",
+            "-no-reboot",
+            "-append exec panic=exit",
+            "-kernel a,b/kernel",
+            "-initrd /tmp/archive",
+            "socket,id=console,path=/tmp/a,,b/console",
+            "-serial chardev:console -serial chardev:channel",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+        assert!(!line.contains("icount") && !line.contains("-gdb"));
+    }
+
+    #[test]
+    fn a_counted_node_is_deterministic() {
+        let line = line(&Machine {
+            processor: Processor::Counted,
+            ..machine()
+        });
+        assert!(line.contains("-cpu max,-erms,-fsrm -icount shift=0,sleep=off"));
+        assert!(line.contains("-rtc base=2024-01-01,clock=vm -seed 42"));
+    }
+
+    #[test]
+    fn a_debugged_node_waits_on_this_host_only() {
+        let line = line(&Machine {
+            debugger: Some(1234),
+            may_restart: true,
+            ..machine()
+        });
+        assert!(line.contains("-S -gdb tcp:127.0.0.1:1234") && !line.contains("-no-reboot"));
+    }
+}

@@ -1,0 +1,41 @@
+//! One line on standard error that says what long work is doing, where standard error is a terminal. Elsewhere
+//! nothing is written: with `--exec`, standard error belongs to the commands.
+
+use std::io::{IsTerminal, Write, stderr};
+
+/// A line that is on the terminal until it is dropped.
+#[derive(Debug)]
+pub struct Progress {
+    terminal: bool,
+}
+
+impl Progress {
+    /// Shows `text`.
+    pub fn new(text: &str) -> Progress {
+        let progress = Progress {
+            terminal: stderr().is_terminal(),
+        };
+        progress.show(text);
+        progress
+    }
+
+    /// Shows another text in place of the last.
+    pub fn show(&self, text: &str) {
+        if self.terminal {
+            // A terminal that cannot be written to is no reason to stop.
+            let _ = write!(stderr(), "\r\x1b[K{text}");
+            let _ = stderr().flush();
+        }
+    }
+
+    /// Takes the line away, so that something else can be printed.
+    pub fn hide(&self) {
+        self.show("");
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.hide();
+    }
+}

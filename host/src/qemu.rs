@@ -1,0 +1,120 @@
+//! Sees to it that QEMU is there, and chooses how it runs the processor.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::arguments::Accel;
+use crate::machine::Processor;
+use crate::progress::Progress;
+
+/// The program.
+const QEMU: &str = "qemu-system-x86_64";
+/// The package of Debian and its descendants that has it.
+const PACKAGE: &str = "qemu-system-x86";
+
+/// QEMU's path. Where it is missing, it is installed if this user may, or else the error says how.
+pub fn find_or_install() -> Result<PathBuf> {
+    if let Some(path) = in_path(QEMU) {
+        return Ok(path);
+    }
+    let root = rustix::process::geteuid().is_root();
+    if !root || in_path("apt-get").is_none() {
+        bail!(
+            "{QEMU} is not installed. On Debian or Ubuntu: sudo apt-get install {PACKAGE}. Elsewhere, install the \
+             package that has {QEMU}, version 7 or later."
+        );
+    }
+    let progress = Progress::new(&format!("installing {PACKAGE}: reading the package lists"));
+    apt_get(&["update"])?;
+    progress.show(&format!("installing {PACKAGE}"));
+    apt_get(&["install", "--yes", "--no-install-recommends", PACKAGE])?;
+    in_path(QEMU).with_context(|| format!("{PACKAGE} was installed but has no {QEMU}"))
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run apt-get")?;
+    ensure!(
+        output.status.success(),
+        "{QEMU} is missing, and `apt-get {}` failed:\n{}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    Ok(())
+}
+
+/// Where the shell would find `program`.
+pub fn in_path(program: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// The processor for a node.
+pub fn processor(accel: Accel, icount: bool) -> Result<Processor> {
+    match (accel, icount) {
+        (Accel::Kvm, true) => bail!("--icount counts emulated instructions: it cannot go with --accel kvm"),
+        (_, true) => Ok(Processor::Counted),
+        (Accel::Tcg, false) => Ok(Processor::Emulated),
+        (Accel::Auto, false) => Ok(if kvm().is_ok() {
+            Processor::Virtual
+        } else {
+            Processor::Emulated
+        }),
+        (Accel::Kvm, false) => kvm()
+            .context("--accel kvm is not possible here")
+            .map(|()| Processor::Virtual),
+    }
+}
+
+/// Whether KVM works. Where the processor has no virtualisation to offer, /dev/kvm may be there all the same, and a
+/// guest then hangs at boot.
+fn kvm() -> Result<()> {
+    let flags = fs::read_to_string("/proc/cpuinfo").context("cannot read /proc/cpuinfo")?;
+    ensure!(
+        has_virtualisation(&flags),
+        "the processor offers neither vmx nor svm"
+    );
+    let device = Path::new("/dev/kvm");
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(device)
+        .context("cannot open /dev/kvm")?;
+    Ok(())
+}
+
+fn has_virtualisation(cpuinfo: &str) -> bool {
+    cpuinfo
+        .lines()
+        .filter(|line| line.starts_with("flags"))
+        .any(|line| line.split_whitespace().any(|flag| flag == "vmx" || flag == "svm"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtualisation_is_a_whole_flag() {
+        assert!(has_virtualisation("processor : 0\nflags\t\t: fpu vmx sse\n"));
+        assert!(has_virtualisation("flags : fpu svm"));
+        assert!(!has_virtualisation("flags : fpu svm_lock\nbugs : vmx"));
+        assert!(!has_virtualisation(""));
+    }
+
+    #[test]
+    fn counting_needs_emulation() {
+        assert!(processor(Accel::Kvm, true).is_err());
+        assert_eq!(processor(Accel::Auto, true).unwrap(), Processor::Counted);
+        assert_eq!(processor(Accel::Tcg, false).unwrap(), Processor::Emulated);
+    }
+}

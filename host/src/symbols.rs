@@ -1,0 +1,110 @@
+//! Names for the return addresses in a kernel's panic report.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use object::{File, Object, ObjectSymbol, SymbolKind};
+use rustc_demangle::demangle;
+
+/// The functions of an image, in order of their addresses.
+#[derive(Debug, Default)]
+pub struct Symbols(Vec<Function>);
+
+#[derive(Debug)]
+struct Function {
+    address: u64,
+    size: u64,
+    name: String,
+}
+
+impl Symbols {
+    /// Reads an image's symbols.
+    pub fn of(image: &Path) -> Result<Symbols> {
+        let bytes = std::fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
+        let file =
+            File::parse(&*bytes).with_context(|| format!("cannot read symbols of {}", image.display()))?;
+        let mut functions: Vec<Function> = file
+            .symbols()
+            // Assembly's labels have no kind.
+            .filter(|symbol| matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown))
+            .filter_map(|symbol| {
+                let name = symbol.name().ok().filter(|name| !name.is_empty())?;
+                Some(Function {
+                    address: symbol.address(),
+                    size: symbol.size(),
+                    name: format!("{:#}", demangle(name)),
+                })
+            })
+            .collect();
+        functions.sort_by_key(|function| function.address);
+        Ok(Symbols(functions))
+    }
+
+    /// The function that contains `address`, and how far in.
+    pub fn find(&self, address: u64) -> Option<(&str, u64)> {
+        let next = self.0.partition_point(|function| function.address <= address);
+        let function = self.0[..next].last()?;
+        let offset = address - function.address;
+        // A label's size is not known.
+        (function.size == 0 || offset <= function.size).then_some((function.name.as_str(), offset))
+    }
+
+    /// A line of a report, `  at 0x…`, with its function's name; `None` for any other line.
+    pub fn name_line(&self, line: &str) -> Option<String> {
+        let digits = line.trim_end().strip_prefix("  at 0x")?;
+        // A return address is that of the instruction after the call, which may already be the next function.
+        let call = u64::from_str_radix(digits, 16).ok()?.checked_sub(1)?;
+        let (name, offset) = self.find(call)?;
+        Some(format!("{} {name} + {:#x}", line.trim_end(), offset + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(address: u64, size: u64, name: &str) -> Function {
+        Function {
+            address,
+            size,
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn addresses_get_the_names_of_their_functions() {
+        let symbols = Symbols(vec![
+            function(0x1000, 0x10, "first"),
+            function(0x2000, 0, "label"),
+        ]);
+        assert_eq!(symbols.find(0xfff), None);
+        assert_eq!(symbols.find(0x1004), Some(("first", 4)));
+        assert_eq!(symbols.find(0x1011), None);
+        assert_eq!(symbols.find(0x2fff), Some(("label", 0xfff)));
+        // The call was the last instruction of `first`.
+        assert_eq!(
+            symbols.name_line("  at 0x1010\r").unwrap(),
+            "  at 0x1010 first + 0x10"
+        );
+        for other in [
+            "  at 0x",
+            "  at 0x0",
+            "at 0x1010",
+            "  at 0x1010 first",
+            "  at 0xffffffffffffffffff",
+        ] {
+            assert_eq!(symbols.name_line(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn this_program_has_symbols() {
+        let symbols = Symbols::of(&std::env::current_exe().unwrap()).unwrap();
+        assert!(
+            symbols
+                .0
+                .iter()
+                .any(|function| function.name.contains("this_program_has_symbols"))
+        );
+    }
+}
