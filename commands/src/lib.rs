@@ -1,4 +1,81 @@
-//! The shell and the commands.
+//! The shell and the commands. Each command is a [`Command`]: what it takes, and a body that a test can call; the
+//! programs in `src/bin` only name them.
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod context;
+pub mod files;
+pub mod run;
+pub mod system;
+pub mod text;
+pub mod usage;
+
+/// A command.
+pub struct Command {
+    /// Its name and what it takes.
+    pub usage: usage::Usage,
+    /// What it does.
+    pub body: context::Body,
+}
+
+/// Every command, in the order of the alphabet.
+pub const COMMANDS: &[&Command] = &[
+    &text::cat::COMMAND,
+    &text::cmp::COMMAND,
+    &files::cp::COMMAND,
+    &system::crash::COMMAND,
+    &system::date::COMMAND,
+    &text::echo::COMMAND,
+    &system::env::COMMAND,
+    &system::truth::FALSE,
+    &system::free::COMMAND,
+    &text::grep::COMMAND,
+    &text::head::COMMAND,
+    &text::hexdump::COMMAND,
+    &system::kill::COMMAND,
+    &system::log::COMMAND,
+    &files::ls::COMMAND,
+    &files::mkdir::COMMAND,
+    &files::mv::COMMAND,
+    &system::poweroff::COMMAND,
+    &system::prefixes::COMMAND,
+    &system::ps::COMMAND,
+    &system::reboot::COMMAND,
+    &system::regions::COMMAND,
+    &files::rm::COMMAND,
+    &text::seq::COMMAND,
+    &system::services::COMMAND,
+    &system::sleep::COMMAND,
+    &text::sort::COMMAND,
+    &text::tail::COMMAND,
+    &text::tee::COMMAND,
+    &files::touch::COMMAND,
+    &system::trace::COMMAND,
+    &system::truth::TRUE,
+    &text::uniq::COMMAND,
+    &system::uptime::COMMAND,
+    &text::wc::COMMAND,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_in_order_and_say_what_they_do() {
+        assert!(COMMANDS.is_sorted_by_key(|command| command.usage.name));
+        for command in COMMANDS {
+            let usage = &command.usage;
+            assert!(usage.summary.ends_with('.'), "{}", usage.name);
+            for (position, choice) in usage.choices.iter().enumerate() {
+                let clash = usage.choices[..position].iter().any(|other| {
+                    other.long == choice.long || other.letter == choice.letter && choice.letter != '\0'
+                });
+                assert!(!clash, "{} --{}", usage.name, choice.long);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `ls`: what is in a directory.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use protocols::io::attribute;
+use v::file::{self, DirectoryEntry, Kind, Metadata};
+
+use crate::Command;
+use crate::context::{Context, Outcome};
+use crate::system::date::format_time;
+use crate::usage::{Arguments, Choice, MANY, Usage};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    usage: Usage {
+        name: "ls",
+        synopsis: "[-ladrtSF] [NAME...]",
+        summary: "Lists what is in directories, or files.",
+        details: "Without NAME it lists the working directory.",
+        choices: &[
+            Choice {
+                letter: 'l',
+                long: "long",
+                value: None,
+                help: "Say kind, access, owner, size and time of each.",
+            },
+            Choice {
+                letter: 'a',
+                long: "all",
+                value: None,
+                help: "Also names that begin with a dot.",
+            },
+            Choice {
+                letter: 'd',
+                long: "directory",
+                value: None,
+                help: "Directories themselves, not what is in them.",
+            },
+            Choice {
+                letter: 'F',
+                long: "classify",
+                value: None,
+                help: "A / after each directory.",
+            },
+            Choice {
+                letter: 't',
+                long: "time",
+                value: None,
+                help: "Newest first.",
+            },
+            Choice {
+                letter: 'S',
+                long: "size",
+                value: None,
+                help: "Largest first.",
+            },
+            Choice {
+                letter: 'r',
+                long: "reverse",
+                value: None,
+                help: "The other way round.",
+            },
+        ],
+        operands: (0, MANY),
+    },
+    body: ls,
+};
+
+fn ls(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let here = [String::new()];
+    let names = if arguments.operands.is_empty() {
+        &here[..]
+    } else {
+        &arguments.operands[..]
+    };
+    let (mut files, mut directories) = (Vec::new(), Vec::new());
+    for name in names {
+        match file::metadata(name) {
+            Ok(metadata) if metadata.kind == Kind::Directory && !arguments.has("directory") => {
+                directories.push(name)
+            }
+            Ok(metadata) => {
+                let shown = if name.is_empty() { "." } else { name };
+                files.push(DirectoryEntry {
+                    name: shown.into(),
+                    metadata,
+                });
+            }
+            Err(error) => context.complain(if name.is_empty() { "." } else { name }, error),
+        }
+    }
+    let mut any = !files.is_empty();
+    write(arguments, context, files)?;
+    for name in directories {
+        match file::read_directory(name) {
+            Ok(mut entries) => {
+                if names.len() > 1 {
+                    let gap = if any { "\n" } else { "" };
+                    context.output.write_all(format!("{gap}{name}:\n").as_bytes())?;
+                }
+                any = true;
+                entries.retain(|entry| arguments.has("all") || !entry.name.starts_with('.'));
+                write(arguments, context, entries)?;
+            }
+            Err(error) => context.complain(name, error),
+        }
+    }
+    Ok(())
+}
+
+fn write(arguments: &Arguments, context: &mut Context<'_>, mut entries: Vec<DirectoryEntry>) -> Outcome {
+    entries.sort_by(|left, right| left.name.cmp(&right.name));
+    if arguments.has("time") {
+        entries.sort_by_key(|entry| core::cmp::Reverse(entry.metadata.modified_ns));
+    }
+    if arguments.has("size") {
+        entries.sort_by_key(|entry| core::cmp::Reverse(entry.metadata.size));
+    }
+    if arguments.has("reverse") {
+        entries.reverse();
+    }
+    let width = entries
+        .iter()
+        .map(|entry| format!("{}", entry.metadata.size).len())
+        .max()
+        .unwrap_or(0);
+    for entry in &entries {
+        let mark = if arguments.has("classify") && entry.metadata.kind == Kind::Directory {
+            "/"
+        } else {
+            ""
+        };
+        let long = if arguments.has("long") {
+            long(&entry.metadata, width)
+        } else {
+            String::new()
+        };
+        context
+            .output
+            .write_all(format!("{long}{}{mark}\n", entry.name).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Kind and access as letters, owner, size, time.
+fn long(metadata: &Metadata, size_width: usize) -> String {
+    let letter = match metadata.kind {
+        Kind::File => '-',
+        Kind::Directory => 'd',
+        Kind::Stream => 's',
+        Kind::Device => 'c',
+        Kind::Other(_) => '?',
+    };
+    let access = |bit, letter| {
+        if metadata.attributes & bit == 0 {
+            '-'
+        } else {
+            letter
+        }
+    };
+    let time = format_time(metadata.modified_ns, "%Y-%m-%d %H:%M").unwrap_or_else(|_| "?".into());
+    format!(
+        "{letter}{}{} {:>5} {:>size_width$} {time} ",
+        access(attribute::READABLE, 'r'),
+        access(attribute::WRITABLE, 'w'),
+        metadata.owner,
+        metadata.size,
+    )
+}

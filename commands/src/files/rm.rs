@@ -1,0 +1,78 @@
+//! `rm`: removes files and directories.
+
+use alloc::vec::Vec;
+
+use abi::Error;
+use v::file::{self, Kind};
+
+use super::path;
+use crate::Command;
+use crate::context::{Context, Outcome};
+use crate::usage::{Arguments, Choice, MANY, Usage};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    usage: Usage {
+        name: "rm",
+        synopsis: "[-rf] NAME...",
+        summary: "Removes files.",
+        details: "",
+        choices: &[
+            Choice {
+                letter: 'r',
+                long: "recursive",
+                value: None,
+                help: "Directories too, with all that is in them.",
+            },
+            Choice {
+                letter: 'f',
+                long: "force",
+                value: None,
+                help: "No complaint about what is not there.",
+            },
+        ],
+        operands: (0, MANY),
+    },
+    body: rm,
+};
+
+fn rm(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    if arguments.operands.is_empty() && !arguments.has("force") {
+        return Err(crate::usage::Misuse("a name is missing".into()).into());
+    }
+    for name in &arguments.operands {
+        match remove(name, arguments.has("recursive")) {
+            Err(Error::NotFound) if arguments.has("force") => {}
+            Err(error) => context.complain(name, error),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file, or with `recursive` a directory, however deep, without recursion.
+pub fn remove(name: &str, recursive: bool) -> Result<(), Error> {
+    if file::metadata(name)?.kind != Kind::Directory {
+        return file::remove(name);
+    }
+    if !recursive {
+        return Err(Error::IsADirectory);
+    }
+    let mut to_empty = alloc::vec![alloc::string::String::from(name)];
+    let mut to_remove = Vec::new();
+    while let Some(directory) = to_empty.pop() {
+        for entry in file::read_directory(&directory)? {
+            let inner = path::join(&directory, &entry.name);
+            if entry.metadata.kind == Kind::Directory {
+                to_empty.push(inner);
+            } else {
+                file::remove(&inner)?;
+            }
+        }
+        to_remove.push(directory);
+    }
+    to_remove
+        .iter()
+        .rev()
+        .try_for_each(|directory| file::remove(directory))
+}

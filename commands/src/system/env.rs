@@ -1,0 +1,56 @@
+//! `env`: the environment, or a program with another one.
+
+use alloc::format;
+use alloc::string::String;
+
+use v::process::Command as Program;
+
+use crate::Command;
+use crate::context::{Context, Outcome, failed};
+use crate::usage::{Arguments, MANY, Usage};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    usage: Usage {
+        name: "env",
+        synopsis: "[NAME=VALUE...] [PROGRAM [WORD...]]",
+        summary: "Shows the environment, or runs a program with more in it.",
+        details: "Put -- before a program that is given options.",
+        choices: &[],
+        operands: (0, MANY),
+    },
+    body: env,
+};
+
+fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let is_assignment = |word: &&String| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+    let count = arguments.operands.iter().take_while(is_assignment).count();
+    let (assignments, program) = arguments.operands.split_at(count);
+    let Some((name, words)) = program.split_first() else {
+        for (name, value) in v::env::variables() {
+            let replaced = assignments
+                .iter()
+                .any(|word| word.split_once('=').is_some_and(|(new, _)| new == name));
+            if !replaced {
+                context.output.write_all(format!("{name}={value}\n").as_bytes())?;
+            }
+        }
+        for word in assignments {
+            context.output.write_all(format!("{word}\n").as_bytes())?;
+        }
+        return Ok(());
+    };
+    let mut command = Program::new(name);
+    for word in words {
+        command = command.arg(word);
+    }
+    for (name, value) in assignments.iter().filter_map(|word| word.split_once('=')) {
+        command = command.env(name, value);
+    }
+    let status = command
+        .start()
+        .and_then(|mut child| child.wait())
+        .map_err(|error| failed(name, error))?;
+    context.status = status.code;
+    Ok(())
+}

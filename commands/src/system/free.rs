@@ -1,0 +1,45 @@
+//! `free`: memory and the kernel's tables.
+
+use alloc::format;
+
+use super::kernel::statistics;
+use crate::Command;
+use crate::context::{Context, Outcome, failed};
+use crate::usage::{Arguments, Usage};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    usage: Usage {
+        name: "free",
+        synopsis: "",
+        summary: "Shows how much memory is free, and the kernel's tables.",
+        details: "Memory is in KiB.",
+        choices: &[],
+        operands: (0, 0),
+    },
+    body: free,
+};
+
+fn free(_: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let record = statistics().map_err(|error| failed("statistics server", error))?;
+    let kibibytes = |frames: u64| frames * abi::PAGE_BYTES / 1024;
+    let used = record.total_frames.saturating_sub(record.free_frames);
+    let mut text = format!("{:<12} {:>10} {:>10} {:>10}\n", "", "TOTAL", "USED", "FREE");
+    for (what, total, used) in [
+        ("memory", kibibytes(record.total_frames), kibibytes(used)),
+        (
+            "kernel",
+            kibibytes(record.kernel_frames),
+            kibibytes(record.kernel_frames),
+        ),
+        ("processes", record.process_slots, record.processes),
+        ("teams", record.team_slots, record.teams),
+        ("regions", record.region_slots, record.regions),
+    ] {
+        text += &format!(
+            "{what:<12} {total:>10} {used:>10} {:>10}\n",
+            total.saturating_sub(used)
+        );
+    }
+    Ok(context.output.write_all(text.as_bytes())?)
+}

@@ -1,0 +1,74 @@
+//! What the kernel servers tell, as these commands need it.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use abi::kernel::record::{ProcessRecord, StatisticsRecord};
+use abi::kernel::{PROCESS, STATISTICS, process, server, statistics};
+use abi::{Error, Pid};
+use v::message::{Segment, call};
+
+/// Every process that the kernel knows, in the order of its table.
+pub fn processes() -> Result<Vec<ProcessRecord>, Error> {
+    let mut records = Vec::new();
+    let mut buffer = [0; 32 * ProcessRecord::BYTES];
+    let mut index = 0;
+    loop {
+        let request = process::QueryProcesses { index };
+        let reply = call(server(PROCESS), &request, Segment::Write(&mut buffer))?;
+        let (found, _) = buffer.as_chunks::<{ ProcessRecord::BYTES }>();
+        records.extend(
+            found
+                .iter()
+                .take(reply.count as usize)
+                .map(ProcessRecord::from_bytes),
+        );
+        if reply.next == 0 {
+            return Ok(records);
+        }
+        index = reply.next;
+    }
+}
+
+/// The kernel's counters.
+pub fn statistics() -> Result<StatisticsRecord, Error> {
+    let mut buffer = [0; StatisticsRecord::BYTES];
+    call(
+        server(STATISTICS),
+        &statistics::QueryStatistics {},
+        Segment::Write(&mut buffer),
+    )?;
+    Ok(StatisticsRecord::from_bytes(&buffer))
+}
+
+/// A process's own name, without the zeros.
+pub fn name(record: &ProcessRecord) -> String {
+    let bytes = record.name_bytes();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// The names of processes by pid; the kernel servers' included.
+pub fn names(records: &[ProcessRecord]) -> BTreeMap<Pid, String> {
+    records
+        .iter()
+        .map(|record| (record.process(), name(record)))
+        .collect()
+}
+
+/// How a pid reads in a listing: its name where it has one, else its number.
+pub fn describe(pid: Pid, names: &BTreeMap<Pid, String>) -> String {
+    const SERVERS: [&str; 7] = ["", "process", "memory", "device", "time", "group", "statistics"];
+    if pid.is_none() {
+        return "-".into();
+    }
+    if pid.is_kernel_server() {
+        let known = SERVERS.get(usize::from(pid.index())).copied().unwrap_or_default();
+        return alloc::format!("kernel:{known}");
+    }
+    match names.get(&pid) {
+        Some(name) if !name.is_empty() => name.clone(),
+        _ => alloc::format!("{pid}"),
+    }
+}

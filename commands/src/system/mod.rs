@@ -1,0 +1,20 @@
+//! Commands that look at the system and act on it.
+
+pub mod crash;
+pub mod date;
+pub mod env;
+pub mod free;
+pub mod kill;
+pub mod log;
+pub mod poweroff;
+pub mod prefixes;
+pub mod ps;
+pub mod reboot;
+pub mod regions;
+pub mod services;
+pub mod sleep;
+pub mod trace;
+pub mod truth;
+pub mod uptime;
+
+mod kernel;

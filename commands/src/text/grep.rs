@@ -1,0 +1,271 @@
+//! `grep`: lines that match.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use regex_automata::nfa::thompson::NFA;
+use regex_automata::nfa::thompson::pikevm::{Cache, PikeVM};
+use regex_automata::util::syntax;
+
+use crate::Command;
+use crate::context::{Context, FileFailure, Outcome, next_line, without_newline};
+use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    usage: Usage {
+        name: "grep",
+        synopsis: "[-ivncloqFxwHh] [-e PATTERN | PATTERN] [FILE...]",
+        summary: "Writes the lines that match a pattern.",
+        details: "A PATTERN is an extended regular expression. The status is 0 if a line matched, 1 if none did,\nand 2 if something failed.",
+        choices: &[
+            Choice {
+                letter: 'e',
+                long: "pattern",
+                value: Some("PATTERN"),
+                help: "The pattern, also one that begins with -.",
+            },
+            Choice {
+                letter: 'F',
+                long: "fixed",
+                value: None,
+                help: "The pattern is text, not an expression.",
+            },
+            Choice {
+                letter: 'i',
+                long: "ignore-case",
+                value: None,
+                help: "Take A and a for equal.",
+            },
+            Choice {
+                letter: 'x',
+                long: "whole-line",
+                value: None,
+                help: "Match whole lines.",
+            },
+            Choice {
+                letter: 'w',
+                long: "word",
+                value: None,
+                help: "Match whole words.",
+            },
+            Choice {
+                letter: 'v',
+                long: "invert",
+                value: None,
+                help: "Lines that do not match.",
+            },
+            Choice {
+                letter: 'n',
+                long: "line-number",
+                value: None,
+                help: "Say before each line its number.",
+            },
+            Choice {
+                letter: 'H',
+                long: "with-name",
+                value: None,
+                help: "Say before each line its file.",
+            },
+            Choice {
+                letter: 'h',
+                long: "no-name",
+                value: None,
+                help: "Never say the file.",
+            },
+            Choice {
+                letter: 'o',
+                long: "only-matching",
+                value: None,
+                help: "Only what matched, a line each.",
+            },
+            Choice {
+                letter: 'c',
+                long: "count",
+                value: None,
+                help: "Only how many lines matched.",
+            },
+            Choice {
+                letter: 'l',
+                long: "list",
+                value: None,
+                help: "Only the names of files with a match.",
+            },
+            Choice {
+                letter: 'q',
+                long: "quiet",
+                value: None,
+                help: "Only the status.",
+            },
+        ],
+        operands: (0, MANY),
+    },
+    body: grep,
+};
+
+/// A compiled pattern with the memory that matching needs.
+struct Pattern {
+    matcher: PikeVM,
+    cache: Cache,
+}
+
+impl Pattern {
+    fn compile(arguments: &Arguments, text: &str) -> Result<Pattern, Misuse> {
+        let mut expression = if arguments.has("fixed") {
+            escape(text)
+        } else {
+            text.to_string()
+        };
+        if arguments.has("word") {
+            expression = format!(r"(?-u:\b)(?:{expression})(?-u:\b)");
+        }
+        if arguments.has("whole-line") {
+            expression = format!("^(?:{expression})$");
+        }
+        let bad = |reason: String| {
+            Misuse(format!(
+                "bad pattern '{text}': {}",
+                reason.lines().last().unwrap_or_default()
+            ))
+        };
+        let rules = syntax::Config::new()
+            .utf8(false)
+            .case_insensitive(arguments.has("ignore-case"));
+        let parsed = syntax::parse_with(&expression, &rules).map_err(|error| bad(error.to_string()))?;
+        let compiled = NFA::compiler()
+            .configure(NFA::config().utf8(false).nfa_size_limit(Some(1 << 20)))
+            .build_from_hir(&parsed)
+            .map_err(|error| bad(error.to_string()))?;
+        let matcher = PikeVM::new_from_nfa(compiled).map_err(|error| bad(error.to_string()))?;
+        let cache = matcher.create_cache();
+        Ok(Pattern { matcher, cache })
+    }
+
+    fn find<'a>(&mut self, line: &'a [u8]) -> Vec<&'a [u8]> {
+        self.matcher
+            .find_iter(&mut self.cache, line)
+            .map(|found| &line[found.range()])
+            .collect()
+    }
+
+    fn matches(&mut self, line: &[u8]) -> bool {
+        self.matcher.is_match(&mut self.cache, line)
+    }
+}
+
+/// The text as an expression that matches it alone.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in text.chars() {
+        if r"\.+*?()|[]{}^$#&-~".contains(character) {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    context.failure_status = 2;
+    let (text, files) = match (arguments.value("pattern"), arguments.operands.split_first()) {
+        (Some(text), _) => (text, &arguments.operands[..]),
+        (None, Some((text, files))) => (text.as_str(), files),
+        (None, None) => return Err(Misuse("a pattern is missing".to_string()).into()),
+    };
+    let mut pattern = Pattern::compile(arguments, text)?;
+    let named = !arguments.has("no-name") && (arguments.has("with-name") || files.len() > 1);
+    let mut any = false;
+    context.each_file(files, |context, name, file| {
+        let shown = if name == "-" { "(standard input)" } else { name };
+        let (mut line, mut number, mut count) = (Vec::new(), 0_u64, 0_u64);
+        while next_line(file, &mut line)? {
+            number += 1;
+            let content = without_newline(&line);
+            if pattern.matches(content) == arguments.has("invert") {
+                continue;
+            }
+            any = true;
+            count += 1;
+            if arguments.has("quiet") || arguments.has("list") {
+                break;
+            }
+            if arguments.has("count") {
+                continue;
+            }
+            let mut lead = if named { format!("{shown}:") } else { String::new() };
+            if arguments.has("line-number") {
+                lead += &format!("{number}:");
+            }
+            let pieces = if arguments.has("only-matching") {
+                pattern.find(content)
+            } else {
+                alloc::vec![content]
+            };
+            for piece in pieces
+                .into_iter()
+                .filter(|piece| !piece.is_empty() || !arguments.has("only-matching"))
+            {
+                context.output.write_all(lead.as_bytes())?;
+                context.output.write_all(piece)?;
+                context.output.write_all(b"\n")?;
+            }
+        }
+        if arguments.has("list") && count > 0 {
+            context.output.write_all(format!("{shown}\n").as_bytes())?;
+        } else if arguments.has("count") && !arguments.has("quiet") {
+            let lead = if named { format!("{shown}:") } else { String::new() };
+            context.output.write_all(format!("{lead}{count}\n").as_bytes())?;
+        }
+        Ok::<(), FileFailure>(())
+    })?;
+    if !any && context.status == 0 {
+        context.status = 1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::testing::{expect, try_command};
+
+    const LINES: &str = "one\nTwo\nthree 33\n";
+
+    #[test]
+    fn lines_are_chosen() {
+        expect(&COMMAND, "o", LINES, "one\nTwo\n");
+        expect(&COMMAND, "-v o", LINES, "three 33\n");
+        expect(&COMMAND, "-i t", LINES, "Two\nthree 33\n");
+        expect(&COMMAND, "-n 't.*e'", LINES, "3:three 33\n");
+        expect(&COMMAND, "-c .", LINES, "3\n");
+        expect(&COMMAND, "-o '[0-9]'", LINES, "3\n3\n");
+        expect(&COMMAND, "-x one", LINES, "one\n");
+        expect(&COMMAND, "-w three", LINES, "three 33\n");
+        expect(&COMMAND, "-F -e .", "a\n.\n", ".\n");
+        expect(&COMMAND, "-q one", LINES, "");
+        expect(&COMMAND, "'^(one|two)$'", LINES, "one\n");
+    }
+
+    #[test]
+    fn the_status_tells() {
+        let files: &[(&str, &[u8])] = &[("a", b"x\n"), ("b", b"y\n"), ("-", b"")];
+        assert_eq!(
+            try_command(&COMMAND, "x a b", files),
+            (0, "a:x\n".into(), "".into())
+        );
+        assert_eq!(try_command(&COMMAND, "z a b", files).0, 1);
+        assert_eq!(try_command(&COMMAND, "x a gone", files).0, 2);
+        assert_eq!(try_command(&COMMAND, "-l y a b", files).1, "b\n");
+        assert_eq!(try_command(&COMMAND, "", files).0, 2);
+        let (status, _, errors) = try_command(&COMMAND, "'(' a", files);
+        assert_eq!(status, 2);
+        assert!(errors.contains("bad pattern '('"), "{errors}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_match_too() {
+        let (_, output, _) = try_command(&COMMAND, "-c a -", &[("-", b"\xffa\n\xfe\n")]);
+        assert_eq!(output, "1\n");
+    }
+}

@@ -1,0 +1,271 @@
+//! What a command takes: one table each, from which its parser, its `--help` and its page in the manual come.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use getargs::{Arg, Options};
+
+/// An option of a command.
+pub struct Choice {
+    /// Its letter, or `'\0'` if it has only a long name.
+    pub letter: char,
+    /// Its long name.
+    pub long: &'static str,
+    /// What its value is called, if it takes one.
+    pub value: Option<&'static str>,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// A command's name and what it takes.
+pub struct Usage {
+    /// As it is typed.
+    pub name: &'static str,
+    /// What follows the name.
+    pub synopsis: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// More, for `--help`; may be empty.
+    pub details: &'static str,
+    /// Its options.
+    pub choices: &'static [Choice],
+    /// Fewest and most operands.
+    pub operands: (usize, usize),
+}
+
+/// As many operands as one likes.
+pub const MANY: usize = usize::MAX;
+
+/// What was typed, checked against a [`Usage`].
+#[derive(Debug, PartialEq, Eq, Default)]
+pub struct Arguments {
+    options: Vec<(&'static str, String)>,
+    /// What is not an option.
+    pub operands: Vec<String>,
+}
+
+impl Arguments {
+    /// Whether the option with this long name was given.
+    pub fn has(&self, long: &str) -> bool {
+        self.options.iter().any(|(name, _)| *name == long)
+    }
+
+    /// The value of the option, the last if it was given more than once.
+    pub fn value(&self, long: &str) -> Option<&str> {
+        self.options
+            .iter()
+            .rev()
+            .find(|(name, _)| *name == long)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The option's value as a number.
+    pub fn number<T: core::str::FromStr>(&self, long: &str) -> Result<Option<T>, Misuse> {
+        self.value(long)
+            .map(|text| number(text, &format!("--{long}")))
+            .transpose()
+    }
+}
+
+/// A number that was typed.
+pub fn number<T: core::str::FromStr>(text: &str, what: &str) -> Result<T, Misuse> {
+    text.parse()
+        .map_err(|_| Misuse(format!("{what}: '{text}' is not a number in range")))
+}
+
+/// The words make no sense; says why.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misuse(pub String);
+
+/// What the words ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To run.
+    Run(Arguments),
+    /// To be told how.
+    Help,
+}
+
+impl Usage {
+    /// Reads the words after the command's name.
+    pub fn parse(&self, words: &[String]) -> Result<Wish, Misuse> {
+        let mut arguments = Arguments::default();
+        // `-name` for `--name`, as find has it: a long name with one hyphen means itself wherever its letters would not.
+        let long = |word: &str| {
+            let name = word
+                .strip_prefix('-')
+                .filter(|name| name.len() > 1 && !name.starts_with('-'))?;
+            let known = |choice: &Choice| choice.long == name && choice.value.is_some();
+            self.choices.iter().any(known).then(|| format!("--{name}"))
+        };
+        let only_operands_from = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        let words: Vec<String> = words
+            .iter()
+            .enumerate()
+            .map(|(at, word)| {
+                long(word)
+                    .filter(|_| at < only_operands_from)
+                    .unwrap_or_else(|| word.clone())
+            })
+            .collect();
+        let mut options = Options::new(words.iter().map(String::as_str));
+        let malformed = |error: getargs::Error<&str>| Misuse(format!("{error}"));
+        while let Some(word) = options.next_arg().map_err(malformed)? {
+            let choice = match word {
+                Arg::Positional(operand) => {
+                    arguments.operands.push(operand.to_owned());
+                    continue;
+                }
+                Arg::Long("help") => return Ok(Wish::Help),
+                Arg::Long(long) => self
+                    .choices
+                    .iter()
+                    .find(|choice| choice.long == long)
+                    .ok_or_else(|| Misuse(format!("there is no option --{long}")))?,
+                Arg::Short(letter) => self
+                    .choices
+                    .iter()
+                    .find(|choice| choice.letter == letter && letter != '\0')
+                    .ok_or_else(|| Misuse(format!("there is no option -{letter}")))?,
+            };
+            let value = match choice.value {
+                Some(_) => options.value().map_err(malformed)?.to_owned(),
+                None => String::new(),
+            };
+            arguments.options.push((choice.long, value));
+        }
+        let (fewest, most) = self.operands;
+        if arguments.operands.len() < fewest {
+            return Err(Misuse("something is missing".to_owned()));
+        }
+        if let Some(extra) = arguments.operands.get(most) {
+            return Err(Misuse(format!("'{extra}' is too much")));
+        }
+        Ok(Wish::Run(arguments))
+    }
+
+    /// The text of `--help`.
+    pub fn help(&self) -> String {
+        let mut text = format!("Usage: {}", self.name);
+        if !self.synopsis.is_empty() {
+            text.push(' ');
+            text.push_str(self.synopsis);
+        }
+        let _ = write!(text, "\n{}\n", self.summary);
+        if !self.details.is_empty() {
+            let _ = write!(text, "\n{}\n", self.details);
+        }
+        text.push('\n');
+        for choice in self.choices.iter().chain(&[HELP]) {
+            let letter = if choice.letter == '\0' {
+                "   ".to_owned()
+            } else {
+                format!("-{},", choice.letter)
+            };
+            let value = choice.value.map(|value| format!(" {value}")).unwrap_or_default();
+            let left = format!("  {letter} --{}{value}", choice.long);
+            let _ = writeln!(text, "{left:<28}{}", choice.help);
+        }
+        text
+    }
+}
+
+const HELP: Choice = Choice {
+    letter: '\0',
+    long: "help",
+    value: None,
+    help: "Show this.",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    const USAGE: Usage = Usage {
+        name: "demo",
+        synopsis: "[-an COUNT] FILE",
+        summary: "Shows.",
+        details: "",
+        choices: &[
+            Choice {
+                letter: 'a',
+                long: "all",
+                value: None,
+                help: "Everything.",
+            },
+            Choice {
+                letter: 'n',
+                long: "lines",
+                value: Some("COUNT"),
+                help: "So many.",
+            },
+            Choice {
+                letter: '\0',
+                long: "json",
+                value: None,
+                help: "For programs.",
+            },
+        ],
+        operands: (1, 2),
+    };
+
+    fn parse(line: &str) -> Result<Wish, Misuse> {
+        USAGE.parse(&line.split(' ').map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_come_in_every_shape() {
+        for line in [
+            "-an3 file",
+            "-a -n 3 file",
+            "file -n 3 --all",
+            "--lines=3 -a -- file",
+            "--lines 3 -a file",
+        ] {
+            let Ok(Wish::Run(arguments)) = parse(line) else {
+                panic!("{line}")
+            };
+            assert!(arguments.has("all"));
+            assert_eq!(arguments.number("lines"), Ok(Some(3_u32)), "{line}");
+            assert_eq!(arguments.operands, ["file"]);
+        }
+        assert_eq!(parse("x --help"), Ok(Wish::Help));
+    }
+
+    #[test]
+    fn misuse_says_what_is_wrong() {
+        for (line, word) in [
+            ("-z f", "-z"),
+            ("--zoo f", "--zoo"),
+            ("-a", "missing"),
+            ("a b c", "'c'"),
+            ("f -n", "n"),
+        ] {
+            let Err(Misuse(text)) = parse(line) else {
+                panic!("{line}")
+            };
+            assert!(text.contains(word), "{line}: {text}");
+        }
+        let Ok(Wish::Run(arguments)) = parse("-n x f") else {
+            panic!()
+        };
+        assert!(arguments.number::<u32>("lines").is_err());
+    }
+
+    #[test]
+    fn help_names_every_option() {
+        let help = USAGE.help();
+        for word in [
+            "Usage: demo [-an COUNT] FILE",
+            "-n, --lines COUNT",
+            "--json",
+            "--help",
+        ] {
+            assert!(help.contains(word), "{help}");
+        }
+    }
+}
