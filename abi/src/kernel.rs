@@ -204,6 +204,9 @@ protocol! {
         WritePort = 6 { port: u32, width: u32, value: u32 } => PortWritten {};
         /// Writes the bytes of the read segment, up to 256, to a port one after the other.
         WritePortBytes = 7 { port: u32 } => PortBytesWritten { count: u32 };
+        /// Says that the devices of a team that has ended were reset: its DMA memory, held back until now, is free
+        /// again. Needs the right.
+        ReleaseDma = 8 { team: Pid } => DmaReleased { pages: u32 };
     }
 }
 

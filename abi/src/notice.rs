@@ -36,3 +36,7 @@ pub const STATUS_EXCEPTION: u32 = 0x100;
 
 /// The `TeamEnded` status of a team that another process destroyed without saying why.
 pub const STATUS_KILLED: u32 = 137;
+
+/// A program that panics says why, and then executes a breakpoint with this in rax. The exception server adds the
+/// backtrace and replies; the program goes on and ends itself.
+pub const PANIC_MARK: u64 = u64::from_be_bytes(*b"V panic!");

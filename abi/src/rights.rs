@@ -52,7 +52,7 @@ rights! {
     CREATE_FOR_OTHERS = 0, "create-for-others";
     /// Destroy, suspend, query in full and modify other users' processes.
     CONTROL_OTHERS = 1, "control-others";
-    /// Hand out and use device resources.
+    /// Hand out device resources that one was granted. Using them needs the grant alone.
     DEVICES = 2, "devices";
     /// Register a global prefix with the naming server.
     REGISTER_PREFIX = 3, "register-prefix";

@@ -12,6 +12,9 @@ pub mod flag {
     pub const BACKGROUND: u32 = 1;
     /// Nobody will wait for it.
     pub const DETACHED: u32 = 2;
+    /// Suspended from its first instruction on. Its starter shares the streams with it and then asks the kernel to
+    /// resume it.
+    pub const HELD: u32 = 4;
 }
 
 /// Longest start block, in bytes: arguments, environment and names together.

@@ -1,8 +1,21 @@
 //! The supervisor: which services run, and the machine's power.
 //!
-//! A service finds the supervisor's pid in its registers at the start; others find it as `[supervisor]`.
+//! A service finds the supervisor's pid in its registers at the start; others find it as `[supervisor]`. Its start
+//! block has its arguments, and nothing of names and streams: it finds those by asking the naming group.
+//!
+//! What a service knows dies with it. One that must not forget may leave some bytes with the supervisor, which its
+//! next life finds again; so a naming server that dies forgets no prefix.
+
+use core::fmt;
+use core::str::FromStr;
 
 use abi::protocol;
+
+/// The variable by which a service that may map the boot archive finds it. Its value is an [`ArchivePlace`].
+pub const ARCHIVE_VARIABLE: &str = "BOOT_ARCHIVE";
+
+/// Most bytes that a service may leave with the supervisor.
+pub const MAX_STATE_BYTES: usize = 16 * 1024;
 
 /// What a service is doing: the `state` of a [`ServiceRecord`].
 pub mod state {
@@ -48,6 +61,38 @@ protocol! {
         } => PoweringOff {};
         /// Restarts the machine.
         Reboot = 7 {} => Rebooting {};
+        /// The supervisor keeps the read segment for the calling service instead of what it kept before.
+        SaveState = 8 {} => StateSaved {};
+        /// What the calling service, or its earlier life, saved last, into the write segment; nothing at first.
+        LoadState = 9 {} => StateLoaded { count: u32 };
+    }
+}
+
+/// Where the boot archive lies in physical memory; as text, address and length in hexadecimal with `+` between.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ArchivePlace {
+    /// The address of its first byte, a multiple of the page size.
+    pub physical: u64,
+    /// Its length.
+    pub bytes: u64,
+}
+
+impl fmt::Display for ArchivePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}+{:x}", self.physical, self.bytes)
+    }
+}
+
+impl FromStr for ArchivePlace {
+    type Err = abi::Error;
+
+    fn from_str(text: &str) -> Result<ArchivePlace, abi::Error> {
+        let number = |digits: &str| u64::from_str_radix(digits, 16).map_err(|_| abi::Error::BadArgument);
+        let (physical, bytes) = text.split_once('+').ok_or(abi::Error::BadArgument)?;
+        Ok(ArchivePlace {
+            physical: number(physical)?,
+            bytes: number(bytes)?,
+        })
     }
 }
 
@@ -113,6 +158,18 @@ impl<'a> ServiceRecord<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    extern crate std;
+    use std::string::ToString;
+
+    #[test]
+    fn places_come_back() {
+        let place = ArchivePlace {
+            physical: 0xff_f000,
+            bytes: 0x123,
+        };
+        assert_eq!(place.to_string().parse(), Ok(place));
+        assert!("1".parse::<ArchivePlace>().is_err() && "1+x".parse::<ArchivePlace>().is_err());
+    }
 
     #[test]
     fn records_come_back() {

@@ -4,7 +4,9 @@
 //! is read where it lies, never copied: [`start_block`]. The kernel's message to the supervisor leads to the boot
 //! archive instead. The information page is there for everyone.
 
-use core::ptr::with_exposed_provenance;
+use alloc_crate::boxed::Box;
+use core::arch::naked_asm;
+use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use abi::information::{self, Information};
 use abi::protocol::Request;
@@ -100,4 +102,39 @@ pub fn boot_command_line() -> &'static str {
 pub fn time_stamp_counter() -> u64 {
     // SAFETY: reads a counter.
     unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// What a further process of the team is to do.
+type Body = Box<dyn FnOnce() + Send>;
+
+/// The message that starts a further process at [`thread_entry`]: it carries `body`, in words 2 and 3.
+pub(crate) fn hand_over(body: Body) -> Message {
+    let address = Box::into_raw(Box::new(body)).expose_provenance() as u64;
+    Message::from_registers([0, address, 0, 0])
+}
+
+/// Where further processes of the team begin.
+pub(crate) fn thread_entry() -> u64 {
+    (begin_thread as *const ()).expose_provenance() as u64
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn begin_thread() -> ! {
+    naked_asm!(
+        // The chain of frame pointers ends here.
+        "xor ebp, ebp",
+        "and rsp, -16",
+        // The message's second register.
+        "mov rdi, rdx",
+        "call {run}",
+        "ud2",
+        run = sym run_thread,
+    )
+}
+
+extern "C" fn run_thread(body: u64) -> ! {
+    // SAFETY: `hand_over` made it of a box, for this process alone.
+    let body = unsafe { Box::from_raw(with_exposed_provenance_mut::<Body>(body as usize)) };
+    body();
+    crate::process::end_thread()
 }

@@ -19,7 +19,14 @@
 //! | module | what for |
 //! |---|---|
 //! | [`message`] | to send, receive, reply |
+//! | [`server`] | the loop that serves requests |
+//! | [`io`] | to read and write; standard input, output and error |
+//! | [`file`] | files and directories |
+//! | [`name`] | prefixes, the working directory |
 //! | [`process`] | to end, to start programs |
+//! | [`pipe`] | pipes between programs |
+//! | [`env`] | arguments and environment |
+//! | [`log`] | to tell the log |
 //! | [`memory`] | pages |
 //! | [`time`] | clocks, sleeping |
 //! | [`sync`] | locks between the processes of a team |
@@ -34,10 +41,17 @@ extern crate alloc as alloc_crate;
 pub mod alloc;
 #[allow(unsafe_code)] // What the creator mapped.
 pub mod entry;
+pub mod env;
+pub mod file;
+pub mod io;
+pub mod log;
 pub mod memory;
 pub mod message;
+pub mod name;
+pub mod pipe;
 pub mod prelude;
 pub mod process;
+pub mod server;
 pub mod sync;
 #[allow(unsafe_code)] // The one instruction that traps.
 mod syscall;

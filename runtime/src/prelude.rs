@@ -9,4 +9,6 @@ pub use crate::alloc_crate::vec::Vec;
 
 pub use abi::{Error, Message, Pid};
 
+pub use crate::io::{BufRead, Read, Write};
 pub use crate::message::{Segment, call};
+pub use crate::{eprint, eprintln, print, println};

@@ -1,6 +1,15 @@
-//! Processes and programs: ending this one.
+//! Processes and programs: this one and its end; starting others; threads.
 
+mod command;
+mod thread;
+
+use abi::kernel::record::{ProcessRecord, ProcessState};
 use abi::{Error, Pid, kernel};
+
+use crate::message::{Segment, call};
+
+pub use command::{Child, Command, DEFAULT_PATH, Status, Stream};
+pub use thread::{Thread, spawn_thread};
 
 /// What a program's `main` may return.
 pub trait Termination {
@@ -26,8 +35,31 @@ impl Termination for core::convert::Infallible {
     }
 }
 
-/// Ends the program, which is to say this team, with `status`.
+impl<T: Termination, E: core::fmt::Display> Termination for Result<T, E> {
+    /// An error is told on standard error, and makes the status 1.
+    fn status(self) -> i32 {
+        match self {
+            Ok(value) => value.status(),
+            Err(error) => {
+                crate::eprintln!("{}: {error}", crate::env::program_name());
+                1
+            }
+        }
+    }
+}
+
+/// Ends the program, which is to say this team, with `status`. What is buffered of standard output is written first;
+/// if that fails, for another reason than that nobody reads it, a program that would have ended well ends with
+/// status 1.
 pub fn exit(status: i32) -> ! {
+    let status = match crate::io::flush_standard_output() {
+        Ok(()) | Err(Error::BrokenPipe) => status,
+        Err(error) => {
+            crate::eprintln!("{}: standard output: {error}", crate::env::program_name());
+            if status == 0 { 1 } else { status }
+        }
+    };
+    crate::io::release_pipes();
     abort(status)
 }
 
@@ -41,6 +73,62 @@ pub fn abort(status: i32) -> ! {
         // The kernel does not refuse this; and there is nothing else to be done.
         let _ = crate::message::kernel(kernel::PROCESS, &request);
     }
+}
+
+/// Ends the calling process, which is not the team's root.
+pub(crate) fn end_thread() -> ! {
+    let request = kernel::process::Destroy {
+        process: Pid::NONE,
+        status: 0,
+    };
+    loop {
+        // As above.
+        let _ = crate::message::kernel(kernel::PROCESS, &request);
+    }
+}
+
+/// The calling process.
+pub fn own_pid() -> Result<Pid, Error> {
+    Ok(query(Pid::NONE)?.process())
+}
+
+/// What the kernel knows of a process; [`Pid::NONE`]: the caller.
+pub fn query(process: Pid) -> Result<ProcessRecord, Error> {
+    let mut bytes = [0; ProcessRecord::BYTES];
+    let request = kernel::process::QueryProcess { process };
+    call(
+        kernel::server(kernel::PROCESS),
+        &request,
+        Segment::Write(&mut bytes),
+    )?;
+    Ok(ProcessRecord::from_bytes(&bytes))
+}
+
+/// As whom this program opens instances: none, which means the calling process itself, while that is the team's root
+/// for sure; the root else.
+pub(crate) fn owner() -> Pid {
+    if thread::are_several() { team() } else { Pid::NONE }
+}
+
+/// Whether a process has ended.
+pub fn has_ended(process: Pid) -> Result<bool, Error> {
+    match query(process) {
+        Ok(record) => Ok(ProcessState::from_number(record.state) == Some(ProcessState::Ended)),
+        Err(Error::StaleProcess | Error::NonexistentProcess) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Names the calling process for listings and reports; 16 bytes are kept.
+pub fn set_name(name: &str) -> Result<(), Error> {
+    let (first_bytes, last_bytes) = kernel::record::name_words(name);
+    let request = kernel::process::SetName {
+        process: Pid::NONE,
+        first_bytes,
+        last_bytes,
+    };
+    crate::message::kernel(kernel::PROCESS, &request)?;
+    Ok(())
 }
 
 /// The root process of this team.

@@ -22,6 +22,8 @@ impl spin::RelaxStrategy for Pause {
 
 /// A lock around a value.
 pub type Mutex<T> = spin::mutex::SpinMutex<T, Pause>;
+/// What a locked [`Mutex`] gives.
+pub type MutexGuard<'a, T> = spin::mutex::SpinMutexGuard<'a, T, Pause>;
 /// A value that is made once.
 pub type Once<T> = spin::once::Once<T, Pause>;
 /// A value that is made when first used.

@@ -1,3 +1,15 @@
-//! Kernel cores in one host process.
+//! Kernel cores in one host process: the second machine under the kernel's logic.
+//!
+//! [`SimulatedMachine`] keeps address spaces as maps of pages in host memory and a clock that stands still until it is
+//! told otherwise. [`Node`] is a kernel on such a machine, driven by a test: any process that is ready can be made the
+//! running one and given a system call, so that every interleaving can be had on purpose. [`check`] tests what must
+//! hold between any two steps.
 
 #![forbid(unsafe_code)]
+
+pub mod check;
+mod machine;
+pub mod node;
+
+pub use machine::{SimulatedMachine, Space};
+pub use node::{Node, Outcome};

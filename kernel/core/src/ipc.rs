@@ -28,7 +28,7 @@ const LAST_REGISTER_MASK: u64 = 0x0000_0000_ffff_ffff;
 
 /// A message as it is delivered: the kernel's bits dropped, the length of the data set.
 #[inline]
-const fn delivered(message: [u64; 4], segment_bytes: u64) -> [u64; 4] {
+pub(crate) const fn delivered(message: [u64; 4], segment_bytes: u64) -> [u64; 4] {
     [
         message[0] & FIRST_REGISTER_MASK,
         message[1],
@@ -212,11 +212,14 @@ impl<M: Machine> Kernel<M> {
         if !grant.access().contains(Access::READ) || process.flags.has(Flags::EXCEPTION) {
             return Ok(0);
         }
+        if process.kind == Kind::Copy {
+            return self.copy_kept_head(sender, receiver, grant.bytes());
+        }
         let [buffer_address, buffer_bytes, ..] = self.processes[receiver].registers.extra;
         let bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);
         let address = self.processes[sender].segment_address();
         self.copy(sender, address, receiver, buffer_address, bytes)
-            .map_err(|fault| fault.side)?;
+            .map_err(|stop| stop.side)?;
         Ok(bytes)
     }
 
@@ -451,10 +454,7 @@ impl<M: Machine> Kernel<M> {
         }
         let segment_address = process.segment_address();
         self.copy(caller, address, client, segment_address, bytes)
-            .map_err(|fault| match fault.side {
-                Side::Source => Error::BadAddress,
-                Side::Destination => Error::BadAddressOfOther,
-            })
+            .map_err(|stop| stop.blame(Side::Source))
     }
 
     /// A Reply to what is not simply a program's Send.

@@ -13,12 +13,16 @@ use abi::LogicalHost;
 use abi::call::Registers;
 
 use crate::frame::Frames;
+use crate::group::Groups;
+use crate::log::Log;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::NOBODY;
+use crate::region::{RegionList, Regions};
 use crate::schedule::ReadyLists;
 use crate::table::Processes;
 use crate::team::{NO_TEAM, Team, TeamIndex};
 use crate::timer::TimerHeap;
+use crate::trace::Trace;
 
 /// Processors that the kernel can run.
 pub const CPUS: usize = 1;
@@ -37,6 +41,10 @@ pub struct Configuration {
     pub team_slots: u16,
     /// Slots for regions of address spaces.
     pub region_slots: u32,
+    /// Events that the trace ring keeps; a power of two.
+    pub trace_records: u32,
+    /// Frames that the kernel's image and tables take, for `free`; known to the machine.
+    pub kernel_frames: u32,
     /// Nanoseconds from 1970 to boot.
     pub real_base_ns: u64,
 }
@@ -50,6 +58,8 @@ impl Configuration {
             process_slots,
             team_slots: process_slots / 2,
             region_slots: u32::from(process_slots) * 4,
+            trace_records: (frame_count / 8).next_power_of_two().clamp(1024, 65_536),
+            kernel_frames: 0,
             real_base_ns,
         }
     }
@@ -110,6 +120,18 @@ pub struct Kernel<M: Machine> {
     pub teams_used: u32,
     /// Who claimed which interrupt line; nobody for most.
     pub interrupt_slots: Box<[ProcessIndex]>,
+    /// What the teams' address spaces consist of.
+    pub regions: Regions,
+    /// DMA memory of ended teams.
+    pub held: RegionList,
+    /// Process groups.
+    pub groups: Groups,
+    /// The latest events.
+    pub trace: Trace,
+    /// What kernel and servers had to say.
+    pub log: Log,
+    /// Frames that the kernel's image and tables take.
+    pub kernel_frames: u32,
     /// Who waits for a time.
     pub timers: TimerHeap,
     /// The monotonic clock when the kernel last read it: good enough for listings.
@@ -153,6 +175,12 @@ impl<M: Machine> Kernel<M> {
             free_team: 0,
             teams_used: 0,
             interrupt_slots: (0..INTERRUPT_LINES).map(|_| NOBODY).collect(),
+            regions: Regions::new(configuration.region_slots),
+            held: RegionList::EMPTY,
+            groups: Groups::new(process_slots),
+            trace: Trace::new(configuration.trace_records),
+            log: Log::new(),
+            kernel_frames: configuration.kernel_frames,
             timers: TimerHeap::new(process_slots),
             coarse_now_ns: 0,
             real_base_ns: configuration.real_base_ns,

@@ -8,28 +8,39 @@
 
 extern crate alloc;
 
+pub mod birth;
 pub mod frame;
+pub mod group;
 pub mod kernel;
 pub mod list;
+pub mod log;
 pub mod machine;
 pub mod priority;
 pub mod process;
+pub mod region;
+pub mod request;
 pub mod schedule;
 pub mod table;
 pub mod team;
 pub mod timer;
+pub mod trace;
 pub mod transfer;
 
 mod alarm;
-pub mod birth;
 mod death;
+mod device_server;
 mod exception;
+mod group_send;
 mod group_server;
 mod interrupt;
 mod ipc;
 mod long_copy;
-mod pending;
+mod memory;
+mod memory_server;
 mod process_server;
-pub mod request;
+mod statistics_server;
 mod system_call;
 mod time_server;
+
+#[cfg(test)]
+mod test_machine;

@@ -75,8 +75,8 @@ impl<M: Machine> Kernel<M> {
         let bytes = (total - done).min(HEAD_BYTES);
         if other.kind == Kind::Copy {
             // Its segment, of a page at most, is kept by the kernel.
-            let kept = self.copy_kept_segment(client, offset, caller, address, bytes);
-            self.processes[caller].extra.count = kept?;
+            self.move_from_copy(client, offset, caller, address, bytes)?;
+            self.processes[caller].extra.count = bytes;
             return Ok(());
         }
         let here = address.checked_add(done).ok_or(Error::BadAddress)?;
@@ -89,14 +89,13 @@ impl<M: Machine> Kernel<M> {
         let result = self.copy(from, from_address, to, to_address, bytes);
         self.processes[caller].extra.count += match result {
             Ok(()) => bytes,
-            Err(fault) => fault.done,
+            Err(stop) => stop.done,
         };
-        result.map_err(|fault| {
-            if (fault.side == Side::Source) == into_segment {
-                Error::BadAddress
-            } else {
-                Error::BadAddressOfOther
-            }
-        })
+        let own_side = if into_segment {
+            Side::Source
+        } else {
+            Side::Destination
+        };
+        result.map_err(|stop| stop.blame(own_side))
     }
 }

@@ -120,6 +120,13 @@ pub trait Machine {
     /// Unmaps the page at `address`; returns its frame if one was mapped.
     fn unmap(&mut self, space: Self::Space, address: u64) -> Option<Frame>;
 
+    /// The first address from `from` on, a page's, at which a page may be mapped; `end` or more if there is none
+    /// before it. What lets large regions that are hardly used be taken apart quickly.
+    fn next_mapped(&self, space: Self::Space, from: u64, end: u64) -> u64 {
+        let _ = (space, end);
+        from
+    }
+
     /// Changes the protection of a mapped page; false if none is mapped there.
     fn protect(&mut self, space: Self::Space, address: u64, protection: Protection) -> bool;
 

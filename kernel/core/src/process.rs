@@ -18,6 +18,7 @@ use abi::call::Registers;
 use abi::kernel::priority;
 use abi::{Grant, Pid, UserId};
 
+use crate::frame::Frame;
 use crate::list::List;
 use crate::machine::{ProcessIndex, Resume};
 use crate::priority::Waiters;
@@ -175,6 +176,8 @@ pub struct Process<Space> {
     pub owner: ProcessIndex,
     /// Its alarm's slot, or nobody.
     pub alarm: ProcessIndex,
+    /// The first copy of its message to a group, or nobody. A copy: the next one.
+    pub copy: ProcessIndex,
     /// Which use of the slot this is, or was.
     pub generation: u16,
     /// Where in the timer heap it is, if `TIMED`.
@@ -198,8 +201,10 @@ pub struct Process<Space> {
 pub struct Extra {
     /// Long copy: bytes done. Interrupt: times since the last notice. Copy: bytes of reply data kept.
     pub count: u64,
-    /// Interrupt: the line. Alarm: the tag. Ended root: the status. Copy: nothing.
+    /// Interrupt: the line. Alarm: the tag. Ended root: the status. Exception: the vector.
     pub value: u32,
+    /// Group sender: its segment's first page. Copy: the reply's data.
+    pub frame: Option<Frame>,
     /// Alarm: it came due while its owner still had the last notice.
     pub due: bool,
 }
@@ -233,6 +238,7 @@ impl<Space: Copy> Process<Space> {
             interrupts: 0,
             owner: NOBODY,
             alarm: NOBODY,
+            copy: NOBODY,
             generation: 0,
             timer_position: 0,
             deadline_ns: 0,

@@ -2,15 +2,16 @@
 
 use abi::kernel::priority;
 use abi::kernel::process::{
-    CreateProcess, CreateTeam, Destroyed, DeviceGranted, ExceptionServerSet, Identified, NameSet, Prepared,
-    PrioritySet, Process, ProcessCreated, ProcessQueried, ProcessesQueried, RegistersRead, RegistersWritten,
-    Resumed, SetExceptionServer, SetPriority, Suspended, TeamCreated, Yielded,
+    CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, Identified, NameSet, Prepared, PrioritySet,
+    Process, ProcessCreated, ProcessQueried, ProcessesQueried, RegistersRead, RegistersWritten, Resumed,
+    SetExceptionServer, SetPriority, Suspended, TeamCreated, Yielded,
 };
 use abi::kernel::record::{ProcessRecord, ProcessState, RegisterRecord};
 use abi::protocol::Reply;
 use abi::{Error, Message, Pid, Rights};
 
 use crate::birth::TeamDescription;
+use crate::device_server;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, NOBODY, State};
@@ -65,10 +66,7 @@ pub(crate) fn request<M: Machine>(
             Ok(Answer::reply(&NameSet {}))
         }
         Process::SetExceptionServer(set) => set_exception_server(kernel, caller, &set),
-        Process::GrantDevice(_) => {
-            let _ = DeviceGranted {};
-            Err(Error::BadRequest)
-        }
+        Process::GrantDevice(grant) => device_server::grant(kernel, caller, &grant),
         Process::Identify(identify) => {
             let process = kernel.find_listed(caller, identify.process)?;
             let team = kernel.team(kernel.processes[process].team);

@@ -5,9 +5,9 @@ use abi::{Error, Message, Pid, Rights};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
-use crate::process::{Flags, State};
+use crate::process::{Flags, NOBODY, State};
 use crate::team::TeamIndex;
-use crate::{group_server, process_server, time_server};
+use crate::{device_server, group_server, memory_server, process_server, statistics_server, time_server};
 
 /// What becomes of a request that is not refused.
 pub enum Answer {
@@ -15,6 +15,8 @@ pub enum Answer {
     Now(Message),
     /// Its sender no longer runs: it waits for a time, has given way, or is no more.
     Later,
+    /// A step of it is done; the rest goes on as long work of its sender, whose registers keep the request.
+    InSteps,
 }
 
 impl Answer {
@@ -22,6 +24,13 @@ impl Answer {
     #[inline]
     pub fn reply(reply: &impl Reply) -> Answer {
         Answer::Now(reply.to_message())
+    }
+
+    /// A typed reply to which `bytes` bytes belong that were written into the sender's segment.
+    pub fn with_segment(reply: &impl Reply, bytes: u64) -> Answer {
+        let mut message = reply.to_message();
+        message.words[7] = bytes as u32;
+        Answer::Now(message)
     }
 }
 
@@ -34,14 +43,42 @@ impl<M: Machine> Kernel<M> {
             abi::kernel::PROCESS => process_server::request(self, caller, &message),
             abi::kernel::TIME => time_server::request(self, caller, &message),
             abi::kernel::GROUP => group_server::request(self, caller, &message),
+            abi::kernel::MEMORY => self.begin_memory_request(caller, &message),
+            abi::kernel::DEVICE => device_server::request(self, caller, &message),
+            abi::kernel::STATISTICS => statistics_server::request(self, caller, &message),
             _ => Err(Error::BadRequest),
         };
         match answer {
             Ok(Answer::Now(reply)) => self.set_reply(caller, server, &reply),
             Ok(Answer::Later) => {}
+            Ok(Answer::InSteps) => {
+                self.block_current(State::Working);
+                self.processes[caller].partner = NOBODY;
+                self.ready.push_front(&mut self.processes, caller);
+            }
             Err(error) => self.set_reply(caller, server, &refusal(error)),
         }
         self.leave()
+    }
+
+    fn begin_memory_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer, Error> {
+        self.processes[caller].extra.count = 0;
+        memory_server::request(self, caller, message)
+    }
+
+    /// The next step of a request, for a process that is `Working`. Only the memory server's take more than one.
+    pub(crate) fn continue_request(&mut self, index: ProcessIndex) {
+        self.cpu_mut().last = index;
+        let message = Message::from_registers(self.processes[index].registers.message);
+        let reply = match memory_server::request(self, index, &message) {
+            Ok(Answer::Now(reply)) => reply,
+            Ok(Answer::InSteps | Answer::Later) => return,
+            Err(error) => refusal(error),
+        };
+        self.set_reply(index, abi::kernel::MEMORY, &reply);
+        self.ready.remove(&mut self.processes, index);
+        self.processes[index].state = State::Ready;
+        self.ready.push_front(&mut self.processes, index);
     }
 
     /// Puts a kernel server's reply into a process's registers.

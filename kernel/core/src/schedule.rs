@@ -3,6 +3,7 @@
 //! The running process is in no ready list. Nobody ready is ever more urgent than it when the kernel is left, which is
 //! why a Send may switch straight to its receiver without a look at the lists.
 
+use abi::call::Send;
 use abi::kernel::priority;
 
 use crate::kernel::Kernel;
@@ -151,6 +152,8 @@ impl<M: Machine> Kernel<M> {
         if self.processes[index].state == State::Working {
             if self.processes[index].flags.has(Flags::ENDED) {
                 self.end_team_step(index);
+            } else if self.processes[index].registers.number == Send::NUMBER {
+                self.continue_request(index);
             } else {
                 self.continue_long_copy(index);
             }

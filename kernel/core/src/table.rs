@@ -155,13 +155,11 @@ impl<Space> Processes<Space> {
         one: ProcessIndex,
         other: ProcessIndex,
     ) -> (&mut Process<Space>, &mut Process<Space>) {
-        match self
+        let [one, other] = self
             .slots
             .get_disjoint_mut([usize::from(one), usize::from(other)])
-        {
-            Ok([one, other]) => (one, other),
-            Err(_) => panic!("process {one} paired with {other}"),
-        }
+            .expect("two different slots");
+        (one, other)
     }
 
     /// Every slot in use by programs, with its index.

@@ -7,18 +7,13 @@ use abi::{Pid, Rights, UserId};
 
 use crate::machine::ProcessIndex;
 use crate::process::NOBODY;
+use crate::region::RegionList;
 
 /// Index of a team's slot.
 pub type TeamIndex = u16;
 
 /// No team.
 pub const NO_TEAM: TeamIndex = TeamIndex::MAX;
-
-/// Index of a region's slot.
-pub type RegionIndex = u32;
-
-/// No region.
-pub const NO_REGION: RegionIndex = RegionIndex::MAX;
 
 /// Device resources that a team may have been granted.
 pub const GRANTS_PER_TEAM: usize = 16;
@@ -32,6 +27,8 @@ pub struct DeviceGrant {
     pub count: u32,
     /// From where.
     pub start: u64,
+    /// For memory: whether it is ordinary memory, which may be cached.
+    pub cached: bool,
 }
 
 /// What a team may have, and has.
@@ -54,6 +51,12 @@ impl Quota {
             }
             _ => Err(abi::Error::NoQuota),
         }
+    }
+
+    /// Takes `count` whatever the limit: page tables, once they are there.
+    #[inline]
+    pub fn take_beyond(&mut self, count: u32) {
+        self.used += count;
     }
 
     /// Gives `count` back.
@@ -94,8 +97,12 @@ pub struct Team<Space> {
     pub processes: Quota,
     /// First of its programs' processes.
     pub first_process: ProcessIndex,
-    /// First of its regions, in the order of their addresses.
-    pub first_region: RegionIndex,
+    /// Its regions.
+    pub regions: RegionList,
+    /// Pages of regions that are wired.
+    pub wired_pages: u32,
+    /// Pages of DMA memory.
+    pub dma_pages: u32,
     /// Device resources that it was granted.
     pub grants: [DeviceGrant; GRANTS_PER_TEAM],
     /// Next free slot, while free.
@@ -118,7 +125,9 @@ impl<Space> Team<Space> {
             pages: Quota::default(),
             processes: Quota::default(),
             first_process: NOBODY,
-            first_region: NO_REGION,
+            regions: RegionList::EMPTY,
+            wired_pages: 0,
+            dma_pages: 0,
             grants: [DeviceGrant::default(); GRANTS_PER_TEAM],
             next_free: NO_TEAM,
         }

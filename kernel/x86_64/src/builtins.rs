@@ -75,7 +75,7 @@ unsafe extern "C" fn memset(to: *mut u8, value: i32, bytes: usize) -> *mut u8 {
             tail = in(reg) bytes & 7,
             inout("rcx") bytes / 8 => _,
             inout("rdi") to => _,
-            in("rax") u64::from(value as u8) * 0x0101_0101_0101_0101,
+            in("rax") u64::from(value.cast_unsigned() as u8) * 0x0101_0101_0101_0101,
             options(nostack, preserves_flags)
         );
     }

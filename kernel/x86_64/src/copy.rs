@@ -1,117 +1,228 @@
 //! Copies between programs, and between a program and the kernel, by the direct map.
 //!
-//! Each side is walked page by page with the table of the last 2 MiB at hand. No user address is ever touched, so a
+//! Each side walks its page tables once for 2 MiB and then from entry to entry. No user address is ever touched, so a
 //! page that is missing or protected is an ordinary result.
 
+use core::arch::asm;
+
 use abi::PAGE_BYTES;
-use abi::kernel::protection;
 use kernel_core::machine::{CopyFault, Place, Side};
 
-use crate::paging::{ADDRESS, DIRECTORY_SHIFT, PAGE_SHIFT, SPECIAL, entry, index};
+use crate::paging::{
+    ADDRESS, DIRECTORY_SHIFT, ENTRIES, PAGE_SHIFT, PRESENT, SPECIAL, USER, WRITABLE, entry, index,
+};
 use crate::physical;
-use crate::space::{Space, allows, required_bits};
+use crate::space::Space;
 
-/// One side of a copy: the next byte, and the page table it is in.
+const _: () = assert!(DIRECTORY_SHIFT - PAGE_SHIFT == ENTRIES.trailing_zeros());
+
+/// What a page's entry must have to be read, and to be written.
+const READABLE: u64 = PRESENT | USER;
+const CHANGEABLE: u64 = PRESENT | USER | WRITABLE;
+
+/// One side of a copy.
 struct Cursor {
-    place: Place<Space>,
+    space: Space,
     required: u64,
-    side: Side,
-    /// The 2 MiB that `table` maps, as the address's high bits; none at first.
-    region: u64,
-    table: u64,
+    /// The next byte, in the direct map, and how many are left of its page.
+    pointer: *mut u8,
+    room: u64,
+    /// The page after that; its entry, and how many entries are left of its table.
+    next_page: u64,
+    slot: *mut u64,
+    slots: usize,
 }
 
 impl Cursor {
+    /// At a place, whose page must be entered.
     #[inline]
-    fn new(place: Place<Space>, side: Side) -> Cursor {
-        let access = match side {
-            Side::Source => protection::READ,
-            Side::Destination => protection::WRITE,
-        };
+    fn new(place: Place<Space>, required: u64) -> Cursor {
         Cursor {
-            place,
-            required: required_bits(access),
-            side,
-            region: u64::MAX,
-            table: 0,
+            space: place.space,
+            required,
+            pointer: core::ptr::null_mut(),
+            room: 0,
+            next_page: place.address & !(PAGE_BYTES - 1),
+            slot: core::ptr::null_mut(),
+            slots: 0,
         }
     }
 
-    /// Where the next byte is in the direct map; none if its page allows no such access or is a device's.
+    /// Goes to the first byte of the next page; false if the page allows no such access or is a device's.
     #[inline]
-    fn pointer(&mut self) -> Option<*mut u8> {
-        let address = self.place.address;
-        if address >> DIRECTORY_SHIFT != self.region {
-            self.table = self.place.space.page_table(address)?;
-            self.region = address >> DIRECTORY_SHIFT;
+    fn enter(&mut self) -> bool {
+        if self.slots == 0 {
+            let Some(table) = self.space.page_table(self.next_page) else {
+                return false;
+            };
+            let first = index(self.next_page, PAGE_SHIFT);
+            self.slot = entry(table, first);
+            self.slots = ENTRIES - first;
         }
-        // SAFETY: `page_table` gave a table of pages in this space, and nothing is unmapped during a copy.
-        let found = unsafe { *entry(self.table, index(address, PAGE_SHIFT)) };
-        (allows(found, self.required) && found & SPECIAL == 0)
-            .then(|| physical::pointer((found & ADDRESS) + address % PAGE_BYTES))
+        // SAFETY: `slots` entries from `slot` on are in a table of this space's, and nothing is unmapped during a copy.
+        let found = unsafe { *self.slot };
+        if found & (self.required | SPECIAL) != self.required {
+            return false;
+        }
+        self.pointer = physical::pointer(found & ADDRESS);
+        self.room = PAGE_BYTES;
+        self.next_page += PAGE_BYTES;
+        self.pass(1);
+        true
     }
 
-    /// Bytes to the end of the page.
+    /// Passes over entries.
     #[inline]
-    fn room(&self) -> u64 {
-        PAGE_BYTES - self.place.address % PAGE_BYTES
+    fn pass(&mut self, pages: usize) {
+        self.slot = self.slot.wrapping_add(pages);
+        self.slots -= pages;
     }
 
-    /// What to say when the next byte, number `done`, cannot be reached.
-    #[cold]
-    fn fault(&self, done: u64) -> CopyFault {
-        CopyFault {
-            done,
-            side: self.side,
-        }
+    /// Passes over bytes of the page.
+    #[inline]
+    fn skip(&mut self, count: u64) {
+        self.pointer = self.pointer.wrapping_add(count as usize);
+        self.room -= count;
     }
 }
 
 /// Copies `bytes` bytes between programs.
-#[inline]
-pub fn between(from: Place<Space>, to: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
-    let mut from = Cursor::new(from, Side::Source);
-    let mut to = Cursor::new(to, Side::Destination);
-    let mut done = 0;
-    while done < bytes {
-        let source = from.pointer().ok_or_else(|| from.fault(done))?;
-        let destination = to.pointer().ok_or_else(|| to.fault(done))?;
-        let count = from.room().min(to.room()).min(bytes - done);
-        // SAFETY: both pointers are to usable memory in the direct map with `count` bytes left in their pages, which
-        // belong to programs, so no reference of the kernel's is to them. They overlap only if they are one place.
-        unsafe { core::ptr::copy(source, destination, count as usize) };
-        from.place.address += count;
-        to.place.address += count;
-        done += count;
+pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
+    let mut from = Cursor::new(source, READABLE);
+    let mut to = Cursor::new(destination, CHANGEABLE);
+    let mut left = bytes;
+    let (mut source_skip, mut destination_skip) =
+        (source.address % PAGE_BYTES, destination.address % PAGE_BYTES);
+    while left > 0 {
+        if from.room == 0 {
+            if to.room == 0 && source_skip | destination_skip == 0 {
+                left -= whole_pages(&mut from, &mut to, left / PAGE_BYTES) * PAGE_BYTES;
+                if left == 0 {
+                    break;
+                }
+            }
+            if !from.enter() {
+                return fault(bytes - left, Side::Source);
+            }
+            from.skip(core::mem::take(&mut source_skip));
+        }
+        if to.room == 0 {
+            if !to.enter() {
+                return fault(bytes - left, Side::Destination);
+            }
+            to.skip(core::mem::take(&mut destination_skip));
+        }
+        let count = from.room.min(to.room).min(left);
+        // SAFETY: both cursors are in usable memory in the direct map with `count` bytes left of their pages, which
+        // belong to programs, so no reference of the kernel's is to them.
+        unsafe { move_bytes(from.pointer, to.pointer, count) };
+        from.skip(count);
+        to.skip(count);
+        left -= count;
     }
     Ok(())
+}
+
+/// Copies up to `limit` whole pages, as far as both tables at hand reach and allow. Returns how many.
+#[inline]
+fn whole_pages(from: &mut Cursor, to: &mut Cursor, limit: u64) -> u64 {
+    let limit = from.slots.min(to.slots).min(limit as usize);
+    let mut count = 0;
+    while count < limit {
+        // SAFETY: `limit` is within both cursors' tables; as in `enter`.
+        let (source, destination) = unsafe { (*from.slot.wrapping_add(count), *to.slot.wrapping_add(count)) };
+        if source & (READABLE | SPECIAL) != READABLE || destination & (CHANGEABLE | SPECIAL) != CHANGEABLE {
+            break;
+        }
+        // SAFETY: both are whole pages of programs, in the direct map; no reference is to them.
+        unsafe {
+            asm!(
+                "rep movsq",
+                inout("rcx") PAGE_BYTES / 8 => _,
+                inout("rdi") physical::pointer::<u8>(destination & ADDRESS) => _,
+                inout("rsi") physical::pointer::<u8>(source & ADDRESS) => _,
+                options(nostack, preserves_flags)
+            );
+        }
+        count += 1;
+    }
+    for cursor in [from, to] {
+        cursor.next_page += count as u64 * PAGE_BYTES;
+        cursor.pass(count);
+    }
+    count as u64
+}
+
+#[cold]
+fn fault(done: u64, side: Side) -> Result<(), CopyFault> {
+    Err(CopyFault { done, side })
+}
+
+/// Copies within two pages, from the lowest byte up, whether they overlap or not.
+///
+/// # Safety
+/// Both areas are valid for `count` bytes, and no reference is to them.
+#[inline]
+unsafe fn move_bytes(source: *const u8, destination: *mut u8, count: u64) {
+    // SAFETY: the caller's; words and tail together are `count` bytes.
+    unsafe {
+        asm!(
+            "rep movsq",
+            "mov ecx, {tail:e}",
+            "rep movsb",
+            tail = in(reg) count & 7,
+            inout("rcx") count / 8 => _,
+            inout("rdi") destination => _,
+            inout("rsi") source => _,
+            options(nostack, preserves_flags)
+        );
+    }
 }
 
 /// Copies the kernel's bytes to a program.
-pub fn write(to: Place<Space>, bytes: &[u8]) -> Result<(), CopyFault> {
-    let mut to = Cursor::new(to, Side::Destination);
-    let mut done = 0;
-    while done < bytes.len() {
-        let destination = to.pointer().ok_or_else(|| to.fault(done as u64))?;
-        let count = (to.room() as usize).min(bytes.len() - done);
-        // SAFETY: as in `between`; the source is a slice of the kernel's, not a program's memory.
-        unsafe { core::ptr::copy_nonoverlapping(bytes[done..].as_ptr(), destination, count) };
-        to.place.address += count as u64;
-        done += count;
-    }
-    Ok(())
+pub fn write(destination: Place<Space>, bytes: &[u8]) -> Result<(), CopyFault> {
+    let total = bytes.len() as u64;
+    pieces(
+        destination,
+        CHANGEABLE,
+        total,
+        Side::Destination,
+        |place, done, count| {
+            // SAFETY: `place` has `count` bytes of a program's page, to which no reference is, and the slice has
+            // `done + count`, since `pieces` adds up to its length.
+            unsafe { move_bytes(bytes.as_ptr().wrapping_add(done as usize), place, count) };
+        },
+    )
 }
 
 /// Copies a program's bytes to the kernel.
-pub fn read(from: Place<Space>, bytes: &mut [u8]) -> Result<(), CopyFault> {
-    let mut from = Cursor::new(from, Side::Source);
-    let mut done = 0;
-    while done < bytes.len() {
-        let source = from.pointer().ok_or_else(|| from.fault(done as u64))?;
-        let count = (from.room() as usize).min(bytes.len() - done);
+pub fn read(source: Place<Space>, bytes: &mut [u8]) -> Result<(), CopyFault> {
+    let total = bytes.len() as u64;
+    pieces(source, READABLE, total, Side::Source, |place, done, count| {
         // SAFETY: as in `write`, the other way.
-        unsafe { core::ptr::copy_nonoverlapping(source, bytes[done..].as_mut_ptr(), count) };
-        from.place.address += count as u64;
+        unsafe { move_bytes(place, bytes.as_mut_ptr().wrapping_add(done as usize), count) };
+    })
+}
+
+/// Calls `each` with every piece of a program's `bytes` bytes: where it is, what came before it, and its length.
+#[inline]
+fn pieces(
+    place: Place<Space>,
+    required: u64,
+    bytes: u64,
+    side: Side,
+    mut each: impl FnMut(*mut u8, u64, u64),
+) -> Result<(), CopyFault> {
+    let mut cursor = Cursor::new(place, required);
+    let mut skip = place.address % PAGE_BYTES;
+    let mut done = 0;
+    while done < bytes {
+        if !cursor.enter() {
+            return fault(done, side);
+        }
+        cursor.skip(core::mem::take(&mut skip));
+        let count = cursor.room.min(bytes - done);
+        each(cursor.pointer, done, count);
         done += count;
     }
     Ok(())

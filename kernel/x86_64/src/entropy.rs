@@ -32,7 +32,7 @@ pub fn gather(features: &Features, real_time_seconds: u64, salt: &[u8]) -> u64 {
     salt.iter().fold(pool, |pool, byte| mix(pool ^ u64::from(*byte)))
 }
 
-/// SplitMix64's finisher: every bit of the input changes half of the output's.
+/// `SplitMix64`'s finisher: every bit of the input changes half of the output's.
 const fn mix(mut value: u64) -> u64 {
     value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

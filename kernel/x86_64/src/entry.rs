@@ -102,7 +102,7 @@ pub fn initialize(xsave: bool) {
 }
 
 /// Leaves boot for the first continuation; the stack starts over.
-pub fn start(next: Continuation) -> ! {
+pub fn start(next: &Continuation) -> ! {
     // SAFETY: `next` came from the same code as any other continuation.
     unsafe { continue_boot(next.how, next.pointer) }
 }

@@ -21,6 +21,7 @@ const CR4_NO_SUPERVISOR_EXECUTION: u64 = 1 << 20;
 const CR4_NO_SUPERVISOR_ACCESS: u64 = 1 << 21;
 
 /// The features that matter after boot.
+#[allow(clippy::struct_excessive_bools)] // each is a feature of its own
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Features {
     /// XSAVE and XRSTOR.
@@ -87,6 +88,9 @@ pub fn initialize() -> Features {
     features
 }
 
+/// The hypervisors' leaf that says how fast counters are.
+const TIMING: u32 = 0x4000_0010;
+
 fn counter_hz(highest: u32, hypervisor: bool) -> Option<u64> {
     if highest >= 0x15 {
         let ratio = __cpuid(0x15);
@@ -94,7 +98,6 @@ fn counter_hz(highest: u32, hypervisor: bool) -> Option<u64> {
             return Some(u64::from(ratio.ecx) * u64::from(ratio.ebx) / u64::from(ratio.eax));
         }
     }
-    const TIMING: u32 = 0x4000_0010;
     if hypervisor && __cpuid(0x4000_0000).eax >= TIMING {
         let kilohertz = __cpuid(TIMING).eax;
         return Some(u64::from(kilohertz) * 1000).filter(|hz| *hz != 0);

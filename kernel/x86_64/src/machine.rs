@@ -73,26 +73,26 @@ impl SavedAreas {
     }
 }
 
+/// Makes a space the one in use, unless it is.
+#[inline]
+pub fn load(root_table: u64) {
+    // SAFETY: nobody else holds the processor's state: references to it live for one statement.
+    let cpu = unsafe { Cpu::this() };
+    if cpu.root_table != root_table {
+        cpu.root_table = root_table;
+        // SAFETY: every space's root, and the kernel's own, has the kernel's half.
+        unsafe { set_root_table(root_table) };
+    }
+}
+
+/// Whether a space is the one in use.
+#[inline]
+fn is_loaded(space: Space) -> bool {
+    // SAFETY: as in `load`.
+    unsafe { Cpu::this() }.root_table == space.root()
+}
+
 impl X86 {
-    /// Makes a space the one in use, unless it is.
-    #[inline]
-    pub fn load(&mut self, root_table: u64) {
-        // SAFETY: nobody else holds the processor's state: references to it live for one statement.
-        let cpu = unsafe { Cpu::this() };
-        if cpu.root_table != root_table {
-            cpu.root_table = root_table;
-            // SAFETY: every space's root, and the kernel's own, has the kernel's half.
-            unsafe { set_root_table(root_table) };
-        }
-    }
-
-    /// Whether a space is the one in use.
-    #[inline]
-    fn is_loaded(&self, space: Space) -> bool {
-        // SAFETY: as in `load`.
-        unsafe { Cpu::this() }.root_table == space.root()
-    }
-
     fn information(&mut self) -> &mut Information {
         // SAFETY: the page is the kernel's for good, in the direct map, and holds the struct from its beginning, as
         // boot made it; programs only read it.
@@ -134,8 +134,8 @@ impl Machine for X86 {
     }
 
     fn destroy_space(&mut self, space: Space, limit: u32, frames: &mut Frames) -> u32 {
-        if self.is_loaded(space) {
-            self.load(self.common.root);
+        if is_loaded(space) {
+            load(self.common.root);
         }
         // SAFETY: it is not loaded now, and the kernel's logic forgets it when fewer than `limit` were freed.
         unsafe { space.destroy(limit, frames) }
@@ -155,7 +155,7 @@ impl Machine for X86 {
 
     fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
         let frame = space.unmap(address);
-        if frame.is_some() && self.is_loaded(space) {
+        if frame.is_some() && is_loaded(space) {
             invalidate_page(address);
         }
         frame
@@ -163,7 +163,7 @@ impl Machine for X86 {
 
     fn protect(&mut self, space: Space, address: u64, protection: Protection) -> bool {
         let found = space.protect(address, protection);
-        if found && self.is_loaded(space) {
+        if found && is_loaded(space) {
             invalidate_page(address);
         }
         found

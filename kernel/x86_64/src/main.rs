@@ -30,6 +30,7 @@ mod paging;
 mod panic;
 mod physical;
 mod saved;
+mod selftest;
 mod space;
 
 use abi::LogicalHost;
@@ -88,13 +89,16 @@ extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     unsafe { Cpu::this() }.root_table = root;
 
     let kernel = start_kernel(&loaded, &platform, &features, &free, root);
+    if loaded.command_line().split(' ').any(|word| word == "selftest") {
+        selftest::run(&mut kernel.machine, &mut kernel.frames);
+    }
     let rest = heap::seal().whole_pages();
     kernel
         .frames
         .add(Frame::containing(rest.start), Frame::containing(rest.end));
     say!("V: {} frames free", kernel.frames.free_count());
     let next = kernel.step();
-    entry::start(node::continuation(kernel, next))
+    entry::start(&node::continuation(kernel, next))
 }
 
 /// What of usable memory is free from the start, and what the kernel's tables are made in.
@@ -161,7 +165,7 @@ fn start_kernel(
     let information = machine::make_information(&facts, loaded.command_line());
     say!(
         "V: {} MiB, {} MHz, {} processors, logical host {:x}",
-        u64::from(frames.total_count()) * abi::PAGE_BYTES >> 20,
+        (u64::from(frames.total_count()) * abi::PAGE_BYTES) >> 20,
         clock.counter_hz() / 1_000_000,
         platform.processors,
         logical_host.to_bits()

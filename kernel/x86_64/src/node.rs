@@ -15,7 +15,7 @@ use crate::cpu::Cpu;
 use crate::entry::{Continuation, How};
 use crate::instructions::fault_address;
 use crate::interrupt_table::vector;
-use crate::machine::X86;
+use crate::machine::{X86, load};
 use crate::panic;
 use crate::space::Space;
 
@@ -62,7 +62,7 @@ pub fn continuation(kernel: &mut Kernel<X86>, mut next: Next<Space>) -> Continua
             Next::Idle => return nothing(How::Idle),
             Next::Work => return nothing(How::Work),
         };
-        kernel.machine.load(space.root());
+        load(space.root());
         let saved = kernel.machine.saved.pointer(process);
         let registers: *mut _ = kernel.registers_mut(process);
         // SAFETY: the reference lives for this block, and nobody else holds one.

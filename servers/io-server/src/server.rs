@@ -290,7 +290,7 @@ impl<S: Service> IoServer<S> {
                 ))
             }
             Names::Remove(remove) => {
-                self.service.remove(client, remove.context, path()?)?;
+                self.service.remove(client, remove.context, path()?, system)?;
                 Ok(plain(names::Removed {}))
             }
             Names::Rename(rename) => {

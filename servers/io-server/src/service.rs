@@ -241,7 +241,13 @@ pub trait Service {
     }
 
     /// Removes a file or an empty directory.
-    fn remove(&mut self, client: &Client, context: u32, path: &str) -> Result<(), Error> {
+    fn remove(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &str,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
         Err(Error::ReadOnly)
     }
 

@@ -31,6 +31,8 @@ pub struct TestSystem {
     processes: BTreeMap<Pid, Process>,
     /// What the clock says, in nanoseconds since boot. Real time is one second later.
     pub now_ns: u64,
+    /// Whether no server can copy out of segments, as if they were not mapped. Heads come along all the same.
+    pub break_segments: bool,
     /// Processes that a server has ended, with the status.
     pub ended: Vec<(Pid, u32)>,
 }
@@ -189,6 +191,9 @@ impl System for TestSystem {
         let (segment, access) = process.segment.as_mut().ok_or(Error::NotAwaitingReply)?;
         if !access.contains(Access::READ) {
             return Err(Error::NoReadAccess);
+        }
+        if self.break_segments {
+            return Err(Error::BadAddressOfOther);
         }
         let place = segment
             .get(offset as usize..)

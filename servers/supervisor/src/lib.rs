@@ -1,4 +1,18 @@
-//! The supervisor.
+//! The supervisor: the first team. It starts the services of `configuration/services` from images in the boot
+//! archive, starts them again when they die or hang, and has the machine's power.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | `configuration` | which services there are and what each may have |
+//! | `services` | the state of each, and when which is started |
+//! | `watchdog` | who hangs |
+//! | `launch` | a service's image, team, resources and start block |
+//! | `supervise` | the requests, the kernel's notices, and what is due |
+//! | `power` | off and restart |
+//! | `acpi` | what the firmware's tables say of that |
+//! | `physical` | the memory that those tables lie in |
+//!
+//! The first four decide, and run under `cargo test`; the others act.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,5 +21,9 @@ extern crate alloc;
 
 pub mod acpi;
 pub mod configuration;
+pub mod launch;
+mod physical;
+pub mod power;
 pub mod services;
+pub mod supervise;
 pub mod watchdog;

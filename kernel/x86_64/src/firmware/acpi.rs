@@ -278,8 +278,8 @@ mod tests {
         }
 
         /// A table with `body` after its header, checksum right.
-        fn put_table(&mut self, at: usize, name: &[u8; 4], body: &[u8]) {
-            self.put(at, name);
+        fn put_table(&mut self, at: usize, name: [u8; 4], body: &[u8]) {
+            self.put(at, &name);
             self.put(at + 4, &((HEADER_BYTES + body.len()) as u32).to_le_bytes());
             self.put(at + HEADER_BYTES, body);
             let sum = self.0[at..at + HEADER_BYTES + body.len()]
@@ -301,18 +301,18 @@ mod tests {
             .iter()
             .flat_map(|address| address.to_le_bytes())
             .collect();
-        memory.put_table(64, b"RSDT", &list);
+        memory.put_table(64, *b"RSDT", &list);
 
         let mut madt = vec![0, 0, 0xe0, 0xfe, 1, 0, 0, 0];
         madt.extend([0, 8, 0, 0, 1, 0, 0, 0]);
         madt.extend([1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0]);
         madt.extend([2, 10, 0, 0, 2, 0, 0, 0, 0, 0]);
         madt.extend([2, 10, 0, 9, 9, 0, 0, 0, 15, 0]);
-        memory.put_table(256, b"APIC", &madt);
+        memory.put_table(256, *b"APIC", &madt);
 
         let mut hpet = vec![0; 20];
         hpet[8..16].copy_from_slice(&0xfed0_0000u64.to_le_bytes());
-        memory.put_table(512, b"HPET", &hpet);
+        memory.put_table(512, *b"HPET", &hpet);
 
         let mut fadt = vec![0; 240];
         fadt[4..8].copy_from_slice(&2048u32.to_le_bytes());
@@ -321,8 +321,8 @@ mod tests {
         fadt[80] = SPACE_PORTS;
         fadt[84..92].copy_from_slice(&0xcf9u64.to_le_bytes());
         fadt[92] = 6;
-        memory.put_table(1024, b"FACP", &fadt);
-        memory.put_table(2048, b"DSDT", b"\x00\x08_S5_\x12\x06\x04\x0a\x05\x00\x00\x00");
+        memory.put_table(1024, *b"FACP", &fadt);
+        memory.put_table(2048, *b"DSDT", b"\x00\x08_S5_\x12\x06\x04\x0a\x05\x00\x00\x00");
         memory
     }
 
@@ -378,12 +378,12 @@ mod tests {
                     memory.0[at] = value;
                     // Checksums would hide what comes after them: mend the table that was hit.
                     let length = memory.0[start..].word(4).unwrap_or(0) as usize;
-                    if let Some(table) = memory.0.get_mut(start..start.saturating_add(length)) {
-                        if table.len() > 9 {
-                            table[9] = 0;
-                            table[9] =
-                                0u8.wrapping_sub(table.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
-                        }
+                    if let Some(table) = memory.0.get_mut(start..start.saturating_add(length))
+                        && table.len() > 9
+                    {
+                        table[9] = 0;
+                        table[9] =
+                            0u8.wrapping_sub(table.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
                     }
                     let _ = Platform::read(&memory, Some(0));
                 }

@@ -24,6 +24,7 @@ impl Range {
     }
 
     /// The whole pages in it.
+    #[must_use]
     pub const fn whole_pages(self) -> Range {
         Range {
             start: self.start.saturating_add(abi::PAGE_BYTES - 1) & !(abi::PAGE_BYTES - 1),
@@ -32,6 +33,7 @@ impl Range {
     }
 
     /// The pages that it touches.
+    #[must_use]
     pub const fn touched_pages(self) -> Range {
         Range {
             start: self.start & !(abi::PAGE_BYTES - 1),

@@ -1,0 +1,257 @@
+//! The device server: interrupts, ports, device memory and DMA memory, for teams that were granted them.
+//!
+//! A grant is a range of one kind of resource, kept in the team. The first team gets what the machine has; from there
+//! a team with the right hands on what lies within one of its own grants, and keeps it. For DMA memory a grant is
+//! how much a team may have at once.
+//!
+//! DMA memory of a team that has ended is held back, since its device may still write there, until someone with the
+//! right says that the device was reset.
+
+use abi::kernel::device::{
+    AllocateDma, Device, DmaAllocated, DmaReleased, InterruptClaimed, InterruptReleased, MapPhysical,
+    PhysicalMapped, PortBytesWritten, PortRead, PortWritten,
+};
+use abi::kernel::process::{DeviceGranted, GrantDevice};
+use abi::kernel::protection::{READ, WRITE};
+use abi::kernel::resource;
+use abi::{Error, Message, PAGE_BYTES, Pid, Rights};
+
+use crate::frame::Frame;
+use crate::kernel::Kernel;
+use crate::machine::{Caching, Machine, ProcessIndex};
+use crate::region::{Backing, Region, check_protection};
+use crate::request::Answer;
+use crate::team::{DeviceGrant, Team};
+
+/// Most pages of DMA memory in one piece: they are zeroed at once.
+pub const DMA_PAGES_AT_ONCE: u32 = 512;
+
+/// DMA memory lies below 4 GiB, where every device can reach it.
+const DMA_LIMIT: Frame = Frame(1 << 20);
+
+/// Most bytes that one request writes to a port.
+const PORT_BYTES_AT_ONCE: usize = 256;
+
+const PORT_COUNT: u64 = 1 << 16;
+
+/// Carries out a request.
+pub(crate) fn request<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: ProcessIndex,
+    message: &Message,
+) -> Result<Answer, Error> {
+    match Device::from_message(message).ok_or(Error::BadRequest)? {
+        Device::ClaimInterrupt(claim) => {
+            need_grant(kernel, caller, resource::INTERRUPTS, u64::from(claim.line), 1)?;
+            let interrupt = kernel.claim_interrupt(caller, claim.line)?;
+            Ok(Answer::reply(&InterruptClaimed { interrupt }))
+        }
+        Device::ReleaseInterrupt(release) => {
+            kernel.release_interrupt(caller, release.interrupt)?;
+            Ok(Answer::reply(&InterruptReleased {}))
+        }
+        Device::MapPhysical(map) => map_physical(kernel, caller, &map),
+        Device::AllocateDma(allocate) => allocate_dma(kernel, caller, &allocate),
+        Device::ReadPort(read) => {
+            let port = need_port(kernel, caller, read.port, read.width)?;
+            let value = kernel.machine.read_port(port, read.width);
+            Ok(Answer::reply(&PortRead { value }))
+        }
+        Device::WritePort(write) => {
+            let port = need_port(kernel, caller, write.port, write.width)?;
+            kernel.machine.write_port(port, write.width, write.value);
+            Ok(Answer::reply(&PortWritten {}))
+        }
+        Device::WritePortBytes(write) => write_port_bytes(kernel, caller, write.port),
+        Device::ReleaseDma(release) => {
+            kernel.need_right(caller, Rights::DEVICES)?;
+            let pages = release_dma(kernel, release.team);
+            Ok(Answer::reply(&DmaReleased { pages }))
+        }
+    }
+}
+
+/// The grant of a team within which a range lies.
+fn find_grant<Space>(team: &Team<Space>, kind: u32, start: u64, count: u32) -> Option<DeviceGrant> {
+    team.grants.iter().copied().find(|grant| {
+        grant.kind == kind
+            && grant.count >= count
+            && start >= grant.start
+            && start - grant.start <= u64::from(grant.count - count)
+    })
+}
+
+fn need_grant<M: Machine>(
+    kernel: &Kernel<M>,
+    caller: ProcessIndex,
+    kind: u32,
+    start: u64,
+    count: u32,
+) -> Result<DeviceGrant, Error> {
+    let team = kernel.team(kernel.processes[caller].team);
+    find_grant(team, kind, start, count).ok_or(Error::NoPermission)
+}
+
+/// Gives a grant to a team, unless it has it already.
+pub(crate) fn add_grant<Space>(team: &mut Team<Space>, grant: DeviceGrant) -> Result<(), Error> {
+    if find_grant(team, grant.kind, grant.start, grant.count).is_some() {
+        return Ok(());
+    }
+    // Of DMA memory there is one grant, which grows: two would not mean twice as much.
+    let same = |old: &&mut DeviceGrant| old.kind == resource::DMA && grant.kind == resource::DMA;
+    let place = match team.grants.iter_mut().find(same) {
+        Some(old) => Some(old),
+        None => team.grants.iter_mut().find(|old| old.count == 0),
+    };
+    *place.ok_or(Error::NoResources)? = grant;
+    Ok(())
+}
+
+/// The process server's request to hand a resource to a team.
+pub(crate) fn grant<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: ProcessIndex,
+    request: &GrantDevice,
+) -> Result<Answer, Error> {
+    kernel.need_right(caller, Rights::DEVICES)?;
+    let team = kernel.find_team(caller, request.team)?;
+    kernel.may_control(caller, kernel.team(team).root)?;
+    let known = matches!(
+        request.kind,
+        resource::PORTS | resource::INTERRUPTS | resource::MEMORY | resource::DMA
+    );
+    if !known || request.count == 0 {
+        return Err(Error::BadArgument);
+    }
+    let own = need_grant(kernel, caller, request.kind, request.start, request.count)?;
+    let grant = DeviceGrant {
+        start: request.start,
+        count: request.count,
+        ..own
+    };
+    add_grant(kernel.team_mut(team), grant)?;
+    Ok(Answer::reply(&DeviceGranted {}))
+}
+
+fn map_physical<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: ProcessIndex,
+    request: &MapPhysical,
+) -> Result<Answer, Error> {
+    check_protection(request.protection, READ | WRITE)?;
+    let page = request.physical / PAGE_BYTES;
+    let first = u32::try_from(page).map_err(|_| Error::BadArgument)?;
+    if !request.physical.is_multiple_of(PAGE_BYTES) || first.checked_add(request.pages).is_none() {
+        return Err(Error::BadArgument);
+    }
+    let grant = need_grant(kernel, caller, resource::MEMORY, page, request.pages)?;
+    let backing = Backing::Physical {
+        first: Frame(first),
+        caching: if grant.cached {
+            Caching::Cached
+        } else {
+            Caching::Uncached
+        },
+    };
+    let team = kernel.processes[caller].team;
+    let range = kernel.add_region(team, request.address, request.pages, request.protection, backing)?;
+    Ok(Answer::reply(&PhysicalMapped { address: range.start }))
+}
+
+fn allocate_dma<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: ProcessIndex,
+    request: &AllocateDma,
+) -> Result<Answer, Error> {
+    let pages = request.pages;
+    if pages == 0 {
+        return Err(Error::BadArgument);
+    }
+    if pages > DMA_PAGES_AT_ONCE {
+        return Err(Error::TooLong);
+    }
+    let index = kernel.processes[caller].team;
+    let wanted = kernel.team(index).dma_pages + pages;
+    need_grant(kernel, caller, resource::DMA, 0, wanted)?;
+    kernel.team_mut(index).pages.take(pages)?;
+    let result = match kernel.frames.allocate_contiguous(pages, DMA_LIMIT) {
+        None => Err(Error::NoMemory),
+        Some(first) => kernel
+            .add_region(
+                index,
+                request.address,
+                pages,
+                READ | WRITE,
+                Backing::Dma { first },
+            )
+            .map(|range| (range, first))
+            .inspect_err(|_| release_frames(kernel, first, pages)),
+    };
+    let (range, first) = result.inspect_err(|_| kernel.team_mut(index).pages.give_back(pages))?;
+    kernel.team_mut(index).dma_pages = wanted;
+    for page in 0..pages {
+        kernel.machine.zero_frame(Frame(first.0 + page));
+    }
+    Ok(Answer::reply(&DmaAllocated {
+        address: range.start,
+        physical: first.address(),
+    }))
+}
+
+fn release_frames<M: Machine>(kernel: &mut Kernel<M>, first: Frame, pages: u32) {
+    for page in 0..pages {
+        kernel.frames.release(Frame(first.0 + page));
+    }
+}
+
+/// Frees what is held back of an ended team; returns how many pages that were.
+fn release_dma<M: Machine>(kernel: &mut Kernel<M>, team: Pid) -> u32 {
+    let of_team = |region: &Region| matches!(region.backing, Backing::Held { team: of, .. } if of == team);
+    let mut pages = 0;
+    while let Some(region) = kernel.regions.take_first(&mut kernel.held, of_team) {
+        if let Backing::Held { first, .. } = region.backing {
+            release_frames(kernel, first, region.pages);
+            pages += region.pages;
+        }
+    }
+    pages
+}
+
+/// Checks a port and the width of an access to it.
+fn need_port<M: Machine>(
+    kernel: &Kernel<M>,
+    caller: ProcessIndex,
+    port: u32,
+    width: u32,
+) -> Result<u16, Error> {
+    if !matches!(width, 1 | 2 | 4) || u64::from(port) + u64::from(width) > PORT_COUNT {
+        return Err(Error::BadArgument);
+    }
+    need_grant(kernel, caller, resource::PORTS, u64::from(port), width)?;
+    Ok(port as u16)
+}
+
+fn write_port_bytes<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: ProcessIndex,
+    port: u32,
+) -> Result<Answer, Error> {
+    let port = need_port(kernel, caller, port, 1)?;
+    let granted = kernel.processes[caller].grant().bytes();
+    let mut buffer = [0; PORT_BYTES_AT_ONCE];
+    let bytes = usize::try_from(granted)
+        .ok()
+        .and_then(|count| buffer.get_mut(..count))
+        .ok_or(Error::TooLong)?;
+    kernel.read_request_segment(caller, bytes)?;
+    for byte in bytes.iter() {
+        kernel.machine.write_port(port, 1, u32::from(*byte));
+    }
+    Ok(Answer::reply(&PortBytesWritten {
+        count: granted as u32,
+    }))
+}
+
+#[cfg(test)]
+#[path = "device_server_tests.rs"]
+mod tests;

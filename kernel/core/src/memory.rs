@@ -1,0 +1,351 @@
+//! Pages of teams: giving them when they are touched, taking them back, and what that does to quotas.
+//!
+//! Regions say what ought to be; the machine's tables say what is. A page of zeros gets its frame when it is first
+//! touched, by its program or by a copy. What takes long is done some pages at a time, and after each piece regions,
+//! tables and quotas agree, so it may stop there.
+//!
+//! A page table is charged when it is added. It may take a team past its quota, by the three tables that one page
+//! needs at most: after that the team gets no page more.
+
+use abi::kernel::protection::{EXECUTE, READ, WIRED};
+use abi::{Error, PAGE_BYTES, Rights, information};
+
+use crate::frame::{Frame, Frames};
+use crate::kernel::Kernel;
+use crate::machine::{Caching, Machine, MapError, Protection};
+use crate::region::{Backing, PageRange, Region};
+use crate::team::{Team, TeamIndex};
+
+/// Pages that one step of long work takes or looks at.
+pub const PAGES_PER_STEP: u32 = 64;
+
+/// Pages that one step of long work fills with zeros.
+pub const ZEROED_PAGES_PER_STEP: u32 = 16;
+
+/// What no region may overlap: the gigabyte around the information page, whose tables all spaces share.
+pub const RESERVED: PageRange = PageRange {
+    start: information::ADDRESS,
+    end: information::ADDRESS + (1 << 30),
+};
+
+/// An address space about to be worked on, with what that needs.
+struct Site<'a, M: Machine> {
+    machine: &'a mut M,
+    frames: &'a mut Frames,
+    team: &'a mut Team<M::Space>,
+    space: M::Space,
+}
+
+impl<M: Machine> Site<'_, M> {
+    /// Gives the page at `address` a frame of zeros.
+    #[inline]
+    fn give(&mut self, address: u64, region: &Region) -> Result<(), Error> {
+        self.team.pages.take(1)?;
+        let Some(frame) = self.frames.allocate() else {
+            self.team.pages.give_back(1);
+            return Err(Error::NoMemory);
+        };
+        self.machine.zero_frame(frame);
+        let mapped = self.map(address, frame, region, Caching::Cached);
+        if mapped != Ok(true) {
+            self.frames.release(frame);
+            self.team.pages.give_back(1);
+        }
+        mapped.map(|_| ())
+    }
+
+    /// Maps a frame. False if the page was there: then it has the region's protection now.
+    #[inline]
+    fn map(&mut self, address: u64, frame: Frame, region: &Region, caching: Caching) -> Result<bool, Error> {
+        let protection = region.machine_protection();
+        match self
+            .machine
+            .map(self.space, address, frame, protection, caching, self.frames)
+        {
+            Ok(tables) => {
+                self.team.pages.take_beyond(tables);
+                Ok(true)
+            }
+            Err(MapError::NoMemory) => Err(Error::NoMemory),
+            // A change of protection has not come to this page yet.
+            Err(MapError::Occupied) if self.machine.protect(self.space, address, protection) => Ok(false),
+            Err(MapError::Occupied) => Err(Error::BadAddress),
+        }
+    }
+
+    /// Makes the page at `address` of `region` present.
+    #[inline]
+    fn make_present(&mut self, address: u64, region: &Region) -> Result<(), Error> {
+        let offset = ((address - region.start) / PAGE_BYTES) as u32;
+        match region.backing {
+            Backing::Zero => self.give(address, region),
+            Backing::Physical { first, caching } => self
+                .map(address, Frame(first.0 + offset), region, caching)
+                .map(|_| ()),
+            Backing::Dma { first } => self
+                .map(address, Frame(first.0 + offset), region, Caching::Cached)
+                .map(|_| ()),
+            Backing::Held { .. } => Err(Error::BadAddress),
+        }
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    fn site(&mut self, team: TeamIndex) -> Option<Site<'_, M>> {
+        let team = &mut self.teams[usize::from(team)];
+        let space = team.space?;
+        Some(Site {
+            machine: &mut self.machine,
+            frames: &mut self.frames,
+            team,
+            space,
+        })
+    }
+
+    /// Makes the page that holds `address` present if the team may have it for `access`.
+    pub fn touch(&mut self, team: TeamIndex, address: u64, access: Protection) -> Result<(), Error> {
+        let slot = &mut self.teams[usize::from(team)];
+        let region = match self.regions.find(&mut slot.regions, address) {
+            Some(region) if region.protection & access == access => *region,
+            _ => return Err(Error::BadAddress),
+        };
+        let page = address & !(PAGE_BYTES - 1);
+        match self.site(team) {
+            Some(mut site) => site.make_present(page, &region),
+            None => Err(Error::BadAddress),
+        }
+    }
+
+    /// Adds a region to a team: `pages` pages at `address`, or where there is room if that is 0.
+    pub(crate) fn add_region(
+        &mut self,
+        team: TeamIndex,
+        address: u64,
+        pages: u32,
+        protection: Protection,
+        backing: Backing,
+    ) -> Result<PageRange, Error> {
+        let team = &mut self.teams[usize::from(team)];
+        let range = if address == 0 {
+            if pages == 0 {
+                return Err(Error::BadArgument);
+            }
+            self.regions.gap(&team.regions, pages, RESERVED)?
+        } else {
+            PageRange::new(address, pages)?
+        };
+        if range.overlaps(&RESERVED) {
+            return Err(Error::AlreadyMapped);
+        }
+        self.regions
+            .insert(&mut team.regions, range, protection, backing)?;
+        if protection & WIRED != 0 {
+            team.wired_pages += pages;
+        }
+        Ok(range)
+    }
+
+    /// Whether a team may wire so many pages more: up to half of its quota, or all of it by right.
+    pub(crate) fn may_wire(&self, team: TeamIndex, pages: u32) -> Result<(), Error> {
+        let team = &self.teams[usize::from(team)];
+        if u64::from(team.pages.used) + u64::from(pages) > u64::from(team.pages.limit) {
+            return Err(Error::NoQuota);
+        }
+        let wired = u64::from(team.wired_pages) + u64::from(pages);
+        if wired > u64::from(team.pages.limit / 2) && !team.rights.contains(Rights::WIRE_MEMORY) {
+            return Err(Error::NoQuota);
+        }
+        Ok(())
+    }
+
+    /// Makes pages of a range present, from its start on; returns the address to go on with.
+    pub(crate) fn populate_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64, Error> {
+        let mut address = range.start;
+        for _ in 0..ZEROED_PAGES_PER_STEP {
+            if address < range.end {
+                self.touch(team, address, READ)?;
+                address += PAGE_BYTES;
+            }
+        }
+        Ok(address)
+    }
+
+    /// Whether every page of a range is in a region of the team.
+    pub(crate) fn is_mapped(&self, team: TeamIndex, range: PageRange) -> bool {
+        let list = &self.teams[usize::from(team)].regions;
+        self.regions.covers(list, range, |_| true)
+    }
+
+    /// Takes pages out of a range, from its start on, frames and regions; returns the address to go on with.
+    pub(crate) fn unmap_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64, Error> {
+        let mut left = PAGES_PER_STEP;
+        let mut address = range.start;
+        while left > 0 {
+            let list = &mut self.teams[usize::from(team)].regions;
+            let Some(mut index) = self.regions.first_ending_after(list, address) else {
+                return Ok(range.end);
+            };
+            let start = self.regions.get(index).start;
+            if start >= range.end {
+                return Ok(range.end);
+            }
+            if start < address {
+                index = self.regions.split(list, index, address)?;
+            }
+            let region = *self.regions.get(index);
+            let stop = self.unmap_front(team, &region, range.end, &mut left);
+            let pages = ((stop - region.start) / PAGE_BYTES) as u32;
+            let slot = &mut self.teams[usize::from(team)];
+            self.regions.drop_front(&mut slot.regions, index, pages);
+            if region.protection & WIRED != 0 {
+                slot.wired_pages -= pages;
+            }
+            if let Backing::Dma { .. } = region.backing {
+                slot.dma_pages -= pages;
+            }
+            address = stop;
+        }
+        Ok(address)
+    }
+
+    /// Takes the pages of `region` before `end`, `left` at most; returns the address behind the last one.
+    fn unmap_front(&mut self, team: TeamIndex, region: &Region, end: u64, left: &mut u32) -> u64 {
+        let end = region.end().min(end);
+        // The region itself is some work.
+        *left -= 1;
+        let Some(site) = self.site(team) else { return end };
+        let mut address = region.start;
+        loop {
+            if let Backing::Zero | Backing::Physical { .. } = region.backing {
+                address = site.machine.next_mapped(site.space, address, end).min(end);
+            }
+            if address == end || *left == 0 {
+                return address;
+            }
+            let mapped = site.machine.unmap(site.space, address);
+            let own = match region.backing {
+                Backing::Zero => mapped,
+                Backing::Dma { first } => {
+                    Some(Frame(first.0 + ((address - region.start) / PAGE_BYTES) as u32))
+                }
+                Backing::Physical { .. } | Backing::Held { .. } => None,
+            };
+            if let Some(frame) = own {
+                site.frames.release(frame);
+                site.team.pages.give_back(1);
+            }
+            *left -= 1;
+            address += PAGE_BYTES;
+        }
+    }
+
+    /// Changes what a team may do with pages of a range, all of which must be in regions; for the pages themselves
+    /// follow up with `protect_some`. Device memory holds no code.
+    pub(crate) fn protect_regions(
+        &mut self,
+        team: TeamIndex,
+        range: PageRange,
+        protection: Protection,
+    ) -> Result<(), Error> {
+        let list = &mut self.teams[usize::from(team)].regions;
+        let may_be_code = |region: &Region| region.backing == Backing::Zero;
+        if protection & EXECUTE != 0
+            && self.regions.covers(list, range, |_| true)
+            && !self.regions.covers(list, range, may_be_code)
+        {
+            return Err(Error::BadArgument);
+        }
+        self.regions.protect(list, range, protection)
+    }
+
+    /// Gives pages of a range the protection that their regions have, from its start on; returns the address to go
+    /// on with.
+    pub(crate) fn protect_some(&mut self, team: TeamIndex, range: PageRange) -> u64 {
+        let mut address = range.start;
+        for _ in 0..PAGES_PER_STEP {
+            let Some(region) = self.first_region_ending_after(team, address) else {
+                return range.end;
+            };
+            let Some(site) = self.site(team) else {
+                return range.end;
+            };
+            let end = region.end().min(range.end);
+            let page = site
+                .machine
+                .next_mapped(site.space, address.max(region.start), end);
+            if page < end {
+                site.machine
+                    .protect(site.space, page, region.machine_protection());
+                address = page + PAGE_BYTES;
+            } else {
+                address = end;
+            }
+            if address >= range.end {
+                return range.end;
+            }
+        }
+        address
+    }
+
+    /// The first region of a team that ends after `address`.
+    pub(crate) fn first_region_ending_after(&self, team: TeamIndex, address: u64) -> Option<Region> {
+        let list = &self.teams[usize::from(team)].regions;
+        let index = self.regions.first_ending_after(list, address)?;
+        Some(*self.regions.get(index))
+    }
+
+    /// Counts pages of a range that are present, from its start on; returns the address to go on with.
+    pub(crate) fn count_some(&mut self, team: TeamIndex, range: PageRange, count: &mut u32) -> u64 {
+        let Some(site) = self.site(team) else {
+            return range.end;
+        };
+        let mut address = range.start;
+        for _ in 0..PAGES_PER_STEP {
+            address = site.machine.next_mapped(site.space, address, range.end);
+            if address >= range.end {
+                return range.end;
+            }
+            *count += u32::from(site.machine.translate(site.space, address, READ).is_some());
+            address += PAGE_BYTES;
+        }
+        address
+    }
+
+    /// One step of giving back the regions of a team that has ended; true when it has none left.
+    pub(crate) fn release_regions_step(&mut self, team: TeamIndex) -> bool {
+        let list = self.teams[usize::from(team)].regions;
+        let Some(index) = self.regions.first_ending_after(&list, 0) else {
+            return true;
+        };
+        let region = *self.regions.get(index);
+        if let Backing::Dma { .. } = region.backing {
+            self.hold_back(team, &region);
+        } else {
+            let range = PageRange {
+                start: region.start,
+                end: region.end(),
+            };
+            // It begins where a region does, so nothing is split and nothing can fail.
+            let _ = self.unmap_some(team, range);
+        }
+        false
+    }
+
+    /// Moves the first region of an ended team, DMA memory, to what is held back: its device may still write there.
+    fn hold_back(&mut self, team: TeamIndex, region: &Region) {
+        let Some(site) = self.site(team) else { return };
+        for page in 0..region.pages {
+            site.machine
+                .unmap(site.space, region.start + u64::from(page) * PAGE_BYTES);
+        }
+        let slot = &mut self.teams[usize::from(team)];
+        slot.pages.give_back(region.pages);
+        slot.dma_pages -= region.pages;
+        let root = self.processes[slot.root].pid;
+        self.regions.move_first(&mut slot.regions, &mut self.held, root);
+    }
+}
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

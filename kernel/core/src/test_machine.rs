@@ -1,0 +1,255 @@
+//! A machine for the unit tests of this crate: spaces are maps of pages, tables are counted as x86-64 would have them.
+
+extern crate std;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::string::String;
+use std::vec::Vec;
+
+use abi::kernel::protection::{READ, WRITE};
+use abi::kernel::record::RegisterRecord;
+use abi::{LogicalHost, PAGE_BYTES};
+
+use crate::frame::{Frame, Frames};
+use crate::kernel::{Configuration, Kernel};
+use crate::machine::{Caching, CopyFault, Machine, MapError, Place, ProcessIndex, Protection, Side};
+
+/// Names a space.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct FakeSpace(u32);
+
+/// A space's tables and pages.
+#[derive(Default)]
+struct Tables {
+    pages: BTreeMap<u64, (Frame, Protection, Caching)>,
+    /// By level and the address bits that lead there.
+    tables: BTreeMap<(u32, u64), Frame>,
+}
+
+/// A machine of memory alone, and devices that remember what was done to them.
+#[derive(Default)]
+pub struct FakeMachine {
+    spaces: BTreeMap<FakeSpace, Tables>,
+    next_space: u32,
+    memory: BTreeMap<Frame, Vec<u8>>,
+    /// The time.
+    pub now_ns: u64,
+    /// Lines that are let through.
+    pub unmasked: BTreeSet<u32>,
+    /// Ports written: port, width, value.
+    pub written: Vec<(u16, u32, u32)>,
+    /// What was logged.
+    pub logged: String,
+}
+
+/// Lines of the fake interrupt controller.
+pub const LINES: u32 = 24;
+
+impl FakeMachine {
+    /// Pages mapped in a space.
+    pub fn page_count(&self, space: FakeSpace) -> usize {
+        self.spaces[&space].pages.len()
+    }
+
+    /// What is mapped at a page.
+    pub fn page(&self, space: FakeSpace, address: u64) -> Option<(Frame, Protection, Caching)> {
+        self.spaces[&space].pages.get(&address).copied()
+    }
+
+    fn bytes(&mut self, frame: Frame) -> &mut Vec<u8> {
+        // What a frame holds before it is zeroed must never be seen.
+        self.memory
+            .entry(frame)
+            .or_insert_with(|| std::vec![0xaa; PAGE_BYTES as usize])
+    }
+
+    fn byte(&mut self, place: Place<FakeSpace>, access: Protection) -> Option<&mut u8> {
+        let frame = self.translate(place.space, place.address, access)?;
+        self.bytes(frame).get_mut((place.address % PAGE_BYTES) as usize)
+    }
+}
+
+impl Machine for FakeMachine {
+    type Space = FakeSpace;
+
+    fn now_ns(&mut self) -> u64 {
+        self.now_ns += 1;
+        self.now_ns
+    }
+
+    fn set_timer(&mut self, _: u64) {}
+
+    fn create_space(&mut self, frames: &mut Frames) -> Option<FakeSpace> {
+        if frames.free_count() < 2 {
+            return None;
+        }
+        let space = FakeSpace(self.next_space);
+        self.next_space += 1;
+        let tables = self.spaces.entry(space).or_default();
+        tables.tables.insert((0, 0), frames.allocate()?);
+        tables
+            .tables
+            .insert((1, abi::information::ADDRESS >> 39), frames.allocate()?);
+        Some(space)
+    }
+
+    fn destroy_space(&mut self, space: FakeSpace, limit: u32, frames: &mut Frames) -> u32 {
+        let tables = self.spaces.get_mut(&space).expect("a space that exists");
+        assert!(tables.pages.is_empty(), "pages were left in a space");
+        let mut freed = 0;
+        while freed < limit {
+            let Some((_, frame)) = tables.tables.pop_last() else {
+                self.spaces.remove(&space);
+                break;
+            };
+            frames.release(frame);
+            freed += 1;
+        }
+        freed
+    }
+
+    fn map(
+        &mut self,
+        space: FakeSpace,
+        address: u64,
+        frame: Frame,
+        protection: Protection,
+        caching: Caching,
+        frames: &mut Frames,
+    ) -> Result<u32, MapError> {
+        assert!(address.is_multiple_of(PAGE_BYTES) && address < abi::USER_ADDRESS_END);
+        let tables = self.spaces.get_mut(&space).expect("a space that exists");
+        if tables.pages.contains_key(&address) {
+            return Err(MapError::Occupied);
+        }
+        let missing: Vec<_> = [(1, address >> 39), (2, address >> 30), (3, address >> 21)]
+            .into_iter()
+            .filter(|key| !tables.tables.contains_key(key))
+            .collect();
+        if frames.free_count() < missing.len() as u32 {
+            return Err(MapError::NoMemory);
+        }
+        for key in &missing {
+            let table = frames.allocate().expect("counted above");
+            tables.tables.insert(*key, table);
+        }
+        tables.pages.insert(address, (frame, protection, caching));
+        Ok(missing.len() as u32)
+    }
+
+    fn unmap(&mut self, space: FakeSpace, address: u64) -> Option<Frame> {
+        let tables = self.spaces.get_mut(&space).expect("a space that exists");
+        tables.pages.remove(&address).map(|(frame, ..)| frame)
+    }
+
+    fn next_mapped(&self, space: FakeSpace, from: u64, end: u64) -> u64 {
+        self.spaces[&space]
+            .pages
+            .range(from..end.max(from))
+            .next()
+            .map_or(end, |(address, _)| *address)
+    }
+
+    fn protect(&mut self, space: FakeSpace, address: u64, protection: Protection) -> bool {
+        let tables = self.spaces.get_mut(&space).expect("a space that exists");
+        tables
+            .pages
+            .get_mut(&address)
+            .map(|page| page.1 = protection)
+            .is_some()
+    }
+
+    fn translate(&self, space: FakeSpace, address: u64, protection: Protection) -> Option<Frame> {
+        let page = address & !(PAGE_BYTES - 1);
+        let (frame, allowed, _) = self.spaces.get(&space)?.pages.get(&page)?;
+        (allowed & protection == protection).then_some(*frame)
+    }
+
+    fn copy(&mut self, from: Place<FakeSpace>, to: Place<FakeSpace>, bytes: u64) -> Result<(), CopyFault> {
+        for done in 0..bytes {
+            let at = |place: Place<FakeSpace>| Place {
+                address: place.address + done,
+                ..place
+            };
+            let fault = |side| CopyFault { done, side };
+            let byte = *self.byte(at(from), READ).ok_or(fault(Side::Source))?;
+            *self.byte(at(to), WRITE).ok_or(fault(Side::Destination))? = byte;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, to: Place<FakeSpace>, bytes: &[u8]) -> Result<(), CopyFault> {
+        for (done, byte) in (0..).zip(bytes) {
+            let address = to.address + done;
+            let fault = CopyFault {
+                done,
+                side: Side::Destination,
+            };
+            *self.byte(Place { address, ..to }, WRITE).ok_or(fault)? = *byte;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, from: Place<FakeSpace>, bytes: &mut [u8]) -> Result<(), CopyFault> {
+        for (done, byte) in (0..).zip(bytes) {
+            let address = from.address + done;
+            let fault = CopyFault {
+                done,
+                side: Side::Source,
+            };
+            *byte = *self.byte(Place { address, ..from }, READ).ok_or(fault)?;
+        }
+        Ok(())
+    }
+
+    fn zero_frame(&mut self, frame: Frame) {
+        self.bytes(frame).fill(0);
+    }
+
+    fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {
+        self.bytes(frame)[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn read_frame(&mut self, frame: Frame, offset: usize, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.bytes(frame)[offset..offset + bytes.len()]);
+    }
+
+    fn unmask_interrupt(&mut self, line: u32) -> bool {
+        line < LINES && {
+            self.unmasked.insert(line);
+            true
+        }
+    }
+
+    fn mask_interrupt(&mut self, line: u32) {
+        self.unmasked.remove(&line);
+    }
+
+    fn read_port(&mut self, port: u16, width: u32) -> u32 {
+        u32::from(port) << 8 | width
+    }
+
+    fn write_port(&mut self, port: u16, width: u32, value: u32) {
+        self.written.push((port, width, value));
+    }
+
+    fn full_registers(&self, _: ProcessIndex) -> RegisterRecord {
+        RegisterRecord::default()
+    }
+
+    fn set_full_registers(&mut self, _: ProcessIndex, _: &RegisterRecord) {}
+
+    fn set_real_base(&mut self, _: u64) {}
+
+    fn log(&mut self, text: &str) {
+        self.logged.push_str(text);
+    }
+}
+
+/// A kernel on such a machine with `frame_count` frames of memory.
+pub fn kernel(frame_count: u32) -> Kernel<FakeMachine> {
+    let mut frames = Frames::new(frame_count);
+    frames.add(Frame(0), Frame(frame_count));
+    let configuration = Configuration::for_memory(frame_count, LogicalHost::from_bits(7), 0);
+    Kernel::new(FakeMachine::default(), frames, &configuration)
+}

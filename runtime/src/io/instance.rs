@@ -1,0 +1,102 @@
+//! The I/O protocol's client: an open instance of some server, as a value that can be copied and handed on.
+
+use abi::Pid;
+use protocols::io::{attribute, io};
+
+use super::{Result, TRANSFER_BYTES};
+use crate::message::{Segment, call};
+
+/// An open instance in a server. Copying it does not open it again: who gives it away shares it first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instance {
+    /// The server.
+    pub server: Pid,
+    /// The instance's number there.
+    pub number: u32,
+    /// Bits of [`attribute`]: what it can do.
+    pub attributes: u32,
+}
+
+impl Instance {
+    /// Whether it has every bit of `attributes`.
+    pub const fn is(&self, attributes: u32) -> bool {
+        self.attributes & attributes == attributes
+    }
+
+    /// Whether it has no positions.
+    pub const fn is_stream(&self) -> bool {
+        self.is(attribute::STREAM)
+    }
+
+    /// Reads at a position, at most as much as fits, and at most [`TRANSFER_BYTES`].
+    #[inline]
+    pub fn read(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
+        let room = buffer.len().min(TRANSFER_BYTES);
+        let request = io::Read {
+            instance: self.number,
+            position,
+        };
+        let done = call(self.server, &request, Segment::Write(&mut buffer[..room]))?;
+        // A server may not claim more than it can have written.
+        Ok((done.count as usize).min(room))
+    }
+
+    /// Writes at a position, at most [`TRANSFER_BYTES`].
+    #[inline]
+    pub fn write(&self, position: u64, data: &[u8]) -> Result<usize> {
+        let data = &data[..data.len().min(TRANSFER_BYTES)];
+        let request = io::Write {
+            instance: self.number,
+            position,
+        };
+        let written = call(self.server, &request, Segment::Read(data))?;
+        Ok((written.count as usize).min(data.len()))
+    }
+
+    /// What it is now.
+    pub fn query(&self) -> Result<io::InstanceQueried> {
+        let request = io::QueryInstance {
+            instance: self.number,
+        };
+        call(self.server, &request, Segment::None)
+    }
+
+    /// Cuts or extends it.
+    pub fn set_size(&self, size: u64) -> Result<()> {
+        let request = io::SetSize {
+            instance: self.number,
+            size,
+        };
+        call(self.server, &request, Segment::None)?;
+        Ok(())
+    }
+
+    /// Waits until what was written will survive what the server survives.
+    pub fn synchronize(&self) -> Result<()> {
+        let request = io::Synchronize {
+            instance: self.number,
+        };
+        call(self.server, &request, Segment::None)?;
+        Ok(())
+    }
+
+    /// Adds an owner: the team `owner`.
+    pub fn share(&self, owner: Pid) -> Result<()> {
+        let request = io::Share {
+            instance: self.number,
+            owner,
+        };
+        call(self.server, &request, Segment::None)?;
+        Ok(())
+    }
+
+    /// Takes an owner away: the team `owner`. The last one gone closes the instance.
+    pub fn release(&self, owner: Pid) -> Result<()> {
+        let request = io::Release {
+            instance: self.number,
+            owner,
+        };
+        call(self.server, &request, Segment::None)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! Names: from `[prefix]path` to a server and what the server is to be asked for.
+//!
+//! A prefix is looked up in the table that the program was started with, then asked of the naming group; what the
+//! group said is remembered. A name without prefix belongs to the working directory. What comes after the prefix is
+//! the server's business, `.` and `..` included: `..` never leads out of a server.
+//!
+//! **On-use correction.** A remembered server may have died and been restarted under another pid. Nobody asks
+//! beforehand: [`with_place`] finds out when the operation fails, forgets the server, asks again (the naming server
+//! waits while the service restarts), and repeats the operation once.
+//!
+//! `table` holds the table and its syntax, which is pure; this file asks the servers.
+
+mod table;
+
+use alloc_crate::borrow::Cow;
+use alloc_crate::string::{String, ToString};
+use alloc_crate::vec;
+use alloc_crate::vec::Vec;
+
+use abi::kernel::well_known_group::NAMING;
+use abi::protocol::Request;
+use abi::{Error, Pid};
+use protocols::names::{MAX_PATH_BYTES, names};
+use protocols::naming::{RESTART_PATIENCE_NS, is_prefix, naming};
+
+use crate::message::{self, Segment, call};
+use crate::sync::Mutex;
+use crate::time::{self, Duration};
+
+pub use table::{Binding, Bound, Directory};
+use table::{Known, Parsed, Table};
+
+/// Where a name leads: a server, a directory of it, and the rest of the name, relative to that directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place<'a> {
+    /// The server.
+    pub server: Pid,
+    /// The directory.
+    pub context: u32,
+    /// What is left for the server to look up; empty for the directory itself.
+    pub rest: Cow<'a, str>,
+}
+
+/// How long to wait before asking again when no naming server is there.
+const NAMING_PAUSE: Duration = Duration::from_millis(10);
+
+static TABLE: Mutex<Option<Table>> = Mutex::new(None);
+
+/// Calls `body` with the table, which is made of the start block when it is first needed.
+fn with_table<T>(body: impl FnOnce(&mut Table) -> T) -> T {
+    let mut table = TABLE.lock();
+    body(
+        table.get_or_insert_with(|| {
+            Table::from_entries(protocols::program::entries(crate::entry::start_block()))
+        }),
+    )
+}
+
+/// Finds out where a name leads.
+///
+/// ```no_run
+/// let place = v::name::resolve("[tmp]a/b")?;
+/// assert_eq!(place.rest, "a/b");
+/// # Ok::<(), v::Error>(())
+/// ```
+pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
+    let mut name = Cow::Borrowed(name);
+    loop {
+        let (known, expanded) = with_table(|table| table.look_up(name))?;
+        match known {
+            Known::Place(server, context) => {
+                return Ok(Place {
+                    server,
+                    context,
+                    rest: table::rest(expanded),
+                });
+            }
+            Known::Ask(prefix) => {
+                let resolved = ask_naming(&naming::Resolve {}, || Segment::Read(prefix.as_bytes()))?;
+                with_table(|table| table.learn(&prefix, resolved.server, resolved.context));
+                name = expanded;
+            }
+        }
+    }
+}
+
+/// Resolves `name` and does `operation` at the place. If its server has gone, the name is resolved anew and the
+/// operation repeated, once; after [`DiedBeforeReply`](Error::DiedBeforeReply), when it may have been done already,
+/// only if it is `idempotent`.
+pub fn with_place<T>(
+    name: &str,
+    idempotent: bool,
+    mut operation: impl FnMut(&Place<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let place = resolve(name)?;
+    match operation(&place) {
+        Err(error) if is_server_gone(error, idempotent) => {
+            forget(place.server)?;
+            operation(&resolve(name)?)
+        }
+        outcome => outcome,
+    }
+}
+
+/// Whether an error says that the server has gone, and the operation may be repeated elsewhere.
+pub(crate) fn is_server_gone(error: Error, idempotent: bool) -> bool {
+    match error {
+        Error::NonexistentProcess | Error::StaleProcess => true,
+        Error::DiedBeforeReply => idempotent,
+        _ => false,
+    }
+}
+
+/// Forgets what is remembered of a server that has gone. If the working directory was its, it is looked up again by
+/// its name.
+pub(crate) fn forget(server: Pid) -> Result<(), Error> {
+    let directory = with_table(|table| {
+        table.forget(server);
+        table
+            .directory
+            .as_ref()
+            .filter(|directory| directory.server == server)
+            .cloned()
+    });
+    match directory {
+        Some(directory) if directory.name.starts_with('[') => set_current_directory(&directory.name),
+        _ => Ok(()),
+    }
+}
+
+/// Asks the naming group, waiting while the naming server itself is being restarted.
+pub(crate) fn ask_naming<'a, R: Request>(
+    request: &R,
+    mut segment: impl FnMut() -> Segment<'a>,
+) -> Result<R::Reply, Error> {
+    let end_ns = time::now_ns() + RESTART_PATIENCE_NS;
+    loop {
+        // The server is given its own patience beyond ours.
+        let deadline = end_ns + RESTART_PATIENCE_NS / 10;
+        match message::call_group(NAMING, request, segment(), deadline) {
+            Ok((_, reply)) => return Ok(reply),
+            Err(Error::EmptyGroup | Error::DiedBeforeReply) if time::now_ns() < end_ns => {
+                time::sleep(NAMING_PAUSE)?;
+            }
+            Err(Error::EmptyGroup | Error::DiedBeforeReply | Error::DeadlinePassed) => {
+                return Err(Error::NoSuchPrefix);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The prefixes of the program's own table, sorted; those that were only learnt are not among them.
+pub fn prefixes() -> Vec<Binding> {
+    with_table(|table| table.own())
+}
+
+/// The prefixes that the naming servers know: name, server and context.
+pub fn global_prefixes() -> Result<Vec<(String, Pid, u32)>, Error> {
+    let mut found = Vec::new();
+    let mut place = [0; protocols::naming::MAX_PREFIX_BYTES];
+    for position in 0.. {
+        let request = naming::Enumerate { position };
+        let deadline = time::now_ns() + RESTART_PATIENCE_NS;
+        match message::call_group(NAMING, &request, Segment::Write(&mut place), deadline) {
+            Ok((_, entry)) => {
+                let name = place.get(..entry.count as usize).ok_or(Error::BadReply)?;
+                let name = core::str::from_utf8(name).map_err(|_| Error::BadReply)?;
+                found.push((name.to_string(), entry.server, entry.context));
+            }
+            Err(Error::NotFound) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Binds `[prefix]` to a directory of a server, for this program and those that it starts.
+pub fn set_prefix(prefix: &str, server: Pid, context: u32) -> Result<(), Error> {
+    bind(prefix, Bound::Context(server, context))
+}
+
+/// Lets `[prefix]` stand for another name, `[other]path`, for this program and those that it starts. What it stands
+/// for is looked up each time.
+pub fn set_alias(prefix: &str, target: &str) -> Result<(), Error> {
+    if !matches!(table::parse(target), Parsed::Prefixed(..)) || target.len() > MAX_PATH_BYTES {
+        return Err(Error::BadName);
+    }
+    bind(prefix, Bound::Alias(target.to_string()))
+}
+
+/// Takes a prefix out of the program's own table; false if it is not there.
+pub fn remove_prefix(prefix: &str) -> bool {
+    with_table(|table| table.unbind(prefix))
+}
+
+fn bind(prefix: &str, to: Bound) -> Result<(), Error> {
+    if !is_prefix(prefix) {
+        return Err(Error::BadName);
+    }
+    with_table(|table| table.bind(prefix, to));
+    Ok(())
+}
+
+/// The full name of the working directory.
+pub fn current_directory() -> Option<String> {
+    with_table(|table| table.directory.as_ref().map(|directory| directory.name.clone()))
+}
+
+/// The working directory.
+pub fn directory() -> Option<Directory> {
+    with_table(|table| table.directory.clone())
+}
+
+/// Makes the directory `name` the working directory.
+pub fn set_current_directory(name: &str) -> Result<(), Error> {
+    let directory = find_directory(name)?;
+    with_table(|table| table.directory = Some(directory));
+    Ok(())
+}
+
+/// The directory with this name.
+pub fn find_directory(name: &str) -> Result<Directory, Error> {
+    let full = full_name(name)?;
+    with_place(name, true, |place| {
+        let request = names::GetContext {
+            context: place.context,
+        };
+        let found = call(place.server, &request, Segment::Read(place.rest.as_bytes()))?;
+        Ok(Directory {
+            server: place.server,
+            context: found.found,
+            name: full.clone(),
+        })
+    })
+}
+
+/// The program's own prefixes and working directory at some time.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    own: Vec<Binding>,
+    directory: Option<Directory>,
+}
+
+/// The program's own prefixes and working directory as they are now, for [`restore`].
+pub fn save() -> Saved {
+    with_table(|table| Saved {
+        own: table.own(),
+        directory: table.directory.clone(),
+    })
+}
+
+/// Goes back to the prefixes and working directory of another time.
+pub fn restore(saved: Saved) {
+    with_table(|table| {
+        table.set_own(saved.own);
+        table.directory = saved.directory;
+    });
+}
+
+/// The name in full, with prefix, and without `.` and `..`, as text; nobody is asked. What has no prefix is taken
+/// from the working directory.
+///
+/// ```no_run
+/// v::name::set_current_directory("[tmp]work")?;
+/// assert_eq!(v::name::full_name("../a/./b")?, "[tmp]a/b");
+/// # Ok::<(), v::Error>(())
+/// ```
+pub fn full_name(name: &str) -> Result<String, Error> {
+    let directory = current_directory();
+    table::full_name(name, directory.as_deref())
+}
+
+/// The path, from the root of its server, of a directory known by its context.
+pub fn context_name(server: Pid, context: u32) -> Result<String, Error> {
+    let mut place = vec![0; MAX_PATH_BYTES];
+    let request = names::GetContextName { context };
+    let named = call(server, &request, Segment::Write(&mut place))?;
+    place.truncate(named.count as usize);
+    String::from_utf8(place).map_err(|_| Error::BadReply)
+}

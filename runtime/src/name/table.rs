@@ -1,0 +1,366 @@
+//! A program's table of prefixes, and the syntax of names.
+
+use alloc_crate::borrow::{Cow, ToOwned};
+use alloc_crate::format;
+use alloc_crate::string::String;
+use alloc_crate::vec::Vec;
+
+use abi::{Error, Pid};
+use protocols::names::MAX_PATH_BYTES;
+use protocols::naming::is_prefix;
+use protocols::program::Entry;
+
+/// What a prefix of the program's own table is bound to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Bound {
+    /// A directory of a server. Without a server: whatever the naming group says of this prefix.
+    Context(Pid, u32),
+    /// Another name.
+    Alias(String),
+}
+
+/// A prefix and what it is bound to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Binding {
+    /// Without brackets.
+    pub prefix: String,
+    /// What it means.
+    pub to: Bound,
+}
+
+/// A directory: where it is, and its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Directory {
+    /// Its server.
+    pub server: Pid,
+    /// Its context there.
+    pub context: u32,
+    /// Its full name, for people and to find it again.
+    pub name: String,
+}
+
+/// All that a program knows of names.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    own: Vec<Binding>,
+    /// What the naming group said.
+    learnt: Vec<(String, Pid, u32)>,
+    pub(super) directory: Option<Directory>,
+}
+
+/// What is known of a name.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Known {
+    /// Its prefix, or the working directory, is this directory of this server.
+    Place(Pid, u32),
+    /// The naming group has to be asked for this prefix.
+    Ask(String),
+}
+
+/// Aliases of aliases are followed so far; beyond it they go in a circle.
+const MAX_ALIASES: usize = 16;
+/// The longest name that an alias may lead to.
+const MAX_EXPANDED_BYTES: usize = 4 * MAX_PATH_BYTES;
+
+impl Table {
+    /// What a start block says.
+    pub(super) fn from_entries<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Table {
+        let mut table = Table::default();
+        for entry in entries {
+            match entry {
+                Entry::Prefix {
+                    name,
+                    server,
+                    context,
+                } => table.bind(name, Bound::Context(server, context)),
+                Entry::Alias { name, target } => table.bind(name, Bound::Alias(target.to_owned())),
+                Entry::Directory {
+                    server,
+                    context,
+                    name,
+                } => {
+                    table.directory = Some(Directory {
+                        server,
+                        context,
+                        name: name.to_owned(),
+                    });
+                }
+                Entry::Argument(_) | Entry::Variable(_) | Entry::Stream { .. } => {}
+            }
+        }
+        table
+    }
+
+    /// Where a name leads, as far as is known here; and the name with its aliases replaced.
+    pub(super) fn look_up<'a>(&self, mut name: Cow<'a, str>) -> Result<(Known, Cow<'a, str>), Error> {
+        for _ in 0..MAX_ALIASES {
+            let (prefix, path) = match parse(&name) {
+                Parsed::Prefixed(prefix, path) => (prefix, path),
+                Parsed::Absolute(_) => {
+                    let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
+                    return Ok((Known::Place(directory.server, 0), name));
+                }
+                Parsed::Relative(_) => {
+                    let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
+                    return Ok((Known::Place(directory.server, directory.context), name));
+                }
+            };
+            match self
+                .own
+                .iter()
+                .find(|binding| binding.prefix == prefix)
+                .map(|binding| &binding.to)
+            {
+                Some(Bound::Alias(target)) => {
+                    let longer = join(target, path);
+                    if longer.len() > MAX_EXPANDED_BYTES || !matches!(parse(&longer), Parsed::Prefixed(..)) {
+                        return Err(Error::BadName);
+                    }
+                    name = Cow::Owned(longer);
+                }
+                Some(Bound::Context(server, context)) if !server.is_none() => {
+                    return Ok((Known::Place(*server, *context), name));
+                }
+                _ => {
+                    let learnt = self.learnt.iter().find(|(learnt, ..)| learnt == prefix);
+                    let known = match learnt {
+                        Some((_, server, context)) => Known::Place(*server, *context),
+                        None => Known::Ask(prefix.to_owned()),
+                    };
+                    return Ok((known, name));
+                }
+            }
+        }
+        Err(Error::BadName)
+    }
+
+    /// Remembers what the naming group said.
+    pub(super) fn learn(&mut self, prefix: &str, server: Pid, context: u32) {
+        self.learnt.retain(|(learnt, ..)| learnt != prefix);
+        self.learnt.push((prefix.to_owned(), server, context));
+    }
+
+    /// Forgets a server that has gone; bindings to it now mean what the naming group says of their prefix.
+    pub(super) fn forget(&mut self, server: Pid) {
+        self.learnt.retain(|(_, learnt, _)| *learnt != server);
+        for binding in &mut self.own {
+            if matches!(binding.to, Bound::Context(known, _) if known == server) {
+                binding.to = Bound::Context(Pid::NONE, 0);
+            }
+        }
+    }
+
+    pub(super) fn bind(&mut self, prefix: &str, to: Bound) {
+        self.unbind(prefix);
+        self.own.push(Binding {
+            prefix: prefix.to_owned(),
+            to,
+        });
+    }
+
+    pub(super) fn unbind(&mut self, prefix: &str) -> bool {
+        let before = self.own.len();
+        self.own.retain(|binding| binding.prefix != prefix);
+        self.own.len() < before
+    }
+
+    /// Replaces the program's own bindings.
+    pub(super) fn set_own(&mut self, own: Vec<Binding>) {
+        self.own = own;
+    }
+
+    /// The program's own bindings, sorted.
+    pub(super) fn own(&self) -> Vec<Binding> {
+        let mut own = self.own.clone();
+        own.sort();
+        own
+    }
+}
+
+/// A name by its form; the path is without leading slashes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Parsed<'a> {
+    /// `[prefix]path` or `[prefix]/path`.
+    Prefixed(&'a str, &'a str),
+    /// `/path`: from the root of the working directory's server.
+    Absolute(&'a str),
+    /// `path`. So is what begins with a bracket and has no prefix in it.
+    Relative(&'a str),
+}
+
+pub(super) fn parse(name: &str) -> Parsed<'_> {
+    if let Some((prefix, path)) = name.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        && is_prefix(prefix)
+    {
+        return Parsed::Prefixed(prefix, path.trim_start_matches('/'));
+    }
+    match name.strip_prefix('/') {
+        Some(path) => Parsed::Absolute(path.trim_start_matches('/')),
+        None => Parsed::Relative(name),
+    }
+}
+
+/// What is left of a name once its prefix has been dealt with.
+pub(super) fn rest(name: Cow<'_, str>) -> Cow<'_, str> {
+    match name {
+        Cow::Borrowed(name) => Cow::Borrowed(path(name)),
+        Cow::Owned(name) => Cow::Owned(path(&name).to_owned()),
+    }
+}
+
+fn path(name: &str) -> &str {
+    match parse(name) {
+        Parsed::Prefixed(_, path) | Parsed::Absolute(path) | Parsed::Relative(path) => path,
+    }
+}
+
+/// A path below a name.
+fn join(name: &str, path: &str) -> String {
+    if path.is_empty() || name.ends_with([']', '/']) {
+        format!("{name}{path}")
+    } else {
+        format!("{name}/{path}")
+    }
+}
+
+/// See `super::full_name`.
+pub(super) fn full_name(name: &str, directory: Option<&str>) -> Result<String, Error> {
+    let (prefix, beginning, path) = match (parse(name), directory.map(parse)) {
+        (Parsed::Prefixed(prefix, path), _) | (Parsed::Absolute(path), Some(Parsed::Prefixed(prefix, _))) => {
+            (prefix, "", path)
+        }
+        (Parsed::Relative(path), Some(Parsed::Prefixed(prefix, beginning))) => (prefix, beginning, path),
+        _ => return Err(Error::NoSuchPrefix),
+    };
+    let mut components: Vec<&str> = Vec::new();
+    for component in beginning.split('/').chain(path.split('/')) {
+        match component {
+            "" | "." => {}
+            ".." => drop(components.pop()),
+            component => components.push(component),
+        }
+    }
+    Ok(format!("[{prefix}]{}", components.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Pid = Pid::from_bits(0x2000_0001_0001_0011);
+    const OTHER: Pid = Pid::from_bits(0x2000_0001_0001_0012);
+
+    fn table() -> Table {
+        Table::from_entries(
+            [
+                Entry::Argument("test"),
+                Entry::Prefix {
+                    name: "tmp",
+                    server: ONE,
+                    context: 3,
+                },
+                Entry::Prefix {
+                    name: "boot",
+                    server: Pid::NONE,
+                    context: 0,
+                },
+                Entry::Alias {
+                    name: "home",
+                    target: "[tmp]users/me",
+                },
+                Entry::Alias {
+                    name: "a",
+                    target: "[b]x",
+                },
+                Entry::Alias {
+                    name: "b",
+                    target: "[a]",
+                },
+                Entry::Alias {
+                    name: "odd",
+                    target: "relative",
+                },
+                Entry::Directory {
+                    server: OTHER,
+                    context: 7,
+                    name: "[disk]work/here",
+                },
+            ]
+            .into_iter(),
+        )
+    }
+
+    #[test]
+    fn names_are_told_by_their_form() {
+        assert_eq!(parse("[tmp]a/b"), Parsed::Prefixed("tmp", "a/b"));
+        assert_eq!(parse("[tmp]//a"), Parsed::Prefixed("tmp", "a"));
+        assert_eq!(parse("[tmp]"), Parsed::Prefixed("tmp", ""));
+        assert_eq!(parse("/a"), Parsed::Absolute("a"));
+        assert_eq!(parse(""), Parsed::Relative(""));
+        for odd in ["[", "[]", "[]a", "[a b]c", "[tmp", "a[tmp]b", "tmp]a"] {
+            assert_eq!(parse(odd), Parsed::Relative(odd), "{odd}");
+        }
+    }
+
+    /// What is known of a name, and what its server would be asked for.
+    fn look_up(table: &Table, name: &'static str) -> Result<(Known, String), Error> {
+        let (known, name) = table.look_up(Cow::Borrowed(name))?;
+        Ok((known, rest(name).into_owned()))
+    }
+
+    #[test]
+    fn prefixes_lead_to_servers() {
+        let table = table();
+        let place = |server, context, rest: &str| Ok((Known::Place(server, context), rest.to_owned()));
+        let ask = |prefix: &str, rest: &str| Ok((Known::Ask(prefix.to_owned()), rest.to_owned()));
+        assert_eq!(look_up(&table, "[tmp]/a/b"), place(ONE, 3, "a/b"));
+        assert_eq!(look_up(&table, "a"), place(OTHER, 7, "a"));
+        assert_eq!(look_up(&table, "/a"), place(OTHER, 0, "a"));
+        assert_eq!(look_up(&table, "[boot]a"), ask("boot", "a"));
+        assert_eq!(look_up(&table, "[node2]"), ask("node2", ""));
+        assert_eq!(look_up(&table, "[home]a"), place(ONE, 3, "users/me/a"));
+        assert_eq!(look_up(&table, "[home]"), place(ONE, 3, "users/me"));
+        assert_eq!(look_up(&Table::default(), "a"), Err(Error::NoSuchPrefix));
+    }
+
+    #[test]
+    fn aliases_in_a_circle_end() {
+        let mut table = table();
+        assert_eq!(look_up(&table, "[a]"), Err(Error::BadName));
+        assert_eq!(look_up(&table, "[odd]x"), Err(Error::BadName));
+        table.bind("c", Bound::Alias("[c]".to_owned()));
+        assert_eq!(look_up(&table, "[c]"), Err(Error::BadName));
+    }
+
+    #[test]
+    fn what_has_gone_is_asked_again() {
+        let mut table = table();
+        table.learn("boot", OTHER, 1);
+        table.learn("boot", ONE, 2);
+        assert_eq!(look_up(&table, "[boot]a").unwrap().0, Known::Place(ONE, 2));
+        table.forget(ONE);
+        assert_eq!(
+            look_up(&table, "[boot]a").unwrap().0,
+            Known::Ask("boot".to_owned())
+        );
+        assert_eq!(
+            look_up(&table, "[home]a").unwrap().0,
+            Known::Ask("tmp".to_owned())
+        );
+        table.learn("tmp", OTHER, 5);
+        assert_eq!(look_up(&table, "[tmp]a").unwrap().0, Known::Place(OTHER, 5));
+        assert!(table.unbind("home") && !table.unbind("home"));
+    }
+
+    #[test]
+    fn full_names_have_no_dots() {
+        let full = |name| full_name(name, Some("[disk]work/here"));
+        assert_eq!(full("../a/./b//c").unwrap(), "[disk]work/a/b/c");
+        assert_eq!(full("../../../..").unwrap(), "[disk]");
+        assert_eq!(full("/x").unwrap(), "[disk]x");
+        assert_eq!(full("[tmp]a/..").unwrap(), "[tmp]");
+        assert_eq!(full("").unwrap(), "[disk]work/here");
+        assert_eq!(full_name("a", None), Err(Error::NoSuchPrefix));
+        assert_eq!(full_name("a", Some("odd")), Err(Error::NoSuchPrefix));
+    }
+}

@@ -1,0 +1,408 @@
+//! Starting programs and waiting for them.
+
+use alloc_crate::borrow::ToOwned;
+use alloc_crate::format;
+use alloc_crate::string::String;
+use alloc_crate::vec::Vec;
+
+use abi::{Error, Pid, kernel};
+use protocols::io::mode;
+use protocols::program::{Entry, MAX_START_BYTES, flag, program};
+
+use crate::env;
+use crate::file::File;
+use crate::io::{Instance, standard_stream};
+use crate::message::{Segment, call};
+use crate::name::{self, Bound, with_place};
+
+/// Where programs are looked for when the variable `PATH` does not say.
+pub const DEFAULT_PATH: &str = "[boot]bin";
+/// By this prefix the node's program manager is found.
+const PROGRAM_MANAGER: &str = "[program]";
+/// What [`Child::kill`] makes the exit status: 128 and the number of the signal of that meaning.
+const STATUS_KILLED: u32 = abi::notice::STATUS_KILLED;
+
+/// What one of a program's standard streams is to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Stream {
+    /// The starter's own.
+    #[default]
+    Inherit,
+    /// None: reading it or writing it is an error.
+    Closed,
+    /// This instance, which is shared with the program; the starter keeps what it has.
+    Instance(Instance),
+}
+
+impl From<&File> for Stream {
+    fn from(file: &File) -> Stream {
+        Stream::Instance(file.instance())
+    }
+}
+
+/// A program to be started: which, with what arguments, environment and streams.
+///
+/// ```no_run
+/// use v::process::Command;
+/// let output = v::file::File::create("[tmp]listing")?;
+/// let mut child = Command::new("ls").arg("-l").arg("[boot]bin").stdout(&output).start()?;
+/// assert_eq!(child.wait()?.code, 0);
+/// # Ok::<(), v::Error>(())
+/// ```
+///
+/// Unless told otherwise the program gets this one's environment, streams, prefixes and working directory.
+#[derive(Clone, Debug)]
+pub struct Command {
+    program: String,
+    arguments: Vec<String>,
+    variables: Option<Vec<(String, String)>>,
+    changes: Vec<(String, String)>,
+    streams: [Stream; 3],
+    directory: Option<String>,
+    flags: u32,
+}
+
+impl Command {
+    /// `program` is a file's name if it has a prefix or a slash in it; else it is looked for in the directories that
+    /// the variable `PATH` names, with blanks or colons between, or in [`DEFAULT_PATH`].
+    pub fn new(program: &str) -> Command {
+        Command {
+            program: program.to_owned(),
+            arguments: Vec::from([program.to_owned()]),
+            variables: None,
+            changes: Vec::new(),
+            streams: [Stream::Inherit; 3],
+            directory: None,
+            flags: 0,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: &str) -> Command {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<T: AsRef<str>>(mut self, arguments: impl IntoIterator<Item = T>) -> Command {
+        self.arguments
+            .extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Calls the program by another name than its file's: its argument 0.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Command {
+        name.clone_into(&mut self.arguments[0]);
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Command {
+        self.changes.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Gives it these variables instead of this program's; those set by [`env`](Command::env) are added.
+    #[must_use]
+    pub fn only_variables(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Command {
+        self.variables = Some(variables.into_iter().collect());
+        self
+    }
+
+    /// Its standard input.
+    #[must_use]
+    pub fn stdin(mut self, stream: impl Into<Stream>) -> Command {
+        self.streams[0] = stream.into();
+        self
+    }
+
+    /// Its standard output.
+    #[must_use]
+    pub fn stdout(mut self, stream: impl Into<Stream>) -> Command {
+        self.streams[1] = stream.into();
+        self
+    }
+
+    /// Its standard error.
+    #[must_use]
+    pub fn stderr(mut self, stream: impl Into<Stream>) -> Command {
+        self.streams[2] = stream.into();
+        self
+    }
+
+    /// Its working directory.
+    #[must_use]
+    pub fn directory(mut self, name: &str) -> Command {
+        self.directory = Some(name.to_owned());
+        self
+    }
+
+    /// Lets it run at background priority.
+    #[must_use]
+    pub fn background(mut self) -> Command {
+        self.flags |= flag::BACKGROUND;
+        self
+    }
+
+    /// Says that nobody will wait for it.
+    #[must_use]
+    pub fn detached(mut self) -> Command {
+        self.flags |= flag::DETACHED;
+        self
+    }
+
+    /// Starts the program. [`NotFound`](Error::NotFound) if there is none of this name.
+    ///
+    /// The program is held until its streams are shared with it, so it never meets one that its starter has closed.
+    pub fn start(&self) -> Result<Child, Error> {
+        // What was printed before comes before what the program prints; a failure shows at the next flush.
+        let _ = crate::io::flush_standard_output();
+        let image = self.open_image()?;
+        let streams = [0, 1, 2].map(|number| match self.streams[number as usize] {
+            Stream::Inherit => standard_stream(number),
+            Stream::Closed => None,
+            Stream::Instance(instance) => Some(instance),
+        });
+        let block = self.start_block(&streams)?;
+        let instance = image.instance();
+        let request = program::StartProgram {
+            image_server: instance.server,
+            image_instance: instance.number,
+            flags: self.flags | flag::HELD,
+        };
+        let (manager, started) = with_place(PROGRAM_MANAGER, false, |place| {
+            Ok((place.server, call(place.server, &request, Segment::Read(&block))?))
+        })?;
+        let child = Child {
+            pid: started.program,
+            manager,
+        };
+        self.share(&streams, child.pid)
+            .and_then(|()| child.resume())
+            .inspect_err(|_| {
+                // The reason is told; that a program which never ran cannot be ended would add nothing.
+                let _ = child.kill();
+            })?;
+        Ok(child)
+    }
+
+    fn share(&self, streams: &[Option<Instance>; 3], program: Pid) -> Result<(), Error> {
+        for (stream, wish) in streams.iter().zip(&self.streams) {
+            let Some(instance) = stream else { continue };
+            match instance.share(program) {
+                // A stream of this program's own that has died is no reason not to start another.
+                Err(_) if *wish == Stream::Inherit => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    fn open_image(&self) -> Result<File, Error> {
+        let mut found = Err(Error::NotFound);
+        let path = env::variable("PATH");
+        for name in candidates(&self.program, path.as_deref().unwrap_or(DEFAULT_PATH)) {
+            found = File::open_with(&name, mode::READ);
+            match found {
+                Err(Error::NotFound | Error::NotADirectory | Error::NoSuchPrefix) => {}
+                _ => break,
+            }
+        }
+        found
+    }
+
+    fn start_block(&self, streams: &[Option<Instance>; 3]) -> Result<Vec<u8>, Error> {
+        let mut block = Vec::new();
+        for argument in &self.arguments {
+            Entry::Argument(argument).append(&mut block);
+        }
+        let mut variables = self.variables.clone().unwrap_or_else(env::variables);
+        variables.retain(|(name, _)| self.changes.iter().all(|(changed, _)| changed != name));
+        for (name, value) in variables.iter().chain(&self.changes) {
+            if name.is_empty() || name.contains('=') {
+                return Err(Error::BadName);
+            }
+            Entry::Variable(&format!("{name}={value}")).append(&mut block);
+        }
+        for (number, instance) in streams.iter().enumerate() {
+            if let Some(instance) = instance {
+                Entry::Stream {
+                    number: number as u32,
+                    server: instance.server,
+                    instance: instance.number,
+                    attributes: instance.attributes,
+                }
+                .append(&mut block);
+            }
+        }
+        append_names(&name::prefixes(), &mut block);
+        let directory = match &self.directory {
+            Some(name) => Some(name::find_directory(name)?),
+            None => name::directory(),
+        };
+        if let Some(directory) = directory {
+            Entry::Directory {
+                server: directory.server,
+                context: directory.context,
+                name: &directory.name,
+            }
+            .append(&mut block);
+        }
+        if block.len() > MAX_START_BYTES {
+            return Err(Error::TooLong);
+        }
+        Ok(block)
+    }
+}
+
+fn append_names(bindings: &[name::Binding], block: &mut Vec<u8>) {
+    for binding in bindings {
+        let name = &binding.prefix;
+        match &binding.to {
+            Bound::Context(server, context) => Entry::Prefix {
+                name,
+                server: *server,
+                context: *context,
+            }
+            .append(block),
+            Bound::Alias(target) => Entry::Alias { name, target }.append(block),
+        }
+    }
+}
+
+/// The names under which a program may be found.
+fn candidates(program: &str, path: &str) -> Vec<String> {
+    if program.starts_with('[') || program.contains('/') {
+        return Vec::from([program.to_owned()]);
+    }
+    if program.is_empty() {
+        return Vec::new();
+    }
+    path.split([' ', '\t', '\n', ':'])
+        .filter(|directory| !directory.is_empty())
+        .map(|directory| {
+            let between = if directory.ends_with([']', '/']) { "" } else { "/" };
+            format!("{directory}{between}{program}")
+        })
+        .collect()
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Its exit status.
+    pub code: i32,
+    /// The number of the processor's exception that ended it, if one did.
+    pub exception: Option<u32>,
+}
+
+impl Status {
+    /// Whether it ended with status 0.
+    pub fn is_success(self) -> bool {
+        self.code == 0
+    }
+}
+
+/// A program that was started. Dropping it leaves the program alone.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    manager: Pid,
+}
+
+impl Child {
+    /// Its root process.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until it has ended. This can be learnt once.
+    pub fn wait(&mut self) -> Result<Status, Error> {
+        let ended = call(
+            self.manager,
+            &program::WaitProgram { program: self.pid },
+            Segment::None,
+        )?;
+        Ok(Status {
+            code: ended.status.cast_signed(),
+            exception: ended.exception.checked_sub(1),
+        })
+    }
+
+    /// How it ended, if it has.
+    pub fn try_wait(&mut self) -> Result<Option<Status>, Error> {
+        if crate::process::has_ended(self.pid)? {
+            self.wait().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Ends it.
+    pub fn kill(&self) -> Result<(), Error> {
+        let request = program::EndProgram {
+            program: self.pid,
+            status: STATUS_KILLED,
+        };
+        call(self.manager, &request, Segment::None)?;
+        Ok(())
+    }
+
+    fn resume(&self) -> Result<(), Error> {
+        crate::message::kernel(kernel::PROCESS, &kernel::process::Resume { process: self.pid })?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_looked_for_along_the_path() {
+        assert_eq!(candidates("ls", "[boot]bin"), ["[boot]bin/ls"]);
+        assert_eq!(candidates("ls", " [a]: [b]c/:d "), ["[a]ls", "[b]c/ls", "d/ls"]);
+        assert_eq!(candidates("./ls", "[boot]bin"), ["./ls"]);
+        assert_eq!(candidates("[x]ls", "[boot]bin"), ["[x]ls"]);
+        assert!(candidates("", "[boot]bin").is_empty());
+        assert!(candidates("ls", "").is_empty());
+    }
+
+    #[test]
+    fn a_start_block_says_what_the_command_said() {
+        let terminal = Instance {
+            server: Pid::from_bits(0x2000_0001_0001_0011),
+            number: 4,
+            attributes: 23,
+        };
+        let command = Command::new("/bin/ls")
+            .name("ls")
+            .args(["-l", ""])
+            .only_variables([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())])
+            .env("B", "3=4");
+        let block = command.start_block(&[None, Some(terminal), None]).unwrap();
+        let expected = [
+            Entry::Argument("ls"),
+            Entry::Argument("-l"),
+            Entry::Argument(""),
+            Entry::Variable("A=1"),
+            Entry::Variable("B=3=4"),
+            Entry::Stream {
+                number: 1,
+                server: terminal.server,
+                instance: 4,
+                attributes: 23,
+            },
+        ];
+        assert_eq!(protocols::program::entries(&block).collect::<Vec<_>>(), expected);
+
+        let long = command.clone().arg(&"x".repeat(MAX_START_BYTES));
+        assert_eq!(long.start_block(&[None; 3]), Err(Error::TooLong));
+        let bad = command.env("A=", "x");
+        assert_eq!(bad.start_block(&[None; 3]), Err(Error::BadName));
+    }
+}

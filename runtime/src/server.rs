@@ -1,0 +1,310 @@
+//! Servers: the loop that receives requests and answers them.
+//!
+//! ```no_run
+//! use v::prelude::*;
+//! use v::server::{self, Client, Options, Outcome, Server};
+//!
+//! v::abi::protocol! {
+//!     /// Counts.
+//!     pub mod counter = 0x70, enum Counter {
+//!         /// Adds to the count.
+//!         Add = 1 { amount: u32 } => Count { count: u64 };
+//!     }
+//! }
+//!
+//! struct Counting {
+//!     count: u64,
+//! }
+//!
+//! impl Server for Counting {
+//!     fn request(&mut self, _client: &Client<'_>, message: &Message) -> Outcome<'_> {
+//!         match counter::Counter::from_message(message) {
+//!             Some(counter::Counter::Add(add)) => {
+//!                 self.count += u64::from(add.amount);
+//!                 Outcome::from(Ok(counter::Count { count: self.count }))
+//!             }
+//!             None => Outcome::refuse(Error::BadRequest),
+//!         }
+//!     }
+//! }
+//!
+//! fn main() -> Result<core::convert::Infallible, Error> {
+//!     server::register_prefix("counter", 0)?;
+//!     server::ready();
+//!     server::serve(&mut Counting { count: 0 }, Options::default())
+//! }
+//! ```
+//!
+//! A request is answered and the next one received in one system call. What a client sent is an allegation, all but
+//! the pid and the user id, which the kernel stamped.
+
+use alloc_crate::borrow::Cow;
+use alloc_crate::vec::Vec;
+use alloc_crate::{string::String, vec};
+
+use abi::call::{Deadline, FOREVER, NOW};
+use abi::protocol::{Reply, refusal};
+use abi::{Access, Error, Grant, Message, Pid, UserId};
+use protocols::naming::naming;
+
+use crate::message::{self, Received, Segment};
+use crate::time;
+
+/// A server: what it does with a request.
+pub trait Server {
+    /// Does what `message` asks. Notices from the kernel come here as well: an interrupt, an alarm, a team's end.
+    fn request(&mut self, client: &Client<'_>, message: &Message) -> Outcome<'_>;
+
+    /// Does what is due from time to time: see [`Options::tick_ns`] and [`next_tick_ns`](Server::next_tick_ns).
+    fn tick(&mut self) {}
+
+    /// When [`tick`](Server::tick) wants to be called next, in nanoseconds since boot, for a server that has no steady
+    /// rhythm. Asked before each wait, except after a reply with data: such an answer must not bring the time forward.
+    fn next_tick_ns(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// This is the reply.
+    Reply(Message),
+    /// This is the reply, and these bytes go to the beginning of the client's segment.
+    ReplyData(Message, Cow<'a, [u8]>),
+    /// The server will reply some other time, by [`message::reply`]; or it has already.
+    Later,
+}
+
+impl<'a> Outcome<'a> {
+    /// A reply that says no.
+    pub fn refuse(error: Error) -> Outcome<'a> {
+        Outcome::Reply(refusal(error))
+    }
+
+    /// A reply with data: a slice of the server's, or a vector.
+    pub fn data(reply: impl Reply, data: impl Into<Cow<'a, [u8]>>) -> Outcome<'a> {
+        Outcome::ReplyData(reply.to_message(), data.into())
+    }
+}
+
+/// The reply, or the refusal.
+impl<R: Reply> From<Result<R, Error>> for Outcome<'_> {
+    fn from(result: Result<R, Error>) -> Self {
+        Outcome::Reply(match result {
+            Ok(reply) => reply.to_message(),
+            Err(error) => refusal(error),
+        })
+    }
+}
+
+/// Who sent a request, and what came with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'a> {
+    /// The process that awaits the reply.
+    pub pid: Pid,
+    /// For whom it acts.
+    pub user: UserId,
+    /// The segment that it granted.
+    pub grant: Grant,
+    /// Who forwarded the message, or none.
+    pub forwarder: Pid,
+    /// The beginning of its segment, where that is readable: as much as the server's buffer holds.
+    pub head: &'a [u8],
+}
+
+impl<'a> Client<'a> {
+    fn new(received: &Received, buffer: &'a [u8]) -> Client<'a> {
+        Client {
+            pid: received.sender,
+            user: received.user,
+            grant: received.grant,
+            forwarder: received.forwarder,
+            head: &buffer[..received.segment_bytes().min(buffer.len())],
+        }
+    }
+
+    /// Bytes that may be read from its segment; [`NoReadAccess`](Error::NoReadAccess) if it was not granted for that.
+    pub fn readable_bytes(&self) -> Result<u64, Error> {
+        if self.grant.access().contains(Access::READ) {
+            Ok(self.grant.bytes())
+        } else {
+            Err(Error::NoReadAccess)
+        }
+    }
+
+    /// Bytes that may be written into its segment; [`NoWriteAccess`](Error::NoWriteAccess) if it was not granted for
+    /// that.
+    pub fn writable_bytes(&self) -> Result<u64, Error> {
+        if self.grant.access().contains(Access::WRITE) {
+            Ok(self.grant.bytes())
+        } else {
+            Err(Error::NoWriteAccess)
+        }
+    }
+
+    /// The whole segment, copied; [`TooLong`](Error::TooLong) if it has more than `limit` bytes.
+    pub fn read_segment(&self, limit: usize) -> Result<Vec<u8>, Error> {
+        let bytes = self.readable_bytes()?;
+        if bytes > limit as u64 {
+            return Err(Error::TooLong);
+        }
+        let mut whole = vec![0; bytes as usize];
+        let (head, rest) = whole.split_at_mut(self.head.len().min(bytes as usize));
+        head.copy_from_slice(&self.head[..head.len()]);
+        if !rest.is_empty() {
+            message::move_from(self.pid, head.len() as u64, rest)?;
+        }
+        Ok(whole)
+    }
+
+    /// The whole segment as text; [`BadName`](Error::BadName) if it is not UTF-8.
+    pub fn read_text(&self, limit: usize) -> Result<String, Error> {
+        String::from_utf8(self.read_segment(limit)?).map_err(|_| Error::BadName)
+    }
+
+    /// Copies part of its segment, from `offset` on, until `buffer` is full.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        message::move_from(self.pid, offset, buffer)
+    }
+
+    /// Copies `data` into its segment.
+    pub fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
+        message::move_to(self.pid, offset, data)
+    }
+}
+
+/// How [`serve`] serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes of a client's segment that come with its request at most.
+    pub buffer_bytes: usize,
+    /// How often [`Server::tick`] is called; 0: not regularly.
+    pub tick_ns: u64,
+}
+
+impl Default for Options {
+    /// A page for the head of a segment, no ticks.
+    fn default() -> Options {
+        Options {
+            buffer_bytes: abi::PAGE_BYTES as usize,
+            tick_ns: 0,
+        }
+    }
+}
+
+/// Serves for ever. A server ends by being destroyed, by a panic, or by [`process::exit`](crate::process::exit).
+pub fn serve(server: &mut impl Server, options: Options) -> ! {
+    let mut buffer = vec![0; options.buffer_bytes];
+    let mut ticks = Ticks::new(options.tick_ns);
+    let mut received = message::receive(None, &mut buffer, ticks.deadline(server));
+    loop {
+        received = if let Ok(received) = received {
+            let client = Client::new(&received, &buffer);
+            let next = match server.request(&client, &received.message) {
+                Outcome::Reply(reply) => {
+                    let deadline = ticks.deadline(server);
+                    answer(received.sender, &reply, &[], &mut buffer, deadline)
+                }
+                Outcome::ReplyData(reply, data) => {
+                    answer(received.sender, &reply, &data, &mut buffer, ticks.deadline)
+                }
+                Outcome::Later => message::receive(None, &mut buffer, ticks.deadline(server)),
+            };
+            ticks.run(server);
+            next
+        } else {
+            // The deadline passed; or a reply could not be given, and nothing was received.
+            ticks.run(server);
+            message::receive(None, &mut buffer, ticks.deadline(server))
+        };
+    }
+}
+
+/// Replies and receives the next request. A client that has gone is no longer answered; one whose segment is not as
+/// it said, or as the server's reply needs it, is told so.
+fn answer(
+    client: Pid,
+    reply: &Message,
+    data: &[u8],
+    buffer: &mut [u8],
+    deadline: Deadline,
+) -> Result<Received, Error> {
+    let next = message::reply_receive(client, reply, data, buffer, deadline);
+    if let Err(error @ (Error::NoWriteAccess | Error::TooLong | Error::BadAddressOfOther)) = next {
+        // If even this fails, the client has gone meanwhile.
+        let _ = message::reply(client, &refusal(error), &[]);
+    }
+    next
+}
+
+/// When to tick.
+struct Ticks {
+    interval_ns: u64,
+    /// The next regular tick; without an interval, none.
+    regular_ns: u64,
+    /// The next tick of all, as a deadline.
+    deadline: Deadline,
+}
+
+impl Ticks {
+    fn new(interval_ns: u64) -> Ticks {
+        let regular_ns = match interval_ns {
+            0 => u64::MAX,
+            _ => time::now_ns().saturating_add(interval_ns),
+        };
+        Ticks {
+            interval_ns,
+            regular_ns,
+            deadline: FOREVER,
+        }
+    }
+
+    /// How long the next wait may last.
+    fn deadline(&mut self, server: &impl Server) -> Deadline {
+        let next_ns = self.regular_ns.min(server.next_tick_ns().unwrap_or(u64::MAX));
+        self.deadline = match next_ns {
+            u64::MAX => FOREVER,
+            // A moment long past, but neither of the two numbers that mean something else.
+            next_ns => next_ns.max(NOW + 1),
+        };
+        self.deadline
+    }
+
+    /// Ticks if it is time to, also when requests keep coming.
+    fn run(&mut self, server: &mut impl Server) {
+        if self.deadline == FOREVER {
+            return;
+        }
+        let now_ns = time::now_ns();
+        if now_ns < self.deadline {
+            return;
+        }
+        if now_ns >= self.regular_ns {
+            self.regular_ns = now_ns.saturating_add(self.interval_ns);
+        }
+        server.tick();
+    }
+}
+
+/// Tells the supervisor that this service answers requests from now on. To a program that was started otherwise it
+/// does nothing.
+pub fn ready() {
+    // A creator that does not know the request is no supervisor, and waits for nothing.
+    let _ = message::call(
+        crate::entry::creator(),
+        &protocols::supervisor::supervisor::Ready {},
+        Segment::None,
+    );
+}
+
+/// Makes the calling process the server of `[name]`, its directory `context` being what the bare prefix means. Needs
+/// the right.
+pub fn register_prefix(name: &str, context: u32) -> Result<(), Error> {
+    let request = naming::Register {
+        server: crate::process::own_pid()?,
+        context,
+    };
+    crate::name::ask_naming(&request, || Segment::Read(name.as_bytes()))?;
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The node's program manager.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use core::convert::Infallible;
+
+use program_server::manage::Managing;
+use v::abi::kernel::{self, group, well_known_group};
+use v::prelude::*;
+use v::server::{self, Options};
+
+/// How often the manager looks for programs that nobody will ask for any more.
+const TICK_NS: u64 = 2_000_000_000;
+
+v_start::program!(main);
+
+fn main() -> Result<Infallible, Error> {
+    let join = group::Join {
+        group: well_known_group::PROGRAM_MANAGERS,
+        process: v::process::own_pid()?,
+    };
+    call(kernel::server(kernel::GROUP), &join, Segment::None)?;
+    server::register_prefix("program", 0)?;
+    server::ready();
+    let memory_pages = v::entry::information().total_frames;
+    let options = Options {
+        tick_ns: TICK_NS,
+        ..Options::default()
+    };
+    server::serve(&mut Managing::new(memory_pages), options)
+}

@@ -1,0 +1,324 @@
+//! The program manager at work.
+//!
+//! It waits for nobody but the kernel and the file servers that it reads images from, and of those only the system's
+//! own: a file server of a user's could let it wait for ever.
+
+use alloc::borrow::Cow;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+use abi::kernel::{self, priority, process};
+use abi::notice::notice::{EndNoted, TeamEnded};
+use abi::protocol::Reply;
+use abi::{Error, Message, Pid, Rights};
+use program_image::{HEAD_BYTES, Layout, NewTeam, Owner, team_end};
+use protocols::io::io;
+use protocols::names::{Descriptor, kind, names};
+use protocols::program::program::{
+    Program as Request, ProgramEnded, ProgramEnding, ProgramStarted, StandardError, StartProgram,
+};
+use protocols::program::{Entry, MAX_START_BYTES, entries, flag};
+use v::server::{Client, Outcome, Server};
+use v::{Segment, message};
+
+use crate::cache::{Cache, Image, Source};
+use crate::programs::{Program, Programs, Stream, Wait, program_end};
+
+/// Level of programs in their class.
+const LEVEL: u8 = 2;
+/// Most processes of a program.
+const MOST_PROCESSES: u32 = 256;
+/// Most bytes of a file that are loaded.
+const MOST_IMAGE_BYTES: u64 = 64 * 1024 * 1024;
+/// So much of the node's memory may be taken up by the cache, and be left to a program.
+const CACHE_SHARE: u64 = 16;
+const PROGRAM_SHARE: (u64, u64) = (3, 4);
+
+/// All that the program manager knows.
+#[derive(Debug)]
+pub struct Managing {
+    programs: Programs,
+    cache: Cache,
+    /// File servers that are known to be the system's.
+    trusted: Vec<Pid>,
+    quota_pages: u32,
+}
+
+impl Managing {
+    /// A manager for a node with so much memory.
+    pub fn new(memory_pages: u64) -> Managing {
+        let cache_bytes = memory_pages * abi::PAGE_BYTES / CACHE_SHARE;
+        let (part, of) = PROGRAM_SHARE;
+        Managing {
+            programs: Programs::default(),
+            cache: Cache::new(usize::try_from(cache_bytes).unwrap_or(usize::MAX)),
+            trusted: Vec::new(),
+            quota_pages: u32::try_from(memory_pages * part / of).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Loads and starts a program.
+    fn start(&mut self, client: &Client<'_>, start: &StartProgram) -> Result<ProgramStarted, Error> {
+        let block = start_block(client)?;
+        let facts = Facts::read(&block);
+        let image = self.image(start.image_server, start.image_instance)?;
+        let starter = v::process::identify(client.pid)?.team;
+        let class = if start.flags & flag::BACKGROUND == 0 {
+            priority::FOREGROUND
+        } else {
+            priority::BACKGROUND
+        };
+        let team = NewTeam::create(&Owner {
+            user: client.user,
+            rights: Rights::NONE,
+            priority: u32::from(class + LEVEL),
+            quota_pages: self.quota_pages,
+            quota_processes: MOST_PROCESSES,
+        })?;
+        team.set_name(facts.name)?;
+        team.map_image(&image.layout, &image.content)?;
+        if start.flags & flag::HELD != 0 {
+            let suspend = process::Suspend { process: team.pid() };
+            v::call(kernel::server(kernel::PROCESS), &suspend, Segment::None)?;
+        }
+        let program = team.begin(image.layout.entry, &block)?;
+        let record = Program {
+            user: client.user,
+            starter,
+            detached: start.flags & flag::DETACHED != 0,
+            standard_error: facts.standard_error,
+        };
+        self.programs.started(program, record);
+        Ok(ProgramStarted { program })
+    }
+
+    /// The image in an open file, from the cache if it is there.
+    fn image(&mut self, server: Pid, instance: u32) -> Result<Rc<Image>, Error> {
+        self.check_trusted(server)?;
+        let mut bytes = [0; Descriptor::MAX_BYTES];
+        let describe = names::DescribeInstance { instance };
+        let described = v::call(server, &describe, Segment::Write(&mut bytes))?;
+        let (descriptor, _) = bytes
+            .get(..described.count as usize)
+            .and_then(Descriptor::decode)
+            .ok_or(Error::BadReply)?;
+        match descriptor.kind {
+            kind::FILE => {}
+            kind::DIRECTORY => return Err(Error::IsADirectory),
+            _ => return Err(Error::BadImage),
+        }
+        let source = Source {
+            server,
+            object: descriptor.object,
+            bytes: descriptor.size,
+            modified_ns: descriptor.modified_ns,
+        };
+        if let Some(image) = self.cache.find(&source) {
+            return Ok(image);
+        }
+        let image = Rc::new(read_image(server, instance, source.bytes)?);
+        self.cache.insert(source, Rc::clone(&image));
+        Ok(image)
+    }
+
+    /// Refuses servers that are not the system's: they could keep the manager waiting.
+    fn check_trusted(&mut self, server: Pid) -> Result<(), Error> {
+        const MOST_TRUSTED: usize = 16;
+        if self.trusted.contains(&server) {
+            return Ok(());
+        }
+        if server.is_group() || server.is_kernel_server() {
+            return Err(Error::BadArgument);
+        }
+        let found = v::process::identify(server)?;
+        if !found.user.is_system() || found.team == v::process::team() {
+            return Err(Error::NoPermission);
+        }
+        if self.trusted.len() == MOST_TRUSTED {
+            self.trusted.remove(0);
+        }
+        self.trusted.push(server);
+        Ok(())
+    }
+
+    fn wait(&mut self, client: &Client<'_>, program: Pid) -> Outcome<'static> {
+        let mut wait = || {
+            let team = v::process::identify(client.pid)?.team;
+            self.programs.wait(program, client.pid, team)
+        };
+        match wait() {
+            Ok(Wait::Over(end)) => Outcome::Reply(end.to_message()),
+            Ok(Wait::Later) => Outcome::Later,
+            Err(error) => Outcome::refuse(error),
+        }
+    }
+
+    fn end(&self, client: &Client<'_>, program: Pid, status: u32) -> Result<ProgramEnding, Error> {
+        let owner = self.programs.get(program)?.user;
+        if client.user != owner && !client.user.is_system() {
+            return Err(Error::NoPermission);
+        }
+        if self.programs.is_running(program) {
+            let destroy = process::Destroy {
+                process: program,
+                status,
+            };
+            v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None)?;
+        }
+        Ok(ProgramEnding {})
+    }
+
+    fn standard_error(&self, client: &Client<'_>, program: Pid) -> Result<StandardError, Error> {
+        let program = self.programs.get(program)?;
+        if client.user != program.user && !client.user.is_system() {
+            return Err(Error::NoPermission);
+        }
+        let Stream { server, instance } = program.standard_error.ok_or(Error::NotFound)?;
+        Ok(StandardError { server, instance })
+    }
+
+    fn ended(&mut self, ended: &TeamEnded) {
+        let end: ProgramEnded = program_end(ended.status);
+        if let Some(waiter) = self.programs.ended(ended.team, end) {
+            // A waiter that has ended meanwhile needs no answer.
+            let _ = message::reply(waiter, &end.to_message(), &[]);
+        }
+    }
+}
+
+impl Server for Managing {
+    fn request(&mut self, client: &Client<'_>, message: &Message) -> Outcome<'_> {
+        let Some(request) = Request::from_message(message) else {
+            if let Some(ended) = team_end(client.pid, message) {
+                self.ended(&ended);
+                return Outcome::Reply(EndNoted {}.to_message());
+            }
+            return Outcome::refuse(Error::BadRequest);
+        };
+        match request {
+            Request::StartProgram(start) => Outcome::from(self.start(client, &start)),
+            Request::WaitProgram(wait) => self.wait(client, wait.program),
+            Request::EndProgram(end) => Outcome::from(self.end(client, end.program, end.status)),
+            Request::QueryStandardError(query) => Outcome::from(self.standard_error(client, query.program)),
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.programs.has_unclaimed() {
+            self.programs.forget_orphans(|starter| {
+                matches!(
+                    v::process::identify(starter),
+                    Err(Error::StaleProcess | Error::NonexistentProcess)
+                )
+            });
+        }
+    }
+}
+
+/// The start block that came with a request.
+fn start_block<'a>(client: &Client<'a>) -> Result<Cow<'a, [u8]>, Error> {
+    if client.head.len() as u64 == client.readable_bytes()? {
+        return Ok(Cow::Borrowed(client.head));
+    }
+    Ok(Cow::Owned(client.read_segment(MAX_START_BYTES)?))
+}
+
+/// What the manager itself wants to know of a start block.
+struct Facts<'a> {
+    /// The last part of the program's name.
+    name: &'a str,
+    standard_error: Option<Stream>,
+}
+
+impl Facts<'_> {
+    fn read(block: &[u8]) -> Facts<'_> {
+        const STANDARD_ERROR: u32 = 2;
+        let mut facts = Facts {
+            name: "",
+            standard_error: None,
+        };
+        for entry in entries(block) {
+            match entry {
+                Entry::Argument(argument) if facts.name.is_empty() => {
+                    facts.name = argument.rsplit(['/', ']']).next().unwrap_or(argument);
+                }
+                Entry::Stream {
+                    number: STANDARD_ERROR,
+                    server,
+                    instance,
+                    ..
+                } => facts.standard_error = Some(Stream { server, instance }),
+                _ => {}
+            }
+        }
+        facts
+    }
+}
+
+/// Reads and checks an image of `bytes` bytes.
+fn read_image(server: Pid, instance: u32, bytes: u64) -> Result<Image, Error> {
+    let mut head = [0; HEAD_BYTES];
+    let head = &mut head[..bytes.min(HEAD_BYTES as u64) as usize];
+    read_exact(server, instance, 0, head)?;
+    let layout = Layout::parse(head, bytes)?;
+    let file = layout.file();
+    let wanted = file.end - file.start;
+    if wanted > MOST_IMAGE_BYTES {
+        return Err(Error::TooLong);
+    }
+    let mut content = Vec::new();
+    content
+        .try_reserve_exact(wanted as usize)
+        .map_err(|_| Error::NoMemory)?;
+    content.resize(wanted as usize, 0);
+    read_exact(server, instance, file.start, &mut content)?;
+    Ok(Image { layout, content })
+}
+
+/// Fills the buffer; a file that has become shorter meanwhile is no image.
+fn read_exact(server: Pid, instance: u32, mut position: u64, mut buffer: &mut [u8]) -> Result<(), Error> {
+    while !buffer.is_empty() {
+        let read = io::Read { instance, position };
+        let count = v::call(server, &read, Segment::Write(buffer))?.count as usize;
+        if count == 0 || count > buffer.len() {
+            return Err(Error::BadImage);
+        }
+        position += count as u64;
+        buffer = &mut buffer[count..];
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manager_takes_name_and_standard_error_from_the_block() {
+        let server = Pid::from_bits(77);
+        let mut block = Vec::new();
+        for entry in [
+            Entry::Stream {
+                number: 1,
+                server,
+                instance: 4,
+                attributes: 0,
+            },
+            Entry::Argument("[boot]bin/cat"),
+            Entry::Argument("-n"),
+            Entry::Stream {
+                number: 2,
+                server,
+                instance: 5,
+                attributes: 0,
+            },
+        ] {
+            entry.append(&mut block);
+        }
+        let facts = Facts::read(&block);
+        assert_eq!(facts.name, "cat");
+        assert_eq!(facts.standard_error, Some(Stream { server, instance: 5 }));
+        let facts = Facts::read(&block[..7]);
+        assert_eq!((facts.name, facts.standard_error), ("", None));
+    }
+}

@@ -1,0 +1,300 @@
+//! Which programs run, which have ended, and who waits for whom.
+//!
+//! Pure bookkeeping. A program is remembered while it runs, and after its end until its starter has asked for its
+//! status or has itself ended; of ended programs that nobody asks for, a user keeps [`MOST_UNCLAIMED`] at most.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use abi::notice::STATUS_EXCEPTION;
+use abi::{Error, Pid, UserId};
+use protocols::program::program::ProgramEnded;
+
+/// Most ended programs that are kept for a user; of more, those that ended first are forgotten.
+pub const MOST_UNCLAIMED: usize = 256;
+
+/// An open stream: who serves it, and which instance it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stream {
+    /// The server.
+    pub server: Pid,
+    /// The instance.
+    pub instance: u32,
+}
+
+/// A program that was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Program {
+    /// Whose it is.
+    pub user: UserId,
+    /// The team that started it, and may wait for it.
+    pub starter: Pid,
+    /// Whether anybody will wait.
+    pub detached: bool,
+    /// Its standard error, if it has one.
+    pub standard_error: Option<Stream>,
+}
+
+#[derive(Debug)]
+enum State {
+    Running { waiter: Option<Pid> },
+    Ended { end: ProgramEnded, order: u64 },
+}
+
+/// What a wait comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// It has ended, and is now forgotten.
+    Over(ProgramEnded),
+    /// It runs; the waiter is told later.
+    Later,
+}
+
+/// The programs, by the pid of their root.
+#[derive(Debug, Default)]
+pub struct Programs {
+    programs: BTreeMap<Pid, (Program, State)>,
+    /// How many have ended so far.
+    ends: u64,
+}
+
+impl Programs {
+    /// A program has begun.
+    pub fn started(&mut self, pid: Pid, program: Program) {
+        let state = State::Running { waiter: None };
+        self.programs.insert(pid, (program, state));
+    }
+
+    /// The program with this root.
+    pub fn get(&self, pid: Pid) -> Result<&Program, Error> {
+        let (program, _) = self.programs.get(&pid).ok_or(Error::NonexistentProcess)?;
+        Ok(program)
+    }
+
+    /// Whether the program has not ended.
+    pub fn is_running(&self, pid: Pid) -> bool {
+        matches!(self.programs.get(&pid), Some((_, State::Running { .. })))
+    }
+
+    /// `waiter`, a process of `team`, wants to know how the program ends.
+    pub fn wait(&mut self, pid: Pid, waiter: Pid, team: Pid) -> Result<Wait, Error> {
+        let (program, state) = self.programs.get_mut(&pid).ok_or(Error::NonexistentProcess)?;
+        if program.starter != team || program.detached {
+            return Err(Error::NoPermission);
+        }
+        match state {
+            State::Running { waiter: Some(_) } => Err(Error::Busy),
+            State::Running { waiter: place } => {
+                *place = Some(waiter);
+                Ok(Wait::Later)
+            }
+            State::Ended { end, .. } => {
+                let end = *end;
+                self.programs.remove(&pid);
+                Ok(Wait::Over(end))
+            }
+        }
+    }
+
+    /// The program has ended. Whoever waits for it, to be told so.
+    pub fn ended(&mut self, pid: Pid, end: ProgramEnded) -> Option<Pid> {
+        let (program, state) = self.programs.get_mut(&pid)?;
+        let State::Running { waiter } = *state else {
+            return None;
+        };
+        let user = program.user;
+        if waiter.is_some() || program.detached {
+            self.programs.remove(&pid);
+            return waiter;
+        }
+        *state = State::Ended {
+            end,
+            order: self.ends,
+        };
+        self.ends += 1;
+        self.forget_surplus(user);
+        None
+    }
+
+    /// Forgets the user's program that ended first if there are too many.
+    fn forget_surplus(&mut self, user: UserId) {
+        let unclaimed = || {
+            self.programs
+                .iter()
+                .filter_map(|(pid, (program, state))| match state {
+                    State::Ended { order, .. } if program.user == user => Some((*order, *pid)),
+                    _ => None,
+                })
+        };
+        if unclaimed().count() > MOST_UNCLAIMED
+            && let Some((_, oldest)) = unclaimed().min()
+        {
+            self.programs.remove(&oldest);
+        }
+    }
+
+    /// Forgets ended programs whose starters have ended. `has_ended` is asked once for each starter.
+    pub fn forget_orphans(&mut self, mut has_ended: impl FnMut(Pid) -> bool) {
+        let mut starters: Vec<Pid> = self
+            .programs
+            .values()
+            .filter(|(_, state)| matches!(state, State::Ended { .. }))
+            .map(|(program, _)| program.starter)
+            .collect();
+        starters.sort_unstable();
+        starters.dedup();
+        starters.retain(|starter| has_ended(*starter));
+        self.programs.retain(|_, (program, state)| {
+            matches!(state, State::Running { .. }) || starters.binary_search(&program.starter).is_err()
+        });
+    }
+
+    /// Whether there is anything to forget.
+    pub fn has_unclaimed(&self) -> bool {
+        self.programs
+            .values()
+            .any(|(_, state)| matches!(state, State::Ended { .. }))
+    }
+}
+
+/// How a program ended, from the status of its team's end: for an exception, 128 plus the number of the signal that
+/// POSIX has for it.
+pub fn program_end(status: u32) -> ProgramEnded {
+    const VECTORS: u32 = 32;
+    const ILLEGAL: u32 = 4;
+    const TRAP: u32 = 5;
+    const BUS: u32 = 7;
+    const ARITHMETIC: u32 = 8;
+    const SEGMENT: u32 = 11;
+    let Some(vector) = status
+        .checked_sub(STATUS_EXCEPTION)
+        .filter(|vector| *vector < VECTORS)
+    else {
+        return ProgramEnded { status, exception: 0 };
+    };
+    let signal = match vector {
+        0 | 4 | 16 | 19 => ARITHMETIC,
+        1 | 3 => TRAP,
+        6 | 7 => ILLEGAL,
+        17 => BUS,
+        _ => SEGMENT,
+    };
+    ProgramEnded {
+        status: 128 + signal,
+        exception: vector + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi::LogicalHost;
+    extern crate std;
+
+    fn pid(number: u32) -> Pid {
+        Pid::process(
+            LogicalHost::from_bits(1),
+            (number >> 16) as u16 + 1,
+            number as u16,
+        )
+    }
+
+    fn program(starter: u32) -> Program {
+        Program {
+            user: UserId(7),
+            starter: pid(starter),
+            detached: false,
+            standard_error: None,
+        }
+    }
+
+    const END: ProgramEnded = ProgramEnded {
+        status: 3,
+        exception: 0,
+    };
+
+    #[test]
+    fn a_wait_before_the_end_is_answered_at_the_end() {
+        let mut programs = Programs::default();
+        programs.started(pid(1), program(9));
+        assert_eq!(programs.wait(pid(1), pid(8), pid(8)), Err(Error::NoPermission));
+        assert_eq!(programs.wait(pid(1), pid(8), pid(9)), Ok(Wait::Later));
+        assert_eq!(programs.wait(pid(1), pid(7), pid(9)), Err(Error::Busy));
+        assert!(programs.is_running(pid(1)));
+        assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
+        assert_eq!(programs.ended(pid(1), END), None);
+        assert_eq!(
+            programs.wait(pid(1), pid(8), pid(9)),
+            Err(Error::NonexistentProcess)
+        );
+    }
+
+    #[test]
+    fn an_end_before_the_wait_is_kept_for_one_wait() {
+        let mut programs = Programs::default();
+        programs.started(pid(1), program(9));
+        assert_eq!(programs.ended(pid(1), END), None);
+        assert!(!programs.is_running(pid(1)) && programs.has_unclaimed());
+        assert_eq!(programs.wait(pid(1), pid(9), pid(9)), Ok(Wait::Over(END)));
+        assert!(programs.get(pid(1)).is_err() && !programs.has_unclaimed());
+    }
+
+    #[test]
+    fn a_detached_program_leaves_nothing() {
+        let mut programs = Programs::default();
+        programs.started(
+            pid(1),
+            Program {
+                detached: true,
+                ..program(9)
+            },
+        );
+        assert_eq!(programs.wait(pid(1), pid(9), pid(9)), Err(Error::NoPermission));
+        assert_eq!(programs.ended(pid(1), END), None);
+        assert!(programs.get(pid(1)).is_err());
+    }
+
+    #[test]
+    fn orphans_are_forgotten_once_they_have_ended() {
+        let mut programs = Programs::default();
+        for number in 1..=4 {
+            programs.started(pid(number), program(9 + number % 2));
+        }
+        programs.ended(pid(1), END);
+        programs.ended(pid(2), END);
+        let mut asked = Vec::new();
+        programs.forget_orphans(|starter| {
+            asked.push(starter);
+            starter == pid(10)
+        });
+        assert_eq!(asked, [pid(9), pid(10)]);
+        assert!(programs.get(pid(1)).is_err() && programs.get(pid(2)).is_ok());
+        assert!(programs.is_running(pid(3)));
+    }
+
+    #[test]
+    fn nobody_can_fill_the_table_with_the_dead() {
+        let mut programs = Programs::default();
+        for number in 1..=MOST_UNCLAIMED as u32 + 3 {
+            programs.started(pid(number), program(9));
+            programs.ended(pid(number), END);
+        }
+        assert_eq!(programs.programs.len(), MOST_UNCLAIMED);
+        assert!(programs.get(pid(3)).is_err() && programs.get(pid(4)).is_ok());
+    }
+
+    #[test]
+    fn exceptions_look_as_in_a_shell() {
+        let end = |status| {
+            let end = program_end(status);
+            (end.status, end.exception)
+        };
+        assert_eq!(end(0), (0, 0));
+        assert_eq!(end(137), (137, 0));
+        assert_eq!(end(STATUS_EXCEPTION + 14), (139, 15));
+        assert_eq!(end(STATUS_EXCEPTION), (136, 1));
+        assert_eq!(end(STATUS_EXCEPTION + 6), (132, 7));
+        assert_eq!(end(STATUS_EXCEPTION + 32), (0x120, 0));
+        assert_eq!(end(u32::MAX), (u32::MAX, 0));
+    }
+}

@@ -1,0 +1,44 @@
+//! The boot archive as a tree: directories are made for it, contents stay where they are.
+
+use alloc::collections::BTreeMap;
+
+use abi::Error;
+use boot_archive::{Archive, Damage, Entry};
+
+use crate::tree::{Kind, Tree};
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Adds every file and directory of the archive to the boot tree, up to the first damage, which comes back.
+/// An entry that contradicts an earlier one (a file where a directory is) is left out, as is what finds no room.
+pub fn add_archive(tree: &mut Tree, archive: &'static [u8]) -> Result<(), Damage> {
+    for entry in Archive::new(archive).entries() {
+        // What was left out is seen by its absence; the files that are there must not suffer for it.
+        let _ = add_entry(tree, &entry?);
+    }
+    Ok(())
+}
+
+fn add_entry(tree: &mut Tree, entry: &Entry<'static>) -> Result<(), Error> {
+    let modified_ns = entry.modified_seconds.saturating_mul(NS_PER_SECOND);
+    let mut directory = tree.boot_root();
+    let mut components = entry.components().peekable();
+    while let Some(name) = components.next() {
+        let mut place = tree.place(directory, name)?;
+        let is_directory = components.peek().is_some() || entry.kind == boot_archive::Kind::Directory;
+        match (place.node, is_directory) {
+            (Some(node), true) if tree.node(node)?.is_directory() => directory = node,
+            (Some(_), true) => return Err(Error::NotADirectory),
+            (None, true) => {
+                let kind = Kind::ArchivedDirectory(BTreeMap::new());
+                directory = tree.add_archived(&place, kind, modified_ns)?;
+            }
+            (Some(node), false) if tree.node(node)?.is_directory() => return Err(Error::IsADirectory),
+            (_, false) => {
+                place.directory = directory;
+                tree.add_archived(&place, Kind::Archived(entry.content), modified_ns)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! The I/O and naming protocols in terms of the tree.
+//!
+//! A read that lies within one chunk, or in the boot archive, is answered with the bytes where they are: one copy,
+//! made by the kernel, and no allocation. What goes beyond a chunk is moved chunk by chunk.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use abi::{Error, UserId};
+use boot_archive::Damage;
+use io_server::listing::slice_at;
+use io_server::{Client, Incoming, Opening, Reading, Service, System, Writing};
+use protocols::io::{attribute, mode};
+use protocols::names::Descriptor;
+
+use crate::boot;
+use crate::content::{CHUNK_BYTES, Content, MAX_SIZE};
+use crate::quota::Quota;
+use crate::tree::{Kind, Place, Tree};
+
+/// An open file.
+#[derive(Debug)]
+pub struct OpenFile {
+    node: u32,
+    append: bool,
+}
+
+/// The file server.
+#[derive(Debug)]
+pub struct FileServer {
+    tree: Tree,
+}
+
+impl FileServer {
+    /// A server with nothing in it.
+    pub fn new(quota: Quota, now_ns: u64) -> FileServer {
+        FileServer {
+            tree: Tree::new(quota, now_ns),
+        }
+    }
+
+    /// Shows the archive as `[boot]`, up to the first damage in it, which comes back.
+    pub fn add_archive(&mut self, archive: &'static [u8]) -> Result<(), Damage> {
+        boot::add_archive(&mut self.tree, archive)
+    }
+
+    /// The context of `[tmp]`.
+    pub const fn temporary_context(&self) -> u32 {
+        self.tree.root()
+    }
+
+    /// The context of `[boot]`.
+    pub const fn boot_context(&self) -> u32 {
+        self.tree.boot_root()
+    }
+
+    /// Directories and files with what they take.
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The file to open, made if it is not there and the mode says so.
+    fn find_or_create(
+        &mut self,
+        context: u32,
+        path: &str,
+        mode: u32,
+        user: UserId,
+        now_ns: u64,
+    ) -> Result<u32, Error> {
+        if mode & mode::CREATE == 0 {
+            return self.tree.find(context, path);
+        }
+        let place = match self.tree.place(context, path) {
+            // `.` and the like are there, and are directories.
+            Err(Error::BadName) => return self.tree.find(context, path),
+            place => place?,
+        };
+        match place.node {
+            Some(_) if mode & mode::NEW != 0 => Err(Error::AlreadyExists),
+            Some(node) => Ok(node),
+            None if io_server::path::wants_directory(path) => Err(Error::IsADirectory),
+            None => self.tree.create(&place, Kind::File(Content::new()), user, now_ns),
+        }
+    }
+
+    /// Changes the content of a file by `change`, after making sure that its owner may have `cost` bytes.
+    fn change(
+        &mut self,
+        number: u32,
+        cost: impl FnOnce(&Content) -> Result<u64, Error>,
+        change: impl FnOnce(&mut Content) -> Result<(), Error>,
+        now_ns: u64,
+    ) -> Result<(), Error> {
+        let node = self.tree.node(number)?;
+        let owner = node.owner;
+        let Kind::File(content) = &node.kind else {
+            return Err(Error::ReadOnly);
+        };
+        let (old_cost, cost) = (content.cost(), cost(content)?);
+        let charged = cost.max(old_cost);
+        if charged > old_cost {
+            self.tree.usage.add_bytes(owner, charged - old_cost)?;
+        }
+        let node = self.tree.node_mut(number)?;
+        let Kind::File(content) = &mut node.kind else {
+            return Err(Error::ReadOnly);
+        };
+        let outcome = change(content);
+        let new_cost = content.cost();
+        if outcome.is_ok() {
+            node.modified_ns = now_ns;
+        }
+        if new_cost < charged {
+            self.tree.usage.remove_bytes(owner, charged - new_cost);
+        }
+        outcome
+    }
+
+    fn place<'a>(&self, at: (u32, &'a str)) -> Result<Place<'a>, Error> {
+        self.tree.place(at.0, at.1)
+    }
+}
+
+impl Service for FileServer {
+    type Open = OpenFile;
+
+    fn open(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &str,
+        mode: u32,
+        system: &mut dyn System,
+    ) -> Result<Opening<OpenFile>, Error> {
+        if mode & mode::DIRECTORY != 0 {
+            let directory = self.tree.find(context, path)?;
+            return Ok(Opening::Directory(self.tree.list(directory)?));
+        }
+        let number = self.find_or_create(context, path, mode, client.user, system.real_ns())?;
+        if self.tree.node(number)?.is_directory() {
+            return Err(Error::IsADirectory);
+        }
+        let writes = mode & (mode::WRITE | mode::APPEND | mode::TRUNCATE) != 0;
+        if writes {
+            self.tree.check_may_change(number, client.user)?;
+        }
+        if mode & mode::TRUNCATE != 0 {
+            self.set_size_of(number, 0, system)?;
+        }
+        let append = mode & mode::APPEND != 0;
+        let node = self.tree.node_mut(number)?;
+        node.open_count += 1;
+        let mut attributes = 0;
+        if mode & mode::READ != 0 {
+            attributes |= attribute::READABLE;
+        }
+        if writes {
+            attributes |= attribute::WRITABLE;
+        }
+        if append {
+            attributes |= attribute::APPEND_ONLY;
+        }
+        Ok(Opening::Object {
+            size: node.size(),
+            open: OpenFile { node: number, append },
+            attributes,
+            block_bytes: CHUNK_BYTES as u32,
+        })
+    }
+
+    fn close(&mut self, open: OpenFile, _system: &mut dyn System) {
+        if let Ok(node) = self.tree.node_mut(open.node) {
+            node.open_count -= 1;
+            self.tree.drop_if_unused(open.node);
+        }
+    }
+
+    fn size(&self, open: &OpenFile) -> u64 {
+        self.tree.node(open.node).map_or(0, crate::tree::Node::size)
+    }
+
+    #[inline]
+    fn read<'a>(
+        &'a mut self,
+        client: &Client,
+        open: &'a mut OpenFile,
+        position: u64,
+        room: usize,
+        system: &mut dyn System,
+    ) -> Result<Reading<'a>, Error> {
+        let content = match &self.tree.node(open.node)?.kind {
+            Kind::File(content) => content,
+            Kind::Archived(content) => return Ok(Reading::Data(slice_at(content, position, room))),
+            Kind::Directory(_) | Kind::ArchivedDirectory(_) => return Err(Error::IsADirectory),
+        };
+        let first = content.piece(position, room);
+        let wanted = content.size().saturating_sub(position).min(room as u64) as usize;
+        if first.len() == wanted {
+            return Ok(Reading::Data(first));
+        }
+        let mut done = 0;
+        while let piece @ [_, ..] = content.piece(position + done as u64, room - done) {
+            system.move_to(client.pid, done as u64, piece)?;
+            done += piece.len();
+        }
+        Ok(Reading::Moved(done as u32))
+    }
+
+    fn write(
+        &mut self,
+        _client: &Client,
+        open: &mut OpenFile,
+        position: u64,
+        data: &Incoming<'_>,
+        system: &mut dyn System,
+    ) -> Result<Writing, Error> {
+        let position = if open.append {
+            self.tree.node(open.node)?.size()
+        } else {
+            position
+        };
+        let now_ns = system.real_ns();
+        self.change(
+            open.node,
+            |content| content.cost_after_write(position, data.bytes()),
+            |content| content.write(position, data, system),
+            now_ns,
+        )?;
+        Ok(Writing::Done(data.bytes() as u32))
+    }
+
+    fn set_size(&mut self, open: &mut OpenFile, size: u64, system: &mut dyn System) -> Result<(), Error> {
+        self.set_size_of(open.node, size, system)
+    }
+
+    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+        let number = self.tree.find(context, path)?;
+        Ok(self.tree.node(number)?.descriptor(self.tree.name(number)))
+    }
+
+    fn describe_open<'a>(&'a self, open: &'a OpenFile) -> Result<Descriptor<'a>, Error> {
+        Ok(self.tree.node(open.node)?.descriptor(self.tree.name(open.node)))
+    }
+
+    fn context(&mut self, context: u32, path: &str) -> Result<u32, Error> {
+        let number = self.tree.find(context, path)?;
+        if self.tree.node(number)?.is_directory() {
+            Ok(number)
+        } else {
+            Err(Error::NotADirectory)
+        }
+    }
+
+    fn context_name(&self, context: u32) -> Result<String, Error> {
+        self.tree.path(context)
+    }
+
+    fn remove(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &str,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let place = self.place((context, path))?;
+        self.tree.remove(&place, client.user, system.real_ns())
+    }
+
+    fn rename(
+        &mut self,
+        client: &Client,
+        old: (u32, &str),
+        new: (u32, &str),
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let (from, to) = (self.place(old)?, self.place(new)?);
+        let is_file = |node: u32| self.tree.node(node).is_ok_and(|node| !node.is_directory());
+        if io_server::path::wants_directory(new.1) && from.node.is_some_and(is_file) {
+            return Err(Error::NotADirectory);
+        }
+        self.tree.rename(&from, &to, client.user, system.real_ns())
+    }
+
+    fn create_directory(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &str,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let place = match self.place((context, path)) {
+            // `.` and the like are there; what isn't says so.
+            Err(Error::BadName) => return self.tree.find(context, path).and(Err(Error::AlreadyExists)),
+            place => place?,
+        };
+        if place.node.is_some() {
+            return Err(Error::AlreadyExists);
+        }
+        let kind = Kind::Directory(BTreeMap::new());
+        self.tree.create(&place, kind, client.user, system.real_ns())?;
+        Ok(())
+    }
+
+    fn set_modified(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &str,
+        modified_ns: u64,
+    ) -> Result<(), Error> {
+        let number = self.tree.find(context, path)?;
+        self.tree.check_may_change(number, client.user)?;
+        self.tree.node_mut(number)?.modified_ns = modified_ns;
+        Ok(())
+    }
+}
+
+impl FileServer {
+    fn set_size_of(&mut self, number: u32, size: u64, system: &mut dyn System) -> Result<(), Error> {
+        if size > MAX_SIZE {
+            return Err(Error::NoSpace);
+        }
+        let set = |content: &mut Content| {
+            content.set_size(size);
+            Ok(())
+        };
+        self.change(number, |content| Ok(content.cost()), set, system.real_ns())
+    }
+}

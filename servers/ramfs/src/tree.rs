@@ -1,0 +1,416 @@
+//! Directories and files by name, and who may change what.
+//!
+//! There are two trees in one table: the boot archive's, which nothing changes, and the one that can be written. A
+//! node's number is its directory's context. Each node has one name; one without a name lives on while it is open.
+//!
+//! Everyone may read everything. A file is changed by its owner; a name is made in a directory by the directory's
+//! owner, and in the root by everyone; it is removed by who owns the object or the directory. The system's own
+//! servers may do all of that.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use abi::{Error, UserId};
+use io_server::path::{self, Step};
+use io_server::{Listing, Table, table};
+use protocols::io::attribute;
+use protocols::names::{Descriptor, MAX_PATH_BYTES, kind};
+
+use crate::content::Content;
+use crate::quota::{Quota, Usage};
+
+/// A file or directory.
+#[derive(Debug)]
+pub struct Node {
+    /// Whose it is.
+    pub owner: UserId,
+    /// Last change, in nanoseconds since 1970.
+    pub modified_ns: u64,
+    created_ns: u64,
+    /// Tells it from all others, those before it included.
+    serial: u64,
+    /// The directory in which its name is; its own number for a root, 0 once it has no name.
+    parent: u32,
+    /// Open instances.
+    pub open_count: u32,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub enum Kind {
+    /// A directory: names and the nodes' numbers.
+    Directory(BTreeMap<String, u32>),
+    /// A file that can be written.
+    File(Content),
+    /// A file of the boot archive, where it lies.
+    Archived(&'static [u8]),
+    /// A directory of the boot archive.
+    ArchivedDirectory(BTreeMap<String, u32>),
+}
+
+impl Node {
+    fn entries(&self) -> Result<&BTreeMap<String, u32>, Error> {
+        match &self.kind {
+            Kind::Directory(entries) | Kind::ArchivedDirectory(entries) => Ok(entries),
+            Kind::File(_) | Kind::Archived(_) => Err(Error::NotADirectory),
+        }
+    }
+
+    fn entries_mut(&mut self) -> Result<&mut BTreeMap<String, u32>, Error> {
+        match &mut self.kind {
+            Kind::Directory(entries) | Kind::ArchivedDirectory(entries) => Ok(entries),
+            Kind::File(_) | Kind::Archived(_) => Err(Error::NotADirectory),
+        }
+    }
+
+    /// Whether it has names in it.
+    pub fn is_directory(&self) -> bool {
+        self.entries().is_ok()
+    }
+
+    /// Whether it is of the boot archive.
+    pub fn is_archived(&self) -> bool {
+        matches!(self.kind, Kind::Archived(_) | Kind::ArchivedDirectory(_))
+    }
+
+    /// Bytes of a file; names in a directory.
+    pub fn size(&self) -> u64 {
+        match &self.kind {
+            Kind::Directory(entries) | Kind::ArchivedDirectory(entries) => entries.len() as u64,
+            Kind::File(content) => content.size(),
+            Kind::Archived(content) => content.len() as u64,
+        }
+    }
+
+    /// The descriptor, with a name.
+    pub fn descriptor<'a>(&self, name: &'a str) -> Descriptor<'a> {
+        let directory = if self.is_directory() {
+            attribute::DIRECTORY
+        } else {
+            0
+        };
+        let writable = if self.is_archived() {
+            0
+        } else {
+            attribute::WRITABLE
+        };
+        Descriptor {
+            kind: if self.is_directory() {
+                kind::DIRECTORY
+            } else {
+                kind::FILE
+            },
+            attributes: attribute::READABLE | directory | writable,
+            owner: self.owner.0,
+            size: self.size(),
+            modified_ns: self.modified_ns,
+            created_ns: self.created_ns,
+            object: self.serial,
+            name,
+        }
+    }
+}
+
+/// Both trees.
+#[derive(Debug)]
+pub struct Tree {
+    nodes: Table<Node>,
+    root: u32,
+    boot_root: u32,
+    next_serial: u64,
+    /// What the files that can be written take.
+    pub usage: Usage,
+}
+
+/// Where a name is or is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The directory.
+    pub directory: u32,
+    /// The name in it.
+    pub name: &'a str,
+    /// The node of that name.
+    pub node: Option<u32>,
+}
+
+impl Tree {
+    /// Two empty roots, made `now_ns`.
+    pub fn new(quota: Quota, now_ns: u64) -> Tree {
+        let mut tree = Tree {
+            nodes: Table::new(table::MAX_SLOTS),
+            root: 0,
+            boot_root: 0,
+            next_serial: 0,
+            usage: Usage::new(quota),
+        };
+        tree.root = tree.add_root(Kind::Directory(BTreeMap::new()), now_ns);
+        tree.boot_root = tree.add_root(Kind::ArchivedDirectory(BTreeMap::new()), now_ns);
+        tree
+    }
+
+    fn add_root(&mut self, kind: Kind, now_ns: u64) -> u32 {
+        let number = self.insert(kind, UserId::SYSTEM, 0, now_ns);
+        // The table is new and not full.
+        let number = number.unwrap_or(0);
+        if let Some(node) = self.nodes.get_mut(number) {
+            node.parent = number;
+        }
+        number
+    }
+
+    /// The root of what can be written; context 0 means it too.
+    pub const fn root(&self) -> u32 {
+        self.root
+    }
+
+    /// The root of the boot archive.
+    pub const fn boot_root(&self) -> u32 {
+        self.boot_root
+    }
+
+    /// A node.
+    #[inline]
+    pub fn node(&self, number: u32) -> Result<&Node, Error> {
+        self.nodes.get(number).ok_or(Error::NotFound)
+    }
+
+    /// A node, to be changed.
+    #[inline]
+    pub fn node_mut(&mut self, number: u32) -> Result<&mut Node, Error> {
+        self.nodes.get_mut(number).ok_or(Error::NotFound)
+    }
+
+    /// The node that a path names.
+    pub fn find(&self, context: u32, path: &str) -> Result<u32, Error> {
+        let mut at = if context == 0 { self.root } else { context };
+        let mut node = self.node(at)?;
+        for step in path::steps(path) {
+            let entries = node.entries()?;
+            at = match step {
+                Step::Up => node.parent,
+                Step::Down(name) => *entries.get(name).ok_or(Error::NotFound)?,
+            };
+            node = self.node(at)?;
+        }
+        if path::wants_directory(path) {
+            node.entries()?;
+        }
+        Ok(at)
+    }
+
+    /// Where the last name of a path is, or would be if it were made.
+    pub fn place<'a>(&self, context: u32, path: &'a str) -> Result<Place<'a>, Error> {
+        let (parent, name) = path::parent_and_name(path)?;
+        let directory = self.find(context, parent)?;
+        let node = self.node(directory)?.entries()?.get(name).copied();
+        if let Some(node) = node
+            && path::wants_directory(path)
+        {
+            self.node(node)?.entries()?;
+        }
+        Ok(Place {
+            directory,
+            name,
+            node,
+        })
+    }
+
+    /// A node's name in its directory; none for a root and for what has been removed.
+    pub fn name(&self, number: u32) -> &str {
+        let Ok(node) = self.node(number) else { return "" };
+        let Some(Ok(siblings)) = self.nodes.get(node.parent).map(Node::entries) else {
+            return "";
+        };
+        siblings
+            .iter()
+            .find(|(_, sibling)| **sibling == number)
+            .map_or("", |(name, _)| name)
+    }
+
+    /// The path of a directory from its root.
+    pub fn path(&self, context: u32) -> Result<String, Error> {
+        let mut at = if context == 0 { self.root } else { context };
+        self.node(at)?.entries()?;
+        let mut path = String::new();
+        while let name @ [_, ..] = self.name(at).as_bytes() {
+            if path.len() + name.len() >= MAX_PATH_BYTES {
+                return Err(Error::TooLong);
+            }
+            if !path.is_empty() {
+                path.insert(0, '/');
+            }
+            path.insert_str(0, self.name(at));
+            at = self.node(at)?.parent;
+        }
+        Ok(path)
+    }
+
+    /// The descriptors of everything in a directory.
+    pub fn list(&self, directory: u32) -> Result<Listing, Error> {
+        let mut listing = Listing::new();
+        for (name, number) in self.node(directory)?.entries()? {
+            listing.push(&self.node(*number)?.descriptor(name));
+        }
+        Ok(listing)
+    }
+
+    /// Makes a file or directory at a free place, for `user`.
+    pub fn create(&mut self, place: &Place<'_>, kind: Kind, user: UserId, now_ns: u64) -> Result<u32, Error> {
+        self.check_may_add(place.directory, user)?;
+        self.usage.add_object(user)?;
+        let Some(number) = self.insert(kind, user, place.directory, now_ns) else {
+            self.usage.remove_object(user);
+            return Err(Error::NoResources);
+        };
+        self.link(place, number, now_ns)?;
+        Ok(number)
+    }
+
+    /// Makes a file or directory of the boot archive, in place of what has the name.
+    pub fn add_archived(&mut self, place: &Place<'_>, kind: Kind, modified_ns: u64) -> Result<u32, Error> {
+        let number = self.insert(kind, UserId::SYSTEM, place.directory, modified_ns);
+        let number = number.ok_or(Error::NoResources)?;
+        if let Some(old) = place.node {
+            self.nodes.remove(old);
+        }
+        let entries = self.node_mut(place.directory)?.entries_mut()?;
+        entries.insert(String::from(place.name), number);
+        Ok(number)
+    }
+
+    /// Removes a file or empty directory.
+    pub fn remove(&mut self, place: &Place<'_>, user: UserId, now_ns: u64) -> Result<(), Error> {
+        let number = place.node.ok_or(Error::NotFound)?;
+        self.check_may_remove(place.directory, number, user)?;
+        if self
+            .node(number)?
+            .entries()
+            .is_ok_and(|entries| !entries.is_empty())
+        {
+            return Err(Error::DirectoryNotEmpty);
+        }
+        self.unlink(place, now_ns)?;
+        self.drop_if_unused(number);
+        Ok(())
+    }
+
+    /// Gives a node another name; a file of that name is replaced at once.
+    pub fn rename(
+        &mut self,
+        old: &Place<'_>,
+        new: &Place<'_>,
+        user: UserId,
+        now_ns: u64,
+    ) -> Result<(), Error> {
+        let number = old.node.ok_or(Error::NotFound)?;
+        self.check_may_remove(old.directory, number, user)?;
+        self.check_may_add(new.directory, user)?;
+        if self.is_within(new.directory, number) {
+            return Err(Error::BadArgument);
+        }
+        if let Some(replaced) = new.node {
+            if replaced == number {
+                return Ok(());
+            }
+            self.check_may_remove(new.directory, replaced, user)?;
+            match (
+                self.node(number)?.is_directory(),
+                self.node(replaced)?.is_directory(),
+            ) {
+                (false, false) => {}
+                (true, false) => return Err(Error::NotADirectory),
+                (false, true) => return Err(Error::IsADirectory),
+                (true, true) => return Err(Error::AlreadyExists),
+            }
+            self.unlink(new, now_ns)?;
+            self.drop_if_unused(replaced);
+        }
+        self.unlink(old, now_ns)?;
+        self.link(new, number, now_ns)
+    }
+
+    /// Whether a user may change a file's content and times.
+    pub fn check_may_change(&self, number: u32, user: UserId) -> Result<(), Error> {
+        let node = self.node(number)?;
+        if node.is_archived() {
+            Err(Error::ReadOnly)
+        } else if node.owner == user || user.is_system() {
+            Ok(())
+        } else {
+            Err(Error::NoPermission)
+        }
+    }
+
+    /// Forgets a node that has no name and is not open.
+    pub fn drop_if_unused(&mut self, number: u32) {
+        let is_used = |node: &Node| node.parent != 0 || node.open_count != 0;
+        if self.nodes.get(number).is_none_or(is_used) {
+            return;
+        }
+        if let Some(node) = self.nodes.remove(number) {
+            if let Kind::File(content) = &node.kind {
+                self.usage.remove_bytes(node.owner, content.cost());
+            }
+            self.usage.remove_object(node.owner);
+        }
+    }
+
+    fn check_may_add(&self, directory: u32, user: UserId) -> Result<(), Error> {
+        match self.check_may_change(directory, user) {
+            Err(Error::NoPermission) if directory == self.root => Ok(()),
+            checked => checked,
+        }
+    }
+
+    fn check_may_remove(&self, directory: u32, number: u32, user: UserId) -> Result<(), Error> {
+        self.check_may_change(number, user)
+            .or_else(|_| self.check_may_change(directory, user))
+    }
+
+    /// Whether `directory` is `ancestor` or below it.
+    fn is_within(&self, directory: u32, ancestor: u32) -> bool {
+        let mut at = directory;
+        while let Some(node) = self.nodes.get(at) {
+            if at == ancestor {
+                return true;
+            }
+            if node.parent == at {
+                return false;
+            }
+            at = node.parent;
+        }
+        false
+    }
+
+    fn insert(&mut self, kind: Kind, owner: UserId, parent: u32, now_ns: u64) -> Option<u32> {
+        self.next_serial += 1;
+        let node = Node {
+            owner,
+            modified_ns: now_ns,
+            created_ns: now_ns,
+            serial: self.next_serial,
+            parent,
+            open_count: 0,
+            kind,
+        };
+        self.nodes.insert(node).ok()
+    }
+
+    fn link(&mut self, place: &Place<'_>, number: u32, now_ns: u64) -> Result<(), Error> {
+        let directory = self.node_mut(place.directory)?;
+        directory.entries_mut()?.insert(String::from(place.name), number);
+        directory.modified_ns = now_ns;
+        self.node_mut(number)?.parent = place.directory;
+        Ok(())
+    }
+
+    fn unlink(&mut self, place: &Place<'_>, now_ns: u64) -> Result<(), Error> {
+        let directory = self.node_mut(place.directory)?;
+        let removed = directory.entries_mut()?.remove(place.name);
+        directory.modified_ns = now_ns;
+        self.node_mut(removed.ok_or(Error::NotFound)?)?.parent = 0;
+        Ok(())
+    }
+}

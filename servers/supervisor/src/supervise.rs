@@ -1,0 +1,349 @@
+//! The supervisor at work: it receives what services and the kernel say, starts what is due, looks for what hangs.
+//!
+//! It Receives and Replies, and Sends to the kernel alone, so nothing that a server does can hold it up. What it has
+//! to say goes to the kernel's log.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec};
+
+use abi::kernel::record::ProcessRecord;
+use abi::kernel::{self, process, statistics};
+use abi::notice::notice::{EndNoted, TeamEnded};
+use abi::protocol::Reply;
+use abi::{Error, Message, Pid};
+use program_image::team_end;
+use protocols::supervisor::supervisor::{
+    Rebooting, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped, StateLoaded, StateSaved,
+    Supervisor,
+};
+use protocols::supervisor::{MAX_STATE_BYTES, ServiceRecord, supervisor};
+use v::server::{Client, Outcome, Server};
+use v::{Segment, time};
+
+use crate::launch::Images;
+use crate::power;
+use crate::services::{Services, Verdict};
+use crate::watchdog::{Watchdog, Watched};
+
+/// How often the watchdog looks.
+const LOOK_NS: u64 = 1_000_000_000;
+/// Records taken from the kernel at once.
+const RECORDS_AT_ONCE: usize = 64;
+
+/// All that the supervisor knows.
+#[derive(Debug)]
+pub struct Supervising {
+    images: Images,
+    services: Services,
+    /// What each service has saved, by the service's place.
+    saved: Vec<Vec<u8>>,
+    watchdog: Watchdog,
+    next_look_ns: u64,
+}
+
+impl Supervising {
+    /// A supervisor with nothing started yet.
+    pub fn new(images: Images, services: Services) -> Supervising {
+        Supervising {
+            images,
+            saved: vec![Vec::new(); services.entries().len()],
+            services,
+            watchdog: Watchdog::default(),
+            next_look_ns: 0,
+        }
+    }
+
+    fn name(&self, place: usize) -> &str {
+        &self.services.entries()[place].configuration.name
+    }
+
+    /// Starts every service that is due.
+    fn start_due(&mut self) {
+        while let Some(place) = self.services.next_to_start(time::now_ns()) {
+            let started = self.images.launch(&self.services.entries()[place].configuration);
+            let now_ns = time::now_ns();
+            match started {
+                Ok(process) => self.services.started(place, process, now_ns),
+                Err(failure) => {
+                    let verdict = self.services.start_failed(place, now_ns);
+                    let what = format!("cannot be started: {failure}");
+                    self.tell(place, &what, verdict);
+                }
+            }
+        }
+    }
+
+    /// Destroys what hangs; the notices of its end do the rest.
+    fn look_for_hung(&mut self) {
+        let now_ns = time::now_ns();
+        if now_ns < self.next_look_ns {
+            return;
+        }
+        self.next_look_ns = now_ns + LOOK_NS;
+        let watched: Vec<Watched> = self
+            .services
+            .entries()
+            .iter()
+            .filter(|entry| !entry.process.is_none())
+            .map(|entry| Watched {
+                team: entry.process,
+                patience_ns: entry.configuration.watchdog_ns,
+            })
+            .collect();
+        for team in self.watchdog.look(now_ns, &watched, &all_processes()) {
+            if let Some(place) = self.services.find_process(team) {
+                say(&format!("{} hangs: it receives nothing", self.name(place)));
+                destroy(team);
+            }
+        }
+        let late: Vec<usize> = self.services.late(now_ns).collect();
+        for place in late {
+            say(&format!("{} hangs: it has never become ready", self.name(place)));
+            destroy(self.services.entries()[place].process);
+        }
+    }
+
+    /// A team of the supervisor's has ended.
+    fn ended(&mut self, ended: &TeamEnded) {
+        let Some(place) = self.services.find_process(ended.team) else {
+            return;
+        };
+        let verdict = self.services.ended(place, ended.status, time::now_ns());
+        self.tell(place, &format!("ended with status {}", ended.status), verdict);
+    }
+
+    /// Logs what happened to a service and what becomes of it; restarts the node if it can't be without it.
+    fn tell(&self, place: usize, what: &str, verdict: Verdict) {
+        let name = self.name(place);
+        match verdict {
+            Verdict::Again(delay_ns) => say(&format!(
+                "{name} {what}; starting it again in {} ms",
+                delay_ns / 1_000_000
+            )),
+            Verdict::Stays => say(&format!("{name} {what}; it stays stopped")),
+            Verdict::GivenUp => {
+                say(&format!("{name} {what}, again and again; it is given up"));
+                if self.services.entries()[place].configuration.critical {
+                    say("the node cannot do without it, and restarts");
+                    power::restart();
+                }
+            }
+        }
+    }
+
+    /// The service that the client's segment names, if the client may manage services.
+    fn named(&self, client: &Client<'_>) -> Result<usize, Error> {
+        if !client.user.may_operate() {
+            return Err(Error::NoPermission);
+        }
+        let name = client.read_text(ServiceRecord::MAX_NAME_BYTES)?;
+        self.services.find(&name).ok_or(Error::NoSuchService)
+    }
+
+    /// The service that the client is a process of.
+    fn own_service(&self, client: &Client<'_>) -> Result<usize, Error> {
+        let place = self.services.find_process(client.pid).or_else(|| {
+            let team = v::process::identify(client.pid).ok()?.team;
+            self.services.find_process(team)
+        });
+        place.ok_or(Error::NoPermission)
+    }
+
+    fn query(&self, client: &Client<'_>, position: u32) -> Outcome<'static> {
+        let record = || -> Result<Vec<u8>, Error> {
+            let entry = self
+                .services
+                .entries()
+                .get(position as usize)
+                .ok_or(Error::NotFound)?;
+            let room = client.writable_bytes()? as usize;
+            let mut bytes = vec![0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
+            let count = entry.record().encode(&mut bytes).filter(|count| *count <= room);
+            bytes.truncate(count.ok_or(Error::TooLong)?);
+            Ok(bytes)
+        };
+        match record() {
+            Ok(bytes) => {
+                let count = bytes.len() as u32;
+                Outcome::data(ServiceQueried { count }, bytes)
+            }
+            Err(error) => Outcome::refuse(error),
+        }
+    }
+
+    fn kill(&mut self, client: &Client<'_>) -> Result<ServiceKilled, Error> {
+        let place = self.named(client)?;
+        let process = self.services.entries()[place].process;
+        if process.is_none() {
+            return Err(Error::NonexistentProcess);
+        }
+        destroy(process);
+        Ok(ServiceKilled {})
+    }
+
+    fn stop(&mut self, client: &Client<'_>) -> Result<ServiceStopped, Error> {
+        let place = self.named(client)?;
+        if let Some(process) = self.services.stop(place) {
+            destroy(process);
+        }
+        Ok(ServiceStopped {})
+    }
+
+    fn start(&mut self, client: &Client<'_>) -> Result<ServiceStarted, Error> {
+        let place = self.named(client)?;
+        if !self.services.start(place, time::now_ns()) {
+            return Err(Error::Busy);
+        }
+        Ok(ServiceStarted {})
+    }
+
+    fn save_state(&mut self, client: &Client<'_>) -> Result<StateSaved, Error> {
+        let place = self.own_service(client)?;
+        self.saved[place] = client.read_segment(MAX_STATE_BYTES)?;
+        Ok(StateSaved {})
+    }
+
+    fn load_state(&self, client: &Client<'_>) -> Outcome<'_> {
+        let saved = || {
+            let saved = &self.saved[self.own_service(client)?];
+            if client.writable_bytes()? < saved.len() as u64 {
+                return Err(Error::TooLong);
+            }
+            Ok(saved)
+        };
+        match saved() {
+            Ok(saved) => {
+                let count = saved.len() as u32;
+                Outcome::ReplyData(StateLoaded { count }.to_message(), Cow::Borrowed(saved))
+            }
+            Err(error) => Outcome::refuse(error),
+        }
+    }
+}
+
+impl Server for Supervising {
+    fn request(&mut self, client: &Client<'_>, message: &Message) -> Outcome<'_> {
+        if let Some(ended) = team_end(client.pid, message) {
+            self.ended(&ended);
+            return Outcome::Reply(EndNoted {}.to_message());
+        }
+        let Some(request) = Supervisor::from_message(message) else {
+            return Outcome::refuse(Error::BadRequest);
+        };
+        match request {
+            Supervisor::Ready(_) => match self.services.ready(client.pid) {
+                Some(_) => Outcome::Reply(supervisor::ReadyNoted {}.to_message()),
+                None => Outcome::refuse(Error::NoSuchService),
+            },
+            Supervisor::QueryService(query) => self.query(client, query.position),
+            Supervisor::KillService(_) => Outcome::from(self.kill(client)),
+            Supervisor::StopService(_) => Outcome::from(self.stop(client)),
+            Supervisor::StartService(_) => Outcome::from(self.start(client)),
+            Supervisor::PowerOff(_) | Supervisor::Reboot(_) if !client.user.may_operate() => {
+                Outcome::refuse(Error::NoPermission)
+            }
+            Supervisor::PowerOff(off) => {
+                say(&format!("switching off, with status {}", off.status));
+                power::switch_off(off.status);
+                say("the machine does not switch off");
+                Outcome::refuse(Error::NotSupported)
+            }
+            Supervisor::Reboot(_) => {
+                say("restarting");
+                power::restart();
+                Outcome::from(Ok(Rebooting {}))
+            }
+            Supervisor::SaveState(_) => Outcome::from(self.save_state(client)),
+            Supervisor::LoadState(_) => self.load_state(client),
+        }
+    }
+
+    fn tick(&mut self) {
+        self.start_due();
+        self.look_for_hung();
+    }
+
+    fn next_tick_ns(&self) -> Option<u64> {
+        let due_ns = self.services.next_due_ns().unwrap_or(u64::MAX);
+        Some(due_ns.min(self.next_look_ns))
+    }
+}
+
+/// Appends a line to the kernel's log.
+pub fn say(text: &str) {
+    const MOST_BYTES: usize = 256;
+    let mut line = String::from("supervisor: ") + text;
+    let end = line.floor_char_boundary(MOST_BYTES - 1);
+    line.truncate(end);
+    line.push('\n');
+    // Where even the kernel's log fails there is nobody left to tell.
+    let _ = v::call(
+        kernel::server(kernel::STATISTICS),
+        &statistics::WriteLog {},
+        Segment::Read(line.as_bytes()),
+    );
+}
+
+fn destroy(team: Pid) {
+    let request = process::Destroy {
+        process: team,
+        status: abi::notice::STATUS_KILLED,
+    };
+    if let Err(error) = v::call(kernel::server(kernel::PROCESS), &request, Segment::None) {
+        say(&format!("cannot destroy {team}: {error}"));
+    }
+}
+
+/// Every process of the node.
+fn all_processes() -> Vec<ProcessRecord> {
+    let mut records = Vec::new();
+    let mut bytes = vec![0; RECORDS_AT_ONCE * ProcessRecord::BYTES];
+    let mut index = 0;
+    loop {
+        let request = process::QueryProcesses { index };
+        let queried = match v::call(
+            kernel::server(kernel::PROCESS),
+            &request,
+            Segment::Write(&mut bytes),
+        ) {
+            Ok(queried) => queried,
+            Err(error) => {
+                say(&format!("cannot look at the processes: {error}"));
+                return records;
+            }
+        };
+        let (chunks, _) = bytes.as_chunks::<{ ProcessRecord::BYTES }>();
+        records.extend(
+            chunks
+                .iter()
+                .take(queried.count as usize)
+                .map(ProcessRecord::from_bytes),
+        );
+        if queried.next <= index {
+            return records;
+        }
+        index = queried.next;
+    }
+}
+
+/// Reads the configuration in the archive: the services that this node wants.
+pub fn configured(images: &Images) -> Result<Services, String> {
+    const PATH: &str = "configuration/services";
+    let file = images
+        .file(PATH)
+        .ok_or_else(|| format!("{PATH} is not in the boot archive"))?;
+    let text = core::str::from_utf8(file).map_err(|_| format!("{PATH} is not UTF-8"))?;
+    let services = crate::configuration::parse(text).map_err(|mistake| format!("{mistake}"))?;
+    if services.is_empty() {
+        return Err(format!("{PATH} names no service").to_owned());
+    }
+    let command_line = v::entry::boot_command_line();
+    Ok(Services::new(
+        services
+            .into_iter()
+            .filter(|service| service.is_wanted(command_line)),
+    ))
+}

@@ -1,0 +1,189 @@
+//! What must hold of a kernel between any two steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use abi::kernel::priority;
+use kernel_core::kernel::Kernel;
+use kernel_core::machine::{Machine, ProcessIndex};
+use kernel_core::process::{Flags, Kind, NOBODY, State};
+
+/// Checks every invariant.
+///
+/// # Panics
+/// At the first that does not hold.
+pub fn invariants<M: Machine>(kernel: &Kernel<M>) {
+    ready_lists(kernel);
+    queues(kernel);
+    waiters_and_priorities(kernel);
+    nobody_waits_for_nothing(kernel);
+    quotas(kernel);
+}
+
+/// Ready lists hold exactly those who could run, once, at their priority.
+fn ready_lists<M: Machine>(kernel: &Kernel<M>) {
+    let mut listed = BTreeSet::new();
+    for level in 0..32 {
+        let list = kernel.ready.list(level);
+        let mut previous = NOBODY;
+        let mut index = list.head;
+        while index != NOBODY {
+            let process = &kernel.processes[index];
+            assert_eq!(process.previous, previous, "ready list {level} is torn");
+            assert_eq!(process.priority, level, "slot {index} in the wrong ready list");
+            assert!(listed.insert(index), "slot {index} is listed twice");
+            previous = index;
+            index = process.next;
+        }
+        assert_eq!(list.tail, previous, "ready list {level} has a wrong tail");
+    }
+    for (index, process) in kernel.processes.iter() {
+        let runnable = matches!(process.state, State::Ready | State::Working)
+            && !process.flags.has(Flags::SUSPENDED)
+            && kernel.cpu().current != index;
+        assert_eq!(listed.contains(&index), runnable, "slot {index}: {process:?}");
+        assert!(process.priority < priority::COUNT);
+    }
+    let current = kernel.cpu().current;
+    if current != NOBODY {
+        let process = &kernel.processes[current];
+        assert_eq!(process.state, State::Ready, "the current process is not ready");
+        assert!(!process.flags.has(Flags::SUSPENDED), "a suspended process runs");
+    }
+}
+
+/// Queues hold exactly those who send to their owner, the most urgent first.
+fn queues<M: Machine>(kernel: &Kernel<M>) {
+    let mut queued = BTreeSet::new();
+    for (receiver, process) in kernel.processes.iter() {
+        let mut previous = NOBODY;
+        let mut index = process.queue.head;
+        let mut last_priority = 0;
+        while index != NOBODY {
+            let sender = &kernel.processes[index];
+            assert_eq!(sender.previous, previous, "queue of {receiver} is torn");
+            assert_eq!((sender.state, sender.partner), (State::Sending, receiver));
+            assert!(
+                sender.priority >= last_priority,
+                "queue of {receiver} is out of order"
+            );
+            assert!(queued.insert(index));
+            last_priority = sender.priority;
+            previous = index;
+            index = sender.next;
+        }
+        assert_eq!(process.queue.tail, previous);
+    }
+    for (index, process) in kernel.processes.iter() {
+        assert_eq!(
+            process.state == State::Sending,
+            queued.contains(&index),
+            "slot {index}"
+        );
+    }
+}
+
+/// Waiters are counted right, and priorities in force follow from them.
+fn waiters_and_priorities<M: Machine>(kernel: &Kernel<M>) {
+    let mut counts: BTreeMap<(ProcessIndex, u8), u16> = BTreeMap::new();
+    let mut expected: BTreeMap<ProcessIndex, u16> = BTreeMap::new();
+    for (_, process) in kernel.processes.iter() {
+        match process.state {
+            State::Sending | State::AwaitingReply if process.partner != NOBODY => {
+                *counts.entry((process.partner, process.priority)).or_default() += 1;
+            }
+            State::ReceivingFrom => *expected.entry(process.partner).or_default() += 1,
+            _ => {}
+        }
+    }
+    for (index, process) in kernel.processes.iter() {
+        let mut most_urgent = process.own_priority;
+        for level in 0..priority::COUNT {
+            let count = counts.get(&(index, level)).copied().unwrap_or(0);
+            assert_eq!(process.waiters.count(level), count, "waiters of slot {index}");
+            if count > 0 {
+                most_urgent = most_urgent.min(level);
+            }
+        }
+        assert_eq!(
+            process.waiters.is_empty(),
+            counts.range((index, 0)..=(index, 255)).next().is_none()
+        );
+        // Processes that wait for each other in a circle keep what they were raised to.
+        if process.priority != most_urgent {
+            assert!(
+                process.priority < most_urgent && in_circle(kernel, index),
+                "slot {index} runs at {} instead of {most_urgent}",
+                process.priority
+            );
+        }
+        assert_eq!(process.expected_by, expected.get(&index).copied().unwrap_or(0));
+    }
+}
+
+/// Whether a process waits, through others, for itself.
+fn in_circle<M: Machine>(kernel: &Kernel<M>, start: ProcessIndex) -> bool {
+    let mut index = start;
+    for _ in 0..kernel.processes.count() {
+        let process = &kernel.processes[index];
+        if !matches!(process.state, State::Sending | State::AwaitingReply) || process.partner == NOBODY {
+            return false;
+        }
+        index = process.partner;
+        if index == start {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whoever waits, waits for someone or something that is there.
+fn nobody_waits_for_nothing<M: Machine>(kernel: &Kernel<M>) {
+    let mut timed = 0;
+    for (index, process) in kernel.processes.iter() {
+        timed += usize::from(process.flags.has(Flags::TIMED));
+        let live = |partner: ProcessIndex| {
+            partner != NOBODY && !matches!(kernel.processes[partner].state, State::Free)
+        };
+        match process.state {
+            State::Sending | State::AwaitingReply => {
+                assert!(live(process.partner), "slot {index} waits for a free slot");
+            }
+            State::ReceivingFrom => assert!(live(process.partner), "slot {index} receives from a free slot"),
+            State::Delaying => assert!(process.flags.has(Flags::TIMED), "slot {index} delays for ever"),
+            State::AwaitingGroup => {
+                assert!(process.flags.has(Flags::TIMED), "slot {index} has no deadline");
+                assert!(process.flags.has(Flags::GROUP), "slot {index} has no group");
+            }
+            State::Receiving => assert!(
+                process.queue.is_empty() || process.flags.has(Flags::SUSPENDED),
+                "slot {index} waits with a full queue"
+            ),
+            State::Idle => assert!(process.kind != Kind::Program, "slot {index} does nothing"),
+            State::Free | State::KernelServer | State::Ready | State::Working => {}
+        }
+        if process.kind != Kind::Program {
+            assert!(live(process.owner), "pseudo-sender {index} belongs to nobody");
+        }
+    }
+    assert_eq!(timed, kernel.timers.len(), "deadlines and flags differ");
+}
+
+/// Slots in use are charged to their teams.
+fn quotas<M: Machine>(kernel: &Kernel<M>) {
+    let mut slots: BTreeMap<u16, u32> = BTreeMap::new();
+    for (_, process) in kernel.processes.iter() {
+        *slots.entry(process.team).or_default() += 1;
+    }
+    for (index, team) in (0..).zip(kernel.teams.iter()) {
+        let used = slots.get(&index).copied().unwrap_or(0);
+        assert_eq!(team.processes.used, used, "slots of team {index}");
+        assert!(team.processes.used <= team.processes.limit);
+        assert!(team.pages.used <= team.pages.limit);
+        if team.root != NOBODY {
+            assert_eq!(
+                kernel.processes[team.root].team, index,
+                "team {index} has a strange root"
+            );
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! A machine of host memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use abi::PAGE_BYTES;
+use abi::kernel::protection::{READ, WRITE};
+use abi::kernel::record::RegisterRecord;
+use kernel_core::frame::{Frame, Frames};
+use kernel_core::machine::{Caching, CopyFault, Machine, MapError, Place, ProcessIndex, Protection, Side};
+
+/// An address space's number; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Space(u32);
+
+/// Bytes that one page table maps.
+const TABLE_BYTES: u64 = 512 * PAGE_BYTES;
+
+#[derive(Default)]
+struct Pages {
+    pages: BTreeMap<u64, (Frame, Protection, Caching)>,
+    /// Page tables by the address that they begin at; the top one at the address beyond all.
+    tables: BTreeMap<u64, Frame>,
+}
+
+/// Host memory that looks like a machine.
+#[derive(Default)]
+pub struct SimulatedMachine {
+    /// The clock; tests move it.
+    pub now_ns: u64,
+    /// For when the timer is set.
+    pub timer_ns: Option<u64>,
+    /// Interrupt lines let through.
+    pub unmasked: BTreeSet<u32>,
+    /// What was written to ports: port, width, value.
+    pub port_writes: Vec<(u16, u32, u32)>,
+    /// What the machine logged.
+    pub log: String,
+    /// Nanoseconds from 1970 to boot, when that was changed.
+    pub real_base_ns: Option<u64>,
+    spaces: HashMap<Space, Pages>,
+    space_count: u32,
+    memory: HashMap<Frame, Box<[u8]>>,
+    full_registers: HashMap<ProcessIndex, RegisterRecord>,
+}
+
+impl SimulatedMachine {
+    /// How many address spaces there are.
+    pub fn space_count(&self) -> usize {
+        self.spaces.len()
+    }
+
+    fn frame(&mut self, frame: Frame) -> &mut [u8] {
+        self.memory
+            .entry(frame)
+            .or_insert_with(|| vec![0xaa; PAGE_BYTES as usize].into())
+    }
+
+    /// How many of `bytes` from `place` on lie in its page, and where in memory they are.
+    fn piece(
+        &self,
+        place: Place<Space>,
+        bytes: u64,
+        protection: Protection,
+    ) -> Option<(Frame, usize, usize)> {
+        let offset = place.address % PAGE_BYTES;
+        let frame = self.translate(place.space, place.address - offset, protection)?;
+        let count = bytes.min(PAGE_BYTES - offset);
+        Some((frame, offset as usize, count as usize))
+    }
+}
+
+fn advance(place: Place<Space>, bytes: u64) -> Place<Space> {
+    Place {
+        space: place.space,
+        address: place.address.wrapping_add(bytes),
+    }
+}
+
+impl Machine for SimulatedMachine {
+    type Space = Space;
+
+    fn now_ns(&mut self) -> u64 {
+        self.now_ns
+    }
+
+    fn set_timer(&mut self, at_ns: u64) {
+        self.timer_ns = (at_ns != u64::MAX).then_some(at_ns);
+    }
+
+    fn create_space(&mut self, frames: &mut Frames) -> Option<Space> {
+        let top = frames.allocate()?;
+        let space = Space(self.space_count);
+        self.space_count += 1;
+        let pages = Pages {
+            tables: BTreeMap::from([(u64::MAX, top)]),
+            ..Pages::default()
+        };
+        self.spaces.insert(space, pages);
+        Some(space)
+    }
+
+    fn destroy_space(&mut self, space: Space, limit: u32, frames: &mut Frames) -> u32 {
+        let pages = self.spaces.get_mut(&space).expect("a space is destroyed once");
+        assert!(pages.pages.is_empty(), "a space is destroyed with pages in it");
+        let mut freed = 0;
+        while freed < limit
+            && let Some((_, frame)) = pages.tables.pop_first()
+        {
+            frames.release(frame);
+            freed += 1;
+        }
+        if freed < limit {
+            self.spaces.remove(&space);
+        }
+        freed
+    }
+
+    fn map(
+        &mut self,
+        space: Space,
+        address: u64,
+        frame: Frame,
+        protection: Protection,
+        caching: Caching,
+        frames: &mut Frames,
+    ) -> Result<u32, MapError> {
+        assert_eq!(
+            address % PAGE_BYTES,
+            0,
+            "pages are mapped at multiples of their size"
+        );
+        let pages = self.spaces.get_mut(&space).expect("a live space");
+        if pages.pages.contains_key(&address) {
+            return Err(MapError::Occupied);
+        }
+        let table = address / TABLE_BYTES;
+        let mut added = 0;
+        if !pages.tables.contains_key(&table) {
+            pages
+                .tables
+                .insert(table, frames.allocate().ok_or(MapError::NoMemory)?);
+            added = 1;
+        }
+        pages.pages.insert(address, (frame, protection, caching));
+        Ok(added)
+    }
+
+    fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
+        let pages = self.spaces.get_mut(&space).expect("a live space");
+        pages.pages.remove(&address).map(|(frame, ..)| frame)
+    }
+
+    fn protect(&mut self, space: Space, address: u64, protection: Protection) -> bool {
+        let pages = self.spaces.get_mut(&space).expect("a live space");
+        match pages.pages.get_mut(&address) {
+            Some(page) => {
+                page.1 = protection;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn translate(&self, space: Space, address: u64, protection: Protection) -> Option<Frame> {
+        let pages = self.spaces.get(&space).expect("a live space");
+        let (frame, allowed, _) = pages.pages.get(&(address - address % PAGE_BYTES))?;
+        (allowed & protection == protection).then_some(*frame)
+    }
+
+    fn copy(&mut self, from: Place<Space>, to: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
+        let mut done = 0;
+        while done < bytes {
+            let fault = |side| CopyFault { done, side };
+            let (source, offset, count) = self
+                .piece(advance(from, done), bytes - done, READ)
+                .ok_or(fault(Side::Source))?;
+            let (destination, to_offset, count) = self
+                .piece(advance(to, done), count as u64, WRITE)
+                .ok_or(fault(Side::Destination))?;
+            let piece = self.frame(source)[offset..offset + count].to_vec();
+            self.frame(destination)[to_offset..to_offset + count].copy_from_slice(&piece);
+            done += count as u64;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, to: Place<Space>, bytes: &[u8]) -> Result<(), CopyFault> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let place = advance(to, done as u64);
+            let (frame, offset, count) =
+                self.piece(place, (bytes.len() - done) as u64, WRITE)
+                    .ok_or(CopyFault {
+                        done: done as u64,
+                        side: Side::Destination,
+                    })?;
+            self.frame(frame)[offset..offset + count].copy_from_slice(&bytes[done..done + count]);
+            done += count;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, from: Place<Space>, bytes: &mut [u8]) -> Result<(), CopyFault> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let place = advance(from, done as u64);
+            let (frame, offset, count) =
+                self.piece(place, (bytes.len() - done) as u64, READ)
+                    .ok_or(CopyFault {
+                        done: done as u64,
+                        side: Side::Source,
+                    })?;
+            bytes[done..done + count].copy_from_slice(&self.frame(frame)[offset..offset + count]);
+            done += count;
+        }
+        Ok(())
+    }
+
+    fn zero_frame(&mut self, frame: Frame) {
+        self.frame(frame).fill(0);
+    }
+
+    fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {
+        self.frame(frame)[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn read_frame(&mut self, frame: Frame, offset: usize, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.frame(frame)[offset..offset + bytes.len()]);
+    }
+
+    fn unmask_interrupt(&mut self, line: u32) -> bool {
+        line < 24 && {
+            self.unmasked.insert(line);
+            true
+        }
+    }
+
+    fn mask_interrupt(&mut self, line: u32) {
+        self.unmasked.remove(&line);
+    }
+
+    fn read_port(&mut self, port: u16, width: u32) -> u32 {
+        u32::from(port) << 8 | width
+    }
+
+    fn write_port(&mut self, port: u16, width: u32, value: u32) {
+        self.port_writes.push((port, width, value));
+    }
+
+    fn full_registers(&self, process: ProcessIndex) -> RegisterRecord {
+        self.full_registers.get(&process).copied().unwrap_or_default()
+    }
+
+    fn set_full_registers(&mut self, process: ProcessIndex, registers: &RegisterRecord) {
+        self.full_registers.insert(process, *registers);
+    }
+
+    fn set_real_base(&mut self, real_base_ns: u64) {
+        self.real_base_ns = Some(real_base_ns);
+    }
+
+    fn log(&mut self, text: &str) {
+        self.log.push_str(text);
+    }
+}
