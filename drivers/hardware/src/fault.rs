@@ -44,7 +44,7 @@ pub fn cause(fault: Fault) {
         Fault::Divide => {
             // SAFETY: changes nothing but the two registers named.
             unsafe {
-                asm!("xor edx, edx", "div {zero:e}", zero = in(reg) 0, inout("eax") 1 => _, out("edx") _)
+                asm!("xor edx, edx", "div {zero:e}", zero = in(reg) 0, inout("eax") 1 => _, out("edx") _);
             };
         }
         // SAFETY: the instruction is defined to fault and nothing else.

@@ -35,7 +35,7 @@ pub mod testing;
 
 pub use instances::{Instances, Limits};
 pub use listing::{Flat, Listing};
-pub use serve::serve;
+pub use serve::{serve, serve_prefixes};
 pub use server::IoServer;
 pub use service::{Answer, Client, Incoming, Opening, Reading, Request, Service, Writing};
 pub use system::System;

@@ -1,20 +1,16 @@
-//! The serve loop, and the real kernel as a [`System`].
+//! The serve loop over the real kernel.
 //!
-//! A reply and the next receive are one system call. A read's data goes from the server's memory to the client's in
-//! that call, so nothing is copied or allocated here.
+//! A read's data goes from the server's memory to the client's in the system call that also receives the next
+//! request, so nothing is copied or allocated here.
 
-use abi::call::{FOREVER, NOW};
 use abi::{Error, Message, Pid, UserId, kernel};
+use alloc::borrow::Cow;
 use v::message;
+use v::server::{Client as Sender, Options, Outcome, Server};
 
 use crate::server::IoServer;
 use crate::service::{Answer, Client, Request, Service};
 use crate::system::System;
-
-/// How much of a client's segment comes along with a request: two paths at least, for a rename.
-pub const HEAD_BYTES: usize = 4096;
-/// While requests come one after the other, the clock is looked at once in so many.
-const REQUESTS_PER_LOOK: u32 = 64;
 
 /// The kernel itself.
 #[derive(Clone, Copy, Debug)]
@@ -52,67 +48,49 @@ impl System for Kernel {
     }
 }
 
-/// Serves, for ever.
-pub fn serve<S: Service>(server: &mut IoServer<S>) -> ! {
-    let mut buffer = [0; HEAD_BYTES];
-    let mut until_look = REQUESTS_PER_LOOK;
-    let mut received = Err(Error::NothingWaiting);
-    loop {
-        until_look -= 1;
-        if until_look == 0 {
-            until_look = REQUESTS_PER_LOOK;
-            tick_when_due(server);
-        }
-        received = match received {
-            Ok(received) => answer(server, received, &mut buffer),
-            Err(_) => message::receive(None, &mut buffer, deadline(server)),
+struct Serving<S: Service>(IoServer<S>);
+
+impl<S: Service> Server for Serving<S> {
+    #[inline]
+    fn request(&mut self, sender: &Sender<'_>, message: &Message) -> Outcome<'_> {
+        let request = Request {
+            client: Client {
+                pid: sender.pid,
+                user: sender.user,
+                grant: sender.grant,
+            },
+            message,
+            head: sender.head,
         };
-        if received.is_err() {
-            tick_when_due(server);
+        match self.0.request(&request, &mut Kernel) {
+            Answer::Reply(reply) => Outcome::Reply(reply),
+            Answer::Data(reply, data) => Outcome::ReplyData(reply, Cow::Borrowed(data)),
+            Answer::Later => Outcome::Later,
         }
+    }
+
+    fn tick(&mut self) {
+        self.0.tick(&mut Kernel);
+    }
+
+    fn next_tick_ns(&self) -> Option<u64> {
+        self.0.next_tick_ns()
     }
 }
 
-/// Answers one request and receives the next.
-fn answer<S: Service>(
-    server: &mut IoServer<S>,
-    received: message::Received,
-    buffer: &mut [u8],
-) -> Result<message::Received, Error> {
-    let request = Request {
-        client: Client {
-            pid: received.sender,
-            user: received.user,
-            grant: received.grant,
-        },
-        message: &received.message,
-        head: buffer.get(..received.segment_bytes()).unwrap_or_default(),
-    };
-    // For data, which the server lends: a read changes nothing about when it wants to be called.
-    let old_deadline = deadline(server);
-    match server.request(&request, &mut Kernel) {
-        Answer::Reply(reply) => {
-            message::reply_receive(received.sender, &reply, &[], buffer, deadline(server))
-        }
-        Answer::Data(reply, data) => {
-            message::reply_receive(received.sender, &reply, data, buffer, old_deadline)
-        }
-        Answer::Later => Err(Error::NothingWaiting),
-    }
+/// Serves, for ever.
+pub fn serve<S: Service>(server: IoServer<S>) -> ! {
+    v::server::serve(&mut Serving(server), Options::default())
 }
 
-fn deadline<S: Service>(server: &IoServer<S>) -> u64 {
-    match server.next_tick_ns() {
-        Some(at_ns) => at_ns.max(NOW + 1),
-        None => FOREVER,
+/// Registers each prefix with its context, tells the supervisor that the service is ready, and serves.
+pub fn serve_prefixes<S: Service>(
+    server: IoServer<S>,
+    prefixes: &[(&str, u32)],
+) -> Result<core::convert::Infallible, Error> {
+    for (prefix, context) in prefixes {
+        v::server::register_prefix(prefix, *context)?;
     }
-}
-
-fn tick_when_due<S: Service>(server: &mut IoServer<S>) {
-    if server
-        .next_tick_ns()
-        .is_some_and(|at_ns| v::time::now_ns() >= at_ns)
-    {
-        server.tick(&mut Kernel);
-    }
+    v::server::ready();
+    serve(server)
 }

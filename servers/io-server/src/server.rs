@@ -18,8 +18,10 @@ use crate::system::System;
 
 /// How often owners are looked after while something is open.
 pub const SWEEP_NS: u64 = 1_000_000_000;
-/// And while someone waits whom another team's end would free.
-pub const URGENT_SWEEP_NS: u64 = 20_000_000;
+/// And while someone waits whom another team's end would free: at first, and after twice as long each time.
+const FIRST_SWEEP_NS: u64 = 500_000;
+/// The longest such time.
+const LAST_SWEEP_NS: u64 = 32_000_000;
 /// The block size of a directory.
 const DIRECTORY_BLOCK_BYTES: u32 = 4096;
 
@@ -33,6 +35,9 @@ pub struct IoServer<S: Service> {
     /// Where an answer that belongs to nobody else lies until it is sent.
     answer: Vec<u8>,
     last_sweep_ns: u64,
+    /// The time between two sweeps while someone waits. Many wait for what happens at once, such as the end of the
+    /// program before them in a pipeline; who waits long can wait a little longer.
+    urgent_sweep_ns: u64,
 }
 
 impl<S: Service> IoServer<S> {
@@ -44,11 +49,13 @@ impl<S: Service> IoServer<S> {
             listings: ListingBudget::new(),
             answer: Vec::new(),
             last_sweep_ns: 0,
+            urgent_sweep_ns: FIRST_SWEEP_NS,
         }
     }
 
     /// Does what a message asks. What is not in the I/O or the naming protocol goes to [`Service::other`].
     pub fn request(&mut self, request: &Request<'_>, system: &mut dyn System) -> Answer<'_> {
+        self.urgent_sweep_ns = FIRST_SWEEP_NS;
         if request.message.code() == io::Read::CODE {
             return self.read(request, system).unwrap_or_else(refuse);
         }
@@ -66,13 +73,14 @@ impl<S: Service> IoServer<S> {
         match (self.instances.is_empty(), self.service.is_waited_on()) {
             (true, _) => None,
             (false, false) => Some(self.last_sweep_ns + SWEEP_NS),
-            (false, true) => Some(self.last_sweep_ns + URGENT_SWEEP_NS),
+            (false, true) => Some(self.last_sweep_ns + self.urgent_sweep_ns),
         }
     }
 
     /// Closes what belonged to teams that have ended.
     pub fn tick(&mut self, system: &mut dyn System) {
         self.last_sweep_ns = system.monotonic_ns();
+        self.urgent_sweep_ns = (self.urgent_sweep_ns * 2).min(LAST_SWEEP_NS);
         let (service, listings) = (&mut self.service, &mut self.listings);
         self.instances.sweep(system, |instance, system| {
             close(instance, service, listings, system);

@@ -1,0 +1,64 @@
+//! Interrupts. A claimed line's interrupts come to the claiming process as messages from a process that has no code;
+//! the line stays masked until such a message is replied to.
+
+use v::abi::kernel::{self, device};
+use v::abi::notice::notice;
+use v::abi::protocol::{Reply, Request};
+use v::{Error, Message, Pid, Segment, call, message};
+
+/// A claimed interrupt line. It stays claimed as long as the team lives, or until it is [released](Self::release).
+#[derive(Debug)]
+pub struct InterruptLine {
+    sender: Pid,
+}
+
+impl InterruptLine {
+    /// Claims a line (a global system interrupt; legacy lines follow the machine's overrides) for the calling process.
+    pub fn claim(line: u32) -> Result<InterruptLine, Error> {
+        let claimed = call(
+            kernel::server(kernel::DEVICE),
+            &device::ClaimInterrupt { line },
+            Segment::None,
+        )?;
+        Ok(InterruptLine {
+            sender: claimed.interrupt,
+        })
+    }
+
+    /// Who sends this line's interrupts.
+    pub const fn sender(&self) -> Pid {
+        self.sender
+    }
+
+    /// Whether a message that was received is this line's interrupt.
+    pub fn is_from(&self, sender: Pid, message: &Message) -> bool {
+        sender == self.sender && message.code() == notice::Interrupt::CODE
+    }
+
+    /// The reply that unmasks the line; to be given once the device no longer asks for attention.
+    pub fn acknowledgement() -> Message {
+        notice::InterruptHandled {}.to_message()
+    }
+
+    /// Waits for an interrupt, and for nothing else.
+    pub fn wait(&self) -> Result<(), Error> {
+        message::receive(Some(self.sender), &mut [], v::abi::call::FOREVER)?;
+        Ok(())
+    }
+
+    /// Unmasks the line after [`wait`](InterruptLine::wait).
+    pub fn acknowledge(&self) -> Result<(), Error> {
+        message::reply(self.sender, &InterruptLine::acknowledgement(), &[])
+    }
+
+    /// Gives the line back.
+    pub fn release(self) -> Result<(), Error> {
+        let interrupt = self.sender;
+        call(
+            kernel::server(kernel::DEVICE),
+            &device::ReleaseInterrupt { interrupt },
+            Segment::None,
+        )?;
+        Ok(())
+    }
+}
