@@ -4,7 +4,7 @@
 //! mapped by one request. Text is copied once, straight from where the caller has it.
 
 use abi::boot::{STACK_BYTES, STACK_TOP};
-use abi::kernel::record::{self, ProcessRecord, ProcessState};
+use abi::kernel::record;
 use abi::kernel::{self, process, protection};
 use abi::notice::notice::{Notice, TeamEnded};
 use abi::protocol::Request;
@@ -64,6 +64,12 @@ impl NewTeam {
             first_bytes,
             last_bytes,
         })?;
+        Ok(())
+    }
+
+    /// Lets it begin only when somebody asks the kernel to resume it.
+    pub fn hold(&self) -> Result<(), Error> {
+        ask(&process::Suspend { process: self.team })?;
         Ok(())
     }
 
@@ -132,12 +138,7 @@ pub fn team_end(sender: Pid, message: &Message) -> Option<TeamEnded> {
     let Some(Notice::TeamEnded(ended)) = Notice::from_message(message) else {
         return None;
     };
-    let mut bytes = [0; ProcessRecord::BYTES];
-    let query = process::QueryProcess { process: sender };
-    let server = kernel::server(kernel::PROCESS);
-    v::call(server, &query, Segment::Write(&mut bytes)).ok()?;
-    let state = ProcessState::from_number(ProcessRecord::from_bytes(&bytes).state);
-    (sender == ended.team && state == Some(ProcessState::Ended)).then_some(ended)
+    (sender == ended.team && v::process::has_ended(sender) == Ok(true)).then_some(ended)
 }
 
 /// Asks this machine's process server.

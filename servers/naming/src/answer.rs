@@ -163,7 +163,7 @@ fn resolved(binding: &Binding) -> Message {
 }
 
 fn lives(server: Pid) -> bool {
-    v::process::identify(server).is_ok()
+    !matches!(v::process::has_ended(server), Ok(true))
 }
 
 /// The client's team, if it is the system's and has the right.

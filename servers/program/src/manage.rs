@@ -205,12 +205,8 @@ impl Server for Managing {
 
     fn tick(&mut self) {
         if self.programs.has_unclaimed() {
-            self.programs.forget_orphans(|starter| {
-                matches!(
-                    v::process::identify(starter),
-                    Err(Error::StaleProcess | Error::NonexistentProcess)
-                )
-            });
+            self.programs
+                .forget_orphans(|starter| v::process::has_ended(starter) == Ok(true));
         }
     }
 }
