@@ -1,0 +1,170 @@
+//! The first team: the supervisor, loaded from the boot archive with everything that the node has.
+//!
+//! What the supervisor finds is described in [`abi::boot`]. Whatever goes wrong here ends the boot with a sentence.
+
+use core::fmt;
+
+use abi::boot::start::Start;
+use abi::boot::{ARCHIVE_ADDRESS, STACK_BYTES, STACK_TOP};
+use abi::kernel::protection::{READ, WIRED, WRITE};
+use abi::kernel::record::name_words;
+use abi::kernel::{priority, resource};
+use abi::{Error, PAGE_BYTES, Request};
+
+use crate::device_server::add_grant;
+use crate::frame::Frame;
+use crate::image::{Image, Segment, first_file};
+use crate::kernel::{INTERRUPT_LINES, Kernel};
+use crate::machine::{Caching, Machine};
+use crate::region::Backing;
+use crate::team::{DeviceGrant, TeamIndex};
+
+/// The boot archive, which the machine's loader put into memory. Its frames are never free.
+#[derive(Clone, Copy, Debug)]
+pub struct BootArchive<'a> {
+    /// Its content.
+    pub bytes: &'a [u8],
+    /// Where it is.
+    pub physical: u64,
+}
+
+/// Physical memory that the kernel does not use: the first team gets it to hand out to drivers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeviceMemory {
+    /// The first frame.
+    pub first: Frame,
+    /// How many.
+    pub pages: u32,
+    /// Whether it is ordinary memory, such as firmware's tables, which may be cached.
+    pub cached: bool,
+}
+
+/// Why the first team could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BootError {
+    /// The archive or the image in it is not what it ought to be.
+    Archive(&'static str),
+    /// Something failed while making this.
+    Failed(&'static str, Error),
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BootError::Archive(text) => f.write_str(text),
+            BootError::Failed(what, error) => write!(f, "cannot make {what}: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for BootError {}
+
+impl<M: Machine> Kernel<M> {
+    /// Makes the first team and starts it.
+    pub fn boot(&mut self, archive: BootArchive<'_>, memory: &[DeviceMemory]) -> Result<(), BootError> {
+        let file = first_file(archive.bytes).map_err(BootError::Archive)?;
+        let image = Image::parse(file).map_err(BootError::Archive)?;
+        let team = self
+            .create_first_team(priority::SYSTEM)
+            .map_err(|error| BootError::Failed("the first team", error))?;
+        for segment in image.segments() {
+            self.load(team, &segment)
+                .map_err(|error| BootError::Failed("a segment of the supervisor", error))?;
+        }
+        let stack_pages = (STACK_BYTES / PAGE_BYTES) as u32;
+        self.add_region(
+            team,
+            STACK_TOP - STACK_BYTES,
+            stack_pages,
+            READ | WRITE,
+            Backing::Zero,
+        )
+        .map_err(|error| BootError::Failed("the supervisor's stack", error))?;
+        self.map_archive(team, archive)?;
+        self.grant_everything(team, memory);
+
+        let root = self.team(team).root;
+        let (first_bytes, last_bytes) = name_words("supervisor");
+        self.processes[root].name = [first_bytes, last_bytes];
+        let start = Start {
+            archive_physical: archive.physical,
+            archive_bytes: archive.bytes.len() as u64,
+        };
+        self.start_first(team, image.entry, STACK_TOP, &start.to_message());
+        Ok(())
+    }
+
+    /// Maps one segment of an image, all of it present, and fills it.
+    fn load(&mut self, team: TeamIndex, segment: &Segment<'_>) -> Result<(), Error> {
+        let range = segment.range;
+        self.add_region(
+            team,
+            range.start,
+            range.pages(),
+            segment.protection | WIRED,
+            Backing::Zero,
+        )?;
+        let mut content = segment.content;
+        let mut offset = segment.offset as usize;
+        for address in (range.start..range.end).step_by(PAGE_BYTES as usize) {
+            self.touch(team, address, READ)?;
+            let space = self.team(team).space.ok_or(Error::BadAddress)?;
+            let frame = self
+                .machine
+                .translate(space, address, READ)
+                .ok_or(Error::BadAddress)?;
+            let count = content.len().min(PAGE_BYTES as usize - offset);
+            let (piece, rest) = content.split_at(count);
+            self.machine.write_frame(frame, offset, piece);
+            content = rest;
+            offset = 0;
+        }
+        Ok(())
+    }
+
+    fn map_archive(&mut self, team: TeamIndex, archive: BootArchive<'_>) -> Result<(), BootError> {
+        let pages = u32::try_from((archive.bytes.len() as u64).div_ceil(PAGE_BYTES));
+        let first = u32::try_from(archive.physical / PAGE_BYTES);
+        let (Ok(pages), Ok(first), true) = (pages, first, archive.physical.is_multiple_of(PAGE_BYTES)) else {
+            return Err(BootError::Archive(
+                "the boot archive lies at a strange place in memory",
+            ));
+        };
+        let backing = Backing::Physical {
+            first: Frame(first),
+            caching: Caching::Cached,
+        };
+        self.add_region(team, ARCHIVE_ADDRESS, pages, READ, backing)
+            .map(|_| ())
+            .map_err(|error| BootError::Failed("room for the boot archive", error))
+    }
+
+    /// Gives the first team every device resource.
+    fn grant_everything(&mut self, team: TeamIndex, memory: &[DeviceMemory]) {
+        let grant = |kind, count| DeviceGrant {
+            kind,
+            count,
+            ..DeviceGrant::default()
+        };
+        let fixed = [
+            grant(resource::PORTS, 1 << 16),
+            grant(resource::INTERRUPTS, INTERRUPT_LINES as u32),
+            grant(resource::DMA, self.frames.total_count()),
+        ];
+        let memory = memory.iter().map(|memory| DeviceGrant {
+            kind: resource::MEMORY,
+            count: memory.pages,
+            start: u64::from(memory.first.0),
+            cached: memory.cached,
+        });
+        let mut refused = 0;
+        for grant in fixed.into_iter().chain(memory).filter(|grant| grant.count > 0) {
+            refused += u32::from(add_grant(self.team_mut(team), grant).is_err());
+        }
+        if refused > 0 {
+            self.log(
+                b"V: more ranges of device memory than there is room for; the last ones cannot be used\n",
+            );
+        }
+    }
+}
