@@ -86,6 +86,10 @@ pub struct Cpu {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[allow(missing_docs)] // as in abi::kernel::record::StatisticsRecord
 pub struct Counters {
+    /// Sends that took the short path, in none of the others.
+    pub short_sends: u64,
+    /// Likewise replies.
+    pub short_replies: u64,
     pub sends: u64,
     pub kernel_requests: u64,
     pub replies: u64,
@@ -106,6 +110,8 @@ pub struct Kernel<M: Machine> {
     pub ready: ReadyLists,
     /// Everything that can send.
     pub processes: Processes<M::Space>,
+    /// Messages take the general path always: so that every event is traced, or compared.
+    pub general_path_only: bool,
     /// What was counted.
     pub counters: Counters,
     /// The machine.
@@ -168,6 +174,7 @@ impl<M: Machine> Kernel<M> {
             }; CPUS],
             ready: ReadyLists::default(),
             processes: Processes::new(configuration.logical_host, process_slots, nowhere),
+            general_path_only: false,
             counters: Counters::default(),
             machine,
             frames,

@@ -12,17 +12,24 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub fn system_call(&mut self) -> Next<M::Space> {
         let caller = self.cpu().current;
-        match self.processes[caller].registers.number {
-            Send::NUMBER => self.send(caller),
-            ReplyReceive::NUMBER => self.reply_receive(caller),
-            number => self.other_call(caller, number),
+        let short = match self.processes[caller].registers.number {
+            Send::NUMBER => self.short_send(caller),
+            ReplyReceive::NUMBER => self.short_reply_receive(caller),
+            _ => None,
+        };
+        match short {
+            Some(next) => next,
+            None => self.general_call(caller),
         }
     }
 
-    fn other_call(&mut self, caller: ProcessIndex, number: u64) -> Next<M::Space> {
-        match number {
+    #[inline(never)]
+    fn general_call(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+        match self.processes[caller].registers.number {
+            Send::NUMBER => self.send(caller),
             Receive::NUMBER => self.receive(caller),
             Reply::NUMBER => self.reply(caller),
+            ReplyReceive::NUMBER => self.reply_receive(caller),
             Forward::NUMBER => self.forward(caller),
             MoveTo::NUMBER | MoveFrom::NUMBER => self.begin_long_copy(caller),
             GetReply::NUMBER => self.get_reply(caller),

@@ -145,6 +145,20 @@ impl<Space> Processes<Space> {
         self.host
     }
 
+    /// Two different slots at once, if they are two and in the table.
+    #[inline]
+    pub(crate) fn two(
+        &mut self,
+        one: ProcessIndex,
+        other: ProcessIndex,
+    ) -> Option<(&mut Process<Space>, &mut Process<Space>)> {
+        let [one, other] = self
+            .slots
+            .get_disjoint_mut([usize::from(one), usize::from(other)])
+            .ok()?;
+        Some((one, other))
+    }
+
     /// Two different slots at once.
     ///
     /// # Panics
