@@ -29,7 +29,7 @@ pub struct Node {
     pub kernel: Kernel<SimulatedMachine>,
     /// What it wanted done last.
     pub next: Next<Space>,
-    /// The first team's root, which has every right.
+    /// The first team's root, which has every right and is the least urgent process of all.
     pub root: Pid,
     /// Whether the invariants are checked after every step.
     pub checked: bool,
@@ -58,7 +58,7 @@ impl Node {
         let mut kernel = Kernel::new(SimulatedMachine::default(), frames, &configuration);
         let free_at_start = kernel.frames.free_count();
         let team = kernel
-            .create_first_team(abi::kernel::priority::SYSTEM)
+            .create_first_team(abi::kernel::priority::COUNT - 1)
             .expect("a first team");
         kernel.start_first(team, 0x1000, 0x2000, &Message::with_code(0));
         let root = kernel.processes[kernel.team(team).root].pid;

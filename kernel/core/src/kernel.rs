@@ -110,8 +110,6 @@ pub struct Kernel<M: Machine> {
     pub ready: ReadyLists,
     /// Everything that can send.
     pub processes: Processes<M::Space>,
-    /// Messages take the general path always: so that every event is traced, or compared.
-    pub general_path_only: bool,
     /// What was counted.
     pub counters: Counters,
     /// The machine.
@@ -174,7 +172,6 @@ impl<M: Machine> Kernel<M> {
             }; CPUS],
             ready: ReadyLists::default(),
             processes: Processes::new(configuration.logical_host, process_slots, nowhere),
-            general_path_only: false,
             counters: Counters::default(),
             machine,
             frames,

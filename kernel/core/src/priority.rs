@@ -4,8 +4,6 @@
 //! level that has any. So joining, leaving and finding the most urgent take a few instructions however many wait,
 //! and whether anyone waits at all is one comparison.
 
-use abi::kernel::priority::COUNT;
-
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, State};
@@ -15,7 +13,7 @@ use crate::process::{Flags, State};
 pub struct Waiters {
     /// A bit for each level with a count.
     levels: u32,
-    counts: [u16; COUNT as usize],
+    counts: [u16; 32],
 }
 
 impl Waiters {
@@ -23,19 +21,17 @@ impl Waiters {
     #[inline]
     pub fn join(&mut self, priority: u8) {
         self.levels |= 1 << (priority & 31);
-        if let Some(count) = self.counts.get_mut(usize::from(priority)) {
-            *count = count.wrapping_add(1);
-        }
+        let count = &mut self.counts[usize::from(priority & 31)];
+        *count = count.wrapping_add(1);
     }
 
     /// Counts one out.
     #[inline]
     pub fn leave(&mut self, priority: u8) {
-        if let Some(count) = self.counts.get_mut(usize::from(priority)) {
-            *count = count.wrapping_sub(1);
-            if *count == 0 {
-                self.levels &= !(1 << (priority & 31));
-            }
+        let count = &mut self.counts[usize::from(priority & 31)];
+        *count = count.wrapping_sub(1);
+        if *count == 0 {
+            self.levels &= !(1 << (priority & 31));
         }
     }
 
@@ -53,7 +49,7 @@ impl Waiters {
 
     /// How many wait at a priority.
     pub fn count(&self, priority: u8) -> u16 {
-        self.counts.get(usize::from(priority)).copied().unwrap_or(0)
+        self.counts[usize::from(priority & 31)]
     }
 }
 
@@ -129,6 +125,7 @@ impl<M: Machine> Kernel<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use abi::kernel::priority::COUNT;
 
     #[test]
     fn the_most_urgent_is_known_while_any_wait() {

@@ -133,10 +133,10 @@ pub struct Process<Space> {
     pub space: Space,
     /// What it is doing.
     pub state: State,
+    /// What else holds; beside the state, so that one comparison tests both.
+    pub flags: Flags,
     /// What it stands for.
     pub kind: Kind,
-    /// What else holds.
-    pub flags: Flags,
     /// The priority in force.
     pub priority: u8,
     /// Its own priority.
@@ -248,6 +248,12 @@ impl<Space: Copy> Process<Space> {
             name: [0; 2],
             extra: Extra::default(),
         }
+    }
+
+    /// Whether it simply is in this state, with no flag set.
+    #[inline]
+    pub(crate) const fn simply_is(&self, state: State) -> bool {
+        u16::from_le_bytes([self.state as u8, self.flags.0]) == state as u16
     }
 
     /// Whether a program's process has this slot.

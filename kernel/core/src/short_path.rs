@@ -3,7 +3,7 @@
 //! Everything in the system takes these two, so they are written for the fewest instructions: first every condition
 //! is checked, then nothing can go wrong and the message is moved. Where a condition does not hold nothing has been
 //! changed, and the general path in `ipc` does the whole call. It would do the same here, only slower: the
-//! property tests run every scenario on both, by way of `general_path_only`.
+//! property tests run every scenario on both. While anything is traced, the general path does all.
 
 use abi::call::FOREVER;
 use abi::{Access, Grant, Pid, USER_ADDRESS_END};
@@ -15,22 +15,21 @@ use crate::process::State;
 
 impl<M: Machine> Kernel<M> {
     /// Send, if the receiver waits for anyone's message and nothing but the message is to be moved.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn short_send(&mut self, caller: ProcessIndex) -> Option<Next<M::Space>> {
         let to = self.processes[caller].registers.pid;
         let index = Pid::from_bits(to).index();
         let (client, server) = self.processes.two(caller, index)?;
         let [segment_address, grant, deadline, ..] = client.registers.extra;
         if server.pid.to_bits() != to
-            || server.state != State::Receiving
-            || !server.flags.is_empty()
+            || !server.simply_is(State::Receiving)
             || client.priority < server.priority
             || deadline != FOREVER
-            || self.general_path_only
+            || !self.trace.is_off()
         {
             return None;
         }
-        if grant != 0 && !goes_without_copy(segment_address, grant, server.registers.extra[1]) {
+        if grant != 0 && !is_for_writing(segment_address, grant) {
             return None;
         }
         server.registers.number = 0;
@@ -38,7 +37,6 @@ impl<M: Machine> Kernel<M> {
         server.registers.message = delivered(client.registers.message, 0);
         server.registers.extra = [grant, u64::from(client.user.0), 0, 0, 0];
         server.state = State::Ready;
-        server.since_ns = self.coarse_now_ns;
         server.received += 1;
         server.waiters.join(client.priority);
         client.state = State::AwaitingReply;
@@ -57,22 +55,21 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// ReplyReceive, if the client awaits just a message, and no other one is waiting.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn short_reply_receive(&mut self, caller: ProcessIndex) -> Option<Next<M::Space>> {
         let to = self.processes[caller].registers.pid;
         let index = Pid::from_bits(to).index();
         let (server, client) = self.processes.two(caller, index)?;
         let [_, segment_bytes, deadline, buffer_address, buffer_bytes] = server.registers.extra;
         if client.pid.to_bits() != to
-            || client.state != State::AwaitingReply
+            || !client.simply_is(State::AwaitingReply)
             || client.partner != caller
-            || !client.flags.is_empty()
             || client.priority > self.ready.most_urgent()
             || segment_bytes != 0
             || deadline != FOREVER
             || !server.queue.is_empty()
             || server.priority != server.own_priority
-            || self.general_path_only
+            || !self.trace.is_off()
         {
             return None;
         }
@@ -82,12 +79,10 @@ impl<M: Machine> Kernel<M> {
         client.registers.extra = [0; 5];
         client.forwarder = Pid::NONE;
         client.state = State::Ready;
-        client.since_ns = self.coarse_now_ns;
         server.waiters.leave(client.priority);
         server.registers.extra[0] = buffer_address;
         server.registers.extra[1] = buffer_bytes;
         server.state = State::Receiving;
-        server.since_ns = self.coarse_now_ns;
         let space = client.space;
         self.counters.short_replies += 1;
         self.cpus[0].current = index;
@@ -99,15 +94,10 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
-/// Whether a grant is well-formed, within what programs may address, and has no head for a receiver with such a
-/// buffer.
+/// Whether a grant is just for writing, and sound: then there is nothing to copy yet.
 #[inline]
-fn goes_without_copy(address: u64, grant: u64, buffer_bytes: u64) -> bool {
-    let checked = Grant::from_bits(grant);
-    checked.to_bits() == grant
-        && checked.bytes() != 0
-        && checked.access() != Access::NONE
-        && (checked.access() == Access::WRITE || buffer_bytes == 0)
-        && address <= USER_ADDRESS_END
-        && address + checked.bytes() <= USER_ADDRESS_END
+fn is_for_writing(address: u64, grant: u64) -> bool {
+    // The length alone, if the access is this one; far too large if it is another.
+    let bytes = grant ^ Grant::new(0, Access::WRITE).to_bits();
+    bytes.wrapping_sub(1) < USER_ADDRESS_END && address <= USER_ADDRESS_END - bytes
 }

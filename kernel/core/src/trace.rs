@@ -36,6 +36,12 @@ impl Trace {
         self.events & event.bit() != 0
     }
 
+    /// Whether none are.
+    #[inline]
+    pub const fn is_off(&self) -> bool {
+        self.events == 0
+    }
+
     /// Chooses the kinds that are kept; returns what was chosen before.
     pub fn choose(&mut self, events: u32) -> u32 {
         core::mem::replace(&mut self.events, events)

@@ -155,7 +155,8 @@ fn end(node: &mut Node, team: Pid) {
     };
     let root = node.root;
     node.request(root, PROCESS, &destroy).expect("destroyed");
-    node.run(root);
+    // Its end takes its turn with those who are ready.
+    node.pass(50_000_000);
     let Outcome::Done(notice) = node.call(root, receive_from(team, FOREVER)) else {
         panic!("no notice of the end");
     };
