@@ -1,0 +1,55 @@
+//! The other team: a server that answers the requests which are measured.
+
+use abi::call::FOREVER;
+use abi::protocol::{Reply, refusal};
+use abi::{Error, PAGE_BYTES};
+use v::message::{move_to, receive, reply_receive};
+
+abi::protocol! {
+    /// What `bench` asks of its peer.
+    pub mod peer = 0x71, enum Peer {
+        /// Nothing.
+        Nothing = 1 {} => NothingDone {};
+        /// A page, with the reply.
+        Page = 2 {} => PageDone {};
+        /// 64 KiB, moved so many times before the reply.
+        Bulk = 3 { times: u32 } => BulkDone {};
+        /// To end.
+        End = 4 {} => Ended {};
+    }
+}
+
+/// Serves until told to end.
+pub fn serve() -> i32 {
+    let page = alloc::vec![1; PAGE_BYTES as usize];
+    let bulk = alloc::vec![2; super::BULK_BYTES];
+    let Ok(mut received) = receive(None, &mut [], FOREVER) else {
+        return 1;
+    };
+    loop {
+        let mut data: &[u8] = &[];
+        let message = match peer::Peer::from_message(&received.message) {
+            Some(peer::Peer::Nothing(_)) => peer::NothingDone {}.to_message(),
+            Some(peer::Peer::Page(_)) => {
+                data = &page;
+                peer::PageDone {}.to_message()
+            }
+            Some(peer::Peer::Bulk(request)) => {
+                match (0..request.times).try_for_each(|_| move_to(received.sender, 0, &bulk)) {
+                    Ok(()) => peer::BulkDone {}.to_message(),
+                    Err(error) => refusal(error),
+                }
+            }
+            Some(peer::Peer::End(_)) => {
+                return i32::from(
+                    v::message::reply(received.sender, &peer::Ended {}.to_message(), &[]).is_err(),
+                );
+            }
+            None => refusal(Error::BadRequest),
+        };
+        match reply_receive(received.sender, &message, data, &mut [], FOREVER) {
+            Ok(next) => received = next,
+            Err(_) => return 1,
+        }
+    }
+}

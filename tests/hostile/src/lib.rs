@@ -1,0 +1,7 @@
+//! What the hostile programs share: system calls with any registers whatever, and random numbers.
+
+#![no_std]
+
+pub mod random;
+pub mod raw;
+pub mod storm;
