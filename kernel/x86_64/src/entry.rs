@@ -156,6 +156,7 @@ restore_instruction_results:
     mov r14, [rbx + {extra} + 24]
     mov r15, [rbx + {extra} + 32]
     mov r11, [rbx + {flags}]
+    or r11d, {fixed_flags}      // a process that never ran has no flags yet
     mov rsp, [rbx + {stack}]
     xor ebx, ebx                // ebp is zero since the entry, and compiled code keeps it
     swapgs
@@ -327,6 +328,7 @@ trap_entries:
     saved_flags = const saved::offset::FLAGS,
     saved_stack = const saved::offset::STACK,
     saved_vector = const saved::offset::VECTOR,
+    fixed_flags = const saved::FIXED_FLAGS,
     user_data = const USER_DATA,
     user_code = const USER_CODE,
     first_interrupt = const FIRST_INTERRUPT_VECTOR,

@@ -133,7 +133,7 @@ impl Saved {
         ];
         self.instruction = registers.instruction;
         self.stack = registers.stack;
-        self.flags = registers.flags;
+        self.flags = registers.flags | FIXED_FLAGS;
         self.vector = clean_vector_state();
     }
 
