@@ -9,10 +9,12 @@ use crate::instructions::{counter, read_port_u8, write_port_u8};
 
 /// Nanoseconds in a second.
 const SECOND_NS: u64 = 1_000_000_000;
+/// Femtoseconds in a nanosecond.
+const NANOSECOND_FS: u64 = 1_000_000;
 /// For how long the counters are compared with a known clock.
 const MEASURE_NS: u64 = 1_000_000;
 /// Reads of a clock that stands still before it is given up.
-const PATIENCE: u32 = 10_000_000;
+const PATIENCE: u32 = 1_000_000;
 
 /// The monotonic clock, and the timer's speed.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +34,8 @@ impl Clock {
         let counter_base = counter();
         apic.start_measuring();
         let measured = timer
-            .and_then(wait_with_precision_timer)
-            .or_else(wait_with_interval_timer);
+            .and_then(compare_with_precision_timer)
+            .or_else(compare_with_interval_timer);
         let timer_ticks = apic.stop_measuring();
         let (ticks, nanoseconds) = measured.unwrap_or((MEASURE_NS, MEASURE_NS));
         let counter_hz = features
@@ -86,54 +88,78 @@ fn scale(value: u64, numerator: u64, denominator: u64) -> u64 {
     u64::try_from(result).unwrap_or(u64::MAX)
 }
 
-/// Waits for `MEASURE_NS`. Returns the counter's ticks and the nanoseconds that really passed.
-fn wait_with_precision_timer(timer: Registers) -> Option<(u64, u64)> {
+/// Compares the counter with the high-precision timer. Returns the counter's ticks and the nanoseconds that passed.
+fn compare_with_precision_timer(timer: Registers) -> Option<(u64, u64)> {
     const PERIOD: usize = 4;
     const CONFIGURATION: usize = 0x10;
     const COUNT: usize = 0xf0;
-    const FEMTOSECONDS: u64 = 1_000_000;
+    /// The specification allows no longer ticks.
+    const PERIOD_MAX_FS: u64 = 100 * NANOSECOND_FS;
     let period_fs = u64::from(timer.read(PERIOD));
-    // The specification allows at most 100 ns.
-    if !(1..=100 * FEMTOSECONDS).contains(&period_fs) {
+    if !(1..=PERIOD_MAX_FS).contains(&period_fs) {
         return None;
     }
     timer.write(CONFIGURATION, timer.read(CONFIGURATION) | 1);
-    let wanted = (MEASURE_NS * FEMTOSECONDS / period_fs) as u32;
-    let begin = timer.read(COUNT);
-    let counter_begin = counter();
+    compare(|| timer.read(COUNT), u32::MAX, period_fs, MEASURE_NS)
+}
+
+/// As above, with the interval timer that nearly every PC has. Its ticks are longer, so it takes longer.
+fn compare_with_interval_timer() -> Option<(u64, u64)> {
+    const CHANNEL: u16 = 0x40;
+    const COMMAND: u16 = 0x43;
+    const PERIOD_FS: u64 = SECOND_NS * NANOSECOND_FS / 1_193_182;
+    // SAFETY: ports of the interval timer, which touches no memory: count down from 65536, again and again.
+    unsafe {
+        write_port_u8(COMMAND, 0x34);
+        write_port_u8(CHANNEL, 0);
+        write_port_u8(CHANNEL, 0);
+    }
+    let count = || {
+        // SAFETY: as above: hold the count, and read both its bytes.
+        let bytes = unsafe {
+            write_port_u8(COMMAND, 0);
+            [read_port_u8(CHANNEL), read_port_u8(CHANNEL)]
+        };
+        // It counts down, the comparison up.
+        0u32.wrapping_sub(u16::from_le_bytes(bytes).into())
+    };
+    compare(count, u16::MAX.into(), PERIOD_FS, 4 * MEASURE_NS)
+}
+
+/// Compares the counter for `span_ns` with a clock that counts up within `mask`, a tick every `period_fs`. None if the
+/// clock stands still.
+fn compare(read: impl Fn() -> u32, mask: u32, period_fs: u64, span_ns: u64) -> Option<(u64, u64)> {
+    let wanted = span_ns * NANOSECOND_FS / period_fs;
+    let (begin, counter_begin) = tick(&read)?;
     for _ in 0..PATIENCE {
-        let passed = timer.read(COUNT).wrapping_sub(begin);
-        if passed >= wanted {
-            let ticks = counter() - counter_begin;
-            return Some((ticks, u64::from(passed) * period_fs / FEMTOSECONDS));
+        if u64::from(read().wrapping_sub(begin) & mask) >= wanted {
+            let (end, counter_end) = tick(&read)?;
+            let passed = u64::from(end.wrapping_sub(begin) & mask);
+            return Some((counter_end - counter_begin, passed * period_fs / NANOSECOND_FS));
         }
     }
     None
 }
 
-/// As above, with channel 2 of the interval timer that every PC has.
-fn wait_with_interval_timer() -> Option<(u64, u64)> {
-    const GATE: u16 = 0x61;
-    const CHANNEL: u16 = 0x42;
-    const COMMAND: u16 = 0x43;
-    const HZ: u64 = 1_193_182;
-    const COUNT: u64 = HZ * MEASURE_NS / SECOND_NS;
-    const OUTPUT: u8 = 1 << 5;
-    // SAFETY: ports of the interval timer and its gate, which touch no memory.
-    unsafe {
-        // Gate on, speaker off; count down once, both bytes, and raise the output.
-        write_port_u8(GATE, read_port_u8(GATE) & !2 | 1);
-        write_port_u8(COMMAND, 0xb0);
-        write_port_u8(CHANNEL, COUNT as u8);
-        write_port_u8(CHANNEL, (COUNT >> 8) as u8);
-        let counter_begin = counter();
+/// A clock's count and the counter's when the clock had just ticked: of several ticks the one whose reading took least.
+fn tick(read: impl Fn() -> u32) -> Option<(u32, u64)> {
+    let next = || {
+        let last = read();
         for _ in 0..PATIENCE {
-            if read_port_u8(GATE) & OUTPUT != 0 {
-                return Some((counter() - counter_begin, COUNT * SECOND_NS / HZ));
+            let before = counter();
+            let count = read();
+            let took = counter() - before;
+            if count != last {
+                return Some((took, count, before + took / 2));
             }
         }
+        None
+    };
+    let mut best = next()?;
+    for _ in 0..3 {
+        best = best.min(next()?);
     }
-    None
+    Some((best.1, best.2))
 }
 
 /// Seconds since 1970 by the real-time clock, which is taken to show universal time; 0 if it makes no sense.

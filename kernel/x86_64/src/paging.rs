@@ -211,8 +211,6 @@ pub fn map_device(root: u64, address: u64) -> u64 {
 pub unsafe fn share_kernel_half(root: u64, to: u64) {
     // SAFETY: both are pages in the direct map; `to` is the caller's.
     unsafe {
-        physical::pointer::<u64>(to)
-            .wrapping_add(ENTRIES / 2)
-            .copy_from_nonoverlapping(entry(root, ENTRIES / 2), ENTRIES / 2);
+        entry(to, ENTRIES / 2).copy_from_nonoverlapping(entry(root, ENTRIES / 2), ENTRIES / 2);
     }
 }

@@ -160,7 +160,7 @@ fn mapping_without_memory(machine: &mut X86, frames: &mut Frames) {
         let mut area = Area::new(machine, frames);
         let frame = area.map(machine, frames, 0, READ);
         for have in 0..tables {
-            let mut poor = Frames::new(u32::MAX / 1024);
+            let mut poor = Frames::new(1 << 16);
             let lent: Vec<Frame> = (0..have).filter_map(|_| frames.allocate()).collect();
             for frame in &lent {
                 poor.add(*frame, Frame(frame.0 + 1));
