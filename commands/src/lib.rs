@@ -5,10 +5,13 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod context;
 pub mod files;
 pub mod run;
+pub mod shell;
 pub mod system;
 pub mod text;
 pub mod usage;

@@ -1,0 +1,40 @@
+//! The shell: POSIX's command language, with V's names and `@NODE`.
+//!
+//! A text goes through [`parser`] (with `lexer`, `word` and `cursor` under it) into the tree of [`ast`].
+//! [`Shell`] runs trees: `execute` has the compound commands, `simple` and `pipeline` what starts programs,
+//! `expand` what becomes of words, `builtins` the built-in commands, `session` the ways to run a whole shell.
+//! [`System`] is all that it needs of the world, so the language is tested without V.
+//!
+//! Invariants: whatever the text, parsing and running end with a status or an error that has a position, and
+//! nesting is bounded by the stack there is (`stack`). A tree prints (`print`) to a text that parses to it.
+
+mod arithmetic;
+pub mod ast;
+mod builtins;
+mod cursor;
+mod execute;
+mod expand;
+mod fields;
+mod jobs;
+mod lexer;
+mod names;
+pub mod parser;
+mod pattern;
+mod pipeline;
+pub mod print;
+mod redirect;
+mod session;
+mod simple;
+mod stack;
+mod state;
+mod system;
+mod test_expression;
+mod word;
+
+#[cfg(test)]
+mod tests;
+
+pub use cursor::ParseError;
+pub use execute::Shell;
+pub use stack::Stack;
+pub use system::{Ended, Object, ObjectKind, Placement, Program, Start, System};

@@ -1,0 +1,110 @@
+//! Matching patterns with the names of files.
+//!
+//! A leading `[name]` whose prefix is known means that prefix, in what is matched as in every other name;
+//! patterns work after it. What matches nothing stays as it is.
+
+use alloc::vec::Vec;
+
+use super::ast::Text;
+use super::execute::Shell;
+use super::pattern::{Masked, Pattern};
+use super::system::{ObjectKind, System};
+
+/// The most names that one pattern may match.
+const MOST_NAMES: usize = 1 << 20;
+
+impl<S: System> Shell<S> {
+    /// The names that a field's pattern matches, sorted; its own text if there are none.
+    pub(super) fn match_names(&mut self, field: Masked) -> Vec<Text> {
+        let start = self.prefix_length(&field);
+        let components = split_components(&field, start);
+        if !components.iter().any(|(component, _)| component.is_pattern()) {
+            return Vec::from([field.text]);
+        }
+        let mut found = Vec::from([field.text[..start].to_vec()]);
+        for (index, (component, slashes)) in components.iter().enumerate() {
+            let is_last = index + 1 == components.len();
+            let mut next = Vec::new();
+            for base in found {
+                self.match_component(base, component, is_last, &mut next);
+            }
+            if !is_last {
+                for name in &mut next {
+                    name.extend(core::iter::repeat_n(b'/', *slashes));
+                }
+            }
+            found = next;
+        }
+        found.sort_unstable();
+        if found.is_empty() {
+            found.push(field.text);
+        }
+        found
+    }
+
+    /// The length of a leading `[name]` with a known prefix.
+    fn prefix_length(&mut self, field: &Masked) -> usize {
+        if field.text.first() != Some(&b'[') || field.quoted.first() == Some(&true) {
+            return 0;
+        }
+        let Some(end) = field.text.iter().position(|byte| *byte == b']') else {
+            return 0;
+        };
+        if self.system.is_prefix(&field.text[1..end]) {
+            end + 1
+        } else {
+            0
+        }
+    }
+
+    /// Adds to `next` the names that `base` has with this component.
+    fn match_component(&mut self, base: Text, component: &Masked, is_last: bool, next: &mut Vec<Text>) {
+        if !component.is_pattern() {
+            let mut name = base;
+            name.extend_from_slice(&component.text);
+            if !is_last || component.text.is_empty() || self.system.look_up(&name).is_ok() {
+                next.push(name);
+            }
+            return;
+        }
+        let Ok(entries) = self.system.list(&base) else {
+            return;
+        };
+        let pattern = Pattern::new(component);
+        for entry in entries {
+            let hidden = entry.first() == Some(&b'.') && !pattern.starts_with_dot();
+            if hidden || !pattern.matches(&entry) || next.len() >= MOST_NAMES {
+                continue;
+            }
+            let mut name = base.clone();
+            name.extend_from_slice(&entry);
+            let fits = is_last
+                || matches!(self.system.look_up(&name), Ok(object) if object.kind == ObjectKind::Directory);
+            if fits {
+                next.push(name);
+            }
+        }
+    }
+}
+
+/// The parts of a name between slashes from `start` on, each with the number of slashes after it.
+fn split_components(field: &Masked, start: usize) -> Vec<(Masked, usize)> {
+    let mut components = Vec::new();
+    let mut offset = start;
+    while offset < field.text.len() {
+        let rest = &field.text[offset..];
+        let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let slashes = rest[length..].iter().take_while(|byte| **byte == b'/').count();
+        let component = Masked {
+            text: rest[..length].to_vec(),
+            quoted: field.quoted[offset..offset + length].to_vec(),
+        };
+        components.push((component, slashes));
+        offset += length + slashes;
+    }
+    // A name that ends in a slash means a directory; the slash is kept as an empty last component.
+    if components.last().is_some_and(|(_, slashes)| *slashes > 0) {
+        components.push((Masked::default(), 0));
+    }
+    components
+}

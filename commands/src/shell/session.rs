@@ -1,0 +1,206 @@
+//! How a shell is run: on a text, on a script, on a stream of lines, or with a person at a terminal.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use abi::Error;
+
+use super::ast::{List, Position, Text, Word};
+use super::cursor::ParseError;
+use super::execute::{Flow, Leave, Shell};
+use super::fields::append;
+use super::lexer::shorten;
+use super::parser::Parser;
+use super::stack::Stack;
+use super::system::System;
+
+/// The prompt where `PS1` is not set.
+const PROMPT: &[u8] = b"$PWD v$ ";
+/// The prompt for the rest of a command where `PS2` is not set.
+const MORE_PROMPT: &[u8] = b"> ";
+/// The status of a script that can't be read.
+const NOT_FOUND: i32 = 127;
+/// The status of a script that is none.
+const NOT_RUN: i32 = 126;
+
+/// What reading the next command yields.
+enum Input {
+    Commands(List),
+    Nothing,
+    End,
+}
+
+impl<S: System> Shell<S> {
+    /// Runs a text to its end and returns the status.
+    pub fn run_commands(&mut self, text: &[u8]) -> i32 {
+        self.start();
+        let flow = self.run_text(text);
+        self.finish(flow)
+    }
+
+    /// Runs a script file and returns the status.
+    pub fn run_script(&mut self, file: &[u8]) -> i32 {
+        self.start();
+        let text = match self.read_file(file) {
+            Ok(text) => text,
+            Err(error) => {
+                self.write_error(format!("exec: {}: {error}\n", shorten(file)).as_bytes());
+                return if error == Error::NotFound {
+                    NOT_FOUND
+                } else {
+                    NOT_RUN
+                };
+            }
+        };
+        let first_line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if first_line.contains(&0) {
+            self.write_error(format!("exec: {}: not a script\n", shorten(file)).as_bytes());
+            return NOT_RUN;
+        }
+        let flow = self.run_text(&text);
+        self.finish(flow)
+    }
+
+    /// Runs the lines of standard input to its end and returns the status.
+    pub fn run_input(&mut self) -> i32 {
+        self.start();
+        let flow = self.run_lines();
+        self.finish(flow)
+    }
+
+    /// Runs what a person types at standard input until its end or `exit`, and returns the status.
+    pub fn run_interactively(&mut self) -> i32 {
+        self.start();
+        self.state.is_interactive = true;
+        loop {
+            self.notify_of_jobs();
+            let flow = match self.read_commands(true) {
+                Ok(Input::Commands(list)) => self.list(&list),
+                Ok(Input::Nothing) => Ok(()),
+                Ok(Input::End) => {
+                    self.write_error(b"\n");
+                    return self.finish(Ok(()));
+                }
+                Err(leave) => Err(leave),
+            };
+            match flow {
+                Err(Leave::Exit) => return self.finish(flow),
+                Err(Leave::Interrupted) => self.write_error(b"\n"),
+                _ => {}
+            }
+            self.return_to_prompt();
+        }
+    }
+
+    /// Shows the commands of a text as the shell understands them, or what is wrong with it.
+    pub fn check(&self, text: &[u8]) -> Result<List, ParseError> {
+        super::parser::parse(text, self.stack)
+    }
+
+    /// At the bottom of the stack: recursion is counted from here. The context is known to scripts.
+    fn start(&mut self) {
+        self.stack = Stack::here(self.system.stack_bytes());
+        if let Ok(context) = self.system.context() {
+            // `PWD` may be read-only; then it stays.
+            let _ = self.state.assign(b"PWD", context);
+        }
+    }
+
+    /// Back at the prompt, whatever was left.
+    fn return_to_prompt(&mut self) {
+        self.state.loops = 0;
+        self.state.calls = 0;
+        self.state.tolerant = 0;
+        self.state.hidden.clear();
+    }
+
+    /// The status of a shell that comes to its end in this way.
+    fn finish(&mut self, flow: Flow) -> i32 {
+        let _ = self.end(flow);
+        self.state.status
+    }
+
+    fn run_lines(&mut self) -> Flow {
+        loop {
+            match self.read_commands(false)? {
+                Input::Commands(list) => {
+                    if !self.state.options.no_run {
+                        self.list(&list)?;
+                    }
+                }
+                Input::Nothing => {}
+                Input::End => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads lines until they make complete commands, or can't any more.
+    fn read_commands(&mut self, prompts: bool) -> Result<Input, Leave> {
+        let mut text = Text::new();
+        loop {
+            if prompts {
+                let prompt = self.prompt(!text.is_empty());
+                self.write_error(&prompt);
+            }
+            let line = match self.read_line(0) {
+                Ok(line) => line,
+                Err(Error::Aborted) => return Err(self.interrupt()),
+                Err(error) => {
+                    self.write_error(format!("exec: standard input: {error}\n").as_bytes());
+                    self.state.status = 1;
+                    return Err(Leave::Exit);
+                }
+            };
+            let is_end = line.is_none();
+            if is_end && text.is_empty() {
+                return Ok(Input::End);
+            }
+            let line = line.unwrap_or_default();
+            if self.state.options.verbose {
+                self.write_error(&line);
+            }
+            if let Err(message) = append(&mut text, &line) {
+                return Err(self.fail(Position { line: 1, column: 1 }, &message));
+            }
+            let mut parser = Parser::new(&text, self.stack);
+            let mut items = Vec::new();
+            let result = loop {
+                match parser.next_line() {
+                    Ok(Some(list)) => items.extend(list.items),
+                    Ok(None) => break Ok(parser.is_continued()),
+                    Err(error) => break Err(error),
+                }
+            };
+            match result {
+                Ok(true) if !is_end => {}
+                Ok(_) if items.is_empty() => return Ok(Input::Nothing),
+                Ok(_) => return Ok(Input::Commands(List { items })),
+                Err(error) if error.incomplete && !is_end => {}
+                Err(error) => return Err(self.fail(error.at, &error.message)),
+            }
+        }
+    }
+
+    /// `PS1` or `PS2`, with what it names expanded.
+    fn prompt(&mut self, is_more: bool) -> Text {
+        let (name, default): (&[u8], _) = if is_more {
+            (b"PS2", MORE_PROMPT)
+        } else {
+            (b"PS1", PROMPT)
+        };
+        let text = self
+            .state
+            .value(name)
+            .cloned()
+            .unwrap_or_else(|| default.to_vec());
+        let status = self.state.status;
+        let at = Position { line: 1, column: 1 };
+        let pieces = Parser::new(&text, self.stack).document();
+        let prompt = match pieces {
+            Ok(pieces) => self.expand_text(&Word { pieces, at }).unwrap_or(text),
+            Err(_) => text,
+        };
+        self.state.status = status;
+        prompt
+    }
+}

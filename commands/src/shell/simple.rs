@@ -1,0 +1,294 @@
+//! Simple commands: assignments, built-ins, functions and programs.
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use abi::Error;
+
+use super::ast::{Piece, Redirection, Simple, Text, Where, Word};
+use super::builtins::{self, Builtin};
+use super::execute::{Flow, Leave, Shell};
+use super::lexer::shorten;
+use super::redirect::Streams;
+use super::state::Variable;
+use super::system::{ObjectKind, Placement, Program, Start, System};
+
+/// A program is missing.
+const NOT_FOUND: i32 = 127;
+/// A program is there, but can't be run.
+const NOT_RUN: i32 = 126;
+
+impl<S: System> Shell<S> {
+    pub(super) fn simple(&mut self, simple: &Simple, redirections: &[Redirection]) -> Flow {
+        self.substituted = None;
+        let words = self.command_words(simple)?;
+        self.trace(&words);
+        let Some(name) = words.first() else {
+            return self.only_assignments(simple, redirections);
+        };
+        if simple.placement.is_none() {
+            let builtin = builtins::find::<S>(name);
+            let is_special = builtin.as_ref().is_some_and(|builtin| builtin.is_special);
+            if let Some(body) = self
+                .state
+                .functions
+                .get(name)
+                .filter(|_| !is_special)
+                .map(Rc::clone)
+            {
+                let arguments = words[1..].to_vec();
+                return self.with_assignments(simple, |shell| {
+                    shell.redirected(redirections, |shell| shell.call(&body, arguments))
+                });
+            }
+            if let Some(builtin) = builtin {
+                return self.builtin(simple, redirections, &builtin, &words);
+            }
+        }
+        self.program(simple, redirections, &words)
+    }
+
+    /// The fields of a simple command. What `export` and its like are given is not split.
+    pub(super) fn command_words(&mut self, simple: &Simple) -> Result<Vec<Text>, Leave> {
+        let declares = matches!(
+            simple.words.first().and_then(Word::literal),
+            Some(b"export" | b"readonly" | b"local")
+        );
+        let mut all = Vec::new();
+        for word in &simple.words {
+            let is_assignment =
+                matches!(word.pieces.first(), Some(Piece::Literal(text)) if text.contains(&b'='));
+            if declares && is_assignment {
+                all.push(self.expand_text(word)?);
+            } else {
+                all.extend(self.expand_word(word)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn only_assignments(&mut self, simple: &Simple, redirections: &[Redirection]) -> Flow {
+        let at = self.at;
+        if self.redirect(self.streams.clone(), redirections)?.is_none() {
+            return Ok(());
+        }
+        for (name, word) in &simple.assignments {
+            let value = self.expand_text(word)?;
+            self.trace(&[[&**name, b"=", &value].concat()]);
+            self.assign(name, value, at)?;
+        }
+        self.state.status = self.substituted.unwrap_or(0);
+        Ok(())
+    }
+
+    /// Runs something with a command's assignments, which end with it.
+    fn with_assignments(&mut self, simple: &Simple, run: impl FnOnce(&mut Self) -> Flow) -> Flow {
+        if simple.assignments.is_empty() {
+            return run(self);
+        }
+        let mut outer: Vec<(&Text, Option<Variable>)> = Vec::new();
+        let mut flow = Ok(());
+        for (name, word) in &simple.assignments {
+            outer.push((name, self.state.variables.get(name).cloned()));
+            flow = self.assign_exported(name, word);
+            if flow.is_err() {
+                break;
+            }
+        }
+        let flow = flow.and_then(|()| run(self));
+        for (name, variable) in outer.into_iter().rev() {
+            match variable {
+                Some(variable) => self.state.variables.insert(name.clone(), variable),
+                None => self.state.variables.remove(name),
+            };
+        }
+        flow
+    }
+
+    fn assign_exported(&mut self, name: &Text, word: &Word) -> Flow {
+        let at = self.at;
+        let value = self.expand_text(word)?;
+        self.assign(name, value, at)?;
+        if let Some(variable) = self.state.variables.get_mut(name) {
+            variable.exported = true;
+        }
+        Ok(())
+    }
+
+    fn builtin(
+        &mut self,
+        simple: &Simple,
+        redirections: &[Redirection],
+        builtin: &Builtin<S>,
+        words: &[Text],
+    ) -> Flow {
+        let at = self.at;
+        if !builtin.is_special {
+            return self.with_assignments(simple, |shell| {
+                shell.redirected(redirections, |shell| {
+                    shell.at = at;
+                    (builtin.run)(shell, words)
+                })
+            });
+        }
+        // The assignments before a special built-in stay, and so do the redirections of `exec`. An error in
+        // either is the end of a script.
+        for (name, word) in &simple.assignments {
+            let value = self.expand_text(word)?;
+            self.assign(name, value, at)?;
+        }
+        let Some(streams) = self.redirect(self.streams.clone(), redirections)? else {
+            return Err(Leave::Abandon);
+        };
+        let outer = core::mem::replace(&mut self.streams, streams);
+        self.at = at;
+        let flow = (builtin.run)(self, words);
+        if words != [b"exec"] {
+            self.streams = outer;
+        }
+        flow
+    }
+
+    fn program(&mut self, simple: &Simple, redirections: &[Redirection], words: &[Text]) -> Flow {
+        self.with_assignments(simple, |shell| {
+            let Some(streams) = shell.redirect(shell.streams.clone(), redirections)? else {
+                return Ok(());
+            };
+            let placement = shell.node(simple.placement.as_ref())?;
+            match shell.launch(words, &streams, placement.as_deref()) {
+                Some(child) => {
+                    drop(streams);
+                    shell.wait_for(&mut [child])
+                }
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Where a command asks to run: a node's name, empty for anywhere.
+    pub(super) fn node(&mut self, placement: Option<&Where>) -> Result<Option<Text>, Leave> {
+        Ok(match placement {
+            None => None,
+            Some(Where::Anywhere) => Some(Text::new()),
+            Some(Where::Node(word)) => Some(self.expand_text(word)?),
+        })
+    }
+
+    /// Starts a program. `None` if that failed; then it is reported and the status is set.
+    pub(super) fn launch(
+        &mut self,
+        words: &[Text],
+        streams: &Streams<S::Stream>,
+        node: Option<&[u8]>,
+    ) -> Option<S::Child> {
+        let name = words.first()?;
+        let placement = match node {
+            None => Placement::Here,
+            Some([]) => Placement::Anywhere,
+            Some(node) => Placement::Node(node),
+        };
+        let environment = self.state.environment();
+        let found = self.find_program(name);
+        let result = match &found {
+            None => Err(Error::NotFound),
+            Some(file) => {
+                let start = Start {
+                    program: Program::File(file),
+                    arguments: words,
+                    environment: &environment,
+                    streams: streams.standard(),
+                    placement,
+                };
+                match self.system.start(&start) {
+                    Err(Error::BadImage) => self.start_script(file, words, &environment, streams, placement),
+                    result => result,
+                }
+            }
+        };
+        let error = match result {
+            Ok(child) => return Some(child),
+            Err(error) => error,
+        };
+        self.state.status = if error == Error::NotFound {
+            NOT_FOUND
+        } else {
+            NOT_RUN
+        };
+        let outer = core::mem::replace(&mut self.streams, streams.clone());
+        let message = match error {
+            Error::NotFound if !is_path(name) => String::from("no such command"),
+            error => format!("{error}"),
+        };
+        self.report(self.at, &format!("{}: {message}", shorten(name)));
+        self.streams = outer;
+        None
+    }
+
+    /// Starts a shell on a file that is no image: it may be a script.
+    fn start_script(
+        &mut self,
+        file: &[u8],
+        words: &[Text],
+        environment: &[(Text, Text)],
+        streams: &Streams<S::Stream>,
+        placement: Placement<'_>,
+    ) -> Result<S::Child, Error> {
+        let mut arguments = Vec::from([b"exec".to_vec(), file.to_vec()]);
+        arguments.extend_from_slice(&words[1..]);
+        let start = Start {
+            program: Program::Shell,
+            arguments: &arguments,
+            environment,
+            streams: streams.standard(),
+            placement,
+        };
+        self.system.start(&start)
+    }
+
+    /// The file of a program: the name itself if it is a path, else the first found along `PATH`.
+    pub(super) fn find_program(&mut self, name: &[u8]) -> Option<Text> {
+        if name.is_empty() || is_path(name) {
+            return (!name.is_empty()).then(|| name.to_vec());
+        }
+        let path = self
+            .state
+            .value(b"PATH")
+            .cloned()
+            .unwrap_or_else(|| self.system.default_path());
+        for directory in path.split(|byte| *byte == b':') {
+            let mut file = directory.to_vec();
+            if !matches!(file.last(), None | Some(b'/' | b']')) {
+                file.push(b'/');
+            }
+            file.extend_from_slice(name);
+            if self
+                .system
+                .look_up(&file)
+                .is_ok_and(|object| object.kind == ObjectKind::File)
+            {
+                return Some(file);
+            }
+        }
+        None
+    }
+
+    /// Shows a command about to run, or an assignment made, for `set -x`.
+    fn trace(&mut self, words: &[Text]) {
+        if !self.state.options.trace || words.is_empty() {
+            return;
+        }
+        let sign = self
+            .state
+            .value(b"PS4")
+            .cloned()
+            .unwrap_or_else(|| b"+ ".to_vec());
+        self.write_error(&[&*sign, &words.join(&b' '), b"\n"].concat());
+    }
+}
+
+/// Whether a program's name says where its file is.
+pub(super) fn is_path(name: &[u8]) -> bool {
+    name.contains(&b'/') || name.first() == Some(&b'[')
+}

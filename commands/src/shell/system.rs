@@ -1,0 +1,149 @@
+//! What the shell needs of the world. The real system is V's; tests use one of the host's.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use abi::Error;
+
+use super::ast::{Mode, Text};
+
+/// What the shell needs of the world.
+///
+/// Names are V's: `[prefix]path`, or relative to the current context. Streams are handles that the shell
+/// copies freely; the stream is released with its last handle.
+pub trait System {
+    /// An open file, pipe or terminal.
+    type Stream: Clone;
+    /// A program that was started. Dropping it leaves the program alone.
+    type Child;
+    /// The current context and the prefix table, for going back to them when a subshell ends.
+    type Names;
+
+    /// Starts a program.
+    fn start(&mut self, start: &Start<'_, Self::Stream>) -> Result<Self::Child, Error>;
+    /// Waits until a program has ended. `Error::Aborted` if the user interrupted first.
+    fn wait(&mut self, child: &mut Self::Child) -> Result<Ended, Error>;
+    /// How a program has ended, if it has.
+    fn poll(&mut self, child: &mut Self::Child) -> Result<Option<Ended>, Error>;
+    /// Ends a program.
+    fn kill(&mut self, child: &mut Self::Child) -> Result<(), Error>;
+    /// A program's process identifier as `$!` and `kill` have it.
+    fn identity(&self, child: &Self::Child) -> Text;
+    /// The shell's own process identifier, `$$`.
+    fn own_identity(&self) -> Text;
+    /// Whether the user interrupted since the last time this was asked.
+    fn interrupted(&mut self) -> bool;
+
+    /// A pipe: its reading and its writing end.
+    fn pipe(&mut self) -> Result<(Self::Stream, Self::Stream), Error>;
+    /// Opens a file, or whatever has this name.
+    fn open(&mut self, name: &[u8], mode: Mode) -> Result<Self::Stream, Error>;
+    /// A stream that gives `text` and then ends.
+    fn stream_of(&mut self, text: &[u8]) -> Result<Self::Stream, Error>;
+    /// A stream that is empty when read and takes all that is written.
+    fn null(&mut self) -> Result<Self::Stream, Error>;
+    /// Reads some bytes; 0 at the end. `Error::Aborted` if the user interrupted.
+    fn read(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Error>;
+    /// Writes all bytes.
+    fn write(&mut self, stream: &Self::Stream, bytes: &[u8]) -> Result<(), Error>;
+    /// Whether a person is at the other end.
+    fn is_terminal(&mut self, stream: &Self::Stream) -> bool;
+
+    /// What has this name.
+    fn look_up(&mut self, name: &[u8]) -> Result<Object, Error>;
+    /// The names in a directory, in any order; empty for the current context.
+    fn list(&mut self, directory: &[u8]) -> Result<Vec<Text>, Error>;
+
+    /// The name of the current context.
+    fn context(&mut self) -> Result<Text, Error>;
+    /// Changes the current context.
+    fn set_context(&mut self, name: &[u8]) -> Result<(), Error>;
+    /// The context and prefixes as they are now.
+    fn names(&self) -> Self::Names;
+    /// Goes back to such names.
+    fn restore_names(&mut self, names: Self::Names);
+    /// The prefixes and what each stands for.
+    fn prefixes(&mut self) -> Vec<(Text, Text)>;
+    /// Whether a prefix has this name.
+    fn is_prefix(&mut self, name: &[u8]) -> bool;
+    /// Makes a prefix stand for a name.
+    fn set_prefix(&mut self, prefix: &[u8], target: &[u8]) -> Result<(), Error>;
+    /// Removes a prefix.
+    fn remove_prefix(&mut self, prefix: &[u8]) -> Result<(), Error>;
+
+    /// Directories searched for programs when `PATH` is not set, separated by blanks or colons.
+    fn default_path(&self) -> Text;
+    /// How much stack the shell may use for nesting.
+    fn stack_bytes(&self) -> usize;
+}
+
+/// A program to be started.
+pub struct Start<'a, Stream> {
+    /// Which.
+    pub program: Program<'a>,
+    /// Its arguments; the first is its name.
+    pub arguments: &'a [Text],
+    /// Its environment.
+    pub environment: &'a [(Text, Text)],
+    /// Standard input, output and error; `None` is closed.
+    pub streams: [Option<Stream>; 3],
+    /// Where it runs.
+    pub placement: Placement<'a>,
+}
+
+/// Which program is started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Program<'a> {
+    /// The file of this name.
+    File(&'a [u8]),
+    /// The shell itself, to run what cannot run in this process.
+    Shell,
+}
+
+/// Where a program runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement<'a> {
+    /// On this node.
+    Here,
+    /// On the node of this name.
+    Node(&'a [u8]),
+    /// On the least loaded node that answers.
+    Anywhere,
+}
+
+/// How a program ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Its exit status, as in `$?`.
+    pub status: i32,
+    /// What to tell the user, for a program that did not end by itself.
+    pub reason: Option<String>,
+}
+
+/// What `test` can learn about a named object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Object {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// May be read.
+    pub is_readable: bool,
+    /// May be written.
+    pub is_writable: bool,
+    /// May be run, or searched.
+    pub is_executable: bool,
+    /// When it was last changed, in any unit that only grows.
+    pub modified: u64,
+}
+
+/// The kinds of named objects that `test` tells apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ObjectKind {
+    /// Bytes at rest.
+    File,
+    /// A directory.
+    Directory,
+    /// A pipe, terminal, connection or device.
+    Stream,
+}
