@@ -34,6 +34,8 @@ pub struct Features {
     pub random: bool,
     /// RDSEED.
     pub random_seed: bool,
+    /// Physical addresses lie below this.
+    pub physical_end: u64,
     /// Ticks of the time-stamp counter in a second, where the processor or the hypervisor says.
     pub counter_hz: Option<u64>,
 }
@@ -58,6 +60,7 @@ pub fn initialize() -> Features {
         counter_deadline: basic.ecx & 1 << 24 != 0,
         random: basic.ecx & 1 << 30 != 0,
         random_seed: extended.ebx & 1 << 18 != 0,
+        physical_end: 1 << physical_bits(),
         counter_hz: counter_hz(highest, basic.ecx & 1 << 31 != 0),
     };
     let mut control = 0;
@@ -86,6 +89,18 @@ pub fn initialize() -> Features {
         );
     }
     features
+}
+
+/// Width of physical addresses.
+fn physical_bits() -> u32 {
+    const SIZES: u32 = 0x8000_0008;
+    let bits = if __cpuid(0x8000_0000).eax >= SIZES {
+        __cpuid(SIZES).eax & 0xff
+    } else {
+        36
+    };
+    // A frame's number has 32 bits.
+    bits.clamp(36, 44)
 }
 
 /// The hypervisors' leaf that says how fast counters are.

@@ -150,7 +150,7 @@ impl Machine for X86 {
         caching: Caching,
         frames: &mut Frames,
     ) -> Result<u32, MapError> {
-        space.map(address, frame, protection, caching, frames)
+        space.map(&self.common, address, frame, protection, caching, frames)
     }
 
     fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
@@ -159,6 +159,10 @@ impl Machine for X86 {
             invalidate_page(address);
         }
         frame
+    }
+
+    fn next_mapped(&self, space: Space, from: u64, end: u64) -> u64 {
+        space.next_mapped(from, end)
     }
 
     fn protect(&mut self, space: Space, address: u64, protection: Protection) -> bool {

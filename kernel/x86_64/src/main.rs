@@ -38,8 +38,10 @@ use abi::information::{Information, VERSION};
 use firmware::acpi::Platform;
 use firmware::loader::Loaded;
 use firmware::ranges::{Range, Ranges};
+use kernel_core::boot::{BootArchive, DeviceMemory};
 use kernel_core::frame::{Frame, Frames};
 use kernel_core::kernel::{Configuration, Kernel};
+use kernel_core::team::GRANTS_PER_TEAM;
 
 use apic::LocalApic;
 use clock::Clock;
@@ -96,9 +98,11 @@ extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     kernel
         .frames
         .add(Frame::containing(rest.start), Frame::containing(rest.end));
-    say!("V: {} frames free", kernel.frames.free_count());
+    let image_and_tables = (image.physical.end - image.boot.end) + (rest.start - heap_range.start);
+    kernel.kernel_frames = (image_and_tables / abi::PAGE_BYTES) as u32;
+    boot_supervisor(kernel, &loaded, &features);
     let next = kernel.step();
-    entry::start(&node::continuation(kernel, next))
+    node::leave(kernel, next)
 }
 
 /// What of usable memory is free from the start, and what the kernel's tables are made in.
@@ -123,6 +127,41 @@ fn divide_memory(loaded: &Loaded, image: &Image) -> (Ranges, Range) {
     let heap = Range::new(largest.start, bytes).touched_pages();
     free.remove(heap);
     (free, heap)
+}
+
+/// Makes the first team, with all physical memory that the kernel leaves alone.
+fn boot_supervisor(kernel: &mut Kernel<X86>, loaded: &Loaded, features: &Features) {
+    let Some(archive) = loaded.archive else {
+        panic!("the loader gave no boot archive");
+    };
+    let mut used = loaded.memory.clone();
+    used.remove(Range::new(0, LOW_MEMORY_END));
+    let mut memory = [DeviceMemory {
+        first: Frame(0),
+        pages: 0,
+        cached: false,
+    }; GRANTS_PER_TEAM];
+    for (place, gap) in memory.iter_mut().zip(used.gaps(features.physical_end)) {
+        place.first = Frame::containing(gap.start);
+        place.pages = (gap.length() / abi::PAGE_BYTES) as u32;
+    }
+    let in_map = loaded
+        .memory
+        .as_slice()
+        .iter()
+        .any(|range| range.start <= archive.start && archive.end <= range.end);
+    assert!(in_map, "the boot archive is not in usable memory");
+    // SAFETY: the archive is in usable memory, so in the direct map, and nobody has it: its pages were taken out of
+    // what is free. The slice is gone before a program runs.
+    let bytes =
+        unsafe { core::slice::from_raw_parts(physical::pointer(archive.start), archive.length() as usize) };
+    let archive = BootArchive {
+        bytes,
+        physical: archive.start,
+    };
+    if let Err(error) = kernel.boot(archive, &memory) {
+        panic!("{error}");
+    }
 }
 
 /// Makes the machine and the kernel on it.

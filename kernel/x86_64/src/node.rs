@@ -51,7 +51,7 @@ unsafe fn kernel() -> &'static mut Kernel<X86> {
 
 /// Turns a decision of the kernel's logic into what the entry code does.
 #[inline]
-pub fn continuation(kernel: &mut Kernel<X86>, mut next: Next<Space>) -> Continuation {
+fn continuation(kernel: &mut Kernel<X86>, mut next: Next<Space>) -> Continuation {
     loop {
         let (process, space, resume) = match next {
             Next::Run {
@@ -84,6 +84,11 @@ pub fn continuation(kernel: &mut Kernel<X86>, mut next: Next<Space>) -> Continua
         // Returning there would fault in the kernel; it is the program's fault, so it gets the exception.
         next = kernel.exception(vector::GENERAL_PROTECTION.into(), 0, 0);
     }
+}
+
+/// Leaves boot for what comes first.
+pub fn leave(kernel: &mut Kernel<X86>, next: Next<Space>) -> ! {
+    crate::entry::start(&continuation(kernel, next))
 }
 
 fn nothing(how: How) -> Continuation {

@@ -204,6 +204,25 @@ pub fn map_device(root: u64, address: u64) -> u64 {
     page + address % PAGE_BYTES
 }
 
+/// Whether a frame is in the direct map.
+#[inline]
+pub fn is_direct(root: u64, frame: u64) -> bool {
+    let address = DIRECT_MAP + frame;
+    let mut table = root;
+    for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT, PAGE_SHIFT] {
+        // SAFETY: `table` is one of the kernel's own tables.
+        let found = unsafe { *entry(table, index(address, shift)) };
+        if found & PRESENT == 0 {
+            return false;
+        }
+        if found & LARGE != 0 {
+            return true;
+        }
+        table = found & ADDRESS;
+    }
+    true
+}
+
 /// Copies the kernel's half of the root table to another.
 ///
 /// # Safety

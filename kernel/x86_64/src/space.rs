@@ -15,7 +15,7 @@ use kernel_core::machine::{Caching, MapError, Protection};
 use crate::heap;
 use crate::paging::{
     ADDRESS, DIRECTORY_SHIFT, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT, SPECIAL,
-    UNCACHED, USER, WRITABLE, entry, index, share_kernel_half,
+    UNCACHED, USER, WRITABLE, entry, index, is_direct, share_kernel_half,
 };
 use crate::physical;
 
@@ -122,9 +122,10 @@ impl Space {
         limit - left
     }
 
-    /// Maps a page; see `Machine::map`.
+    /// Maps a page; see `Machine::map`. The kernel's copies only go to and from memory in the direct map.
     pub fn map(
         self,
+        common: &Common,
         address: u64,
         frame: Frame,
         protection: Protection,
@@ -167,7 +168,8 @@ impl Space {
                 return Err(MapError::Occupied);
             }
             let special = match caching {
-                Caching::Cached => 0,
+                Caching::Cached if is_direct(common.root, frame.address()) => 0,
+                Caching::Cached => SPECIAL,
                 Caching::Uncached => SPECIAL | UNCACHED,
             };
             *slot = frame.address() | special | protection_bits(protection);
@@ -205,6 +207,25 @@ impl Space {
             *slot.own = old & (ADDRESS | SPECIAL | UNCACHED) | protection_bits(protection);
         }
         true
+    }
+
+    /// The first page from `from` on that may be mapped, or `end`: whole tables that are missing are passed over.
+    pub fn next_mapped(self, mut from: u64, end: u64) -> u64 {
+        let end = end.min(USER_ADDRESS_END);
+        'page: while from < end {
+            let mut table = self.root;
+            for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT, PAGE_SHIFT] {
+                // SAFETY: as in `page_table`.
+                let found = unsafe { *entry(table, index(from, shift)) };
+                if found == 0 {
+                    from = ((from >> shift) + 1) << shift;
+                    continue 'page;
+                }
+                table = found & ADDRESS;
+            }
+            return from;
+        }
+        end
     }
 
     /// The frame of a page if it allows `protection`.

@@ -1,7 +1,5 @@
-//! The few facts that the kernel wants of ACPI: interrupt controllers, the high-precision timer, power and reset.
-//!
-//! Only static tables are read. The value that powers the machine off stands in a package named `_S5_` in the
-//! machine's byte code; it is found by its name and decoded, without an interpreter.
+//! The few facts that the kernel wants of ACPI: interrupt controllers and the high-precision timer. All else is the
+//! supervisor's business.
 
 use crate::{Fields, Memory};
 
@@ -30,15 +28,6 @@ pub struct Override {
     pub level_triggered: bool,
 }
 
-/// A write to an I/O port that changes the machine's power state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PortWrite {
-    /// Which port.
-    pub port: u16,
-    /// What to write.
-    pub value: u16,
-}
-
 /// What was found. Missing tables leave what every PC has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Platform {
@@ -52,10 +41,6 @@ pub struct Platform {
     pub timer: Option<u64>,
     /// Processors that may be used.
     pub processors: u32,
-    /// Powers the machine off: a two-byte write.
-    pub power_off: Option<PortWrite>,
-    /// Resets the machine: a one-byte write.
-    pub reset: Option<PortWrite>,
 }
 
 impl Default for Platform {
@@ -68,8 +53,6 @@ impl Default for Platform {
             override_count: 0,
             timer: None,
             processors: 1,
-            power_off: None,
-            reset: None,
         }
     }
 }
@@ -83,9 +66,8 @@ const MADT_IO_APIC: u8 = 1;
 const MADT_OVERRIDE: u8 = 2;
 const MADT_LOCAL_APIC_ADDRESS: u8 = 5;
 
-/// Address spaces of a generic address.
+/// Memory, in a generic address.
 const SPACE_MEMORY: u8 = 0;
-const SPACE_PORTS: u8 = 1;
 
 impl Platform {
     /// Reads the tables that `root_pointer` leads to, or that a scan of the firmware's areas finds.
@@ -135,7 +117,6 @@ impl Platform {
             // As above: a short table gives what it holds.
             let _ = match &found[..4] {
                 b"APIC" => self.read_interrupts(found),
-                b"FACP" => self.read_power(memory, found),
                 b"HPET" => self.read_timer(found),
                 _ => None,
             };
@@ -182,52 +163,6 @@ impl Platform {
             self.timer = Some(hpet.double(44)?).filter(|address| *address != 0);
         }
         Some(())
-    }
-
-    fn read_power(&mut self, memory: &impl Memory, fadt: &[u8]) -> Option<()> {
-        const RESET_SUPPORTED: u32 = 1 << 10;
-        const SLEEP_ENABLE: u16 = 1 << 13;
-        if fadt.word(112)? & RESET_SUPPORTED != 0 && fadt.byte(116) == Some(SPACE_PORTS) {
-            self.reset = fadt
-                .double(120)
-                .and_then(|port| u16::try_from(port).ok())
-                .zip(fadt.byte(128))
-                .map(|(port, value)| PortWrite {
-                    port,
-                    value: value.into(),
-                });
-        }
-        let control = u16::try_from(fadt.word(64)?).ok().filter(|port| *port != 0)?;
-        let byte_code_address = fadt
-            .double(140)
-            .filter(|address| *address != 0)
-            .or_else(|| fadt.word(40).map(u64::from))?;
-        let sleep_type = sleep_type_off(table(memory, byte_code_address)?)?;
-        self.power_off = Some(PortWrite {
-            port: control,
-            value: u16::from(sleep_type & 7) << 10 | SLEEP_ENABLE,
-        });
-        Some(())
-    }
-}
-
-/// The first number of the package `_S5_`: `Name (_S5_, Package () { number, … })`.
-fn sleep_type_off(byte_code: &[u8]) -> Option<u8> {
-    const NAME: u8 = 0x08;
-    const ROOT: u8 = b'\\';
-    const PACKAGE: u8 = 0x12;
-    const BYTE: u8 = 0x0a;
-    let at = (HEADER_BYTES..byte_code.len()).find(|at| byte_code[*at..].starts_with(b"_S5_"))?;
-    let named = byte_code[at - 1] == NAME || byte_code[at - 1] == ROOT && byte_code[at - 2] == NAME;
-    if !named || byte_code.byte(at + 4)? != PACKAGE {
-        return None;
-    }
-    // The package's length takes one byte more for each of its top two bits' count; a byte counts its elements.
-    let first = at + 5 + 1 + usize::from(byte_code.byte(at + 5)? >> 6) + 1;
-    match byte_code.byte(first)? {
-        BYTE => byte_code.byte(first + 1),
-        small @ (0 | 1) => Some(small),
-        _ => None,
     }
 }
 
@@ -297,7 +232,7 @@ mod tests {
             .iter()
             .fold(0u8, |sum, byte| sum.wrapping_add(*byte));
         memory.0[8] = 0u8.wrapping_sub(sum);
-        let list: Vec<u8> = [256u32, 512, 1024, 4000]
+        let list: Vec<u8> = [256u32, 512, 4000]
             .iter()
             .flat_map(|address| address.to_le_bytes())
             .collect();
@@ -314,15 +249,6 @@ mod tests {
         hpet[8..16].copy_from_slice(&0xfed0_0000u64.to_le_bytes());
         memory.put_table(512, *b"HPET", &hpet);
 
-        let mut fadt = vec![0; 240];
-        fadt[4..8].copy_from_slice(&2048u32.to_le_bytes());
-        fadt[28..32].copy_from_slice(&0x604u32.to_le_bytes());
-        fadt[76..80].copy_from_slice(&(1u32 << 10).to_le_bytes());
-        fadt[80] = SPACE_PORTS;
-        fadt[84..92].copy_from_slice(&0xcf9u64.to_le_bytes());
-        fadt[92] = 6;
-        memory.put_table(1024, *b"FACP", &fadt);
-        memory.put_table(2048, *b"DSDT", b"\x00\x08_S5_\x12\x06\x04\x0a\x05\x00\x00\x00");
         memory
     }
 
@@ -342,20 +268,6 @@ mod tests {
         assert!(nine.line == 9 && nine.level_triggered && nine.active_low);
         assert_eq!(platform.legacy_interrupt(4).line, 4);
         assert_eq!((platform.timer, platform.processors), (Some(0xfed0_0000), 1));
-        assert_eq!(
-            platform.power_off,
-            Some(PortWrite {
-                port: 0x604,
-                value: 5 << 10 | 1 << 13
-            })
-        );
-        assert_eq!(
-            platform.reset,
-            Some(PortWrite {
-                port: 0xcf9,
-                value: 6
-            })
-        );
     }
 
     #[test]
@@ -371,7 +283,7 @@ mod tests {
     #[test]
     fn no_damage_makes_the_reader_fail_badly() {
         let intact = machine();
-        for (start, end) in [(64, 128), (256, 400), (512, 568), (1024, 1300), (2048, 2100)] {
+        for (start, end) in [(64, 128), (256, 400), (512, 568)] {
             for at in start..end {
                 for value in [0, 1, 2, 0xff] {
                     let mut memory = Bytes(intact.0.clone());
