@@ -14,7 +14,7 @@ use core::fmt::{Arguments, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::kernel::{self, statistics};
-use protocols::log::{MAX_ENTRY_BYTES, level, log};
+use protocols::log::{Heading, MAX_ENTRY_BYTES, level, log};
 
 use crate::message::{Segment, call};
 
@@ -73,27 +73,39 @@ fn append(level: Level, text: &str) -> Result<(), abi::Error> {
 
 /// Appends a line to the kernel's log, without needing the heap or another server. Lost without the right.
 pub(crate) fn write_to_kernel(level: Level, text: &str) {
-    let mut line = [0; MAX_KERNEL_ENTRY_BYTES];
-    let mut length = 0;
-    for part in [
-        crate::env::program_name(),
-        ": ",
-        protocols::log::level::name(level as u32),
-        ": ",
-        text,
-    ] {
-        // One byte is left for the newline.
-        let part = cut(part, line.len() - 1 - length);
-        line[length..length + part.len()].copy_from_slice(part.as_bytes());
-        length += part.len();
-    }
-    line[length] = b'\n';
+    let heading = Heading {
+        time_ns: crate::time::now_ns(),
+        level: level as u32,
+        program: crate::env::program_name(),
+    };
+    let mut line = Line {
+        bytes: [0; MAX_KERNEL_ENTRY_BYTES],
+        length: 0,
+    };
+    // A line takes what has room and never fails.
+    let _ = write!(line, "{heading}{text}");
+    line.bytes[line.length] = b'\n';
     // Where even this is refused there is nobody left to tell.
     let _ = call(
         kernel::server(kernel::STATISTICS),
         &statistics::WriteLog {},
-        Segment::Read(&line[..=length]),
+        Segment::Read(&line.bytes[..=line.length]),
     );
+}
+
+/// A line that is cut where its room ends, one byte before its end, for the newline.
+struct Line {
+    bytes: [u8; MAX_KERNEL_ENTRY_BYTES],
+    length: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let text = cut(text, MAX_KERNEL_ENTRY_BYTES - 1 - self.length);
+        self.bytes[self.length..][..text.len()].copy_from_slice(text.as_bytes());
+        self.length += text.len();
+        Ok(())
+    }
 }
 
 /// The beginning of `text`, at most so many bytes, whole characters.

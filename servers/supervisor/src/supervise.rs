@@ -15,6 +15,7 @@ use abi::notice::notice::{EndNoted, TeamEnded};
 use abi::protocol::Reply;
 use abi::{Error, Message, Pid};
 use program_image::team_end;
+use protocols::log::{Heading, level};
 use protocols::supervisor::supervisor::{
     Rebooting, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped, StateLoaded, StateSaved,
     Supervisor,
@@ -275,7 +276,12 @@ impl Server for Supervising {
 /// Appends a line to the kernel's log.
 pub fn say(text: &str) {
     const MOST_BYTES: usize = 256;
-    let mut line = String::from("supervisor: ") + text;
+    let heading = Heading {
+        time_ns: time::now_ns(),
+        level: level::NOTICE,
+        program: "supervisor",
+    };
+    let mut line = format!("{heading}{text}");
     let end = line.floor_char_boundary(MOST_BYTES - 1);
     line.truncate(end);
     line.push('\n');
