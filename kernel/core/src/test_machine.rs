@@ -8,11 +8,16 @@ use std::vec::Vec;
 
 use abi::kernel::protection::{READ, WRITE};
 use abi::kernel::record::RegisterRecord;
-use abi::{LogicalHost, PAGE_BYTES};
+use abi::protocol::Reply;
+use abi::{Error, LogicalHost, Message, PAGE_BYTES, Request, Rights, UserId};
 
+use crate::birth::TeamDescription;
 use crate::frame::{Frame, Frames};
 use crate::kernel::{Configuration, Kernel};
 use crate::machine::{Caching, CopyFault, Machine, MapError, Place, ProcessIndex, Protection, Side};
+use crate::process::{Flags, NOBODY};
+use crate::request::Answer;
+use crate::team::TeamIndex;
 
 /// Names a space.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -252,4 +257,53 @@ pub fn kernel(frame_count: u32) -> Kernel<FakeMachine> {
     frames.add(Frame(0), Frame(frame_count));
     let configuration = Configuration::for_memory(frame_count, LogicalHost::from_bits(7), 0);
     Kernel::new(FakeMachine::default(), frames, &configuration)
+}
+
+/// A team of a user without rights, and the slot of its root.
+pub fn team(kernel: &mut Kernel<FakeMachine>, quota_pages: u32) -> (TeamIndex, ProcessIndex) {
+    let description = TeamDescription {
+        user: UserId::FIRST_ORDINARY,
+        rights: Rights::NONE,
+        priority: abi::kernel::priority::FOREGROUND,
+        pages: quota_pages,
+        processes: 10,
+    };
+    let team = kernel.create_team(NOBODY, &description).expect("room for a team");
+    let root = kernel.team(team).root;
+    // What it was born awaiting is none of these tests' business.
+    kernel.processes[root].flags.clear(Flags::NEWBORN);
+    (team, root)
+}
+
+/// Gives back all memory of a team; panics if it had not everything back afterwards.
+pub fn release(kernel: &mut Kernel<FakeMachine>, team: TeamIndex) {
+    while !kernel.release_regions_step(team) {}
+    let space = kernel.team_mut(team).space.take().expect("a space");
+    let freed = kernel.machine.destroy_space(space, u32::MAX, &mut kernel.frames);
+    kernel.team_mut(team).pages.give_back(freed);
+    let team = kernel.team(team);
+    assert_eq!((team.pages.used, team.wired_pages, team.dma_pages), (0, 0, 0));
+}
+
+/// A kernel server's request function.
+type Server = fn(&mut Kernel<FakeMachine>, ProcessIndex, &Message) -> Result<Answer, Error>;
+
+/// Asks a kernel server, and goes on until it answers. The segment is the one in the caller's registers.
+pub fn ask<R: Request>(
+    kernel: &mut Kernel<FakeMachine>,
+    server: Server,
+    caller: ProcessIndex,
+    request: &R,
+) -> Result<R::Reply, Error> {
+    let process = &mut kernel.processes[caller];
+    process.registers.message = request.to_message().to_registers();
+    process.extra.count = 0;
+    loop {
+        let message = Message::from_registers(kernel.processes[caller].registers.message);
+        match server(kernel, caller, &message)? {
+            Answer::Now(reply) => return Ok(R::Reply::from_message(&reply)),
+            Answer::InSteps => {}
+            Answer::Later => panic!("{} left its caller waiting", R::NAME),
+        }
+    }
 }
