@@ -14,6 +14,7 @@
 //! | `listing` | directories as a stream of descriptors; servers with a fixed list of names |
 //! | `system` | [`System`]: the few things of the kernel that a server needs |
 //! | `serve` | the serve loop over the real kernel |
+//! | `ring`, `waiting` | for streams: a bounded buffer, and who waits to read or write it |
 //! | `testing` | a `System` in memory, for tests on the host |
 //!
 //! Only `serve` calls the kernel: every server's logic runs under `cargo test`.
@@ -26,17 +27,21 @@ extern crate alloc;
 pub mod instances;
 pub mod listing;
 pub mod path;
+pub mod ring;
 pub mod serve;
 pub mod server;
 pub mod service;
 pub mod system;
 pub mod table;
 pub mod testing;
+pub mod waiting;
 
 pub use instances::{Instances, Limits};
 pub use listing::{Flat, Listing};
+pub use ring::Ring;
 pub use serve::{serve, serve_prefixes};
 pub use server::IoServer;
 pub use service::{Answer, Client, Incoming, Opening, Reading, Request, Service, Writing};
 pub use system::System;
 pub use table::Table;
+pub use waiting::{Waiter, Waiters};

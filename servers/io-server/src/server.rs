@@ -360,7 +360,7 @@ fn named_or_self(owner: Pid, client: &Client) -> Pid {
 }
 
 /// Who is to own an instance, and of which user it is: the client's, unless the system asks.
-fn owner(named: Pid, client: &Client, system: &mut dyn System) -> Result<(Pid, UserId), Error> {
+pub fn owner(named: Pid, client: &Client, system: &mut dyn System) -> Result<(Pid, UserId), Error> {
     let owner = named_or_self(named, client);
     if owner == client.pid {
         return Ok((owner, client.user));

@@ -62,6 +62,11 @@ impl TestSystem {
         }
     }
 
+    /// Whether the process has not been ended.
+    pub fn is_alive(&self, pid: Pid) -> bool {
+        self.processes.get(&pid).is_some_and(|process| !process.ended)
+    }
+
     /// Whether the process awaits a reply.
     pub fn is_waiting(&self, pid: Pid) -> bool {
         self.processes
