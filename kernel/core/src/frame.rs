@@ -90,12 +90,21 @@ impl Frames {
     /// Takes `count` frames in a row below frame `limit`.
     pub fn allocate_contiguous(&mut self, count: u32, limit: Frame) -> Option<Frame> {
         let end = limit.0.min(self.free.len() as u32 * 64);
+        let mut number = self.first_word as u32 * 64;
         let mut run = 0;
-        for number in (self.first_word as u32 * 64)..end {
-            run = if self.is_free(Frame(number)) { run + 1 } else { 0 };
-            if run == count && count > 0 {
-                let first = number + 1 - count;
-                for taken in first..=number {
+        while number < end && count > 0 {
+            let word = self.free[number as usize / 64] >> (number % 64);
+            if word & 1 == 0 {
+                run = 0;
+                number += word.trailing_zeros().min(64 - number % 64);
+                continue;
+            }
+            let free = word.trailing_ones().min(end - number);
+            run += free;
+            number += free;
+            if run >= count {
+                let first = number - run;
+                for taken in first..first + count {
                     self.free[taken as usize / 64] &= !(1 << (taken % 64));
                 }
                 self.free_count -= count;
@@ -117,10 +126,6 @@ impl Frames {
         self.free[word] |= bit;
         self.first_word = self.first_word.min(word);
         self.free_count += 1;
-    }
-
-    fn is_free(&self, frame: Frame) -> bool {
-        self.free[frame.0 as usize / 64] & (1 << (frame.0 % 64)) != 0
     }
 }
 
@@ -150,6 +155,26 @@ mod tests {
         assert_eq!(frames.allocate_contiguous(100, Frame(256)), Some(Frame(63)));
         assert_eq!(frames.allocate_contiguous(0, Frame(256)), None);
         assert_eq!(frames.free_count(), 62 + 93);
+    }
+
+    #[test]
+    fn runs_are_found_wherever_they_lie() {
+        for first in 0..130 {
+            for count in [1, 2, 63, 64, 65, 128] {
+                let mut frames = Frames::new(320);
+                // A run that is one frame too short comes first.
+                frames.add(Frame(first.max(count) - count), Frame(first.max(1) - 1));
+                frames.add(Frame(first), Frame(first + count));
+                let enough = first + count;
+                let found = frames.allocate_contiguous(count, Frame(enough)).expect("a run");
+                assert!(found.0 + count <= enough, "{first} {count}");
+                assert_eq!(frames.allocate_contiguous(count, Frame(enough)), None);
+                for frame in found.0..found.0 + count {
+                    frames.release(Frame(frame));
+                }
+                assert_eq!(frames.free_count(), frames.total_count());
+            }
+        }
     }
 
     #[test]
