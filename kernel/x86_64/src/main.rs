@@ -136,14 +136,20 @@ fn boot_supervisor(kernel: &mut Kernel<X86>, loaded: &Loaded, features: &Feature
     };
     let mut used = loaded.memory.clone();
     used.remove(Range::new(0, LOW_MEMORY_END));
+    // The archive is no device, but it is handed out like one: to the server that shows it as files.
+    let archive_pages = (archive.touched_pages(), true);
+    let gaps = used.gaps(features.physical_end).map(|gap| (gap, false));
     let mut memory = [DeviceMemory {
         first: Frame(0),
         pages: 0,
         cached: false,
     }; GRANTS_PER_TEAM];
-    for (place, gap) in memory.iter_mut().zip(used.gaps(features.physical_end)) {
-        place.first = Frame::containing(gap.start);
-        place.pages = (gap.length() / abi::PAGE_BYTES) as u32;
+    for (place, (range, cached)) in memory.iter_mut().zip(core::iter::once(archive_pages).chain(gaps)) {
+        *place = DeviceMemory {
+            first: Frame::containing(range.start),
+            pages: (range.length() / abi::PAGE_BYTES) as u32,
+            cached,
+        };
     }
     let in_map = loaded
         .memory
