@@ -11,11 +11,12 @@
 //! that a host program turns on reaches them.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, IsTerminal, Read, Seek, Write, stderr};
+use std::io::{BufRead, BufReader, IsTerminal, Read, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use cargo_metadata::{Message, Metadata, MetadataCommand, Package};
 use serde::Deserialize;
 
@@ -57,7 +58,8 @@ struct Declaration {
 
 /// The root of the checkout that this tool was built from.
 pub fn checkout() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// Builds everything that the workspace has for the node.
@@ -159,25 +161,24 @@ fn compile(
     packages: &[&str],
 ) -> Result<Vec<(String, String, PathBuf)>> {
     let terminal = stderr().is_terminal();
-    // What cargo says is shown as it comes only to someone who watches; otherwise only if it fails.
-    let mut words = tempfile::tempfile().context("cannot make a temporary file")?;
     let mut command = cargo();
     command.args([
         "build",
         "--release",
         "--bins",
         "--message-format=json-render-diagnostics",
-        "--manifest-path",
     ]);
-    command.arg(manifest).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args(["--color", if terminal { "always" } else { "never" }]);
+    command.arg("--manifest-path").arg(manifest);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
-    command.stderr(if terminal {
-        Stdio::inherit()
-    } else {
-        Stdio::from(words.try_clone()?)
-    });
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo's output is piped")?;
+    let words = child.stderr.take().context("cargo's standard error is piped")?;
+    let words = thread::spawn(move || follow(words));
     let mut built = Vec::new();
     for message in Message::parse_stream(BufReader::new(output)) {
         let Message::CompilerArtifact(artifact) = message.context("cannot understand cargo")? else {
@@ -195,16 +196,26 @@ fn compile(
             path.into_std_path_buf(),
         ));
     }
-    if !child.wait()?.success() {
-        if !terminal {
-            let mut said = Vec::new();
-            words.rewind()?;
-            words.read_to_end(&mut said)?;
-            stderr().write_all(&said)?;
-        }
-        bail!("the programs in {} do not build", manifest.display());
+    let success = child.wait()?.success();
+    let words = words.join().unwrap_or_default();
+    // Where nobody watches, standard error is kept for what matters.
+    if !success || terminal && words.contains("warning") {
+        eprint!("{words}");
     }
+    ensure!(success, "the programs in {} do not build", manifest.display());
     Ok(built)
+}
+
+/// Shows the last line of what cargo says, as long as it says something, and returns all of it.
+fn follow(words: impl Read) -> String {
+    let progress = Progress::new("building");
+    let mut all = String::new();
+    for line in BufReader::new(words).lines().map_while(Result::ok) {
+        progress.show(line.trim());
+        all += &line;
+        all.push('\n');
+    }
+    all
 }
 
 /// The cargo that this tool was started by.

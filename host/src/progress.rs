@@ -3,6 +3,8 @@
 
 use std::io::{IsTerminal, Write, stderr};
 
+use rustix::termios::tcgetwinsize;
+
 /// A line that is on the terminal until it is dropped.
 #[derive(Debug)]
 pub struct Progress {
@@ -22,6 +24,9 @@ impl Progress {
     /// Shows another text in place of the last.
     pub fn show(&self, text: &str) {
         if self.terminal {
+            // A line that wraps could not be taken away again.
+            let columns = tcgetwinsize(stderr()).map_or(80, |size| usize::from(size.ws_col));
+            let text: String = text.chars().take(columns.saturating_sub(1)).collect();
             // A terminal that cannot be written to is no reason to stop.
             let _ = write!(stderr(), "\r\x1b[K{text}");
             let _ = stderr().flush();
