@@ -1,5 +1,6 @@
 //! A machine of host memory.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use abi::PAGE_BYTES;
@@ -133,12 +134,9 @@ impl Machine for SimulatedMachine {
         if pages.pages.contains_key(&address) {
             return Err(MapError::Occupied);
         }
-        let table = address / TABLE_BYTES;
         let mut added = 0;
-        if !pages.tables.contains_key(&table) {
-            pages
-                .tables
-                .insert(table, frames.allocate().ok_or(MapError::NoMemory)?);
+        if let Entry::Vacant(table) = pages.tables.entry(address / TABLE_BYTES) {
+            table.insert(frames.allocate().ok_or(MapError::NoMemory)?);
             added = 1;
         }
         pages.pages.insert(address, (frame, protection, caching));

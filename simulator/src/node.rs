@@ -43,6 +43,9 @@ impl Node {
     }
 
     /// A node with tables of a given size.
+    ///
+    /// # Panics
+    /// If they leave no room for the first team.
     pub fn with_slots(process_slots: u16, team_slots: u16) -> Node {
         let mut frames = Frames::new(4096);
         frames.add(Frame(1), Frame(4096));
@@ -144,6 +147,9 @@ impl Node {
     }
 
     /// Takes what the kernel wants, and has it finish long work.
+    ///
+    /// # Panics
+    /// If that has no end.
     pub fn settle(&mut self, next: Next<Space>) {
         self.next = next;
         let mut steps = 0;

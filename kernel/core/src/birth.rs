@@ -3,6 +3,7 @@
 //! A process is born awaiting reply from its creator, like any client: the creator says where it begins, fills its
 //! address space if it is a new team's, and replies, which starts it with the reply in its registers.
 
+use abi::trace::Event;
 use abi::{Access, Error, Grant, Message, Pid, Rights, USER_ADDRESS_END, UserId};
 
 use crate::kernel::Kernel;
@@ -145,6 +146,8 @@ impl<M: Machine> Kernel<M> {
         process.partner = creator;
         if creator != NOBODY {
             self.begin_waiting(index, creator);
+            let (from, to) = (self.processes[index].pid, self.processes[creator].pid);
+            self.trace(Event::Create, 0, from, to);
         }
         Ok(index)
     }

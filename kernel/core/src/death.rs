@@ -14,6 +14,7 @@
 
 use abi::notice::{self, STATUS_EXCEPTION, STATUS_KILLED};
 use abi::protocol::Request;
+use abi::trace::Event;
 use abi::{Error, Pid};
 
 use crate::kernel::Kernel;
@@ -31,6 +32,8 @@ impl<M: Machine> Kernel<M> {
         if self.team(team).root == index {
             self.destroy_team(team, status);
         } else {
+            let pid = self.processes[index].pid;
+            self.trace(Event::End, status, pid, Pid::NONE);
             self.end_process(index);
         }
     }
@@ -55,7 +58,9 @@ impl<M: Machine> Kernel<M> {
         process.clear_results();
         process.extra.value = status;
         process.state = State::Working;
+        let pid = process.pid;
         self.ready.push_back(&mut self.processes, root);
+        self.trace(Event::End, status, pid, Pid::NONE);
     }
 
     /// Keeps a process from running or receiving again.

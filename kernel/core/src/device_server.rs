@@ -35,6 +35,7 @@ const PORT_BYTES_AT_ONCE: usize = 256;
 const PORT_COUNT: u64 = 1 << 16;
 
 /// Carries out a request.
+#[inline(never)]
 pub(crate) fn request<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: ProcessIndex,

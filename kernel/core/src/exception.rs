@@ -7,7 +7,8 @@
 
 use abi::notice::{self, STATUS_EXCEPTION};
 use abi::protocol::Request;
-use abi::{Access, Error, Grant, USER_ADDRESS_END};
+use abi::trace::Event;
+use abi::{Access, Error, Grant, Pid, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Protection};
@@ -35,6 +36,8 @@ impl<M: Machine> Kernel<M> {
         self.interrupt_current();
         self.counters.exceptions += 1;
         let current = self.cpu().current;
+        let pid = self.processes[current].pid;
+        self.trace(Event::Fault, vector, pid, Pid::from_bits(address));
         match self.find_exception_server(current) {
             Err(_) => {
                 let team = self.processes[current].team;

@@ -231,6 +231,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// System call GetReply.
+    #[inline(never)]
     pub(crate) fn get_reply(&mut self, caller: ProcessIndex) -> Next<M::Space> {
         let process = &self.processes[caller];
         let deadline = process.registers.extra[2];

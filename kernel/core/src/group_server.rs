@@ -9,6 +9,7 @@ use crate::process::NOBODY;
 use crate::request::Answer;
 
 /// Answers one request.
+#[inline(never)]
 pub(crate) fn request<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: ProcessIndex,

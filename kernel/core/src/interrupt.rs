@@ -5,6 +5,7 @@
 
 use abi::notice;
 use abi::protocol::Request;
+use abi::trace::Event;
 use abi::{Error, Pid};
 
 use crate::kernel::{INTERRUPT_LINES, Kernel};
@@ -35,7 +36,9 @@ impl<M: Machine> Kernel<M> {
             count: count as u32,
         };
         process.registers.message = notice.to_message().to_registers();
-        let owner = process.owner;
+        let (pid, owner) = (process.pid, process.owner);
+        let to = self.processes[owner].pid;
+        self.trace(Event::Interrupt, notice.line, pid, to);
         self.post(slot, owner);
     }
 

@@ -14,6 +14,7 @@
 
 use abi::call::{Deadline, FOREVER, NOW};
 use abi::message::CODE_MASK;
+use abi::trace::Event;
 use abi::{Access, Error, Grant, Pid, Rights, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
@@ -49,73 +50,34 @@ enum Received {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// System call Send.
-    #[inline]
+    /// System call Send, where the receiver is not simply waiting for it.
+    #[inline(never)]
     pub(crate) fn send(&mut self, caller: ProcessIndex) -> Next<M::Space> {
-        let registers = &self.processes[caller].registers;
-        let to = Pid::from_bits(registers.pid);
-        if registers.extra[2] != FOREVER || (registers.extra[1] != 0 && !self.accept_grant(caller)) {
-            return self.send_slowly(caller, to);
-        }
-        self.counters.sends += 1;
-        let Ok(receiver) = self.processes.find(to) else {
-            return self.send_slowly(caller, to);
-        };
-        let target = &self.processes[receiver];
-        if target.state != State::Receiving || !target.flags.is_empty() {
-            if target.state == State::KernelServer {
-                return self.kernel_request(caller, receiver);
-            }
-            return self.send_slowly(caller, to);
-        }
-        if self.deliver(caller, receiver).is_err() {
-            return self.send_slowly(caller, to);
-        }
-        let now = self.coarse_now_ns;
-        let client = &mut self.processes[caller];
-        client.state = State::AwaitingReply;
-        client.partner = receiver;
-        client.transaction = client.transaction.wrapping_add(1);
-        client.since_ns = now;
-        self.begin_waiting(caller, receiver);
-        // Whoever is ready is no more urgent than the caller was, and the receiver is at least as urgent now.
-        let server = &mut self.processes[receiver];
-        server.state = State::Ready;
-        let space = server.space;
-        self.cpu_mut().current = receiver;
-        self.counters.switches += 1;
-        Next::Run {
-            process: receiver,
-            space,
-            resume: Resume::Results,
-        }
-    }
-
-    /// Send where the receiver is not simply waiting for it.
-    #[cold]
-    fn send_slowly(&mut self, caller: ProcessIndex, to: Pid) -> Next<M::Space> {
+        let to = Pid::from_bits(self.processes[caller].registers.pid);
         if to.is_group() {
             return self.send_to_group(caller, to);
         }
-        let sound = self.processes[caller].registers.extra[1] == 0 || self.accept_grant(caller);
-        let checked = match self.find_receiver(to) {
-            Err(error) => Err(error),
-            Ok(_) if self.processes[caller].registers.extra[2] != FOREVER => Err(Error::BadArgument),
-            Ok(_) if !sound => Err(Error::BadAddress),
-            // It would wait for itself for ever.
-            Ok(receiver) if receiver == caller => Err(Error::BadArgument),
-            Ok(receiver) => Ok(receiver),
+        let receiver = match self.find_receiver(to) {
+            Ok(receiver) => receiver,
+            Err(error) => return self.refuse(caller, error),
         };
-        match checked {
-            Err(error) => self.refuse(caller, error),
-            Ok(receiver) => {
-                let client = &mut self.processes[caller];
-                client.transaction = client.transaction.wrapping_add(1);
-                self.block_current(State::Sending);
-                self.post(caller, receiver);
-                self.choose()
-            }
+        if self.processes[receiver].state == State::KernelServer {
+            return self.kernel_request(caller, receiver);
         }
+        // It would wait for itself for ever.
+        if receiver == caller || self.processes[caller].registers.extra[2] != FOREVER {
+            return self.refuse(caller, Error::BadArgument);
+        }
+        if !self.accept_grant(caller) {
+            return self.refuse(caller, Error::BadAddress);
+        }
+        self.counters.sends += 1;
+        self.trace_message(Event::Send, caller, receiver);
+        let client = &mut self.processes[caller];
+        client.transaction = client.transaction.wrapping_add(1);
+        self.block_current(State::Sending);
+        self.post(caller, receiver);
+        self.choose()
     }
 
     /// A process of this node that may be sent to. Where another logical host's pid will go to the network server.
@@ -132,7 +94,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Whether the segment that `caller` grants is within what programs may address; drops meaningless bits.
-    fn accept_grant(&mut self, caller: ProcessIndex) -> bool {
+    pub(crate) fn accept_grant(&mut self, caller: ProcessIndex) -> bool {
         let registers = &mut self.processes[caller].registers;
         let grant = Grant::from_bits(registers.extra[1]);
         if grant.access() == Access::NONE || grant.bytes() == 0 {
@@ -201,7 +163,19 @@ impl<M: Machine> Kernel<M> {
         to.registers.message = delivered(from.registers.message, segment_bytes);
         to.registers.extra = [grant, u64::from(from.user.0), from.forwarder.to_bits(), 0, 0];
         to.received += 1;
+        self.trace_message(Event::Receive, sender, receiver);
         Ok(())
+    }
+
+    /// Notes that the message of `from` goes to `to`.
+    #[inline]
+    pub(crate) fn trace_message(&mut self, event: Event, from: ProcessIndex, to: ProcessIndex) {
+        if self.trace.wants(event) {
+            let process = &self.processes[from];
+            let code = process.registers.message[0] as u32 & CODE_MASK;
+            let (from, to) = (process.pid, self.processes[to].pid);
+            self.trace(event, code, from, to);
+        }
     }
 
     /// Copies the head of the sender's segment to the receiver's buffer, if it was granted for reading.
@@ -224,6 +198,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// System call Receive.
+    #[inline(never)]
     pub(crate) fn receive(&mut self, caller: ProcessIndex) -> Next<M::Space> {
         let registers = &self.processes[caller].registers;
         let deadline = registers.extra[2];
@@ -342,6 +317,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// System call Reply.
+    #[inline(never)]
     pub(crate) fn reply(&mut self, caller: ProcessIndex) -> Next<M::Space> {
         let registers = &self.processes[caller].registers;
         let client = Pid::from_bits(registers.pid);
@@ -359,7 +335,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// System call ReplyReceive.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn reply_receive(&mut self, caller: ProcessIndex) -> Next<M::Space> {
         let registers = &mut self.processes[caller].registers;
         let client = Pid::from_bits(registers.pid);
@@ -425,6 +401,7 @@ impl<M: Machine> Kernel<M> {
     fn finish_answer(&mut self, caller: ProcessIndex, client: ProcessIndex, bytes: u64) {
         let now = self.coarse_now_ns;
         self.counters.replies += 1;
+        self.trace_message(Event::Reply, caller, client);
         let (from, to) = self.processes.pair(caller, client);
         to.registers.number = 0;
         to.registers.pid = from.pid.to_bits();
@@ -505,6 +482,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// System call Forward.
+    #[inline(never)]
     pub(crate) fn forward(&mut self, caller: ProcessIndex) -> Next<M::Space> {
         let registers = &self.processes[caller].registers;
         let client = Pid::from_bits(registers.pid);
@@ -513,6 +491,9 @@ impl<M: Machine> Kernel<M> {
             Err(error) => self.refuse(caller, error),
             Ok((client, receiver)) => {
                 self.end_waiting(client, caller);
+                let (from_pid, to_pid) = (self.processes[client].pid, self.processes[receiver].pid);
+                let code = self.processes[caller].registers.message[0] as u32 & CODE_MASK;
+                self.trace(Event::Forward, code, from_pid, to_pid);
                 let (from, process) = self.processes.pair(caller, client);
                 process.registers.message = delivered(from.registers.message, 0);
                 process.forwarder = from.pid;

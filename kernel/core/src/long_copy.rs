@@ -14,6 +14,7 @@ use crate::transfer::HEAD_BYTES;
 
 impl<M: Machine> Kernel<M> {
     /// System calls MoveTo and MoveFrom.
+    #[inline(never)]
     pub(crate) fn begin_long_copy(&mut self, caller: ProcessIndex) -> Next<M::Space> {
         self.processes[caller].extra.count = 0;
         if self.copy_step(caller) {

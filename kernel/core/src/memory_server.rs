@@ -20,6 +20,7 @@ use crate::request::Answer;
 use crate::team::TeamIndex;
 
 /// Carries out a request, or the next step of it.
+#[inline(never)]
 pub(crate) fn request<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: ProcessIndex,

@@ -18,6 +18,7 @@ use crate::process::{Flags, NOBODY, State};
 use crate::request::Answer;
 
 /// Answers one request.
+#[inline(never)]
 pub(crate) fn request<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: ProcessIndex,

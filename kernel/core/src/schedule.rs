@@ -3,8 +3,10 @@
 //! The running process is in no ready list. Nobody ready is ever more urgent than it when the kernel is left, which is
 //! why a Send may switch straight to its receiver without a look at the lists.
 
+use abi::Pid;
 use abi::call::Send;
 use abi::kernel::priority;
+use abi::trace::Event;
 
 use crate::kernel::Kernel;
 use crate::list::List;
@@ -110,8 +112,7 @@ impl<M: Machine> Kernel<M> {
         let process = &self.processes[index];
         if process.priority <= self.ready.most_urgent() && !process.flags.has(Flags::SUSPENDED) {
             let space = process.space;
-            self.cpu_mut().current = index;
-            self.counters.switches += 1;
+            self.begin_running(index);
             return Next::Run {
                 process: index,
                 space,
@@ -120,6 +121,20 @@ impl<M: Machine> Kernel<M> {
         }
         self.make_ready(index);
         self.choose()
+    }
+
+    /// The current process goes on after a system call, unless someone more urgent is ready.
+    #[inline]
+    pub(crate) fn stay(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+        let process = &self.processes[caller];
+        if process.priority > self.ready.most_urgent() {
+            return self.leave();
+        }
+        Next::Run {
+            process: caller,
+            space: process.space,
+            resume: Resume::Results,
+        }
     }
 
     /// The way out of the kernel where nothing shorter is known: the current process if it may go on, else the most
@@ -160,9 +175,23 @@ impl<M: Machine> Kernel<M> {
             return Next::Work;
         }
         self.ready.remove(&mut self.processes, index);
-        self.counters.switches += 1;
-        self.cpu_mut().current = index;
+        self.begin_running(index);
         self.run(index)
+    }
+
+    fn begin_running(&mut self, index: ProcessIndex) {
+        self.counters.switches += 1;
+        let last = core::mem::replace(&mut self.cpu_mut().current, index);
+        if self.trace.wants(Event::Switch) {
+            let last = if last == NOBODY { self.cpu().last } else { last };
+            let from = if last == NOBODY {
+                Pid::NONE
+            } else {
+                self.processes[last].pid
+            };
+            let to = self.processes[index].pid;
+            self.trace(Event::Switch, 0, from, to);
+        }
     }
 
     fn run(&mut self, index: ProcessIndex) -> Next<M::Space> {

@@ -13,24 +13,38 @@ use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Resume};
 use crate::process::State;
 
+/// What became of an attempt to take the short path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ShortPath {
+    /// It was taken: the other process runs.
+    Taken,
+    /// The message is for the kernel itself.
+    Kernel,
+    /// Nothing was changed; the general path must be taken.
+    No,
+}
+
 impl<M: Machine> Kernel<M> {
-    /// Send, if the receiver waits for anyone's message and nothing but the message is to be moved.
+    /// Send to slot `index`, if that waits for anyone's message and nothing but the message is to be moved.
     #[inline]
-    pub(crate) fn short_send(&mut self, caller: ProcessIndex) -> Option<Next<M::Space>> {
-        let to = self.processes[caller].registers.pid;
-        let index = Pid::from_bits(to).index();
-        let (client, server) = self.processes.two(caller, index)?;
+    pub(crate) fn short_send(&mut self, caller: ProcessIndex, index: ProcessIndex) -> ShortPath {
+        let Some((client, server)) = self.processes.two(caller, index) else {
+            return ShortPath::No;
+        };
         let [segment_address, grant, deadline, ..] = client.registers.extra;
-        if server.pid.to_bits() != to
-            || !server.simply_is(State::Receiving)
+        if server.pid.to_bits() != client.registers.pid {
+            return ShortPath::No;
+        }
+        if !server.simply_is(State::Receiving)
             || client.priority < server.priority
             || deadline != FOREVER
             || !self.trace.is_off()
+            || (grant != 0 && !is_for_writing(segment_address, grant))
         {
-            return None;
-        }
-        if grant != 0 && !is_for_writing(segment_address, grant) {
-            return None;
+            return match server.state {
+                State::KernelServer => ShortPath::Kernel,
+                _ => ShortPath::No,
+            };
         }
         server.registers.number = 0;
         server.registers.pid = client.pid.to_bits();
@@ -43,25 +57,18 @@ impl<M: Machine> Kernel<M> {
         client.partner = index;
         client.since_ns = self.coarse_now_ns;
         client.transaction = client.transaction.wrapping_add(1);
-        let space = server.space;
         self.counters.short_sends += 1;
-        // Whoever is ready is no more urgent than the caller, nor is the caller more urgent than the receiver.
-        self.cpus[0].current = index;
-        Some(Next::Run {
-            process: index,
-            space,
-            resume: Resume::Results,
-        })
+        ShortPath::Taken
     }
 
-    /// ReplyReceive, if the client awaits just a message, and no other one is waiting.
+    /// `ReplyReceive` to slot `index`, if that awaits just a message, and no other one is waiting. True if it was done.
     #[inline]
-    pub(crate) fn short_reply_receive(&mut self, caller: ProcessIndex) -> Option<Next<M::Space>> {
-        let to = self.processes[caller].registers.pid;
-        let index = Pid::from_bits(to).index();
-        let (server, client) = self.processes.two(caller, index)?;
+    pub(crate) fn short_reply_receive(&mut self, caller: ProcessIndex, index: ProcessIndex) -> bool {
+        let Some((server, client)) = self.processes.two(caller, index) else {
+            return false;
+        };
         let [_, segment_bytes, deadline, buffer_address, buffer_bytes] = server.registers.extra;
-        if client.pid.to_bits() != to
+        if client.pid.to_bits() != server.registers.pid
             || !client.simply_is(State::AwaitingReply)
             || client.partner != caller
             || client.priority > self.ready.most_urgent()
@@ -71,7 +78,7 @@ impl<M: Machine> Kernel<M> {
             || server.priority != server.own_priority
             || !self.trace.is_off()
         {
-            return None;
+            return false;
         }
         client.registers.number = 0;
         client.registers.pid = server.pid.to_bits();
@@ -83,14 +90,22 @@ impl<M: Machine> Kernel<M> {
         server.registers.extra[0] = buffer_address;
         server.registers.extra[1] = buffer_bytes;
         server.state = State::Receiving;
-        let space = client.space;
         self.counters.short_replies += 1;
-        self.cpus[0].current = index;
-        Some(Next::Run {
+        true
+    }
+
+    /// Runs a process that has just become ready and that nobody ready is more urgent than.
+    ///
+    /// After a Send that is so because whoever is ready is no more urgent than the caller was, nor the caller than
+    /// the receiver.
+    #[inline]
+    pub(crate) fn run_directly(&mut self, index: ProcessIndex) -> Next<M::Space> {
+        self.cpu_mut().current = index;
+        Next::Run {
             process: index,
-            space,
+            space: self.processes[index].space,
             resume: Resume::Results,
-        })
+        }
     }
 }
 

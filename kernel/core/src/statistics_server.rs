@@ -21,6 +21,7 @@ const LOG_BYTES_AT_ONCE: u64 = 16 * 1024;
 const LOG_BYTES_PER_WRITE: usize = 256;
 
 /// Carries out a request.
+#[inline(never)]
 pub(crate) fn request<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: ProcessIndex,
@@ -64,7 +65,7 @@ fn statistics<M: Machine>(kernel: &mut Kernel<M>) -> StatisticsRecord {
         processes: u64::from(kernel.processes.used()),
         team_slots: kernel.teams.len() as u64,
         teams: u64::from(kernel.teams_used),
-        sends: counters.sends + counters.short_sends,
+        sends: counters.sends + counters.short_sends + counters.kernel_requests,
         kernel_requests: counters.kernel_requests,
         replies: counters.replies + counters.short_replies,
         bytes_moved: counters.bytes_moved,

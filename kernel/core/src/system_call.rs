@@ -1,26 +1,32 @@
 //! System calls: which is which, and the results that all of them share.
 
-use abi::Error;
 use abi::call::{Forward, GetReply, MoveFrom, MoveTo, Receive, Reply, ReplyReceive, Send};
+use abi::{Error, Pid};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::Process;
+use crate::short_path::ShortPath;
 
 impl<M: Machine> Kernel<M> {
     /// The current process made a system call; its registers are in its descriptor.
     #[inline]
     pub fn system_call(&mut self) -> Next<M::Space> {
         let caller = self.cpu().current;
-        let short = match self.processes[caller].registers.number {
-            Send::NUMBER => self.short_send(caller),
-            ReplyReceive::NUMBER => self.short_reply_receive(caller),
-            _ => None,
-        };
-        match short {
-            Some(next) => next,
-            None => self.general_call(caller),
+        let registers = &self.processes[caller].registers;
+        let (number, other) = (registers.number, Pid::from_bits(registers.pid).index());
+        match number {
+            Send::NUMBER => match self.short_send(caller, other) {
+                ShortPath::Taken => return self.run_directly(other),
+                ShortPath::Kernel => return self.kernel_request(caller, other),
+                ShortPath::No => {}
+            },
+            ReplyReceive::NUMBER if self.short_reply_receive(caller, other) => {
+                return self.run_directly(other);
+            }
+            _ => {}
         }
+        self.general_call(caller)
     }
 
     #[inline(never)]

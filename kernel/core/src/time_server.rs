@@ -11,6 +11,7 @@ use crate::process::State;
 use crate::request::Answer;
 
 /// Answers one request.
+#[inline(never)]
 pub(crate) fn request<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: ProcessIndex,
