@@ -129,7 +129,7 @@ protocol! {
         SetPriority = 9 { process: Pid, priority: u32 } => PrioritySet {};
         /// Names a process for listings and reports: up to 16 bytes of UTF-8, zero-padded.
         SetName = 10 { process: Pid, first_bytes: u64, last_bytes: u64 } => NameSet {};
-        /// Sends the exceptions of the caller's future children, and of `team`, to `server`.
+        /// Sends the exceptions of `team`, and of the teams that it will make, to `server`.
         SetExceptionServer = 11 { team: Pid, server: Pid } => ExceptionServerSet {};
         /// Hands a device resource that the caller has to `team`.
         GrantDevice = 12 { team: Pid, kind: u32, start: u64, count: u32 } => DeviceGranted {};

@@ -77,7 +77,7 @@ impl<M: Machine> Kernel<M> {
             (Pid::NONE, Pid::NONE)
         } else {
             let process = &self.processes[creator];
-            (process.pid, self.team(process.team).children_exception_server)
+            (process.pid, self.team(process.team).exception_server)
         };
         let free_before = self.frames.free_count();
         let space = self
@@ -93,7 +93,6 @@ impl<M: Machine> Kernel<M> {
             rights: description.rights,
             priority: description.priority,
             exception_server,
-            children_exception_server: exception_server,
             pages: Quota {
                 limit: description.pages,
                 used: 0,

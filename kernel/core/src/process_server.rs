@@ -191,9 +191,7 @@ fn set_exception_server<M: Machine>(
             kernel.need_right(server, Rights::EXCEPTION_SERVER)?;
         }
     }
-    let own = kernel.processes[caller].team;
     kernel.team_mut(team).exception_server = set.server;
-    kernel.team_mut(own).children_exception_server = set.server;
     Ok(Answer::reply(&ExceptionServerSet {}))
 }
 

@@ -87,10 +87,8 @@ pub struct Team<Space> {
     pub priority: u8,
     /// Its end has begun: nothing in it runs again.
     pub ending: bool,
-    /// Who hears of its exceptions, or none.
+    /// Who hears of its exceptions, or none; the teams that it creates begin with the same.
     pub exception_server: Pid,
-    /// Who hears of the exceptions of teams that it creates from now on.
-    pub children_exception_server: Pid,
     /// Pages of memory, page tables included.
     pub pages: Quota,
     /// Slots of the process table.
@@ -121,7 +119,6 @@ impl<Space> Team<Space> {
             priority: abi::kernel::priority::COUNT - 1,
             ending: false,
             exception_server: Pid::NONE,
-            children_exception_server: Pid::NONE,
             pages: Quota::default(),
             processes: Quota::default(),
             first_process: NOBODY,
