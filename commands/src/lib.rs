@@ -34,6 +34,7 @@ pub const COMMANDS: &[&Command] = &[
     &text::echo::COMMAND,
     &system::env::COMMAND,
     &system::truth::FALSE,
+    &files::find::COMMAND,
     &system::free::COMMAND,
     &text::grep::COMMAND,
     &text::head::COMMAND,

@@ -19,7 +19,7 @@ mod jobs;
 mod lexer;
 mod names;
 pub mod parser;
-mod pattern;
+pub(crate) mod pattern;
 mod pipeline;
 pub mod print;
 mod redirect;

@@ -1,6 +1,7 @@
 //! Commands that deal with names and files.
 
 pub mod cp;
+pub mod find;
 pub mod ls;
 pub mod mkdir;
 pub mod mv;
