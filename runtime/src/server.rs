@@ -125,8 +125,9 @@ impl<'a> Client<'a> {
     }
 
     /// Bytes that may be read from its segment; [`NoReadAccess`](Error::NoReadAccess) if it was not granted for that.
+    /// The kernel drops a grant of no bytes, such as that of an empty name.
     pub fn readable_bytes(&self) -> Result<u64, Error> {
-        if self.grant.access().contains(Access::READ) {
+        if self.grant.bytes() == 0 || self.grant.access().contains(Access::READ) {
             Ok(self.grant.bytes())
         } else {
             Err(Error::NoReadAccess)

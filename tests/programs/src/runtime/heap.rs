@@ -39,9 +39,10 @@ fn used_pages() -> Result<u32, String> {
 pub fn gives_back() -> Result<(), String> {
     const BYTES: usize = 8 << 20;
     let before = used_pages()?;
-    let large = vec![1u8; BYTES];
+    let large = core::hint::black_box(vec![1u8; BYTES]);
     let during = used_pages()?;
-    ensure!(u64::from(during) >= u64::from(before) + BYTES as u64 / PAGE_BYTES);
+    // Some of it may have lain in the heap already.
+    ensure!(u64::from(during) + 256 >= u64::from(before) + BYTES as u64 / PAGE_BYTES);
     drop(large);
     // Less than a mebibyte stays.
     ensure!(used_pages()? < before + 256);
