@@ -89,18 +89,23 @@ const TAKEN: &[&str] = &[
 
 /// `cargo v new`. The status that the tool is to end with.
 pub fn new(options: &New) -> Result<u8> {
-    let folder = &options.path;
+    let name = make(&options.path)?;
+    println!(
+        "Made {0}. To run it: cargo v run --add {0} --exec {name}",
+        options.path.display()
+    );
+    Ok(0)
+}
+
+/// Makes the crate in `folder`, whose name becomes the program's. Returns that name.
+pub fn make(folder: &Path) -> Result<&str> {
     let name = folder.file_name().and_then(|name| name.to_str());
     let name = name.with_context(|| format!("`{}` is no name for a program", folder.display()))?;
     check(name)?;
     ensure!(!folder.exists(), "{} is there already", folder.display());
     let checkout = fs::canonicalize(checkout()).context("this tool's checkout is gone")?;
     write(folder, name, &checkout)?;
-    println!(
-        "Made {0}. To run it: cargo v run --add {0} --exec {name}",
-        folder.display()
-    );
-    Ok(0)
+    Ok(name)
 }
 
 /// Whether `name` can be that of a crate, of a program, and of an entry in the boot archive.

@@ -57,6 +57,8 @@ pub struct Scenario {
     /// Files and folders to put under `[boot]`, relative to the scenario's.
     #[serde(default)]
     add: Vec<PathBuf>,
+    /// A program to make with `cargo v new`, and to add.
+    pub new_program: Option<String>,
     /// Memory of the node, in MiB.
     #[serde(default = "memory")]
     pub memory: u32,

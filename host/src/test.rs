@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::arguments::Test;
 use crate::guest::{self, Guest, cargo, checkout};
 use crate::log::Log;
+use crate::new;
 use crate::progress::Progress;
 use crate::qemu;
 use crate::run::Prepared;
@@ -248,7 +249,14 @@ fn run_on_nodes(scenarios: &[&Scenario], jobs: u8) -> Result<Counts> {
 }
 
 fn run_on_node(scenario: &Scenario, guest: &Guest, qemu: &Path, logs: &Path) -> Result<()> {
-    let prepared = Prepared::new(guest, qemu, &scenario.options())?;
+    let mut options = scenario.options();
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    if let Some(name) = &scenario.new_program {
+        let path = folder.path().join(name);
+        new::make(&path)?;
+        options.add.push(path);
+    }
+    let prepared = Prepared::new(guest, qemu, &options)?;
     let log = Arc::new(Log::new(
         &guest.kernel,
         Some(&logs.join(format!("{}.log", scenario.name))),
