@@ -1,0 +1,232 @@
+//! One serial port: what has come and was not read, what was written and not sent, and who waits for which.
+//!
+//! Invariants: nobody waits to read while there are bytes, nor to write while there is room. The chip interrupts for
+//! received bytes while there is room for them, and for room to send while there are bytes to send; so a cause that
+//! nothing can be done about is switched off, and every handling of an interrupt comes to an end.
+
+use abi::Error;
+use io_server::{Client, Incoming, Ring, System, Waiter, Waiters, waiting};
+
+use crate::registers::{self, Registers, cause, enable, line, modem, queue, status};
+
+/// Bytes received and not read.
+pub const RECEIVE_BYTES: usize = 16 * 1024;
+/// Bytes written and not sent.
+pub const SEND_BYTES: usize = 16 * 1024;
+/// How often the chip's queue is filled at once without waiting for an interrupt.
+const FILLS: usize = 64;
+/// An interrupt of a chip that works has far fewer causes one after the other.
+const MAX_CAUSES: usize = 4096;
+
+/// A port with its chip.
+#[derive(Debug)]
+pub struct SerialPort<R> {
+    registers: R,
+    has_queues: bool,
+    /// What [`registers::INTERRUPT_ENABLE`] holds.
+    enabled: u8,
+    received: Ring,
+    to_send: Ring,
+    readers: Waiters,
+    writers: Waiters,
+    line_errors: u64,
+}
+
+impl<R: Registers> SerialPort<R> {
+    /// Sets the chip up: 115,200 bits a second, eight bits, no parity. None if there is no such chip.
+    pub fn start(mut registers: R) -> Option<SerialPort<R>> {
+        for probe in [0x5a, 0xa5] {
+            registers.write(registers::SCRATCH, probe);
+            if registers.read(registers::SCRATCH) != probe {
+                return None;
+            }
+        }
+        registers.write(registers::INTERRUPT_ENABLE, 0);
+        registers.write(registers::LINE_CONTROL, line::DIVISOR);
+        registers.write(registers::DATA, 1);
+        registers.write(registers::INTERRUPT_ENABLE, 0);
+        registers.write(registers::LINE_CONTROL, line::EIGHT_BITS);
+        registers.write(registers::QUEUE_CONTROL, queue::ENABLE);
+        let has_queues = registers.read(registers::INTERRUPT_CAUSE) & cause::HAS_QUEUES == cause::HAS_QUEUES;
+        let mut port = SerialPort {
+            registers,
+            has_queues,
+            enabled: 0,
+            received: Ring::new(RECEIVE_BYTES),
+            to_send: Ring::new(SEND_BYTES),
+            readers: Waiters::new(),
+            writers: Waiters::new(),
+            line_errors: 0,
+        };
+        port.set_may_receive(true);
+        Some(port)
+    }
+
+    /// Bytes that were lost or came garbled, and breaks.
+    pub const fn line_errors(&self) -> u64 {
+        self.line_errors
+    }
+
+    /// Bytes that wait to be read.
+    pub const fn received_bytes(&self) -> usize {
+        self.received.len()
+    }
+
+    /// Does what the chip interrupts for, until it is content.
+    pub fn attend(&mut self, system: &mut dyn System) {
+        for _ in 0..MAX_CAUSES {
+            let what = self.registers.read(registers::INTERRUPT_CAUSE);
+            if what & cause::NONE != 0 {
+                break;
+            }
+            match what & cause::MASK {
+                cause::RECEIVED if self.has_queues => self.take(queue::RECEIVED_BYTES),
+                cause::RECEIVED => self.take(1),
+                cause::RECEIVED_FEW => self.take_few(),
+                cause::SENT => self.send(),
+                cause::LINE => {
+                    self.note_line_status();
+                }
+                cause::MODEM => {
+                    self.registers.read(registers::MODEM_STATUS);
+                }
+                _ => break,
+            }
+            self.readers.read_from(&mut self.received, system);
+        }
+        self.move_on(system);
+    }
+
+    /// Answers a read, now or when something has come.
+    pub fn read(&mut self, client: &Client, instance: u64, room: usize, system: &mut dyn System) {
+        if self.received.is_empty() {
+            self.readers.push(Waiter {
+                client: client.pid,
+                instance,
+                bytes: room,
+            });
+            return;
+        }
+        // A client that has gone takes nothing along, and needs no answer.
+        let _ = waiting::reply_read(client.pid, &mut self.received, room, system);
+        self.move_on(system);
+    }
+
+    /// Takes what there is room for of a write; none: the client is answered when there is room.
+    pub fn write(
+        &mut self,
+        client: &Client,
+        instance: u64,
+        data: &Incoming<'_>,
+        system: &mut dyn System,
+    ) -> Result<Option<usize>, Error> {
+        if self.to_send.room() == 0 {
+            self.writers.push(Waiter {
+                client: client.pid,
+                instance,
+                bytes: data.bytes(),
+            });
+            return Ok(None);
+        }
+        let taken = self.to_send.push_incoming(data, system)?;
+        self.send();
+        Ok(Some(taken))
+    }
+
+    /// Refuses those who wait through an instance that is being closed.
+    pub fn close(&mut self, instance: u64, system: &mut dyn System) {
+        self.readers.close(instance, system);
+        self.writers.close(instance, system);
+    }
+
+    /// After bytes were read or sent: there may be room for more.
+    fn move_on(&mut self, system: &mut dyn System) {
+        self.readers.read_from(&mut self.received, system);
+        if self.enabled & enable::RECEIVED == 0 && self.received.room() >= RECEIVE_BYTES / 2 {
+            self.set_may_receive(true);
+        }
+        if !self.writers.is_empty() && self.to_send.room() > 0 {
+            self.writers.write_to(&mut self.to_send, system);
+            self.send();
+        }
+    }
+
+    /// Takes `count` bytes that the chip says are there.
+    fn take(&mut self, count: usize) {
+        let mut bytes = [0; queue::BYTES];
+        let count = count.min(self.received.room()).min(bytes.len());
+        for byte in &mut bytes[..count] {
+            *byte = self.registers.read(registers::DATA);
+        }
+        self.keep(&bytes[..count]);
+    }
+
+    /// Takes bytes as long as the chip says that there is another one.
+    fn take_few(&mut self) {
+        let mut bytes = [0; queue::BYTES];
+        let most = bytes.len().min(self.received.room());
+        let mut count = 0;
+        while count < most && self.note_line_status() & status::RECEIVED != 0 {
+            bytes[count] = self.registers.read(registers::DATA);
+            count += 1;
+        }
+        self.keep(&bytes[..count]);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        // There is room; only memory for the first byte can be lacking, and then these are lost.
+        if self.received.push(bytes).is_err() {
+            self.line_errors += bytes.len() as u64;
+        }
+        if self.received.room() == 0 {
+            self.set_may_receive(false);
+        }
+    }
+
+    /// Reads the line's status, which forgets its errors, and counts them.
+    fn note_line_status(&mut self) -> u8 {
+        let line_status = self.registers.read(registers::LINE_STATUS);
+        if line_status & status::ERRORS != 0 {
+            self.line_errors += 1;
+        }
+        line_status
+    }
+
+    /// Fills the chip's queue as often as it is empty, within bounds; an interrupt tells when to go on.
+    fn send(&mut self) {
+        let most = if self.has_queues { queue::BYTES } else { 1 };
+        for _ in 0..FILLS {
+            if self.to_send.is_empty() || self.note_line_status() & status::SENT == 0 {
+                break;
+            }
+            let mut bytes = [0; queue::BYTES];
+            let (first, second) = self.to_send.oldest(most);
+            let count = first.len() + second.len();
+            bytes[..first.len()].copy_from_slice(first);
+            bytes[first.len()..count].copy_from_slice(second);
+            self.registers.write_data(&bytes[..count]);
+            self.to_send.drop_oldest(count);
+        }
+        let wanted = if self.to_send.is_empty() { 0 } else { enable::SENT };
+        self.enable(self.enabled & !enable::SENT | wanted);
+    }
+
+    /// Lets the other side send, or holds it.
+    fn set_may_receive(&mut self, may: bool) {
+        let lines = modem::READY | modem::INTERRUPTS;
+        let (lines, causes) = if may {
+            (lines | modem::MAY_SEND, enable::RECEIVED | enable::LINE)
+        } else {
+            (lines, 0)
+        };
+        self.registers.write(registers::MODEM_CONTROL, lines);
+        self.enable(self.enabled & enable::SENT | causes);
+    }
+
+    fn enable(&mut self, causes: u8) {
+        if causes != self.enabled {
+            self.enabled = causes;
+            self.registers.write(registers::INTERRUPT_ENABLE, causes);
+        }
+    }
+}
