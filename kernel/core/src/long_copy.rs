@@ -67,7 +67,9 @@ impl<M: Machine> Kernel<M> {
         } else {
             (Access::READ, Error::NoReadAccess)
         };
-        if !grant.access().contains(wanted) {
+        // A copy's replies carry what is to be written; and each sender has several.
+        let one_way = other.kind == Kind::Copy && into_segment;
+        if !grant.access().contains(wanted) || one_way {
             return Err(refusal);
         }
         if offset.checked_add(total).is_none_or(|end| end > grant.bytes()) {
