@@ -14,7 +14,7 @@ use crate::birth::TeamDescription;
 use crate::device_server;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
-use crate::process::{Flags, NOBODY, State};
+use crate::process::{Flags, Kind, NOBODY, State};
 use crate::request::Answer;
 
 /// Answers one request.
@@ -69,7 +69,7 @@ pub(crate) fn request<M: Machine>(
         Process::SetExceptionServer(set) => set_exception_server(kernel, caller, &set),
         Process::GrantDevice(grant) => device_server::grant(kernel, caller, &grant),
         Process::Identify(identify) => {
-            let process = kernel.find_listed(caller, identify.process)?;
+            let process = kernel.find_sender(caller, identify.process)?;
             let team = kernel.team(kernel.processes[process].team);
             Ok(Answer::reply(&Identified {
                 team: kernel.processes[team.root].pid,
@@ -324,6 +324,14 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::NonexistentProcess);
         }
         Ok(index)
+    }
+
+    /// A program's process, or what a message to a group comes from: that is its sender's team's.
+    fn find_sender(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+        match self.processes.find(pid) {
+            Ok(index) if self.processes[index].kind == Kind::Copy => Ok(index),
+            _ => self.find_listed(caller, pid),
+        }
     }
 
     /// What is told of a process.
