@@ -160,7 +160,10 @@ fn protect<M: Machine>(
     let mut range = PageRange::new(request.address, request.pages)?;
     match kernel.processes[caller].extra.count {
         0 => {
-            check_protection(request.protection, READ | WRITE | EXECUTE)?;
+            // No access at all makes a guard page.
+            if request.protection != 0 {
+                check_protection(request.protection, READ | WRITE | EXECUTE)?;
+            }
             kernel.protect_regions(team, range, request.protection)?;
         }
         cursor => range.start = cursor,
