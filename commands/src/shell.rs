@@ -3,7 +3,8 @@
 //! A text goes through [`parser`] (with `lexer`, `word` and `cursor` under it) into the tree of [`ast`].
 //! [`Shell`] runs trees: `execute` has the compound commands, `simple` and `pipeline` what starts programs,
 //! `expand` what becomes of words, `builtins` the built-in commands, `session` the ways to run a whole shell.
-//! [`System`] is all that it needs of the world, so the language is tested without V.
+//! [`System`] is all that it needs of the world, so the language is tested without V; `node` is V's, and `program`
+//! the program `exec` over it.
 //!
 //! Invariants: whatever the text, parsing and running end with a status or an error that has a position, and
 //! nesting is bounded by the stack there is (`stack`). A tree prints (`print`) to a text that parses to it.
@@ -18,10 +19,12 @@ mod fields;
 mod jobs;
 mod lexer;
 mod names;
+mod node;
 pub mod parser;
 pub(crate) mod pattern;
 mod pipeline;
 pub mod print;
+pub mod program;
 mod redirect;
 mod session;
 mod simple;

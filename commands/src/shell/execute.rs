@@ -53,6 +53,8 @@ pub struct Shell<S: System> {
     pub(super) stack: Stack,
     /// The current command, for messages.
     pub(super) at: Position,
+    /// The user waits for what this shell runs.
+    pub(super) is_foreground: bool,
     /// The status of the last command substitution, for commands that are only assignments.
     pub(super) substituted: Option<i32>,
 }
@@ -86,13 +88,25 @@ impl<S: System> Shell<S> {
             jobs: Jobs::default(),
             stack,
             at: Position { line: 1, column: 1 },
+            is_foreground: true,
             substituted: None,
         }
+    }
+
+    /// Runs what it runs in the background, so that the user's interruption does not mean it.
+    pub fn set_background(&mut self) {
+        self.is_foreground = false;
     }
 
     /// The system, for its own settings.
     pub fn system(&mut self) -> &mut S {
         &mut self.system
+    }
+
+    /// Sets an option of `set` by its letter; false if there is none.
+    pub fn set_option(&mut self, letter: u8) -> bool {
+        let option = self.state.options.by_letter(letter);
+        option.map(|option| *option = true).is_some()
     }
 
     /// Writes a message about the current command to standard error.
@@ -333,7 +347,7 @@ impl<S: System> Shell<S> {
         self.state.status = status;
         self.system.restore_names(names);
         self.streams = streams;
-        self.jobs = jobs;
+        self.take_back_jobs(jobs);
         if flow == Err(Leave::Interrupted) {
             flow
         } else {

@@ -1,8 +1,9 @@
-//! Background commands: `jobs`, `wait`, `kill %n`, and the notice when one has ended.
+//! Background commands: `jobs`, `wait`, `fg`, `kill %n`, and the notice when one has ended.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::replace;
 
 use abi::Error;
 
@@ -12,25 +13,37 @@ use super::execute::{Flow, Shell};
 use super::lexer::shorten;
 use super::system::System;
 
+/// The status of `wait` for a job that is not there.
+const NO_JOB: i32 = 127;
+
 /// The background commands of a shell.
 pub(super) struct Jobs<Child> {
     list: Vec<Job<Child>>,
+    /// Jobs of subshells that have ended. Nobody asks for them any more, but their ends have to be taken.
+    orphans: Vec<Job<Child>>,
 }
 
 /// A pipeline in the background.
 struct Job<Child> {
     number: u32,
-    children: Vec<Child>,
+    programs: Vec<Running<Child>>,
     /// The process identifier of the last program.
     identity: Text,
     text: Text,
-    /// The last program's status, once all have ended.
+}
+
+/// A program in the background, and its status once it has ended, which can be learnt only once.
+struct Running<Child> {
+    child: Child,
     status: Option<i32>,
 }
 
 impl<Child> Default for Jobs<Child> {
     fn default() -> Self {
-        Jobs { list: Vec::new() }
+        Jobs {
+            list: Vec::new(),
+            orphans: Vec::new(),
+        }
     }
 }
 
@@ -38,12 +51,15 @@ impl<Child> Jobs<Child> {
     /// Adds a job and numbers it.
     pub(super) fn add(&mut self, children: Vec<Child>, identity: Text, text: Text) -> u32 {
         let number = self.list.last().map_or(1, |job| job.number + 1);
+        let programs = children
+            .into_iter()
+            .map(|child| Running { child, status: None })
+            .collect();
         self.list.push(Job {
             number,
-            children,
+            programs,
             identity,
             text,
-            status: None,
         });
         number
     }
@@ -64,54 +80,106 @@ impl<Child> Jobs<Child> {
     }
 }
 
+impl<Child> Job<Child> {
+    /// The last program's status, once all have ended.
+    fn status(&self) -> Option<i32> {
+        let mut status = Some(0);
+        for program in &self.programs {
+            status = Some(program.status?);
+        }
+        status
+    }
+
+    /// Finds out which programs have ended.
+    fn poll<S: System<Child = Child>>(&mut self, system: &mut S) {
+        for program in self
+            .programs
+            .iter_mut()
+            .filter(|program| program.status.is_none())
+        {
+            program.status = match system.poll(&mut program.child) {
+                Ok(ended) => ended.map(|ended| ended.status),
+                Err(_) => Some(1),
+            };
+        }
+    }
+
+    /// Waits until all programs have ended. An interruption ends the waiting, not the job.
+    fn wait<S: System<Child = Child>>(&mut self, system: &mut S) -> Result<i32, Error> {
+        for program in self
+            .programs
+            .iter_mut()
+            .filter(|program| program.status.is_none())
+        {
+            program.status = match system.wait(&mut program.child) {
+                Ok(ended) => Some(ended.status),
+                Err(Error::Aborted) => return Err(Error::Aborted),
+                Err(_) => Some(1),
+            };
+        }
+        Ok(self.status().unwrap_or(0))
+    }
+
+    /// As `jobs` shows it.
+    fn line(&self) -> String {
+        let state = match self.status() {
+            None => String::from("Running"),
+            Some(0) => String::from("Done"),
+            Some(status) => format!("Done({status})"),
+        };
+        let text = self
+            .text
+            .trim_ascii()
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        format!("[{}] {state:<10} {}\n", self.number, shorten(text))
+    }
+}
+
 impl<S: System> Shell<S> {
     /// Finds out which jobs have ended.
     fn poll_jobs(&mut self) {
-        for job in &mut self.jobs.list {
-            if job.status.is_some() {
-                continue;
-            }
-            let mut status = Some(0);
-            for child in &mut job.children {
-                status = match self.system.poll(child) {
-                    Ok(Some(ended)) => Some(ended.status),
-                    Ok(None) => None,
-                    Err(_) => Some(1),
-                };
-                if status.is_none() {
-                    break;
-                }
-            }
-            job.status = status;
+        for job in self.jobs.list.iter_mut().chain(&mut self.jobs.orphans) {
+            job.poll(&mut self.system);
+        }
+        self.jobs.orphans.retain(|job| job.status().is_none());
+    }
+
+    /// At the end of a subshell: the jobs are again those from before; what the subshell left goes on.
+    pub(super) fn take_back_jobs(&mut self, jobs: Jobs<S::Child>) {
+        let left = replace(&mut self.jobs, jobs);
+        self.jobs
+            .orphans
+            .extend(left.list.into_iter().chain(left.orphans));
+        if !self.jobs.orphans.is_empty() {
+            self.poll_jobs();
         }
     }
 
     /// Tells the user which jobs have ended since the last time, and forgets them.
     pub(super) fn notify_of_jobs(&mut self) {
         self.poll_jobs();
-        let mut lines = String::new();
-        for job in self.jobs.list.iter().filter(|job| job.status.is_some()) {
-            lines.push_str(&line(job));
-        }
-        self.jobs.list.retain(|job| job.status.is_none());
+        let ended = self.jobs.list.extract_if(.., |job| job.status().is_some());
+        let lines: String = ended.map(|job| job.line()).collect();
         self.write_error(lines.as_bytes());
     }
 
-    /// `jobs`
+    /// `jobs [-p]`
     pub(super) fn jobs(&mut self, words: &[Text]) -> Flow {
         self.poll_jobs();
         let only_identities = words.get(1).is_some_and(|word| word == b"-p");
-        let mut lines = String::new();
+        let mut lines = Text::new();
         for job in &self.jobs.list {
             if only_identities {
-                lines.push_str(&String::from_utf8_lossy(&job.identity));
-                lines.push('\n');
+                lines.extend_from_slice(&job.identity);
+                lines.push(b'\n');
             } else {
-                lines.push_str(&line(job));
+                lines.extend_from_slice(job.line().as_bytes());
             }
         }
-        self.jobs.list.retain(|job| job.status.is_none());
-        self.output(lines.as_bytes())
+        self.jobs.list.retain(|job| job.status().is_none());
+        self.output(&lines)
     }
 
     /// `wait [job…]`
@@ -129,46 +197,34 @@ impl<S: System> Shell<S> {
                 self.wait_for_job(index)?;
             } else {
                 self.complain(words, &format!("{}: no such job", shorten(name)));
-                self.state.status = 127;
+                self.state.status = NO_JOB;
             }
         }
         Ok(())
     }
 
-    /// `fg [job]`: waits for a job, which an interruption now ends.
+    /// `fg [job]`: shows a job and waits for it.
     pub(super) fn bring_to_foreground(&mut self, words: &[Text]) -> Flow {
         let name = words.get(1).map_or(&b"%%"[..], Vec::as_slice);
         let Some(index) = self.jobs.find(name) else {
             self.complain(words, &format!("{}: no such job", shorten(name)));
             return Ok(());
         };
-        let mut job = self.jobs.list.remove(index);
-        self.write_error(&job.text.clone());
-        match job.status {
-            Some(status) => {
-                self.state.status = status;
-                Ok(())
-            }
-            None => self.wait_for(&mut job.children),
-        }
+        let text = self.jobs.list[index].text.clone();
+        self.write_error(&text);
+        self.wait_for_job(index)
     }
 
-    /// Waits for a job and forgets it. An interruption ends the waiting, not the job.
+    /// Waits for a job and forgets it.
     fn wait_for_job(&mut self, index: usize) -> Flow {
-        let job = &mut self.jobs.list[index];
-        if job.status.is_none() {
-            let mut status = 0;
-            for child in &mut job.children {
-                status = match self.system.wait(child) {
-                    Ok(ended) => ended.status,
-                    Err(Error::Aborted) => return Err(self.interrupt()),
-                    Err(_) => 1,
-                };
+        match self.jobs.list[index].wait(&mut self.system) {
+            Ok(status) => {
+                self.state.status = status;
+                self.jobs.list.remove(index);
+                Ok(())
             }
-            job.status = Some(status);
+            Err(_) => Err(self.interrupt()),
         }
-        self.state.status = self.jobs.list.remove(index).status.unwrap_or(1);
-        Ok(())
     }
 
     /// `kill %job…`; whatever else is named is the program's business.
@@ -187,8 +243,10 @@ impl<S: System> Shell<S> {
                 continue;
             };
             let mut failure = None;
-            for child in &mut self.jobs.list[index].children {
-                failure = self.system.kill(child).err();
+            for program in &mut self.jobs.list[index].programs {
+                if program.status.is_none() {
+                    failure = self.system.kill(&mut program.child).err().or(failure);
+                }
             }
             if let Some(error) = failure {
                 self.complain(words, &format!("{}: {error}", shorten(name)));
@@ -196,20 +254,4 @@ impl<S: System> Shell<S> {
         }
         Ok(())
     }
-}
-
-/// A job as `jobs` shows it.
-fn line<Child>(job: &Job<Child>) -> String {
-    let state = match job.status {
-        None => String::from("Running"),
-        Some(0) => String::from("Done"),
-        Some(status) => format!("Done({status})"),
-    };
-    let text = job
-        .text
-        .trim_ascii()
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    format!("[{}] {state:<10} {}\n", job.number, shorten(text))
 }

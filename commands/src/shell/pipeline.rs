@@ -10,6 +10,8 @@ use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::mem::replace;
+use core::slice;
 
 use abi::Error;
 
@@ -68,11 +70,15 @@ impl<S: System> Shell<S> {
         };
         let streams = self.streams.clone().with(0, null);
         let text = print_and_or(and_or);
+        let is_foreground = replace(&mut self.is_foreground, false);
         let children = if and_or.rest.is_empty() && !and_or.first.negated {
-            self.start_stages(&and_or.first.stages, &streams, None)?.children
+            let started = self.start_stages(&and_or.first.stages, &streams, None);
+            started.map(|started| started.children)
         } else {
-            self.start_shell(&text, &streams).into_iter().collect()
+            Ok(self.start_shell(&text, &streams).into_iter().collect())
         };
+        self.is_foreground = is_foreground;
+        let children = children?;
         self.state.status = 0;
         let Some(last) = children.last() else {
             return Ok(());
@@ -194,7 +200,7 @@ impl<S: System> Shell<S> {
                         input = Some(reader);
                     }
                     Err(error) => {
-                        self.kill_all(&mut started.children);
+                        self.abandon(&mut started.children);
                         return Err(self.fail(stage.at, &format!("no pipe: {error}")));
                     }
                 }
@@ -208,7 +214,7 @@ impl<S: System> Shell<S> {
                 Ok(None) if is_last => started.last_status = Some(self.state.status),
                 Ok(None) => {}
                 Err(leave) => {
-                    self.kill_all(&mut started.children);
+                    self.abandon(&mut started.children);
                     return Err(leave);
                 }
             }
@@ -296,6 +302,7 @@ impl<S: System> Shell<S> {
             environment: &environment,
             streams: streams.standard(),
             placement: Placement::Here,
+            is_foreground: self.is_foreground,
         };
         match self.system.start(&start) {
             Ok(child) => Some(child),
@@ -309,8 +316,9 @@ impl<S: System> Shell<S> {
 
     /// Waits for the children of a command that runs in the foreground; the status is the last one's.
     pub(super) fn wait_for(&mut self, children: &mut [S::Child]) -> Flow {
-        for index in 0..children.len() {
-            match self.system.wait(&mut children[index]) {
+        let mut interrupted = false;
+        for child in children {
+            match self.system.wait(child) {
                 Ok(ended) => {
                     self.state.status = ended.status;
                     if let Some(reason) = ended.reason {
@@ -318,8 +326,8 @@ impl<S: System> Shell<S> {
                     }
                 }
                 Err(Error::Aborted) => {
-                    self.kill_all(&mut children[index..]);
-                    return Err(self.interrupt());
+                    interrupted = true;
+                    self.abandon(slice::from_mut(child));
                 }
                 Err(error) => {
                     self.report(self.at, &format!("waiting for a program: {error}"));
@@ -327,7 +335,19 @@ impl<S: System> Shell<S> {
                 }
             }
         }
+        if self.system.interrupted() || interrupted {
+            return Err(self.interrupt());
+        }
         Ok(())
+    }
+
+    /// Ends programs and forgets them.
+    fn abandon(&mut self, children: &mut [S::Child]) {
+        self.kill_all(children);
+        for child in children {
+            // They end in any case; how is of no interest.
+            let _ = self.system.wait(child);
+        }
     }
 
     /// Ends programs; those that have ended already don't mind.

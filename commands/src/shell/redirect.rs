@@ -187,21 +187,15 @@ impl<S: System> Shell<S> {
         Ok(())
     }
 
-    /// Reads a line with its end from a stream; `None` at its end. No byte beyond the line is taken, except
-    /// from a terminal, which gives one line at a time.
+    /// Reads a line with its end from a stream, and nothing beyond; `None` at the stream's end.
     pub(super) fn read_line(&mut self, descriptor: u8) -> Result<Option<Text>, Error> {
         let Some(stream) = self.streams.system(descriptor) else {
             return Err(Error::NotReadable);
         };
         let mut buffer = [0_u8; 512];
-        let length = if self.system.is_terminal(&stream) {
-            buffer.len()
-        } else {
-            1
-        };
         let mut line = Text::new();
         loop {
-            let count = self.system.read(&stream, &mut buffer[..length])?;
+            let count = self.system.read_within_line(&stream, &mut buffer)?;
             if count == 0 {
                 return Ok((!line.is_empty()).then_some(line));
             }

@@ -73,6 +73,8 @@ impl<S: System> Shell<S> {
         self.start();
         self.state.is_interactive = true;
         loop {
+            // An interruption that came too late for the last command is not meant for the next.
+            self.system.interrupted();
             self.notify_of_jobs();
             let flow = match self.read_commands(true) {
                 Ok(Input::Commands(list)) => self.list(&list),
@@ -139,8 +141,7 @@ impl<S: System> Shell<S> {
         let mut text = Text::new();
         loop {
             if prompts {
-                let prompt = self.prompt(!text.is_empty());
-                self.write_error(&prompt);
+                self.show_prompt(!text.is_empty());
             }
             let line = match self.read_line(0) {
                 Ok(line) => line,
@@ -178,6 +179,19 @@ impl<S: System> Shell<S> {
                 Err(error) if error.incomplete && !is_end => {}
                 Err(error) => return Err(self.fail(error.at, &error.message)),
             }
+        }
+    }
+
+    /// Prompts for a command, or for the rest of one.
+    fn show_prompt(&mut self, is_more: bool) {
+        let prompt = self.prompt(is_more);
+        let terminal = self
+            .streams
+            .system(0)
+            .filter(|stream| self.system.is_terminal(stream));
+        let shown = terminal.map(|terminal| self.system.set_prompt(&terminal, &prompt));
+        if shown != Some(Ok(())) {
+            self.write_error(&prompt);
         }
     }
 

@@ -190,27 +190,34 @@ impl<S: System> Shell<S> {
             Some(node) => Placement::Node(node),
         };
         let environment = self.state.environment();
-        let found = self.find_program(name);
-        let result = match &found {
-            None => Err(Error::NotFound),
-            Some(file) => {
-                let start = Start {
-                    program: Program::File(file),
-                    arguments: words,
-                    environment: &environment,
-                    streams: streams.standard(),
-                    placement,
-                };
-                match self.system.start(&start) {
-                    Err(Error::BadImage) => self.start_script(file, words, &environment, streams, placement),
-                    result => result,
+        let mut error = Error::NotFound;
+        for file in self.program_files(name) {
+            let mut start = Start {
+                program: Program::File(&file),
+                arguments: words,
+                environment: &environment,
+                streams: streams.standard(),
+                placement,
+                is_foreground: self.is_foreground,
+            };
+            let mut result = self.system.start(&start);
+            let script;
+            if matches!(result, Err(Error::BadImage)) {
+                // Then it may be a script.
+                script = [&[b"exec".to_vec(), file.clone()], &words[1..]].concat();
+                start.program = Program::Shell;
+                start.arguments = &script;
+                result = self.system.start(&start);
+            }
+            match result {
+                Ok(child) => return Some(child),
+                Err(Error::NotFound | Error::NotADirectory | Error::NoSuchPrefix) => {}
+                Err(other) => {
+                    error = other;
+                    break;
                 }
             }
-        };
-        let error = match result {
-            Ok(child) => return Some(child),
-            Err(error) => error,
-        };
+        }
         self.state.status = if error == Error::NotFound {
             NOT_FOUND
         } else {
@@ -226,52 +233,36 @@ impl<S: System> Shell<S> {
         None
     }
 
-    /// Starts a shell on a file that is no image: it may be a script.
-    fn start_script(
-        &mut self,
-        file: &[u8],
-        words: &[Text],
-        environment: &[(Text, Text)],
-        streams: &Streams<S::Stream>,
-        placement: Placement<'_>,
-    ) -> Result<S::Child, Error> {
-        let mut arguments = Vec::from([b"exec".to_vec(), file.to_vec()]);
-        arguments.extend_from_slice(&words[1..]);
-        let start = Start {
-            program: Program::Shell,
-            arguments: &arguments,
-            environment,
-            streams: streams.standard(),
-            placement,
-        };
-        self.system.start(&start)
-    }
-
-    /// The file of a program: the name itself if it is a path, else the first found along `PATH`.
-    pub(super) fn find_program(&mut self, name: &[u8]) -> Option<Text> {
-        if name.is_empty() || is_path(name) {
-            return (!name.is_empty()).then(|| name.to_vec());
+    /// The files that a program's name may mean: the name itself if it says where, else those along `PATH`.
+    fn program_files(&self, name: &[u8]) -> Vec<Text> {
+        if is_path(name) {
+            return Vec::from([name.to_vec()]);
         }
         let path = self
             .state
             .value(b"PATH")
             .cloned()
             .unwrap_or_else(|| self.system.default_path());
-        for directory in path.split(|byte| *byte == b':') {
-            let mut file = directory.to_vec();
-            if !matches!(file.last(), None | Some(b'/' | b']')) {
-                file.push(b'/');
-            }
-            file.extend_from_slice(name);
-            if self
-                .system
-                .look_up(&file)
-                .is_ok_and(|object| object.kind == ObjectKind::File)
-            {
-                return Some(file);
-            }
-        }
-        None
+        let directories = path.split(|byte| matches!(byte, b':' | b' ' | b'\t' | b'\n'));
+        directories
+            .filter(|directory| !directory.is_empty() && !name.is_empty())
+            .map(|directory| {
+                let separator: &[u8] = if matches!(directory.last(), Some(b'/' | b']')) {
+                    b""
+                } else {
+                    b"/"
+                };
+                [directory, separator, name].concat()
+            })
+            .collect()
+    }
+
+    /// The file that a program's name means, if there is one.
+    pub(super) fn find_program(&mut self, name: &[u8]) -> Option<Text> {
+        self.program_files(name).into_iter().find(|file| {
+            let found = self.system.look_up(file);
+            found.is_ok_and(|object| object.kind == ObjectKind::File)
+        })
     }
 
     /// Shows a command about to run, or an assignment made, for `set -x`.

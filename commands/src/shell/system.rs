@@ -21,7 +21,8 @@ pub trait System {
 
     /// Starts a program.
     fn start(&mut self, start: &Start<'_, Self::Stream>) -> Result<Self::Child, Error>;
-    /// Waits until a program has ended. `Error::Aborted` if the user interrupted first.
+    /// Waits until a program has ended. `Error::Aborted` if the user interrupts first; a program in the foreground
+    /// is ended by that, others go on.
     fn wait(&mut self, child: &mut Self::Child) -> Result<Ended, Error>;
     /// How a program has ended, if it has.
     fn poll(&mut self, child: &mut Self::Child) -> Result<Option<Ended>, Error>;
@@ -31,7 +32,7 @@ pub trait System {
     fn identity(&self, child: &Self::Child) -> Text;
     /// The shell's own process identifier, `$$`.
     fn own_identity(&self) -> Text;
-    /// Whether the user interrupted since the last time this was asked.
+    /// Whether the user interrupted since the last time this was asked. No program is in the foreground afterwards.
     fn interrupted(&mut self) -> bool;
 
     /// A pipe: its reading and its writing end.
@@ -44,10 +45,14 @@ pub trait System {
     fn null(&mut self) -> Result<Self::Stream, Error>;
     /// Reads some bytes; 0 at the end. `Error::Aborted` if the user interrupted.
     fn read(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Error>;
+    /// As `read`, but nothing beyond the end of a line is taken from the stream.
+    fn read_within_line(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Error>;
     /// Writes all bytes.
     fn write(&mut self, stream: &Self::Stream, bytes: &[u8]) -> Result<(), Error>;
     /// Whether a person is at the other end.
     fn is_terminal(&mut self, stream: &Self::Stream) -> bool;
+    /// Tells a terminal what to show when the next line is read from it.
+    fn set_prompt(&mut self, terminal: &Self::Stream, prompt: &[u8]) -> Result<(), Error>;
 
     /// What has this name.
     fn look_up(&mut self, name: &[u8]) -> Result<Object, Error>;
@@ -71,7 +76,7 @@ pub trait System {
     /// Removes a prefix.
     fn remove_prefix(&mut self, prefix: &[u8]) -> Result<(), Error>;
 
-    /// Directories searched for programs when `PATH` is not set, separated by blanks or colons.
+    /// Directories searched for programs when `PATH` is not set, separated by colons or blanks.
     fn default_path(&self) -> Text;
     /// How much stack the shell may use for nesting.
     fn stack_bytes(&self) -> usize;
@@ -89,6 +94,8 @@ pub struct Start<'a, Stream> {
     pub streams: [Option<Stream>; 3],
     /// Where it runs.
     pub placement: Placement<'a>,
+    /// The user waits for it and may interrupt it.
+    pub is_foreground: bool,
 }
 
 /// Which program is started.

@@ -260,12 +260,20 @@ impl System for Host {
         (&**stream).read(buffer).map_err(|error| convert(&error))
     }
 
+    fn read_within_line(&mut self, stream: &Arc<File>, buffer: &mut [u8]) -> Result<usize, Error> {
+        self.read(stream, &mut buffer[..1])
+    }
+
     fn write(&mut self, stream: &Arc<File>, bytes: &[u8]) -> Result<(), Error> {
         (&**stream).write_all(bytes).map_err(|error| convert(&error))
     }
 
     fn is_terminal(&mut self, stream: &Arc<File>) -> bool {
         stream.is_terminal()
+    }
+
+    fn set_prompt(&mut self, _terminal: &Arc<File>, _prompt: &[u8]) -> Result<(), Error> {
+        Err(Error::NotSupported)
     }
 
     fn look_up(&mut self, name: &[u8]) -> Result<Object, Error> {

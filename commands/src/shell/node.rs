@@ -1,0 +1,465 @@
+//! The [`System`] of a V node: names, streams and programs as the crate `v` has them.
+//!
+//! Two things differ from what scripts are used to, and are made up for here. A program has positions of its own in
+//! the files that it is given, so a file opened by `>` is written at its end, wherever that is, and the outputs of
+//! several commands follow each other. And nothing but bytes reaches a program's streams, so a here-document is a
+//! pipe that somebody fills.
+//!
+//! The user's interruption reaches programs through their terminal: those that the shell puts in its foreground are
+//! ended by it. The shell that the user types at clears the foreground and learns of interruptions; shells that run
+//! for it only add to the foreground.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::Cell;
+
+use abi::Error;
+use abi::boot::STACK_BYTES;
+use protocols::io::{attribute, mode};
+use protocols::terminal::terminal;
+use v::file::{self, File, Kind};
+use v::io::Instance;
+use v::message::{Segment, call};
+use v::name::{self, Bound};
+use v::process::{self, Command, Thread};
+use v::time::{self, Duration};
+
+use super::ast::{Mode, Text};
+use super::system::{Ended, Object, ObjectKind, Placement, Program, Start, System};
+
+/// Where the shell's own image is.
+const SHELL: &str = "[boot]bin/exec";
+/// The longest script that goes to another shell as an argument; a longer one goes as a file.
+const LONGEST_ARGUMENT_BYTES: usize = 64 << 10;
+/// What a pipe takes at once for sure.
+const PIPE_BYTES: usize = 4096;
+/// Stack of the process that fills a pipe with a longer here-document.
+const PUMP_STACK_BYTES: usize = 32 << 10;
+/// Stack left for what the shell calls.
+const SPARE_STACK_BYTES: usize = 64 << 10;
+/// How often a background program is looked at while the user may interrupt the waiting.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// This node as a shell sees it.
+#[derive(Default)]
+pub struct Node {
+    /// The terminal among the standard streams.
+    terminal: Option<Instance>,
+    /// The user types at this shell.
+    is_session: bool,
+    /// Processes that fill pipes, until they have ended.
+    pumps: Vec<Thread>,
+    /// Numbers the files that scripts are passed in.
+    files: u32,
+}
+
+/// An open stream; released with the last handle, if it is not one that the shell was started with.
+#[derive(Clone)]
+pub struct Stream(Rc<Open>);
+
+struct Open {
+    source: Source,
+    position: Cell<u64>,
+}
+
+enum Source {
+    Standard(Instance),
+    Opened(File),
+}
+
+/// A program that was started.
+pub struct Child {
+    child: process::Child,
+    is_foreground: bool,
+}
+
+impl Stream {
+    fn new(source: Source) -> Stream {
+        Stream(Rc::new(Open {
+            source,
+            position: Cell::new(0),
+        }))
+    }
+
+    /// A stream that the shell was started with.
+    pub fn standard(number: u32) -> Option<Stream> {
+        v::io::standard_stream(number).map(|instance| Stream::new(Source::Standard(instance)))
+    }
+
+    /// What is open.
+    pub fn instance(&self) -> Instance {
+        match &self.0.source {
+            Source::Standard(instance) => *instance,
+            Source::Opened(file) => file.instance(),
+        }
+    }
+
+    /// Reads at the position, which stays.
+    fn peek(&self, buffer: &mut [u8]) -> Result<usize, Error> {
+        let position = self.0.position.get();
+        match &self.0.source {
+            Source::Standard(instance) => instance.read(position, buffer),
+            Source::Opened(file) => file.read_at(position, buffer),
+        }
+    }
+
+    fn advance(&self, count: usize) {
+        self.0.position.set(self.0.position.get() + count as u64);
+    }
+
+    fn write(&self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let position = self.0.position.get();
+            let count = match &self.0.source {
+                Source::Standard(instance) => instance.write(position, bytes)?,
+                Source::Opened(file) => file.write_at(position, bytes)?,
+            };
+            if count == 0 {
+                return Err(Error::NoSpace);
+            }
+            self.advance(count);
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    /// The node, seen from a shell with these standard streams; `is_session` if the user types at it.
+    pub fn new(streams: &[Option<Stream>; 3], is_session: bool) -> Node {
+        let instances = streams.iter().flatten().map(Stream::instance);
+        let terminal = instances
+            .into_iter()
+            .find(|instance| instance.is(attribute::INTERACTIVE));
+        Node {
+            terminal,
+            is_session,
+            ..Node::default()
+        }
+    }
+
+    /// The arguments for another shell: the script in a file if it is long, and whether it runs in the background.
+    fn shell_arguments(&mut self, start: &Start<'_, Stream>) -> Result<Vec<Text>, Error> {
+        let mut arguments = start.arguments.to_vec();
+        if let [_, option, script, ..] = arguments.as_mut_slice()
+            && option == b"-c"
+            && script.len() > LONGEST_ARGUMENT_BYTES
+        {
+            let name = format!("[tmp].exec-{}-{}", process::team(), self.files);
+            self.files += 1;
+            file::write(&name, &*script)?;
+            *option = super::program::TAKE.as_bytes().to_vec();
+            *script = name.into_bytes();
+        }
+        if !start.is_foreground {
+            arguments.insert(1, super::program::BACKGROUND.as_bytes().to_vec());
+        }
+        Ok(arguments)
+    }
+
+    fn add_to_foreground(&self, child: &process::Child) {
+        if let Some(instance) = self.terminal {
+            let request = terminal::AddForeground {
+                instance: instance.number,
+                program: child.pid(),
+            };
+            // It may have ended already; or the terminal is being restarted, and knows of nobody's interruptions.
+            let _ = call(instance.server, &request, Segment::None);
+        }
+    }
+}
+
+/// A name or argument for a program; those are UTF-8.
+fn text(bytes: &[u8]) -> Result<&str, Error> {
+    core::str::from_utf8(bytes).map_err(|_| Error::BadArgument)
+}
+
+fn stream_for(stream: Option<&Stream>) -> process::Stream {
+    stream.map_or(process::Stream::Closed, |stream| {
+        process::Stream::Instance(stream.instance())
+    })
+}
+
+fn ended(status: process::Status) -> Ended {
+    // What befell a program that met an exception, the exception server tells.
+    Ended {
+        status: status.code,
+        reason: None,
+    }
+}
+
+impl System for Node {
+    type Stream = Stream;
+    type Child = Child;
+    type Names = name::Saved;
+
+    fn start(&mut self, start: &Start<'_, Stream>) -> Result<Child, Error> {
+        if let Placement::Node(_) = start.placement {
+            // A node knows of no others yet; anywhere is here.
+            return Err(Error::HostUnreachable);
+        }
+        let (file, arguments) = match start.program {
+            Program::File(name) => (text(name)?, start.arguments.to_vec()),
+            Program::Shell => (SHELL, self.shell_arguments(start)?),
+        };
+        let mut words = Vec::new();
+        for argument in &arguments {
+            words.push(text(argument)?);
+        }
+        let mut variables = Vec::new();
+        for (name, value) in start.environment {
+            variables.push((text(name)?.to_owned(), text(value)?.to_owned()));
+        }
+        let [input, output, error] = &start.streams;
+        let (name, words) = words.split_first().ok_or(Error::BadArgument)?;
+        let child = Command::new(file)
+            .name(name)
+            .args(words)
+            .only_variables(variables)
+            .stdin(stream_for(input.as_ref()))
+            .stdout(stream_for(output.as_ref()))
+            .stderr(stream_for(error.as_ref()))
+            .start()?;
+        if start.is_foreground {
+            self.add_to_foreground(&child);
+        }
+        Ok(Child {
+            child,
+            is_foreground: start.is_foreground,
+        })
+    }
+
+    fn wait(&mut self, child: &mut Child) -> Result<Ended, Error> {
+        if child.is_foreground || !self.is_session {
+            return child.child.wait().map(ended);
+        }
+        loop {
+            if let Some(status) = child.child.try_wait()? {
+                return Ok(ended(status));
+            }
+            if self.interrupted() {
+                return Err(Error::Aborted);
+            }
+            time::sleep(PAUSE)?;
+        }
+    }
+
+    fn poll(&mut self, child: &mut Child) -> Result<Option<Ended>, Error> {
+        Ok(child.child.try_wait()?.map(ended))
+    }
+
+    fn kill(&mut self, child: &mut Child) -> Result<(), Error> {
+        child.child.kill()
+    }
+
+    fn identity(&self, child: &Child) -> Text {
+        child.child.pid().to_string().into_bytes()
+    }
+
+    fn own_identity(&self) -> Text {
+        process::team().to_string().into_bytes()
+    }
+
+    fn interrupted(&mut self) -> bool {
+        let Some(instance) = self.terminal.filter(|_| self.is_session) else {
+            return false;
+        };
+        let request = terminal::ClearForeground {
+            instance: instance.number,
+        };
+        call(instance.server, &request, Segment::None).is_ok_and(|cleared| cleared.interrupted != 0)
+    }
+
+    fn pipe(&mut self) -> Result<(Stream, Stream), Error> {
+        let (reader, writer) = v::pipe::pipe()?;
+        let stream = |file| Stream::new(Source::Opened(file));
+        Ok((stream(reader.into_file()), stream(writer.into_file())))
+    }
+
+    fn open(&mut self, name: &[u8], how: Mode) -> Result<Stream, Error> {
+        let bits = match how {
+            Mode::Read => mode::READ,
+            Mode::Write => mode::WRITE | mode::CREATE | mode::TRUNCATE | mode::APPEND,
+            Mode::Append => mode::WRITE | mode::CREATE | mode::APPEND,
+            Mode::ReadWrite => mode::READ | mode::WRITE | mode::CREATE,
+        };
+        Ok(Stream::new(Source::Opened(File::open_with(text(name)?, bits)?)))
+    }
+
+    fn stream_of(&mut self, text: &[u8]) -> Result<Stream, Error> {
+        let (reader, writer) = self.pipe()?;
+        for pump in self
+            .pumps
+            .extract_if(.., |pump| matches!(process::has_ended(pump.pid()), Ok(true)))
+        {
+            pump.join()?;
+        }
+        if text.len() <= PIPE_BYTES {
+            writer.write(text)?;
+            return Ok(reader);
+        }
+        let Ok(Open {
+            source: Source::Opened(mut file),
+            ..
+        }) = Rc::try_unwrap(writer.0)
+        else {
+            return Err(Error::BadInstance);
+        };
+        let text = text.to_vec();
+        let pump = move || {
+            // Who stops reading before the end does not want the rest.
+            let _ = v::io::Write::write_all(&mut file, &text);
+        };
+        self.pumps.push(process::spawn_thread(PUMP_STACK_BYTES, pump)?);
+        Ok(reader)
+    }
+
+    fn null(&mut self) -> Result<Stream, Error> {
+        let file = File::open_with("[null]", mode::READ | mode::WRITE)?;
+        Ok(Stream::new(Source::Opened(file)))
+    }
+
+    fn read(&mut self, stream: &Stream, buffer: &mut [u8]) -> Result<usize, Error> {
+        let count = stream.peek(buffer)?;
+        stream.advance(count);
+        Ok(count)
+    }
+
+    fn read_within_line(&mut self, stream: &Stream, buffer: &mut [u8]) -> Result<usize, Error> {
+        let instance = stream.instance();
+        if instance.is_stream() && !instance.is(attribute::INTERACTIVE) {
+            // What is read from a pipe is gone.
+            return self.read(stream, &mut buffer[..1]);
+        }
+        let count = stream.peek(buffer)?;
+        let newline = buffer[..count].iter().position(|byte| *byte == b'\n');
+        let count = newline
+            .filter(|_| !instance.is_stream())
+            .map_or(count, |newline| newline + 1);
+        stream.advance(count);
+        Ok(count)
+    }
+
+    fn write(&mut self, stream: &Stream, bytes: &[u8]) -> Result<(), Error> {
+        stream.write(bytes)
+    }
+
+    fn is_terminal(&mut self, stream: &Stream) -> bool {
+        stream.instance().is(attribute::INTERACTIVE)
+    }
+
+    fn set_prompt(&mut self, stream: &Stream, prompt: &[u8]) -> Result<(), Error> {
+        let instance = stream.instance();
+        let request = terminal::SetPrompt {
+            instance: instance.number,
+        };
+        call(instance.server, &request, Segment::Read(prompt)).map(|_| ())
+    }
+
+    fn look_up(&mut self, name: &[u8]) -> Result<Object, Error> {
+        let metadata = file::metadata(text(name)?)?;
+        let kind = match metadata.kind {
+            Kind::File => ObjectKind::File,
+            Kind::Directory => ObjectKind::Directory,
+            Kind::Stream | Kind::Device | Kind::Other(_) => ObjectKind::Stream,
+        };
+        let can = |bit| metadata.attributes & bit != 0;
+        Ok(Object {
+            kind,
+            size_bytes: metadata.size,
+            is_readable: can(attribute::READABLE) || kind == ObjectKind::Directory,
+            is_writable: can(attribute::WRITABLE),
+            // Nothing marks programs; what can be read can be tried.
+            is_executable: kind != ObjectKind::Stream,
+            modified: metadata.modified_ns,
+        })
+    }
+
+    fn list(&mut self, directory: &[u8]) -> Result<Vec<Text>, Error> {
+        let name = if directory.is_empty() {
+            "."
+        } else {
+            text(directory)?
+        };
+        let entries = file::read_directory(name)?;
+        Ok(entries.into_iter().map(|entry| entry.name.into_bytes()).collect())
+    }
+
+    fn context(&mut self) -> Result<Text, Error> {
+        name::current_directory()
+            .map(String::into_bytes)
+            .ok_or(Error::BadContext)
+    }
+
+    fn set_context(&mut self, name: &[u8]) -> Result<(), Error> {
+        name::set_current_directory(text(name)?)
+    }
+
+    fn names(&self) -> name::Saved {
+        name::save()
+    }
+
+    fn restore_names(&mut self, names: name::Saved) {
+        name::restore(names);
+    }
+
+    fn prefixes(&mut self) -> Vec<(Text, Text)> {
+        let mut all = Vec::new();
+        for binding in name::prefixes() {
+            let target = match binding.to {
+                Bound::Alias(target) => target,
+                Bound::Context(server, context) => match name::context_name(server, context) {
+                    Ok(path) => format!("/{path} of {server}"),
+                    Err(_) => format!("context {context} of {server}"),
+                },
+            };
+            all.push((binding.prefix.into_bytes(), target.into_bytes()));
+        }
+        for (prefix, server, context) in name::global_prefixes().unwrap_or_default() {
+            let prefix = prefix.into_bytes();
+            if all.iter().all(|(known, _)| *known != prefix) {
+                all.push((prefix, format!("context {context} of {server}").into_bytes()));
+            }
+        }
+        all.sort();
+        all
+    }
+
+    fn is_prefix(&mut self, name: &[u8]) -> bool {
+        // The naming group is asked for its list, not for this name: it waits for servers that are missing.
+        name::prefixes()
+            .iter()
+            .any(|binding| binding.prefix.as_bytes() == name)
+            || name::global_prefixes()
+                .is_ok_and(|all| all.iter().any(|(prefix, ..)| prefix.as_bytes() == name))
+    }
+
+    fn set_prefix(&mut self, prefix: &[u8], target: &[u8]) -> Result<(), Error> {
+        let (prefix, target) = (text(prefix)?, name::full_name(text(target)?)?);
+        if target.starts_with(&format!("[{prefix}]")) {
+            // What it stood for until now is meant.
+            let directory = name::find_directory(&target)?;
+            return name::set_prefix(prefix, directory.server, directory.context);
+        }
+        name::set_alias(prefix, &target)
+    }
+
+    fn remove_prefix(&mut self, prefix: &[u8]) -> Result<(), Error> {
+        if name::remove_prefix(text(prefix)?) {
+            Ok(())
+        } else {
+            Err(Error::NoSuchPrefix)
+        }
+    }
+
+    fn default_path(&self) -> Text {
+        process::DEFAULT_PATH.as_bytes().to_vec()
+    }
+
+    fn stack_bytes(&self) -> usize {
+        STACK_BYTES as usize - SPARE_STACK_BYTES
+    }
+}
