@@ -1,5 +1,8 @@
 //! The piece of memory that a Send grants to whoever receives the message, until the reply.
 
+/// Most bytes of a segment that come with a Receive, and most that go with a Reply. More takes a MoveTo or MoveFrom.
+pub const HEAD_BYTES: u64 = 64 * 1024;
+
 /// What the receiver may do with the sender's segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(transparent)]

@@ -42,9 +42,9 @@ pub use streams::{
 /// What reading and writing give.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Most bytes that one request reads or writes, and the size of buffers: large enough that the request's own cost is
-/// small beside the copy's.
-pub const TRANSFER_BYTES: usize = 64 * 1024;
+/// Most bytes that one request reads or writes, and the size of buffers: what a reply can carry, and large enough that
+/// the request's own cost is small beside the copy's.
+pub const TRANSFER_BYTES: usize = abi::segment::HEAD_BYTES as usize;
 
 /// How much is read at once where the end is not known.
 const PROBE_BYTES: usize = 4096;

@@ -44,6 +44,7 @@ use alloc_crate::{string::String, vec};
 
 use abi::call::{Deadline, FOREVER, NOW};
 use abi::protocol::{Reply, refusal};
+use abi::segment::HEAD_BYTES;
 use abi::{Access, Error, Grant, Message, Pid, UserId};
 use protocols::naming::naming;
 
@@ -231,7 +232,13 @@ fn answer(
     buffer: &mut [u8],
     deadline: Deadline,
 ) -> Result<Received, Error> {
-    let next = message::reply_receive(client, reply, data, buffer, deadline);
+    // A reply carries so much; what is beyond goes ahead of it.
+    let (head, rest) = data.split_at(data.len().min(HEAD_BYTES as usize));
+    let next = match rest {
+        [] => Ok(()),
+        rest => message::move_to(client, HEAD_BYTES, rest),
+    }
+    .and_then(|()| message::reply_receive(client, reply, head, buffer, deadline));
     if let Err(error @ (Error::NoWriteAccess | Error::TooLong | Error::BadAddressOfOther)) = next {
         // If even this fails, the client has gone meanwhile.
         let _ = message::reply(client, &refusal(error), &[]);

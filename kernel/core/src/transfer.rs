@@ -10,8 +10,7 @@ use abi::{Access, Error, USER_ADDRESS_END};
 use crate::kernel::Kernel;
 use crate::machine::{CopyFault, Machine, Place, ProcessIndex, Side};
 
-/// Most bytes that come along with a message or a reply, and one step of a longer copy.
-pub const HEAD_BYTES: u64 = 64 * 1024;
+pub use abi::segment::HEAD_BYTES;
 
 /// A copy that ended early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use abi::protocol::{Reply, Request as _, refusal};
+use abi::segment::HEAD_BYTES;
 use abi::{Error, Pid, UserId};
 use protocols::io::{attribute, io, mode};
 use protocols::names::{Descriptor, kind, names};
@@ -11,9 +12,7 @@ use protocols::names::{Descriptor, kind, names};
 use crate::instances::{Instances, Limits};
 use crate::listing::{Listing, ListingBudget};
 use crate::path;
-use crate::service::{
-    Answer, Client, Content, MAX_TRANSFER_BYTES, OpenInstance, Opening, Reading, Request, Service, Writing,
-};
+use crate::service::{Answer, Client, Content, OpenInstance, Opening, Reading, Request, Service, Writing};
 use crate::system::System;
 
 /// How often owners are looked after while something is open.
@@ -205,7 +204,7 @@ impl<S: Service> IoServer<S> {
         let read = io::Read::from_message(request.message);
         let instance = self.instances.get(read.instance, &request.client)?;
         require(instance.attributes, attribute::READABLE)?;
-        let room = request.client.writable_bytes()?.min(MAX_TRANSFER_BYTES) as usize;
+        let room = request.client.writable_bytes()?.min(HEAD_BYTES) as usize;
         let reading = match &mut instance.content {
             Content::Directory { listing, .. } => Reading::Data(listing.read(read.position, room)),
             Content::Object(_) if room == 0 => Reading::Moved(0),

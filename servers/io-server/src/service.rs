@@ -8,7 +8,8 @@ use crate::instances::Instances;
 use crate::listing::Listing;
 use crate::system::System;
 
-/// The most bytes that one read or write carries, so that no client keeps a server for long. Clients ask again.
+/// The most bytes that one write carries, so that no client keeps a server for long. Clients ask again. One read carries
+/// what goes with a reply.
 pub const MAX_TRANSFER_BYTES: u64 = 1 << 20;
 
 /// Who asks. Everything here was stamped by the kernel.

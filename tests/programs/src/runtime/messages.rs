@@ -132,6 +132,14 @@ pub fn serve() -> Result<(), String> {
             && place[4999] == 0
     );
 
+    // More than one reply carries.
+    let mut large = vec![0; 200_000];
+    must(
+        "fill",
+        call(to, &check::Fill { count: 200_000 }, Segment::Write(&mut large)),
+    )?;
+    ensure!(large.iter().enumerate().all(|(at, byte)| *byte == at as u8));
+
     for length in [0, 1, 255, 256, 257, 5000, LIMIT] {
         let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
         let expected: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
