@@ -1,0 +1,211 @@
+//! The exception server at work.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use abi::kernel::record::{ProcessRecord, RegisterRecord};
+use abi::kernel::{self, process};
+use abi::notice::STATUS_EXCEPTION;
+use abi::notice::notice::{Exception, Notice};
+use abi::{Error, Message, Pid};
+use protocols::io::{attribute, io};
+use protocols::program::program::{QueryStandardError, StandardError};
+use v::server::{Client, Outcome, Server};
+use v::{Segment, message};
+
+use crate::backtrace::walk;
+use crate::images::{Images, name_all};
+use crate::report::{self, Victim};
+
+/// Most reports that are being told to standard errors at a time. Of more there is word in the log only.
+const MOST_TELLERS: usize = 8;
+const TELLER_STACK_BYTES: usize = 64 * 1024;
+/// Records taken from the kernel at once.
+const RECORDS_AT_ONCE: usize = 64;
+
+static TELLERS: AtomicUsize = AtomicUsize::new(0);
+
+/// All that the exception server knows.
+#[derive(Debug)]
+pub struct Excepting {
+    images: Images<'static>,
+}
+
+impl Excepting {
+    /// A server that names functions by the images in this boot archive.
+    pub const fn new(archive: &'static [u8]) -> Excepting {
+        Excepting {
+            images: Images::new(archive),
+        }
+    }
+
+    /// Reports an exception and ends its team.
+    fn exception(&self, sender: Pid, exception: &Exception) -> Result<(), Error> {
+        let registers = registers(sender)?;
+        let team = v::process::identify(sender)?;
+        let root = v::process::query(team.team)?;
+        let name = name(&root);
+        let addresses = walk(registers.rip, registers.rbp, |address| two_words(sender, address));
+        let file = self.images.find(&name, &addresses, |address, buffer| {
+            message::move_from(sender, address, buffer).is_ok()
+        });
+        let victim = Victim {
+            name,
+            process: sender,
+            user: team.user,
+        };
+        let lines = report::lines(&victim, exception, &registers, &name_all(file, &addresses));
+        for line in &lines {
+            v::log::error!("{line}");
+        }
+        let end = End {
+            team: team.team,
+            status: STATUS_EXCEPTION + exception.vector,
+        };
+        // A service's fault is no one's to read but the log's; and whoever would have to be asked may be what stopped.
+        let is_service = team.user.is_system() || team.owner == v::entry::creator();
+        if is_service || !tell_and_end(team.owner, end, &lines) {
+            end.destroy();
+        }
+        Ok(())
+    }
+}
+
+impl Server for Excepting {
+    fn request(&mut self, client: &Client<'_>, message: &Message) -> Outcome<'_> {
+        let Some(Notice::Exception(exception)) = Notice::from_message(message) else {
+            return Outcome::refuse(Error::BadRequest);
+        };
+        match self.exception(client.pid, &exception) {
+            Ok(()) => Outcome::Later,
+            // Whoever has no exception in the kernel's eyes only said so.
+            Err(Error::NotAwaitingReply) => Outcome::refuse(Error::BadRequest),
+            Err(error) => {
+                v::log::error!("cannot report an exception of {}: {error}", client.pid);
+                let status = STATUS_EXCEPTION + exception.vector;
+                End {
+                    team: client.pid,
+                    status,
+                }
+                .destroy();
+                Outcome::Later
+            }
+        }
+    }
+}
+
+/// A team that is to end, and how.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    team: Pid,
+    status: u32,
+}
+
+impl End {
+    fn destroy(self) {
+        let destroy = process::Destroy {
+            process: self.team,
+            status: self.status,
+        };
+        match v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None) {
+            // Somebody else was quicker.
+            Ok(_) | Err(Error::StaleProcess | Error::NonexistentProcess) => {}
+            Err(error) => v::log::error!("cannot end {}: {error}", self.team),
+        }
+    }
+}
+
+/// Tells the program's standard error, which its `manager` knows, and then ends it; in a process of its own, which
+/// may have to wait. False if there can be none.
+fn tell_and_end(manager: Pid, end: End, lines: &[String]) -> bool {
+    if TELLERS.fetch_add(1, Ordering::Relaxed) >= MOST_TELLERS {
+        TELLERS.fetch_sub(1, Ordering::Relaxed);
+        return false;
+    }
+    let mut text = lines.join("\n");
+    text.push('\n');
+    let tell = move || {
+        // A program without a standard error, or with one that takes nothing, has its report in the log.
+        let _ = tell(manager, end.team, text.as_bytes());
+        end.destroy();
+        TELLERS.fetch_sub(1, Ordering::Relaxed);
+    };
+    let is_told = v::process::spawn_thread(TELLER_STACK_BYTES, tell).is_ok();
+    if !is_told {
+        TELLERS.fetch_sub(1, Ordering::Relaxed);
+    }
+    is_told
+}
+
+fn tell(manager: Pid, program: Pid, mut text: &[u8]) -> Result<(), Error> {
+    let StandardError { server, instance } =
+        v::call(manager, &QueryStandardError { program }, Segment::None)?;
+    let facts = v::call(server, &io::QueryInstance { instance }, Segment::None)?;
+    let is_stream = facts.attributes & attribute::STREAM != 0;
+    let mut position = if is_stream { 0 } else { facts.size };
+    while !text.is_empty() {
+        let write = io::Write { instance, position };
+        let count = v::call(server, &write, Segment::Read(text))?.count;
+        text = text.get(count.max(1) as usize..).unwrap_or_default();
+        position += u64::from(count);
+    }
+    Ok(())
+}
+
+/// The registers of a process that has met an exception.
+fn registers(process: Pid) -> Result<RegisterRecord, Error> {
+    let mut bytes = [0; RegisterRecord::BYTES];
+    let read = process::ReadRegisters { process };
+    v::call(kernel::server(kernel::PROCESS), &read, Segment::Write(&mut bytes))?;
+    Ok(RegisterRecord::from_bytes(&bytes))
+}
+
+/// Two words of a stopped process's memory.
+fn two_words(process: Pid, address: u64) -> Option<[u64; 2]> {
+    let mut bytes = [0; 16];
+    message::move_from(process, address, &mut bytes).ok()?;
+    let (words, _) = bytes.as_chunks();
+    Some([u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])])
+}
+
+fn name(record: &ProcessRecord) -> String {
+    let bytes: Vec<u8> = record
+        .name_bytes()
+        .into_iter()
+        .take_while(|byte| *byte != 0)
+        .collect();
+    String::from_utf8_lossy(&bytes).replace(|character: char| character.is_control(), "?")
+}
+
+/// Makes the calling process hear of the exceptions of every other team there is, and so of those that they make.
+pub fn take_over() -> Result<(), Error> {
+    let own = v::process::query(Pid::NONE)?;
+    let mut bytes = vec![0; RECORDS_AT_ONCE * ProcessRecord::BYTES];
+    let mut index = 0;
+    loop {
+        let query = process::QueryProcesses { index };
+        let queried = v::call(
+            kernel::server(kernel::PROCESS),
+            &query,
+            Segment::Write(&mut bytes),
+        )?;
+        let (records, _) = bytes.as_chunks::<{ ProcessRecord::BYTES }>();
+        for record in records.iter().take(queried.count as usize) {
+            let record = ProcessRecord::from_bytes(record);
+            if record.pid == record.team && record.team != own.team {
+                let set = process::SetExceptionServer {
+                    team: record.process(),
+                    server: own.process(),
+                };
+                // What has ended meanwhile meets no exception.
+                let _ = v::call(kernel::server(kernel::PROCESS), &set, Segment::None);
+            }
+        }
+        if queried.next <= index {
+            return Ok(());
+        }
+        index = queried.next;
+    }
+}
