@@ -159,7 +159,7 @@ protocol! {
         } => Mapped { address: u64 };
         /// Unmaps pages, also parts of regions.
         Unmap = 2 { team: Pid, address: u64, pages: u32 } => Unmapped {};
-        /// Changes what may be done with mapped pages.
+        /// Changes what may be done with mapped pages. No access at all makes guard pages of them, which keep their frames.
         Protect = 3 { team: Pid, address: u64, pages: u32, protection: u32 } => Protected {};
         /// The first region that ends after `address`.
         QueryRegion = 4 { team: Pid, address: u64 } => RegionQueried {

@@ -194,7 +194,7 @@ fn the_supervisor_is_loaded_and_has_everything() {
     let team = kernel.team(0);
     let (space, root) = (team.space.unwrap(), team.root);
     assert_eq!(team.grants.iter().filter(|grant| grant.count > 0).count(), 4);
-    let mut bytes = [0; 0x6000];
+    let mut bytes = std::vec![0; 0x6000];
     for (page, chunk) in (0..).zip(bytes.chunks_mut(PAGE_BYTES as usize)) {
         let address = 0x40_0000 + page * PAGE_BYTES;
         let (frame, ..) = kernel.machine.page(space, address).unwrap();

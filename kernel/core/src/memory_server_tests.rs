@@ -153,6 +153,36 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
+fn a_guard_page_keeps_its_frame_and_lets_nobody_in() {
+    let mut kernel = kernel(1024);
+    let (team, root) = team(&mut kernel, 300);
+    ask(&mut kernel, request, root, &a_map(0x1_0000, 3, READ_WRITE)).unwrap();
+    for page in 0..3 {
+        kernel.write_to(root, 0x1_0000 + page * 4096, &[7]).unwrap();
+    }
+    let used = kernel.team(team).pages.used;
+    let mut protect = Protect {
+        team: Pid::NONE,
+        address: 0x1_1000,
+        pages: 1,
+        protection: 0,
+    };
+    ask(&mut kernel, request, root, &protect).unwrap();
+    let mut byte = [0];
+    assert_eq!(
+        kernel.read_from(root, 0x1_1000, &mut byte),
+        Err(Error::BadAddress)
+    );
+    assert_eq!(kernel.touch(team, 0x1_1000, WRITE), Err(Error::BadAddress));
+    assert_eq!(kernel.team(team).pages.used, used);
+    protect.protection = READ;
+    ask(&mut kernel, request, root, &protect).unwrap();
+    assert_eq!(kernel.read_from(root, 0x1_1000, &mut byte), Ok(()));
+    assert_eq!(byte, [7]);
+    release(&mut kernel, team);
+}
+
+#[test]
 fn other_teams_are_closed_but_to_their_creators_and_controllers() {
     let mut kernel = kernel(1024);
     let (_, root) = team(&mut kernel, 300);

@@ -218,6 +218,30 @@ fn dma_memory_of_an_ended_team_is_held_back() {
     assert_eq!(kernel.frames.free_count(), free + 2 - 3);
 }
 
+#[test]
+fn a_thousand_teams_fit_into_256_mib_and_leave_nothing() {
+    // What firmware, image and tables leave of it.
+    let mut kernel = kernel(58_000);
+    let free = kernel.frames.free_count();
+    let teams: Vec<TeamIndex> = (0..1000).map(|_| team(&mut kernel, 58).0).collect();
+    for team in &teams {
+        for (address, pages) in [
+            (0x40_0000, 4),
+            (0x40_4000, 2),
+            (abi::boot::STACK_TOP - PAGE_BYTES, 1),
+        ] {
+            kernel
+                .add_region(*team, address, pages, READ_WRITE, Backing::Zero)
+                .unwrap();
+            kernel.touch(*team, address, WRITE).unwrap();
+        }
+    }
+    for team in teams {
+        release(&mut kernel, team);
+    }
+    assert_eq!((kernel.frames.free_count(), kernel.regions.used()), (free, 0));
+}
+
 #[derive(Clone, Debug)]
 enum Operation {
     Map(u64, u32, Protection),
