@@ -76,7 +76,7 @@ pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
                 });
             }
             Known::Ask(prefix) => {
-                let resolved = ask_naming(&naming::Resolve {}, || Segment::Read(prefix.as_bytes()))?;
+                let resolved = ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes()))?;
                 with_table(|table| table.learn(&prefix, resolved.server, resolved.context));
                 name = expanded;
             }
@@ -129,15 +129,12 @@ pub(crate) fn forget(server: Pid) -> Result<(), Error> {
 }
 
 /// Asks the naming group, waiting while the naming server itself is being restarted.
-pub(crate) fn ask_naming<'a, R: Request>(
-    request: &R,
-    mut segment: impl FnMut() -> Segment<'a>,
-) -> Result<R::Reply, Error> {
+pub(crate) fn ask_naming<R: Request>(request: &R, mut segment: Segment<'_>) -> Result<R::Reply, Error> {
     let end_ns = time::now_ns() + RESTART_PATIENCE_NS;
     loop {
         // The server is given its own patience beyond ours.
         let deadline = end_ns + RESTART_PATIENCE_NS / 10;
-        match message::call_group(NAMING, request, segment(), deadline) {
+        match message::call_group(NAMING, request, segment.reborrow(), deadline) {
             Ok((_, reply)) => return Ok(reply),
             Err(Error::EmptyGroup | Error::DiedBeforeReply) if time::now_ns() < end_ns => {
                 time::sleep(NAMING_PAUSE)?;
@@ -161,9 +158,8 @@ pub fn global_prefixes() -> Result<Vec<(String, Pid, u32)>, Error> {
     let mut place = [0; protocols::naming::MAX_PREFIX_BYTES];
     for position in 0.. {
         let request = naming::Enumerate { position };
-        let deadline = time::now_ns() + RESTART_PATIENCE_NS;
-        match message::call_group(NAMING, &request, Segment::Write(&mut place), deadline) {
-            Ok((_, entry)) => {
+        match ask_naming(&request, Segment::Write(&mut place)) {
+            Ok(entry) => {
                 let name = place.get(..entry.count as usize).ok_or(Error::BadReply)?;
                 let name = core::str::from_utf8(name).map_err(|_| Error::BadReply)?;
                 found.push((name.to_string(), entry.server, entry.context));

@@ -313,6 +313,6 @@ pub fn register_prefix(name: &str, context: u32) -> Result<(), Error> {
         server: crate::process::own_pid()?,
         context,
     };
-    crate::name::ask_naming(&request, || Segment::Read(name.as_bytes()))?;
+    crate::name::ask_naming(&request, Segment::Read(name.as_bytes()))?;
     Ok(())
 }

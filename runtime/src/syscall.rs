@@ -29,6 +29,17 @@ pub enum Segment<'a> {
 }
 
 impl Segment<'_> {
+    /// The same memory for another Send, as long as this one is not used.
+    #[must_use]
+    pub fn reborrow(&mut self) -> Segment<'_> {
+        match self {
+            Segment::None => Segment::None,
+            Segment::Read(data) => Segment::Read(data),
+            Segment::Write(data) => Segment::Write(data),
+            Segment::ReadWrite(data) => Segment::ReadWrite(data),
+        }
+    }
+
     /// Its address and grant, as registers.
     #[inline]
     fn registers(&mut self) -> (u64, u64) {

@@ -27,7 +27,7 @@ pub struct Thread {
 }
 
 /// Lets `body` run in a process of its own in this team, with a stack of at least `stack_bytes`, at the priority of
-/// the caller. Below the stack lies a page that may not be written.
+/// the caller. Below the stack lies a page that may not be touched.
 ///
 /// ```no_run
 /// let thread = v::process::spawn_thread(64 * 1024, || v::println!("beside"))?;
@@ -42,7 +42,7 @@ pub fn spawn_thread(stack_bytes: usize, body: impl FnOnce() + Send + 'static) ->
             .checked_add(PAGE_BYTES as usize)
             .ok_or(Error::TooLong)?,
     )?;
-    memory::protect(Pid::NONE, stack.address(), 1, memory::protection::READ)?;
+    memory::protect(Pid::NONE, stack.address(), 1, 0)?;
     let request = kernel::process::CreateProcess {
         instruction: crate::entry::thread_entry(),
         stack: stack.address() + stack.len() as u64,

@@ -1,7 +1,8 @@
 //! Tests the crate `v` on a booted node: `test-runtime [BEGINNING OF A CHECK'S NAME…]`.
 //!
 //! The checks named `kernel …` need no server: with this program in the supervisor's place they test a kernel that
-//! has nothing else yet. Those named `system …` need the servers that an ordinary program finds.
+//! has nothing else yet. Those named `system …` need the servers that an ordinary program finds, those named
+//! `operator …` need the operator's user id as well.
 
 #![no_std]
 #![no_main]
@@ -11,6 +12,7 @@ mod files;
 mod heap;
 mod messages;
 mod programs;
+mod restarts;
 mod words;
 
 use v::prelude::*;
@@ -39,6 +41,13 @@ const CHECKS: &[(&str, test_programs::Check)] = &[
     ("system statuses", programs::statuses),
     ("system environment", programs::environment),
     ("system pipeline", programs::pipeline),
+    ("operator restart of the file server", restarts::file_server),
+    ("operator restart of the pipe server", restarts::pipe_server),
+    ("operator restart of the naming server", restarts::naming_server),
+    (
+        "operator restart of the program manager",
+        restarts::program_manager,
+    ),
 ];
 
 fn main() -> i32 {
