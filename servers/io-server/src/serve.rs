@@ -3,6 +3,7 @@
 //! A read's data goes from the server's memory to the client's in the system call that also receives the next
 //! request, so nothing is copied or allocated here.
 
+use abi::kernel::record::ProcessState;
 use abi::{Error, Message, Pid, UserId, kernel};
 use alloc::borrow::Cow;
 use v::message;
@@ -30,7 +31,12 @@ impl System for Kernel {
     }
 
     fn user_of(&mut self, process: Pid) -> Result<UserId, Error> {
-        Ok(v::process::identify(process)?.user)
+        let record = v::process::query(process)?;
+        match ProcessState::from_number(record.state) {
+            // It only waits for its owner to take note.
+            Some(ProcessState::Ended) => Err(Error::StaleProcess),
+            _ => Ok(record.user()),
+        }
     }
 
     fn end(&mut self, process: Pid, status: u32) -> Result<(), Error> {

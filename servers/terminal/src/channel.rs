@@ -1,0 +1,15 @@
+//! What the processes of the terminal's team say to each other. The two that wait for the serial line send to the
+//! first process, which never sends.
+
+abi::protocol! {
+    /// Between the serial line and the terminal.
+    pub mod channel = 0x7f, enum Channel {
+        /// The read segment was typed. The reply comes when there is room for more.
+        Typed = 1 {} => TypedTaken {};
+        /// Asks for what is to be shown, into the write segment. The reply comes when there is something.
+        TakeOutput = 2 {} => OutputTaken { count: u32 };
+    }
+}
+
+/// Most bytes that go at once.
+pub const CHANNEL_BYTES: usize = 2048;

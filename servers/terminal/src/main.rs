@@ -1,0 +1,73 @@
+//! The terminal server, over COM1.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use core::convert::Infallible;
+
+use io_server::{IoServer, Limits};
+use terminal_server::TerminalServer;
+use terminal_server::channel::{CHANNEL_BYTES, channel};
+use v::file::File;
+use v::log;
+use v::prelude::*;
+use v::protocols::io::mode;
+use v::time::Duration;
+
+const SERIAL_LINE: &str = "[uart]com1";
+const STACK_BYTES: usize = 32 * 1024;
+/// How long to wait for a driver that has been lost.
+const RETRY: Duration = Duration::from_millis(200);
+
+v_start::program!(main);
+
+fn main() -> Result<Infallible, Error> {
+    let terminal = v::process::own_pid()?;
+    let bringer = v::process::spawn_thread(STACK_BYTES, move || {
+        keep_connected(mode::READ, |line| bring(line, terminal));
+    })?;
+    let taker = v::process::spawn_thread(STACK_BYTES, move || {
+        keep_connected(mode::WRITE, |line| take(line, terminal));
+    })?;
+    let server = TerminalServer::new(vec![bringer.pid(), taker.pid()]);
+    io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[("terminal", 0)])
+}
+
+/// Opens the serial line and uses it; again, when that has failed, since the driver will be restarted.
+fn keep_connected(mode: u32, mut use_line: impl FnMut(&mut File) -> Result<Infallible, Error>) {
+    let mut was_told = false;
+    loop {
+        let error = match File::open_with(SERIAL_LINE, mode) {
+            Ok(mut line) => {
+                was_told = false;
+                use_line(&mut line).unwrap_err()
+            }
+            Err(error) => error,
+        };
+        if !was_told {
+            was_told = true;
+            log::warning!("{SERIAL_LINE}: {error}; trying again");
+        }
+        // Nobody wakes this process; if the delay fails, the next attempt comes sooner.
+        let _ = v::time::sleep(RETRY);
+    }
+}
+
+/// Brings what is typed to the terminal.
+fn bring(line: &mut File, terminal: Pid) -> Result<Infallible, Error> {
+    let mut buffer = [0; CHANNEL_BYTES];
+    loop {
+        let count = line.read(&mut buffer)?;
+        call(terminal, &channel::Typed {}, Segment::Read(&buffer[..count]))?;
+    }
+}
+
+/// Takes what is to be shown from the terminal.
+fn take(line: &mut File, terminal: Pid) -> Result<Infallible, Error> {
+    let mut buffer = [0; CHANNEL_BYTES];
+    loop {
+        let taken = call(terminal, &channel::TakeOutput {}, Segment::Write(&mut buffer))?;
+        line.write_all(&buffer[..(taken.count as usize).min(CHANNEL_BYTES)])?;
+    }
+}

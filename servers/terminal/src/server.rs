@@ -1,0 +1,266 @@
+//! The I/O and terminal protocols in terms of a terminal. `[terminal]` is the console; as a directory it has the one
+//! name `console`.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::protocol::refusal;
+use abi::{Error, Pid, UserId};
+use io_server::listing::{Flat, flat_root};
+use io_server::service::OpenInstance;
+use io_server::{
+    Answer, Client, Incoming, Instances, Listing, Opening, Reading, Request, Service, System, Waiter, Writing,
+};
+use protocols::io::{attribute, mode};
+use protocols::names::{Descriptor, kind};
+use protocols::terminal::terminal;
+
+use crate::channel::{CHANNEL_BYTES, channel};
+use crate::terminal::Terminal;
+
+const CONSOLE: &str = "console";
+/// Longest prompt.
+const MAX_PROMPT_BYTES: usize = 1024;
+/// Most bytes of completions.
+const MAX_COMPLETIONS_BYTES: usize = 256 * 1024;
+const BLOCK_BYTES: u32 = 4096;
+
+/// The server.
+#[derive(Debug)]
+pub struct TerminalServer {
+    terminal: Terminal,
+    /// The processes of this team that wait for the serial line.
+    helpers: Vec<Pid>,
+    next_instance: u64,
+}
+
+impl TerminalServer {
+    /// A server whose screen and keyboard are those of the helpers.
+    pub fn new(helpers: Vec<Pid>) -> TerminalServer {
+        TerminalServer {
+            terminal: Terminal::new(),
+            helpers,
+            next_instance: 0,
+        }
+    }
+
+    fn console() -> Descriptor<'static> {
+        Descriptor {
+            kind: kind::STREAM,
+            attributes: attribute::READABLE
+                | attribute::WRITABLE
+                | attribute::STREAM
+                | attribute::INTERACTIVE,
+            owner: UserId::SYSTEM.0,
+            size: 0,
+            modified_ns: 0,
+            created_ns: 0,
+            object: 1,
+            name: CONSOLE,
+        }
+    }
+
+    fn terminal_request<'a>(
+        &mut self,
+        operation: terminal::Terminal,
+        request: &Request<'_>,
+        instances: &mut Instances<OpenInstance<u64>>,
+        system: &mut dyn System,
+    ) -> Result<Answer<'a>, Error> {
+        use terminal::Terminal;
+        let client = &request.client;
+        let mut check = |instance: u32| instances.get(instance, client).map(drop);
+        match operation {
+            Terminal::SetMode(set) => {
+                check(set.instance)?;
+                let previous = self.terminal.set_mode(set.mode, system);
+                Ok(Answer::from_result(Ok(terminal::ModeSet { previous })))
+            }
+            Terminal::QueryWindow(query) => {
+                check(query.instance)?;
+                let (columns, rows) = self.terminal.window();
+                Ok(Answer::from_result(Ok(terminal::Window { columns, rows })))
+            }
+            Terminal::SetWindow(set) => {
+                check(set.instance)?;
+                self.terminal.set_window(set.columns, set.rows, system)?;
+                Ok(Answer::from_result(Ok(terminal::WindowSet {})))
+            }
+            Terminal::AddForeground(add) => {
+                check(add.instance)?;
+                let user = system.user_of(add.program)?;
+                if user != client.user && !client.user.is_system() {
+                    return Err(Error::NoPermission);
+                }
+                self.terminal.add_foreground(add.program, system)?;
+                Ok(Answer::from_result(Ok(terminal::ForegroundAdded {})))
+            }
+            Terminal::ClearForeground(clear) => {
+                check(clear.instance)?;
+                let interrupted = u32::from(self.terminal.clear_foreground(system));
+                Ok(Answer::from_result(Ok(terminal::ForegroundCleared {
+                    interrupted,
+                })))
+            }
+            Terminal::SetPrompt(set) => {
+                check(set.instance)?;
+                self.terminal.set_prompt(text(request, MAX_PROMPT_BYTES, system)?);
+                Ok(Answer::from_result(Ok(terminal::PromptSet {})))
+            }
+            Terminal::SetCompletions(set) => {
+                check(set.instance)?;
+                let lines = text(request, MAX_COMPLETIONS_BYTES, system)?;
+                let words = lines.lines().filter(|word| !word.contains(char::is_control));
+                self.terminal.set_completions(words.map(str::to_owned).collect());
+                Ok(Answer::from_result(Ok(terminal::CompletionsSet {})))
+            }
+        }
+    }
+
+    /// What the helpers say; nobody else is listened to.
+    fn channel_request<'a>(
+        &mut self,
+        operation: channel::Channel,
+        request: &Request<'_>,
+        system: &mut dyn System,
+    ) -> Result<Answer<'a>, Error> {
+        if !self.helpers.contains(&request.client.pid) {
+            return Err(Error::NoPermission);
+        }
+        match operation {
+            channel::Channel::Typed(_) => {
+                let bytes = request.whole()?;
+                if bytes.len() > CHANNEL_BYTES {
+                    return Err(Error::TooLong);
+                }
+                Ok(
+                    match self.terminal.type_bytes(bytes, request.client.pid, system) {
+                        true => Answer::from_result(Ok(channel::TypedTaken {})),
+                        false => Answer::Later,
+                    },
+                )
+            }
+            channel::Channel::TakeOutput(_) => {
+                let room = usize::try_from(request.client.writable_bytes()?).unwrap_or(usize::MAX);
+                self.terminal.take_output(request.client.pid, room, system);
+                Ok(Answer::Later)
+            }
+        }
+    }
+}
+
+/// A request's segment as text.
+fn text(request: &Request<'_>, limit: usize, system: &mut dyn System) -> Result<String, Error> {
+    let data = request.incoming()?;
+    if request.client.grant.bytes() > limit as u64 {
+        return Err(Error::TooLong);
+    }
+    let mut bytes = vec![0; data.bytes()];
+    data.copy_to(0, &mut bytes, system)?;
+    String::from_utf8(bytes).map_err(|_| Error::BadArgument)
+}
+
+impl Service for TerminalServer {
+    /// The number by which those who wait know the instance.
+    type Open = u64;
+
+    fn open(
+        &mut self,
+        _client: &Client,
+        context: u32,
+        path: &str,
+        mode: u32,
+        _system: &mut dyn System,
+    ) -> Result<Opening<u64>, Error> {
+        let place = Flat::resolve(context, path, [CONSOLE].into_iter())?;
+        if mode & mode::DIRECTORY != 0 {
+            if place != Flat::Root {
+                return Err(Error::NotADirectory);
+            }
+            let mut listing = Listing::new();
+            listing.push(&TerminalServer::console());
+            return Ok(Opening::Directory(listing));
+        }
+        let mut attributes = attribute::STREAM | attribute::INTERACTIVE;
+        if mode & mode::READ != 0 {
+            attributes |= attribute::READABLE;
+        }
+        if mode & (mode::WRITE | mode::APPEND) != 0 {
+            attributes |= attribute::WRITABLE;
+        }
+        self.next_instance += 1;
+        Ok(Opening::Object {
+            open: self.next_instance,
+            attributes,
+            block_bytes: BLOCK_BYTES,
+            size: 0,
+        })
+    }
+
+    fn close(&mut self, instance: u64, system: &mut dyn System) {
+        self.terminal.close(instance, system);
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        client: &Client,
+        instance: &'a mut u64,
+        _position: u64,
+        room: usize,
+        system: &mut dyn System,
+    ) -> Result<Reading<'a>, Error> {
+        let reader = Waiter {
+            client: client.pid,
+            instance: *instance,
+            bytes: room,
+        };
+        self.terminal.read(reader, system);
+        Ok(Reading::Later)
+    }
+
+    fn write(
+        &mut self,
+        client: &Client,
+        instance: &mut u64,
+        _position: u64,
+        data: &Incoming<'_>,
+        system: &mut dyn System,
+    ) -> Result<Writing, Error> {
+        let writer = Waiter {
+            client: client.pid,
+            instance: *instance,
+            bytes: data.bytes(),
+        };
+        let taken = self.terminal.write(writer, data, system)?;
+        Ok(taken.map_or(Writing::Later, |count| Writing::Done(count as u32)))
+    }
+
+    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+        Ok(match Flat::resolve(context, path, [CONSOLE].into_iter())? {
+            Flat::Root => flat_root(1),
+            Flat::Object(_) => TerminalServer::console(),
+        })
+    }
+
+    fn describe_open<'a>(&'a self, _instance: &'a u64) -> Result<Descriptor<'a>, Error> {
+        Ok(TerminalServer::console())
+    }
+
+    fn other<'a>(
+        &'a mut self,
+        request: &Request<'_>,
+        instances: &mut Instances<OpenInstance<u64>>,
+        system: &mut dyn System,
+    ) -> Answer<'a> {
+        let answer = if let Some(operation) = terminal::Terminal::from_message(request.message) {
+            self.terminal_request(operation, request, instances, system)
+        } else if let Some(operation) = channel::Channel::from_message(request.message) {
+            self.channel_request(operation, request, system)
+        } else {
+            Err(Error::BadRequest)
+        };
+        answer.unwrap_or_else(|error| Answer::Reply(refusal(error)))
+    }
+}

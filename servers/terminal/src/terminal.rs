@@ -1,0 +1,437 @@
+//! One terminal: its mode, who reads it and who writes to it, whom ^C ends, what was typed ahead, and what is on its
+//! way to the screen.
+//!
+//! In cooked mode a line is edited while somebody waits to read it; what is typed otherwise waits, but for ^C, which
+//! is seen at once. While a line is on the screen, whatever programs write goes above it. Invariant: nobody waits to
+//! read while a line or, in raw mode, a byte is there; nobody waits to write while there is room.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::protocol::{Reply as _, refusal};
+use abi::{Error, Pid};
+use io_server::system::has_ended;
+use io_server::{Incoming, Ring, System, Waiter, Waiters, waiting};
+use protocols::io::io;
+use protocols::terminal::mode;
+
+use crate::channel::channel;
+use crate::editor::{Editor, Entered, Manner};
+use crate::keys::{Key, KeyDecoder};
+use crate::line::MAX_LINE_BYTES;
+use crate::view::Screen;
+
+/// Bytes typed that nobody has read.
+pub const TYPED_BYTES: usize = 64 * 1024;
+/// Bytes on their way to the screen,
+const OUTPUT_BYTES: usize = 64 * 1024;
+/// of which so many are kept for what the terminal itself shows.
+const OWN_OUTPUT_BYTES: usize = 24 * 1024;
+/// Most programs that ^C ends.
+const MAX_FOREGROUND: usize = 64;
+/// The exit status of a program that ^C ended: 128 plus the number of an interrupt.
+const INTERRUPTED_STATUS: u32 = 130;
+const INTERRUPT_BYTE: u8 = 3;
+/// Asks a terminal where its cursor is, after sending it as far as it goes; the answer is the window's size. The
+/// cursor comes back.
+const ASK_WINDOW: &[u8] = b"\x1b7\x1b[999;999H\x1b[6n\x1b8";
+/// Has pasted text marked as such.
+const MARK_PASTES: &[u8] = b"\x1b[?2004h";
+/// The size of a window that does not say.
+const DEFAULT_WINDOW: (u32, u32) = (80, 24);
+const WINDOW_LIMITS: core::ops::RangeInclusive<u32> = 2..=4096;
+
+/// A terminal.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Four facts that have nothing to do with each other.
+pub struct Terminal {
+    mode: u32,
+    window: (u32, u32),
+    /// Whether the window was asked for its size.
+    was_asked: bool,
+    decoder: KeyDecoder,
+    editor: Editor,
+    /// The next line's prompt.
+    prompt: Option<String>,
+    foreground: Vec<Pid>,
+    was_interrupted: bool,
+    /// What was typed and not looked at.
+    typed: Ring,
+    /// A line that is done and not yet read, or the rest of it.
+    line: Ring,
+    /// ^D: the next read gives the end.
+    is_at_end: bool,
+    readers: Waiters,
+    writers: Waiters,
+    output: Ring,
+    /// The last byte for the screen ended a row.
+    is_at_row_start: bool,
+    /// The process that brings what is typed, while there is no room.
+    bringer: Option<Pid>,
+    /// The process that takes output away, and its room, while there is none.
+    taker: Option<(Pid, usize)>,
+}
+
+impl Terminal {
+    /// A terminal of the usual size, in cooked mode.
+    pub fn new() -> Terminal {
+        Terminal {
+            mode: 0,
+            window: DEFAULT_WINDOW,
+            was_asked: false,
+            decoder: KeyDecoder::new(),
+            editor: Editor::new(DEFAULT_WINDOW.0 as usize),
+            prompt: None,
+            foreground: Vec::new(),
+            was_interrupted: false,
+            typed: Ring::new(TYPED_BYTES),
+            line: Ring::new(MAX_LINE_BYTES + 1),
+            is_at_end: false,
+            readers: Waiters::new(),
+            writers: Waiters::new(),
+            output: Ring::new(OUTPUT_BYTES),
+            is_at_row_start: true,
+            bringer: None,
+            taker: None,
+        }
+    }
+
+    /// Answers a read, now or when there is something.
+    pub fn read(&mut self, reader: Waiter, system: &mut dyn System) {
+        self.readers.push(reader);
+        self.serve_readers(system);
+    }
+
+    /// Takes what there is room for of a write; none: the client is answered when there is room.
+    pub fn write(
+        &mut self,
+        writer: Waiter,
+        data: &Incoming<'_>,
+        system: &mut dyn System,
+    ) -> Result<Option<usize>, Error> {
+        let count = data.bytes().min(self.write_room());
+        if count == 0 {
+            self.writers.push(writer);
+            return Ok(None);
+        }
+        let mut text = vec![0; count];
+        data.copy_to(0, &mut text, system)?;
+        self.show_text(&text, system);
+        Ok(Some(count))
+    }
+
+    /// Somebody lets go of an instance: those who wait through it are refused.
+    pub fn close(&mut self, instance: u64, system: &mut dyn System) {
+        self.readers.close(instance, system);
+        self.writers.close(instance, system);
+    }
+
+    /// Bytes that came from the keyboard, no more than there is room for. False if there is no room for more:
+    /// `bringer` is answered when there is.
+    pub fn type_bytes(&mut self, bytes: &[u8], bringer: Pid, system: &mut dyn System) -> bool {
+        let interrupts = self.mode & mode::RAW == 0;
+        let mut rest = bytes;
+        if interrupts && let Some(last) = bytes.iter().rposition(|byte| *byte == INTERRUPT_BYTE) {
+            // What was typed before it is dropped with all else.
+            self.interrupt(system);
+            rest = &bytes[last + 1..];
+        }
+        // There is room: the bringer was told so.
+        let _ = self.typed.push(rest);
+        self.serve_readers(system);
+        if self.typed.room() < crate::channel::CHANNEL_BYTES {
+            self.bringer = Some(bringer);
+            return false;
+        }
+        true
+    }
+
+    /// Gives the process that takes output away what there is, now or later.
+    pub fn take_output(&mut self, taker: Pid, room: usize, system: &mut dyn System) {
+        self.taker = Some((taker, room));
+        self.feed_taker(system);
+    }
+
+    /// Sets the mode; the one before it.
+    pub fn set_mode(&mut self, new_mode: u32, system: &mut dyn System) -> u32 {
+        let old_mode = core::mem::replace(&mut self.mode, new_mode);
+        if new_mode & mode::RAW != 0 && self.editor.is_active() {
+            let mut screen = Screen::new();
+            self.editor.abandon("", &mut screen);
+            self.show(&screen, system);
+        }
+        self.serve_readers(system);
+        old_mode
+    }
+
+    /// Columns and rows.
+    pub const fn window(&self) -> (u32, u32) {
+        self.window
+    }
+
+    /// Somebody knows the window's size.
+    pub fn set_window(&mut self, columns: u32, rows: u32, system: &mut dyn System) -> Result<(), Error> {
+        if !WINDOW_LIMITS.contains(&columns) || !(1..=*WINDOW_LIMITS.end()).contains(&rows) {
+            return Err(Error::BadArgument);
+        }
+        self.was_asked = true;
+        self.window = (columns, rows);
+        let mut screen = Screen::new();
+        self.editor.set_columns(columns as usize, &mut screen);
+        self.show(&screen, system);
+        Ok(())
+    }
+
+    /// ^C ends this program.
+    pub fn add_foreground(&mut self, program: Pid, system: &mut dyn System) -> Result<(), Error> {
+        if self.foreground.len() >= MAX_FOREGROUND {
+            self.foreground.retain(|program| !has_ended(system, *program));
+        }
+        if self.foreground.len() >= MAX_FOREGROUND {
+            return Err(Error::NoResources);
+        }
+        self.foreground.push(program);
+        Ok(())
+    }
+
+    /// ^C ends no program any more, and lines are edited again. Whether there was a ^C since the last time.
+    pub fn clear_foreground(&mut self, system: &mut dyn System) -> bool {
+        self.foreground.clear();
+        self.set_mode(0, system);
+        core::mem::take(&mut self.was_interrupted)
+    }
+
+    /// What is shown before the next line.
+    pub fn set_prompt(&mut self, prompt: String) {
+        self.prompt = Some(prompt);
+    }
+
+    /// The words that complete what is typed.
+    pub fn set_completions(&mut self, words: Vec<String>) {
+        self.editor.set_completions(words);
+    }
+
+    /// Answers readers as long as there is something for them; begins a line where there isn't.
+    fn serve_readers(&mut self, system: &mut dyn System) {
+        while let Some(reader) = self.readers.first() {
+            if self.mode & mode::RAW != 0 {
+                let ring = if self.line.is_empty() {
+                    &mut self.typed
+                } else {
+                    &mut self.line
+                };
+                if ring.is_empty() {
+                    break;
+                }
+                self.readers.pop();
+                // A reader that has gone takes nothing along.
+                let _ = waiting::reply_read(reader.client, ring, reader.bytes, system);
+            } else if !self.line.is_empty() {
+                self.readers.pop();
+                let _ = waiting::reply_read(reader.client, &mut self.line, reader.bytes, system);
+            } else if self.is_at_end {
+                self.readers.pop();
+                let end = io::ReadDone { count: 0 }.to_message();
+                self.is_at_end = system.reply(reader.client, &end, &[]).is_err();
+            } else if !self.edit(system) {
+                break;
+            }
+        }
+        self.let_bringer_go(system);
+    }
+
+    /// Gives keys to the editor until a line is done; false if there are too few.
+    fn edit(&mut self, system: &mut dyn System) -> bool {
+        let mut screen = Screen::new();
+        if !self.editor.is_active() {
+            self.begin_line(&mut screen);
+        } else if self.prompt.is_some() {
+            let prompt = self.prompt.take();
+            self.editor.begin(prompt, self.manner(), &mut screen);
+        }
+        let mut is_done = false;
+        while !is_done {
+            let Some(byte) = self.typed.filled().0.first().copied() else {
+                break;
+            };
+            self.typed.drop_oldest(1);
+            let Some(key) = self.decoder.push(byte) else {
+                continue;
+            };
+            if let Key::Position { row, column } = key {
+                self.show(&core::mem::take(&mut screen), system);
+                // A size that can't be is no answer.
+                let _ = self.set_window(u32::from(column), u32::from(row), system);
+                continue;
+            }
+            is_done = self.enter(key, &mut screen, system);
+        }
+        self.show(&screen, system);
+        is_done
+    }
+
+    /// One key; whether readers have something to read now, or are fewer.
+    fn enter(&mut self, key: Key, screen: &mut Screen, system: &mut dyn System) -> bool {
+        match self.editor.key(key, screen) {
+            Entered::Nothing => false,
+            Entered::Line(line) => {
+                // It is empty, and a line is not longer than it; only memory can be lacking, and then it is lost.
+                let _ = self.line.push(line.as_bytes());
+                let _ = self.line.push(b"\n");
+                true
+            }
+            Entered::End => {
+                self.is_at_end = true;
+                true
+            }
+            Entered::Interrupt => {
+                self.interrupt(system);
+                true
+            }
+        }
+    }
+
+    fn begin_line(&mut self, screen: &mut Screen) {
+        if !self.is_at_row_start && self.prompt.is_some() {
+            screen.extend_from_slice(b"\r\n");
+        }
+        if self.prompt.is_some() && !self.was_asked {
+            self.was_asked = true;
+            screen.extend_from_slice(ASK_WINDOW);
+            screen.extend_from_slice(MARK_PASTES);
+        }
+        let prompt = self.prompt.take();
+        let manner = self.manner();
+        self.editor.begin(prompt, manner, screen);
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            is_hidden: self.mode & mode::NO_ECHO != 0,
+            is_forgetful: self.mode & mode::NO_HISTORY != 0,
+        }
+    }
+
+    /// ^C: ends the programs in the foreground; if there are none, whoever has waited longest to read is told.
+    fn interrupt(&mut self, system: &mut dyn System) {
+        self.typed.clear();
+        self.line.clear();
+        self.is_at_end = false;
+        self.decoder = KeyDecoder::new();
+        let mut screen = Screen::new();
+        if self.editor.is_active() {
+            self.editor.abandon("^C", &mut screen);
+        } else {
+            screen.extend_from_slice(b"^C\r\n");
+        }
+        self.show(&screen, system);
+        self.was_interrupted = true;
+        if self.foreground.is_empty() {
+            if let Some(reader) = self.readers.pop() {
+                // Who has gone needs no answer.
+                let _ = system.reply(reader.client, &refusal(Error::Aborted), &[]);
+            }
+            return;
+        }
+        for program in self.foreground.drain(..) {
+            // One that has ended already is no loss.
+            let _ = system.end(program, INTERRUPTED_STATUS);
+        }
+        self.readers.forget_ended(system);
+    }
+
+    /// Puts a program's text on the screen, above the line that is being edited.
+    fn show_text(&mut self, text: &[u8], system: &mut dyn System) {
+        let mut screen = Screen::new();
+        let was_active = self.editor.is_active();
+        self.editor.hide(&mut screen);
+        if self.mode & mode::RAW != 0 {
+            screen.extend_from_slice(text);
+        } else {
+            for piece in text.split_inclusive(|byte| *byte == b'\n') {
+                match piece.split_last() {
+                    Some((b'\n', before)) => {
+                        screen.extend_from_slice(before);
+                        screen.extend_from_slice(b"\r\n");
+                    }
+                    _ => screen.extend_from_slice(piece),
+                }
+            }
+        }
+        if was_active {
+            if !screen.ends_with(b"\n") {
+                screen.extend_from_slice(b"\r\n");
+            }
+            self.editor.draw(&mut screen);
+        }
+        self.show(&screen, system);
+    }
+
+    /// Sends bytes on their way to the screen.
+    fn show(&mut self, screen: &[u8], system: &mut dyn System) {
+        if screen.is_empty() {
+            return;
+        }
+        self.is_at_row_start = screen.ends_with(b"\n") || screen.ends_with(crate::view::CLEAR_FROM_ROW_START);
+        // The terminal's own output is bounded by the room kept for it; while the screen is blocked for long, what
+        // is typed is not shown.
+        let _ = self.output.push(screen);
+        self.feed_taker(system);
+    }
+
+    fn feed_taker(&mut self, system: &mut dyn System) {
+        if self.output.is_empty() {
+            return;
+        }
+        let Some((taker, room)) = self.taker.take() else {
+            return;
+        };
+        let (first, _) = self.output.oldest(room);
+        let count = first.len();
+        let reply = channel::OutputTaken { count: count as u32 };
+        if system.reply(taker, &reply.to_message(), first).is_ok() {
+            self.output.drop_oldest(count);
+        }
+        self.let_writers_go(system);
+    }
+
+    /// Room for what programs write. A line's end becomes two bytes, and a line being edited is drawn again.
+    fn write_room(&self) -> usize {
+        self.output.room().saturating_sub(OWN_OUTPUT_BYTES) / 2
+    }
+
+    fn let_writers_go(&mut self, system: &mut dyn System) {
+        while self.write_room() > 0
+            && let Some(writer) = self.writers.pop()
+        {
+            let mut text = vec![0; writer.bytes.min(self.write_room())];
+            let reply = match system.move_from(writer.client, 0, &mut text) {
+                Ok(()) => io::Written {
+                    count: text.len() as u32,
+                }
+                .to_message(),
+                Err(error) => refusal(error),
+            };
+            // A writer that has gone has written nothing.
+            if system.reply(writer.client, &reply, &[]).is_ok() && reply.code() == Error::OK_CODE {
+                self.show_text(&text, system);
+            }
+        }
+    }
+
+    fn let_bringer_go(&mut self, system: &mut dyn System) {
+        if self.typed.room() >= crate::channel::CHANNEL_BYTES
+            && let Some(bringer) = self.bringer.take()
+        {
+            // It is a process of this team, and waits.
+            let _ = system.reply(bringer, &channel::TypedTaken {}.to_message(), &[]);
+        }
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Terminal {
+        Terminal::new()
+    }
+}

@@ -1,0 +1,422 @@
+//! The terminal as programs and the serial line see it.
+
+extern crate std;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+use abi::{Access, Error, Pid, Request, UserId};
+use io_server::testing::TestSystem;
+use io_server::{IoServer, Limits};
+use proptest::prelude::*;
+use protocols::io::{io, mode};
+use protocols::terminal::{mode as terminal_mode, terminal};
+
+use crate::TerminalServer;
+use crate::channel::{CHANNEL_BYTES, channel};
+
+struct Setup {
+    server: IoServer<TerminalServer>,
+    system: TestSystem,
+    bringer: Pid,
+    taker: Pid,
+    /// A program, and its console.
+    program: Pid,
+    /// Another process of the same user, which asks things while the program reads.
+    asker: Pid,
+    instance: u32,
+    /// Everything that the screen got.
+    screen: Vec<u8>,
+}
+
+impl Setup {
+    fn new() -> Setup {
+        let mut system = TestSystem::new();
+        let bringer = system.process(UserId::SYSTEM);
+        let taker = system.process(UserId::SYSTEM);
+        let program = system.process(UserId(100));
+        let asker = system.process(UserId(100));
+        let mut server = IoServer::new(TerminalServer::new(vec![bringer, taker]), Limits::default());
+        let open = io::Open {
+            context: 0,
+            mode: mode::READ | mode::WRITE,
+            owner: Pid::NONE,
+        };
+        let opened = system.say(&mut server, program, &open, b"").unwrap();
+        Setup {
+            server,
+            system,
+            bringer,
+            taker,
+            program,
+            asker,
+            instance: opened.instance,
+            screen: Vec::new(),
+        }
+    }
+
+    /// The process that writes to the serial line does its work until there is no more.
+    fn drain(&mut self) {
+        loop {
+            if !self.system.is_waiting(self.taker) {
+                let message = channel::TakeOutput {}.to_message();
+                let segment = vec![0; CHANNEL_BYTES];
+                self.system
+                    .send(&mut self.server, self.taker, &message, segment, Access::WRITE);
+            }
+            let Some((reply, segment)) = self.system.take_reply(self.taker) else {
+                return;
+            };
+            self.screen.extend_from_slice(&segment[..reply.words[1] as usize]);
+        }
+    }
+
+    fn type_bytes(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(CHANNEL_BYTES) {
+            self.system
+                .say(&mut self.server, self.bringer, &channel::Typed {}, piece)
+                .unwrap();
+        }
+    }
+
+    fn start_read(&mut self, pid: Pid, room: usize) {
+        let read = io::Read {
+            instance: self.instance,
+            position: 0,
+        };
+        let segment = vec![0; room];
+        self.system
+            .send(&mut self.server, pid, &read.to_message(), segment, Access::WRITE);
+    }
+
+    fn start_write(&mut self, pid: Pid, text: &[u8]) {
+        let write = io::Write {
+            instance: self.instance,
+            position: 0,
+        };
+        self.system.send(
+            &mut self.server,
+            pid,
+            &write.to_message(),
+            text.to_vec(),
+            Access::READ,
+        );
+    }
+
+    /// What a read or write gave, if it is over.
+    fn outcome(&mut self, pid: Pid) -> Option<Result<String, Error>> {
+        let (reply, mut segment) = self.system.take_reply(pid)?;
+        Some(Error::check(reply.code()).map(|()| {
+            segment.truncate(reply.words[1] as usize);
+            String::from_utf8(segment).unwrap()
+        }))
+    }
+
+    fn read_line(&mut self) -> Option<Result<String, Error>> {
+        self.start_read(self.program, 5000);
+        self.outcome(self.program)
+    }
+
+    fn ask<R: Request>(&mut self, request: &R, text: &[u8]) -> Result<R::Reply, Error> {
+        self.system.say(&mut self.server, self.asker, request, text)
+    }
+
+    fn set_mode(&mut self, mode: u32) {
+        let instance = self.instance;
+        self.ask(&terminal::SetMode { instance, mode }, b"").unwrap();
+    }
+
+    fn set_prompt(&mut self, prompt: &str) {
+        let instance = self.instance;
+        self.ask(&terminal::SetPrompt { instance }, prompt.as_bytes())
+            .unwrap();
+    }
+
+    fn shown(&mut self) -> String {
+        self.drain();
+        String::from_utf8(core::mem::take(&mut self.screen)).unwrap()
+    }
+}
+
+#[test]
+fn a_program_reads_lines() {
+    let mut console = Setup::new();
+    assert_eq!(console.read_line(), None);
+    console.type_bytes(b"hello");
+    assert_eq!(console.outcome(console.program), None);
+    console.type_bytes(b"\rnext\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("hello\n".into())));
+    assert_eq!(console.read_line(), Some(Ok("next\n".into())));
+    assert!(console.shown().contains("hello\r\n"));
+}
+
+#[test]
+fn a_long_line_is_read_in_pieces() {
+    let mut console = Setup::new();
+    console.type_bytes(b"abcdef\r");
+    for piece in ["abcd", "ef\n"] {
+        console.start_read(console.program, 4);
+        assert_eq!(console.outcome(console.program), Some(Ok(piece.into())));
+    }
+}
+
+#[test]
+fn readers_take_turns() {
+    let mut console = Setup::new();
+    let second = console.system.process(UserId(100));
+    console.start_read(console.program, 100);
+    console.start_read(second, 100);
+    console.type_bytes(b"one\rtwo\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("one\n".into())));
+    assert_eq!(console.outcome(second), Some(Ok("two\n".into())));
+    console.start_read(console.program, 100);
+    console.start_read(second, 100);
+    console.system.kill(console.program);
+    console.type_bytes(b"three\r");
+    assert_eq!(console.outcome(second), Some(Ok("three\n".into())));
+}
+
+#[test]
+fn the_end_is_read_once() {
+    let mut console = Setup::new();
+    console.type_bytes(b"\x04more\r");
+    assert_eq!(console.read_line(), Some(Ok(String::new())));
+    assert_eq!(console.read_line(), Some(Ok("more\n".into())));
+}
+
+#[test]
+fn an_interrupt_aborts_a_read_or_ends_programs() {
+    let mut console = Setup::new();
+    console.start_read(console.program, 100);
+    console.type_bytes(b"half a li");
+    console.type_bytes(b"\x03");
+    assert_eq!(console.outcome(console.program), Some(Err(Error::Aborted)));
+    assert!(console.shown().ends_with("half a li^C\r\n"));
+
+    let instance = console.instance;
+    let child = console.system.process(UserId(100));
+    let add = terminal::AddForeground {
+        instance,
+        program: child,
+    };
+    console.ask(&add, b"").unwrap();
+    console.start_read(child, 100);
+    console.type_bytes(b"typed ahead\x03");
+    assert_eq!(console.system.ended, [(child, 130)]);
+    let cleared = console.ask(&terminal::ClearForeground { instance }, b"").unwrap();
+    assert_eq!(cleared.interrupted, 1);
+    let cleared = console.ask(&terminal::ClearForeground { instance }, b"").unwrap();
+    assert_eq!(cleared.interrupted, 0);
+    console.start_read(console.program, 100);
+    console.type_bytes(b"next\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("next\n".into())));
+
+    let theirs = console.system.process(UserId(101));
+    let add = terminal::AddForeground {
+        instance,
+        program: theirs,
+    };
+    assert_eq!(console.ask(&add, b""), Err(Error::NoPermission));
+    let gone = terminal::AddForeground {
+        instance,
+        program: child,
+    };
+    assert_eq!(console.ask(&gone, b""), Err(Error::StaleProcess));
+}
+
+#[test]
+fn raw_mode_gives_bytes() {
+    let mut console = Setup::new();
+    console.set_mode(terminal_mode::RAW);
+    console.start_read(console.program, 100);
+    console.type_bytes(b"\x1b[A\x03\r\xff");
+    let (reply, segment) = console.system.take_reply(console.program).unwrap();
+    assert_eq!(&segment[..reply.words[1] as usize], b"\x1b[A\x03\r\xff");
+    assert_eq!(console.shown(), "", "nothing is echoed");
+    console.start_write(console.program, b"a\nb");
+    assert_eq!(console.shown(), "a\nb");
+    // The one who forgets to set it back is tidied up after.
+    let instance = console.instance;
+    console.ask(&terminal::ClearForeground { instance }, b"").unwrap();
+    let previous = console
+        .ask(&terminal::SetMode { instance, mode: 0 }, b"")
+        .unwrap()
+        .previous;
+    assert_eq!(previous, 0);
+}
+
+#[test]
+fn a_password_is_not_shown_nor_remembered() {
+    let mut console = Setup::new();
+    console.set_mode(terminal_mode::NO_ECHO);
+    console.set_prompt("password: ");
+    console.start_read(console.program, 100);
+    console.type_bytes(b"secret\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("secret\n".into())));
+    assert!(!console.shown().contains("secret"));
+    console.set_mode(0);
+    console.set_prompt("$ ");
+    console.start_read(console.program, 100);
+    console.type_bytes(b"\x1b[A\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("\n".into())));
+}
+
+#[test]
+fn output_goes_above_the_line_being_edited() {
+    let mut console = Setup::new();
+    let other = console.system.process(UserId(100));
+    let mut screen = vt100::Parser::new(10, 40, 0);
+    console.start_write(other, b"unfinished");
+    console.set_prompt("$ ");
+    console.start_read(console.program, 100);
+    console.type_bytes(b"ls -");
+    console.outcome(other);
+    console.start_write(other, b"one\ntwo\n");
+    console.type_bytes(b"l");
+    screen.process(console.shown().as_bytes());
+    assert_eq!(screen.screen().contents(), "unfinished\none\ntwo\n$ ls -l");
+    assert_eq!(screen.screen().cursor_position(), (3, 7));
+}
+
+#[test]
+fn the_window_is_asked_for_or_told() {
+    let mut console = Setup::new();
+    let instance = console.instance;
+    console.set_prompt("$ ");
+    console.start_read(console.program, 100);
+    assert!(console.shown().contains("\x1b[6n"));
+    console.type_bytes(b"ab\x1b[50;132Rc\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("abc\n".into())));
+    let window = console.ask(&terminal::QueryWindow { instance }, b"").unwrap();
+    assert_eq!((window.columns, window.rows), (132, 50));
+    for (columns, rows) in [(0, 24), (80, 0), (1, 1), (u32::MAX, 24)] {
+        let set = terminal::SetWindow {
+            instance,
+            columns,
+            rows,
+        };
+        assert_eq!(console.ask(&set, b""), Err(Error::BadArgument));
+    }
+    console.set_prompt("$ ");
+    console.start_read(console.program, 100);
+    console.type_bytes(b"\x1b[0;0R\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("\n".into())));
+    assert!(!console.shown().contains("\x1b[6n"), "asked once");
+}
+
+#[test]
+fn a_blocked_screen_holds_writers_but_not_the_keyboard() {
+    let mut console = Setup::new();
+    let text = vec![b'x'; 30_000];
+    let mut taken = 0;
+    loop {
+        console.start_write(console.program, &text);
+        match console.outcome(console.program) {
+            Some(outcome) => taken += outcome.unwrap().len(),
+            None => break,
+        }
+        assert!(taken < 100_000);
+    }
+    let reader = console.system.process(UserId(100));
+    console.start_read(reader, 100);
+    console.type_bytes(b"typed\r");
+    assert_eq!(console.outcome(reader), Some(Ok("typed\n".into())));
+    let shown = console.shown();
+    taken += console.outcome(console.program).unwrap().unwrap().len();
+    assert_eq!(shown.matches('x').count(), taken);
+}
+
+#[test]
+fn a_full_keyboard_buffer_holds_the_line() {
+    let mut console = Setup::new();
+    let line = [&[b'a'; 63][..], b"\r"].concat().repeat(CHANNEL_BYTES / 64);
+    let mut typed = 0;
+    let message = channel::Typed {}.to_message();
+    while !console.system.is_waiting(console.bringer) {
+        console.system.send(
+            &mut console.server,
+            console.bringer,
+            &message,
+            line.clone(),
+            Access::READ,
+        );
+        typed += line.len();
+        assert!(typed <= crate::terminal::TYPED_BYTES);
+        console.system.take_reply(console.bringer);
+    }
+    let mut lines = 0;
+    while let Some(Ok(_)) = console.read_line() {
+        lines += 1;
+    }
+    assert_eq!(lines, typed / 64);
+    assert!(console.system.take_reply(console.bringer).is_some());
+}
+
+#[test]
+fn strangers_are_refused() {
+    let mut console = Setup::new();
+    let stranger = console.system.process(UserId(101));
+    let instance = console.instance;
+    for refused in [
+        console
+            .system
+            .say(&mut console.server, stranger, &channel::Typed {}, b"rm *\r")
+            .map(drop),
+        console
+            .system
+            .say(
+                &mut console.server,
+                stranger,
+                &terminal::SetMode { instance, mode: 1 },
+                b"",
+            )
+            .map(drop),
+        console
+            .system
+            .say(
+                &mut console.server,
+                stranger,
+                &terminal::SetPrompt { instance },
+                b"",
+            )
+            .map(drop),
+    ] {
+        assert_eq!(refused, Err(Error::NoPermission));
+    }
+}
+
+proptest! {
+    /// Whatever is typed and whatever modes there are, nothing panics, and a ^C and a line later all is well.
+    #[test]
+    fn any_typing_is_survived(
+        steps in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..40), 0..12u32), 0..30),
+        columns in 2..90u32,
+    ) {
+        let mut console = Setup::new();
+        let instance = console.instance;
+        console.ask(&terminal::SetWindow { instance, columns, rows: 24 }, b"").unwrap();
+        for (bytes, what) in steps {
+            match what {
+                mode @ 0..8 => console.set_mode(mode),
+                8 => console.set_prompt("$ "),
+                9 => {
+                    let writer = console.system.process(UserId(100));
+                    console.start_write(writer, &bytes);
+                }
+                _ if !console.system.is_waiting(console.program) => {
+                    console.start_read(console.program, 100);
+                }
+                _ => {}
+            }
+            console.type_bytes(&bytes);
+            console.drain();
+            console.system.take_reply(console.program);
+        }
+        console.set_mode(0);
+        console.type_bytes(b"\x03\x03");
+        console.system.take_reply(console.program);
+        console.start_read(console.program, 100);
+        console.type_bytes(b"fine\r");
+        prop_assert_eq!(console.outcome(console.program), Some(Ok("fine\n".into())));
+    }
+}
