@@ -65,8 +65,9 @@ pub fn exit(status: i32) -> ! {
 
 /// As [`exit`], but nothing that is buffered is written.
 pub fn abort(status: i32) -> ! {
+    // The root of the team, whose end is the team's.
     let request = kernel::process::Destroy {
-        process: team(),
+        process: owner(),
         status: status.cast_unsigned(),
     };
     loop {
@@ -104,8 +105,8 @@ pub fn query(process: Pid) -> Result<ProcessRecord, Error> {
     Ok(ProcessRecord::from_bytes(&bytes))
 }
 
-/// As whom this program opens instances: none, which means the calling process itself, while that is the team's root
-/// for sure; the root else.
+/// The team's root, for requests: none, which means the calling process itself, while that is the only one; so a
+/// program with one process need not ask who it is. The team owns what its processes open.
 pub(crate) fn owner() -> Pid {
     if thread::are_several() { team() } else { Pid::NONE }
 }

@@ -5,6 +5,9 @@ use alloc_crate::vec::Vec;
 
 use super::{BufRead, Read, Result, Seek, SeekFrom, TRANSFER_BYTES, Write};
 
+/// With so many bytes a writer's buffer begins.
+const FIRST_BYTES: usize = 1024;
+
 /// Reads ahead.
 ///
 /// ```
@@ -184,7 +187,8 @@ impl<W: Write> Write for BufWriter<W> {
             return self.inner.write(data);
         }
         if self.buffer.capacity() == 0 {
-            self.buffer.reserve_exact(self.capacity);
+            // Grows where it is, up to the capacity: a program that writes little touches little memory.
+            self.buffer.reserve(self.capacity.min(FIRST_BYTES));
         }
         self.buffer.extend_from_slice(data);
         Ok(data.len())
