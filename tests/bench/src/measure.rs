@@ -1,6 +1,7 @@
 //! Batches of one operation, and the line that reports them.
 
 use abi::Error;
+use alloc::string::String;
 use v::prelude::*;
 
 const BATCHES: usize = 5;
@@ -10,44 +11,50 @@ pub fn ticks() -> u64 {
     v::entry::time_stamp_counter()
 }
 
-/// An operation to measure.
-pub struct Row {
-    name: &'static str,
-    operations: u32,
+/// Which rows are wanted, and their measuring.
+pub struct Bench {
+    /// One row, or all.
+    pub only: Option<String>,
 }
 
-impl Row {
-    /// So many operations in a batch.
-    pub fn new(name: &'static str, operations: u32) -> Row {
-        Row { name, operations }
+impl Bench {
+    /// Whether a row is wanted.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == name)
     }
 
-    /// Ticks of one operation, in the cheapest of the batches.
-    pub fn measure(&self, mut operation: impl FnMut() -> Result<(), Error>) -> Result<u64, Error> {
-        let mut best = u64::MAX;
-        for batch in 0..=BATCHES {
-            // The first batch warms up: pages become resident, tables grow.
-            let operations = if batch == 0 {
-                self.operations.min(4)
-            } else {
-                self.operations / BATCHES as u32
-            };
-            let start = ticks();
-            for _ in 0..operations {
-                operation()?;
-            }
-            let mean = (ticks() - start).div_ceil(u64::from(operations));
-            if batch > 0 {
-                best = best.min(mean);
-            }
+    /// Measures an operation, so many in a batch, and prints the row.
+    pub fn row(
+        &self,
+        name: &str,
+        operations: u32,
+        operation: impl FnMut() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.wants(name) {
+            report(name, measure(operations, operation)?);
         }
-        Ok(best)
-    }
-
-    /// Measures and prints.
-    pub fn report(&self, operation: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
-        let ticks = self.measure(operation)?;
-        println!("{}\tinstructions\t{ticks}", self.name);
         Ok(())
     }
+}
+
+/// Prints a row.
+pub fn report(name: &str, instructions: u64) {
+    println!("{name}\tinstructions\t{instructions}");
+}
+
+/// Ticks of one operation, in the cheapest of the batches.
+pub fn measure(operations: u32, mut operation: impl FnMut() -> Result<(), Error>) -> Result<u64, Error> {
+    // Warm up: pages become resident, tables grow.
+    for _ in 0..4 {
+        operation()?;
+    }
+    let mut best = u64::MAX;
+    for _ in 0..BATCHES {
+        let start = ticks();
+        for _ in 0..operations {
+            operation()?;
+        }
+        best = best.min((ticks() - start).div_ceil(u64::from(operations)));
+    }
+    Ok(best)
 }

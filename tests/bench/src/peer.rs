@@ -3,6 +3,7 @@
 use abi::call::FOREVER;
 use abi::protocol::{Reply, refusal};
 use abi::{Error, PAGE_BYTES};
+use alloc::boxed::Box;
 use v::message::{move_to, receive, reply_receive};
 
 abi::protocol! {
@@ -21,8 +22,8 @@ abi::protocol! {
 
 /// Serves until told to end.
 pub fn serve() -> i32 {
-    let page = alloc::vec![1; PAGE_BYTES as usize];
-    let bulk = alloc::vec![2; super::BULK_BYTES];
+    let page = Box::new(super::Page([1; PAGE_BYTES as usize]));
+    let bulk = Box::new(super::Bulk([2; super::BULK_BYTES]));
     let Ok(mut received) = receive(None, &mut [], FOREVER) else {
         return 1;
     };
@@ -31,11 +32,11 @@ pub fn serve() -> i32 {
         let message = match peer::Peer::from_message(&received.message) {
             Some(peer::Peer::Nothing(_)) => peer::NothingDone {}.to_message(),
             Some(peer::Peer::Page(_)) => {
-                data = &page;
+                data = &page.0;
                 peer::PageDone {}.to_message()
             }
             Some(peer::Peer::Bulk(request)) => {
-                match (0..request.times).try_for_each(|_| move_to(received.sender, 0, &bulk)) {
+                match (0..request.times).try_for_each(|_| move_to(received.sender, 0, &bulk.0)) {
                     Ok(()) => peer::BulkDone {}.to_message(),
                     Err(error) => refusal(error),
                 }
