@@ -42,10 +42,11 @@ use alloc_crate::borrow::Cow;
 use alloc_crate::vec::Vec;
 use alloc_crate::{string::String, vec};
 
-use abi::call::{Deadline, FOREVER, NOW};
-use abi::protocol::{Reply, refusal};
+use abi::call::FOREVER;
+use abi::notice::notice;
+use abi::protocol::{Reply, Request as _, refusal};
 use abi::segment::HEAD_BYTES;
-use abi::{Access, Error, Grant, Message, Pid, UserId};
+use abi::{Access, Error, Grant, Message, Pid, UserId, kernel};
 use protocols::naming::naming;
 
 use crate::message::{self, Received, Segment};
@@ -196,49 +197,55 @@ impl Default for Options {
 }
 
 /// Serves for ever. A server ends by being destroyed, by a panic, or by [`process::exit`](crate::process::exit).
+///
+/// Ticks come by the process's one alarm, which a server therefore leaves alone; so no request pays for the timer.
 pub fn serve(server: &mut impl Server, options: Options) -> ! {
     let mut buffer = vec![0; options.buffer_bytes];
     let mut ticks = Ticks::new(options.tick_ns);
-    let mut received = message::receive(None, &mut buffer, ticks.deadline(server));
+    ticks.arm(server);
+    let mut received = message::receive(None, &mut buffer, FOREVER);
     loop {
-        received = if let Ok(received) = received {
-            let client = Client::new(&received, &buffer);
-            let next = match server.request(&client, &received.message) {
-                Outcome::Reply(reply) => {
-                    let deadline = ticks.deadline(server);
-                    answer(received.sender, &reply, &[], &mut buffer, deadline)
+        received = match received {
+            // A client that pretends to be the alarm brings about a look at the clock, no more.
+            Ok(alarm) if alarm.message.code() == notice::Alarm::CODE => {
+                ticks.run(server);
+                answer(
+                    alarm.sender,
+                    &notice::AlarmHandled {}.to_message(),
+                    &[],
+                    &mut buffer,
+                )
+            }
+            Ok(received) => {
+                let client = Client::new(&received, &buffer);
+                match server.request(&client, &received.message) {
+                    Outcome::Reply(reply) => {
+                        ticks.arm(server);
+                        answer(received.sender, &reply, &[], &mut buffer)
+                    }
+                    Outcome::ReplyData(reply, data) => answer(received.sender, &reply, &data, &mut buffer),
+                    Outcome::Later => {
+                        ticks.arm(server);
+                        message::receive(None, &mut buffer, FOREVER)
+                    }
                 }
-                Outcome::ReplyData(reply, data) => {
-                    answer(received.sender, &reply, &data, &mut buffer, ticks.deadline)
-                }
-                Outcome::Later => message::receive(None, &mut buffer, ticks.deadline(server)),
-            };
-            ticks.run(server);
-            next
-        } else {
-            // The deadline passed; or a reply could not be given, and nothing was received.
-            ticks.run(server);
-            message::receive(None, &mut buffer, ticks.deadline(server))
+            }
+            // A reply could not be given, and nothing was received.
+            Err(_) => message::receive(None, &mut buffer, FOREVER),
         };
     }
 }
 
 /// Replies and receives the next request. A client that has gone is no longer answered; one whose segment is not as
 /// it said, or as the server's reply needs it, is told so.
-fn answer(
-    client: Pid,
-    reply: &Message,
-    data: &[u8],
-    buffer: &mut [u8],
-    deadline: Deadline,
-) -> Result<Received, Error> {
+fn answer(client: Pid, reply: &Message, data: &[u8], buffer: &mut [u8]) -> Result<Received, Error> {
     // A reply carries so much; what is beyond goes ahead of it.
     let (head, rest) = data.split_at(data.len().min(HEAD_BYTES as usize));
     let next = match rest {
         [] => Ok(()),
         rest => message::move_to(client, HEAD_BYTES, rest),
     }
-    .and_then(|()| message::reply_receive(client, reply, head, buffer, deadline));
+    .and_then(|()| message::reply_receive(client, reply, head, buffer, FOREVER));
     if let Err(error @ (Error::NoWriteAccess | Error::TooLong | Error::BadAddressOfOther)) = next {
         // If even this fails, the client has gone meanwhile.
         let _ = message::reply(client, &refusal(error), &[]);
@@ -251,8 +258,8 @@ struct Ticks {
     interval_ns: u64,
     /// The next regular tick; without an interval, none.
     regular_ns: u64,
-    /// The next tick of all, as a deadline.
-    deadline: Deadline,
+    /// For when the alarm is set; `u64::MAX` if it is not.
+    armed_ns: u64,
 }
 
 impl Ticks {
@@ -264,34 +271,42 @@ impl Ticks {
         Ticks {
             interval_ns,
             regular_ns,
-            deadline: FOREVER,
+            armed_ns: u64::MAX,
         }
     }
 
-    /// How long the next wait may last.
-    fn deadline(&mut self, server: &impl Server) -> Deadline {
+    /// Sees to it that the alarm comes in time. One that would come too early is left as it is: it costs one look.
+    #[inline]
+    fn arm(&mut self, server: &impl Server) {
         let next_ns = self.regular_ns.min(server.next_tick_ns().unwrap_or(u64::MAX));
-        self.deadline = match next_ns {
-            u64::MAX => FOREVER,
-            // A moment long past, but neither of the two numbers that mean something else.
-            next_ns => next_ns.max(NOW + 1),
-        };
-        self.deadline
+        if next_ns < self.armed_ns {
+            self.set_alarm(next_ns);
+        }
     }
 
-    /// Ticks if it is time to, also when requests keep coming.
+    #[cold]
+    fn set_alarm(&mut self, at_ns: u64) {
+        // A moment long past is as good as now; 0 would mean no alarm.
+        let request = kernel::time::SetAlarm {
+            at_ns: at_ns.max(1),
+            tag: 0,
+        };
+        if message::kernel(kernel::TIME, &request).is_ok() {
+            self.armed_ns = at_ns;
+        }
+    }
+
+    /// The alarm came: ticks if it is time to.
     fn run(&mut self, server: &mut impl Server) {
-        if self.deadline == FOREVER {
-            return;
-        }
+        self.armed_ns = u64::MAX;
         let now_ns = time::now_ns();
-        if now_ns < self.deadline {
-            return;
+        if now_ns >= self.regular_ns.min(server.next_tick_ns().unwrap_or(u64::MAX)) {
+            if now_ns >= self.regular_ns {
+                self.regular_ns = now_ns.saturating_add(self.interval_ns);
+            }
+            server.tick();
         }
-        if now_ns >= self.regular_ns {
-            self.regular_ns = now_ns.saturating_add(self.interval_ns);
-        }
-        server.tick();
+        self.arm(server);
     }
 }
 
