@@ -158,7 +158,10 @@ fn nobody_waits_for_nothing<M: Machine>(kernel: &Kernel<M>) {
                 process.queue.is_empty() || process.flags.has(Flags::SUSPENDED),
                 "slot {index} waits with a full queue"
             ),
-            State::Idle => assert!(process.kind != Kind::Program, "slot {index} does nothing"),
+            State::Idle => assert!(
+                process.kind != Kind::Program || kernel.team(process.team).ending,
+                "slot {index} does nothing"
+            ),
             State::Free | State::KernelServer | State::Ready | State::Working => {}
         }
         if process.kind != Kind::Program {

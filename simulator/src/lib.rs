@@ -8,8 +8,10 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+mod draft;
 mod machine;
 pub mod node;
+pub mod storm;
 
 pub use machine::{SimulatedMachine, Space};
 pub use node::{Node, Outcome};

@@ -195,16 +195,25 @@ impl<M: Machine> Kernel<M> {
                 } else if self.is_listed(index) {
                     self.ready.remove(&mut self.processes, index);
                 }
+                self.processes[index].state = State::Idle;
             }
-            State::Receiving | State::ReceivingFrom => self.end_receiving(index),
+            State::Receiving | State::ReceivingFrom => {
+                self.end_receiving(index);
+                self.processes[index].state = State::Idle;
+            }
+            // Where processes wait for each other in a circle, the last step comes back to this one: it must be seen
+            // to wait no longer.
             State::Sending => {
                 self.unqueue(index);
+                self.processes[index].state = State::Idle;
                 self.end_waiting(index, partner);
             }
-            State::AwaitingReply if partner != NOBODY => self.end_waiting(index, partner),
-            _ => {}
+            State::AwaitingReply if partner != NOBODY => {
+                self.processes[index].state = State::Idle;
+                self.end_waiting(index, partner);
+            }
+            _ => self.processes[index].state = State::Idle,
         }
-        self.processes[index].state = State::Idle;
     }
 
     fn forget_current(&mut self) {

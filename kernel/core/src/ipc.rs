@@ -76,8 +76,10 @@ impl<M: Machine> Kernel<M> {
         let client = &mut self.processes[caller];
         client.transaction = client.transaction.wrapping_add(1);
         self.block_current(State::Sending);
-        self.post(caller, receiver);
-        self.choose()
+        match self.hand_over(caller, receiver) {
+            NOBODY => self.choose(),
+            woken => self.switch_to(woken),
+        }
     }
 
     /// A process of this node that may be sent to. Where another logical host's pid will go to the network server.
@@ -109,6 +111,14 @@ impl<M: Machine> Kernel<M> {
     /// Sends the message in the registers of `sender`, which is in no list and does not run, to `receiver`: delivers it
     /// if the receiver waits for it, else puts it into its queue.
     pub(crate) fn post(&mut self, sender: ProcessIndex, receiver: ProcessIndex) {
+        let woken = self.hand_over(sender, receiver);
+        if woken != NOBODY {
+            self.make_ready(woken);
+        }
+    }
+
+    /// As `post`; but the receiver, if the message was delivered, is returned to be run, and is in no list yet.
+    fn hand_over(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> ProcessIndex {
         let now = self.coarse_now_ns;
         let process = &mut self.processes[sender];
         process.partner = receiver;
@@ -119,10 +129,13 @@ impl<M: Machine> Kernel<M> {
                     self.end_receiving(receiver);
                     self.processes[sender].state = State::AwaitingReply;
                     self.begin_waiting(sender, receiver);
-                    self.make_ready(receiver);
-                    return;
+                    self.processes[receiver].state = State::Ready;
+                    return receiver;
                 }
-                Err(Side::Source) => return self.fail(sender, Error::BadAddress),
+                Err(Side::Source) => {
+                    self.fail(sender, Error::BadAddress);
+                    return NOBODY;
+                }
                 Err(Side::Destination) => {
                     self.end_receiving(receiver);
                     self.fail(receiver, Error::BadAddress);
@@ -134,6 +147,7 @@ impl<M: Machine> Kernel<M> {
         queue.insert_by_priority(&mut self.processes, sender);
         self.processes[receiver].queue = queue;
         self.begin_waiting(sender, receiver);
+        NOBODY
     }
 
     /// Whether `receiver` waits for a message that `sender` may be the one to send.

@@ -4,6 +4,7 @@ use abi::call::{self, FOREVER, NOW};
 use abi::kernel::group::{Create, Join, Leave, QueryGroup};
 use abi::kernel::process::Destroy;
 use abi::kernel::{GROUP, PROCESS, well_known_group};
+use abi::protocol::Request;
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid};
 use kernel_core::process::State;
 use simulator::node::{receive, reply, send};
@@ -270,7 +271,6 @@ fn a_sender_that_dies_takes_its_copies_along() {
         process: Pid::NONE,
         status: 0,
     };
-    use abi::protocol::Request;
     node.call(root, send(abi::kernel::server(PROCESS), exit.to_message()));
     node.pass(50_000_000);
     node.assert_empty();

@@ -1,0 +1,375 @@
+//! A storm: whoever the kernel runs does something at random, right or wrong, and the invariants must hold.
+//!
+//! A step is four numbers, so that a failing storm can be shrunk. What they mean depends on who runs: the *keeper*,
+//! the first team's root, is the least urgent process and never waits, so that there is always someone to go on.
+
+use std::collections::BTreeSet;
+
+use abi::call::{self, NOW, Registers};
+use abi::kernel::{GROUP, PROCESS, group, process, protection, time};
+use abi::protocol::{Reply as _, Request};
+use abi::{Error, Message, Pid};
+use kernel_core::machine::{Next, ProcessIndex};
+use kernel_core::process::{Flags, Kind, NOBODY, Process, State};
+
+use crate::draft::Draft;
+use crate::{Node, Space, check};
+
+/// What happens next: which operation, on whom, with what.
+pub type Step = (u8, u8, u8, u16);
+
+/// What the first number of a step means, as often as it is likely; see `Storm::step` and `Draft::registers`.
+#[rustfmt::skip]
+const OPERATIONS: [u8; 64] = [
+    0, 0, 0, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
+    6, 6, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 12, 12, 12, 12,
+    12, 12, 13, 13, 13, 13, 13, 13, 13, 15, 15, 16, 17, 18, 18, 18,
+    19, 20, 21, 22, 23, 23, 24, 25, 26, 27, 28, 29, 30, 30, 30, 31,
+];
+
+/// A node in a storm.
+pub struct Storm {
+    /// The node.
+    pub node: Node,
+    /// Every pid that was ever seen, of processes living and dead, of groups, and nonsense.
+    pids: Vec<Pid>,
+    /// Every pid that a process was ever made with.
+    born: BTreeSet<Pid>,
+    line: u32,
+}
+
+impl Storm {
+    /// A quiet node: the keeper, and some teams of two users.
+    pub fn new() -> Storm {
+        let mut node = Node::with_slots(48, 12);
+        node.checked = true;
+        let mut storm = Storm {
+            born: BTreeSet::from([node.root]),
+            pids: vec![
+                node.root,
+                Pid::NONE,
+                abi::kernel::server(PROCESS),
+                abi::kernel::well_known_group::NAMING,
+            ],
+            node,
+            line: 0,
+        };
+        for number in 0..4_u8 {
+            let team = storm.node.team(100 + u32::from(number % 2), 12 + number, 20);
+            storm.meet(team);
+        }
+        storm
+    }
+
+    fn meet(&mut self, pid: Pid) {
+        assert!(self.born.insert(pid), "{pid} was given twice");
+        self.pids.push(pid);
+    }
+
+    /// One step of whoever runs; time passes if nobody does.
+    pub fn step(&mut self, step: Step) {
+        let (operation, whom, how, number) = step;
+        match self.node.next {
+            Next::Run { process, .. } => {
+                let keeper = self.node.kernel.processes[process].pid == self.node.root;
+                match OPERATIONS[usize::from(operation) % OPERATIONS.len()] {
+                    // Everyone waits: deadlines wake some.
+                    6 | 13 if keeper => self.node.pass(u64::from(number) * u64::from(how)),
+                    0 => self.node.pass(u64::from(number) * 997),
+                    3 => {
+                        let _ = self.node.interrupt(u32::from(whom % 8));
+                    }
+                    4 if !keeper => self.fault(whom, number),
+                    5 if !keeper => self.claim(process),
+                    operation => self.call(process, operation, whom, how, number, keeper),
+                }
+            }
+            Next::Idle => self.node.pass(u64::from(number) * 997 + 1),
+            Next::Work => unreachable!("the node settles"),
+        }
+        self.learn();
+    }
+
+    /// Mostly a process that lives; also one that does not, a group, a pseudo-sender, nonsense.
+    fn pid(&self, whom: u8) -> Pid {
+        let live: Vec<Pid> = self
+            .node
+            .kernel
+            .processes
+            .iter()
+            .filter(|(_, process)| process.kind == Kind::Program)
+            .map(|(_, process)| process.pid)
+            .collect();
+        if whom < 180 && !live.is_empty() {
+            return live[usize::from(whom) % live.len()];
+        }
+        self.pids[usize::from(whom) % self.pids.len()]
+    }
+
+    /// Whoever can be seen in the tables now has been met.
+    fn learn(&mut self) {
+        let new: Vec<Pid> = self
+            .node
+            .kernel
+            .processes
+            .iter()
+            .map(|(_, process)| process.pid)
+            .filter(|pid| !self.born.contains(pid))
+            .collect();
+        for pid in new {
+            self.meet(pid);
+        }
+        // The dead stay known for a while; but not all of them for ever.
+        if self.pids.len() > 250 {
+            self.pids.drain(4..120);
+        }
+    }
+
+    fn fault(&mut self, whom: u8, number: u16) {
+        let address = Node::data(u64::from(number) * 2);
+        let access = [protection::READ, protection::WRITE, protection::EXECUTE][usize::from(whom % 3)];
+        let next = if whom < 200 {
+            self.node.kernel.page_fault(address, access, 7)
+        } else {
+            self.node.kernel.exception(u32::from(whom % 20), 0, address)
+        };
+        self.node.settle(next);
+    }
+
+    fn claim(&mut self, current: ProcessIndex) {
+        self.line = (self.line + 1) % 8;
+        let _ = self.node.kernel.claim_interrupt(current, self.line);
+        check::invariants(&self.node.kernel);
+    }
+
+    /// What lets the others go on, most of the time: chance alone soon has everyone waiting for everyone.
+    fn sensible(&self, current: ProcessIndex, operation: u8, how: u8, keeper: bool) -> u8 {
+        let process = &self.node.kernel.processes[current];
+        let live = self.node.kernel.processes.used();
+        match operation {
+            18 if keeper && live < 14 => 19,
+            19 if keeper && live > 14 => 21,
+            10 if keeper && how.is_multiple_of(2) => 12,
+            22 if how > 60 => 23,
+            6 | 10 if how.is_multiple_of(8) => operation,
+            6 | 10 if self.waiting_for(current, 0).is_some() => 12 + how % 2,
+            6 if !process.queue.is_empty() => 10,
+            _ => operation,
+        }
+    }
+
+    /// Whom to send to: someone who waits for messages, most of the time.
+    fn receiver(&self, whom: u8) -> Pid {
+        let ready: Vec<Pid> = self
+            .node
+            .kernel
+            .processes
+            .iter()
+            .filter(|(_, process)| process.state == State::Receiving)
+            .map(|(_, process)| process.pid)
+            .collect();
+        if whom.is_multiple_of(4) || ready.is_empty() {
+            return self.pid(whom);
+        }
+        ready[usize::from(whom) % ready.len()]
+    }
+
+    fn call(&mut self, current: ProcessIndex, operation: u8, whom: u8, how: u8, number: u16, keeper: bool) {
+        let operation = self.sensible(current, operation, how, keeper);
+        let pid = if operation == 6 {
+            self.receiver(whom)
+        } else {
+            self.pid(whom)
+        };
+        let draft = Draft {
+            pid,
+            other: self.pid(how),
+            client: self.waiting_for(current, whom).unwrap_or(pid),
+            later: self.node.kernel.machine.now_ns + 2 + u64::from(number) / 2,
+            whom,
+            how,
+            number,
+            keeper,
+        };
+        let registers = draft.registers(operation);
+        // The keeper must go on; these would stop it or end all.
+        if keeper && self.stops_the_keeper(&registers) {
+            return;
+        }
+        self.make(current, registers);
+    }
+
+    fn stops_the_keeper(&self, registers: &Registers) -> bool {
+        let message = Message::from_registers(registers.message);
+        let to = Pid::from_bits(registers.pid);
+        if registers.number == call::Send::NUMBER && !to.is_kernel_server() {
+            return true;
+        }
+        if registers.number == call::Receive::NUMBER && registers.extra[2] != NOW {
+            return true;
+        }
+        if registers.number == call::ReplyReceive::NUMBER && registers.extra[2] != NOW {
+            return true;
+        }
+        match process::Process::from_message(&message) {
+            Some(process::Process::Destroy(destroy)) => self.is_keeper(destroy.process),
+            Some(process::Process::Suspend(suspend)) => self.is_keeper(suspend.process),
+            Some(process::Process::SetPriority(set)) => self.is_keeper(set.process),
+            // A fault in its team would be its end.
+            Some(process::Process::CreateProcess(_)) => true,
+            _ => matches!(time::Time::from_message(&message), Some(time::Time::Delay(_))),
+        }
+    }
+
+    fn is_keeper(&self, pid: Pid) -> bool {
+        pid.is_none() || pid == self.node.root
+    }
+
+    /// Someone who awaits the reply of `current`.
+    fn waiting_for(&self, current: ProcessIndex, whom: u8) -> Option<Pid> {
+        let clients: Vec<Pid> = self
+            .node
+            .kernel
+            .processes
+            .iter()
+            .filter(|(_, process)| process.state == State::AwaitingReply && process.partner == current)
+            .map(|(_, process)| process.pid)
+            .collect();
+        let count = clients.len();
+        // Now and then a wrong one.
+        (count > 0 && whom < 240).then(|| clients[usize::from(whom) % count])
+    }
+
+    /// The call itself, and what is known of its outcome beforehand.
+    fn make(&mut self, current: ProcessIndex, registers: Registers) {
+        let pid = self.node.kernel.processes[current].pid;
+        let to = Pid::from_bits(registers.pid);
+        let found = self.node.kernel.processes.find(to);
+        let awaited = found.is_ok_and(|index| {
+            let process = &self.node.kernel.processes[index];
+            process.state == State::AwaitingReply && process.partner == current
+        });
+        let outcome = self.node.call(pid, registers);
+        let crate::Outcome::Done(results) = outcome else {
+            return;
+        };
+        let code = Error::check(results.number as u32);
+        if to == abi::kernel::server(GROUP)
+            && Message::from_registers(registers.message).code() == group::Create::CODE
+            && results.message[0] as u32 == Error::OK_CODE
+        {
+            let created = group::Created::from_message(&Message::from_registers(results.message));
+            self.pids.push(created.group);
+        }
+        let replies = [call::Reply::NUMBER, call::Forward::NUMBER].contains(&registers.number);
+        if replies && !awaited {
+            assert_eq!(
+                code,
+                Err(found.err().unwrap_or(Error::NotAwaitingReply)),
+                "a reply that nobody awaits"
+            );
+        }
+        let sends = registers.number == call::Send::NUMBER;
+        if sends && !to.is_group() && found == Err(Error::StaleProcess) {
+            assert_eq!(code, Err(Error::StaleProcess), "a stale pid worked");
+        }
+    }
+
+    /// Ends everything and looks whether all was given back.
+    ///
+    /// # Panics
+    /// If it was not.
+    pub fn calm(mut self) {
+        let root = self.node.root;
+        for _ in 0..1000 {
+            // Whoever is more urgent than the keeper would run first: they all are stopped.
+            let victim = self
+                .node
+                .kernel
+                .processes
+                .iter()
+                .find(|(_, process)| {
+                    process.kind == Kind::Program && process.pid != root && !process.flags.has(Flags::ENDED)
+                })
+                .map(|(_, process)| process.pid);
+            let Some(victim) = victim else { break };
+            let destroy = process::Destroy {
+                process: victim,
+                status: 0,
+            };
+            let _ = self.node.request(root, PROCESS, &destroy);
+            self.reap();
+        }
+        self.reap();
+        let destroy = process::Destroy {
+            process: Pid::NONE,
+            status: 0,
+        };
+        self.node.call(
+            root,
+            crate::node::send(abi::kernel::server(PROCESS), destroy.to_message()),
+        );
+        self.node.pass(1_000_000_000);
+        self.node.assert_empty();
+    }
+
+    /// The keeper answers all that waits for it.
+    fn reap(&mut self) {
+        let root = self.node.root;
+        self.node.pass(50_000_000);
+        while let crate::Outcome::Done(received) =
+            self.node.call(root, crate::node::receive_from(Pid::NONE, NOW))
+        {
+            if received.number != 0 {
+                break;
+            }
+            let sender = Pid::from_bits(received.pid);
+            self.node
+                .call(root, crate::node::reply(sender, Message::default()));
+            self.node.pass(50_000_000);
+        }
+        // And all that it took in the storm.
+        let keeper = self.node.index(root);
+        while let Some(client) = self.waiting_for(keeper, 0) {
+            self.node
+                .call(root, crate::node::reply(client, Message::default()));
+        }
+    }
+
+    /// Everything of the tables that a program could notice, to compare two nodes by.
+    pub fn picture(&self) -> Vec<String> {
+        let slot = |(index, process): (ProcessIndex, &Process<Space>)| {
+            format!(
+                "{index} {} {:?} {:?} {} partner {} next {} queue {:?} received {} transaction {} {:?}",
+                process.pid,
+                process.state,
+                process.flags,
+                process.priority,
+                if matches!(process.state, State::Ready | State::Receiving) {
+                    NOBODY
+                } else {
+                    process.partner
+                },
+                process.next,
+                process.queue,
+                process.received,
+                process.transaction,
+                // A receiver's registers hold nothing yet.
+                if matches!(process.state, State::Receiving | State::ReceivingFrom) {
+                    Registers::default()
+                } else {
+                    process.registers
+                },
+            )
+        };
+        let mut picture: Vec<String> = self.node.kernel.processes.iter().map(slot).collect();
+        picture.push(format!("{:?}", self.node.next));
+        picture
+    }
+}
+
+impl Default for Storm {
+    fn default() -> Storm {
+        Storm::new()
+    }
+}
