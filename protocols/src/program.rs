@@ -82,6 +82,13 @@ pub enum Entry<'a> {
         /// Its attributes.
         attributes: u32,
     },
+    /// Where the program begins to read or write a stream that has positions; without this at 0.
+    Position {
+        /// Which.
+        number: u32,
+        /// In bytes.
+        position: u64,
+    },
     /// The working directory.
     Directory {
         /// The server.
@@ -99,6 +106,7 @@ const PREFIX: u32 = 3;
 const ALIAS: u32 = 4;
 const STREAM: u32 = 5;
 const DIRECTORY: u32 = 6;
+const POSITION: u32 = 7;
 
 impl Entry<'_> {
     /// Appends the entry to a block.
@@ -138,6 +146,9 @@ impl Entry<'_> {
                     &attributes.to_le_bytes(),
                 ],
             ),
+            Entry::Position { number, position } => {
+                put(block, POSITION, &[&position.to_le_bytes(), &number.to_le_bytes()]);
+            }
             Entry::Directory {
                 server,
                 context,
@@ -210,6 +221,10 @@ impl<'a> Iterator for Entries<'a> {
                     instance: number(content, 8)?,
                     attributes: number(content, 16)?,
                 },
+                POSITION => Entry::Position {
+                    number: number(content, 8)?,
+                    position: u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32,
+                },
                 DIRECTORY => Entry::Directory {
                     server: server()?,
                     context: number(content, 8)?,
@@ -253,6 +268,10 @@ mod tests {
                 server: pid,
                 instance: 4,
                 attributes: 7,
+            },
+            Entry::Position {
+                number: 1,
+                position: 0x1_0000_0002,
             },
             Entry::Directory {
                 server: pid,

@@ -35,8 +35,8 @@ pub use instance::Instance;
 pub use memory::{Cursor, Empty, empty};
 pub(crate) use streams::release_pipes;
 pub use streams::{
-    Stderr, Stdin, StdinLock, Stdout, flush_standard_output, standard_stream, stderr, stdin, stdout,
-    write_fatal,
+    Stderr, Stdin, StdinLock, Stdout, flush_standard_output, standard_position, standard_stream, stderr,
+    stdin, stdout, write_fatal,
 };
 
 /// What reading and writing give.

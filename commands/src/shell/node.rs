@@ -1,9 +1,9 @@
 //! The [`System`] of a V node: names, streams and programs as the crate `v` has them.
 //!
-//! Two things differ from what scripts are used to, and are made up for here. A program has positions of its own in
-//! the files that it is given, so a file opened by `>` is written at its end, wherever that is, and the outputs of
-//! several commands follow each other. And nothing but bytes reaches a program's streams, so a here-document is a
-//! pipe that somebody fills.
+//! One thing differs from what scripts are used to: a program has a position of its own in each file that it is
+//! given. So a file opened by `>` is written at its end, wherever that is, and the outputs of several commands follow
+//! each other; and a program is told how far the shell has read. How far a program has read, the shell does not learn.
+//! A here-document is a pipe that somebody fills.
 //!
 //! The user's interruption reaches programs through their terminal: those that the shell puts in its foreground are
 //! ended by it. The shell that the user types at clears the foreground and learns of interruptions; shells that run
@@ -77,16 +77,20 @@ pub struct Child {
 }
 
 impl Stream {
-    fn new(source: Source) -> Stream {
+    fn new(source: Source, position: u64) -> Stream {
         Stream(Rc::new(Open {
             source,
-            position: Cell::new(0),
+            position: Cell::new(position),
         }))
     }
 
     /// A stream that the shell was started with.
     pub fn standard(number: u32) -> Option<Stream> {
-        v::io::standard_stream(number).map(|instance| Stream::new(Source::Standard(instance)))
+        let instance = v::io::standard_stream(number)?;
+        Some(Stream::new(
+            Source::Standard(instance),
+            v::io::standard_position(number),
+        ))
     }
 
     /// What is open.
@@ -179,7 +183,7 @@ fn text(bytes: &[u8]) -> Result<&str, Error> {
 
 fn stream_for(stream: Option<&Stream>) -> process::Stream {
     stream.map_or(process::Stream::Closed, |stream| {
-        process::Stream::Instance(stream.instance())
+        process::Stream::At(stream.instance(), stream.0.position.get())
     })
 }
 
@@ -275,7 +279,7 @@ impl System for Node {
 
     fn pipe(&mut self) -> Result<(Stream, Stream), Error> {
         let (reader, writer) = v::pipe::pipe()?;
-        let stream = |file| Stream::new(Source::Opened(file));
+        let stream = |file| Stream::new(Source::Opened(file), 0);
         Ok((stream(reader.into_file()), stream(writer.into_file())))
     }
 
@@ -286,7 +290,10 @@ impl System for Node {
             Mode::Append => mode::WRITE | mode::CREATE | mode::APPEND,
             Mode::ReadWrite => mode::READ | mode::WRITE | mode::CREATE,
         };
-        Ok(Stream::new(Source::Opened(File::open_with(text(name)?, bits)?)))
+        Ok(Stream::new(
+            Source::Opened(File::open_with(text(name)?, bits)?),
+            0,
+        ))
     }
 
     fn stream_of(&mut self, text: &[u8]) -> Result<Stream, Error> {
@@ -319,7 +326,7 @@ impl System for Node {
 
     fn null(&mut self) -> Result<Stream, Error> {
         let file = File::open_with("[null]", mode::READ | mode::WRITE)?;
-        Ok(Stream::new(Source::Opened(file)))
+        Ok(Stream::new(Source::Opened(file), 0))
     }
 
     fn read(&mut self, stream: &Stream, buffer: &mut [u8]) -> Result<usize, Error> {

@@ -46,6 +46,18 @@ pub fn standard_stream(number: u32) -> Option<Instance> {
     })
 }
 
+/// Where the program begins to read or write a standard stream that has positions.
+pub fn standard_position(number: u32) -> u64 {
+    let position = entries(crate::entry::start_block()).find_map(|entry| match entry {
+        Entry::Position {
+            number: found,
+            position,
+        } if found == number => Some(position),
+        _ => None,
+    });
+    position.unwrap_or(0)
+}
+
 /// Whether the program was given any stream.
 fn has_streams() -> bool {
     entries(crate::entry::start_block()).any(|entry| matches!(entry, Entry::Stream { .. }))
@@ -78,11 +90,16 @@ impl Standard {
     }
 
     fn target(&mut self) -> Target {
-        let number = self.number;
+        let (number, position) = (self.number, &mut self.position);
         *self
             .target
             .get_or_insert_with(|| match (standard_stream(number), number) {
-                (Some(instance), _) => Target::Instance(instance),
+                (Some(instance), _) => {
+                    if !instance.is_stream() {
+                        *position = standard_position(number);
+                    }
+                    Target::Instance(instance)
+                }
                 _ if has_streams() => Target::Closed,
                 (None, INPUT) => Target::Nothing,
                 (None, OUTPUT) => Target::Log(Level::Notice),

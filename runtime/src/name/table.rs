@@ -85,7 +85,7 @@ impl Table {
                         name: name.to_owned(),
                     });
                 }
-                Entry::Argument(_) | Entry::Variable(_) | Entry::Stream { .. } => {}
+                Entry::Argument(_) | Entry::Variable(_) | Entry::Stream { .. } | Entry::Position { .. } => {}
             }
         }
         table

@@ -32,6 +32,8 @@ pub enum Stream {
     Closed,
     /// This instance, which is shared with the program; the starter keeps what it has.
     Instance(Instance),
+    /// As `Instance`; the program begins at this position, if it has positions.
+    At(Instance, u64),
 }
 
 impl From<&File> for Stream {
@@ -165,7 +167,7 @@ impl Command {
         let streams = [0, 1, 2].map(|number| match self.streams[number as usize] {
             Stream::Inherit => standard_stream(number),
             Stream::Closed => None,
-            Stream::Instance(instance) => Some(instance),
+            Stream::Instance(instance) | Stream::At(instance, _) => Some(instance),
         });
         let block = self.start_block(&streams)?;
         let instance = image.instance();
@@ -235,6 +237,13 @@ impl Command {
                     server: instance.server,
                     instance: instance.number,
                     attributes: instance.attributes,
+                }
+                .append(&mut block);
+            }
+            if let Stream::At(_, position @ 1..) = self.streams[number] {
+                Entry::Position {
+                    number: number as u32,
+                    position,
                 }
                 .append(&mut block);
             }
@@ -399,6 +408,17 @@ mod tests {
             },
         ];
         assert_eq!(protocols::program::entries(&block).collect::<Vec<_>>(), expected);
+
+        let placed = command
+            .clone()
+            .stdin(Stream::At(terminal, 0))
+            .stdout(Stream::At(terminal, 9));
+        let block = placed.start_block(&[None, Some(terminal), None]).unwrap();
+        let position = Entry::Position {
+            number: 1,
+            position: 9,
+        };
+        assert_eq!(protocols::program::entries(&block).last(), Some(position));
 
         let long = command.clone().arg(&"x".repeat(MAX_START_BYTES));
         assert_eq!(long.start_block(&[None; 3]), Err(Error::TooLong));
