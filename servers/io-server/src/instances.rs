@@ -70,22 +70,28 @@ impl<T> Instances<T> {
         }
     }
 
-    /// Opens an instance for `owner`, a team of `user`; its number. With the error comes back what was to be opened.
-    pub fn insert(&mut self, owner: Pid, user: UserId, content: T) -> Result<u32, (Error, T)> {
-        if self.table.is_full() {
-            return Err((Error::NoResources, content));
+    /// Whether a user may own `count` instances more, and there is room for them.
+    pub fn check_room(&self, user: UserId, count: u32) -> Result<(), Error> {
+        if self.table.room() < count as usize {
+            Err(Error::NoResources)
+        } else if self.owned_by(user) + count > self.limits.owned_by_user && !user.is_system() {
+            Err(Error::NoQuota)
+        } else {
+            Ok(())
         }
-        if let Err(error) = self.charge(user) {
-            return Err((error, content));
-        }
+    }
+
+    /// Opens an instance for `owner`, a team of `user`; its number. [Check](Instances::check_room) first: with an
+    /// error what was to be opened is lost.
+    pub fn insert(&mut self, owner: Pid, user: UserId, content: T) -> Result<u32, Error> {
         let instance = Instance {
             first_owner: Owner { team: owner, user },
             further_owners: Vec::new(),
             content,
         };
-        self.table
-            .insert(instance)
-            .map_err(|instance| (Error::NoResources, instance.content))
+        let number = self.table.insert(instance).map_err(|_| Error::NoResources)?;
+        self.charge(user);
+        Ok(number)
     }
 
     /// What `number` stands for, if `client` may use it: as a user of one of its owners, or as the system.
@@ -96,11 +102,13 @@ impl<T> Instances<T> {
 
     /// Adds an owner, a team of `user`, to an instance that `client` may use.
     pub fn share(&mut self, number: u32, client: &Client, owner: Pid, user: UserId) -> Result<(), Error> {
-        self.find(number, client)?;
-        self.charge(user)?;
+        if self.owned_by(user) >= self.limits.owned_by_user && !user.is_system() {
+            return Err(Error::NoQuota);
+        }
         self.find(number, client)?
             .further_owners
             .push(Owner { team: owner, user });
+        self.charge(user);
         Ok(())
     }
 
@@ -190,16 +198,11 @@ impl<T> Instances<T> {
         }
     }
 
-    fn charge(&mut self, user: UserId) -> Result<(), Error> {
-        let Some((_, count)) = self.owned.iter_mut().find(|(known, _)| *known == user) else {
-            self.owned.push((user, 1));
-            return Ok(());
-        };
-        if *count >= self.limits.owned_by_user && !user.is_system() {
-            return Err(Error::NoQuota);
+    fn charge(&mut self, user: UserId) {
+        match self.owned.iter_mut().find(|(known, _)| *known == user) {
+            Some((_, count)) => *count += 1,
+            None => self.owned.push((user, 1)),
         }
-        *count += 1;
-        Ok(())
     }
 
     fn discharge(&mut self, user: UserId) {

@@ -31,6 +31,7 @@ pub mod ring;
 pub mod serve;
 pub mod server;
 pub mod service;
+mod sweeps;
 pub mod system;
 pub mod table;
 pub mod testing;

@@ -13,14 +13,9 @@ use crate::instances::{Instances, Limits};
 use crate::listing::{Listing, ListingBudget};
 use crate::path;
 use crate::service::{Answer, Client, Content, OpenInstance, Opening, Reading, Request, Service, Writing};
+use crate::sweeps::Sweeps;
 use crate::system::System;
 
-/// How often owners are looked after while something is open.
-pub const SWEEP_NS: u64 = 1_000_000_000;
-/// And while someone waits whom another team's end would free: at first, and after twice as long each time.
-const FIRST_SWEEP_NS: u64 = 500_000;
-/// The longest such time.
-const LAST_SWEEP_NS: u64 = 32_000_000;
 /// The block size of a directory.
 const DIRECTORY_BLOCK_BYTES: u32 = 4096;
 
@@ -33,10 +28,7 @@ pub struct IoServer<S: Service> {
     listings: ListingBudget,
     /// Where an answer that belongs to nobody else lies until it is sent.
     answer: Vec<u8>,
-    last_sweep_ns: u64,
-    /// The time between two sweeps while someone waits. Many wait for what happens at once, such as the end of the
-    /// program before them in a pipeline; who waits long can wait a little longer.
-    urgent_sweep_ns: u64,
+    sweeps: Sweeps,
 }
 
 impl<S: Service> IoServer<S> {
@@ -47,14 +39,12 @@ impl<S: Service> IoServer<S> {
             instances: Instances::new(limits),
             listings: ListingBudget::new(),
             answer: Vec::new(),
-            last_sweep_ns: 0,
-            urgent_sweep_ns: FIRST_SWEEP_NS,
+            sweeps: Sweeps::new(),
         }
     }
 
     /// Does what a message asks. What is not in the I/O or the naming protocol goes to [`Service::other`].
     pub fn request(&mut self, request: &Request<'_>, system: &mut dyn System) -> Answer<'_> {
-        self.urgent_sweep_ns = FIRST_SWEEP_NS;
         if request.message.code() == io::Read::CODE {
             return self.read(request, system).unwrap_or_else(refuse);
         }
@@ -69,17 +59,15 @@ impl<S: Service> IoServer<S> {
 
     /// When [`tick`](IoServer::tick) wants to be called next, in nanoseconds since boot; never, while nothing is open.
     pub fn next_tick_ns(&self) -> Option<u64> {
-        match (self.instances.is_empty(), self.service.is_waited_on()) {
-            (true, _) => None,
-            (false, false) => Some(self.last_sweep_ns + SWEEP_NS),
-            (false, true) => Some(self.last_sweep_ns + self.urgent_sweep_ns),
+        if self.instances.is_empty() {
+            return None;
         }
+        Some(self.sweeps.next_ns(self.service.is_waited_on()))
     }
 
     /// Closes what belonged to teams that have ended.
     pub fn tick(&mut self, system: &mut dyn System) {
-        self.last_sweep_ns = system.monotonic_ns();
-        self.urgent_sweep_ns = (self.urgent_sweep_ns * 2).min(LAST_SWEEP_NS);
+        self.sweeps.note_sweep(system.monotonic_ns());
         let (service, listings) = (&mut self.service, &mut self.listings);
         self.instances.sweep(system, |instance, system| {
             close(instance, service, listings, system);
@@ -156,6 +144,7 @@ impl<S: Service> IoServer<S> {
             user,
             ..request.client
         };
+        self.instances.check_room(user, 1)?;
         let opening = self
             .service
             .open(&client, open.context, path, open.mode, system)?;
@@ -185,13 +174,7 @@ impl<S: Service> IoServer<S> {
             }
         };
         let (attributes, block_bytes) = (instance.attributes, instance.block_bytes);
-        let number = match self.instances.insert(owner, user, instance) {
-            Ok(number) => number,
-            Err((error, instance)) => {
-                close(instance, &mut self.service, &mut self.listings, system);
-                return Err(error);
-            }
-        };
+        let number = self.instances.insert(owner, user, instance)?;
         Ok(io::Opened {
             instance: number,
             attributes,
@@ -218,7 +201,10 @@ impl<S: Service> IoServer<S> {
                 Answer::Data(io::ReadDone { count }.to_message(), data)
             }
             Reading::Moved(count) => plain(io::ReadDone { count }),
-            Reading::Later => Answer::Later,
+            Reading::Later => {
+                self.sweeps.note_wait(system.monotonic_ns());
+                Answer::Later
+            }
         })
     }
 
@@ -240,7 +226,10 @@ impl<S: Service> IoServer<S> {
             .write(&request.client, open, write.position, &data, system)?;
         Ok(match writing {
             Writing::Done(count) => plain(io::Written { count }),
-            Writing::Later => Answer::Later,
+            Writing::Later => {
+                self.sweeps.note_wait(system.monotonic_ns());
+                Answer::Later
+            }
         })
     }
 

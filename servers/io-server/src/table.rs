@@ -37,9 +37,9 @@ impl<T> Table<T> {
         }
     }
 
-    /// Whether nothing more goes in.
-    pub fn is_full(&self) -> bool {
-        self.free.is_empty() && self.slots.len() >= self.most
+    /// How many more go in.
+    pub fn room(&self) -> usize {
+        self.most - self.len()
     }
 
     /// Whether nothing is in it.
@@ -54,7 +54,7 @@ impl<T> Table<T> {
 
     /// Takes `content` in and numbers it; gives it back if the table is full.
     pub fn insert(&mut self, content: T) -> Result<u32, T> {
-        if self.is_full() {
+        if self.room() == 0 {
             return Err(content);
         }
         let index = self.free.pop_front().unwrap_or_else(|| {

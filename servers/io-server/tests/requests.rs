@@ -11,6 +11,7 @@ use protocols::names::{Descriptor, kind, names};
 #[derive(Default)]
 struct Note {
     text: Vec<u8>,
+    opened: u32,
     closed: u32,
 }
 
@@ -33,12 +34,15 @@ impl Service for Note {
                 listing.push(&self.describe(0, "note")?);
                 Ok(Opening::Directory(listing))
             }
-            Flat::Object(_) => Ok(Opening::Object {
-                open: (),
-                attributes: mode & (attribute::READABLE | attribute::WRITABLE),
-                block_bytes: 512,
-                size: self.text.len() as u64,
-            }),
+            Flat::Object(_) => {
+                self.opened += 1;
+                Ok(Opening::Object {
+                    open: (),
+                    attributes: mode & (attribute::READABLE | attribute::WRITABLE),
+                    block_bytes: 512,
+                    size: self.text.len() as u64,
+                })
+            }
         }
     }
 
@@ -256,7 +260,10 @@ fn a_user_and_the_table_are_limited() {
         system.say(&mut server, other, &reading, b"note"),
         Err(Error::NoResources)
     );
-    assert_eq!(server.service.closed, 2, "what could not be kept was closed");
+    assert_eq!(
+        server.service.opened, 6,
+        "what could not be kept was never opened"
+    );
     system.kill(client);
     server.tick(&mut system);
     assert!(system.say(&mut server, other, &reading, b"note").is_ok());

@@ -104,6 +104,7 @@ impl PipeServer {
         if theirs >= PIPES_BY_USER && !user.is_system() {
             return Err(Error::NoQuota);
         }
+        instances.check_room(user, 2)?;
         let pipe = Pipe {
             user,
             ring: Ring::new(PIPE_BYTES),
@@ -113,18 +114,8 @@ impl PipeServer {
             writers: Waiters::new(),
         };
         let number = self.pipes.insert(pipe).map_err(|_| Error::NoResources)?;
-        let ends = open_end(End::Reader(number), owner, user, instances).and_then(|reader| {
-            let writer = open_end(End::Writer(number), owner, user, instances);
-            if writer.is_err() {
-                // It has just been opened, and has this one owner.
-                let _ = instances.release(reader, client, owner);
-            }
-            Ok((reader, writer?))
-        });
-        if ends.is_err() {
-            self.pipes.remove(number);
-        }
-        let (reader, writer) = ends?;
+        let reader = open_end(End::Reader(number), owner, user, instances)?;
+        let writer = open_end(End::Writer(number), owner, user, instances)?;
         Ok(pipe::PipeCreated { reader, writer })
     }
 }
@@ -144,9 +135,7 @@ fn open_end(
         attributes: attribute::STREAM | access,
         block_bytes: PIPE_BYTES as u32,
     };
-    instances
-        .insert(owner, user, instance)
-        .map_err(|(error, _)| error)
+    instances.insert(owner, user, instance)
 }
 
 impl Default for PipeServer {

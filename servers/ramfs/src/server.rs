@@ -66,21 +66,23 @@ impl FileServer {
         path: &str,
         mode: u32,
         user: UserId,
-        now_ns: u64,
+        system: &mut dyn System,
     ) -> Result<u32, Error> {
         if mode & mode::CREATE == 0 {
             return self.tree.find(context, path);
         }
         let place = match self.tree.place(context, path) {
             // `.` and the like are there, and are directories.
-            Err(Error::BadName) => return self.tree.find(context, path),
+            Err(Error::BadName) if !path.contains('\0') => return self.tree.find(context, path),
             place => place?,
         };
         match place.node {
             Some(_) if mode & mode::NEW != 0 => Err(Error::AlreadyExists),
             Some(node) => Ok(node),
             None if io_server::path::wants_directory(path) => Err(Error::IsADirectory),
-            None => self.tree.create(&place, Kind::File(Content::new()), user, now_ns),
+            None => self
+                .tree
+                .create(&place, Kind::File(Content::new()), user, system.real_ns()),
         }
     }
 
@@ -137,7 +139,7 @@ impl Service for FileServer {
             let directory = self.tree.find(context, path)?;
             return Ok(Opening::Directory(self.tree.list(directory)?));
         }
-        let number = self.find_or_create(context, path, mode, client.user, system.real_ns())?;
+        let number = self.find_or_create(context, path, mode, client.user, system)?;
         if self.tree.node(number)?.is_directory() {
             return Err(Error::IsADirectory);
         }
@@ -291,7 +293,9 @@ impl Service for FileServer {
     ) -> Result<(), Error> {
         let place = match self.place((context, path)) {
             // `.` and the like are there; what isn't says so.
-            Err(Error::BadName) => return self.tree.find(context, path).and(Err(Error::AlreadyExists)),
+            Err(Error::BadName) if !path.contains('\0') => {
+                return self.tree.find(context, path).and(Err(Error::AlreadyExists));
+            }
             place => place?,
         };
         if place.node.is_some() {
