@@ -40,7 +40,7 @@ mod long_copy;
 mod memory;
 mod memory_server;
 mod process_server;
-mod short_path;
+pub mod short_path;
 mod statistics_server;
 mod system_call;
 mod time_server;

@@ -1,9 +1,7 @@
 //! Requests to the kernel servers: a Send that the kernel answers itself, at once or when a time has come.
 
 use abi::call::FOREVER;
-use abi::kernel::statistics::{Nothing, Null};
-use abi::message::CODE_MASK;
-use abi::protocol::{Reply, Request, refusal};
+use abi::protocol::{Reply, refusal};
 use abi::trace::Event;
 use abi::{Error, Message, Pid, Rights};
 
@@ -43,27 +41,6 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub(crate) fn kernel_request(&mut self, caller: ProcessIndex, server: ProcessIndex) -> Next<M::Space> {
         self.counters.kernel_requests += 1;
-        let registers = &mut self.processes[caller].registers;
-        let [_, grant, deadline, ..] = registers.extra;
-        let code = registers.message[0] as u32 & CODE_MASK;
-        // What can be answered on the spot is, with nothing in its way.
-        if server == abi::kernel::STATISTICS
-            && code == Null::CODE
-            && grant == 0
-            && deadline == FOREVER
-            && self.trace.is_off()
-        {
-            registers.number = 0;
-            registers.message = (Nothing {}).to_message().to_registers();
-            registers.extra = [0; 5];
-            return self.stay(caller);
-        }
-        self.general_request(caller, server)
-    }
-
-    /// A request with all that may belong to one.
-    #[inline(never)]
-    fn general_request(&mut self, caller: ProcessIndex, server: ProcessIndex) -> Next<M::Space> {
         if self.processes[caller].registers.extra[2] != FOREVER {
             return self.refuse(caller, Error::BadArgument);
         }

@@ -5,50 +5,95 @@
 //! changed, and the general path in `ipc` does the whole call. It would do the same here, only slower: the
 //! property tests run every scenario on both. While anything is traced, the general path does all.
 
-use abi::call::FOREVER;
+use abi::call::{FOREVER, ReplyReceive, Send};
+use abi::kernel::STATISTICS;
+use abi::kernel::statistics::{Nothing, Null};
+use abi::message::CODE_MASK;
+use abi::protocol::{Reply as _, Request as _};
+use abi::segment::HEAD_BYTES;
 use abi::{Access, Grant, Pid, USER_ADDRESS_END};
 
 use crate::ipc::delivered;
 use crate::kernel::Kernel;
-use crate::machine::{Machine, Next, ProcessIndex, Resume};
+use crate::machine::{Machine, Place, ProcessIndex};
 use crate::process::State;
 
-/// What became of an attempt to take the short path.
+/// What a system call came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ShortPath {
-    /// It was taken: the other process runs.
-    Taken,
-    /// The message is for the kernel itself.
-    Kernel,
+pub enum ShortCall {
+    /// This process is to run, by its results.
+    Run(ProcessIndex),
+    /// The caller goes on, by its results.
+    Stay,
     /// Nothing was changed; the general path must be taken.
-    No,
+    General,
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Send to slot `index`, if that waits for anyone's message and nothing but the message is to be moved.
+    /// The current process made a system call: does it if it is one of the short ones.
     #[inline]
-    pub(crate) fn short_send(&mut self, caller: ProcessIndex, index: ProcessIndex) -> ShortPath {
+    pub fn short_call(&mut self) -> ShortCall {
+        let caller = self.cpu().current;
+        let registers = &self.processes[caller].registers;
+        let other = Pid::from_bits(registers.pid).index();
+        match registers.number {
+            Send::NUMBER => self.short_send(caller, other),
+            ReplyReceive::NUMBER => self.short_reply_receive(caller, other),
+            _ => ShortCall::General,
+        }
+    }
+
+    /// Send to slot `index`, if that waits for anyone's message.
+    #[inline]
+    fn short_send(&mut self, caller: ProcessIndex, index: ProcessIndex) -> ShortCall {
         let Some((client, server)) = self.processes.two(caller, index) else {
-            return ShortPath::No;
+            return ShortCall::General;
         };
         let [segment_address, grant, deadline, ..] = client.registers.extra;
-        if server.pid.to_bits() != client.registers.pid {
-            return ShortPath::No;
+        if server.pid.to_bits() != client.registers.pid || deadline != FOREVER || !self.trace.is_off() {
+            return ShortCall::General;
         }
-        if !server.simply_is(State::Receiving)
-            || client.priority < server.priority
-            || deadline != FOREVER
-            || !self.trace.is_off()
-            || (grant != 0 && !is_for_writing(segment_address, grant))
-        {
-            return match server.state {
-                State::KernelServer => ShortPath::Kernel,
-                _ => ShortPath::No,
+        if !server.simply_is(State::Receiving) || client.priority < server.priority {
+            // Of the kernel's own servers only the request for nothing is this short.
+            if index == STATISTICS
+                && grant == 0
+                && client.registers.message[0] as u32 & CODE_MASK == Null::CODE
+            {
+                client.registers.number = 0;
+                client.registers.message = (Nothing {}).to_message().to_registers();
+                client.registers.extra = [0; 5];
+                self.counters.kernel_requests += 1;
+                return ShortCall::Stay;
+            }
+            return ShortCall::General;
+        }
+        let mut head_bytes = 0;
+        if grant != 0 && !is_for_writing(segment_address, grant) {
+            // The head of what may be read goes along.
+            let [buffer_address, buffer_bytes, ..] = server.registers.extra;
+            let (raw, grant) = (grant, Grant::from_bits(grant));
+            head_bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);
+            let source = Place {
+                space: client.space,
+                address: segment_address,
             };
+            let destination = Place {
+                space: server.space,
+                address: buffer_address,
+            };
+            if grant.access() != Access::READ
+                || grant.bytes() == 0
+                || grant.to_bits() != raw
+                || !is_within_reach(segment_address, grant.bytes())
+                || !short_copy(&mut self.machine, source, destination, head_bytes)
+            {
+                return ShortCall::General;
+            }
+            self.counters.bytes_moved += head_bytes;
         }
         server.registers.number = 0;
         server.registers.pid = client.pid.to_bits();
-        server.registers.message = delivered(client.registers.message, 0);
+        server.registers.message = delivered(client.registers.message, head_bytes);
         server.registers.extra = [grant, u64::from(client.user.0), 0, 0, 0];
         server.state = State::Ready;
         server.received += 1;
@@ -58,31 +103,51 @@ impl<M: Machine> Kernel<M> {
         client.since_ns = self.coarse_now_ns;
         client.transaction = client.transaction.wrapping_add(1);
         self.counters.short_sends += 1;
-        ShortPath::Taken
+        // Whoever is ready is no more urgent than the caller was, nor the caller than the receiver.
+        self.cpu_mut().current = index;
+        ShortCall::Run(index)
     }
 
-    /// `ReplyReceive` to slot `index`, if that awaits just a message, and no other one is waiting. True if it was done.
+    /// `ReplyReceive` to slot `index`, if that awaits the reply, and no message is waiting.
     #[inline]
-    pub(crate) fn short_reply_receive(&mut self, caller: ProcessIndex, index: ProcessIndex) -> bool {
+    fn short_reply_receive(&mut self, caller: ProcessIndex, index: ProcessIndex) -> ShortCall {
         let Some((server, client)) = self.processes.two(caller, index) else {
-            return false;
+            return ShortCall::General;
         };
-        let [_, segment_bytes, deadline, buffer_address, buffer_bytes] = server.registers.extra;
+        let [data_address, data_bytes, deadline, buffer_address, buffer_bytes] = server.registers.extra;
         if client.pid.to_bits() != server.registers.pid
             || !client.simply_is(State::AwaitingReply)
             || client.partner != caller
             || client.priority > self.ready.most_urgent()
-            || segment_bytes != 0
             || deadline != FOREVER
             || !server.queue.is_empty()
             || server.priority != server.own_priority
             || !self.trace.is_off()
         {
-            return false;
+            return ShortCall::General;
+        }
+        if data_bytes != 0 {
+            let [segment_address, grant, ..] = client.registers.extra;
+            let grant = Grant::from_bits(grant);
+            let source = Place {
+                space: server.space,
+                address: data_address,
+            };
+            let destination = Place {
+                space: client.space,
+                address: segment_address,
+            };
+            if !grant.access().contains(Access::WRITE)
+                || data_bytes > grant.bytes().min(HEAD_BYTES)
+                || !short_copy(&mut self.machine, source, destination, data_bytes)
+            {
+                return ShortCall::General;
+            }
+            self.counters.bytes_moved += data_bytes;
         }
         client.registers.number = 0;
         client.registers.pid = server.pid.to_bits();
-        client.registers.message = delivered(server.registers.message, 0);
+        client.registers.message = delivered(server.registers.message, data_bytes);
         client.registers.extra = [0; 5];
         client.forwarder = Pid::NONE;
         client.state = State::Ready;
@@ -91,22 +156,31 @@ impl<M: Machine> Kernel<M> {
         server.registers.extra[1] = buffer_bytes;
         server.state = State::Receiving;
         self.counters.short_replies += 1;
-        true
-    }
-
-    /// Runs a process that has just become ready and that nobody ready is more urgent than.
-    ///
-    /// After a Send that is so because whoever is ready is no more urgent than the caller was, nor the caller than
-    /// the receiver.
-    #[inline]
-    pub(crate) fn run_directly(&mut self, index: ProcessIndex) -> Next<M::Space> {
         self.cpu_mut().current = index;
-        Next::Run {
-            process: index,
-            space: self.processes[index].space,
-            resume: Resume::Results,
-        }
+        ShortCall::Run(index)
     }
+}
+
+/// Copies between two teams if nothing is in the way. What was copied before something was does no harm: the general
+/// path copies it again, or refuses.
+#[inline]
+fn short_copy<M: Machine>(
+    machine: &mut M,
+    source: Place<M::Space>,
+    destination: Place<M::Space>,
+    bytes: u64,
+) -> bool {
+    bytes == 0
+        || source.space != destination.space
+            && is_within_reach(source.address, bytes)
+            && is_within_reach(destination.address, bytes)
+            && machine.copy(source, destination, bytes).is_ok()
+}
+
+/// Whether an area, shorter than 2^48, is where programs' memory may be.
+#[inline]
+fn is_within_reach(address: u64, bytes: u64) -> bool {
+    address <= USER_ADDRESS_END && bytes <= USER_ADDRESS_END - address
 }
 
 /// Whether a grant is just for writing, and sound: then there is nothing to copy yet.

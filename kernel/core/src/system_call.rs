@@ -1,36 +1,36 @@
 //! System calls: which is which, and the results that all of them share.
 
+use abi::Error;
 use abi::call::{Forward, GetReply, MoveFrom, MoveTo, Receive, Reply, ReplyReceive, Send};
-use abi::{Error, Pid};
 
 use crate::kernel::Kernel;
-use crate::machine::{Machine, Next, ProcessIndex};
+use crate::machine::{Machine, Next, ProcessIndex, Resume};
 use crate::process::Process;
-use crate::short_path::ShortPath;
+use crate::short_path::ShortCall;
 
 impl<M: Machine> Kernel<M> {
     /// The current process made a system call; its registers are in its descriptor.
     #[inline]
     pub fn system_call(&mut self) -> Next<M::Space> {
-        let caller = self.cpu().current;
-        let registers = &self.processes[caller].registers;
-        let (number, other) = (registers.number, Pid::from_bits(registers.pid).index());
-        match number {
-            Send::NUMBER => match self.short_send(caller, other) {
-                ShortPath::Taken => return self.run_directly(other),
-                ShortPath::Kernel => return self.kernel_request(caller, other),
-                ShortPath::No => {}
-            },
-            ReplyReceive::NUMBER if self.short_reply_receive(caller, other) => {
-                return self.run_directly(other);
-            }
-            _ => {}
+        match self.short_call() {
+            ShortCall::Run(process) => self.run_by_results(process),
+            ShortCall::Stay => self.run_by_results(self.cpu().current),
+            ShortCall::General => self.general_call(),
         }
-        self.general_call(caller)
     }
 
+    fn run_by_results(&self, process: ProcessIndex) -> Next<M::Space> {
+        Next::Run {
+            process,
+            space: self.processes[process].space,
+            resume: Resume::Results,
+        }
+    }
+
+    /// The same, for what the short path cannot do.
     #[inline(never)]
-    fn general_call(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+    pub fn general_call(&mut self) -> Next<M::Space> {
+        let caller = self.cpu().current;
         match self.processes[caller].registers.number {
             Send::NUMBER => self.send(caller),
             Receive::NUMBER => self.receive(caller),

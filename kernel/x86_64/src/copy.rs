@@ -87,7 +87,34 @@ impl Cursor {
 }
 
 /// Copies `bytes` bytes between programs.
+#[inline]
 pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
+    let end = |place: Place<Space>| place.address % PAGE_BYTES + bytes;
+    if end(source).max(end(destination)) > PAGE_BYTES {
+        return between_pages(source, destination, bytes);
+    }
+    // Within one page on either side, as most copies are.
+    let (mut from, mut to) = (
+        Cursor::new(source, READABLE),
+        Cursor::new(destination, CHANGEABLE),
+    );
+    if !from.enter() {
+        return fault(0, Side::Source);
+    }
+    if !to.enter() {
+        return fault(0, Side::Destination);
+    }
+    from.skip(source.address % PAGE_BYTES);
+    to.skip(destination.address % PAGE_BYTES);
+    // SAFETY: both cursors are in usable memory in the direct map with `bytes` bytes left of their pages, which belong
+    // to programs, so no reference of the kernel's is to them.
+    unsafe { move_bytes(from.pointer, to.pointer, bytes) };
+    Ok(())
+}
+
+/// The same where a page's end is in the way.
+#[inline(never)]
+fn between_pages(source: Place<Space>, destination: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
     let mut from = Cursor::new(source, READABLE);
     let mut to = Cursor::new(destination, CHANGEABLE);
     let mut left = bytes;

@@ -9,7 +9,8 @@ use core::mem::MaybeUninit;
 
 use abi::kernel::protection;
 use kernel_core::kernel::Kernel;
-use kernel_core::machine::{Next, Protection, Resume};
+use kernel_core::machine::{Next, ProcessIndex, Protection, Resume};
+use kernel_core::short_path::ShortCall;
 
 use crate::cpu::Cpu;
 use crate::entry::{Continuation, How};
@@ -102,7 +103,38 @@ fn nothing(how: How) -> Continuation {
 extern "C" fn on_system_call() -> Continuation {
     // SAFETY: called by the entry code, after boot has installed the kernel.
     let kernel = unsafe { kernel() };
-    let next = kernel.system_call();
+    match kernel.short_call() {
+        ShortCall::Run(process) => by_results(kernel, process),
+        ShortCall::Stay => Continuation {
+            how: How::Results,
+            // SAFETY: the reference lives for this expression, and nobody else holds one.
+            pointer: unsafe { Cpu::this() }.registers.cast(),
+        },
+        ShortCall::General => general_call(),
+    }
+}
+
+/// Runs another process, by its results.
+#[inline]
+fn by_results(kernel: &mut Kernel<X86>, process: ProcessIndex) -> Continuation {
+    load(kernel.processes[process].space.root());
+    let saved = kernel.machine.saved.pointer(process);
+    let registers: *mut _ = kernel.registers_mut(process);
+    // SAFETY: the reference lives for this block, and nobody else holds one.
+    let cpu = unsafe { Cpu::this() };
+    cpu.registers = registers;
+    cpu.saved = saved;
+    Continuation {
+        how: How::Results,
+        pointer: registers.cast(),
+    }
+}
+
+#[inline(never)]
+extern "C" fn general_call() -> Continuation {
+    // SAFETY: `on_system_call` has dropped its reference.
+    let kernel = unsafe { kernel() };
+    let next = kernel.general_call();
     continuation(kernel, next)
 }
 
