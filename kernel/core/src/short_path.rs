@@ -25,6 +25,8 @@ pub enum ShortCall {
     Run(ProcessIndex),
     /// The caller goes on, by its results.
     Stay,
+    /// Nothing was changed; a segment is to be copied: see [`Kernel::short_call_with_segment`].
+    Segment,
     /// Nothing was changed; the general path must be taken.
     General,
 }
@@ -36,16 +38,34 @@ impl<M: Machine> Kernel<M> {
         let caller = self.cpu().current;
         let registers = &self.processes[caller].registers;
         let other = Pid::from_bits(registers.pid).index();
+        let [segment_address, grant_or_bytes, ..] = registers.extra;
         match registers.number {
-            Send::NUMBER => self.short_send(caller, other),
-            ReplyReceive::NUMBER => self.short_reply_receive(caller, other),
+            Send::NUMBER if grant_or_bytes != 0 && !is_for_writing(segment_address, grant_or_bytes) => {
+                ShortCall::Segment
+            }
+            Send::NUMBER => self.short_send::<false>(caller, other),
+            ReplyReceive::NUMBER if grant_or_bytes != 0 => ShortCall::Segment,
+            ReplyReceive::NUMBER => self.short_reply_receive::<false>(caller, other),
             _ => ShortCall::General,
+        }
+    }
+
+    /// The same where the head of a segment goes along with a Send, or data with a reply. A function of its own, so
+    /// that a call without is not burdened with what copying needs.
+    #[inline(never)]
+    pub fn short_call_with_segment(&mut self) -> ShortCall {
+        let caller = self.cpu().current;
+        let registers = &self.processes[caller].registers;
+        let other = Pid::from_bits(registers.pid).index();
+        match registers.number {
+            Send::NUMBER => self.short_send::<true>(caller, other),
+            _ => self.short_reply_receive::<true>(caller, other),
         }
     }
 
     /// Send to slot `index`, if that waits for anyone's message.
     #[inline]
-    fn short_send(&mut self, caller: ProcessIndex, index: ProcessIndex) -> ShortCall {
+    fn short_send<const SEGMENT: bool>(&mut self, caller: ProcessIndex, index: ProcessIndex) -> ShortCall {
         let Some((client, server)) = self.processes.two(caller, index) else {
             return ShortCall::General;
         };
@@ -68,7 +88,7 @@ impl<M: Machine> Kernel<M> {
             return ShortCall::General;
         }
         let mut head_bytes = 0;
-        if grant != 0 && !is_for_writing(segment_address, grant) {
+        if SEGMENT {
             // The head of what may be read goes along.
             let [buffer_address, buffer_bytes, ..] = server.registers.extra;
             let (raw, grant) = (grant, Grant::from_bits(grant));
@@ -110,7 +130,11 @@ impl<M: Machine> Kernel<M> {
 
     /// `ReplyReceive` to slot `index`, if that awaits the reply, and no message is waiting.
     #[inline]
-    fn short_reply_receive(&mut self, caller: ProcessIndex, index: ProcessIndex) -> ShortCall {
+    fn short_reply_receive<const SEGMENT: bool>(
+        &mut self,
+        caller: ProcessIndex,
+        index: ProcessIndex,
+    ) -> ShortCall {
         let Some((server, client)) = self.processes.two(caller, index) else {
             return ShortCall::General;
         };
@@ -126,7 +150,7 @@ impl<M: Machine> Kernel<M> {
         {
             return ShortCall::General;
         }
-        if data_bytes != 0 {
+        if SEGMENT {
             let [segment_address, grant, ..] = client.registers.extra;
             let grant = Grant::from_bits(grant);
             let source = Place {
@@ -147,7 +171,7 @@ impl<M: Machine> Kernel<M> {
         }
         client.registers.number = 0;
         client.registers.pid = server.pid.to_bits();
-        client.registers.message = delivered(server.registers.message, data_bytes);
+        client.registers.message = delivered(server.registers.message, if SEGMENT { data_bytes } else { 0 });
         client.registers.extra = [0; 5];
         client.forwarder = Pid::NONE;
         client.state = State::Ready;

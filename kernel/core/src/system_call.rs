@@ -12,10 +12,14 @@ impl<M: Machine> Kernel<M> {
     /// The current process made a system call; its registers are in its descriptor.
     #[inline]
     pub fn system_call(&mut self) -> Next<M::Space> {
-        match self.short_call() {
+        let done = match self.short_call() {
+            ShortCall::Segment => self.short_call_with_segment(),
+            done => done,
+        };
+        match done {
             ShortCall::Run(process) => self.run_by_results(process),
             ShortCall::Stay => self.run_by_results(self.cpu().current),
-            ShortCall::General => self.general_call(),
+            ShortCall::Segment | ShortCall::General => self.general_call(),
         }
     }
 

@@ -110,6 +110,7 @@ extern "C" fn on_system_call() -> Continuation {
             // SAFETY: the reference lives for this expression, and nobody else holds one.
             pointer: unsafe { Cpu::this() }.registers.cast(),
         },
+        ShortCall::Segment => segment_call(),
         ShortCall::General => general_call(),
     }
 }
@@ -117,9 +118,10 @@ extern "C" fn on_system_call() -> Continuation {
 /// Runs another process, by its results.
 #[inline]
 fn by_results(kernel: &mut Kernel<X86>, process: ProcessIndex) -> Continuation {
-    load(kernel.processes[process].space.root());
     let saved = kernel.machine.saved.pointer(process);
-    let registers: *mut _ = kernel.registers_mut(process);
+    let slot = &mut kernel.processes[process];
+    load(slot.space.root());
+    let registers: *mut _ = &raw mut slot.registers;
     // SAFETY: the reference lives for this block, and nobody else holds one.
     let cpu = unsafe { Cpu::this() };
     cpu.registers = registers;
@@ -127,6 +129,16 @@ fn by_results(kernel: &mut Kernel<X86>, process: ProcessIndex) -> Continuation {
     Continuation {
         how: How::Results,
         pointer: registers.cast(),
+    }
+}
+
+#[inline(never)]
+extern "C" fn segment_call() -> Continuation {
+    // SAFETY: `on_system_call` has dropped its reference.
+    let kernel = unsafe { kernel() };
+    match kernel.short_call_with_segment() {
+        ShortCall::Run(process) => by_results(kernel, process),
+        _ => general_call(),
     }
 }
 
