@@ -12,6 +12,7 @@ use abi::call::Registers;
 use crate::boot::STACK_BYTES;
 use crate::instructions::write_register;
 use crate::saved::Saved;
+use crate::walks::Walks;
 
 /// Selectors. The order is what `syscall` and `sysret` want.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -49,6 +50,8 @@ pub struct Cpu {
     pub saved: *mut Saved,
     /// Physical address of the root page table in use.
     pub root_table: u64,
+    /// Where recent walks through page tables ended.
+    pub walks: Walks,
     descriptors: [u64; 7],
     task: TaskState,
 }
@@ -97,6 +100,7 @@ static FIRST: Shared<Cpu> = Shared(UnsafeCell::new(Cpu {
     registers: core::ptr::null_mut(),
     saved: core::ptr::null_mut(),
     root_table: 0,
+    walks: Walks::new(),
     descriptors: [
         0,
         0x00af_9b00_0000_ffff, // kernel code, 64-bit

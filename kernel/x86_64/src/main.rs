@@ -32,6 +32,7 @@ mod physical;
 mod saved;
 mod selftest;
 mod space;
+mod walks;
 
 use abi::LogicalHost;
 use abi::information::{Information, VERSION};

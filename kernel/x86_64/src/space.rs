@@ -12,6 +12,7 @@ use abi::{PAGE_BYTES, USER_ADDRESS_END, information};
 use kernel_core::frame::{Frame, Frames};
 use kernel_core::machine::{Caching, MapError, Protection};
 
+use crate::cpu::Cpu;
 use crate::heap;
 use crate::paging::{
     ADDRESS, DIRECTORY_SHIFT, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT, SPECIAL,
@@ -95,6 +96,8 @@ impl Space {
     /// # Safety
     /// The space is not loaded, and is not used again if this returns fewer than `limit`.
     pub unsafe fn destroy(self, limit: u32, frames: &mut Frames) -> u32 {
+        // SAFETY: the reference lives for this statement.
+        unsafe { Cpu::this() }.walks.clear();
         let root = physical::pointer::<[u64; ENTRIES]>(self.root);
         // SAFETY: the space is the caller's and not loaded, so its tables are used by nobody but this function.
         let root = unsafe { &mut *root };
@@ -243,6 +246,13 @@ impl Space {
         if address >= USER_ADDRESS_END {
             return None;
         }
+        // SAFETY: the reference lives for this statement, in which nobody else takes one.
+        let walks = unsafe { &mut Cpu::this().walks };
+        walks.find(self.root, address, || self.walk(address))
+    }
+
+    #[inline(never)]
+    fn walk(self, address: u64) -> Option<u64> {
         let mut table = self.root;
         for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
             // SAFETY: `table` is a table of this space, its root or what an entry leads to; entries of programs'
