@@ -8,6 +8,7 @@ use core::arch::asm;
 use abi::PAGE_BYTES;
 use kernel_core::machine::{CopyFault, Place, Side};
 
+use crate::features;
 use crate::paging::{
     ADDRESS, DIRECTORY_SHIFT, ENTRIES, PAGE_SHIFT, PRESENT, SPECIAL, USER, WRITABLE, entry, index,
 };
@@ -93,22 +94,27 @@ pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> R
     if end(source).max(end(destination)) > PAGE_BYTES {
         return between_pages(source, destination, bytes);
     }
-    // Within one page on either side, as most copies are.
-    let (mut from, mut to) = (
-        Cursor::new(source, READABLE),
-        Cursor::new(destination, CHANGEABLE),
+    // Within one page on either side, as most copies are. What is odd is left to the general path.
+    let entries = (
+        source.space.known_entry(source.address),
+        destination.space.known_entry(destination.address),
     );
-    if !from.enter() {
-        return fault(0, Side::Source);
+    let (Some(from), Some(to)) = entries else {
+        return between_pages(source, destination, bytes);
+    };
+    if from & (READABLE | SPECIAL) != READABLE || to & (CHANGEABLE | SPECIAL) != CHANGEABLE {
+        return between_pages(source, destination, bytes);
     }
-    if !to.enter() {
-        return fault(0, Side::Destination);
-    }
-    from.skip(source.address % PAGE_BYTES);
-    to.skip(destination.address % PAGE_BYTES);
-    // SAFETY: both cursors are in usable memory in the direct map with `bytes` bytes left of their pages, which belong
-    // to programs, so no reference of the kernel's is to them.
-    unsafe { move_bytes(from.pointer, to.pointer, bytes) };
+    let within = |entry: u64, address: u64| physical::pointer::<u8>((entry & ADDRESS) + address % PAGE_BYTES);
+    // SAFETY: both are in usable memory in the direct map with `bytes` bytes left of their pages, which belong to
+    // programs, so no reference of the kernel's is to them.
+    unsafe {
+        move_bytes(
+            within(from, source.address),
+            within(to, destination.address),
+            bytes,
+        )
+    };
     Ok(())
 }
 
@@ -161,16 +167,12 @@ fn whole_pages(from: &mut Cursor, to: &mut Cursor, limit: u64) -> u64 {
         if source & (READABLE | SPECIAL) != READABLE || destination & (CHANGEABLE | SPECIAL) != CHANGEABLE {
             break;
         }
+        let (from, to) = (
+            physical::pointer(source & ADDRESS),
+            physical::pointer(destination & ADDRESS),
+        );
         // SAFETY: both are whole pages of programs, in the direct map; no reference is to them.
-        unsafe {
-            asm!(
-                "rep movsq",
-                inout("rcx") PAGE_BYTES / 8 => _,
-                inout("rdi") physical::pointer::<u8>(destination & ADDRESS) => _,
-                inout("rsi") physical::pointer::<u8>(source & ADDRESS) => _,
-                options(nostack, preserves_flags)
-            );
-        }
+        unsafe { move_bytes(from, to, PAGE_BYTES) };
         count += 1;
     }
     for cursor in [from, to] {
@@ -185,12 +187,70 @@ fn fault(done: u64, side: Side) -> Result<(), CopyFault> {
     Err(CopyFault { done, side })
 }
 
+/// Bytes that one round of the vector loop moves.
+const ROUND_BYTES: u64 = 256;
+
 /// Copies within two pages, from the lowest byte up, whether they overlap or not.
 ///
 /// # Safety
 /// Both areas are valid for `count` bytes, and no reference is to them.
 #[inline]
 unsafe fn move_bytes(source: *const u8, destination: *mut u8, count: u64) {
+    if count < ROUND_BYTES || !features::has_vectors() {
+        // SAFETY: the caller's.
+        return unsafe { move_plainly(source, destination, count) };
+    }
+    let moved = count & !(ROUND_BYTES - 1);
+    // SAFETY: the caller's; rounds are `moved` bytes together. The processor has the registers, and no program's state
+    // is in them while the kernel runs.
+    unsafe {
+        asm!(
+            "2:",
+            "vmovdqu ymm0, [rsi]",
+            "vmovdqu ymm1, [rsi + 32]",
+            "vmovdqu ymm2, [rsi + 64]",
+            "vmovdqu ymm3, [rsi + 96]",
+            "vmovdqu ymm4, [rsi + 128]",
+            "vmovdqu ymm5, [rsi + 160]",
+            "vmovdqu ymm6, [rsi + 192]",
+            "vmovdqu ymm7, [rsi + 224]",
+            "vmovdqu [rdi], ymm0",
+            "vmovdqu [rdi + 32], ymm1",
+            "vmovdqu [rdi + 64], ymm2",
+            "vmovdqu [rdi + 96], ymm3",
+            "vmovdqu [rdi + 128], ymm4",
+            "vmovdqu [rdi + 160], ymm5",
+            "vmovdqu [rdi + 192], ymm6",
+            "vmovdqu [rdi + 224], ymm7",
+            "add rsi, {round}",
+            "add rdi, {round}",
+            "sub rcx, {round}",
+            "jnz 2b",
+            round = const ROUND_BYTES,
+            inout("rcx") moved => _,
+            inout("rdi") destination => _,
+            inout("rsi") source => _,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+            options(nostack)
+        );
+        if moved != count {
+            let skip = moved as usize;
+            move_plainly(
+                source.wrapping_add(skip),
+                destination.wrapping_add(skip),
+                count - moved,
+            );
+        }
+    }
+}
+
+/// The same on any processor.
+///
+/// # Safety
+/// As for `move_bytes`.
+#[inline]
+unsafe fn move_plainly(source: *const u8, destination: *mut u8, count: u64) {
     // SAFETY: the caller's; words and tail together are `count` bytes.
     unsafe {
         asm!(

@@ -4,6 +4,7 @@
 //! registers stay off.
 
 use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::instructions::{enable_in_cr4, set_vector_components};
 
@@ -19,6 +20,15 @@ const CR4_USER_MODE_PREVENTION: u64 = 1 << 11;
 const CR4_XSAVE: u64 = 1 << 18;
 const CR4_NO_SUPERVISOR_EXECUTION: u64 = 1 << 20;
 const CR4_NO_SUPERVISOR_ACCESS: u64 = 1 << 21;
+
+/// Whether AVX is there and on.
+static VECTORS: AtomicBool = AtomicBool::new(false);
+
+/// Whether there are 256-bit registers to copy with.
+#[inline]
+pub fn has_vectors() -> bool {
+    VECTORS.load(Ordering::Relaxed)
+}
 
 /// The features that matter after boot.
 #[allow(clippy::struct_excessive_bools)] // each is a feature of its own
@@ -82,6 +92,10 @@ pub fn initialize() -> Features {
         let supported = __cpuid_count(0xd, 0);
         // SAFETY: XSAVE was enabled above, and these components are supported; x87 and SSE always are.
         unsafe { set_vector_components(u64::from(supported.eax) & VECTOR_COMPONENTS | 3) };
+        VECTORS.store(
+            basic.ecx & 1 << 28 != 0 && supported.eax & 1 << 2 != 0,
+            Ordering::Relaxed,
+        );
         let bytes = __cpuid_count(0xd, 0).ebx as usize;
         assert!(
             bytes <= VECTOR_STATE_BYTES,

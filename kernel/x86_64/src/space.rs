@@ -251,6 +251,18 @@ impl Space {
         walks.find(self.root, address, || self.walk(address))
     }
 
+    /// The entry of the page at `address`, if a recent walk led to its table.
+    #[inline]
+    pub fn known_entry(self, address: u64) -> Option<u64> {
+        if address >= USER_ADDRESS_END {
+            return None;
+        }
+        // SAFETY: the reference lives for this statement, in which nobody else takes one.
+        let table = unsafe { &mut Cpu::this().walks }.find(self.root, address, || None)?;
+        // SAFETY: it is a table of this space's.
+        Some(unsafe { *entry(table, index(address, PAGE_SHIFT)) })
+    }
+
     #[inline(never)]
     fn walk(self, address: u64) -> Option<u64> {
         let mut table = self.root;
