@@ -32,6 +32,8 @@ pub mod priority {
     pub const LEVELS: u8 = 6;
     /// All priorities are below this.
     pub const COUNT: u8 = 30;
+    /// In `CreateProcess`: the caller's own priority.
+    pub const OWN: u32 = u32::MAX;
     /// First level of the class for drivers.
     pub const REAL_TIME: u8 = 0;
     /// First level of the class for servers.
@@ -98,7 +100,7 @@ protocol! {
             instruction: u64,
             /// Its stack pointer.
             stack: u64,
-            /// Class and level; not above the team's without the right.
+            /// Class and level; not above the team's without the right. Or [`priority::OWN`].
             priority: u32,
         } => ProcessCreated {
             /// The new process.
@@ -151,7 +153,7 @@ protocol! {
         /// Maps zeroed pages. A team other than the caller's must await its first reply from the caller.
         Map = 1 {
             team: Pid,
-            /// A multiple of the page size, or 0 for the kernel to choose.
+            /// A multiple of the page size; or 0 for the kernel to choose, which leaves an unmapped page on either side.
             address: u64,
             pages: u32,
             /// Bits of [`protection`](crate::kernel::protection).

@@ -1,8 +1,8 @@
 //! Inheritance of priority: a server runs at least as urgently as whoever waits for it.
 //!
-//! Each process counts those who wait for it (in its queue or for its reply) by their priority, with a bit for each
-//! level that has any. So joining, leaving and finding the most urgent take a few instructions however many wait,
-//! and whether anyone waits at all is one comparison.
+//! Each process counts those who wait for it (in its queue or for its reply) by their priority. So joining and leaving,
+//! which every message does, take an instruction or two however many wait; the most urgent is looked for only where
+//! that may change the priority in force.
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
@@ -11,8 +11,6 @@ use crate::process::{Flags, State};
 /// Who waits for a process, by priority.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Waiters {
-    /// A bit for each level with a count.
-    levels: u32,
     counts: [u16; 32],
 }
 
@@ -20,7 +18,6 @@ impl Waiters {
     /// Counts one in.
     #[inline]
     pub fn join(&mut self, priority: u8) {
-        self.levels |= 1 << (priority & 31);
         let count = &mut self.counts[usize::from(priority & 31)];
         *count = count.wrapping_add(1);
     }
@@ -30,21 +27,17 @@ impl Waiters {
     pub fn leave(&mut self, priority: u8) {
         let count = &mut self.counts[usize::from(priority & 31)];
         *count = count.wrapping_sub(1);
-        if *count == 0 {
-            self.levels &= !(1 << (priority & 31));
-        }
     }
 
     /// Whether anyone waits.
-    #[inline]
-    pub const fn is_empty(&self) -> bool {
-        self.levels == 0
+    pub fn is_empty(&self) -> bool {
+        self.counts == [0; 32]
     }
 
     /// The most urgent level of those who wait; beyond all priorities if nobody does.
-    #[inline]
-    pub const fn most_urgent(&self) -> u8 {
-        self.levels.trailing_zeros() as u8
+    pub fn most_urgent(&self) -> u8 {
+        let level = self.counts.iter().position(|count| *count != 0);
+        level.unwrap_or(self.counts.len()) as u8
     }
 
     /// How many wait at a priority.

@@ -134,8 +134,13 @@ fn create_process<M: Machine>(
     caller: ProcessIndex,
     create: &CreateProcess,
 ) -> Result<Answer, Error> {
-    let team = kernel.processes[caller].team;
-    let priority = legal_priority(kernel, caller, create.priority, kernel.team(team).priority)?;
+    let own = &kernel.processes[caller];
+    let team = own.team;
+    let asked = match create.priority {
+        priority::OWN => u32::from(own.own_priority),
+        other => other,
+    };
+    let priority = legal_priority(kernel, caller, asked, kernel.team(team).priority)?;
     let process = kernel.create_process(team, caller, priority)?;
     let registers = &mut kernel.processes[process].registers;
     registers.instruction = create.instruction;

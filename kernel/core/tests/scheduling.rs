@@ -152,6 +152,12 @@ fn a_priority_can_be_changed_within_the_class() {
         node.request(team, PROCESS, &create(30)).map(|_| ()),
         Err(Error::BadArgument)
     );
+    let own = CreateProcess {
+        priority: abi::kernel::priority::OWN,
+        ..create(0)
+    };
+    let like_me = node.request(team, PROCESS, &own).unwrap().process;
+    assert_eq!(node.priority(like_me), 12);
     let member = node.process(team, 20);
     assert_eq!(node.priority(member), 20);
     node.request(team, PROCESS, &set(member, 12)).unwrap();

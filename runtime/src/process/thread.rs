@@ -3,9 +3,9 @@
 use alloc_crate::boxed::Box;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use abi::{Error, Message, PAGE_BYTES, Pid, kernel};
+use abi::{Error, Message, Pid, kernel};
 
-use crate::memory::{self, Pages};
+use crate::memory::Pages;
 use crate::message::{self, Segment};
 use crate::time::{self, Duration};
 
@@ -27,7 +27,7 @@ pub struct Thread {
 }
 
 /// Lets `body` run in a process of its own in this team, with a stack of at least `stack_bytes`, at the priority of
-/// the caller. Below the stack lies a page that may not be touched.
+/// the caller. Below the stack lies a page that is not mapped, as the kernel leaves one around all that it places.
 ///
 /// ```no_run
 /// let thread = v::process::spawn_thread(64 * 1024, || v::println!("beside"))?;
@@ -36,17 +36,11 @@ pub struct Thread {
 /// ```
 pub fn spawn_thread(stack_bytes: usize, body: impl FnOnce() + Send + 'static) -> Result<Thread, Error> {
     SEVERAL.store(true, Ordering::Relaxed);
-    let priority = super::query(Pid::NONE)?.priorities as u32;
-    let stack = Pages::new(
-        stack_bytes
-            .checked_add(PAGE_BYTES as usize)
-            .ok_or(Error::TooLong)?,
-    )?;
-    memory::protect(Pid::NONE, stack.address(), 1, 0)?;
+    let stack = Pages::new(stack_bytes)?;
     let request = kernel::process::CreateProcess {
         instruction: crate::entry::thread_entry(),
         stack: stack.address() + stack.len() as u64,
-        priority,
+        priority: kernel::priority::OWN,
     };
     let pid = message::kernel(kernel::PROCESS, &request)?.process;
     // The kernel's reply to its creation; what it carries is taken over by the new process.
