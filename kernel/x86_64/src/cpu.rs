@@ -46,7 +46,9 @@ pub struct Cpu {
     pub stack_top: u64,
     /// Where a system call of the running process saves its registers.
     pub registers: *mut Registers,
-    /// Where an interrupt or exception saves all registers of the running process.
+    /// Index of the running process.
+    pub process: u64,
+    /// The first of the areas, one for each process, where an interrupt or exception saves all registers.
     pub saved: *mut Saved,
     /// Physical address of the root page table in use.
     pub root_table: u64,
@@ -63,6 +65,8 @@ pub mod offset {
     pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
     /// Of `registers`.
     pub const REGISTERS: usize = offset_of!(Cpu, registers);
+    /// Of `process`.
+    pub const PROCESS: usize = offset_of!(Cpu, process);
     /// Of `saved`.
     pub const SAVED: usize = offset_of!(Cpu, saved);
 }
@@ -98,6 +102,7 @@ static FIRST: Shared<Cpu> = Shared(UnsafeCell::new(Cpu {
     this: core::ptr::null_mut(),
     stack_top: 0,
     registers: core::ptr::null_mut(),
+    process: 0,
     saved: core::ptr::null_mut(),
     root_table: 0,
     walks: Walks::new(),

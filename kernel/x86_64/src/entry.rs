@@ -10,24 +10,23 @@
 //! The kernel runs on one stack a processor, empty whenever a program runs; interrupts are off but in the two windows
 //! below, where nothing is on the stack and no register matters. Compiled code keeps data below its stack pointer (the
 //! red zone), so nothing here ever pushes on a stack that compiled code is using.
-//!
-//! [`Saved`]: crate::saved::Saved
 
 use core::mem::offset_of;
 
 use abi::call::Registers;
 
 use crate::cpu::{self, USER_CODE, USER_DATA};
-use crate::features::VECTOR_STATE_BYTES;
+use crate::features::{VECTOR_COMPONENTS, VECTOR_STATE_BYTES};
 use crate::instructions::{read_register, write_register};
-use crate::saved;
+use crate::saved::{self, Saved};
 
 /// What to do next; the entry code knows the numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]
 pub enum How {
-    /// Return from the system call whose `Registers` are at `pointer`.
-    Results = 0,
+    /// Return from the system call whose `Registers` are at `pointer`. The number is also the mask of the vector state
+    /// that is made clean on the way.
+    Results = VECTOR_COMPONENTS,
     /// Resume what is saved at `pointer`.
     Full = 1,
     /// Wait for an interrupt.
@@ -133,31 +132,28 @@ system_call_entry:
     call on_system_call
 
 dispatch:                       // rax: how, rdx: with what
-    test eax, eax
-    jnz dispatch_rare
-    mov rbx, rdx
-    mov rcx, [rbx + {instruction}]
-    mov rax, rcx
-    shr rax, 47                 // sysret to an address that is not canonical would fault in the kernel
-    jnz bad_return
-    mov eax, 7
-    xor edx, edx
-restore_instruction_results:
+    cmp eax, {how_results}
+    jne dispatch_rare
+    // sysret to an address that is not canonical would fault in the kernel: programs are below 2^47.
+    cmp dword ptr [rdx + {instruction} + 4], 0x7fff
+    ja bad_return
+restore_instruction_results:    // edx:eax is its mask; no state is turned on that has a bit in edx
     xrstor [rip + CLEAN_VECTOR_STATE]
-    mov rax, [rbx + {number}]
-    mov rdi, [rbx + {pid}]
-    mov rsi, [rbx + {message}]
-    mov rdx, [rbx + {message} + 8]
-    mov r8, [rbx + {message} + 16]
-    mov r9, [rbx + {message} + 24]
-    mov r10, [rbx + {extra}]
-    mov r12, [rbx + {extra} + 8]
-    mov r13, [rbx + {extra} + 16]
-    mov r14, [rbx + {extra} + 24]
-    mov r15, [rbx + {extra} + 32]
-    mov r11, [rbx + {flags}]
+    mov rax, [rdx + {number}]
+    mov rdi, [rdx + {pid}]
+    mov rsi, [rdx + {message}]
+    mov r8, [rdx + {message} + 16]
+    mov r9, [rdx + {message} + 24]
+    mov r10, [rdx + {extra}]
+    mov r12, [rdx + {extra} + 8]
+    mov r13, [rdx + {extra} + 16]
+    mov r14, [rdx + {extra} + 24]
+    mov r15, [rdx + {extra} + 32]
+    mov rcx, [rdx + {instruction}]
+    mov r11, [rdx + {flags}]
     or r11d, {fixed_flags}      // a process that never ran has no flags yet
-    mov rsp, [rbx + {stack}]
+    mov rsp, [rdx + {stack}]
+    mov rdx, [rdx + {message} + 8]
     xor ebx, ebx                // ebp is zero since the entry, and compiled code keeps it
     swapgs
     sysretq
@@ -175,11 +171,12 @@ continue_boot:
     jmp dispatch
 
 dispatch_rare:
-    cmp eax, 2
+    cmp eax, {how_idle}
     je idle
-    ja work
+    cmp eax, {how_work}
+    je work
     mov rbx, rdx
-    mov eax, 7
+    mov eax, {vector_components}
     xor edx, edx
 restore_instruction_full:
     xrstor [rbx + {saved_vector}]
@@ -227,7 +224,9 @@ trap:
     jz trap_in_kernel
     swapgs
     push rax
-    mov rax, gs:[{saved}]
+    mov rax, gs:[{process}]
+    shl rax, {saved_shift}
+    add rax, gs:[{saved}]
     pop qword ptr [rax]
     mov [rax + 8], rbx
     mov [rax + 16], rcx
@@ -250,7 +249,7 @@ trap:
     pop qword ptr [rax + {saved_flags}]
     pop qword ptr [rax + {saved_stack}]
     mov rcx, rax
-    mov eax, 7
+    mov eax, {vector_components}
     xor edx, edx
 save_instruction:
     xsave [rcx + {saved_vector}]
@@ -316,7 +315,13 @@ trap_entries:
     "#,
     registers = const cpu::offset::REGISTERS,
     stack_top = const cpu::offset::STACK_TOP,
+    process = const cpu::offset::PROCESS,
     saved = const cpu::offset::SAVED,
+    saved_shift = const size_of::<Saved>().trailing_zeros(),
+    how_results = const How::Results as u64,
+    how_idle = const How::Idle as u64,
+    how_work = const How::Work as u64,
+    vector_components = const VECTOR_COMPONENTS,
     number = const offset_of!(Registers, number),
     pid = const offset_of!(Registers, pid),
     message = const offset_of!(Registers, message),

@@ -54,9 +54,12 @@ impl SavedAreas {
         }
     }
 
-    /// A process's.
-    #[inline]
-    pub fn pointer(&self, process: ProcessIndex) -> *mut Saved {
+    /// The first one.
+    pub fn first(&self) -> *mut Saved {
+        self.first
+    }
+
+    fn pointer(&self, process: ProcessIndex) -> *mut Saved {
         assert!(usize::from(process) < self.count);
         self.first.wrapping_add(process.into())
     }

@@ -216,13 +216,16 @@ fn start_kernel(
         platform.processors,
         logical_host.to_bits()
     );
+    let saved = SavedAreas::allocate(configuration.process_slots);
+    // SAFETY: nobody else holds the processor's state.
+    unsafe { Cpu::this() }.saved = saved.first();
     let machine = X86 {
         clock,
         apic,
         io_apics,
         common: space::Common::new(root, information),
         information,
-        saved: SavedAreas::allocate(configuration.process_slots),
+        saved,
     };
     // SAFETY: boot comes here once, before anything that uses the kernel.
     unsafe { node::install(Kernel::new(machine, frames, &configuration)) }

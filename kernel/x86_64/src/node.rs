@@ -7,6 +7,7 @@
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
+use abi::call::Registers;
 use abi::kernel::protection;
 use kernel_core::kernel::Kernel;
 use kernel_core::machine::{Next, ProcessIndex, Protection, Resume};
@@ -51,52 +52,50 @@ unsafe fn kernel() -> &'static mut Kernel<X86> {
 }
 
 /// Turns a decision of the kernel's logic into what the entry code does.
-#[inline]
-fn continuation(kernel: &mut Kernel<X86>, mut next: Next<Space>) -> Continuation {
-    loop {
-        let (process, space, resume) = match next {
-            Next::Run {
-                process,
-                space,
-                resume,
-            } => (process, space, resume),
-            Next::Idle => return nothing(How::Idle),
-            Next::Work => return nothing(How::Work),
-        };
-        load(space.root());
-        let saved = kernel.machine.saved.pointer(process);
-        let registers: *mut _ = kernel.registers_mut(process);
-        // SAFETY: the reference lives for this block, and nobody else holds one.
-        let cpu = unsafe { Cpu::this() };
-        cpu.registers = registers;
-        cpu.saved = saved;
-        if resume == Resume::Results {
-            return Continuation {
-                how: How::Results,
-                pointer: registers.cast(),
-            };
-        }
-        if kernel.machine.saved.get_mut(process).is_resumable() {
-            return Continuation {
-                how: How::Full,
-                pointer: saved.cast(),
-            };
-        }
-        // Returning there would fault in the kernel; it is the program's fault, so it gets the exception.
-        next = kernel.exception(vector::GENERAL_PROTECTION.into(), 0, 0);
+#[inline(always)]
+fn continuation(kernel: &mut Kernel<X86>, next: Next<Space>) -> Continuation {
+    let Next::Run {
+        process,
+        space,
+        resume,
+    } = next
+    else {
+        return nothing(next);
+    };
+    load(space.root());
+    let by_results = make_current(process, kernel.registers_mut(process));
+    match resume {
+        Resume::Results => by_results,
+        Resume::Full => resume_in_full(kernel, process),
     }
+}
+
+#[cold]
+fn nothing(next: Next<Space>) -> Continuation {
+    Continuation {
+        how: if next == Next::Work { How::Work } else { How::Idle },
+        pointer: core::ptr::null(),
+    }
+}
+
+#[inline(never)]
+fn resume_in_full(kernel: &mut Kernel<X86>, process: ProcessIndex) -> Continuation {
+    let saved = kernel.machine.saved.get_mut(process);
+    if saved.is_resumable() {
+        return Continuation {
+            how: How::Full,
+            pointer: (&raw const *saved).cast(),
+        };
+    }
+    // Returning there would fault in the kernel. It is the program's fault, so it gets the exception; each program that
+    // this finds stops or ends, so it comes to an end.
+    let next = kernel.exception(vector::GENERAL_PROTECTION.into(), 0, 0);
+    continuation(kernel, next)
 }
 
 /// Leaves boot for what comes first.
 pub fn leave(kernel: &mut Kernel<X86>, next: Next<Space>) -> ! {
     crate::entry::start(&continuation(kernel, next))
-}
-
-fn nothing(how: How) -> Continuation {
-    Continuation {
-        how,
-        pointer: core::ptr::null(),
-    }
 }
 
 #[unsafe(no_mangle)]
@@ -118,14 +117,18 @@ extern "C" fn on_system_call() -> Continuation {
 /// Runs another process, by its results.
 #[inline]
 fn by_results(kernel: &mut Kernel<X86>, process: ProcessIndex) -> Continuation {
-    let saved = kernel.machine.saved.pointer(process);
     let slot = &mut kernel.processes[process];
     load(slot.space.root());
-    let registers: *mut _ = &raw mut slot.registers;
+    make_current(process, &mut slot.registers)
+}
+
+/// Tells the entry code whose registers come and go, and to resume it by its results.
+#[inline]
+fn make_current(process: ProcessIndex, registers: *mut Registers) -> Continuation {
     // SAFETY: the reference lives for this block, and nobody else holds one.
     let cpu = unsafe { Cpu::this() };
+    cpu.process = process.into();
     cpu.registers = registers;
-    cpu.saved = saved;
     Continuation {
         how: How::Results,
         pointer: registers.cast(),
