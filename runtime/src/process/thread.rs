@@ -1,12 +1,14 @@
 //! Further processes in this team, which share its memory: threads.
 
 use alloc_crate::boxed::Box;
+use alloc_crate::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::{Error, Message, Pid, kernel};
 
 use crate::memory::Pages;
 use crate::message::{self, Segment};
+use crate::sync::Mutex;
 use crate::time::{self, Duration};
 
 /// How long to wait before asking a process once more whether it has ended.
@@ -36,7 +38,7 @@ pub struct Thread {
 /// ```
 pub fn spawn_thread(stack_bytes: usize, body: impl FnOnce() + Send + 'static) -> Result<Thread, Error> {
     SEVERAL.store(true, Ordering::Relaxed);
-    let stack = Pages::new(stack_bytes)?;
+    let stack = take_stack(stack_bytes)?;
     let request = kernel::process::CreateProcess {
         instruction: crate::entry::thread_entry(),
         stack: stack.address() + stack.len() as u64,
@@ -50,6 +52,28 @@ pub fn spawn_thread(stack_bytes: usize, body: impl FnOnce() + Send + 'static) ->
         pid,
         stack: Some(stack),
     })
+}
+
+/// Stacks of processes that have ended, for the next ones: making one takes more than all else.
+static SPARE_STACKS: Mutex<Vec<Pages>> = Mutex::new(Vec::new());
+/// Most stacks that are kept.
+const MOST_SPARE: usize = 4;
+
+/// A stack of at least so many bytes. The kernel leaves a page unmapped below it.
+fn take_stack(bytes: usize) -> Result<Pages, Error> {
+    let mut spare = SPARE_STACKS.lock();
+    if let Some(at) = spare.iter().position(|stack| stack.len() >= bytes) {
+        return Ok(spare.swap_remove(at));
+    }
+    drop(spare);
+    Pages::new(bytes)
+}
+
+fn give_stack_back(stack: Pages) {
+    let mut spare = SPARE_STACKS.lock();
+    if spare.len() < MOST_SPARE {
+        spare.push(stack);
+    }
 }
 
 impl Thread {
@@ -68,7 +92,7 @@ impl Thread {
                 Err(error) => return Err(error),
             }
         }
-        self.stack.take();
+        self.stack.take().map(give_stack_back);
         Ok(())
     }
 }
