@@ -254,5 +254,5 @@ fn write_port_bytes<M: Machine>(
 }
 
 #[cfg(test)]
-#[path = "device_server_tests.rs"]
+#[path = "tests/device_server.rs"]
 mod tests;

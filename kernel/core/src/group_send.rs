@@ -72,11 +72,9 @@ impl<M: Machine> Kernel<M> {
             self.processes[caller].extra.frame = Some(frame);
         }
         let mut last = NOBODY;
-        for position in 0.. {
-            let (member, _) = self.groups.member(group, position)?;
-            if member == NOBODY {
-                break;
-            }
+        let mut row = 0;
+        while let Some((member, next)) = self.groups.next_member(group, row) {
+            row = next;
             if member == caller {
                 continue;
             }

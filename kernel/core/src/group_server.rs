@@ -41,10 +41,7 @@ pub(crate) fn request<M: Machine>(
             } else {
                 kernel.processes[member].pid
             };
-            Ok(Answer::reply(&GroupQueried {
-                member,
-                count: u32::from(count),
-            }))
+            Ok(Answer::reply(&GroupQueried { member, count }))
         }
     }
 }

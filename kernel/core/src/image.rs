@@ -190,5 +190,5 @@ fn file_header(file: &[u8]) -> Option<FileHeader<LittleEndian>> {
 }
 
 #[cfg(test)]
-#[path = "image_tests.rs"]
+#[path = "tests/image.rs"]
 mod tests;

@@ -46,4 +46,5 @@ mod system_call;
 mod time_server;
 
 #[cfg(test)]
+#[path = "tests/machine.rs"]
 mod test_machine;

@@ -347,5 +347,5 @@ impl<M: Machine> Kernel<M> {
 }
 
 #[cfg(test)]
-#[path = "memory_tests.rs"]
+#[path = "tests/memory.rs"]
 mod tests;

@@ -220,5 +220,5 @@ fn go_on_at<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex, address: u
 }
 
 #[cfg(test)]
-#[path = "memory_server_tests.rs"]
+#[path = "tests/memory_server.rs"]
 mod tests;

@@ -46,14 +46,13 @@ pub(crate) fn request<M: Machine>(
         Process::QueryProcesses(query) => query_processes(kernel, caller, query.index),
         Process::QueryProcess(query) => {
             let process = kernel.find_listed(caller, query.process)?;
-            let record = kernel.record(process);
-            let bytes = write_reply(kernel, caller, &record.to_bytes())?;
-            Ok(with_segment(ProcessQueried {}.to_message(), bytes))
+            let record = kernel.record(process).to_bytes();
+            with_record(kernel, caller, &ProcessQueried {}, &record)
         }
         Process::Suspend(suspend) => {
             let process = kernel.find_controlled(caller, suspend.process)?;
             kernel.suspend(process);
-            Ok(answer_unless_stopped(kernel, caller, &Suspended {}))
+            Ok(Answer::reply(&Suspended {}))
         }
         Process::Resume(resume) => {
             let process = kernel.find_controlled(caller, resume.process)?;
@@ -80,9 +79,8 @@ pub(crate) fn request<M: Machine>(
         }
         Process::ReadRegisters(read) => {
             let process = find_excepted(kernel, caller, read.process)?;
-            let record = kernel.machine.full_registers(process);
-            let bytes = write_reply(kernel, caller, &record.to_bytes())?;
-            Ok(with_segment(RegistersRead {}.to_message(), bytes))
+            let record = kernel.machine.full_registers(process).to_bytes();
+            with_record(kernel, caller, &RegistersRead {}, &record)
         }
         Process::WriteRegisters(write) => {
             let process = find_excepted(kernel, caller, write.process)?;
@@ -93,9 +91,8 @@ pub(crate) fn request<M: Machine>(
             Ok(Answer::reply(&RegistersWritten {}))
         }
         Process::Yield(_) => {
-            kernel.set_reply(caller, abi::kernel::PROCESS, &Yielded {}.to_message());
             kernel.rotate();
-            Ok(Answer::Later)
+            Ok(Answer::reply(&Yielded {}))
         }
     }
 }
@@ -249,48 +246,28 @@ fn query_processes<M: Machine>(
     while index < total && count < capacity {
         if kernel.processes[index as ProcessIndex].is_program() {
             let record = kernel.record(index as ProcessIndex).to_bytes();
-            bytes = write_reply_at(kernel, caller, bytes, &record)?;
+            kernel.write_reply_segment(caller, bytes, &record)?;
+            bytes += record.len() as u64;
             count += 1;
         }
         index += 1;
     }
     let next = if index < total { index } else { 0 };
-    Ok(with_segment(ProcessesQueried { count, next }.to_message(), bytes))
+    Ok(Answer::with_segment(&ProcessesQueried { count, next }, bytes))
 }
 
 /// Records written in one go, so that a request stays short.
 const RECORDS_PER_REQUEST: u64 = 64;
 
-fn write_reply<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex, bytes: &[u8]) -> Result<u64, Error> {
-    write_reply_at(kernel, caller, 0, bytes)
-}
-
-/// Writes into the caller's segment; returns where it ended.
-fn write_reply_at<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    offset: u64,
-    bytes: &[u8],
-) -> Result<u64, Error> {
-    kernel.write_reply_segment(caller, offset, bytes)?;
-    Ok(offset + bytes.len() as u64)
-}
-
-fn with_segment(mut message: Message, bytes: u64) -> Answer {
-    message.words[7] = bytes as u32;
-    Answer::Now(message)
-}
-
-fn answer_unless_stopped<M: Machine>(
+/// A reply with a record in the caller's segment.
+fn with_record<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: ProcessIndex,
     reply: &impl Reply,
-) -> Answer {
-    if kernel.cpu().current == caller {
-        return Answer::reply(reply);
-    }
-    kernel.set_reply(caller, abi::kernel::PROCESS, &reply.to_message());
-    Answer::Later
+    record: &[u8],
+) -> Result<Answer, Error> {
+    kernel.write_reply_segment(caller, 0, record)?;
+    Ok(Answer::with_segment(reply, record.len() as u64))
 }
 
 impl<M: Machine> Kernel<M> {

@@ -536,5 +536,5 @@ impl Regions {
 }
 
 #[cfg(test)]
-#[path = "region_tests.rs"]
+#[path = "tests/region.rs"]
 mod tests;

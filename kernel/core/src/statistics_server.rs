@@ -145,5 +145,5 @@ fn read_log<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex, from: u64)
 }
 
 #[cfg(test)]
-#[path = "statistics_server_tests.rs"]
+#[path = "tests/statistics_server.rs"]
 mod tests;

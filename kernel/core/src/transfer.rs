@@ -230,5 +230,5 @@ fn offset(address: u64, bytes: usize) -> Result<u64, Error> {
 }
 
 #[cfg(test)]
-#[path = "transfer_tests.rs"]
+#[path = "tests/transfer.rs"]
 mod tests;
