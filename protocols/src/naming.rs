@@ -14,11 +14,13 @@ pub const RESTART_PATIENCE_NS: u64 = 10_000_000_000;
 
 /// Whether `name` may be a prefix.
 pub fn is_prefix(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= MAX_PREFIX_BYTES
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    !name.is_empty() && name.len() <= MAX_PREFIX_BYTES && name.bytes().all(is_prefix_byte)
+}
+
+/// Whether a prefix may have this byte in it.
+#[inline]
+pub const fn is_prefix_byte(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.')
 }
 
 protocol! {

@@ -66,13 +66,13 @@ fn with_table<T>(body: impl FnOnce(&mut Table) -> T) -> T {
 pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
     let mut name = Cow::Borrowed(name);
     loop {
-        let (known, expanded) = with_table(|table| table.look_up(name))?;
+        let (known, expanded, path_bytes) = with_table(|table| table.look_up(name))?;
         match known {
             Known::Place(server, context) => {
                 return Ok(Place {
                     server,
                     context,
-                    rest: table::rest(expanded),
+                    rest: end(expanded, path_bytes),
                 });
             }
             Known::Ask(prefix) => {
@@ -80,6 +80,18 @@ pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
                 with_table(|table| table.learn(&prefix, resolved.server, resolved.context));
                 name = expanded;
             }
+        }
+    }
+}
+
+/// The last so many bytes of a name.
+fn end(name: Cow<'_, str>, bytes: usize) -> Cow<'_, str> {
+    let start = name.len() - bytes;
+    match name {
+        Cow::Borrowed(name) => Cow::Borrowed(&name[start..]),
+        Cow::Owned(mut name) => {
+            name.drain(..start);
+            Cow::Owned(name)
         }
     }
 }

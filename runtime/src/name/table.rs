@@ -7,7 +7,7 @@ use alloc_crate::vec::Vec;
 
 use abi::{Error, Pid};
 use protocols::names::MAX_PATH_BYTES;
-use protocols::naming::is_prefix;
+use protocols::naming::{MAX_PREFIX_BYTES, is_prefix_byte};
 use protocols::program::Entry;
 
 /// What a prefix of the program's own table is bound to.
@@ -91,18 +91,25 @@ impl Table {
         table
     }
 
-    /// Where a name leads, as far as is known here; and the name with its aliases replaced.
-    pub(super) fn look_up<'a>(&self, mut name: Cow<'a, str>) -> Result<(Known, Cow<'a, str>), Error> {
+    /// Where a name leads, as far as is known here; the name with its aliases replaced; and how long the path is at its
+    /// end.
+    pub(super) fn look_up<'a>(&self, mut name: Cow<'a, str>) -> Result<(Known, Cow<'a, str>, usize), Error> {
         for _ in 0..MAX_ALIASES {
-            let (prefix, path) = match parse(&name) {
+            let parsed = parse(&name);
+            let path_bytes = parsed.path().len();
+            let (prefix, path) = match parsed {
                 Parsed::Prefixed(prefix, path) => (prefix, path),
                 Parsed::Absolute(_) => {
                     let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
-                    return Ok((Known::Place(directory.server, 0), name));
+                    return Ok((Known::Place(directory.server, 0), name, path_bytes));
                 }
                 Parsed::Relative(_) => {
                     let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
-                    return Ok((Known::Place(directory.server, directory.context), name));
+                    return Ok((
+                        Known::Place(directory.server, directory.context),
+                        name,
+                        path_bytes,
+                    ));
                 }
             };
             match self
@@ -119,7 +126,7 @@ impl Table {
                     name = Cow::Owned(longer);
                 }
                 Some(Bound::Context(server, context)) if !server.is_none() => {
-                    return Ok((Known::Place(*server, *context), name));
+                    return Ok((Known::Place(*server, *context), name, path_bytes));
                 }
                 _ => {
                     let learnt = self.learnt.iter().find(|(learnt, ..)| learnt == prefix);
@@ -127,7 +134,7 @@ impl Table {
                         Some((_, server, context)) => Known::Place(*server, *context),
                         None => Known::Ask(prefix.to_owned()),
                     };
-                    return Ok((known, name));
+                    return Ok((known, name, path_bytes));
                 }
             }
         }
@@ -189,28 +196,32 @@ pub(super) enum Parsed<'a> {
 }
 
 pub(super) fn parse(name: &str) -> Parsed<'_> {
-    if let Some((prefix, path)) = name.strip_prefix('[').and_then(|rest| rest.split_once(']'))
-        && is_prefix(prefix)
-    {
-        return Parsed::Prefixed(prefix, path.trim_start_matches('/'));
-    }
-    match name.strip_prefix('/') {
-        Some(path) => Parsed::Absolute(path.trim_start_matches('/')),
+    match prefix_bytes(name) {
+        Some(bytes) => Parsed::Prefixed(&name[1..=bytes], without_slashes(&name[bytes + 2..])),
+        None if name.starts_with('/') => Parsed::Absolute(without_slashes(name)),
         None => Parsed::Relative(name),
     }
 }
 
-/// What is left of a name once its prefix has been dealt with.
-pub(super) fn rest(name: Cow<'_, str>) -> Cow<'_, str> {
-    match name {
-        Cow::Borrowed(name) => Cow::Borrowed(path(name)),
-        Cow::Owned(name) => Cow::Owned(path(&name).to_owned()),
-    }
+/// How long the prefix is between the brackets that the name begins with.
+fn prefix_bytes(name: &str) -> Option<usize> {
+    let inside = name.as_bytes().strip_prefix(b"[")?;
+    let bytes = inside.iter().position(|byte| !is_prefix_byte(*byte))?;
+    (inside[bytes] == b']' && (1..=MAX_PREFIX_BYTES).contains(&bytes)).then_some(bytes)
 }
 
-fn path(name: &str) -> &str {
-    match parse(name) {
-        Parsed::Prefixed(_, path) | Parsed::Absolute(path) | Parsed::Relative(path) => path,
+fn without_slashes(mut path: &str) -> &str {
+    while let Some(rest) = path.strip_prefix('/') {
+        path = rest;
+    }
+    path
+}
+
+impl<'a> Parsed<'a> {
+    fn path(&self) -> &'a str {
+        match self {
+            Parsed::Prefixed(_, path) | Parsed::Absolute(path) | Parsed::Relative(path) => path,
+        }
     }
 }
 
@@ -297,15 +308,30 @@ mod tests {
         assert_eq!(parse("[tmp]"), Parsed::Prefixed("tmp", ""));
         assert_eq!(parse("/a"), Parsed::Absolute("a"));
         assert_eq!(parse(""), Parsed::Relative(""));
-        for odd in ["[", "[]", "[]a", "[a b]c", "[tmp", "a[tmp]b", "tmp]a"] {
+        assert_eq!(parse("///a//b"), Parsed::Absolute("a//b"));
+        let longest = "x".repeat(MAX_PREFIX_BYTES);
+        let (most, too_long) = (format!("[{longest}]"), format!("[{longest}x]"));
+        assert_eq!(parse(&most), Parsed::Prefixed(&longest, ""));
+        assert_eq!(parse(&too_long), Parsed::Relative(&too_long));
+        for odd in [
+            "[",
+            "[]",
+            "[]a",
+            "[a b]c",
+            "[tmp",
+            "a[tmp]b",
+            "tmp]a",
+            "[ä]",
+            "[tmp[tmp]",
+        ] {
             assert_eq!(parse(odd), Parsed::Relative(odd), "{odd}");
         }
     }
 
     /// What is known of a name, and what its server would be asked for.
     fn look_up(table: &Table, name: &'static str) -> Result<(Known, String), Error> {
-        let (known, name) = table.look_up(Cow::Borrowed(name))?;
-        Ok((known, rest(name).into_owned()))
+        let (known, name, path_bytes) = table.look_up(Cow::Borrowed(name))?;
+        Ok((known, name[name.len() - path_bytes..].to_owned()))
     }
 
     #[test]
