@@ -249,6 +249,10 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn charge(&mut self) {
         let now = self.read_clock();
         let cpu = self.cpu_mut();
+        if cpu.idle {
+            // Nobody's time; `end_idle` counts it.
+            return;
+        }
         let index = if cpu.current == NOBODY {
             cpu.last
         } else {

@@ -79,6 +79,33 @@ fn whoever_wakes_more_urgent_runs_at_once() {
 }
 
 #[test]
+fn time_without_work_is_nobodys() {
+    let mut node = Node::new();
+    let [sleeper] = teams(&mut node, [10]);
+    node.pass(3_000);
+    for _ in 0..3 {
+        let until_ns = node.kernel.machine.now_ns + 50_000_000;
+        node.call(
+            sleeper,
+            send(abi::kernel::server(TIME), Delay { until_ns }.to_message()),
+        );
+        assert_eq!(node.next, Next::Idle);
+        node.pass(50_000_000);
+        assert_eq!(node.running(), Some(sleeper));
+        node.pass(1_000);
+    }
+    node.call(sleeper, receive());
+    assert_eq!(node.kernel.counters.idle_ns, 150_000_000);
+    let ran: u64 = node
+        .kernel
+        .processes
+        .iter()
+        .map(|(_, process)| process.run_ns)
+        .sum();
+    assert_eq!(ran, 6_000);
+}
+
+#[test]
 fn a_server_is_as_urgent_as_its_clients() {
     let mut node = Node::new();
     let [server, lazy, urgent] = teams(&mut node, [15, 20, 8]);
