@@ -18,13 +18,28 @@ pub fn lines_of_code(folder: &Path) -> Result<u32> {
         let of_code = path
             .extension()
             .is_some_and(|ending| ["rs", "s", "S"].iter().any(|known| ending == *known));
-        if in_source && of_code && !of_test {
+        if in_source && of_code && !of_test && !is_declared_as_test(path) {
             let text =
                 std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             lines += lines_of_text(&text);
         }
     }
     Ok(lines)
+}
+
+/// Whether the file is a module that its parent, the crate's root, has only for tests.
+fn is_declared_as_test(path: &Path) -> bool {
+    let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else {
+        return false;
+    };
+    let declaration = format!("mod {name};");
+    ["lib.rs", "main.rs"].iter().any(|root| {
+        let text = std::fs::read_to_string(path.with_file_name(root)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        lines
+            .windows(2)
+            .any(|pair| pair[0] == "#[cfg(test)]" && pair[1] == declaration)
+    })
 }
 
 /// Lines of code in one file. Tests in the file are its last module, as everywhere in this workspace.
@@ -56,12 +71,14 @@ mod tests {
         for (name, text) in [
             ("src/a.rs", "fn a() {}\n"),
             ("src/a/tests.rs", "fn t() {}\n"),
+            ("src/lib.rs", "#[cfg(test)]\nmod c;\n"),
+            ("src/c.rs", "fn c() {}\n"),
             ("tests/b.rs", "fn b() {}\n"),
         ] {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        assert_eq!(lines_of_code(folder.path()).unwrap(), 1);
+        assert_eq!(lines_of_code(folder.path()).unwrap(), 3);
     }
 }
