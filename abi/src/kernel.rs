@@ -209,6 +209,13 @@ protocol! {
         /// Says that the devices of a team that has ended were reset: its DMA memory, held back until now, is free
         /// again. Needs the right.
         ReleaseDma = 8 { team: Pid } => DmaReleased { pages: u32 };
+        /// Reads a port of one byte up to 16 times: a device's queue.
+        ReadPortBytes = 9 { port: u32, count: u32 } => PortBytesRead {
+            /// The first eight bytes, the very first in the lowest bits.
+            first_bytes: u64,
+            /// The other eight.
+            last_bytes: u64,
+        };
     }
 }
 

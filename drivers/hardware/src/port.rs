@@ -1,10 +1,12 @@
-//! I/O ports. Each access is a message to the kernel, so drivers do much with few: see [`Port::write_all`].
+//! I/O ports. Each access is a message to the kernel, so drivers do much with few: see [`Port::read_all`], [`Port::write_all`].
 
 use v::abi::kernel::{self, device};
 use v::{Error, Segment, call};
 
 /// Most bytes that one message writes to a port.
-pub const MAX_BYTES: usize = 256;
+pub const MAX_BYTES_WRITTEN: usize = 256;
+/// Most bytes that one message reads from a port.
+pub const MAX_BYTES_READ: usize = 16;
 
 /// A port that the team was granted, or thinks so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +27,22 @@ impl Port {
         Ok(call(kernel::server(kernel::DEVICE), &request, Segment::None)?.value as u8)
     }
 
+    /// Reads as many bytes as `buffer` has, at most [`MAX_BYTES_READ`], one after the other.
+    pub fn read_all(self, buffer: &mut [u8]) -> Result<(), Error> {
+        let request = device::ReadPortBytes {
+            port: u32::from(self.0),
+            count: u32::try_from(buffer.len()).map_err(|_| Error::TooLong)?,
+        };
+        let read = call(kernel::server(kernel::DEVICE), &request, Segment::None)?;
+        let mut bytes = [0; MAX_BYTES_READ];
+        bytes[..8].copy_from_slice(&read.first_bytes.to_le_bytes());
+        bytes[8..].copy_from_slice(&read.last_bytes.to_le_bytes());
+        let count = buffer.len();
+        // The kernel has refused a longer one.
+        buffer.copy_from_slice(bytes.get(..count).ok_or(Error::TooLong)?);
+        Ok(())
+    }
+
     /// Writes a byte.
     pub fn write(self, value: u8) -> Result<(), Error> {
         let request = device::WritePort {
@@ -36,7 +54,7 @@ impl Port {
         Ok(())
     }
 
-    /// Writes bytes, at most [`MAX_BYTES`], one after the other.
+    /// Writes bytes, at most [`MAX_BYTES_WRITTEN`], one after the other.
     pub fn write_all(self, bytes: &[u8]) -> Result<(), Error> {
         let request = device::WritePortBytes {
             port: u32::from(self.0),

@@ -16,6 +16,8 @@ pub struct Chip(pub Rc<RefCell<State>>);
 pub struct State {
     /// What the driver has not taken; more than fits the chip waits outside.
     pub incoming: VecDeque<u8>,
+    /// Whether no byte has come or been taken for a while.
+    pub has_paused: bool,
     /// What has left.
     pub outgoing: Vec<u8>,
     /// Whether what is sent stays in the queue.
@@ -39,12 +41,11 @@ impl State {
     }
 
     fn cause(&self) -> u8 {
-        let what = if self.enabled & enable::RECEIVED != 0 && !self.incoming.is_empty() {
-            if self.incoming.len() >= queue::RECEIVED_BYTES {
-                cause::RECEIVED
-            } else {
-                cause::RECEIVED_FEW
-            }
+        let receives = self.enabled & enable::RECEIVED != 0;
+        let what = if receives && self.incoming.len() >= queue::RECEIVED_BYTES {
+            cause::RECEIVED
+        } else if receives && !self.incoming.is_empty() && self.has_paused {
+            cause::RECEIVED_FEW
         } else if self.enabled & enable::SENT != 0 && self.sent_pending {
             cause::SENT
         } else {
@@ -78,7 +79,10 @@ impl Registers for Chip {
             return value;
         }
         match register {
-            registers::DATA => state.incoming.pop_front().unwrap_or(0),
+            registers::DATA => {
+                state.has_paused = false;
+                state.incoming.pop_front().unwrap_or(0)
+            }
             registers::INTERRUPT_CAUSE => {
                 let what = state.cause();
                 if what & cause::MASK == cause::SENT {
@@ -93,7 +97,7 @@ impl Registers for Chip {
                     status::RECEIVED
                 };
                 let sent = if state.send_queue.is_empty() {
-                    status::SENT
+                    status::SENT | status::IDLE
                 } else {
                     0
                 };
@@ -102,6 +106,15 @@ impl Registers for Chip {
             registers::SCRATCH => state.scratch,
             _ => 0,
         }
+    }
+
+    fn read_data(&mut self, bytes: &mut [u8]) {
+        assert!(bytes.len() <= queue::BYTES);
+        let accesses = self.0.borrow().accesses;
+        for byte in bytes {
+            *byte = self.read(registers::DATA);
+        }
+        self.0.borrow_mut().accesses = accesses + 1;
     }
 
     fn write(&mut self, register: u16, value: u8) {

@@ -34,6 +34,12 @@ impl Registers for Ports {
             .unwrap_or(0xff)
     }
 
+    fn read_data(&mut self, bytes: &mut [u8]) {
+        if let Some(port) = self.port(registers::DATA) {
+            let _ = port.read_all(bytes);
+        }
+    }
+
     fn write(&mut self, register: u16, value: u8) {
         if let Some(port) = self.port(register) {
             let _ = port.write(value);

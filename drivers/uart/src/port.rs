@@ -1,11 +1,18 @@
 //! One serial port: what has come and was not read, what was written and not sent, and who waits for which.
 //!
-//! Invariants: nobody waits to read while there are bytes, nor to write while there is room. The chip interrupts for
-//! received bytes while there is room for them, and for room to send while there are bytes to send; so a cause that
-//! nothing can be done about is switched off, and every handling of an interrupt comes to an end.
+//! Invariants: nobody waits to read while there are bytes, unless more are coming in without a pause, nor to write
+//! while there is room. The chip interrupts for received bytes while there is room for them, and for room to send
+//! while there are bytes to send; so a cause that nothing can be done about is switched off, and every handling of an
+//! interrupt comes to an end.
+//!
+//! Bytes that come without a pause are given out many at a time. To hear of the pause, one byte is left in the chip's
+//! queue whenever the queue says that it is full enough: for a byte that stays there the chip interrupts again.
 
 use abi::Error;
-use io_server::{Client, Incoming, Ring, System, Waiter, Waiters, waiting};
+use abi::protocol::Reply as _;
+use io_server::{Client, Incoming, Ring, System, Waiter, Waiters};
+
+use protocols::io::io;
 
 use crate::registers::{self, Registers, cause, enable, line, modem, queue, status};
 
@@ -13,6 +20,8 @@ use crate::registers::{self, Registers, cause, enable, line, modem, queue, statu
 pub const RECEIVE_BYTES: usize = 16 * 1024;
 /// Bytes written and not sent.
 pub const SEND_BYTES: usize = 16 * 1024;
+/// While bytes come without a pause, so many are given out at once.
+const BUSY_BYTES: usize = 1024;
 /// How often the chip's queue is filled at once without waiting for an interrupt.
 const FILLS: usize = 64;
 /// An interrupt of a chip that works has far fewer causes one after the other.
@@ -29,7 +38,11 @@ pub struct SerialPort<R> {
     to_send: Ring,
     readers: Waiters,
     writers: Waiters,
+    /// Those who wait until all has been sent.
+    synchronizers: Waiters,
     line_errors: u64,
+    /// The line has not paused since the last bytes came.
+    is_busy: bool,
 }
 
 impl<R: Registers> SerialPort<R> {
@@ -56,7 +69,9 @@ impl<R: Registers> SerialPort<R> {
             to_send: Ring::new(SEND_BYTES),
             readers: Waiters::new(),
             writers: Waiters::new(),
+            synchronizers: Waiters::new(),
             line_errors: 0,
+            is_busy: false,
         };
         port.set_may_receive(true);
         Some(port)
@@ -80,9 +95,15 @@ impl<R: Registers> SerialPort<R> {
                 break;
             }
             match what & cause::MASK {
-                cause::RECEIVED if self.has_queues => self.take(queue::RECEIVED_BYTES),
+                cause::RECEIVED if self.has_queues => {
+                    self.is_busy = true;
+                    self.take(queue::RECEIVED_BYTES - 1);
+                }
                 cause::RECEIVED => self.take(1),
-                cause::RECEIVED_FEW => self.take_few(),
+                cause::RECEIVED_FEW => {
+                    self.is_busy = false;
+                    self.take_few();
+                }
                 cause::SENT => self.send(),
                 cause::LINE => {
                     self.note_line_status();
@@ -92,23 +113,18 @@ impl<R: Registers> SerialPort<R> {
                 }
                 _ => break,
             }
-            self.readers.read_from(&mut self.received, system);
+            self.serve_readers(system);
         }
         self.move_on(system);
     }
 
     /// Answers a read, now or when something has come.
     pub fn read(&mut self, client: &Client, instance: u64, room: usize, system: &mut dyn System) {
-        if self.received.is_empty() {
-            self.readers.push(Waiter {
-                client: client.pid,
-                instance,
-                bytes: room,
-            });
-            return;
-        }
-        // A client that has gone takes nothing along, and needs no answer.
-        let _ = waiting::reply_read(client.pid, &mut self.received, room, system);
+        self.readers.push(Waiter {
+            client: client.pid,
+            instance,
+            bytes: room,
+        });
         self.move_on(system);
     }
 
@@ -133,15 +149,46 @@ impl<R: Registers> SerialPort<R> {
         Ok(Some(taken))
     }
 
+    /// Whether all that was written has left; if not, the client is answered when it has.
+    pub fn synchronize(&mut self, client: &Client, instance: u64) -> bool {
+        if self.is_idle() {
+            return true;
+        }
+        self.synchronizers.push(Waiter {
+            client: client.pid,
+            instance,
+            bytes: 0,
+        });
+        false
+    }
+
+    /// Whether somebody waits for the last byte to leave, of which no interrupt tells.
+    pub fn is_synchronizing(&self) -> bool {
+        !self.synchronizers.is_empty()
+    }
+
+    /// Answers those who wait until all has been sent, if it has.
+    pub fn answer_synchronizers(&mut self, system: &mut dyn System) {
+        if self.is_synchronizing() && self.is_idle() {
+            self.synchronizers
+                .answer_all(&io::Synchronized {}.to_message(), system);
+        }
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.to_send.is_empty() && self.note_line_status() & status::IDLE != 0
+    }
+
     /// Refuses those who wait through an instance that is being closed.
     pub fn close(&mut self, instance: u64, system: &mut dyn System) {
         self.readers.close(instance, system);
         self.writers.close(instance, system);
+        self.synchronizers.close(instance, system);
     }
 
     /// After bytes were read or sent: there may be room for more.
     fn move_on(&mut self, system: &mut dyn System) {
-        self.readers.read_from(&mut self.received, system);
+        self.serve_readers(system);
         if self.enabled & enable::RECEIVED == 0 && self.received.room() >= RECEIVE_BYTES / 2 {
             self.set_may_receive(true);
         }
@@ -149,15 +196,20 @@ impl<R: Registers> SerialPort<R> {
             self.writers.write_to(&mut self.to_send, system);
             self.send();
         }
+        self.answer_synchronizers(system);
+    }
+
+    fn serve_readers(&mut self, system: &mut dyn System) {
+        if !self.is_busy || self.received.len() >= BUSY_BYTES {
+            self.readers.read_from(&mut self.received, system);
+        }
     }
 
     /// Takes `count` bytes that the chip says are there.
     fn take(&mut self, count: usize) {
         let mut bytes = [0; queue::BYTES];
         let count = count.min(self.received.room()).min(bytes.len());
-        for byte in &mut bytes[..count] {
-            *byte = self.registers.read(registers::DATA);
-        }
+        self.registers.read_data(&mut bytes[..count]);
         self.keep(&bytes[..count]);
     }
 

@@ -55,7 +55,7 @@ pub mod cause {
 pub mod queue {
     /// Uses the queues, empties both, and tells of received bytes when [`RECEIVED_BYTES`] are there.
     pub const ENABLE: u8 = 0xc7;
-    /// See above.
+    /// As many received bytes are told of at once; fewer, when no more have come for a while.
     pub const RECEIVED_BYTES: usize = 14;
     /// What fits the queue of bytes to send.
     pub const BYTES: usize = 16;
@@ -87,12 +87,16 @@ pub mod status {
     pub const ERRORS: u8 = 0x1e;
     /// The queue of bytes to send is empty.
     pub const SENT: u8 = 0x20;
+    /// And the last of them has left.
+    pub const IDLE: u8 = 0x40;
 }
 
 /// A chip's registers.
 pub trait Registers {
     /// Reads one. What isn't there reads as all ones.
     fn read(&mut self, register: u16) -> u8;
+    /// Reads bytes from [`DATA`], one after the other; at most [`queue::BYTES`].
+    fn read_data(&mut self, bytes: &mut [u8]);
     /// Writes one.
     fn write(&mut self, register: u16, value: u8);
     /// Writes bytes to [`DATA`], one after the other; at most [`queue::BYTES`].

@@ -9,7 +9,8 @@ use abi::{Error, Pid, UserId};
 use io_server::listing::{Flat, flat_root};
 use io_server::service::OpenInstance;
 use io_server::{
-    Answer, Client, Incoming, Instances, Listing, Opening, Reading, Request, Service, System, Writing,
+    Answer, Client, Completion, Incoming, Instances, Listing, Opening, Reading, Request, Service, System,
+    Writing,
 };
 use protocols::io::{attribute, mode};
 use protocols::names::{Descriptor, kind};
@@ -157,6 +158,30 @@ impl<R: Registers> Service for UartServer<R> {
             .port
             .write(client, open.instance, data, system)?;
         Ok(taken.map_or(Writing::Later, |count| Writing::Done(count as u32)))
+    }
+
+    fn synchronize(
+        &mut self,
+        client: &Client,
+        open: &mut OpenPort,
+        _system: &mut dyn System,
+    ) -> Result<Completion, Error> {
+        let is_done = self.ports[open.port].port.synchronize(client, open.instance);
+        Ok(if is_done {
+            Completion::Now
+        } else {
+            Completion::Later
+        })
+    }
+
+    fn is_waited_on(&self) -> bool {
+        self.ports.iter().any(|port| port.port.is_synchronizing())
+    }
+
+    fn tick(&mut self, system: &mut dyn System) {
+        for port in &mut self.ports {
+            port.port.answer_synchronizers(system);
+        }
     }
 
     fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {

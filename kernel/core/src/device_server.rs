@@ -9,7 +9,7 @@
 
 use abi::kernel::device::{
     AllocateDma, Device, DmaAllocated, DmaReleased, InterruptClaimed, InterruptReleased, MapPhysical,
-    PhysicalMapped, PortBytesWritten, PortRead, PortWritten,
+    PhysicalMapped, PortBytesRead, PortBytesWritten, PortRead, PortWritten, ReadPortBytes,
 };
 use abi::kernel::process::{DeviceGranted, GrantDevice};
 use abi::kernel::protection::{READ, WRITE};
@@ -31,6 +31,9 @@ const DMA_LIMIT: Frame = Frame(1 << 20);
 
 /// Most bytes that one request writes to a port.
 const PORT_BYTES_AT_ONCE: usize = 256;
+
+/// Most bytes that one request reads from a port: what fits the reply.
+const PORT_BYTES_IN_REPLY: u32 = 16;
 
 const PORT_COUNT: u64 = 1 << 16;
 
@@ -64,6 +67,7 @@ pub(crate) fn request<M: Machine>(
             Ok(Answer::reply(&PortWritten {}))
         }
         Device::WritePortBytes(write) => write_port_bytes(kernel, caller, write.port),
+        Device::ReadPortBytes(read) => read_port_bytes(kernel, caller, &read),
         Device::ReleaseDma(release) => {
             kernel.need_right(caller, Rights::DEVICES)?;
             let pages = release_dma(kernel, release.team);
@@ -230,6 +234,25 @@ fn need_port<M: Machine>(
     }
     need_grant(kernel, caller, resource::PORTS, u64::from(port), width)?;
     Ok(port as u16)
+}
+
+fn read_port_bytes<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: ProcessIndex,
+    read: &ReadPortBytes,
+) -> Result<Answer, Error> {
+    let port = need_port(kernel, caller, read.port, 1)?;
+    if read.count > PORT_BYTES_IN_REPLY {
+        return Err(Error::TooLong);
+    }
+    let mut bytes = 0_u128;
+    for at in 0..read.count {
+        bytes |= u128::from(kernel.machine.read_port(port, 1) & 0xff) << (8 * at);
+    }
+    Ok(Answer::reply(&PortBytesRead {
+        first_bytes: bytes as u64,
+        last_bytes: (bytes >> 64) as u64,
+    }))
 }
 
 fn write_port_bytes<M: Machine>(

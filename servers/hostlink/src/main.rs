@@ -39,7 +39,7 @@ fn main() -> Result<Infallible, Error> {
             log::error!("{LINE}: {error}");
         }
     })?;
-    let runner = spawn_thread(HELPER_STACK_BYTES, move || run(own))?;
+    let runner = spawn_thread(HELPER_STACK_BYTES, move || run(own, instance))?;
     let link = HostLink::new(SerialLine(instance), alloc::vec![reader.pid(), runner.pid()])?;
     v::server::ready();
     io_server::serve(IoServer::new(link, Limits::default()))
@@ -69,13 +69,15 @@ fn read_line(line: Instance, server: Pid) -> Result<(), Error> {
 }
 
 /// The third process: runs the commands and tells their end.
-fn run(server: Pid) {
+fn run(server: Pid, line: Instance) {
     let status = run_commands(server).unwrap_or_else(|error| {
         log::error!("the commands could not be run: {error}");
         FAILED_STATUS
     });
     let told = call(server, &inner::CommandsEnded { status }, Segment::None).map(drop);
     let off = told.and_then(|()| {
+        // What the line still holds would be lost with the machine.
+        line.synchronize()?;
         let supervisor = v::name::resolve("[supervisor]")?.server;
         call(supervisor, &supervisor::PowerOff { status }, Segment::None)
     });

@@ -42,7 +42,7 @@ pub use listing::{Flat, Listing};
 pub use ring::Ring;
 pub use serve::{serve, serve_prefixes};
 pub use server::IoServer;
-pub use service::{Answer, Client, Incoming, Opening, Reading, Request, Service, Writing};
+pub use service::{Answer, Client, Completion, Incoming, Opening, Reading, Request, Service, Writing};
 pub use system::System;
 pub use table::Table;
 pub use waiting::{Waiter, Waiters};

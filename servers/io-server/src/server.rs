@@ -12,7 +12,9 @@ use protocols::names::{Descriptor, kind, names};
 use crate::instances::{Instances, Limits};
 use crate::listing::{Listing, ListingBudget};
 use crate::path;
-use crate::service::{Answer, Client, Content, OpenInstance, Opening, Reading, Request, Service, Writing};
+use crate::service::{
+    Answer, Client, Completion, Content, OpenInstance, Opening, Reading, Request, Service, Writing,
+};
 use crate::sweeps::Sweeps;
 use crate::system::System;
 
@@ -121,10 +123,19 @@ impl<S: Service> IoServer<S> {
                 self.service.set_size(instance.object()?, set.size, system)?;
                 Ok(plain(io::SizeSet {}))
             }
-            // What was written survives as long as the server does: nothing is held back.
             io::Io::Synchronize(synchronize) => {
-                self.instances.get(synchronize.instance, client)?;
-                Ok(plain(io::Synchronized {}))
+                let instance = self.instances.get(synchronize.instance, client)?;
+                let completion = match &mut instance.content {
+                    Content::Object(open) => self.service.synchronize(client, open, system)?,
+                    Content::Directory { .. } => Completion::Now,
+                };
+                Ok(match completion {
+                    Completion::Now => plain(io::Synchronized {}),
+                    Completion::Later => {
+                        self.sweeps.note_wait(system.monotonic_ns());
+                        Answer::Later
+                    }
+                })
             }
         }
     }

@@ -161,6 +161,15 @@ pub enum Writing {
     Later,
 }
 
+/// Whether something is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Completion {
+    /// It is.
+    Now,
+    /// The service will reply.
+    Later,
+}
+
 /// A server of the I/O protocol. What it leaves out is refused as not supported, or read-only for names.
 ///
 /// Where a method gets `context` and `path`, the path is checked (see [`path`](crate::path)) and the context is
@@ -215,6 +224,16 @@ pub trait Service {
     /// Cuts or extends. The instance is writable.
     fn set_size(&mut self, open: &mut Self::Open, size: u64, system: &mut dyn System) -> Result<(), Error> {
         Err(Error::NotSupported)
+    }
+
+    /// Sees to it that what was written survives what the server survives; here, that all of it has gone where it goes.
+    fn synchronize(
+        &mut self,
+        client: &Client,
+        open: &mut Self::Open,
+        system: &mut dyn System,
+    ) -> Result<Completion, Error> {
+        Ok(Completion::Now)
     }
 
     /// The descriptor of what a path names.

@@ -11,6 +11,7 @@ const LAST_URGENT_NS: u64 = 32_000_000;
 
 /// The times, in nanoseconds since boot.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_field_names)] // They all end in their unit.
 pub(crate) struct Sweeps {
     last_ns: u64,
     urgent_at_ns: u64,

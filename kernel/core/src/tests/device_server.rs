@@ -3,7 +3,7 @@
 extern crate std;
 
 use abi::kernel::device::{
-    ClaimInterrupt, ReadPort, ReleaseDma, ReleaseInterrupt, WritePort, WritePortBytes,
+    ClaimInterrupt, ReadPort, ReadPortBytes, ReleaseDma, ReleaseInterrupt, WritePort, WritePortBytes,
 };
 use abi::{Access, Grant, Rights, UserId};
 
@@ -87,6 +87,24 @@ fn ports_are_open_only_within_the_grant() {
     };
     ask(&mut kernel, request, root, &write).unwrap();
     assert_eq!(kernel.machine.written, [(0x3ff, 1, 7)]);
+}
+
+#[test]
+fn bytes_come_from_a_port_as_many_as_a_reply_holds() {
+    let (mut kernel, _, root) = driver();
+    let mut read = |port, count| {
+        let read = ReadPortBytes { port, count };
+        ask(&mut kernel, request, root, &read).map(|read| (read.first_bytes, read.last_bytes))
+    };
+    assert_eq!(read(0x3f8, 0), Ok((0, 0)));
+    assert_eq!(read(0x3f8, 9), Ok((0x0101_0101_0101_0101, 1)));
+    assert_eq!(
+        read(0x3ff, 16),
+        Ok((0x0101_0101_0101_0101, 0x0101_0101_0101_0101))
+    );
+    assert_eq!(read(0x3f8, 17), Err(Error::TooLong));
+    assert_eq!(read(0x3f7, 1), Err(Error::NoPermission));
+    assert_eq!(read(u32::MAX, 1), Err(Error::BadArgument));
 }
 
 #[test]
