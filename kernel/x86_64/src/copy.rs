@@ -113,7 +113,7 @@ pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> R
             within(from, source.address),
             within(to, destination.address),
             bytes,
-        )
+        );
     };
     Ok(())
 }
@@ -185,6 +185,44 @@ fn whole_pages(from: &mut Cursor, to: &mut Cursor, limit: u64) -> u64 {
 #[cold]
 fn fault(done: u64, side: Side) -> Result<(), CopyFault> {
     Err(CopyFault { done, side })
+}
+
+/// Fills the page at physical address `page` with zeros.
+///
+/// # Safety
+/// The page is in the direct map, the caller's to write, and no reference is to it.
+#[inline]
+pub unsafe fn zero_page(page: u64) {
+    let start = physical::pointer::<u8>(page);
+    if !features::has_vectors() {
+        // SAFETY: the caller's.
+        unsafe { start.write_bytes(0, PAGE_BYTES as usize) };
+        return;
+    }
+    // SAFETY: the caller's; rounds are a page together. The processor has the register, and no program's state is in it
+    // while the kernel runs.
+    unsafe {
+        asm!(
+            "vpxor xmm0, xmm0, xmm0",
+            "2:",
+            "vmovdqa [rdi], ymm0",
+            "vmovdqa [rdi + 32], ymm0",
+            "vmovdqa [rdi + 64], ymm0",
+            "vmovdqa [rdi + 96], ymm0",
+            "vmovdqa [rdi + 128], ymm0",
+            "vmovdqa [rdi + 160], ymm0",
+            "vmovdqa [rdi + 192], ymm0",
+            "vmovdqa [rdi + 224], ymm0",
+            "add rdi, {round}",
+            "sub ecx, {round}",
+            "jnz 2b",
+            round = const ROUND_BYTES,
+            inout("rcx") PAGE_BYTES => _,
+            inout("rdi") start => _,
+            out("xmm0") _,
+            options(nostack)
+        );
+    }
 }
 
 /// Bytes that one round of the vector loop moves.

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use firmware::ranges::Range;
 
-use crate::physical;
+use crate::{copy, physical};
 
 /// Physical addresses of what is left; empty before [`open`] and after [`seal`].
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -53,7 +53,7 @@ pub fn seal() -> Range {
 pub fn zeroed_page() -> u64 {
     let page = take(abi::PAGE_BYTES, abi::PAGE_BYTES).expect("memory for the kernel's tables");
     // SAFETY: the page was just taken, so nobody else has it, and it is in the direct map.
-    unsafe { physical::pointer::<u8>(page).write_bytes(0, abi::PAGE_BYTES as usize) };
+    unsafe { copy::zero_page(page) };
     page
 }
 

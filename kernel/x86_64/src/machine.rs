@@ -194,7 +194,7 @@ impl Machine for X86 {
 
     fn zero_frame(&mut self, frame: Frame) {
         // SAFETY: the kernel's logic owns the frame, usable memory in the direct map, and has no reference to it.
-        unsafe { physical::pointer::<u8>(frame.address()).write_bytes(0, abi::PAGE_BYTES as usize) };
+        unsafe { copy::zero_page(frame.address()) };
     }
 
     fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {

@@ -52,7 +52,7 @@ unsafe fn kernel() -> &'static mut Kernel<X86> {
 }
 
 /// Turns a decision of the kernel's logic into what the entry code does.
-#[inline(always)]
+#[inline]
 fn continuation(kernel: &mut Kernel<X86>, next: Next<Space>) -> Continuation {
     let Next::Run {
         process,
@@ -119,7 +119,7 @@ extern "C" fn on_system_call() -> Continuation {
 fn by_results(kernel: &mut Kernel<X86>, process: ProcessIndex) -> Continuation {
     let slot = &mut kernel.processes[process];
     load(slot.space.root());
-    make_current(process, &mut slot.registers)
+    make_current(process, &raw mut slot.registers)
 }
 
 /// Tells the entry code whose registers come and go, and to resume it by its results.

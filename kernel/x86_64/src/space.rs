@@ -12,11 +12,12 @@ use abi::{PAGE_BYTES, USER_ADDRESS_END, information};
 use kernel_core::frame::{Frame, Frames};
 use kernel_core::machine::{Caching, MapError, Protection};
 
+use crate::copy;
 use crate::cpu::Cpu;
 use crate::heap;
 use crate::paging::{
     ADDRESS, DIRECTORY_SHIFT, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT, SPECIAL,
-    UNCACHED, USER, WRITABLE, entry, index, is_direct, share_kernel_half,
+    UNCACHED, USER, WRITABLE, direct_entries, entry, index, is_direct, share_kernel_half,
 };
 use crate::physical;
 
@@ -41,6 +42,8 @@ const COUNTED: u64 = SPECIAL;
 pub struct Common {
     /// The kernel's own root, which has no lower half.
     pub root: u64,
+    /// Entries of the root that the direct map uses.
+    direct_entries: core::ops::Range<usize>,
     /// The shared directory that holds the information page.
     directory: u64,
 }
@@ -55,7 +58,11 @@ impl Common {
             *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
             *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
         }
-        Common { root, directory }
+        Common {
+            root,
+            direct_entries: direct_entries(root),
+            directory,
+        }
     }
 }
 
@@ -81,9 +88,9 @@ impl Space {
         let pointers = frames.allocate()?.address();
         // SAFETY: both frames were just allocated, so they are nobody else's, and usable memory is in the direct map.
         unsafe {
-            physical::pointer::<u64>(root).write_bytes(0, USER_ENTRIES);
-            share_kernel_half(common.root, root);
-            physical::pointer::<u64>(pointers).write_bytes(0, ENTRIES);
+            copy::zero_page(root);
+            share_kernel_half(common.root, common.direct_entries.clone(), root);
+            copy::zero_page(pointers);
             let address = information::ADDRESS;
             *entry(pointers, index(address, POINTERS_SHIFT)) = common.directory | PRESENT | USER | SPECIAL;
             *entry(root, index(address, ROOT_SHIFT)) = pointers | TABLE | COUNT_ONE;
@@ -106,7 +113,10 @@ impl Space {
             return 0;
         }
         let mut left = limit;
-        for slot in root[..USER_ENTRIES].iter_mut().filter(|slot| **slot != 0) {
+        let mut at = 0;
+        while let Some(used) = next_used(&root[..USER_ENTRIES], at) {
+            at = used + 1;
+            let slot = &mut root[used];
             // SAFETY: the entry leads to a table of pointers of this space, two levels above pages' tables.
             if !unsafe { free_tables(slot, 2, &mut left, frames) } {
                 return limit;
@@ -154,7 +164,7 @@ impl Space {
                         return Err(MapError::NoMemory);
                     }
                     let new = frames.allocate().ok_or(MapError::NoMemory)?.address();
-                    physical::pointer::<u64>(new).write_bytes(0, ENTRIES);
+                    copy::zero_page(new);
                     *slot = new | TABLE;
                     count_one_more(above);
                     added += 1;
@@ -317,6 +327,25 @@ unsafe fn count_one_more(above: *mut u64) {
     }
 }
 
+/// The first entry from `from` on that is in use. Most are not, so they are looked at in groups.
+fn next_used(entries: &[u64], from: usize) -> Option<usize> {
+    const GROUP: usize = 16;
+    let mut at = from;
+    while at < entries.len() {
+        let group = entries[at..].first_chunk::<GROUP>();
+        if at.is_multiple_of(GROUP)
+            && group.is_some_and(|group| group.iter().fold(0, |all, one| all | one) == 0)
+        {
+            at += GROUP;
+        } else if entries[at] != 0 {
+            return Some(at);
+        } else {
+            at += 1;
+        }
+    }
+    None
+}
+
 /// Frees the table that an entry leads to, and, `levels` deep, the tables below it; false if `left` ran out.
 ///
 /// # Safety
@@ -329,7 +358,10 @@ unsafe fn free_tables(slot: &mut u64, levels: u32, left: &mut u32, frames: &mut 
     if levels > 0 && *slot & COUNT != 0 {
         // SAFETY: the caller says that the table is this function's alone.
         let table = unsafe { &mut *physical::pointer::<[u64; ENTRIES]>(*slot & ADDRESS) };
-        for below in table.iter_mut().filter(|below| **below != 0) {
+        let mut at = 0;
+        while let Some(used) = next_used(table, at) {
+            at = used + 1;
+            let below = &mut table[used];
             // SAFETY: as the caller's, one level below.
             if !unsafe { free_tables(below, levels - 1, left, frames) } {
                 return false;
