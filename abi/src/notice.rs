@@ -37,6 +37,9 @@ pub const STATUS_EXCEPTION: u32 = 0x100;
 /// The `TeamEnded` status of a team that another process destroyed without saying why.
 pub const STATUS_KILLED: u32 = 137;
 
-/// A program that panics says why, and then executes a breakpoint with this in rax. The exception server adds the
-/// backtrace and replies; the program goes on and ends itself.
+/// A program that panics says why, and then executes a breakpoint with this in rax. The exception server reports from
+/// where, and ends the program with [`STATUS_PANIC`]; resumed, the program ends itself.
 pub const PANIC_MARK: u64 = u64::from_be_bytes(*b"V panic!");
+
+/// The `TeamEnded` status of a team that panicked.
+pub const STATUS_PANIC: u32 = 101;

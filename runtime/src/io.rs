@@ -33,11 +33,11 @@ use abi::Error;
 pub use buffer::{BufReader, BufWriter};
 pub use instance::Instance;
 pub use memory::{Cursor, Empty, empty};
-pub(crate) use streams::release_pipes;
 pub use streams::{
     Stderr, Stdin, StdinLock, Stdout, flush_standard_output, standard_position, standard_stream, stderr,
     stdin, stdout, write_fatal,
 };
+pub(crate) use streams::{current_position, release_pipes};
 
 /// What reading and writing give.
 pub type Result<T> = core::result::Result<T, Error>;

@@ -254,6 +254,7 @@ fn answer(client: Pid, reply: &Message, data: &[u8], buffer: &mut [u8]) -> Resul
 }
 
 /// When to tick.
+#[allow(clippy::struct_field_names)] // Each is a time, in nanoseconds.
 struct Ticks {
     interval_ns: u64,
     /// The next regular tick; without an interval, none.

@@ -58,6 +58,21 @@ pub fn standard_position(number: u32) -> u64 {
     position.unwrap_or(0)
 }
 
+/// Where this program is in one of its standard streams that has positions: there a program goes on that inherits it.
+/// What was read ahead counts as not read.
+pub(crate) fn current_position(number: u32) -> u64 {
+    // Whoever holds a stream's lock and starts a program meanwhile must not wait for itself.
+    let position = match number {
+        INPUT => STDIN.try_lock().map(|mut input| {
+            let ahead = input.buffer().len() as u64;
+            input.get_mut().position().saturating_sub(ahead)
+        }),
+        OUTPUT => STDOUT.try_lock().map(|mut output| output.get_mut().position()),
+        _ => STDERR.try_lock().map(|mut errors| errors.position()),
+    };
+    position.unwrap_or_else(|| standard_position(number))
+}
+
 /// Whether the program was given any stream.
 fn has_streams() -> bool {
     entries(crate::entry::start_block()).any(|entry| matches!(entry, Entry::Stream { .. }))
@@ -87,6 +102,12 @@ impl Standard {
             target: None,
             position: 0,
         }
+    }
+
+    /// Where it is, if it has positions; else 0.
+    fn position(&mut self) -> u64 {
+        self.target();
+        self.position
     }
 
     fn target(&mut self) -> Target {

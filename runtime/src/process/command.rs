@@ -11,7 +11,7 @@ use protocols::program::{Entry, MAX_START_BYTES, flag, program};
 
 use crate::env;
 use crate::file::File;
-use crate::io::{Instance, standard_stream};
+use crate::io::{Instance, current_position, standard_stream};
 use crate::message::{Segment, call};
 use crate::name::{self, Bound, with_place};
 
@@ -240,12 +240,15 @@ impl Command {
                 }
                 .append(&mut block);
             }
-            if let Stream::At(_, position @ 1..) = self.streams[number] {
-                Entry::Position {
-                    number: number as u32,
-                    position,
-                }
-                .append(&mut block);
+            let number = number as u32;
+            let position = match (instance, &self.streams[number as usize]) {
+                (Some(instance), _) if instance.is_stream() => 0,
+                (Some(_), Stream::Inherit) => current_position(number),
+                (_, Stream::At(_, position)) => *position,
+                _ => 0,
+            };
+            if position > 0 {
+                Entry::Position { number, position }.append(&mut block);
             }
         }
         append_names(&name::prefixes(), &mut block);
@@ -386,7 +389,7 @@ mod tests {
         let terminal = Instance {
             server: Pid::from_bits(0x2000_0001_0001_0011),
             number: 4,
-            attributes: 23,
+            attributes: 3,
         };
         let command = Command::new("/bin/ls")
             .name("ls")
@@ -404,7 +407,7 @@ mod tests {
                 number: 1,
                 server: terminal.server,
                 instance: 4,
-                attributes: 23,
+                attributes: 3,
             },
         ];
         assert_eq!(protocols::program::entries(&block).collect::<Vec<_>>(), expected);

@@ -92,7 +92,9 @@ impl Thread {
                 Err(error) => return Err(error),
             }
         }
-        self.stack.take().map(give_stack_back);
+        if let Some(stack) = self.stack.take() {
+            give_stack_back(stack);
+        }
         Ok(())
     }
 }

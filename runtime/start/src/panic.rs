@@ -11,7 +11,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit status of a program that panicked.
-pub const STATUS: i32 = 101;
+pub const STATUS: i32 = v::abi::notice::STATUS_PANIC.cast_signed();
 
 /// Bytes of a report; what is longer is cut.
 const REPORT_BYTES: usize = 512;

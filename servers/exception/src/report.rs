@@ -5,8 +5,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::kernel::record::RegisterRecord;
+use abi::notice::PANIC_MARK;
 use abi::notice::notice::Exception;
 use abi::{Pid, UserId};
+
+/// The processor's number of a breakpoint.
+const BREAKPOINT: u32 = 3;
 
 /// Whom it happened to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,6 +44,21 @@ pub fn lines(
     lines
 }
 
+/// Whether a program has executed the breakpoint that ends a panic.
+pub fn is_panic(exception: &Exception, registers: &RegisterRecord) -> bool {
+    exception.vector == BREAKPOINT && registers.rax == PANIC_MARK
+}
+
+/// The report of a panic. Why it panicked the program has said itself; its registers say nothing.
+pub fn panic_lines(victim: &Victim, calls: &[String]) -> Vec<String> {
+    let mut lines = Vec::from([format!(
+        "{}: panicked; process {} of user {}",
+        victim.name, victim.process, victim.user
+    )]);
+    lines.extend(calls.iter().map(|call| format!("in {call}")));
+    lines
+}
+
 fn register_lines(r: &RegisterRecord) -> impl Iterator<Item = String> {
     let rows = [
         [("rax", r.rax), ("rbx", r.rbx), ("rcx", r.rcx), ("rdx", r.rdx)],
@@ -59,7 +78,7 @@ fn what(exception: &Exception) -> String {
     let name = match exception.vector {
         0 => "division error",
         1 => "debug exception",
-        3 => "breakpoint",
+        BREAKPOINT => "breakpoint",
         4 => "overflow",
         5 => "bound exceeded",
         6 => "invalid instruction",
@@ -122,6 +141,17 @@ mod tests {
         ] {
             assert_eq!(what(&exception(vector, code)), text);
         }
+    }
+
+    #[test]
+    fn a_panic_is_told_apart_from_a_breakpoint() {
+        let marked = RegisterRecord {
+            rax: PANIC_MARK,
+            ..RegisterRecord::default()
+        };
+        assert!(is_panic(&exception(3, 0), &marked));
+        assert!(!is_panic(&exception(3, 0), &RegisterRecord::default()));
+        assert!(!is_panic(&exception(6, 0), &marked));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::kernel::record::{ProcessRecord, RegisterRecord};
 use abi::kernel::{self, process};
-use abi::notice::STATUS_EXCEPTION;
 use abi::notice::notice::{Exception, Notice};
+use abi::notice::{STATUS_EXCEPTION, STATUS_PANIC};
 use abi::{Error, Message, Pid};
 use protocols::io::{attribute, io};
 use protocols::program::program::{QueryStandardError, StandardError};
@@ -56,13 +56,19 @@ impl Excepting {
             process: sender,
             user: team.user,
         };
-        let lines = report::lines(&victim, exception, &registers, &name_all(file, &addresses));
+        let calls = name_all(file, &addresses);
+        let (lines, status) = if report::is_panic(exception, &registers) {
+            (report::panic_lines(&victim, &calls), STATUS_PANIC)
+        } else {
+            let lines = report::lines(&victim, exception, &registers, &calls);
+            (lines, STATUS_EXCEPTION + exception.vector)
+        };
         for line in &lines {
             v::log::error!("{line}");
         }
         let end = End {
             team: team.team,
-            status: STATUS_EXCEPTION + exception.vector,
+            status,
         };
         // A service's fault is no one's to read but the log's; and whoever would have to be asked may be what stopped.
         let is_service = team.user.is_system() || team.owner == v::entry::creator();

@@ -39,6 +39,7 @@ const CHECKS: &[(&str, test_programs::Check)] = &[
     ("system prefixes", files::prefixes),
     ("system streams of a program", programs::streams),
     ("system statuses", programs::statuses),
+    ("system positions", programs::positions),
     ("system environment", programs::environment),
     ("system pipeline", programs::pipeline),
     ("operator restart of the file server", restarts::file_server),

@@ -30,6 +30,11 @@ pub fn child(words: &[&str]) -> i32 {
             println!("{}", v::name::current_directory().unwrap_or_default());
             0
         }
+        ["start", rest @ ..] => {
+            println!("outer");
+            let started = this(rest).start().and_then(|mut child| child.wait());
+            started.map_or(1, |status| status.code)
+        }
         ["panic"] => panic!("on purpose"),
         ["wait"] => loop {
             if v::time::sleep(v::time::Duration::from_secs(1000)).is_err() {
@@ -90,13 +95,25 @@ pub fn statuses() -> Result<(), String> {
     must("kill", killed.kill())?;
     ensure_equal!(must("wait", killed.wait())?.code, 137);
     let mut panicked = must("start", this(&["panic"]).stderr(Stream::Closed).start())?;
-    ensure!(must("wait", panicked.wait())?.code != 0);
+    ensure_equal!(must("wait", panicked.wait())?.code, 101);
     ensure_equal!(
         Command::new("no such program").start().map(|_| ()),
         Err(Error::NotFound)
     );
     ensure!(Command::new("[boot]").start().is_err());
     Ok(())
+}
+
+/// A program that inherits a file writes on where its starter stopped.
+pub fn positions() -> Result<(), String> {
+    const NAME: &str = "[tmp]test-runtime-positions";
+    let file = must("create", v::file::File::create(NAME))?;
+    let command = this(&["start", "arguments", "inner"]).stdout(&file);
+    let mut child = must("start", command.start())?;
+    ensure_equal!(must("wait", child.wait())?.code, 0);
+    drop(file);
+    ensure_equal!(v::file::read_to_string(NAME), Ok("outer\n<inner>\n".to_owned()));
+    must("remove", v::file::remove(NAME))
 }
 
 pub fn environment() -> Result<(), String> {
