@@ -13,12 +13,15 @@ use crate::env;
 use crate::file::File;
 use crate::io::{Instance, current_position, standard_stream};
 use crate::message::{Segment, call};
-use crate::name::{self, Bound, with_place};
+use crate::name::{self, Bound, is_server_gone, with_place};
+use crate::time::{self, Duration};
 
 /// Where programs are looked for when the variable `PATH` does not say.
 pub const DEFAULT_PATH: &str = "[boot]bin";
 /// By this prefix the node's program manager is found.
 const PROGRAM_MANAGER: &str = "[program]";
+/// How often a program is looked at whose manager has died.
+const PAUSE: Duration = Duration::from_millis(20);
 /// What [`Child::kill`] makes the exit status: 128 and the number of the signal of that meaning.
 const STATUS_KILLED: u32 = abi::notice::STATUS_KILLED;
 
@@ -332,17 +335,25 @@ impl Child {
         self.pid
     }
 
-    /// Waits until it has ended. This can be learnt once.
+    /// Waits until it has ended. How it ended can be learnt once.
+    ///
+    /// If the program manager dies meanwhile the program goes on, but how it ends nobody learns: this waits until
+    /// then, and gives [`DiedBeforeReply`](Error::DiedBeforeReply).
     pub fn wait(&mut self) -> Result<Status, Error> {
-        let ended = call(
-            self.manager,
-            &program::WaitProgram { program: self.pid },
-            Segment::None,
-        )?;
-        Ok(Status {
-            code: ended.status.cast_signed(),
-            exception: ended.exception.checked_sub(1),
-        })
+        let request = program::WaitProgram { program: self.pid };
+        match call(self.manager, &request, Segment::None) {
+            Ok(ended) => Ok(Status {
+                code: ended.status.cast_signed(),
+                exception: ended.exception.checked_sub(1),
+            }),
+            Err(error) if is_server_gone(error, true) => {
+                while !crate::process::has_ended(self.pid)? {
+                    time::sleep(PAUSE)?;
+                }
+                Err(Error::DiedBeforeReply)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// How it ended, if it has.
@@ -356,12 +367,15 @@ impl Child {
 
     /// Ends it.
     pub fn kill(&self) -> Result<(), Error> {
-        let request = program::EndProgram {
-            program: self.pid,
+        let request = kernel::process::Destroy {
+            process: self.pid,
             status: STATUS_KILLED,
         };
-        call(self.manager, &request, Segment::None)?;
-        Ok(())
+        match crate::message::kernel(kernel::PROCESS, &request) {
+            // It has ended by itself.
+            Ok(_) | Err(Error::StaleProcess | Error::NonexistentProcess) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn resume(&self) -> Result<(), Error> {

@@ -36,6 +36,7 @@ pub fn child(words: &[&str]) -> i32 {
             started.map_or(1, |status| status.code)
         }
         ["panic"] => panic!("on purpose"),
+        ["nap"] => i32::from(v::time::sleep(v::time::Duration::from_millis(300)).is_err()),
         ["wait"] => loop {
             if v::time::sleep(v::time::Duration::from_secs(1000)).is_err() {
                 return 1;

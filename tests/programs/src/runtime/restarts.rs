@@ -80,11 +80,17 @@ pub fn naming_server() -> Result<(), String> {
 }
 
 pub fn program_manager() -> Result<(), String> {
-    let this = || Command::new(v::env::program_name()).args(["child", "status", "3"]);
-    let mut before = must("start", this().start())?;
+    let this = || Command::new(v::env::program_name());
+    let three = || this().args(["child", "status", "3"]).start();
+    let mut before = must("start", three())?;
     ensure_equal!(must("wait", before.wait())?.code, 3);
+    let mut during = must("start", this().args(["child", "nap"]).start())?;
     kill("program")?;
-    let mut after = must("start again", this().start())?;
+    // It goes on; only how it ends is not known.
+    ensure_equal!(during.try_wait(), Ok(None));
+    ensure_equal!(during.wait(), Err(Error::DiedBeforeReply));
+    ensure!(v::process::has_ended(during.pid()) == Ok(true));
+    let mut after = must("start again", three())?;
     ensure_equal!(must("wait", after.wait())?.code, 3);
     Ok(())
 }
