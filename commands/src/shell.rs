@@ -12,6 +12,7 @@
 mod arithmetic;
 pub mod ast;
 mod builtins;
+mod completion;
 mod cursor;
 mod execute;
 mod expand;

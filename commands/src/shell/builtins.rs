@@ -26,6 +26,13 @@ pub(super) struct Builtin<S: System> {
     pub(super) is_special: bool,
 }
 
+/// The built-ins that people type.
+pub(super) const NAMES: [&str; 31] = [
+    ".", ":", "[", "break", "cd", "command", "continue", "echo", "eval", "exec", "exit", "export", "false",
+    "fg", "getopts", "jobs", "kill", "local", "prefix", "printf", "pwd", "read", "readonly", "return", "set",
+    "shift", "test", "trap", "type", "unset", "wait",
+];
+
 /// The built-in of this name.
 pub(super) fn find<S: System>(name: &[u8]) -> Option<Builtin<S>> {
     let special: Option<Run<S>> = match name {

@@ -71,17 +71,11 @@ impl<S: System> Shell<S> {
             return;
         };
         let pattern = Pattern::new(component);
-        for entry in entries {
-            let hidden = entry.first() == Some(&b'.') && !pattern.starts_with_dot();
-            if hidden || !pattern.matches(&entry) || next.len() >= MOST_NAMES {
-                continue;
-            }
-            let mut name = base.clone();
-            name.extend_from_slice(&entry);
-            let fits = is_last
-                || matches!(self.system.look_up(&name), Ok(object) if object.kind == ObjectKind::Directory);
-            if fits {
-                next.push(name);
+        for (entry, kind) in entries {
+            let is_hidden = entry.first() == Some(&b'.') && !pattern.starts_with_dot();
+            let fits = is_last || kind == ObjectKind::Directory;
+            if fits && !is_hidden && pattern.matches(&entry) && next.len() < MOST_NAMES {
+                next.push([&*base, &*entry].concat());
             }
         }
     }

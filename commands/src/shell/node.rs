@@ -187,6 +187,14 @@ fn stream_for(stream: Option<&Stream>) -> process::Stream {
     })
 }
 
+fn kind(kind: Kind) -> ObjectKind {
+    match kind {
+        Kind::File => ObjectKind::File,
+        Kind::Directory => ObjectKind::Directory,
+        Kind::Stream | Kind::Device | Kind::Other(_) => ObjectKind::Stream,
+    }
+}
+
 fn ended(status: process::Status) -> Ended {
     // What befell a program that met an exception, the exception server tells.
     Ended {
@@ -366,13 +374,17 @@ impl System for Node {
         call(instance.server, &request, Segment::Read(prompt)).map(|_| ())
     }
 
+    fn set_completions(&mut self, stream: &Stream, lines: &[u8]) -> Result<(), Error> {
+        let instance = stream.instance();
+        let request = terminal::SetCompletions {
+            instance: instance.number,
+        };
+        call(instance.server, &request, Segment::Read(lines)).map(|_| ())
+    }
+
     fn look_up(&mut self, name: &[u8]) -> Result<Object, Error> {
         let metadata = file::metadata(text(name)?)?;
-        let kind = match metadata.kind {
-            Kind::File => ObjectKind::File,
-            Kind::Directory => ObjectKind::Directory,
-            Kind::Stream | Kind::Device | Kind::Other(_) => ObjectKind::Stream,
-        };
+        let kind = kind(metadata.kind);
         let can = |bit| metadata.attributes & bit != 0;
         Ok(Object {
             kind,
@@ -385,14 +397,16 @@ impl System for Node {
         })
     }
 
-    fn list(&mut self, directory: &[u8]) -> Result<Vec<Text>, Error> {
+    fn list(&mut self, directory: &[u8]) -> Result<Vec<(Text, ObjectKind)>, Error> {
         let name = if directory.is_empty() {
             "."
         } else {
             text(directory)?
         };
-        let entries = file::read_directory(name)?;
-        Ok(entries.into_iter().map(|entry| entry.name.into_bytes()).collect())
+        let entries = file::read_directory(name)?.into_iter();
+        Ok(entries
+            .map(|entry| (entry.name.into_bytes(), kind(entry.metadata.kind)))
+            .collect())
     }
 
     fn context(&mut self) -> Result<Text, Error> {

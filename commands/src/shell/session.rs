@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use abi::Error;
 
 use super::ast::{List, Position, Text, Word};
-use super::cursor::ParseError;
 use super::execute::{Flow, Leave, Shell};
 use super::fields::append;
 use super::lexer::shorten;
@@ -85,18 +84,11 @@ impl<S: System> Shell<S> {
                 }
                 Err(leave) => Err(leave),
             };
-            match flow {
-                Err(Leave::Exit) => return self.finish(flow),
-                Err(Leave::Interrupted) => self.write_error(b"\n"),
-                _ => {}
+            if flow == Err(Leave::Exit) {
+                return self.finish(flow);
             }
             self.return_to_prompt();
         }
-    }
-
-    /// Shows the commands of a text as the shell understands them, or what is wrong with it.
-    pub fn check(&self, text: &[u8]) -> Result<List, ParseError> {
-        super::parser::parse(text, self.stack)
     }
 
     /// At the bottom of the stack: recursion is counted from here. The context is known to scripts.
@@ -189,7 +181,12 @@ impl<S: System> Shell<S> {
             .streams
             .system(0)
             .filter(|stream| self.system.is_terminal(stream));
-        let shown = terminal.map(|terminal| self.system.set_prompt(&terminal, &prompt));
+        let shown = terminal.map(|terminal| {
+            if !is_more {
+                self.offer_completions(&terminal);
+            }
+            self.system.set_prompt(&terminal, &prompt)
+        });
         if shown != Some(Ok(())) {
             self.write_error(&prompt);
         }

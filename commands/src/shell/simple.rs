@@ -54,7 +54,7 @@ impl<S: System> Shell<S> {
     pub(super) fn command_words(&mut self, simple: &Simple) -> Result<Vec<Text>, Leave> {
         let declares = matches!(
             simple.words.first().and_then(Word::literal),
-            Some(b"export" | b"readonly" | b"local")
+            Some(b"export" | b"readonly" | b"local" | b"prefix")
         );
         let mut all = Vec::new();
         for word in &simple.words {
@@ -238,6 +238,23 @@ impl<S: System> Shell<S> {
         if is_path(name) {
             return Vec::from([name.to_vec()]);
         }
+        let directories = self
+            .program_directories()
+            .into_iter()
+            .filter(|_| !name.is_empty());
+        let file = |directory: Text| {
+            let separator: &[u8] = if matches!(directory.last(), Some(b'/' | b']')) {
+                b""
+            } else {
+                b"/"
+            };
+            [&*directory, separator, name].concat()
+        };
+        directories.map(file).collect()
+    }
+
+    /// The directories where programs are looked for.
+    pub(super) fn program_directories(&self) -> Vec<Text> {
         let path = self
             .state
             .value(b"PATH")
@@ -245,15 +262,8 @@ impl<S: System> Shell<S> {
             .unwrap_or_else(|| self.system.default_path());
         let directories = path.split(|byte| matches!(byte, b':' | b' ' | b'\t' | b'\n'));
         directories
-            .filter(|directory| !directory.is_empty() && !name.is_empty())
-            .map(|directory| {
-                let separator: &[u8] = if matches!(directory.last(), Some(b'/' | b']')) {
-                    b""
-                } else {
-                    b"/"
-                };
-                [directory, separator, name].concat()
-            })
+            .filter(|directory| !directory.is_empty())
+            .map(<[u8]>::to_vec)
             .collect()
     }
 

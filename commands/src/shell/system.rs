@@ -53,11 +53,13 @@ pub trait System {
     fn is_terminal(&mut self, stream: &Self::Stream) -> bool;
     /// Tells a terminal what to show when the next line is read from it.
     fn set_prompt(&mut self, terminal: &Self::Stream, prompt: &[u8]) -> Result<(), Error>;
+    /// Tells a terminal, one in a line, the words that what is typed may be the beginning of.
+    fn set_completions(&mut self, terminal: &Self::Stream, lines: &[u8]) -> Result<(), Error>;
 
     /// What has this name.
     fn look_up(&mut self, name: &[u8]) -> Result<Object, Error>;
-    /// The names in a directory, in any order; empty for the current context.
-    fn list(&mut self, directory: &[u8]) -> Result<Vec<Text>, Error>;
+    /// The names in a directory and what they stand for, in any order; empty for the current context.
+    fn list(&mut self, directory: &[u8]) -> Result<Vec<(Text, ObjectKind)>, Error>;
 
     /// The name of the current context.
     fn context(&mut self) -> Result<Text, Error>;

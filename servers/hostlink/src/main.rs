@@ -24,6 +24,8 @@ v_start::program!(main);
 const LINE: &str = "[uart]com2";
 const SCRIPT: &str = "[boot]configuration/exec";
 const SHELL: &str = "[boot]bin/exec";
+/// Where the commands begin.
+const HOME: &str = "[tmp]";
 /// Says that the commands have been started already, should this server be started again.
 const STARTED_MARK: &str = "[tmp].commands-started";
 /// What the tool is told when the commands could not be run or their end cannot be known.
@@ -100,6 +102,8 @@ fn run_commands(server: Pid) -> Result<u32, Error> {
     let mut shell = Command::new(SHELL)
         .arg("-c")
         .arg(&script)
+        .env("HOME", HOME)
+        .directory(HOME)
         .stdin(Stream::Instance(input))
         .stdout(Stream::Instance(output))
         .stderr(Stream::Instance(errors))

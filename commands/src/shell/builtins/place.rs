@@ -64,13 +64,10 @@ impl<S: System> Shell<S> {
         }
     }
 
-    /// `prefix`: shows the prefixes; `prefix name target` sets one; `prefix -d name` removes one.
+    /// `prefix`: shows the prefixes; `prefix name=target…` sets some; `prefix -d name…` removes some.
     pub(super) fn prefix(&mut self, words: &[Text]) -> Flow {
-        let bare = |name: &Text| -> Text {
-            let inner = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));
-            inner.unwrap_or(name).to_vec()
-        };
-        let result = match &words[1..] {
+        self.state.status = 0;
+        match &words[1..] {
             [] => {
                 let mut lines = Text::new();
                 for (name, target) in self.system.prefixes() {
@@ -78,20 +75,26 @@ impl<S: System> Shell<S> {
                 }
                 return self.output(&lines);
             }
-            [option, name] if option == b"-d" => self.system.remove_prefix(&bare(name)),
-            [name, target] => self.system.set_prefix(&bare(name), target),
-            _ => {
-                self.complain(
-                    words,
-                    "expected nothing, a name and what it stands for, or -d and a name",
-                );
-                self.state.status = USAGE;
-                return Ok(());
+            [option, names @ ..] if option == b"-d" => {
+                for name in names {
+                    if let Err(error) = self.system.remove_prefix(without_brackets(name)) {
+                        self.complain(words, &format!("{}: {error}", shorten(name)));
+                    }
+                }
             }
-        };
-        self.state.status = 0;
-        if let Err(error) = result {
-            self.complain(words, &format!("{error}"));
+            operands => {
+                for operand in operands {
+                    let Some(equals) = operand.iter().position(|byte| *byte == b'=') else {
+                        self.complain(words, &format!("{}: expected name=target", shorten(operand)));
+                        self.state.status = USAGE;
+                        return Ok(());
+                    };
+                    let (name, target) = (without_brackets(&operand[..equals]), &operand[equals + 1..]);
+                    if let Err(error) = self.system.set_prefix(name, target) {
+                        self.complain(words, &format!("{}: {error}", shorten(operand)));
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -169,4 +172,10 @@ impl<S: System> Shell<S> {
             }
         }
     }
+}
+
+/// A prefix's name, which may be given as it stands in names.
+fn without_brackets(name: &[u8]) -> &[u8] {
+    let inner = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));
+    inner.unwrap_or(name)
 }

@@ -220,6 +220,34 @@ fn deep_nesting_is_refused() {
     }
 }
 
+/// What parses can also be copied, written out for another shell, and dropped: none of these needs more stack.
+#[test]
+fn what_is_just_not_too_deep_can_be_handed_on() {
+    let shapes: [(&str, &str); 7] = [
+        ("( ", " )"),
+        ("{ ", "; }"),
+        ("if true; then ", "; fi"),
+        ("case a in a) ", ";; esac"),
+        ("echo $(", ")"),
+        ("echo ${x:-", "}"),
+        ("echo \"$((", "))\""),
+    ];
+    for (open, close) in shapes {
+        let nested = |depth: usize| {
+            let inner = if open.starts_with("echo \"$((") {
+                "1"
+            } else {
+                "echo"
+            };
+            let (open, close) = (open.repeat(depth), close.repeat(depth));
+            run_script(&format!("{{ {open}{inner}{close}; }} | {{ cat; }} | cat"))
+        };
+        let is_refused = |depth: &usize| nested(*depth).errors.contains("nested too deeply");
+        let refused = (1..10_000).find(is_refused);
+        assert!(refused.is_some_and(|depth| depth > 8), "{open}: {refused:?}");
+    }
+}
+
 #[test]
 fn ambiguous_substitutions_take_bounded_time() {
     let script = format!("echo {}x{}", "$((".repeat(30), ") )".repeat(30));

@@ -276,6 +276,10 @@ impl System for Host {
         Err(Error::NotSupported)
     }
 
+    fn set_completions(&mut self, _terminal: &Arc<File>, _lines: &[u8]) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
     fn look_up(&mut self, name: &[u8]) -> Result<Object, Error> {
         let metadata = fs::metadata(self.path(name)).map_err(|error| convert(&error))?;
         let kind = if metadata.is_dir() {
@@ -297,11 +301,17 @@ impl System for Host {
         })
     }
 
-    fn list(&mut self, directory: &[u8]) -> Result<Vec<Text>, Error> {
+    fn list(&mut self, directory: &[u8]) -> Result<Vec<(Text, ObjectKind)>, Error> {
         let entries = fs::read_dir(self.path(directory)).map_err(|error| convert(&error))?;
-        Ok(entries
-            .filter_map(|entry| Some(entry.ok()?.file_name().into_vec()))
-            .collect())
+        let mut found = Vec::new();
+        for name in entries.filter_map(|entry| Some(entry.ok()?.file_name().into_vec())) {
+            let path = [directory, if directory.is_empty() { b"" } else { b"/" }, &name].concat();
+            let kind = self
+                .look_up(&path)
+                .map_or(ObjectKind::Stream, |object| object.kind);
+            found.push((name, kind));
+        }
+        Ok(found)
     }
 
     fn context(&mut self) -> Result<Text, Error> {

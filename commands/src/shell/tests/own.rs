@@ -1,7 +1,9 @@
 //! What V's shell has beyond POSIX: prefixes in names, `@NODE`, `prefix`.
 
+use super::host::Host;
 use super::{check, run_script};
 use crate::shell::ast::{Kind, Where};
+use crate::shell::builtins;
 use crate::shell::parser::parse;
 use crate::shell::stack::Stack;
 
@@ -9,33 +11,33 @@ use crate::shell::stack::Stack;
 fn known_prefixes_are_literal() {
     check(&[
         (
-            "mkdir d; touch d/a.o d/b.o t; prefix tmp d; echo [tmp]*.o [tmp]/a*",
+            "mkdir d; touch d/a.o d/b.o t; prefix tmp=d; echo [tmp]*.o [tmp]/a*",
             "[tmp]a.o [tmp]b.o [tmp]/a.o\n",
             0,
         ),
         (
-            "touch t; echo [tmp]*; prefix tmp .; echo [tmp]*",
+            "touch t; echo [tmp]*; prefix tmp=.; echo [tmp]*",
             "t\n[tmp]t\n",
             0,
         ),
-        ("touch t; prefix tmp .; echo ./[tmp]", "./t\n", 0),
+        ("touch t; prefix tmp=.; echo ./[tmp]", "./t\n", 0),
         (
-            "touch t; prefix tmp .; echo [tmp] '[tmp]'* \\[tmp]*",
+            "touch t; prefix tmp=.; echo [tmp] '[tmp]'* \\[tmp]*",
             "[tmp] [tmp]* [tmp]*\n",
             0,
         ),
         (
-            "mkdir -p d/s; touch d/s/f; prefix tmp d; p=[tmp]; echo $p*/f; cat [tmp]s/f; rm d/s/f; echo [tmp]s/*",
+            "mkdir -p d/s; touch d/s/f; prefix tmp=d; p=[tmp]; echo $p*/f; cat [tmp]s/f; rm d/s/f; echo [tmp]s/*",
             "[tmp]s/f\n[tmp]s/*\n",
             0,
         ),
         (
-            "mkdir d; prefix tmp d; echo text > [tmp]f; read x < [tmp]/f; echo $x",
+            "mkdir d; prefix tmp=d; echo text > [tmp]f; read x < [tmp]/f; echo $x",
             "text\n",
             0,
         ),
         (
-            "touch t; prefix tmp .; case t in [tmp]) echo class;; esac",
+            "touch t; prefix tmp=.; case t in [tmp]) echo class;; esac",
             "class\n",
             0,
         ),
@@ -47,16 +49,16 @@ fn prefixes_are_shown_and_set() {
     check(&[
         ("prefix", "", 0),
         (
-            "prefix root /; prefix usr '[root]usr'; prefix",
+            "prefix root=/; prefix usr=[root]usr; prefix",
             "[root]\t/\n[usr]\t/usr\n",
             0,
         ),
-        ("prefix [a] /; prefix -d a; prefix -d a", "", 1),
+        ("prefix [a]=/; prefix -d a; prefix -d a", "", 1),
         ("prefix a", "", 2),
-        ("(prefix a /; prefix); prefix", "[a]\t/\n", 0),
+        ("(prefix a=/; prefix); prefix", "[a]\t/\n", 0),
         ("(cd /; pwd); echo $PWD | grep -c work", "/\n1\n", 0),
         (
-            "prefix a /usr; cd [a]bin; pwd; cd /; cd -; echo $OLDPWD",
+            "prefix a=/usr; cd [a]bin; pwd; cd /; cd -; echo $OLDPWD",
             "/usr/bin\n/usr/bin\n/\n",
             0,
         ),
@@ -96,6 +98,13 @@ fn placement_is_parsed() {
 fn placement_reaches_the_system() {
     let outcome = run_script("n=2; cat @node$n; echo $?; echo a @ * | cat; echo b '@x'");
     assert_eq!(outcome.output, "126\nb @x\n");
+}
+
+#[test]
+fn the_built_ins_that_are_offered_exist() {
+    for name in builtins::NAMES {
+        assert!(builtins::find::<Host>(name.as_bytes()).is_some(), "{name}");
+    }
 }
 
 #[test]
