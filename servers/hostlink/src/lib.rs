@@ -33,6 +33,8 @@ abi::protocol! {
     pub mod inner = 0x72, enum Inner {
         /// The read segment, at most [`PIECE_BYTES`](crate::PIECE_BYTES), came up the line.
         Arrived = 1 {} => ArrivedNoted {};
+        /// The line was lost, with what was on its way, and is there again.
+        LineLost = 3 {} => LossNoted {};
         /// The commands have ended.
         CommandsEnded = 2 { status: u32 } => EndNoted {};
     }
@@ -123,6 +125,19 @@ impl<L: Line> HostLink<L> {
                 .answer_all(&io::ReadDone { count: 0 }.to_message(), system);
         }
         Ok(())
+    }
+
+    /// The line is there again: the tool is told as if this server were new, and given credit for the room there is.
+    fn begin_anew(&mut self) -> Result<(), Error> {
+        self.decoder = Decoder::new();
+        self.gate = InputGate::new(INPUT_BYTES);
+        self.say(&Frame::Hello { version: VERSION })?;
+        let granted = self.gate.wanted().unwrap_or(0);
+        let kept = self.input.len();
+        self.gate.arrived(kept).map_err(|_| Error::TooLong)?;
+        self.say(&Frame::Credit {
+            bytes: granted - kept as u32,
+        })
     }
 
     fn ask_for_input(&mut self) -> Result<(), Error> {
@@ -235,6 +250,9 @@ impl<L: Line> Service for HostLink<L> {
             Some(inner::Inner::Arrived(_)) => {
                 let noted = request.whole().and_then(|bytes| self.arrived(bytes, system));
                 Answer::from_result(noted.map(|()| inner::ArrivedNoted {}))
+            }
+            Some(inner::Inner::LineLost(_)) => {
+                Answer::from_result(self.begin_anew().map(|()| inner::LossNoted {}))
             }
             Some(inner::Inner::CommandsEnded(ended)) => {
                 let told = self.say(&Frame::Exit { status: ended.status });

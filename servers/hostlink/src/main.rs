@@ -9,6 +9,7 @@ extern crate alloc;
 use core::convert::Infallible;
 
 use abi::Pid;
+use abi::kernel::{self, process};
 use hostlink_server::{HostLink, Line, NAMES, PIECE_BYTES, inner};
 use io_server::{IoServer, Limits};
 use protocols::io::{attribute, io, mode};
@@ -34,8 +35,7 @@ const HELPER_STACK_BYTES: usize = 64 * 1024;
 
 fn main() -> Result<Infallible, Error> {
     let own = v::process::own_pid()?;
-    let line = File::open_with(LINE, mode::READ | mode::WRITE)?;
-    let instance = line.instance();
+    let instance = open_line()?;
     let reader = spawn_thread(HELPER_STACK_BYTES, move || {
         if let Err(error) = read_line(instance, own) {
             log::error!("{LINE}: {error}");
@@ -49,21 +49,45 @@ fn main() -> Result<Infallible, Error> {
 
 struct SerialLine(Instance);
 
+/// Whether the driver has died; it comes back, and what it had in its buffers is lost.
+fn driver_died(error: Error) -> bool {
+    matches!(
+        error,
+        Error::DiedBeforeReply | Error::NonexistentProcess | Error::StaleProcess
+    )
+}
+
+fn open_line() -> Result<Instance, Error> {
+    Ok(File::open_with(LINE, mode::READ | mode::WRITE)?.into_instance())
+}
+
 impl Line for SerialLine {
     fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
-            let count = self.0.write(0, bytes)?;
-            bytes = &bytes[count..];
+            match self.0.write(0, bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if driver_died(error) => self.0 = open_line()?,
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
 }
 
 /// The second process: from the line to the first.
-fn read_line(line: Instance, server: Pid) -> Result<(), Error> {
+fn read_line(mut line: Instance, server: Pid) -> Result<(), Error> {
     let mut buffer = [0; PIECE_BYTES];
     loop {
-        let count = line.read(0, &mut buffer)?;
+        let count = match line.read(0, &mut buffer) {
+            Ok(count) => count,
+            Err(error) if driver_died(error) => {
+                log::warning!("{LINE}: {error}; opening it again, and what was on its way is lost");
+                line = open_line()?;
+                call(server, &inner::LineLost {}, Segment::None)?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if count > 0 {
             call(server, &inner::Arrived {}, Segment::Read(&buffer[..count]))?;
         }
@@ -112,7 +136,17 @@ fn run_commands(server: Pid) -> Result<u32, Error> {
     for stream in [input, output, errors] {
         stream.release(v::process::team())?;
     }
-    Ok(shell.wait()?.code.cast_unsigned())
+    shell
+        .wait()
+        .map(|status| status.code.cast_unsigned())
+        .inspect_err(|_| {
+            // The manager that knew the shell has died: its end can't be learnt any more, so it is ended.
+            let request = process::Destroy {
+                process: shell.pid(),
+                status: FAILED_STATUS,
+            };
+            let _ = call(kernel::server(kernel::PROCESS), &request, Segment::None);
+        })
 }
 
 fn open_streams(server: Pid) -> Result<[Instance; 3], Error> {

@@ -179,3 +179,23 @@ fn only_the_helpers_speak_for_the_line() {
         .unwrap();
     assert_eq!(setup.said(), ["Exit { status: 3 }"]);
 }
+
+#[test]
+fn a_lost_line_begins_anew_with_credit_for_the_room() {
+    let mut setup = Setup::new();
+    setup.start_read(3);
+    setup.tool_says(&Frame::Input(b"hello"));
+    setup.said();
+    let Setup {
+        system,
+        server,
+        helper,
+        ..
+    } = &mut setup;
+    system.say(server, *helper, &inner::LineLost {}, b"").unwrap();
+    assert_eq!(setup.said(), ["Hello { version: 1 }", "Credit { bytes: 16382 }"]);
+    assert_eq!(setup.read().as_deref(), Some(&b"hel"[..]));
+    setup.tool_says(&Frame::Input(b"more"));
+    setup.start_read(9);
+    assert_eq!(setup.read().as_deref(), Some(&b"lomore"[..]));
+}

@@ -6,6 +6,7 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+use abi::kernel::{self, process};
 use protocols::io::mode;
 use v::file::File;
 use v::log;
@@ -43,5 +44,13 @@ fn run_shell() -> Result<i32, Error> {
         .stdout(stream())
         .stderr(stream())
         .start()?;
-    Ok(shell.wait()?.code)
+    let ended = shell.wait().inspect_err(|_| {
+        // The manager that knew the shell has died: its end can't be learnt any more, so it is ended.
+        let request = process::Destroy {
+            process: shell.pid(),
+            status: 1,
+        };
+        let _ = call(kernel::server(kernel::PROCESS), &request, Segment::None);
+    })?;
+    Ok(ended.code)
 }

@@ -56,6 +56,8 @@ pub struct Terminal {
     prompt: Option<String>,
     foreground: Vec<Pid>,
     was_interrupted: bool,
+    /// ^C came when nobody read and no program was in the foreground: it is meant for the next one.
+    awaits_program: bool,
     /// What was typed and not looked at.
     typed: Ring,
     /// A line that is done and not yet read, or the rest of it.
@@ -85,6 +87,7 @@ impl Terminal {
             prompt: None,
             foreground: Vec::new(),
             was_interrupted: false,
+            awaits_program: false,
             typed: Ring::new(TYPED_BYTES),
             line: Ring::new(MAX_LINE_BYTES + 1),
             is_at_end: false,
@@ -191,6 +194,11 @@ impl Terminal {
         if self.foreground.len() >= MAX_FOREGROUND {
             return Err(Error::NoResources);
         }
+        if self.awaits_program {
+            // One that has ended already is no loss.
+            let _ = system.end(program, INTERRUPTED_STATUS);
+            return Ok(());
+        }
         self.foreground.push(program);
         Ok(())
     }
@@ -198,6 +206,7 @@ impl Terminal {
     /// ^C ends no program any more, and lines are edited again. Whether there was a ^C since the last time.
     pub fn clear_foreground(&mut self, system: &mut dyn System) -> bool {
         self.foreground.clear();
+        self.awaits_program = false;
         self.set_mode(0, system);
         core::mem::take(&mut self.was_interrupted)
     }
@@ -293,6 +302,7 @@ impl Terminal {
     }
 
     fn begin_line(&mut self, screen: &mut Screen) {
+        self.awaits_program = false;
         if !self.is_at_row_start && self.prompt.is_some() {
             screen.extend_from_slice(b"\r\n");
         }
@@ -331,6 +341,9 @@ impl Terminal {
             if let Some(reader) = self.readers.pop() {
                 // Who has gone needs no answer.
                 let _ = system.reply(reader.client, &refusal(Error::Aborted), &[]);
+            } else {
+                // A command was typed and its program is about to come.
+                self.awaits_program = true;
             }
             return;
         }

@@ -225,6 +225,33 @@ fn an_interrupt_aborts_a_read_or_ends_programs() {
 }
 
 #[test]
+fn an_interrupt_that_comes_before_the_program_is_meant_for_it() {
+    let mut console = Setup::new();
+    console.start_read(console.program, 100);
+    console.type_bytes(b"sleep 50\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("sleep 50\n".into())));
+    console.type_bytes(b"\x03");
+    let instance = console.instance;
+    let child = console.system.process(UserId(100));
+    let add = terminal::AddForeground {
+        instance,
+        program: child,
+    };
+    console.ask(&add, b"").unwrap();
+    assert_eq!(console.system.ended, [(child, 130)]);
+    // The next command is none of its business.
+    console.start_read(console.program, 100);
+    console.type_bytes(b"next\r");
+    let child = console.system.process(UserId(100));
+    let add = terminal::AddForeground {
+        instance,
+        program: child,
+    };
+    console.ask(&add, b"").unwrap();
+    assert_eq!(console.system.ended.len(), 1);
+}
+
+#[test]
 fn raw_mode_gives_bytes() {
     let mut console = Setup::new();
     console.set_mode(terminal_mode::RAW);
