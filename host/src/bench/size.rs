@@ -5,6 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
+/// Folders and files of tests. The kernel's self-test is in the kernel, since it runs on the machine itself.
+const TESTS: [&str; 3] = ["tests", "tests.rs", "selftest.rs"];
+
 /// Lines of code in the `src` folders below `folder`.
 pub fn lines_of_code(folder: &Path) -> Result<u32> {
     let mut lines = 0;
@@ -14,7 +17,7 @@ pub fn lines_of_code(folder: &Path) -> Result<u32> {
         let in_source = path.components().any(|part| part.as_os_str() == "src");
         let of_test = path
             .components()
-            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+            .any(|part| TESTS.iter().any(|test| part.as_os_str() == *test));
         let of_code = path
             .extension()
             .is_some_and(|ending| ["rs", "s", "S"].iter().any(|known| ending == *known));

@@ -9,7 +9,6 @@ extern crate alloc;
 use core::convert::Infallible;
 
 use abi::Pid;
-use abi::kernel::{self, process};
 use hostlink_server::{HostLink, Line, NAMES, PIECE_BYTES, inner};
 use io_server::{IoServer, Limits};
 use protocols::io::{attribute, io, mode};
@@ -136,17 +135,7 @@ fn run_commands(server: Pid) -> Result<u32, Error> {
     for stream in [input, output, errors] {
         stream.release(v::process::team())?;
     }
-    shell
-        .wait()
-        .map(|status| status.code.cast_unsigned())
-        .inspect_err(|_| {
-            // The manager that knew the shell has died: its end can't be learnt any more, so it is ended.
-            let request = process::Destroy {
-                process: shell.pid(),
-                status: FAILED_STATUS,
-            };
-            let _ = call(kernel::server(kernel::PROCESS), &request, Segment::None);
-        })
+    Ok(shell.wait()?.code.cast_unsigned())
 }
 
 fn open_streams(server: Pid) -> Result<[Instance; 3], Error> {

@@ -6,7 +6,6 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use abi::kernel::{self, process};
 use protocols::io::mode;
 use v::file::File;
 use v::log;
@@ -44,13 +43,5 @@ fn run_shell() -> Result<i32, Error> {
         .stdout(stream())
         .stderr(stream())
         .start()?;
-    let ended = shell.wait().inspect_err(|_| {
-        // The manager that knew the shell has died: its end can't be learnt any more, so it is ended.
-        let request = process::Destroy {
-            process: shell.pid(),
-            status: 1,
-        };
-        let _ = call(kernel::server(kernel::PROCESS), &request, Segment::None);
-    })?;
-    Ok(ended.code)
+    Ok(shell.wait()?.code)
 }
