@@ -21,6 +21,8 @@ v_start::program!(main);
 
 /// Teams that are alive at once.
 const TOGETHER: usize = 8;
+/// Teams after which the servers have what they need.
+const WARM_UP: usize = 300;
 
 fn main() -> i32 {
     let words: Vec<String> = v::env::arguments().map(String::from).collect();
@@ -47,7 +49,7 @@ fn main() -> i32 {
 
 fn compare(count: usize) -> Result<bool, Error> {
     // The first ones make the servers' tables and caches grow to what they need.
-    start(2 * TOGETHER)?;
+    start(WARM_UP)?;
     let before = settled()?;
     start(count)?;
     let after = settled()?;
