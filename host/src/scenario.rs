@@ -65,6 +65,9 @@ pub struct Scenario {
     /// Whether the node runs deterministically.
     #[serde(default)]
     pub icount: bool,
+    /// More words for the boot command line.
+    #[serde(default)]
+    words: Vec<String>,
     /// Seconds that it may take.
     #[serde(default = "timeout")]
     timeout: u64,
@@ -190,6 +193,10 @@ impl Scenario {
         let timeout = Some(Duration::from_secs(self.timeout));
         let mut output = Vec::new();
         let mut error = Vec::new();
+        for word in &self.words {
+            prepared.machine.command_line += " ";
+            prepared.machine.command_line += word;
+        }
         let end = if let Some(lines) = &self.exec {
             prepared.run_lines(lines)?;
             let mut node = Node::boot(&prepared.machine, &prepared.archive, Arc::clone(log))?;

@@ -92,9 +92,7 @@ extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     unsafe { Cpu::this() }.root_table = root;
 
     let kernel = start_kernel(&loaded, &platform, &features, &free, root);
-    if loaded.command_line().split(' ').any(|word| word == "selftest") {
-        selftest::run(&mut kernel.machine, &mut kernel.frames);
-    }
+    selftest::run(loaded.command_line(), &mut kernel.machine, &mut kernel.frames);
     let rest = heap::seal().whole_pages();
     kernel
         .frames

@@ -132,14 +132,8 @@ fn read_frame(address: u64) -> Option<[u64; 2]> {
 /// Ends the machine, after a report.
 fn end() -> ! {
     if EXIT_ON_PANIC.load(Ordering::Relaxed) {
-        exit(EXIT_PANIC);
+        // SAFETY: the port is the debug-exit device's or nobody's.
+        unsafe { write_port_u8(DEBUG_EXIT_PORT, EXIT_PANIC) };
     }
-    halt()
-}
-
-/// Ends the machine with QEMU's debug-exit device; halts where there is none.
-pub fn exit(value: u8) -> ! {
-    // SAFETY: the port is the debug-exit device's or nobody's.
-    unsafe { write_port_u8(DEBUG_EXIT_PORT, value) };
     halt()
 }

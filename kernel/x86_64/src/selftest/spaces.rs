@@ -1,0 +1,125 @@
+//! Address spaces: mapping, what must not be mapped, and tearing down in steps.
+
+use alloc::vec::Vec;
+
+use abi::kernel::protection::{EXECUTE, READ, WRITE};
+use abi::{PAGE_BYTES, USER_ADDRESS_END, information};
+use kernel_core::frame::{Frame, Frames};
+use kernel_core::machine::{Caching, Machine, MapError};
+
+use super::{Area, TABLE_BYTES};
+use crate::machine::{X86, load};
+
+pub fn mapping(machine: &mut X86, frames: &mut Frames) {
+    let mut area = Area::new(machine, frames);
+    let last = USER_ADDRESS_END - PAGE_BYTES;
+    for address in [
+        0,
+        PAGE_BYTES,
+        TABLE_BYTES - PAGE_BYTES,
+        TABLE_BYTES,
+        1 << 30,
+        1 << 39,
+        last,
+    ] {
+        let frame = area.map(machine, frames, address, READ);
+        let space = area.space;
+        assert_eq!(machine.translate(space, address, READ), Some(frame));
+        assert_eq!(machine.translate(space, address, READ | WRITE), None);
+        assert_eq!(machine.translate(space, address, EXECUTE), None);
+        assert!(machine.protect(space, address, READ | WRITE));
+        assert_eq!(machine.translate(space, address, WRITE), Some(frame));
+        assert!(machine.protect(space, address, READ | EXECUTE));
+        assert_eq!(machine.translate(space, address, EXECUTE), Some(frame));
+        assert_eq!(machine.translate(space, address, WRITE), None);
+        assert!(machine.protect(space, address, 0));
+        assert_eq!(machine.translate(space, address, READ), None);
+        let again = machine.map(space, address, frame, READ, Caching::Cached, frames);
+        assert_eq!(again, Err(MapError::Occupied));
+        assert!(machine.protect(space, address, READ));
+    }
+    let space = area.space;
+    assert!(!machine.protect(space, 2 * PAGE_BYTES, READ));
+    assert_eq!(machine.unmap(space, 2 * PAGE_BYTES), None);
+    assert_eq!(machine.unmap(space, 2 << 39), None);
+    area.end(machine, frames);
+}
+
+pub fn mapping_without_memory(machine: &mut X86, frames: &mut Frames) {
+    for (address, tables) in [(1 << 39, 3), (1 << 30, 2), (TABLE_BYTES, 1)] {
+        let mut area = Area::new(machine, frames);
+        let frame = area.map(machine, frames, 0, READ);
+        for have in 0..tables {
+            let mut poor = Frames::new(1 << 16);
+            let lent: Vec<Frame> = (0..have).filter_map(|_| frames.allocate()).collect();
+            for frame in &lent {
+                poor.add(*frame, Frame(frame.0 + 1));
+            }
+            let result = machine.map(area.space, address, frame, READ, Caching::Cached, &mut poor);
+            assert_eq!(result, Err(MapError::NoMemory), "{address:#x}");
+            assert_eq!(poor.free_count(), have);
+            for frame in lent {
+                frames.release(frame);
+            }
+        }
+        let added = machine.map(area.space, address, frame, READ, Caching::Cached, frames);
+        assert_eq!(added, Ok(tables));
+        assert_eq!(machine.unmap(area.space, address), Some(frame));
+        area.end(machine, frames);
+    }
+}
+
+pub fn closed_addresses(machine: &mut X86, frames: &mut Frames) {
+    let area = Area::new(machine, frames);
+    let space = area.space;
+    let page = machine.translate(space, information::ADDRESS, READ);
+    assert_eq!(page, Some(Frame::containing(machine.information)));
+    assert_eq!(machine.translate(space, information::ADDRESS, WRITE), None);
+    assert_eq!(machine.unmap(space, information::ADDRESS), None);
+    assert!(!machine.protect(space, information::ADDRESS, READ | WRITE));
+    for address in [
+        information::ADDRESS,
+        information::ADDRESS + PAGE_BYTES,
+        USER_ADDRESS_END,
+        1 << 47,
+        crate::physical::DIRECT_MAP,
+        crate::boot::KERNEL_BASE,
+        !(PAGE_BYTES - 1),
+    ] {
+        let result = machine.map(space, address, Frame(0), READ, Caching::Cached, frames);
+        assert_eq!(result, Err(MapError::Occupied), "{address:#x}");
+        assert_eq!(machine.unmap(space, address), None);
+    }
+    assert_eq!(
+        machine.translate(space, crate::boot::KERNEL_BASE + (2 << 20), READ),
+        None
+    );
+    area.end(machine, frames);
+}
+
+pub fn tearing_down(machine: &mut X86, frames: &mut Frames) {
+    for limit in 1..16 {
+        let before = frames.free_count();
+        let mut area = Area::new(machine, frames);
+        for number in 0..6 {
+            area.map(machine, frames, number << 21, READ);
+            area.map(machine, frames, (number + 1) << 39, READ);
+        }
+        for address in core::mem::take(&mut area.pages) {
+            frames.release(machine.unmap(area.space, address).expect("the page"));
+        }
+        // Also the space in use can be torn down.
+        load(area.space.root());
+        let tables = before - frames.free_count();
+        let mut freed = 0;
+        loop {
+            let step = machine.destroy_space(area.space, limit, frames);
+            freed += step;
+            assert!(step <= limit);
+            if step < limit {
+                break;
+            }
+        }
+        assert_eq!((freed, frames.free_count()), (tables, before), "limit {limit}");
+    }
+}
