@@ -208,9 +208,7 @@ mod tests {
     fn calls_come_back_from_registers() {
         let send = Send {
             to: Pid::from_bits(0x2000_0001_0002_0003),
-            message: Message {
-                words: [1, 2, 3, 4, 5, 6, 7, 8],
-            },
+            message: Message { words: [1, 2, 3, 4, 5, 6, 7, 8] },
             segment_address: 9,
             grant: 10,
             deadline: 11,

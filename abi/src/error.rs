@@ -158,11 +158,7 @@ impl Error {
     /// `Ok` for [`Error::OK_CODE`], else the error.
     #[inline]
     pub const fn check(code: u32) -> Result<(), Error> {
-        if code == Error::OK_CODE {
-            Ok(())
-        } else {
-            Err(Error::from_code(code))
-        }
+        if code == Error::OK_CODE { Ok(()) } else { Err(Error::from_code(code)) }
     }
 
     /// Whether the request may have been executed although it failed.
@@ -194,11 +190,7 @@ mod tests {
         for (position, error) in Error::ALL.iter().enumerate() {
             assert_ne!(error.code(), Error::OK_CODE);
             assert_eq!(Error::from_code(error.code()), *error);
-            assert!(
-                Error::ALL[..position]
-                    .iter()
-                    .all(|earlier| earlier.code() != error.code())
-            );
+            assert!(Error::ALL[..position].iter().all(|earlier| earlier.code() != error.code()));
         }
         assert_eq!(Error::from_code(0x12_3456).code(), 0x12_3456);
     }

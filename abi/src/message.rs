@@ -27,9 +27,7 @@ const _: () = assert!(size_of::<Message>() == 32);
 impl Message {
     /// A message with `code` in word 0 and zeros after it.
     pub const fn with_code(code: u32) -> Message {
-        Message {
-            words: [code & CODE_MASK, 0, 0, 0, 0, 0, 0, 0],
-        }
+        Message { words: [code & CODE_MASK, 0, 0, 0, 0, 0, 0, 0] }
     }
 
     /// The program's part of word 0.
@@ -48,12 +46,7 @@ impl Message {
     #[inline]
     pub const fn to_registers(&self) -> [u64; 4] {
         let w = &self.words;
-        [
-            pair(w[0], w[1]),
-            pair(w[2], w[3]),
-            pair(w[4], w[5]),
-            pair(w[6], w[7]),
-        ]
+        [pair(w[0], w[1]), pair(w[2], w[3]), pair(w[4], w[5]), pair(w[6], w[7])]
     }
 
     /// From the four registers.
@@ -85,13 +78,8 @@ mod tests {
 
     #[test]
     fn registers_and_words_agree() {
-        let message = Message {
-            words: [1, 2, 3, 4, 5, 6, 7, 8],
-        };
-        assert_eq!(
-            message.to_registers(),
-            [0x2_0000_0001, 0x4_0000_0003, 0x6_0000_0005, 0x8_0000_0007]
-        );
+        let message = Message { words: [1, 2, 3, 4, 5, 6, 7, 8] };
+        assert_eq!(message.to_registers(), [0x2_0000_0001, 0x4_0000_0003, 0x6_0000_0005, 0x8_0000_0007]);
         assert_eq!(Message::from_registers(message.to_registers()), message);
         assert_eq!(Message::with_code(0xff12_3456).code(), 0x12_3456);
     }

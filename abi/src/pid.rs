@@ -134,13 +134,7 @@ impl fmt::Display for Pid {
             let letter = if self.is_unrestricted_group() { 'u' } else { 'r' };
             return write!(f, "{letter}{:x}.{:x}", self.host().0, self.group_number());
         }
-        write!(
-            f,
-            "{:x}.{:x}.{:x}",
-            self.host().0,
-            self.generation(),
-            self.index()
-        )
+        write!(f, "{:x}.{:x}.{:x}", self.host().0, self.generation(), self.index())
     }
 }
 
@@ -157,14 +151,9 @@ impl core::str::FromStr for Pid {
     fn from_str(text: &str) -> Result<Pid, ()> {
         let mut parts = text.split('.');
         let mut next = |limit: u32| {
-            let part = parts
-                .next()
-                .filter(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
-                .ok_or(())?;
-            u32::from_str_radix(part, 16)
-                .ok()
-                .filter(|number| *number <= limit)
-                .ok_or(())
+            let part =
+                parts.next().filter(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit())).ok_or(())?;
+            u32::from_str_radix(part, 16).ok().filter(|number| *number <= limit).ok_or(())
         };
         let host = next(HOST_MASK)?;
         let generation = next(u32::from(u16::MAX))?;
@@ -186,10 +175,7 @@ mod tests {
     fn parts_come_back() {
         let pid = Pid::process(LogicalHost::from_bits(0xabc_def1), 0x1234, 0xfffe);
         assert_eq!(pid.to_bits(), 0x2abc_def1_1234_fffe);
-        assert_eq!(
-            (pid.host().to_bits(), pid.generation(), pid.index()),
-            (0xabc_def1, 0x1234, 0xfffe)
-        );
+        assert_eq!((pid.host().to_bits(), pid.generation(), pid.index()), (0xabc_def1, 0x1234, 0xfffe));
         assert!(!pid.is_group() && !pid.is_kernel_server() && !pid.is_none());
         assert_eq!(pid.to_string().parse(), Ok(pid));
     }
@@ -206,18 +192,9 @@ mod tests {
 
     #[test]
     fn what_is_no_pid_is_refused() {
-        for text in [
-            "",
-            "1",
-            "1.2",
-            "1.2.3.4",
-            "1..3",
-            "x.1.2",
-            "10000000.1.1",
-            "1.10000.1",
-            "+1.1.1",
-            "-1.1.1",
-        ] {
+        for text in
+            ["", "1", "1.2", "1.2.3.4", "1..3", "x.1.2", "10000000.1.1", "1.10000.1", "+1.1.1", "-1.1.1"]
+        {
             assert_eq!(text.parse::<Pid>(), Err(()), "{text:?}");
         }
     }

@@ -47,10 +47,7 @@ impl Event {
 
     /// From its number.
     pub fn from_number(number: u32) -> Option<Event> {
-        Event::NAMES
-            .iter()
-            .map(|(event, _)| *event)
-            .find(|event| *event as u32 == number)
+        Event::NAMES.iter().map(|(event, _)| *event).find(|event| *event as u32 == number)
     }
 }
 
@@ -96,9 +93,7 @@ impl TraceRecord {
     pub fn to_bytes(&self) -> [u8; TraceRecord::BYTES] {
         let mut bytes = [0; TraceRecord::BYTES];
         for (place, word) in
-            bytes
-                .chunks_exact_mut(8)
-                .zip([self.time_ns, self.event_and_code, self.from, self.to])
+            bytes.chunks_exact_mut(8).zip([self.time_ns, self.event_and_code, self.from, self.to])
         {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -112,11 +107,6 @@ impl TraceRecord {
             half.copy_from_slice(&bytes[at..at + 8]);
             u64::from_le_bytes(half)
         };
-        TraceRecord {
-            time_ns: word(0),
-            event_and_code: word(8),
-            from: word(16),
-            to: word(24),
-        }
+        TraceRecord { time_ns: word(0), event_and_code: word(8), from: word(16), to: word(24) }
     }
 }

@@ -42,11 +42,7 @@ pub fn decode_message(bytes: &[u8; CONTROL_BLOCK_BYTES]) -> (Message, u32) {
     for (word, place) in words.iter_mut().zip(bytes.chunks_exact(4)) {
         *word = u32::from_be_bytes([place[0], place[1], place[2], place[3]]);
     }
-    let segment_bytes = if words[0] & SEGMENT_APPENDED == 0 {
-        0
-    } else {
-        words[7]
-    };
+    let segment_bytes = if words[0] & SEGMENT_APPENDED == 0 { 0 } else { words[7] };
     words[0] &= crate::message::CODE_MASK;
     words[7] = segment_bytes;
     (Message { words }, segment_bytes)
@@ -100,9 +96,7 @@ mod tests {
 
     #[test]
     fn golden_message() {
-        let message = Message {
-            words: [0xff00_1001, 2, 0x0304_0506, 4, 5, 6, 0xffff_ffff, 99],
-        };
+        let message = Message { words: [0xff00_1001, 2, 0x0304_0506, 4, 5, 6, 0xffff_ffff, 99] };
         let bytes = encode_message(&message, 24);
         let golden = [
             0x10, 0x00, 0x10, 0x01, 0, 0, 0, 2, 3, 4, 5, 6, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 0xff, 0xff,
@@ -124,14 +118,8 @@ mod tests {
 
     #[test]
     fn golden_prefix() {
-        let prefix = Prefix {
-            grant: Grant::new(0x1_0000, Access::WRITE),
-            user: UserId(100),
-            offset: 0x0102,
-        };
-        let golden = [
-            0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2,
-        ];
+        let prefix = Prefix { grant: Grant::new(0x1_0000, Access::WRITE), user: UserId(100), offset: 0x0102 };
+        let golden = [0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
         assert_eq!(prefix.encode(), golden);
         assert_eq!(Prefix::decode(&golden), Some(prefix));
         let mut reserved = golden;

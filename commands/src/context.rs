@@ -81,9 +81,7 @@ impl Context<'_> {
     pub fn complain(&mut self, object: &str, error: impl core::fmt::Display) {
         self.status = self.failure_status;
         // When even the complaint fails, the status still tells.
-        let _ = self
-            .errors
-            .write_all(format!("{}: {object}: {error}\n", self.name).as_bytes());
+        let _ = self.errors.write_all(format!("{}: {object}: {error}\n", self.name).as_bytes());
     }
 
     /// Calls `body` with each file in turn, no operand at all meaning standard input. A file that cannot be opened

@@ -39,21 +39,11 @@ pub fn run_with(
     let usage = &command.usage;
     let (outcome, status, failure_status) = match usage.parse(words) {
         Err(misuse) => (Err(Failure::Misuse(misuse)), 0, 1),
-        Ok(Wish::Help) => (
-            output.write_all(usage.help().as_bytes()).map_err(Failure::Output),
-            0,
-            1,
-        ),
+        Ok(Wish::Help) => (output.write_all(usage.help().as_bytes()).map_err(Failure::Output), 0, 1),
         Ok(Wish::Run(arguments)) => {
             let (output, errors) = (&mut *output, &mut *errors);
-            let mut context = Context {
-                name: usage.name,
-                output,
-                errors,
-                open,
-                status: 0,
-                failure_status: 1,
-            };
+            let mut context =
+                Context { name: usage.name, output, errors, open, status: 0, failure_status: 1 };
             let outcome = (command.body)(&arguments, &mut context);
             (outcome, context.status, context.failure_status)
         }
@@ -95,28 +85,17 @@ pub mod testing {
         }
         let (mut output, mut errors) = (Vec::new(), Vec::new());
         let open = |name: &str| -> Result<Box<dyn BufRead>, Error> {
-            let (_, bytes) = files
-                .iter()
-                .find(|(known, _)| *known == name)
-                .ok_or(Error::NotFound)?;
+            let (_, bytes) = files.iter().find(|(known, _)| *known == name).ok_or(Error::NotFound)?;
             Ok(Box::new(BufReader::new(v::io::Cursor::new(bytes.to_vec()))))
         };
         let status = run_with(command, &words, &mut output, &mut errors, &open);
-        (
-            status,
-            String::from_utf8_lossy(&output).into_owned(),
-            String::from_utf8_lossy(&errors).into_owned(),
-        )
+        (status, String::from_utf8_lossy(&output).into_owned(), String::from_utf8_lossy(&errors).into_owned())
     }
 
     /// Checks output and status of a command without complaints.
     #[track_caller]
     pub fn expect(command: &Command, line: &str, input: &str, output: &str) {
         let (status, found, errors) = try_command(command, line, &[("-", input.as_bytes())]);
-        assert_eq!(
-            (status, found.as_str(), errors.as_str()),
-            (0, output, ""),
-            "{line}"
-        );
+        assert_eq!((status, found.as_str(), errors.as_str()), (0, output, ""), "{line}");
     }
 }

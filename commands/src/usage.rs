@@ -55,25 +55,18 @@ impl Arguments {
 
     /// The value of the option, the last if it was given more than once.
     pub fn value(&self, long: &str) -> Option<&str> {
-        self.options
-            .iter()
-            .rev()
-            .find(|(name, _)| *name == long)
-            .map(|(_, value)| value.as_str())
+        self.options.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value.as_str())
     }
 
     /// The option's value as a number.
     pub fn number<T: core::str::FromStr>(&self, long: &str) -> Result<Option<T>, Misuse> {
-        self.value(long)
-            .map(|text| number(text, &format!("--{long}")))
-            .transpose()
+        self.value(long).map(|text| number(text, &format!("--{long}"))).transpose()
     }
 }
 
 /// A number that was typed.
 pub fn number<T: core::str::FromStr>(text: &str, what: &str) -> Result<T, Misuse> {
-    text.parse()
-        .map_err(|_| Misuse(format!("{what}: '{text}' is not a number in range")))
+    text.parse().map_err(|_| Misuse(format!("{what}: '{text}' is not a number in range")))
 }
 
 /// The words make no sense; says why.
@@ -95,9 +88,7 @@ impl Usage {
         let mut arguments = Arguments::default();
         // `-name` for `--name`, as find has it: a long name with one hyphen means itself wherever its letters would not.
         let long = |word: &str| {
-            let name = word
-                .strip_prefix('-')
-                .filter(|name| name.len() > 1 && !name.starts_with('-'))?;
+            let name = word.strip_prefix('-').filter(|name| name.len() > 1 && !name.starts_with('-'))?;
             let known = |choice: &Choice| choice.long == name && choice.value.is_some();
             self.choices.iter().any(known).then(|| format!("--{name}"))
         };
@@ -105,11 +96,7 @@ impl Usage {
         let words: Vec<String> = words
             .iter()
             .enumerate()
-            .map(|(at, word)| {
-                long(word)
-                    .filter(|_| at < only_operands_from)
-                    .unwrap_or_else(|| word.clone())
-            })
+            .map(|(at, word)| long(word).filter(|_| at < only_operands_from).unwrap_or_else(|| word.clone()))
             .collect();
         let mut options = Options::new(words.iter().map(String::as_str));
         let malformed = |error: getargs::Error<&str>| Misuse(format!("{error}"));
@@ -160,11 +147,8 @@ impl Usage {
         }
         text.push('\n');
         for choice in self.choices.iter().chain(&[HELP]) {
-            let letter = if choice.letter == '\0' {
-                "   ".to_owned()
-            } else {
-                format!("-{},", choice.letter)
-            };
+            let letter =
+                if choice.letter == '\0' { "   ".to_owned() } else { format!("-{},", choice.letter) };
             let value = choice.value.map(|value| format!(" {value}")).unwrap_or_default();
             let left = format!("  {letter} --{}{value}", choice.long);
             let _ = writeln!(text, "{left:<28}{}", choice.help);
@@ -173,12 +157,7 @@ impl Usage {
     }
 }
 
-const HELP: Choice = Choice {
-    letter: '\0',
-    long: "help",
-    value: None,
-    help: "Show this.",
-};
+const HELP: Choice = Choice { letter: '\0', long: "help", value: None, help: "Show this." };
 
 #[cfg(test)]
 mod tests {
@@ -191,24 +170,9 @@ mod tests {
         summary: "Shows.",
         details: "",
         choices: &[
-            Choice {
-                letter: 'a',
-                long: "all",
-                value: None,
-                help: "Everything.",
-            },
-            Choice {
-                letter: 'n',
-                long: "lines",
-                value: Some("COUNT"),
-                help: "So many.",
-            },
-            Choice {
-                letter: '\0',
-                long: "json",
-                value: None,
-                help: "For programs.",
-            },
+            Choice { letter: 'a', long: "all", value: None, help: "Everything." },
+            Choice { letter: 'n', long: "lines", value: Some("COUNT"), help: "So many." },
+            Choice { letter: '\0', long: "json", value: None, help: "For programs." },
         ],
         operands: (1, 2),
     };
@@ -219,16 +183,10 @@ mod tests {
 
     #[test]
     fn options_come_in_every_shape() {
-        for line in [
-            "-an3 file",
-            "-a -n 3 file",
-            "file -n 3 --all",
-            "--lines=3 -a -- file",
-            "--lines 3 -a file",
-        ] {
-            let Ok(Wish::Run(arguments)) = parse(line) else {
-                panic!("{line}")
-            };
+        for line in
+            ["-an3 file", "-a -n 3 file", "file -n 3 --all", "--lines=3 -a -- file", "--lines 3 -a file"]
+        {
+            let Ok(Wish::Run(arguments)) = parse(line) else { panic!("{line}") };
             assert!(arguments.has("all"));
             assert_eq!(arguments.number("lines"), Ok(Some(3_u32)), "{line}");
             assert_eq!(arguments.operands, ["file"]);
@@ -238,33 +196,20 @@ mod tests {
 
     #[test]
     fn misuse_says_what_is_wrong() {
-        for (line, word) in [
-            ("-z f", "-z"),
-            ("--zoo f", "--zoo"),
-            ("-a", "missing"),
-            ("a b c", "'c'"),
-            ("f -n", "n"),
-        ] {
-            let Err(Misuse(text)) = parse(line) else {
-                panic!("{line}")
-            };
+        for (line, word) in
+            [("-z f", "-z"), ("--zoo f", "--zoo"), ("-a", "missing"), ("a b c", "'c'"), ("f -n", "n")]
+        {
+            let Err(Misuse(text)) = parse(line) else { panic!("{line}") };
             assert!(text.contains(word), "{line}: {text}");
         }
-        let Ok(Wish::Run(arguments)) = parse("-n x f") else {
-            panic!()
-        };
+        let Ok(Wish::Run(arguments)) = parse("-n x f") else { panic!() };
         assert!(arguments.number::<u32>("lines").is_err());
     }
 
     #[test]
     fn help_names_every_option() {
         let help = USAGE.help();
-        for word in [
-            "Usage: demo [-an COUNT] FILE",
-            "-n, --lines COUNT",
-            "--json",
-            "--help",
-        ] {
+        for word in ["Usage: demo [-an COUNT] FILE", "-n, --lines COUNT", "--json", "--help"] {
             assert!(help.contains(word), "{help}");
         }
     }

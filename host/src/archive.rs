@@ -46,19 +46,12 @@ struct Entry {
 impl Archive {
     /// An empty archive for a node with that much memory, which the archive has to leave some of.
     pub fn new(memory_mib: u32) -> Archive {
-        Archive {
-            entries: BTreeMap::new(),
-            limit_bytes: u64::from(memory_mib) * 1024 * 1024 * 3 / 4,
-        }
+        Archive { entries: BTreeMap::new(), limit_bytes: u64::from(memory_mib) * 1024 * 1024 * 3 / 4 }
     }
 
     /// Puts in the programs, stripped, and the files that come with them.
     pub fn put_guest(&mut self, guest: &Guest, test_programs: bool) -> Result<()> {
-        for program in guest
-            .programs
-            .iter()
-            .filter(|program| test_programs || !program.test)
-        {
+        for program in guest.programs.iter().filter(|program| test_programs || !program.test) {
             self.put_program(program)?;
         }
         for (name, path) in &guest.files {
@@ -69,10 +62,7 @@ impl Archive {
 
     /// Makes sure that there is something to boot.
     pub fn ensure_bootable(&self) -> Result<()> {
-        ensure!(
-            self.entries.contains_key(SUPERVISOR),
-            "no package makes the program `supervisor`"
-        );
+        ensure!(self.entries.contains_key(SUPERVISOR), "no package makes the program `supervisor`");
         Ok(())
     }
 
@@ -80,24 +70,13 @@ impl Archive {
     pub fn put_program(&mut self, program: &Program) -> Result<()> {
         let stripped = without_debug_sections(&read(&program.path)?)
             .with_context(|| format!("cannot read the program {}", program.path.display()))?;
-        let entry = Entry {
-            data: Some(stripped.into()),
-            mode: 0o755,
-            modified: 0,
-        };
+        let entry = Entry { data: Some(stripped.into()), mode: 0o755, modified: 0 };
         self.put(&format!("bin/{}", program.name), entry)
     }
 
     /// Puts in a file that the tool itself makes.
     pub fn put_file(&mut self, name: &str, data: Arc<[u8]>) -> Result<()> {
-        self.put(
-            name,
-            Entry {
-                data: Some(data),
-                mode: 0o644,
-                modified: 0,
-            },
-        )
+        self.put(name, Entry { data: Some(data), mode: 0o644, modified: 0 })
     }
 
     /// Puts in a file of the host by its own name, or a folder by its own name with all that is in it. Symbolic links
@@ -105,32 +84,19 @@ impl Archive {
     pub fn put_host_path(&mut self, path: &Path) -> Result<()> {
         // `.` and `a/..` have a name too.
         let path = &fs::canonicalize(path).with_context(|| format!("cannot add {}", path.display()))?;
-        let parent = path
-            .parent()
-            .context("the root folder of the host cannot be added: it has no name")?;
+        let parent = path.parent().context("the root folder of the host cannot be added: it has no name")?;
         for found in WalkDir::new(path).follow_links(true).sort_by_file_name() {
             let found = found.with_context(|| format!("cannot add {}", path.display()))?;
             let host_path = found.path().display();
             let name = found.path().strip_prefix(parent)?;
-            let name = name
-                .to_str()
-                .with_context(|| format!("the name {host_path} is not UTF-8"))?;
+            let name = name.to_str().with_context(|| format!("the name {host_path} is not UTF-8"))?;
             let metadata = found.metadata()?;
             let modified = modified(&metadata);
             let entry = if metadata.is_dir() {
-                Entry {
-                    data: None,
-                    mode: 0o755,
-                    modified,
-                }
+                Entry { data: None, mode: 0o755, modified }
             } else if metadata.is_file() {
-                self.leave_room(metadata.len())
-                    .with_context(|| format!("cannot add {host_path}"))?;
-                Entry {
-                    data: Some(read(found.path())?.into()),
-                    mode: 0o644,
-                    modified,
-                }
+                self.leave_room(metadata.len()).with_context(|| format!("cannot add {host_path}"))?;
+                Entry { data: Some(read(found.path())?.into()), mode: 0o644, modified }
             } else {
                 bail!("cannot add {host_path}: it is neither a file nor a folder");
             };
@@ -140,17 +106,11 @@ impl Archive {
     }
 
     fn put(&mut self, name: &str, entry: Entry) -> Result<()> {
-        ensure!(
-            !self.entries.contains_key(name),
-            "two files for `{name}` in the boot archive"
-        );
+        ensure!(!self.entries.contains_key(name), "two files for `{name}` in the boot archive");
         for (end, _) in name.match_indices('/') {
             let folder = &name[..end];
             let blocked = self.entries.get(folder).is_some_and(|entry| entry.data.is_some());
-            ensure!(
-                !blocked,
-                "`{name}` does not fit into the boot archive: `{folder}` is a file there"
-            );
+            ensure!(!blocked, "`{name}` does not fit into the boot archive: `{folder}` is a file there");
         }
         if entry.data.is_some() {
             let inside = format!("{name}/");
@@ -159,10 +119,7 @@ impl Archive {
                 .range(inside.clone()..)
                 .next()
                 .is_some_and(|(other, _)| other.starts_with(&inside));
-            ensure!(
-                !folder,
-                "the file `{name}` does not fit into the boot archive: it is a folder there"
-            );
+            ensure!(!folder, "the file `{name}` does not fit into the boot archive: it is a folder there");
         }
         self.leave_room(entry.data.as_ref().map_or(0, |data| data.len() as u64))?;
         header(name, &entry)?;
@@ -172,13 +129,8 @@ impl Archive {
 
     /// How long the archive is.
     pub fn bytes(&self) -> u64 {
-        let data = self
-            .entries
-            .values()
-            .map(|entry| entry.data.as_ref().map_or(0, |data| data.len() as u64));
-        data.map(|bytes| BLOCK_BYTES + bytes.next_multiple_of(BLOCK_BYTES))
-            .sum::<u64>()
-            + 2 * BLOCK_BYTES
+        let data = self.entries.values().map(|entry| entry.data.as_ref().map_or(0, |data| data.len() as u64));
+        data.map(|bytes| BLOCK_BYTES + bytes.next_multiple_of(BLOCK_BYTES)).sum::<u64>() + 2 * BLOCK_BYTES
     }
 
     fn leave_room(&self, more_bytes: u64) -> Result<()> {
@@ -206,14 +158,8 @@ impl Archive {
 
 fn header(name: &str, entry: &Entry) -> Result<Header> {
     let mut header = Header::new_ustar();
-    header
-        .set_path(name)
-        .with_context(|| format!("the name `{name}` does not fit into the boot archive"))?;
-    header.set_entry_type(if entry.data.is_some() {
-        EntryType::Regular
-    } else {
-        EntryType::Directory
-    });
+    header.set_path(name).with_context(|| format!("the name `{name}` does not fit into the boot archive"))?;
+    header.set_entry_type(if entry.data.is_some() { EntryType::Regular } else { EntryType::Directory });
     header.set_size(entry.data.as_ref().map_or(0, |data| data.len() as u64));
     header.set_mode(entry.mode);
     header.set_mtime(entry.modified);
@@ -268,12 +214,7 @@ mod tests {
             let mut data = Vec::new();
             entry.read_to_end(&mut data).unwrap();
             let name = entry.path().unwrap().to_str().unwrap().to_owned();
-            (
-                name,
-                entry.header().entry_type(),
-                entry.header().mode().unwrap(),
-                data,
-            )
+            (name, entry.header().entry_type(), entry.header().mode().unwrap(), data)
         });
         entries.collect()
     }
@@ -360,29 +301,23 @@ mod tests {
         let image = fs::read(std::env::current_exe().unwrap()).unwrap();
         let stripped = without_debug_sections(&image).unwrap();
         assert!(stripped.len() < image.len());
-        let (before, after) = (
-            object::File::parse(&*image).unwrap(),
-            object::File::parse(&*stripped).unwrap(),
-        );
+        let (before, after) =
+            (object::File::parse(&*image).unwrap(), object::File::parse(&*stripped).unwrap());
         assert_eq!(before.entry(), after.entry());
         // The sections of dynamic linking, which V's programs don't have, may be written anew.
         for name in [".text", ".rodata", ".data", ".bss"] {
             let section = |file: &object::File| {
                 let section = file.section_by_name(name).unwrap();
-                (
-                    section.address(),
-                    section.size(),
-                    section.data().unwrap().to_vec(),
-                )
+                (section.address(), section.size(), section.data().unwrap().to_vec())
             };
             assert!(section(&before) == section(&after), "{name}");
         }
         assert!(after.section_by_name(".debug_line").is_none());
-        assert!(after.symbols().any(|symbol| {
-            symbol
-                .name()
-                .is_ok_and(|name| name.contains("without_debug_sections"))
-        }));
+        assert!(
+            after
+                .symbols()
+                .any(|symbol| { symbol.name().is_ok_and(|name| name.contains("without_debug_sections")) })
+        );
     }
 
     #[test]

@@ -195,9 +195,7 @@ mod tests {
             "boot.log",
         ])
         .unwrap();
-        let Command::Run(run) = arguments.command else {
-            panic!("a run was asked for")
-        };
+        let Command::Run(run) = arguments.command else { panic!("a run was asked for") };
         assert_eq!(run.exec.as_deref(), Some("-x; echo hi"));
         assert_eq!(run.timeout, Some(Duration::from_secs(9)));
         assert_eq!(run.node.memory, 64);

@@ -52,11 +52,7 @@ impl Figure {
     fn new(name: &str, unit: &str, value: f64) -> Figure {
         let row = ROWS.iter().find(|row| row.name == name);
         let peers = |row: &Row| {
-            PEERS
-                .into_iter()
-                .zip(row.peers)
-                .filter_map(|(peer, value)| Some((peer, value?)))
-                .collect()
+            PEERS.into_iter().zip(row.peers).filter_map(|(peer, value)| Some((peer, value?))).collect()
         };
         Figure {
             name: name.to_owned(),
@@ -80,11 +76,7 @@ pub fn bench(options: &Bench) -> Result<u8> {
     let progress = Progress::new("measuring");
     let mut figures = measure(&guest, &qemu, options.log.as_deref())?;
     progress.show("looking for the smallest memory");
-    figures.push(Figure::new(
-        SMALLEST_MEMORY,
-        "MiB",
-        f64::from(smallest_memory(&guest, &qemu)?),
-    ));
+    figures.push(Figure::new(SMALLEST_MEMORY, "MiB", f64::from(smallest_memory(&guest, &qemu)?)));
     figures.push(Figure::new(
         KERNEL_SIZE,
         "lines",
@@ -92,20 +84,14 @@ pub fn bench(options: &Bench) -> Result<u8> {
     ));
     drop(progress);
 
-    let place = |figure: &Figure| {
-        ROWS.iter()
-            .position(|row| row.name == figure.name)
-            .unwrap_or(ROWS.len())
-    };
+    let place = |figure: &Figure| ROWS.iter().position(|row| row.name == figure.name).unwrap_or(ROWS.len());
     figures.sort_by_key(place);
     print!("{}", table(&figures));
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&figures)? + "\n";
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let missing = ROWS
-        .iter()
-        .filter(|row| figures.iter().all(|figure| figure.name != row.name));
+    let missing = ROWS.iter().filter(|row| figures.iter().all(|figure| figure.name != row.name));
     let missing: Vec<&str> = missing.map(|row| row.name).collect();
     ensure!(missing.is_empty(), "not measured: {}", missing.join("; "));
     let exceeded = figures.iter().filter(|figure| !figure.within()).count();
@@ -117,14 +103,7 @@ pub fn bench(options: &Bench) -> Result<u8> {
 }
 
 fn options(memory: u32, icount: bool) -> NodeOptions {
-    NodeOptions {
-        memory,
-        add: Vec::new(),
-        accel: Accel::Tcg,
-        icount,
-        log: None,
-        test_programs: icount,
-    }
+    NodeOptions { memory, add: Vec::new(), accel: Accel::Tcg, icount, log: None, test_programs: icount }
 }
 
 /// Runs the guest's program `bench`.
@@ -142,11 +121,7 @@ fn measure(guest: &Guest, qemu: &Path, log: Option<&Path>) -> Result<Vec<Figure>
             log.text()
         );
     }
-    String::from_utf8(output)
-        .context("the measurement's output is not text")?
-        .lines()
-        .map(figure)
-        .collect()
+    String::from_utf8(output).context("the measurement's output is not text")?.lines().map(figure).collect()
 }
 
 /// Reads a line of the guest's.
@@ -154,19 +129,14 @@ fn figure(line: &str) -> Result<Figure> {
     let [name, unit, value] = line.split('\t').collect::<Vec<_>>()[..] else {
         bail!("`{line}` is no figure: it should be name, unit and value with tabs between");
     };
-    let value = value
-        .parse()
-        .with_context(|| format!("`{line}` is no figure: `{value}` is no number"))?;
+    let value = value.parse().with_context(|| format!("`{line}` is no figure: `{value}` is no number"))?;
     Ok(Figure::new(name, unit, value))
 }
 
 /// The least memory, in MiB, with which a command still runs.
 fn smallest_memory(guest: &Guest, qemu: &Path) -> Result<u32> {
     let (mut too_little, mut enough) = (3, MEMORY_MIB);
-    ensure!(
-        comes_up(guest, qemu, enough)?,
-        "the system does not come up with {enough} MiB"
-    );
+    ensure!(comes_up(guest, qemu, enough)?, "the system does not come up with {enough} MiB");
     while enough - too_little > 1 {
         let middle = too_little.midpoint(enough);
         if comes_up(guest, qemu, middle)? {
@@ -211,13 +181,7 @@ fn table(figures: &[Figure]) -> String {
             if figure.within() { "" } else { "EXCEEDED" }.to_owned(),
         ]);
     }
-    let width = |column: usize| {
-        lines
-            .iter()
-            .map(|line| line[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
     let mut text = String::new();
     for [name, numbers @ .., mark] in &lines {
@@ -233,9 +197,7 @@ fn table(figures: &[Figure]) -> String {
 
 /// What a figure is, for people.
 fn title(name: &str) -> &str {
-    ROWS.iter()
-        .find(|row| row.name == name)
-        .map_or(name, |row| row.title)
+    ROWS.iter().find(|row| row.name == name).map_or(name, |row| row.title)
 }
 
 /// A number with its thousands apart, and a decimal where it has one.
@@ -249,11 +211,7 @@ fn grouped(value: f64) -> String {
         }
         grouped.push(digit);
     }
-    if decimal == "0" {
-        grouped
-    } else {
-        format!("{grouped}.{decimal}")
-    }
+    if decimal == "0" { grouped } else { format!("{grouped}.{decimal}") }
 }
 
 #[cfg(test)]
@@ -280,10 +238,7 @@ mod tests {
         assert!(!figures[0].within() && figures[1].within());
         let table = table(&figures);
         let lines: Vec<&str> = table.lines().collect();
-        assert!(
-            lines[1].contains("150.5") && lines[1].ends_with("EXCEEDED"),
-            "{table}"
-        );
+        assert!(lines[1].contains("150.5") && lines[1].ends_with("EXCEEDED"), "{table}");
         assert!(lines[2].ends_with("12,345"), "{table}");
     }
 
@@ -311,11 +266,7 @@ mod tests {
     fn rows_are_told_apart() {
         for (place, row) in ROWS.iter().enumerate() {
             assert!(row.aim <= row.at_most, "{}", row.name);
-            assert!(
-                ROWS[..place].iter().all(|other| other.name != row.name),
-                "{}",
-                row.name
-            );
+            assert!(ROWS[..place].iter().all(|other| other.name != row.name), "{}", row.name);
         }
     }
 }

@@ -86,10 +86,7 @@ impl Tap {
     /// Waits for credit, and returns with it.
     fn wait(&self) -> MutexGuard<'_, State> {
         let enough = |state: &mut State| state.credit.available() == 0;
-        self.0
-            .granted
-            .wait_while(self.lock(), enough)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.granted.wait_while(self.lock(), enough).unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pump(&self, mut input: impl Read, speaker: &Speaker) {

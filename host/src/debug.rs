@@ -33,22 +33,14 @@ pub fn debug(options: &Debug) -> Result<u8> {
     let commands = gdb_commands(&guest, &options.program, options.port)?;
     std::fs::write(&script, commands).with_context(|| format!("cannot write {}", script.display()))?;
 
-    let log_path = options
-        .node
-        .log
-        .clone()
-        .unwrap_or_else(|| guest.products.join("debug.log"));
+    let log_path = options.node.log.clone().unwrap_or_else(|| guest.products.join("debug.log"));
     let log = Arc::new(Log::new(&guest.kernel, Some(&log_path))?);
     let gdb = qemu::in_path(GDB);
     if options.gdb && gdb.is_none() {
         bail!("{GDB} is not installed. On Debian or Ubuntu: sudo apt-get install {GDB}");
     }
     let mut node = Node::boot(&prepared.machine, &prepared.archive, Arc::clone(&log))?;
-    eprintln!(
-        "The node waits at 127.0.0.1:{}; its log goes to {}.",
-        options.port,
-        log_path.display()
-    );
+    eprintln!("The node waits at 127.0.0.1:{}; its log goes to {}.", options.port, log_path.display());
     if let (true, Some(gdb)) = (options.gdb, gdb) {
         return run_gdb(&gdb, &script, node, log);
     }
@@ -68,12 +60,8 @@ fn run_gdb(gdb: &Path, script: &Path, mut node: Node, log: Arc<Log>) -> Result<u
     let interrupts = Signals::new([SIGINT]).context("cannot keep Ctrl-C for GDB")?;
     let sender = node.sender();
     let watch = thread::spawn(move || node.watch(&mut Unattended { log }, None));
-    let ended = Command::new(gdb)
-        .arg("--quiet")
-        .arg("--command")
-        .arg(script)
-        .status()
-        .context("cannot run gdb");
+    let ended =
+        Command::new(gdb).arg("--quiet").arg("--command").arg(script).status().context("cannot run gdb");
     drop(interrupts);
     // Where the watch has ended, the node has too.
     let _ = sender.send(Event::Stop(End::Left));
@@ -103,17 +91,10 @@ impl Session for Unattended {
 
 /// What GDB has to know.
 fn gdb_commands(guest: &Guest, programs: &[String], port: u16) -> Result<String> {
-    let mut commands = vec![
-        "set confirm off".to_owned(),
-        format!("file {}", quoted(&guest.kernel)),
-    ];
+    let mut commands = vec!["set confirm off".to_owned(), format!("file {}", quoted(&guest.kernel))];
     for name in programs {
         let Some(program) = guest.programs.iter().find(|program| program.name == *name) else {
-            let mut names: Vec<&str> = guest
-                .programs
-                .iter()
-                .map(|program| program.name.as_str())
-                .collect();
+            let mut names: Vec<&str> = guest.programs.iter().map(|program| program.name.as_str()).collect();
             names.sort_unstable();
             bail!("there is no program `{name}`; there are: {}", names.join(", "));
         };
@@ -126,13 +107,7 @@ fn gdb_commands(guest: &Guest, programs: &[String], port: u16) -> Result<String>
 
 /// A path as GDB reads it.
 fn quoted(path: &Path) -> String {
-    format!(
-        "\"{}\"",
-        path.display()
-            .to_string()
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-    )
+    format!("\"{}\"", path.display().to_string().replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]
@@ -141,11 +116,7 @@ mod tests {
     use crate::guest::Program;
 
     fn guest() -> Guest {
-        let program = Program {
-            name: "exec".to_owned(),
-            path: "/t/a \"b\"/exec".into(),
-            test: false,
-        };
+        let program = Program { name: "exec".to_owned(), path: "/t/a \"b\"/exec".into(), test: false };
         Guest {
             kernel: "/t/kernel".into(),
             programs: vec![program],
@@ -164,9 +135,7 @@ mod tests {
 
     #[test]
     fn an_unknown_program_is_named_with_those_there_are() {
-        let error = gdb_commands(&guest(), &["exce".to_owned()], 99)
-            .unwrap_err()
-            .to_string();
+        let error = gdb_commands(&guest(), &["exce".to_owned()], 99).unwrap_err().to_string();
         assert_eq!(error, "there is no program `exce`; there are: exec");
     }
 }

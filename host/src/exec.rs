@@ -43,42 +43,20 @@ impl<'a> Exec<'a> {
         let speaker = Speaker::new(node.channel()?);
         let tap = Tap::new(input, speaker.clone());
         let answer = Some((speaker, tap));
-        let streams = Streams {
-            answer,
-            output,
-            error,
-            log: Arc::clone(log),
-            greeted: false,
-        };
-        Ok(Exec {
-            decoder: Decoder::new(),
-            streams,
-        })
+        let streams = Streams { answer, output, error, log: Arc::clone(log), greeted: false };
+        Ok(Exec { decoder: Decoder::new(), streams })
     }
 
     /// A session that says nothing to the node. Commands that read standard input wait forever.
     pub fn silent(log: &Arc<Log>, output: &'a mut dyn Write, error: &'a mut dyn Write) -> Exec<'a> {
-        let streams = Streams {
-            answer: None,
-            output,
-            error,
-            log: Arc::clone(log),
-            greeted: false,
-        };
-        Exec {
-            decoder: Decoder::new(),
-            streams,
-        }
+        let streams = Streams { answer: None, output, error, log: Arc::clone(log), greeted: false };
+        Exec { decoder: Decoder::new(), streams }
     }
 
     /// What the end of the watch means: commands may power the node off, but a system that does so before it has come
     /// up has failed.
     pub fn judge(&self, end: End) -> End {
-        if end == End::PowerOff && !self.streams.greeted {
-            End::NoBoot
-        } else {
-            end
-        }
+        if end == End::PowerOff && !self.streams.greeted { End::NoBoot } else { end }
     }
 }
 
@@ -93,9 +71,7 @@ impl Session for Exec<'_> {
             let end = match self.decoder.push(byte) {
                 Some(Ok(frame)) => self.streams.take(frame)?,
                 Some(Err(damage)) if self.streams.greeted => {
-                    self.streams
-                        .log
-                        .note(&format!("damage on the host channel: {damage:?}"));
+                    self.streams.log.note(&format!("damage on the host channel: {damage:?}"));
                     None
                 }
                 Some(Err(_)) | None => None,
@@ -121,8 +97,7 @@ impl Streams<'_> {
             Frame::Exit { status } => return Ok(Some(End::Exit(status))),
             Frame::Credit { bytes } => self.answer.iter().for_each(|(_, tap)| tap.grant(bytes)),
             Frame::Input(_) | Frame::InputEnd | Frame::WindowSize { .. } => {
-                self.log
-                    .note(&format!("the guest said what only the tool says: {frame:?}"));
+                self.log.note(&format!("the guest said what only the tool says: {frame:?}"));
             }
         }
         Ok(None)
@@ -151,8 +126,6 @@ fn write(to: &mut dyn Write, data: &[u8]) -> Result<Option<End>> {
     let written: io::Result<()> = to.write_all(data).and_then(|()| to.flush());
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Some(End::OutputClosed)),
-        written => written
-            .map(|()| None)
-            .context("cannot write what the commands wrote"),
+        written => written.map(|()| None).context("cannot write what the commands wrote"),
     }
 }

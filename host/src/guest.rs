@@ -71,10 +71,7 @@ pub fn build() -> Result<Guest> {
     for package in metadata.workspace_packages() {
         let declaration = declaration(package)?;
         for (name, path) in &declaration.files {
-            files.push((
-                name.clone(),
-                package.manifest_path.as_std_path().with_file_name("").join(path),
-            ));
+            files.push((name.clone(), package.manifest_path.as_std_path().with_file_name("").join(path)));
         }
         if declaration.kernel || declaration.program || declaration.test_program {
             wanted.insert(package.name.to_string(), declaration);
@@ -85,31 +82,17 @@ pub fn build() -> Result<Guest> {
     let mut kernel = None;
     let mut programs = Vec::new();
     for (package, name, path) in compile(&checkout().join("Cargo.toml"), &metadata, &names)? {
-        let declaration = wanted
-            .get(&package)
-            .context("cargo built a package that nobody asked for")?;
+        let declaration = wanted.get(&package).context("cargo built a package that nobody asked for")?;
         if declaration.kernel {
-            ensure!(
-                kernel.replace(path).is_none(),
-                "more than one package says that it is the kernel"
-            );
+            ensure!(kernel.replace(path).is_none(), "more than one package says that it is the kernel");
         } else {
-            programs.push(Program {
-                name,
-                path,
-                test: declaration.test_program,
-            });
+            programs.push(Program { name, path, test: declaration.test_program });
         }
     }
     let kernel = kernel.context("no package of the workspace says `kernel = true`")?;
     let products = metadata.target_directory.into_std_path_buf().join("v");
     std::fs::create_dir_all(&products).with_context(|| format!("cannot make {}", products.display()))?;
-    Ok(Guest {
-        kernel,
-        programs,
-        files,
-        products,
-    })
+    Ok(Guest { kernel, programs, files, products })
 }
 
 /// Builds the crate in `folder` if it says that it is a program; `None` if it is no such crate.
@@ -126,16 +109,7 @@ pub fn build_program(folder: &Path) -> Result<Option<Vec<Program>>> {
         return Ok(None);
     }
     let built = compile(&manifest, &metadata, &[&package.name])?;
-    Ok(Some(
-        built
-            .into_iter()
-            .map(|(_, name, path)| Program {
-                name,
-                path,
-                test: false,
-            })
-            .collect(),
-    ))
+    Ok(Some(built.into_iter().map(|(_, name, path)| Program { name, path, test: false }).collect()))
 }
 
 fn metadata(manifest: &Path) -> Result<Metadata> {
@@ -147,10 +121,8 @@ fn metadata(manifest: &Path) -> Result<Metadata> {
 }
 
 fn declaration(package: &Package) -> Result<Declaration> {
-    let declaration = package
-        .metadata
-        .get("v")
-        .map_or_else(|| Ok(Declaration::default()), Declaration::deserialize);
+    let declaration =
+        package.metadata.get("v").map_or_else(|| Ok(Declaration::default()), Declaration::deserialize);
     declaration.with_context(|| format!("[package.metadata.v] in {}", package.manifest_path))
 }
 
@@ -162,19 +134,11 @@ fn compile(
 ) -> Result<Vec<(String, String, PathBuf)>> {
     let terminal = stderr().is_terminal();
     let mut command = cargo();
-    command.args([
-        "build",
-        "--release",
-        "--bins",
-        "--message-format=json-render-diagnostics",
-    ]);
+    command.args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"]);
     command.args(["--color", if terminal { "always" } else { "never" }]);
     command.arg("--manifest-path").arg(manifest);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo's output is piped")?;
     let words = child.stderr.take().context("cargo's standard error is piped")?;
@@ -185,16 +149,9 @@ fn compile(
             continue;
         };
         let Some(path) = artifact.executable else { continue };
-        let package = metadata
-            .packages
-            .iter()
-            .find(|package| package.id == artifact.package_id);
+        let package = metadata.packages.iter().find(|package| package.id == artifact.package_id);
         let package = package.context("cargo built a binary of an unknown package")?;
-        built.push((
-            package.name.to_string(),
-            artifact.target.name,
-            path.into_std_path_buf(),
-        ));
+        built.push((package.name.to_string(), artifact.target.name, path.into_std_path_buf()));
     }
     let success = child.wait()?.success();
     let words = words.join().unwrap_or_default();
@@ -230,26 +187,16 @@ mod tests {
     #[test]
     fn the_workspace_can_be_read() {
         let metadata = metadata(&checkout().join("Cargo.toml")).unwrap();
-        let kernels = metadata
-            .workspace_packages()
-            .into_iter()
-            .filter(|package| declaration(package).unwrap().kernel);
-        assert_eq!(
-            kernels
-                .map(|package| package.name.to_string())
-                .collect::<Vec<_>>(),
-            ["kernel"]
-        );
+        let kernels =
+            metadata.workspace_packages().into_iter().filter(|package| declaration(package).unwrap().kernel);
+        assert_eq!(kernels.map(|package| package.name.to_string()).collect::<Vec<_>>(), ["kernel"]);
     }
 
     #[test]
     fn a_misspelt_declaration_is_an_error() {
         let value = serde_json::json!({ "programme": true });
         let error = Declaration::deserialize(&value).unwrap_err().to_string();
-        assert!(
-            error.contains("programme") && error.contains("test-program"),
-            "{error}"
-        );
+        assert!(error.contains("programme") && error.contains("test-program"), "{error}");
     }
 
     #[test]

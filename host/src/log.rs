@@ -102,11 +102,7 @@ impl Log {
                 inner.end_line(source);
             }
         }
-        inner
-            .lines
-            .iter()
-            .flat_map(|line| [line.as_str(), "\n"])
-            .collect()
+        inner.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 
     /// Prints all that is kept.
@@ -158,9 +154,7 @@ impl Inner {
             return None;
         }
         let kernel = &self.kernel;
-        self.symbols
-            .get_or_insert_with(|| Symbols::of(kernel).unwrap_or_default())
-            .name_line(line)
+        self.symbols.get_or_insert_with(|| Symbols::of(kernel).unwrap_or_default()).name_line(line)
     }
 }
 
@@ -176,10 +170,7 @@ mod tests {
         log.take(Source::Kernel, b"one\r\ntw");
         log.take(Source::Qemu, b"odd\n");
         log.take(Source::Kernel, b"o\n  at 0x1\n\nrest");
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "one\nqemu: odd\ntwo\n  at 0x1\n\n"
-        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nqemu: odd\ntwo\n  at 0x1\n\n");
         assert_eq!(log.text(), "one\nqemu: odd\ntwo\n  at 0x1\n\nrest\n");
     }
 

@@ -70,22 +70,8 @@ impl Machine {
             arguments.extend(["-chardev".into(), chardev(line.name(), &folder.join(line.name()))]);
         }
         let mut say = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
-        say(&[
-            "-machine",
-            "q35",
-            "-smp",
-            "1",
-            "-m",
-            &format!("{}M", self.memory_mib),
-        ]);
-        say(&[
-            "-no-user-config",
-            "-nodefaults",
-            "-display",
-            "none",
-            "-vga",
-            "none",
-        ]);
+        say(&["-machine", "q35", "-smp", "1", "-m", &format!("{}M", self.memory_mib)]);
+        say(&["-no-user-config", "-nodefaults", "-display", "none", "-vga", "none"]);
         say(match self.processor {
             Processor::Virtual => &["-accel", "kvm", "-cpu", "max"],
             Processor::Emulated => &["-accel", "tcg", "-cpu", "max"],
@@ -143,11 +129,7 @@ mod tests {
 
     fn line(machine: &Machine) -> String {
         let arguments = machine.arguments(Path::new("/tmp/a,b"), Path::new("/tmp/archive"));
-        arguments
-            .iter()
-            .map(|argument| argument.to_str().unwrap())
-            .collect::<Vec<_>>()
-            .join(" ")
+        arguments.iter().map(|argument| argument.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -171,21 +153,14 @@ mod tests {
 
     #[test]
     fn a_counted_node_is_deterministic() {
-        let line = line(&Machine {
-            processor: Processor::Counted,
-            ..machine()
-        });
+        let line = line(&Machine { processor: Processor::Counted, ..machine() });
         assert!(line.contains("-cpu max,-erms,-fsrm -icount shift=0,sleep=off"));
         assert!(line.contains("-rtc base=2024-01-01,clock=vm -seed 42"));
     }
 
     #[test]
     fn a_debugged_node_waits_on_this_host_only() {
-        let line = line(&Machine {
-            debugger: Some(1234),
-            may_restart: true,
-            ..machine()
-        });
+        let line = line(&Machine { debugger: Some(1234), may_restart: true, ..machine() });
         assert!(line.contains("-S -gdb tcp:127.0.0.1:1234") && !line.contains("-no-reboot"));
     }
 }

@@ -90,10 +90,7 @@ const TAKEN: &[&str] = &[
 /// `cargo v new`. The status that the tool is to end with.
 pub fn new(options: &New) -> Result<u8> {
     let name = make(&options.path)?;
-    println!(
-        "Made {0}. To run it: cargo v run --add {0} --exec {name}",
-        options.path.display()
-    );
+    println!("Made {0}. To run it: cargo v run --add {0} --exec {name}", options.path.display());
     Ok(0)
 }
 
@@ -111,9 +108,8 @@ pub fn make(folder: &Path) -> Result<&str> {
 /// Whether `name` can be that of a crate, of a program, and of an entry in the boot archive.
 fn check(name: &str) -> Result<()> {
     let begins_well = name.starts_with(|first: char| first.is_ascii_lowercase());
-    let goes_on_well = name
-        .chars()
-        .all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || "-_".contains(each));
+    let goes_on_well =
+        name.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || "-_".contains(each));
     ensure!(
         begins_well && goes_on_well && name.len() <= NAME_BYTES,
         "`{name}` is no name for a program: use a lower-case letter, then lower-case letters, digits, - and _, \
@@ -126,9 +122,7 @@ fn check(name: &str) -> Result<()> {
 }
 
 fn write(folder: &Path, name: &str, checkout: &Path) -> Result<()> {
-    let checkout = checkout
-        .to_str()
-        .context("the path of this checkout is not UTF-8")?;
+    let checkout = checkout.to_str().context("the path of this checkout is not UTF-8")?;
     // As it is quoted in TOML.
     let checkout = checkout.replace('\\', "\\\\").replace('"', "\\\"");
     for (path, text) in FILES {
@@ -150,19 +144,7 @@ mod tests {
         for name in ["hello", "a", "two-words", "x86_64"] {
             assert!(check(name).is_ok(), "{name}");
         }
-        for name in [
-            "",
-            "Hello",
-            "1st",
-            "-x",
-            "a b",
-            "a.b",
-            "naïve",
-            "fn",
-            "test",
-            "v",
-            &"x".repeat(65),
-        ] {
+        for name in ["", "Hello", "1st", "-x", "a b", "a.b", "naïve", "fn", "test", "v", &"x".repeat(65)] {
             assert!(check(name).is_err(), "{name}");
         }
     }
@@ -175,10 +157,7 @@ mod tests {
         let manifest: toml::Table =
             toml::from_str(&fs::read_to_string(path.join("Cargo.toml")).unwrap()).unwrap();
         assert_eq!(manifest["package"]["name"].as_str(), Some("hello"));
-        assert_eq!(
-            manifest["dependencies"]["v"]["path"].as_str(),
-            Some("/a \"b\"/runtime")
-        );
+        assert_eq!(manifest["dependencies"]["v"]["path"].as_str(), Some("/a \"b\"/runtime"));
         assert!(path.join("src/main.rs").is_file() && path.join("build.rs").is_file());
     }
 

@@ -125,15 +125,11 @@ pub struct Node {
 impl Node {
     /// Starts QEMU.
     pub fn boot(machine: &Machine, archive: &Archive, log: Arc<Log>) -> Result<Node> {
-        let folder = tempfile::Builder::new()
-            .prefix("v-")
-            .tempdir()
-            .context("cannot make a temporary folder")?;
+        let folder =
+            tempfile::Builder::new().prefix("v-").tempdir().context("cannot make a temporary folder")?;
         let archive_path = folder.path().join("archive");
         let file = File::create(&archive_path).context("cannot write the boot archive")?;
-        archive
-            .write(std::io::BufWriter::new(file))
-            .context("cannot write the boot archive")?;
+        archive.write(std::io::BufWriter::new(file)).context("cannot write the boot archive")?;
         let mut listeners = Vec::new();
         for line in Line::ALL {
             let path = folder.path().join(line.name());
@@ -168,30 +164,15 @@ impl Node {
             None
         });
         let own = Arc::clone(&log);
-        read(log_line, &sender, move |bytes| {
-            own.take(Source::Kernel, bytes).then_some(Event::Panic)
-        });
-        read(console.try_clone()?, &sender, |bytes| {
-            Some(Event::Console(bytes.to_vec()))
-        });
-        read(channel.try_clone()?, &sender, |bytes| {
-            Some(Event::Channel(bytes.to_vec()))
-        });
+        read(log_line, &sender, move |bytes| own.take(Source::Kernel, bytes).then_some(Event::Panic));
+        read(console.try_clone()?, &sender, |bytes| Some(Event::Console(bytes.to_vec())));
+        read(channel.try_clone()?, &sender, |bytes| Some(Event::Channel(bytes.to_vec())));
         (&monitor)
             .write_all(b"{\"execute\":\"qmp_capabilities\"}\n")
             .context("QEMU's monitor does not listen")?;
         let mut begun = Vec::new();
         read(monitor, &sender, move |bytes| shutdown(&mut begun, bytes));
-        Ok(Node {
-            child,
-            console,
-            channel,
-            sender,
-            events,
-            log,
-            started: Instant::now(),
-            _folder: folder,
-        })
+        Ok(Node { child, console, channel, sender, events, log, started: Instant::now(), _folder: folder })
     }
 
     /// The console, to write to.
@@ -233,17 +214,12 @@ impl Node {
         while open > 0 {
             let deadlines = [
                 timeout.map(|patience| (self.started + patience, End::Timeout)),
-                session
-                    .patience()
-                    .map(|patience| (self.started + patience, End::NoBoot)),
+                session.patience().map(|patience| (self.started + patience, End::NoBoot)),
                 panic_deadline.map(|deadline| (deadline, End::Panic)),
             ];
-            let end = match self.next_event(
-                deadlines
-                    .into_iter()
-                    .flatten()
-                    .min_by_key(|(deadline, _)| *deadline),
-            ) {
+            let end = match self
+                .next_event(deadlines.into_iter().flatten().min_by_key(|(deadline, _)| *deadline))
+            {
                 Err(end) | Ok(Event::Stop(end)) => Some(end),
                 Ok(Event::Console(bytes)) => session.console(&bytes)?,
                 Ok(Event::Channel(bytes)) => session.channel(&bytes)?,
@@ -265,11 +241,7 @@ impl Node {
             }
         }
         let status = self.child.wait().context("cannot learn how QEMU ended")?;
-        Ok(if self.log.panicked() {
-            End::Panic
-        } else {
-            meaning(status, reset)
-        })
+        Ok(if self.log.panicked() { End::Panic } else { meaning(status, reset) })
     }
 
     /// The next event, or what it means that the deadline passed before one came.
@@ -278,10 +250,7 @@ impl Node {
         let Some((deadline, end)) = deadline else {
             return self.events.recv().map_err(|_| gone());
         };
-        match self
-            .events
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
+        match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(event) => Ok(event),
             Err(RecvTimeoutError::Timeout) => Err(end),
             Err(RecvTimeoutError::Disconnected) => Err(gone()),
@@ -332,10 +301,7 @@ fn connect(child: &mut Child, listeners: &[UnixListener]) -> Result<[UnixStream;
             }
             if child.try_wait()?.is_some() {
                 let mut complaint = String::new();
-                child
-                    .stderr
-                    .take()
-                    .map(|mut stderr| stderr.read_to_string(&mut complaint));
+                child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut complaint));
                 bail!("QEMU did not start: {}", complaint.trim_end());
             }
             if Instant::now() > deadline {
@@ -346,10 +312,7 @@ fn connect(child: &mut Child, listeners: &[UnixListener]) -> Result<[UnixStream;
         line.set_nonblocking(false)?;
         lines.push(line);
     }
-    lines
-        .try_into()
-        .ok()
-        .context("QEMU has as many lines as were asked for")
+    lines.try_into().ok().context("QEMU has as many lines as were asked for")
 }
 
 /// Starts a thread that makes events of what comes from `line`, and one of its end.
@@ -387,9 +350,7 @@ fn shutdown(begun: &mut Vec<u8>, bytes: &[u8]) -> Option<Event> {
         }
         let said: serde_json::Value = serde_json::from_slice(&std::mem::take(begun)).unwrap_or_default();
         if said["event"] == "SHUTDOWN" {
-            event = Some(Event::Shutdown {
-                reset: said["data"]["reason"] == "guest-reset",
-            });
+            event = Some(Event::Shutdown { reset: said["data"]["reason"] == "guest-reset" });
         }
     }
     event
@@ -401,10 +362,9 @@ fn meaning(status: ExitStatus, reset: bool) -> End {
         (Some(0), _) if reset => End::Restart,
         (Some(0), _) => End::PowerOff,
         // The debug-exit device; QEMU's own failure is status 1, as a zero written there would be.
-        (Some(code), _) if code > 1 && code % 2 == 1 => End::Failed(format!(
-            "the system ended the machine by its debug exit, with {}",
-            code / 2
-        )),
+        (Some(code), _) if code > 1 && code % 2 == 1 => {
+            End::Failed(format!("the system ended the machine by its debug exit, with {}", code / 2))
+        }
         (Some(code), _) => End::Failed(format!("QEMU ended with status {code}")),
         (None, signal) => End::Failed(format!("QEMU was ended by signal {}", signal.unwrap_or_default())),
     }
@@ -417,17 +377,9 @@ mod tests {
     #[test]
     fn the_monitor_tells_a_reset_from_power_off() {
         let mut begun = Vec::new();
-        assert!(
-            shutdown(
-                &mut begun,
-                b"{\"QMP\": {}}\r\n{\"return\": {}}\r\n{\"event\": \"SHUT"
-            )
-            .is_none()
-        );
-        let event = shutdown(
-            &mut begun,
-            b"DOWN\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\r\n",
-        );
+        assert!(shutdown(&mut begun, b"{\"QMP\": {}}\r\n{\"return\": {}}\r\n{\"event\": \"SHUT").is_none());
+        let event =
+            shutdown(&mut begun, b"DOWN\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\r\n");
         assert!(matches!(event, Some(Event::Shutdown { reset: true })));
         let event = shutdown(
             &mut begun,
@@ -440,14 +392,8 @@ mod tests {
     fn every_end_of_qemu_has_a_meaning() {
         assert_eq!(meaning(ExitStatus::from_raw(0), false), End::PowerOff);
         assert_eq!(meaning(ExitStatus::from_raw(0), true), End::Restart);
-        for (raw, words) in [
-            (3 << 8, "debug exit, with 1"),
-            (1 << 8, "status 1"),
-            (9, "signal 9"),
-        ] {
-            let End::Failed(why) = meaning(ExitStatus::from_raw(raw), false) else {
-                panic!("{words}")
-            };
+        for (raw, words) in [(3 << 8, "debug exit, with 1"), (1 << 8, "status 1"), (9, "signal 9")] {
+            let End::Failed(why) = meaning(ExitStatus::from_raw(raw), false) else { panic!("{words}") };
             assert!(why.contains(words), "{why}");
         }
     }

@@ -14,9 +14,7 @@ pub struct Progress {
 impl Progress {
     /// Shows `text`.
     pub fn new(text: &str) -> Progress {
-        let progress = Progress {
-            terminal: stderr().is_terminal(),
-        };
+        let progress = Progress { terminal: stderr().is_terminal() };
         progress.show(text);
         progress
     }

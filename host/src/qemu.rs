@@ -53,9 +53,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
 /// Where the shell would find `program`.
 pub fn in_path(program: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
-    std::env::split_paths(&folders)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
+    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// The processor for a node.
@@ -64,14 +62,8 @@ pub fn processor(accel: Accel, icount: bool) -> Result<Processor> {
         (Accel::Kvm, true) => bail!("--icount counts emulated instructions: it cannot go with --accel kvm"),
         (_, true) => Ok(Processor::Counted),
         (Accel::Tcg, false) => Ok(Processor::Emulated),
-        (Accel::Auto, false) => Ok(if kvm().is_ok() {
-            Processor::Virtual
-        } else {
-            Processor::Emulated
-        }),
-        (Accel::Kvm, false) => kvm()
-            .context("--accel kvm is not possible here")
-            .map(|()| Processor::Virtual),
+        (Accel::Auto, false) => Ok(if kvm().is_ok() { Processor::Virtual } else { Processor::Emulated }),
+        (Accel::Kvm, false) => kvm().context("--accel kvm is not possible here").map(|()| Processor::Virtual),
     }
 }
 
@@ -79,16 +71,9 @@ pub fn processor(accel: Accel, icount: bool) -> Result<Processor> {
 /// guest then hangs at boot.
 fn kvm() -> Result<()> {
     let flags = fs::read_to_string("/proc/cpuinfo").context("cannot read /proc/cpuinfo")?;
-    ensure!(
-        has_virtualisation(&flags),
-        "the processor offers neither vmx nor svm"
-    );
+    ensure!(has_virtualisation(&flags), "the processor offers neither vmx nor svm");
     let device = Path::new("/dev/kvm");
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(device)
-        .context("cannot open /dev/kvm")?;
+    OpenOptions::new().read(true).write(true).open(device).context("cannot open /dev/kvm")?;
     Ok(())
 }
 

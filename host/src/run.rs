@@ -50,9 +50,7 @@ impl Prepared {
         archive.put_guest(guest, options.test_programs)?;
         for path in &options.add {
             match guest::build_program(path)? {
-                Some(programs) => programs
-                    .iter()
-                    .try_for_each(|program| archive.put_program(program))?,
+                Some(programs) => programs.iter().try_for_each(|program| archive.put_program(program))?,
                 None => archive.put_host_path(path)?,
             }
         }
@@ -99,12 +97,8 @@ pub fn run(options: &Run) -> Result<u8> {
             drop(progress);
             let _signals = node.heed_signals()?;
             // Not through `io::stdin()`, whose buffer would take more than the commands want.
-            let input = File::from(
-                stdin()
-                    .as_fd()
-                    .try_clone_to_owned()
-                    .context("cannot read standard input")?,
-            );
+            let input =
+                File::from(stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?);
             let (mut output, mut error) = (stdout(), stderr());
             let mut session = Exec::new(&node, &log, input, &mut output, &mut error)?;
             let end = node.watch(&mut session, options.timeout)?;
@@ -120,10 +114,8 @@ pub fn run(options: &Run) -> Result<u8> {
 /// Says how to leave, where a person is there to read it.
 fn greet(log: Option<&Path>) {
     if stdin().is_terminal() && stderr().is_terminal() {
-        let log = log.map_or_else(
-            || "--log FILE keeps it".to_owned(),
-            |path| format!("goes to {}", path.display()),
-        );
+        let log = log
+            .map_or_else(|| "--log FILE keeps it".to_owned(), |path| format!("goes to {}", path.display()));
         eprintln!("Ctrl-] leaves; the kernel's log: {log}.");
     }
 }

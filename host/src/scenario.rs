@@ -133,10 +133,7 @@ pub fn folder() -> PathBuf {
 pub fn all() -> Result<Vec<Scenario>> {
     let folder = folder();
     let mut scenarios = Vec::new();
-    for entry in folder
-        .read_dir()
-        .with_context(|| format!("cannot list {}", folder.display()))?
-    {
+    for entry in folder.read_dir().with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "toml") {
             scenarios.push(Scenario::read(&path)?);
@@ -163,16 +160,10 @@ impl Scenario {
             scenario.exec.is_some() == scenario.console.is_empty(),
             "either `exec` or `console` must be given"
         );
-        let inputs = [
-            scenario.input.is_some(),
-            scenario.input_numbers.is_some(),
-            !scenario.console.is_empty(),
-        ];
+        let inputs =
+            [scenario.input.is_some(), scenario.input_numbers.is_some(), !scenario.console.is_empty()];
         let inputs = inputs.into_iter().filter(|given| *given).count();
-        ensure!(
-            inputs <= 1,
-            "only one of `input`, `input_numbers` and `console` can be given"
-        );
+        ensure!(inputs <= 1, "only one of `input`, `input_numbers` and `console` can be given");
         Ok(scenario)
     }
 
@@ -206,19 +197,12 @@ impl Scenario {
         } else {
             prepared.machine.may_restart = false;
             let mut node = Node::boot(&prepared.machine, &prepared.archive, Arc::clone(log))?;
-            let mut session = Script {
-                steps: &self.console,
-                seen: 0,
-                output: &mut output,
-                keys: node.console()?,
-            };
+            let mut session =
+                Script { steps: &self.console, seen: 0, output: &mut output, keys: node.console()? };
             let end = node.watch(&mut session, timeout)?;
             let left: Vec<String> = session.steps.iter().map(|step| step.wait.0.to_string()).collect();
             let (output, log) = (shown(&String::from_utf8_lossy(&output)), shown(&log.text()));
-            ensure!(
-                left.is_empty(),
-                "{end}; the console never showed {left:?}, but:\n{output}\nlog:\n{log}"
-            );
+            ensure!(left.is_empty(), "{end}; the console never showed {left:?}, but:\n{output}\nlog:\n{log}");
             end
         };
         self.check(&end, &output, &error, &log.text())
@@ -227,9 +211,7 @@ impl Scenario {
     fn input(&self) -> Vec<u8> {
         match (&self.input, self.input_numbers) {
             (Some(text), _) => text.clone().into_bytes(),
-            (None, Some(last)) => (1..=last)
-                .flat_map(|number| format!("{number}\n").into_bytes())
-                .collect(),
+            (None, Some(last)) => (1..=last).flat_map(|number| format!("{number}\n").into_bytes()).collect(),
             (None, None) => Vec::new(),
         }
     }
@@ -238,12 +220,7 @@ impl Scenario {
     fn check(&self, end: &End, output: &[u8], error: &[u8], log: &str) -> Result<()> {
         let (output, error) = (String::from_utf8_lossy(output), String::from_utf8_lossy(error));
         let compare = || {
-            ensure!(
-                status(end) == self.status,
-                "{end}: status {}, not {}",
-                status(end),
-                self.status
-            );
+            ensure!(status(end) == self.status, "{end}: status {}, not {}", status(end), self.status);
             exactly("output", self.output.as_deref(), &output)?;
             has("output", &self.output_has, &output)?;
             lacks("output", &self.output_lacks, &output)?;
@@ -263,11 +240,7 @@ impl Scenario {
 fn shown(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let left_out = lines.len().saturating_sub(LINES_SHOWN);
-    let begin = if left_out > 0 {
-        format!("  … {left_out} lines before …\n")
-    } else {
-        String::new()
-    };
+    let begin = if left_out > 0 { format!("  … {left_out} lines before …\n") } else { String::new() };
     let end: Vec<String> = lines[left_out..].iter().map(|line| format!("  {line}")).collect();
     begin + &end.join("\n")
 }
@@ -276,11 +249,7 @@ fn exactly(what: &str, expected: Option<&str>, came: &str) -> Result<()> {
     let Some(expected) = expected.filter(|expected| *expected != came) else {
         return Ok(());
     };
-    let same = expected
-        .lines()
-        .zip(came.lines())
-        .take_while(|(expected, came)| expected == came)
-        .count();
+    let same = expected.lines().zip(came.lines()).take_while(|(expected, came)| expected == came).count();
     match (expected.lines().nth(same), came.lines().nth(same)) {
         (Some(expected), Some(came)) => bail!("{what}, line {}: {came:?}, not {expected:?}", same + 1),
         (Some(expected), None) => bail!("{what} ends before line {}: {expected:?}", same + 1),
@@ -292,9 +261,7 @@ fn exactly(what: &str, expected: Option<&str>, came: &str) -> Result<()> {
 fn has(what: &str, patterns: &[Pattern], text: &str) -> Result<()> {
     let mut rest = text;
     for Pattern(pattern) in patterns {
-        let found = pattern
-            .find(rest)
-            .with_context(|| format!("{what} lacks `{pattern}`"))?;
+        let found = pattern.find(rest).with_context(|| format!("{what} lacks `{pattern}`"))?;
         rest = &rest[found.end()..];
     }
     Ok(())
@@ -331,9 +298,7 @@ impl Session for Script<'_> {
             if later.is_empty() && step.send.is_empty() {
                 return Ok(Some(End::Exit(0)));
             }
-            self.keys
-                .write_all(step.send.as_bytes())
-                .context("the console does not listen")?;
+            self.keys.write_all(step.send.as_bytes()).context("the console does not listen")?;
         }
         Ok(None)
     }
@@ -365,18 +330,8 @@ mod tests {
         let well = End::Exit(0);
         assert_eq!(check(text, &well, "6\n", "", "a\nb\n"), Ok(()));
         for (end, output, log, complaint) in [
-            (
-                &End::Exit(1),
-                "6\n",
-                "a\nb\n",
-                "the commands ended with status 1: status 1, not 0",
-            ),
-            (
-                &End::Panic,
-                "6\n",
-                "a\nb\n",
-                "the kernel failed: status 125, not 0",
-            ),
+            (&End::Exit(1), "6\n", "a\nb\n", "the commands ended with status 1: status 1, not 0"),
+            (&End::Panic, "6\n", "a\nb\n", "the kernel failed: status 125, not 0"),
             (&well, "7\n", "a\nb\n", "output, line 1: \"7\", not \"6\""),
             (&well, "6\n7\n", "a\nb\n", "output has a line 2 too many: \"7\""),
             (&well, "", "a\nb\n", "output ends before line 1: \"6\""),
@@ -399,18 +354,9 @@ mod tests {
         for (text, complaint) in [
             ("exec = 'x'", "summary"),
             ("summary = 's'", "either `exec` or `console`"),
-            (
-                "summary = 's'\nexec = 'x'\nconsole = [{ wait = 'a' }]",
-                "either `exec` or `console`",
-            ),
-            (
-                "summary = 's'\nexec = 'x'\ninput = ''\ninput_numbers = 3",
-                "only one of",
-            ),
-            (
-                "summary = 's'\nexec = 'x'\noutput_has = ['(']",
-                "regex parse error",
-            ),
+            ("summary = 's'\nexec = 'x'\nconsole = [{ wait = 'a' }]", "either `exec` or `console`"),
+            ("summary = 's'\nexec = 'x'\ninput = ''\ninput_numbers = 3", "only one of"),
+            ("summary = 's'\nexec = 'x'\noutput_has = ['(']", "regex parse error"),
             ("summary = 's'\nexecute = 'x'", "unknown field `execute`"),
         ] {
             let error = format!("{:#}", Scenario::parse("test", text).unwrap_err());
@@ -430,12 +376,7 @@ mod tests {
         let scenario = Scenario::parse("t", text).unwrap();
         let (keys, mut node) = UnixStream::pair().unwrap();
         let mut output = Vec::new();
-        let mut script = Script {
-            steps: &scenario.console,
-            seen: 0,
-            output: &mut output,
-            keys,
-        };
+        let mut script = Script { steps: &scenario.console, seen: 0, output: &mut output, keys };
         assert_eq!(script.console(b"bin y $").unwrap(), None);
         assert_eq!(script.console(b" ").unwrap(), None);
         assert_eq!(script.console(b"lsbi").unwrap(), None);

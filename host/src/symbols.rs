@@ -64,35 +64,19 @@ mod tests {
     use super::*;
 
     fn function(address: u64, size: u64, name: &str) -> Function {
-        Function {
-            address,
-            size,
-            name: name.to_owned(),
-        }
+        Function { address, size, name: name.to_owned() }
     }
 
     #[test]
     fn addresses_get_the_names_of_their_functions() {
-        let symbols = Symbols(vec![
-            function(0x1000, 0x10, "first"),
-            function(0x2000, 0, "label"),
-        ]);
+        let symbols = Symbols(vec![function(0x1000, 0x10, "first"), function(0x2000, 0, "label")]);
         assert_eq!(symbols.find(0xfff), None);
         assert_eq!(symbols.find(0x1004), Some(("first", 4)));
         assert_eq!(symbols.find(0x1011), None);
         assert_eq!(symbols.find(0x2fff), Some(("label", 0xfff)));
         // The call was the last instruction of `first`.
-        assert_eq!(
-            symbols.name_line("  at 0x1010\r").unwrap(),
-            "  at 0x1010 first + 0x10"
-        );
-        for other in [
-            "  at 0x",
-            "  at 0x0",
-            "at 0x1010",
-            "  at 0x1010 first",
-            "  at 0xffffffffffffffffff",
-        ] {
+        assert_eq!(symbols.name_line("  at 0x1010\r").unwrap(), "  at 0x1010 first + 0x10");
+        for other in ["  at 0x", "  at 0x0", "at 0x1010", "  at 0x1010 first", "  at 0xffffffffffffffffff"] {
             assert_eq!(symbols.name_line(other), None, "{other}");
         }
     }
@@ -100,11 +84,6 @@ mod tests {
     #[test]
     fn this_program_has_symbols() {
         let symbols = Symbols::of(&std::env::current_exe().unwrap()).unwrap();
-        assert!(
-            symbols
-                .0
-                .iter()
-                .any(|function| function.name.contains("this_program_has_symbols"))
-        );
+        assert!(symbols.0.iter().any(|function| function.name.contains("this_program_has_symbols")));
     }
 }

@@ -63,27 +63,15 @@ impl Terminal {
     pub fn new(node: &Node) -> Result<Terminal> {
         let keys = RawKeys::new()?;
         // Not through `io::stdin()`, whose buffer would hold keys back from the next reader.
-        let input = File::from(
-            io::stdin()
-                .as_fd()
-                .try_clone_to_owned()
-                .context("cannot read standard input")?,
-        );
+        let input =
+            File::from(io::stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?);
         let console = node.console()?;
         let sender = node.sender();
         let terminal = keys.is_some();
         thread::spawn(move || relay_keys(input, console, terminal, &sender));
-        let window = Window {
-            speaker: Speaker::new(node.channel()?),
-            known: Arc::default(),
-        };
+        let window = Window { speaker: Speaker::new(node.channel()?), known: Arc::default() };
         watch_size(window.clone())?;
-        Ok(Terminal {
-            decoder: Decoder::new(),
-            window,
-            output: io::stdout(),
-            _keys: keys,
-        })
+        Ok(Terminal { decoder: Decoder::new(), window, output: io::stdout(), _keys: keys })
     }
 }
 
@@ -125,10 +113,7 @@ impl Window {
 
     fn tell(&self) {
         if let (true, Ok(size)) = (self.known.load(Ordering::SeqCst), tcgetwinsize(io::stdout())) {
-            self.speaker.say(Frame::WindowSize {
-                columns: size.ws_col,
-                rows: size.ws_row,
-            });
+            self.speaker.say(Frame::WindowSize { columns: size.ws_col, rows: size.ws_row });
         }
     }
 }

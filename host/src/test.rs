@@ -68,22 +68,13 @@ impl<'a> Chosen<'a> {
     fn new(options: &Test, scenarios: &'a [Scenario]) -> Result<Chosen<'a>> {
         if options.names.is_empty() {
             let scenarios = scenarios.iter().filter(|scenario| options.soak || !scenario.soak);
-            return Ok(Chosen {
-                host: vec![None],
-                scenarios: scenarios.collect(),
-            });
+            return Ok(Chosen { host: vec![None], scenarios: scenarios.collect() });
         }
-        let mut chosen = Chosen {
-            host: Vec::new(),
-            scenarios: Vec::new(),
-        };
+        let mut chosen = Chosen { host: Vec::new(), scenarios: Vec::new() };
         let mut host_names = None;
         for name in &options.names {
             // Whoever names a scenario wants it, long or not.
-            let exact: Vec<&Scenario> = scenarios
-                .iter()
-                .filter(|scenario| scenario.name == *name)
-                .collect();
+            let exact: Vec<&Scenario> = scenarios.iter().filter(|scenario| scenario.name == *name).collect();
             if !exact.is_empty() {
                 chosen.scenarios.extend(exact);
                 continue;
@@ -99,14 +90,8 @@ impl<'a> Chosen<'a> {
             if host_names.iter().any(|test| test.contains(name)) {
                 chosen.host.push(Some(name.clone()));
             } else if chosen.scenarios.len() == found {
-                let names = scenarios
-                    .iter()
-                    .map(|scenario| &scenario.name)
-                    .chain(&*host_names);
-                bail!(
-                    "no test has `{name}` in its name{}",
-                    suggestion(name, names.map(String::as_str))
-                );
+                let names = scenarios.iter().map(|scenario| &scenario.name).chain(&*host_names);
+                bail!("no test has `{name}` in its name{}", suggestion(name, names.map(String::as_str)));
             }
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -137,46 +122,25 @@ fn suggestion<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
 fn names_on_host() -> Result<Vec<String>> {
     let progress = Progress::new("building the tests on the host");
     let output = cargo()
-        .args([
-            "test",
-            "--quiet",
-            "--workspace",
-            "--",
-            "--list",
-            "--format",
-            "terse",
-        ])
+        .args(["test", "--quiet", "--workspace", "--", "--list", "--format", "terse"])
         .current_dir(checkout())
         .stdin(Stdio::null())
         .output()
         .context("cannot run cargo")?;
     drop(progress);
     if !output.status.success() {
-        bail!(
-            "the tests on the host do not build:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("the tests on the host do not build:\n{}", String::from_utf8_lossy(&output.stderr));
     }
     let lines = String::from_utf8_lossy(&output.stdout);
-    Ok(lines
-        .lines()
-        .filter_map(|line| line.strip_suffix(": test"))
-        .map(str::to_owned)
-        .collect())
+    Ok(lines.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
 /// Runs the tests on the host, shows what they say, and counts them.
 fn run_on_host(filter: Option<&str>) -> Result<Counts> {
     let mut command = cargo();
-    command
-        .args(["test", "--workspace", "--no-fail-fast", "--"])
-        .args(filter)
-        .current_dir(checkout());
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot run cargo")?;
+    command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(filter).current_dir(checkout());
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = BufReader::new(child.stdout.take().context("cargo's output is piped")?);
     let mut counts = Counts::default();
     for line in output.lines() {
@@ -197,15 +161,8 @@ fn run_on_host(filter: Option<&str>) -> Result<Counts> {
 /// Reads `test result: ok. 3 passed; 0 failed; …`.
 fn counted(line: &str) -> Option<Counts> {
     let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
-    let number = |unit: &str| {
-        numbers
-            .split("; ")
-            .find_map(|part| part.strip_suffix(unit)?.parse().ok())
-    };
-    Some(Counts {
-        passed: number(" passed")?,
-        failed: number(" failed")?,
-    })
+    let number = |unit: &str| numbers.split("; ").find_map(|part| part.strip_suffix(unit)?.parse().ok());
+    Some(Counts { passed: number(" passed")?, failed: number(" failed")? })
 }
 
 /// Runs scenarios, some at a time.
@@ -214,11 +171,7 @@ fn run_on_nodes(scenarios: &[&Scenario], jobs: u8) -> Result<Counts> {
     let guest = guest::build()?;
     let logs = guest.products.join("test");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    println!(
-        "\nrunning {} scenarios; their logs are in {}",
-        scenarios.len(),
-        logs.display()
-    );
+    println!("\nrunning {} scenarios; their logs are in {}", scenarios.len(), logs.display());
     let next = AtomicUsize::new(0);
     let counts = Mutex::new(Counts::default());
     thread::scope(|scope| {
@@ -257,10 +210,7 @@ fn run_on_node(scenario: &Scenario, guest: &Guest, qemu: &Path, logs: &Path) -> 
         options.add.push(path);
     }
     let prepared = Prepared::new(guest, qemu, &options)?;
-    let log = Arc::new(Log::new(
-        &guest.kernel,
-        Some(&logs.join(format!("{}.log", scenario.name))),
-    )?);
+    let log = Arc::new(Log::new(&guest.kernel, Some(&logs.join(format!("{}.log", scenario.name))))?);
     scenario.run(prepared, &log)
 }
 
@@ -272,13 +222,7 @@ mod tests {
     fn cargos_results_are_counted() {
         let line =
             "test result: ok. 29 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.01s";
-        assert_eq!(
-            counted(line),
-            Some(Counts {
-                passed: 29,
-                failed: 0
-            })
-        );
+        assert_eq!(counted(line), Some(Counts { passed: 29, failed: 0 }));
         let line =
             "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0s";
         assert_eq!(counted(line), Some(Counts { passed: 1, failed: 2 }));
@@ -292,10 +236,7 @@ mod tests {
         let names = ["pipes", "kill-ramfs", "archive::tests::the_supervisor_is_first"];
         assert_eq!(suggestion("pipe", names.into_iter()), "; near ones are: pipes");
         let suggested = suggestion("the_supervisor_was_first", names.into_iter());
-        assert_eq!(
-            suggested,
-            "; near ones are: archive::tests::the_supervisor_is_first"
-        );
+        assert_eq!(suggested, "; near ones are: archive::tests::the_supervisor_is_first");
         assert!(suggestion("zzz", names.into_iter()).contains("--list"));
     }
 }

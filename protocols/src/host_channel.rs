@@ -150,21 +150,12 @@ impl<'a> Frame<'a> {
             INPUT => Ok(Frame::Input(payload)),
             OUTPUT => Ok(Frame::Output(payload)),
             ERROR_OUTPUT => Ok(Frame::ErrorOutput(payload)),
-            HELLO => Ok(Frame::Hello {
-                version: word(payload)?,
-            }),
-            CREDIT => Ok(Frame::Credit {
-                bytes: word(payload)?,
-            }),
-            EXIT => Ok(Frame::Exit {
-                status: word(payload)?,
-            }),
+            HELLO => Ok(Frame::Hello { version: word(payload)? }),
+            CREDIT => Ok(Frame::Credit { bytes: word(payload)? }),
+            EXIT => Ok(Frame::Exit { status: word(payload)? }),
             WINDOW_SIZE => {
                 let size = word(payload)?;
-                Ok(Frame::WindowSize {
-                    columns: size as u16,
-                    rows: (size >> 16) as u16,
-                })
+                Ok(Frame::WindowSize { columns: size as u16, rows: (size >> 16) as u16 })
             }
             INPUT_END if payload.is_empty() => Ok(Frame::InputEnd),
             _ => Err(Damage::Unknown),
@@ -186,10 +177,7 @@ impl<'a> Frame<'a> {
 }
 
 fn word(payload: &[u8]) -> Result<u32, Damage> {
-    payload
-        .try_into()
-        .map(u32::from_le_bytes)
-        .map_err(|_| Damage::Unknown)
+    payload.try_into().map(u32::from_le_bytes).map_err(|_| Damage::Unknown)
 }
 
 /// Finds the frames in what comes off the line.
@@ -205,11 +193,7 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that has seen nothing.
     pub const fn new() -> Decoder {
-        Decoder {
-            collected: [0; MAX_ENCODED],
-            length: 0,
-            overlong: false,
-        }
+        Decoder { collected: [0; MAX_ENCODED], length: 0, overlong: false }
     }
 
     /// Takes the next byte. `None` where it completes nothing.
@@ -265,11 +249,7 @@ pub struct Overrun;
 impl InputGate {
     /// A gate for a buffer of `capacity` bytes.
     pub const fn new(capacity: u32) -> InputGate {
-        InputGate {
-            capacity,
-            granted: 0,
-            buffered: 0,
-        }
+        InputGate { capacity, granted: 0, buffered: 0 }
     }
 
     /// A program waits for input and there is none: the credit to send to the tool now, if any. A small rest of an

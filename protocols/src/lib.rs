@@ -49,12 +49,7 @@ pub const NAME_TABLES: &[&[(u32, &str)]] = &[
 
 /// The operation that a request code stands for.
 pub fn name_of(code: u32) -> Option<&'static str> {
-    NAME_TABLES
-        .iter()
-        .copied()
-        .flatten()
-        .find(|(known, _)| *known == code)
-        .map(|(_, name)| *name)
+    NAME_TABLES.iter().copied().flatten().find(|(known, _)| *known == code).map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -63,10 +58,7 @@ mod tests {
     fn codes_are_distinct() {
         let mut codes = super::NAME_TABLES.iter().copied().flatten();
         while let Some((code, name)) = codes.next() {
-            assert!(
-                codes.clone().all(|(other, _)| other != code),
-                "{name} shares its code {code:#x}"
-            );
+            assert!(codes.clone().all(|(other, _)| other != code), "{name} shares its code {code:#x}");
         }
     }
 }

@@ -87,16 +87,12 @@ impl<'a> Descriptor<'a> {
         }
         let place = place.get_mut(..self.bytes())?;
         place.fill(0);
-        for (at, number) in [self.kind, self.attributes, self.owner, self.name.len() as u32]
-            .iter()
-            .enumerate()
+        for (at, number) in
+            [self.kind, self.attributes, self.owner, self.name.len() as u32].iter().enumerate()
         {
             place[at * 4..at * 4 + 4].copy_from_slice(&number.to_le_bytes());
         }
-        for (at, number) in [self.size, self.modified_ns, self.created_ns, self.object]
-            .iter()
-            .enumerate()
-        {
+        for (at, number) in [self.size, self.modified_ns, self.created_ns, self.object].iter().enumerate() {
             place[16 + at * 8..24 + at * 8].copy_from_slice(&number.to_le_bytes());
         }
         place[Descriptor::HEADER_BYTES..][..self.name.len()].copy_from_slice(self.name.as_bytes());
@@ -106,9 +102,7 @@ impl<'a> Descriptor<'a> {
     /// Reads the descriptor at the beginning of `bytes`, and says how long it is. None if it is malformed.
     pub fn decode(bytes: &'a [u8]) -> Option<(Descriptor<'a>, usize)> {
         let small = |at: usize| {
-            bytes
-                .get(at..at + 4)
-                .map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+            bytes.get(at..at + 4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
         };
         let large = |at: usize| Some(u64::from(small(at)?) | u64::from(small(at + 4)?) << 32);
         let name_bytes = small(12)? as usize;

@@ -114,46 +114,21 @@ impl Entry<'_> {
         match *self {
             Entry::Argument(text) => put(block, ARGUMENT, &[text.as_bytes()]),
             Entry::Variable(text) => put(block, VARIABLE, &[text.as_bytes()]),
-            Entry::Prefix {
-                name,
-                server,
-                context,
-            } => {
+            Entry::Prefix { name, server, context } => {
                 put(block, PREFIX, &[&place(server, context), name.as_bytes()]);
             }
             Entry::Alias { name, target } => {
-                put(
-                    block,
-                    ALIAS,
-                    &[
-                        &(name.len() as u32).to_le_bytes(),
-                        name.as_bytes(),
-                        target.as_bytes(),
-                    ],
-                );
+                put(block, ALIAS, &[&(name.len() as u32).to_le_bytes(), name.as_bytes(), target.as_bytes()]);
             }
-            Entry::Stream {
-                number,
-                server,
-                instance,
-                attributes,
-            } => put(
+            Entry::Stream { number, server, instance, attributes } => put(
                 block,
                 STREAM,
-                &[
-                    &place(server, instance),
-                    &number.to_le_bytes(),
-                    &attributes.to_le_bytes(),
-                ],
+                &[&place(server, instance), &number.to_le_bytes(), &attributes.to_le_bytes()],
             ),
             Entry::Position { number, position } => {
                 put(block, POSITION, &[&position.to_le_bytes(), &number.to_le_bytes()]);
             }
-            Entry::Directory {
-                server,
-                context,
-                name,
-            } => {
+            Entry::Directory { server, context, name } => {
                 put(block, DIRECTORY, &[&place(server, context), name.as_bytes()]);
             }
         }
@@ -198,18 +173,12 @@ impl<'a> Iterator for Entries<'a> {
             self.rest = self.rest.get(8 + bytes.next_multiple_of(8)..).unwrap_or(&[]);
             let text = |from: usize| core::str::from_utf8(content.get(from..)?).ok();
             let server = || {
-                Some(Pid::from_bits(
-                    u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32,
-                ))
+                Some(Pid::from_bits(u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32))
             };
             return Some(match tag {
                 ARGUMENT => Entry::Argument(text(0)?),
                 VARIABLE => Entry::Variable(text(0)?),
-                PREFIX => Entry::Prefix {
-                    name: text(12)?,
-                    server: server()?,
-                    context: number(content, 8)?,
-                },
+                PREFIX => Entry::Prefix { name: text(12)?, server: server()?, context: number(content, 8)? },
                 ALIAS => {
                     let name_bytes = number(content, 0)? as usize;
                     let (name, target) = text(4)?.split_at_checked(name_bytes)?;
@@ -225,11 +194,9 @@ impl<'a> Iterator for Entries<'a> {
                     number: number(content, 8)?,
                     position: u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32,
                 },
-                DIRECTORY => Entry::Directory {
-                    server: server()?,
-                    context: number(content, 8)?,
-                    name: text(12)?,
-                },
+                DIRECTORY => {
+                    Entry::Directory { server: server()?, context: number(content, 8)?, name: text(12)? }
+                }
                 _ => continue,
             });
         }
@@ -254,30 +221,11 @@ mod tests {
             Entry::Argument("cat"),
             Entry::Argument(""),
             Entry::Variable("HOME=[home]"),
-            Entry::Prefix {
-                name: "tmp",
-                server: pid,
-                context: 9,
-            },
-            Entry::Alias {
-                name: "home",
-                target: "[tmp]users/ä",
-            },
-            Entry::Stream {
-                number: 1,
-                server: pid,
-                instance: 4,
-                attributes: 7,
-            },
-            Entry::Position {
-                number: 1,
-                position: 0x1_0000_0002,
-            },
-            Entry::Directory {
-                server: pid,
-                context: 3,
-                name: "[tmp]work",
-            },
+            Entry::Prefix { name: "tmp", server: pid, context: 9 },
+            Entry::Alias { name: "home", target: "[tmp]users/ä" },
+            Entry::Stream { number: 1, server: pid, instance: 4, attributes: 7 },
+            Entry::Position { number: 1, position: 0x1_0000_0002 },
+            Entry::Directory { server: pid, context: 3, name: "[tmp]work" },
         ];
         let mut block = Vec::new();
         for entry in all {

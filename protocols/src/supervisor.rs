@@ -89,10 +89,7 @@ impl FromStr for ArchivePlace {
     fn from_str(text: &str) -> Result<ArchivePlace, abi::Error> {
         let number = |digits: &str| u64::from_str_radix(digits, 16).map_err(|_| abi::Error::BadArgument);
         let (physical, bytes) = text.split_once('+').ok_or(abi::Error::BadArgument)?;
-        Ok(ArchivePlace {
-            physical: number(physical)?,
-            bytes: number(bytes)?,
-        })
+        Ok(ArchivePlace { physical: number(physical)?, bytes: number(bytes)? })
     }
 }
 
@@ -135,9 +132,7 @@ impl<'a> ServiceRecord<'a> {
     /// Reads one; none if it is malformed.
     pub fn decode(bytes: &'a [u8]) -> Option<ServiceRecord<'a>> {
         let small = |at: usize| {
-            bytes
-                .get(at..at + 4)
-                .map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+            bytes.get(at..at + 4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
         };
         let large = |at: usize| Some(u64::from(small(at)?) | u64::from(small(at + 4)?) << 32);
         let name_bytes = small(28)? as usize;
@@ -163,10 +158,7 @@ mod tests {
 
     #[test]
     fn places_come_back() {
-        let place = ArchivePlace {
-            physical: 0xff_f000,
-            bytes: 0x123,
-        };
+        let place = ArchivePlace { physical: 0xff_f000, bytes: 0x123 };
         assert_eq!(place.to_string().parse(), Ok(place));
         assert!("1".parse::<ArchivePlace>().is_err() && "1+x".parse::<ArchivePlace>().is_err());
     }

@@ -25,10 +25,7 @@ impl Said {
             Said::Hello(version) => Frame::Hello { version: *version },
             Said::Input(data) => Frame::Input(data),
             Said::InputEnd => Frame::InputEnd,
-            Said::WindowSize(columns, rows) => Frame::WindowSize {
-                columns: *columns,
-                rows: *rows,
-            },
+            Said::WindowSize(columns, rows) => Frame::WindowSize { columns: *columns, rows: *rows },
             Said::Output(data) => Frame::Output(data),
             Said::ErrorOutput(data) => Frame::ErrorOutput(data),
             Said::Credit(bytes) => Frame::Credit { bytes: *bytes },
@@ -39,13 +36,8 @@ impl Said {
 
 fn said() -> impl Strategy<Value = Said> {
     // Few distinct bytes make runs of zeros and runs of none, which is where COBS has its corners.
-    let data = || {
-        prop_oneof![
-            vec(any::<u8>(), 0..=MAX_DATA),
-            vec(0u8..2, 0..=MAX_DATA),
-            vec(1u8..2, 0..=MAX_DATA)
-        ]
-    };
+    let data =
+        || prop_oneof![vec(any::<u8>(), 0..=MAX_DATA), vec(0u8..2, 0..=MAX_DATA), vec(1u8..2, 0..=MAX_DATA)];
     prop_oneof![
         any::<u32>().prop_map(Said::Hello),
         data().prop_map(Said::Input),
@@ -59,25 +51,18 @@ fn said() -> impl Strategy<Value = Said> {
 }
 
 fn encoded(frame: Frame) -> Vec<u8> {
-    frame
-        .encode(&mut [0; MAX_ENCODED])
-        .expect("the data is short enough")
-        .to_vec()
+    frame.encode(&mut [0; MAX_ENCODED]).expect("the data is short enough").to_vec()
 }
 
 /// What a decoder makes of `line`, damage left out.
 fn frames(line: &[u8]) -> Vec<String> {
     let mut decoder = Decoder::new();
-    line.iter()
-        .filter_map(|byte| Some(format!("{:?}", decoder.push(*byte)?.ok()?)))
-        .collect()
+    line.iter().filter_map(|byte| Some(format!("{:?}", decoder.push(*byte)?.ok()?))).collect()
 }
 
 fn damage(line: &[u8]) -> Vec<Damage> {
     let mut decoder = Decoder::new();
-    line.iter()
-        .filter_map(|byte| decoder.push(*byte)?.err())
-        .collect()
+    line.iter().filter_map(|byte| decoder.push(*byte)?.err()).collect()
 }
 
 #[test]
@@ -108,11 +93,7 @@ fn nothing_between_delimiters_is_nothing() {
 fn an_unknown_kind_is_told_from_a_garbled_frame() {
     // A whole frame of kind 99 without payload.
     let mut plain = vec![99];
-    plain.extend(
-        crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC)
-            .checksum(&[99])
-            .to_le_bytes(),
-    );
+    plain.extend(crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&[99]).to_le_bytes());
     let mut line = [0; 16];
     let length = corncobs::encode_buf(&plain, &mut line);
     assert_eq!(damage(&line[..length]), [Damage::Unknown]);

@@ -35,9 +35,7 @@ pub type Heap = talc::TalcLock<Mutex<()>, KernelMemory>;
 
 /// An empty heap.
 pub const fn heap() -> Heap {
-    Heap::new(KernelMemory {
-        end_address: HEAP_ADDRESS,
-    })
+    Heap::new(KernelMemory { end_address: HEAP_ADDRESS })
 }
 
 /// Where the heap gets its memory from.

@@ -31,12 +31,7 @@ static BEGINNING: Once<Beginning> = Once::new();
 /// The message must be what the process found in its registers when it began: the addresses in it are believed.
 pub unsafe fn begin(creator: Pid, message: [u64; 4]) {
     let message = Message::from_registers(message);
-    let mut beginning = Beginning {
-        creator,
-        block: &[],
-        archive: None,
-        archive_physical: 0,
-    };
+    let mut beginning = Beginning { creator, block: &[], archive: None, archive_physical: 0 };
     if message.code() == begin::BeginProgram::CODE {
         let begin = begin::BeginProgram::from_message(&message);
         // SAFETY: the creator mapped the block for the program's whole life, and nobody writes it.

@@ -37,9 +37,7 @@ pub fn variable(name: &str) -> Option<String> {
     if let Some(change) = CHANGES.lock().get(name) {
         return change.clone();
     }
-    inherited(start_block())
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| value.to_owned())
+    inherited(start_block()).find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
 }
 
 /// Every variable with its value, sorted by name.
@@ -105,9 +103,7 @@ mod tests {
         ]);
         let pairs = |changes: &BTreeMap<_, _>| {
             let all = merge(inherited(&block), changes);
-            all.iter()
-                .map(|(name, value)| alloc_crate::format!("{name}={value}"))
-                .collect::<Vec<_>>()
+            all.iter().map(|(name, value)| alloc_crate::format!("{name}={value}")).collect::<Vec<_>>()
         };
         assert_eq!(pairs(&BTreeMap::new()), ["A=1", "B=two=2", "C="]);
         assert_eq!(pairs(&changes), ["A=1", "C=3", "D="]);

@@ -163,17 +163,10 @@ impl File {
 fn open_instance(name: &str, mode: u32) -> Result<(Instance, io::Opened)> {
     let idempotent = mode & mode::NEW == 0;
     with_place(name, idempotent, |place| {
-        let request = io::Open {
-            context: place.context,
-            mode,
-            owner: crate::process::owner(),
-        };
+        let request = io::Open { context: place.context, mode, owner: crate::process::owner() };
         let opened = call(place.server, &request, Segment::Read(place.rest.as_bytes()))?;
-        let instance = Instance {
-            server: place.server,
-            number: opened.instance,
-            attributes: opened.attributes,
-        };
+        let instance =
+            Instance { server: place.server, number: opened.instance, attributes: opened.attributes };
         Ok((instance, opened))
     })
 }

@@ -130,10 +130,7 @@ pub trait Write {
         if let Some(text) = arguments.as_str() {
             return self.write_all(text.as_bytes());
         }
-        let mut adapter = Adapter {
-            writer: self,
-            outcome: Ok(()),
-        };
+        let mut adapter = Adapter { writer: self, outcome: Ok(()) };
         match fmt::write(&mut adapter, arguments) {
             Ok(()) => Ok(()),
             // Either the writer failed, or a `Display` did, which has no error of its own.
@@ -243,9 +240,7 @@ pub struct Take<R> {
 
 impl<R: Read> Read for Take<R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let room = buffer
-            .len()
-            .min(usize::try_from(self.limit).unwrap_or(usize::MAX));
+        let room = buffer.len().min(usize::try_from(self.limit).unwrap_or(usize::MAX));
         if room == 0 {
             return Ok(0);
         }

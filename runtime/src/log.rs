@@ -73,15 +73,9 @@ fn append(level: Level, text: &str) -> Result<(), abi::Error> {
 
 /// Appends a line to the kernel's log, without needing the heap or another server. Lost without the right.
 pub(crate) fn write_to_kernel(level: Level, text: &str) {
-    let heading = Heading {
-        time_ns: crate::time::now_ns(),
-        level: level as u32,
-        program: crate::env::program_name(),
-    };
-    let mut line = Line {
-        bytes: [0; MAX_KERNEL_ENTRY_BYTES],
-        length: 0,
-    };
+    let heading =
+        Heading { time_ns: crate::time::now_ns(), level: level as u32, program: crate::env::program_name() };
+    let mut line = Line { bytes: [0; MAX_KERNEL_ENTRY_BYTES], length: 0 };
     // A line takes what has room and never fails.
     let _ = write!(line, "{heading}{text}");
     line.bytes[line.length] = b'\n';

@@ -12,12 +12,7 @@ pub use abi::kernel::protection;
 
 /// Maps zeroed pages in `team` ([`Pid::NONE`]: the caller's own) at `address` (0: anywhere) and says where.
 pub fn map(team: Pid, address: u64, pages: u32, protection: u32) -> Result<u64, Error> {
-    let request = memory::Map {
-        team,
-        address,
-        pages,
-        protection,
-    };
+    let request = memory::Map { team, address, pages, protection };
     Ok(crate::message::kernel(kernel::MEMORY, &request)?.address)
 }
 
@@ -30,12 +25,7 @@ pub fn unmap(team: Pid, address: u64, pages: u32) -> Result<(), Error> {
 
 /// Changes what may be done with mapped pages: bits of [`protection`].
 pub fn protect(team: Pid, address: u64, pages: u32, protection: u32) -> Result<(), Error> {
-    let request = memory::Protect {
-        team,
-        address,
-        pages,
-        protection,
-    };
+    let request = memory::Protect { team, address, pages, protection };
     crate::message::kernel(kernel::MEMORY, &request)?;
     Ok(())
 }

@@ -69,11 +69,7 @@ pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
         let (known, expanded, path_bytes) = with_table(|table| table.look_up(name))?;
         match known {
             Known::Place(server, context) => {
-                return Ok(Place {
-                    server,
-                    context,
-                    rest: end(expanded, path_bytes),
-                });
+                return Ok(Place { server, context, rest: end(expanded, path_bytes) });
             }
             Known::Ask(prefix) => {
                 let resolved = ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes()))?;
@@ -128,11 +124,7 @@ pub(crate) fn is_server_gone(error: Error, idempotent: bool) -> bool {
 pub(crate) fn forget(server: Pid) -> Result<(), Error> {
     let directory = with_table(|table| {
         table.forget(server);
-        table
-            .directory
-            .as_ref()
-            .filter(|directory| directory.server == server)
-            .cloned()
+        table.directory.as_ref().filter(|directory| directory.server == server).cloned()
     });
     match directory {
         Some(directory) if directory.name.starts_with('[') => set_current_directory(&directory.name),
@@ -231,15 +223,9 @@ pub fn set_current_directory(name: &str) -> Result<(), Error> {
 pub fn find_directory(name: &str) -> Result<Directory, Error> {
     let full = full_name(name)?;
     with_place(name, true, |place| {
-        let request = names::GetContext {
-            context: place.context,
-        };
+        let request = names::GetContext { context: place.context };
         let found = call(place.server, &request, Segment::Read(place.rest.as_bytes()))?;
-        Ok(Directory {
-            server: place.server,
-            context: found.found,
-            name: full.clone(),
-        })
+        Ok(Directory { server: place.server, context: found.found, name: full.clone() })
     })
 }
 
@@ -252,10 +238,7 @@ pub struct Saved {
 
 /// The program's own prefixes and working directory as they are now, for [`restore`].
 pub fn save() -> Saved {
-    with_table(|table| Saved {
-        own: table.own(),
-        directory: table.directory.clone(),
-    })
+    with_table(|table| Saved { own: table.own(), directory: table.directory.clone() })
 }
 
 /// Goes back to the prefixes and working directory of another time.

@@ -37,9 +37,7 @@ pub struct Writer(File);
 /// Makes a pipe.
 pub fn pipe() -> Result<(Reader, Writer)> {
     with_place("[pipe]", true, |place| {
-        let request = protocol::CreatePipe {
-            owner: crate::process::owner(),
-        };
+        let request = protocol::CreatePipe { owner: crate::process::owner() };
         let created = call(place.server, &request, Segment::None)?;
         Ok((
             Reader(end(place.server, created.reader, attribute::READABLE)),
@@ -49,11 +47,7 @@ pub fn pipe() -> Result<(Reader, Writer)> {
 }
 
 fn end(server: Pid, number: u32, attributes: u32) -> File {
-    File::from_instance(Instance {
-        server,
-        number,
-        attributes: attributes | attribute::STREAM,
-    })
+    File::from_instance(Instance { server, number, attributes: attributes | attribute::STREAM })
 }
 
 impl Reader {

@@ -66,10 +66,7 @@ pub fn exit(status: i32) -> ! {
 /// As [`exit`], but nothing that is buffered is written.
 pub fn abort(status: i32) -> ! {
     // The root of the team, whose end is the team's.
-    let request = kernel::process::Destroy {
-        process: owner(),
-        status: status.cast_unsigned(),
-    };
+    let request = kernel::process::Destroy { process: owner(), status: status.cast_unsigned() };
     loop {
         // The kernel does not refuse this; and there is nothing else to be done.
         let _ = crate::message::kernel(kernel::PROCESS, &request);
@@ -78,10 +75,7 @@ pub fn abort(status: i32) -> ! {
 
 /// Ends the calling process, which is not the team's root.
 pub(crate) fn end_thread() -> ! {
-    let request = kernel::process::Destroy {
-        process: Pid::NONE,
-        status: 0,
-    };
+    let request = kernel::process::Destroy { process: Pid::NONE, status: 0 };
     loop {
         // As above.
         let _ = crate::message::kernel(kernel::PROCESS, &request);
@@ -97,11 +91,7 @@ pub fn own_pid() -> Result<Pid, Error> {
 pub fn query(process: Pid) -> Result<ProcessRecord, Error> {
     let mut bytes = [0; ProcessRecord::BYTES];
     let request = kernel::process::QueryProcess { process };
-    call(
-        kernel::server(kernel::PROCESS),
-        &request,
-        Segment::Write(&mut bytes),
-    )?;
+    call(kernel::server(kernel::PROCESS), &request, Segment::Write(&mut bytes))?;
     Ok(ProcessRecord::from_bytes(&bytes))
 }
 
@@ -123,11 +113,7 @@ pub fn has_ended(process: Pid) -> Result<bool, Error> {
 /// Names the calling process for listings and reports; 16 bytes are kept.
 pub fn set_name(name: &str) -> Result<(), Error> {
     let (first_bytes, last_bytes) = kernel::record::name_words(name);
-    let request = kernel::process::SetName {
-        process: Pid::NONE,
-        first_bytes,
-        last_bytes,
-    };
+    let request = kernel::process::SetName { process: Pid::NONE, first_bytes, last_bytes };
     crate::message::kernel(kernel::PROCESS, &request)?;
     Ok(())
 }
@@ -135,9 +121,7 @@ pub fn set_name(name: &str) -> Result<(), Error> {
 /// The root process of this team.
 pub fn team() -> Pid {
     static TEAM: crate::sync::Once<Pid> = crate::sync::Once::new();
-    TEAM.try_call_once(|| Ok::<_, Error>(identify(Pid::NONE)?.team))
-        .copied()
-        .unwrap_or(Pid::NONE)
+    TEAM.try_call_once(|| Ok::<_, Error>(identify(Pid::NONE)?.team)).copied().unwrap_or(Pid::NONE)
 }
 
 /// The team, owner, user and rights of a process; [`Pid::NONE`]: the caller.

@@ -189,10 +189,7 @@ pub struct Options {
 impl Default for Options {
     /// A page for the head of a segment, no ticks.
     fn default() -> Options {
-        Options {
-            buffer_bytes: abi::PAGE_BYTES as usize,
-            tick_ns: 0,
-        }
+        Options { buffer_bytes: abi::PAGE_BYTES as usize, tick_ns: 0 }
     }
 }
 
@@ -209,12 +206,7 @@ pub fn serve(server: &mut impl Server, options: Options) -> ! {
             // A client that pretends to be the alarm brings about a look at the clock, no more.
             Ok(alarm) if alarm.message.code() == notice::Alarm::CODE => {
                 ticks.run(server);
-                answer(
-                    alarm.sender,
-                    &notice::AlarmHandled {}.to_message(),
-                    &[],
-                    &mut buffer,
-                )
+                answer(alarm.sender, &notice::AlarmHandled {}.to_message(), &[], &mut buffer)
             }
             Ok(received) => {
                 let client = Client::new(&received, &buffer);
@@ -269,11 +261,7 @@ impl Ticks {
             0 => u64::MAX,
             _ => time::now_ns().saturating_add(interval_ns),
         };
-        Ticks {
-            interval_ns,
-            regular_ns,
-            armed_ns: u64::MAX,
-        }
+        Ticks { interval_ns, regular_ns, armed_ns: u64::MAX }
     }
 
     /// Sees to it that the alarm comes in time. One that would come too early is left as it is: it costs one look.
@@ -288,10 +276,7 @@ impl Ticks {
     #[cold]
     fn set_alarm(&mut self, at_ns: u64) {
         // A moment long past is as good as now; 0 would mean no alarm.
-        let request = kernel::time::SetAlarm {
-            at_ns: at_ns.max(1),
-            tag: 0,
-        };
+        let request = kernel::time::SetAlarm { at_ns: at_ns.max(1), tag: 0 };
         if message::kernel(kernel::TIME, &request).is_ok() {
             self.armed_ns = at_ns;
         }
@@ -315,20 +300,14 @@ impl Ticks {
 /// does nothing.
 pub fn ready() {
     // A creator that does not know the request is no supervisor, and waits for nothing.
-    let _ = message::call(
-        crate::entry::creator(),
-        &protocols::supervisor::supervisor::Ready {},
-        Segment::None,
-    );
+    let _ =
+        message::call(crate::entry::creator(), &protocols::supervisor::supervisor::Ready {}, Segment::None);
 }
 
 /// Makes the calling process the server of `[name]`, its directory `context` being what the bare prefix means. Needs
 /// the right.
 pub fn register_prefix(name: &str, context: u32) -> Result<(), Error> {
-    let request = naming::Register {
-        server: crate::process::own_pid()?,
-        context,
-    };
+    let request = naming::Register { server: crate::process::own_pid()?, context };
     crate::name::ask_naming(&request, Segment::Read(name.as_bytes()))?;
     Ok(())
 }

@@ -47,11 +47,9 @@ impl Segment<'_> {
             Segment::None => return (0, Grant::NONE.to_bits()),
             Segment::Read(data) => (data.as_ptr().expose_provenance(), data.len(), Access::READ),
             Segment::Write(data) => (data.as_mut_ptr().expose_provenance(), data.len(), Access::WRITE),
-            Segment::ReadWrite(data) => (
-                data.as_mut_ptr().expose_provenance(),
-                data.len(),
-                Access::READ_WRITE,
-            ),
+            Segment::ReadWrite(data) => {
+                (data.as_mut_ptr().expose_provenance(), data.len(), Access::READ_WRITE)
+            }
         };
         (address as u64, Grant::new(bytes as u64, access).to_bits())
     }
@@ -107,21 +105,11 @@ pub fn send_until(
     deadline: Deadline,
 ) -> Result<(Pid, Message), Error> {
     let (segment_address, grant) = segment.registers();
-    let mut registers = call::Send {
-        to,
-        message: *message,
-        segment_address,
-        grant,
-        deadline,
-    }
-    .encode();
+    let mut registers = call::Send { to, message: *message, segment_address, grant, deadline }.encode();
     // SAFETY: the segment is borrowed until here, exclusively where the kernel may write it.
     unsafe { trap(&mut registers) };
     Error::check(registers.number as u32)?;
-    Ok((
-        Pid::from_bits(registers.pid),
-        Message::from_registers(registers.message),
-    ))
+    Ok((Pid::from_bits(registers.pid), Message::from_registers(registers.message)))
 }
 
 /// Takes a further reply to the caller's last Send to a group; its data goes to `buffer`.
@@ -136,10 +124,7 @@ pub fn get_reply(buffer: &mut [u8], deadline: Deadline) -> Result<(Pid, Message)
     // SAFETY: the kernel writes to `buffer` alone, which is borrowed exclusively.
     unsafe { trap(&mut registers) };
     Error::check(registers.number as u32)?;
-    Ok((
-        Pid::from_bits(registers.pid),
-        Message::from_registers(registers.message),
-    ))
+    Ok((Pid::from_bits(registers.pid), Message::from_registers(registers.message)))
 }
 
 /// Takes the most urgent waiting message, from anyone or from one process. The head of a readable segment is copied
@@ -202,12 +187,7 @@ pub fn reply_receive(
 /// Hands a received message on to another process, which then answers the client.
 #[inline]
 pub fn forward(client: Pid, to: Pid, message: &Message) -> Result<(), Error> {
-    let mut registers = call::Forward {
-        client,
-        message: *message,
-        to: to.to_bits(),
-    }
-    .encode();
+    let mut registers = call::Forward { client, message: *message, to: to.to_bits() }.encode();
     // SAFETY: no address goes to the kernel.
     unsafe { trap(&mut registers) };
     Error::check(registers.number as u32)
@@ -251,13 +231,7 @@ pub fn move_from(client: Pid, offset: u64, buffer: &mut [u8]) -> Result<(), Erro
 #[inline(always)]
 #[allow(clippy::inline_always)] // A register that is known must be known here, or each call pays for all of them.
 unsafe fn trap(registers: &mut Registers) {
-    let Registers {
-        number,
-        pid,
-        message,
-        extra,
-        ..
-    } = registers;
+    let Registers { number, pid, message, extra, .. } = registers;
     // SAFETY: rbx and rbp are restored, the stack is left as it was, every other register is named as an output or
     // clobbered; memory is written only as the caller vouches for.
     unsafe {

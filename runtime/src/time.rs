@@ -71,11 +71,7 @@ impl Instant {
     /// As the deadline of a Receive or of a Send to a group.
     pub const fn deadline(self) -> Deadline {
         // The two lowest numbers mean something else, and both moments are long past.
-        if self.0 > abi::call::NOW {
-            self.0
-        } else {
-            abi::call::NOW
-        }
+        if self.0 > abi::call::NOW { self.0 } else { abi::call::NOW }
     }
 }
 

@@ -62,10 +62,7 @@ fn queues<M: Machine>(kernel: &Kernel<M>) {
             let sender = &kernel.processes[index];
             assert_eq!(sender.previous, previous, "queue of {receiver} is torn");
             assert_eq!((sender.state, sender.partner), (State::Sending, receiver));
-            assert!(
-                sender.priority >= last_priority,
-                "queue of {receiver} is out of order"
-            );
+            assert!(sender.priority >= last_priority, "queue of {receiver} is out of order");
             assert!(queued.insert(index));
             last_priority = sender.priority;
             previous = index;
@@ -74,11 +71,7 @@ fn queues<M: Machine>(kernel: &Kernel<M>) {
         assert_eq!(process.queue.tail, previous);
     }
     for (index, process) in kernel.processes.iter() {
-        assert_eq!(
-            process.state == State::Sending,
-            queued.contains(&index),
-            "slot {index}"
-        );
+        assert_eq!(process.state == State::Sending, queued.contains(&index), "slot {index}");
     }
 }
 
@@ -104,10 +97,7 @@ fn waiters_and_priorities<M: Machine>(kernel: &Kernel<M>) {
                 most_urgent = most_urgent.min(level);
             }
         }
-        assert_eq!(
-            process.waiters.is_empty(),
-            counts.range((index, 0)..=(index, 255)).next().is_none()
-        );
+        assert_eq!(process.waiters.is_empty(), counts.range((index, 0)..=(index, 255)).next().is_none());
         // Processes that wait for each other in a circle keep what they were raised to.
         if process.priority != most_urgent {
             assert!(
@@ -183,10 +173,7 @@ fn quotas<M: Machine>(kernel: &Kernel<M>) {
         assert!(team.processes.used <= team.processes.limit);
         assert!(team.pages.used <= team.pages.limit);
         if team.root != NOBODY {
-            assert_eq!(
-                kernel.processes[team.root].team, index,
-                "team {index} has a strange root"
-            );
+            assert_eq!(kernel.processes[team.root].team, index, "team {index} has a strange root");
         }
     }
 }

@@ -58,12 +58,8 @@ impl Draft {
                 buffer_bytes: u64::from(self.whom),
             }
             .encode(),
-            15 => call::Forward {
-                client: self.client,
-                message: self.message(),
-                to: self.other.to_bits(),
-            }
-            .encode(),
+            15 => call::Forward { client: self.client, message: self.message(), to: self.other.to_bits() }
+                .encode(),
             16 => call::MoveTo {
                 client: self.client,
                 segment_offset: u64::from(self.how),
@@ -127,9 +123,7 @@ impl Draft {
     }
 
     fn message(&self) -> Message {
-        Message {
-            words: [u32::from(self.number); 8],
-        }
+        Message { words: [u32::from(self.number); 8] }
     }
 
     fn address(&self) -> u64 {
@@ -154,16 +148,8 @@ impl Draft {
         match operation {
             19 => {
                 let create = process::CreateTeam {
-                    user: if self.keeper {
-                        UserId(100 + u32::from(self.how % 2))
-                    } else {
-                        UserId(100)
-                    },
-                    rights: if self.keeper && self.how > 200 {
-                        Rights::FORWARD
-                    } else {
-                        Rights::NONE
-                    },
+                    user: if self.keeper { UserId(100 + u32::from(self.how % 2)) } else { UserId(100) },
+                    rights: if self.keeper && self.how > 200 { Rights::FORWARD } else { Rights::NONE },
                     priority: 12 + u32::from(self.how % 17),
                     quota_pages: 40,
                     quota_processes: u32::from(self.how % 8),
@@ -171,18 +157,11 @@ impl Draft {
                 (PROCESS, create.to_message())
             }
             20 => {
-                let create = process::CreateProcess {
-                    instruction: 0,
-                    stack: 0,
-                    priority,
-                };
+                let create = process::CreateProcess { instruction: 0, stack: 0, priority };
                 (PROCESS, create.to_message())
             }
             21 if self.how < 100 || self.keeper => {
-                let destroy = process::Destroy {
-                    process: self.pid,
-                    status: u32::from(self.number),
-                };
+                let destroy = process::Destroy { process: self.pid, status: u32::from(self.number) };
                 (PROCESS, destroy.to_message())
             }
             22 => (PROCESS, process::Suspend { process: self.pid }.to_message()),
@@ -192,17 +171,11 @@ impl Draft {
                 (PROCESS, process::SetPriority { process, priority }.to_message())
             }
             25 => {
-                let set = process::SetExceptionServer {
-                    team: self.pid,
-                    server: self.other,
-                };
+                let set = process::SetExceptionServer { team: self.pid, server: self.other };
                 (PROCESS, set.to_message())
             }
             26 => {
-                let alarm = time::SetAlarm {
-                    at_ns: if self.how < 30 { 0 } else { self.later },
-                    tag: 1,
-                };
+                let alarm = time::SetAlarm { at_ns: if self.how < 30 { 0 } else { self.later }, tag: 1 };
                 (TIME, alarm.to_message())
             }
             27 if self.how < 128 => (TIME, time::Delay { until_ns: self.later }.to_message()),
@@ -225,9 +198,7 @@ impl Draft {
                 (MEMORY, unmap.to_message())
             }
             30 if self.how < 60 => {
-                let create = group::Create {
-                    restricted: u32::from(self.how % 2),
-                };
+                let create = group::Create { restricted: u32::from(self.how % 2) };
                 (GROUP, create.to_message())
             }
             30 if self.how < 200 => {
@@ -238,10 +209,7 @@ impl Draft {
                 (GROUP, join.to_message())
             }
             30 => {
-                let leave = group::Leave {
-                    group: self.pid,
-                    process: Pid::NONE,
-                };
+                let leave = group::Leave { group: self.pid, process: Pid::NONE };
                 (GROUP, leave.to_message())
             }
             _ if self.how < 128 => (PROCESS, process::Yield {}.to_message()),

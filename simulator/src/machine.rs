@@ -51,9 +51,7 @@ impl SimulatedMachine {
     }
 
     fn frame(&mut self, frame: Frame) -> &mut [u8] {
-        self.memory
-            .entry(frame)
-            .or_insert_with(|| vec![0xaa; PAGE_BYTES as usize].into())
+        self.memory.entry(frame).or_insert_with(|| vec![0xaa; PAGE_BYTES as usize].into())
     }
 
     /// How many of `bytes` from `place` on lie in its page, and where in memory they are.
@@ -71,10 +69,7 @@ impl SimulatedMachine {
 }
 
 fn advance(place: Place<Space>, bytes: u64) -> Place<Space> {
-    Place {
-        space: place.space,
-        address: place.address.wrapping_add(bytes),
-    }
+    Place { space: place.space, address: place.address.wrapping_add(bytes) }
 }
 
 impl Machine for SimulatedMachine {
@@ -92,10 +87,7 @@ impl Machine for SimulatedMachine {
         let top = frames.allocate()?;
         let space = Space(self.space_count);
         self.space_count += 1;
-        let pages = Pages {
-            tables: BTreeMap::from([(u64::MAX, top)]),
-            ..Pages::default()
-        };
+        let pages = Pages { tables: BTreeMap::from([(u64::MAX, top)]), ..Pages::default() };
         self.spaces.insert(space, pages);
         Some(space)
     }
@@ -125,11 +117,7 @@ impl Machine for SimulatedMachine {
         caching: Caching,
         frames: &mut Frames,
     ) -> Result<u32, MapError> {
-        assert_eq!(
-            address % PAGE_BYTES,
-            0,
-            "pages are mapped at multiples of their size"
-        );
+        assert_eq!(address % PAGE_BYTES, 0, "pages are mapped at multiples of their size");
         let pages = self.spaces.get_mut(&space).expect("a live space");
         if pages.pages.contains_key(&address) {
             return Err(MapError::Occupied);
@@ -169,12 +157,10 @@ impl Machine for SimulatedMachine {
         let mut done = 0;
         while done < bytes {
             let fault = |side| CopyFault { done, side };
-            let (source, offset, count) = self
-                .piece(advance(from, done), bytes - done, READ)
-                .ok_or(fault(Side::Source))?;
-            let (destination, to_offset, count) = self
-                .piece(advance(to, done), count as u64, WRITE)
-                .ok_or(fault(Side::Destination))?;
+            let (source, offset, count) =
+                self.piece(advance(from, done), bytes - done, READ).ok_or(fault(Side::Source))?;
+            let (destination, to_offset, count) =
+                self.piece(advance(to, done), count as u64, WRITE).ok_or(fault(Side::Destination))?;
             let piece = self.frame(source)[offset..offset + count].to_vec();
             self.frame(destination)[to_offset..to_offset + count].copy_from_slice(&piece);
             done += count as u64;
@@ -186,12 +172,9 @@ impl Machine for SimulatedMachine {
         let mut done = 0;
         while done < bytes.len() {
             let place = advance(to, done as u64);
-            let (frame, offset, count) =
-                self.piece(place, (bytes.len() - done) as u64, WRITE)
-                    .ok_or(CopyFault {
-                        done: done as u64,
-                        side: Side::Destination,
-                    })?;
+            let (frame, offset, count) = self
+                .piece(place, (bytes.len() - done) as u64, WRITE)
+                .ok_or(CopyFault { done: done as u64, side: Side::Destination })?;
             self.frame(frame)[offset..offset + count].copy_from_slice(&bytes[done..done + count]);
             done += count;
         }
@@ -202,12 +185,9 @@ impl Machine for SimulatedMachine {
         let mut done = 0;
         while done < bytes.len() {
             let place = advance(from, done as u64);
-            let (frame, offset, count) =
-                self.piece(place, (bytes.len() - done) as u64, READ)
-                    .ok_or(CopyFault {
-                        done: done as u64,
-                        side: Side::Source,
-                    })?;
+            let (frame, offset, count) = self
+                .piece(place, (bytes.len() - done) as u64, READ)
+                .ok_or(CopyFault { done: done as u64, side: Side::Source })?;
             bytes[done..done + count].copy_from_slice(&self.frame(frame)[offset..offset + count]);
             done += count;
         }

@@ -60,19 +60,11 @@ impl Node {
         };
         let mut kernel = Kernel::new(SimulatedMachine::default(), frames, &configuration);
         let free_at_start = kernel.frames.free_count();
-        let team = kernel
-            .create_first_team(abi::kernel::priority::COUNT - 1)
-            .expect("a first team");
+        let team = kernel.create_first_team(abi::kernel::priority::COUNT - 1).expect("a first team");
         kernel.start_first(team, 0x1000, 0x2000, &Message::with_code(0));
         let root = kernel.processes[kernel.team(team).root].pid;
         let next = kernel.step();
-        Node {
-            kernel,
-            next,
-            root,
-            checked: true,
-            free_at_start,
-        }
+        Node { kernel, next, root, checked: true, free_at_start }
     }
 
     /// The slot of a process.
@@ -112,10 +104,7 @@ impl Node {
             return;
         }
         assert_eq!(kernel.processes[index].state, State::Ready, "{pid} is not ready");
-        assert!(
-            !kernel.processes[index].flags.has(Flags::SUSPENDED),
-            "{pid} is suspended"
-        );
+        assert!(!kernel.processes[index].flags.has(Flags::SUSPENDED), "{pid} is suspended");
         let current = kernel.cpu().current;
         if current != kernel_core::process::NOBODY {
             kernel.ready.push_front(&mut kernel.processes, current);
@@ -130,12 +119,7 @@ impl Node {
         self.run(pid);
         let index = self.index(pid);
         let own = self.kernel.registers_mut(index);
-        *own = Registers {
-            instruction: own.instruction,
-            stack: own.stack,
-            flags: own.flags,
-            ..registers
-        };
+        *own = Registers { instruction: own.instruction, stack: own.stack, flags: own.flags, ..registers };
         let next = self.kernel.system_call();
         self.settle(next);
         match self.kernel.processes.find(pid) {
@@ -227,12 +211,7 @@ impl Node {
     ) -> Result<R::Reply, Error> {
         let outcome = self.call(
             caller,
-            send_with(
-                abi::kernel::server(server),
-                request.to_message(),
-                segment_address,
-                grant,
-            ),
+            send_with(abi::kernel::server(server), request.to_message(), segment_address, grant),
         );
         let Outcome::Done(registers) = outcome else {
             panic!("{} left {caller} waiting", R::NAME);
@@ -271,14 +250,9 @@ impl Node {
                 pages,
                 protection: protection::READ | protection::WRITE,
             };
-            self.request(creator, abi::kernel::MEMORY, &map)
-                .expect("memory for a newborn");
+            self.request(creator, abi::kernel::MEMORY, &map).expect("memory for a newborn");
         }
-        let prepare = process::Prepare {
-            process: team,
-            instruction: 0x1000,
-            stack: 0x2000,
-        };
+        let prepare = process::Prepare { process: team, instruction: 0x1000, stack: 0x2000 };
         self.request(creator, abi::kernel::PROCESS, &prepare)?;
         self.start(creator, team);
         Ok(team)
@@ -289,15 +263,9 @@ impl Node {
     /// # Panics
     /// If the kernel refuses.
     pub fn process(&mut self, creator: Pid, priority: u8) -> Pid {
-        let create = process::CreateProcess {
-            instruction: 0x1000,
-            stack: 0x2000,
-            priority: u32::from(priority),
-        };
-        let process = self
-            .request(creator, abi::kernel::PROCESS, &create)
-            .expect("a process")
-            .process;
+        let create =
+            process::CreateProcess { instruction: 0x1000, stack: 0x2000, priority: u32::from(priority) };
+        let process = self.request(creator, abi::kernel::PROCESS, &create).expect("a process").process;
         self.start(creator, process);
         process
     }
@@ -320,9 +288,7 @@ impl Node {
         let index = self.index(pid);
         let team = self.kernel.processes[index].team;
         for page in (address & !4095..address + bytes.len() as u64).step_by(4096) {
-            self.kernel
-                .touch(team, page, protection::WRITE)
-                .expect("memory to poke");
+            self.kernel.touch(team, page, protection::WRITE).expect("memory to poke");
         }
         let space = self.kernel.processes[index].space;
         let place = Place { space, address };
@@ -336,10 +302,7 @@ impl Node {
     pub fn peek(&mut self, pid: Pid, address: u64, bytes: usize) -> Vec<u8> {
         let space = self.kernel.processes[self.index(pid)].space;
         let mut content = vec![0; bytes];
-        self.kernel
-            .machine
-            .read(Place { space, address }, &mut content)
-            .expect("memory to peek");
+        self.kernel.machine.read(Place { space, address }, &mut content).expect("memory to peek");
         content
     }
 
@@ -350,11 +313,7 @@ impl Node {
     pub fn assert_empty(&self) {
         assert_eq!(self.kernel.teams_used, 0, "teams are left");
         assert_eq!(self.kernel.processes.used(), 0, "slots are left");
-        assert_eq!(
-            self.kernel.frames.free_count(),
-            self.free_at_start,
-            "frames are lost"
-        );
+        assert_eq!(self.kernel.frames.free_count(), self.free_at_start, "frames are lost");
         assert!(self.kernel.timers.is_empty(), "deadlines are left");
         assert_eq!(self.kernel.machine.space_count(), 1, "spaces are left");
     }
@@ -373,14 +332,7 @@ pub fn send(to: Pid, message: Message) -> Registers {
 
 /// A Send with a segment.
 pub fn send_with(to: Pid, message: Message, segment_address: u64, grant: Grant) -> Registers {
-    call::Send {
-        to,
-        message,
-        segment_address,
-        grant: grant.to_bits(),
-        deadline: call::FOREVER,
-    }
-    .encode()
+    call::Send { to, message, segment_address, grant: grant.to_bits(), deadline: call::FOREVER }.encode()
 }
 
 /// A Receive from anyone.
@@ -390,24 +342,12 @@ pub fn receive() -> Registers {
 
 /// A Receive from one process, until a deadline.
 pub fn receive_from(from: Pid, deadline: u64) -> Registers {
-    call::Receive {
-        from,
-        buffer_address: 0,
-        buffer_bytes: 0,
-        deadline,
-    }
-    .encode()
+    call::Receive { from, buffer_address: 0, buffer_bytes: 0, deadline }.encode()
 }
 
 /// A Reply without data.
 pub fn reply(to: Pid, message: Message) -> Registers {
-    call::Reply {
-        to,
-        message,
-        segment_address: 0,
-        segment_bytes: 0,
-    }
-    .encode()
+    call::Reply { to, message, segment_address: 0, segment_bytes: 0 }.encode()
 }
 
 /// A ReplyReceive without data.

@@ -176,11 +176,7 @@ impl Storm {
 
     fn call(&mut self, current: ProcessIndex, operation: u8, whom: u8, how: u8, number: u16, keeper: bool) {
         let operation = self.sensible(current, operation, how, keeper);
-        let pid = if operation == 6 {
-            self.receiver(whom)
-        } else {
-            self.pid(whom)
-        };
+        let pid = if operation == 6 { self.receiver(whom) } else { self.pid(whom) };
         let draft = Draft {
             pid,
             other: self.pid(how),
@@ -293,22 +289,13 @@ impl Storm {
                 })
                 .map(|(_, process)| process.pid);
             let Some(victim) = victim else { break };
-            let destroy = process::Destroy {
-                process: victim,
-                status: 0,
-            };
+            let destroy = process::Destroy { process: victim, status: 0 };
             let _ = self.node.request(root, PROCESS, &destroy);
             self.reap();
         }
         self.reap();
-        let destroy = process::Destroy {
-            process: Pid::NONE,
-            status: 0,
-        };
-        self.node.call(
-            root,
-            crate::node::send(abi::kernel::server(PROCESS), destroy.to_message()),
-        );
+        let destroy = process::Destroy { process: Pid::NONE, status: 0 };
+        self.node.call(root, crate::node::send(abi::kernel::server(PROCESS), destroy.to_message()));
         self.node.pass(1_000_000_000);
         self.node.assert_empty();
     }
@@ -324,15 +311,13 @@ impl Storm {
                 break;
             }
             let sender = Pid::from_bits(received.pid);
-            self.node
-                .call(root, crate::node::reply(sender, Message::default()));
+            self.node.call(root, crate::node::reply(sender, Message::default()));
             self.node.pass(50_000_000);
         }
         // And all that it took in the storm.
         let keeper = self.node.index(root);
         while let Some(client) = self.waiting_for(keeper, 0) {
-            self.node
-                .call(root, crate::node::reply(client, Message::default()));
+            self.node.call(root, crate::node::reply(client, Message::default()));
         }
     }
 

@@ -24,10 +24,7 @@ const UNSAFE_PLACES: &[&str] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the package lies in the repository")
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the repository").to_path_buf()
 }
 
 /// The workspace's packages by name, each with the names of the workspace packages that it needs to run.
@@ -37,21 +34,10 @@ fn packages() -> BTreeMap<String, (String, BTreeSet<String>)> {
         .no_deps()
         .exec()
         .expect("cargo metadata describes the workspace");
-    let names: BTreeSet<String> = metadata
-        .packages
-        .iter()
-        .map(|package| package.name.to_string())
-        .collect();
+    let names: BTreeSet<String> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
     let folder = |package: &Package| {
-        let path = package
-            .manifest_path
-            .parent()
-            .expect("a manifest lies in a folder")
-            .as_std_path();
-        path.strip_prefix(root())
-            .expect("members lie in the repository")
-            .to_string_lossy()
-            .into_owned()
+        let path = package.manifest_path.parent().expect("a manifest lies in a folder").as_std_path();
+        path.strip_prefix(root()).expect("members lie in the repository").to_string_lossy().into_owned()
     };
     metadata
         .packages
@@ -74,11 +60,7 @@ fn rust_files() -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder can be read") {
             let path = entry.expect("an entry can be read").path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
                 if name != "target" && !name.starts_with('.') {
                     walk(&path, found);
@@ -90,10 +72,7 @@ fn rust_files() -> Vec<PathBuf> {
     }
     let mut found = Vec::new();
     walk(&root(), &mut found);
-    found
-        .iter()
-        .map(|path| path.strip_prefix(root()).expect("below the root").to_path_buf())
-        .collect()
+    found.iter().map(|path| path.strip_prefix(root()).expect("below the root").to_path_buf()).collect()
 }
 
 #[test]
@@ -103,10 +82,7 @@ fn layers_are_kept() {
     assert!(needs("abi").is_empty(), "abi depends on nothing of ours");
     assert_eq!(needs("protocols"), &BTreeSet::from(["abi".to_string()]));
     assert_eq!(needs("kernel-core"), &BTreeSet::from(["abi".to_string()]));
-    assert_eq!(
-        needs("kernel"),
-        &BTreeSet::from(["abi".to_string(), "kernel-core".to_string()])
-    );
+    assert_eq!(needs("kernel"), &BTreeSet::from(["abi".to_string(), "kernel-core".to_string()]));
     for (name, (folder, needs)) in &packages {
         if folder.starts_with("servers/") || folder.starts_with("drivers/") {
             for needed in needs {
@@ -141,19 +117,13 @@ fn unsafe_stands_only_where_it_may() {
 #[test]
 fn crates_forbid_what_they_do_not_need() {
     for (name, (folder, _)) in packages() {
-        if UNSAFE_PLACES
-            .iter()
-            .any(|place| place.starts_with(&format!("{folder}/")))
-        {
+        if UNSAFE_PLACES.iter().any(|place| place.starts_with(&format!("{folder}/"))) {
             continue;
         }
         for file in ["src/lib.rs", "src/main.rs"] {
             let path = root().join(&folder).join(file);
             if let Ok(text) = fs::read_to_string(&path) {
-                assert!(
-                    text.contains("#![forbid(unsafe_code)]"),
-                    "{name}: {folder}/{file} forbids nothing"
-                );
+                assert!(text.contains("#![forbid(unsafe_code)]"), "{name}: {folder}/{file} forbids nothing");
             }
         }
     }
@@ -163,19 +133,10 @@ fn crates_forbid_what_they_do_not_need() {
 fn files_are_short_or_owe_a_reason() {
     for file in rust_files() {
         let name = file.to_string_lossy().into_owned();
-        let lines = fs::read_to_string(root().join(&file))
-            .expect("a source file is UTF-8")
-            .lines()
-            .count();
+        let lines = fs::read_to_string(root().join(&file)).expect("a source file is UTF-8").lines().count();
         let excused = LONG_FILES.iter().any(|(long, _)| *long == name);
-        assert!(
-            lines <= LONG_FILE_LINES || excused,
-            "{name} has {lines} lines and no reason"
-        );
-        assert!(
-            lines > LONG_FILE_LINES || !excused,
-            "{name} needs no excuse any more"
-        );
+        assert!(lines <= LONG_FILE_LINES || excused, "{name} has {lines} lines and no reason");
+        assert!(lines > LONG_FILE_LINES || !excused, "{name} needs no excuse any more");
     }
 }
 
@@ -188,15 +149,9 @@ fn the_architecture_names_files_that_exist() {
         .step_by(2)
         .filter(|word| word.contains('/') && word.ends_with(".rs"))
         .collect();
-    assert!(
-        named.len() >= 6,
-        "ARCHITECTURE.md walks through the files of a message"
-    );
+    assert!(named.len() >= 6, "ARCHITECTURE.md walks through the files of a message");
     for file in named {
-        assert!(
-            root().join(file).is_file(),
-            "ARCHITECTURE.md names {file}, which does not exist"
-        );
+        assert!(root().join(file).is_file(), "ARCHITECTURE.md names {file}, which does not exist");
     }
 }
 
@@ -206,11 +161,7 @@ fn the_repository_speaks_of_no_workplace() {
     for file in rust_files() {
         let text = fs::read_to_string(root().join(&file)).expect("a source file is UTF-8");
         for word in forbidden {
-            assert!(
-                !text.contains(word),
-                "{} holds a path of one machine",
-                file.display()
-            );
+            assert!(!text.contains(word), "{} holds a path of one machine", file.display());
         }
     }
 }

@@ -173,10 +173,7 @@ impl ProcessState {
     /// From the number in a record.
     pub fn from_number(number: u64) -> Option<ProcessState> {
         let number = number & !ProcessState::SUSPENDED_BIT;
-        ProcessState::NAMES
-            .iter()
-            .map(|(state, _)| *state)
-            .find(|state| *state as u64 == number)
+        ProcessState::NAMES.iter().map(|(state, _)| *state).find(|state| *state as u64 == number)
     }
 }
 
@@ -276,11 +273,7 @@ mod tests {
 
     #[test]
     fn records_come_back() {
-        let record = ProcessRecord {
-            pid: 7,
-            name_last: u64::MAX,
-            ..ProcessRecord::default()
-        };
+        let record = ProcessRecord { pid: 7, name_last: u64::MAX, ..ProcessRecord::default() };
         assert_eq!(ProcessRecord::from_bytes(&record.to_bytes()), record);
         assert_eq!(ProcessRecord::BYTES, 14 * 8);
     }

@@ -36,11 +36,7 @@ fn cp(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         if file::metadata(from)?.kind != Kind::Directory {
             return copy_file(from, to);
         }
-        if arguments.has("recursive") {
-            copy_directory(from, to)
-        } else {
-            Err(Error::IsADirectory)
-        }
+        if arguments.has("recursive") { copy_directory(from, to) } else { Err(Error::IsADirectory) }
     })
 }
 
@@ -58,11 +54,7 @@ pub fn each_target(
         return Err(Failure::Failed(format!("{target}: {}", Error::NotADirectory)));
     }
     for source in sources {
-        let place = if into {
-            path::join(target, path::last_component(source))
-        } else {
-            target.clone()
-        };
+        let place = if into { path::join(target, path::last_component(source)) } else { target.clone() };
         if let Err(error) = act(source, &place) {
             context.complain(&format!("{source} to {place}"), error);
         }

@@ -54,18 +54,11 @@ fn find(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     };
     let pattern = arguments.value("name").map(|text| {
         let quoted = alloc::vec![false; text.len()];
-        Pattern::new(&Masked {
-            text: text.into(),
-            quoted,
-        })
+        Pattern::new(&Masked { text: text.into(), quoted })
     });
     let deepest: usize = arguments.number("maxdepth")?.unwrap_or(usize::MAX);
     let here = [String::from(".")];
-    let starts = if arguments.operands.is_empty() {
-        &here[..]
-    } else {
-        &arguments.operands[..]
-    };
+    let starts = if arguments.operands.is_empty() { &here[..] } else { &arguments.operands[..] };
     for start in starts {
         let start_kind = match file::metadata(start) {
             Ok(metadata) => metadata.kind,

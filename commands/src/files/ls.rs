@@ -26,42 +26,17 @@ pub const COMMAND: Command = Command {
                 value: None,
                 help: "Say kind, access, owner, size and time of each.",
             },
-            Choice {
-                letter: 'a',
-                long: "all",
-                value: None,
-                help: "Also names that begin with a dot.",
-            },
+            Choice { letter: 'a', long: "all", value: None, help: "Also names that begin with a dot." },
             Choice {
                 letter: 'd',
                 long: "directory",
                 value: None,
                 help: "Directories themselves, not what is in them.",
             },
-            Choice {
-                letter: 'F',
-                long: "classify",
-                value: None,
-                help: "A / after each directory.",
-            },
-            Choice {
-                letter: 't',
-                long: "time",
-                value: None,
-                help: "Newest first.",
-            },
-            Choice {
-                letter: 'S',
-                long: "size",
-                value: None,
-                help: "Largest first.",
-            },
-            Choice {
-                letter: 'r',
-                long: "reverse",
-                value: None,
-                help: "The other way round.",
-            },
+            Choice { letter: 'F', long: "classify", value: None, help: "A / after each directory." },
+            Choice { letter: 't', long: "time", value: None, help: "Newest first." },
+            Choice { letter: 'S', long: "size", value: None, help: "Largest first." },
+            Choice { letter: 'r', long: "reverse", value: None, help: "The other way round." },
         ],
         operands: (0, MANY),
     },
@@ -70,11 +45,7 @@ pub const COMMAND: Command = Command {
 
 fn ls(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let here = [String::new()];
-    let names = if arguments.operands.is_empty() {
-        &here[..]
-    } else {
-        &arguments.operands[..]
-    };
+    let names = if arguments.operands.is_empty() { &here[..] } else { &arguments.operands[..] };
     let (mut files, mut directories) = (Vec::new(), Vec::new());
     for name in names {
         match file::metadata(name) {
@@ -83,10 +54,7 @@ fn ls(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             }
             Ok(metadata) => {
                 let shown = if name.is_empty() { "." } else { name };
-                files.push(DirectoryEntry {
-                    name: shown.into(),
-                    metadata,
-                });
+                files.push(DirectoryEntry { name: shown.into(), metadata });
             }
             Err(error) => context.complain(if name.is_empty() { "." } else { name }, error),
         }
@@ -121,25 +89,11 @@ fn write(arguments: &Arguments, context: &mut Context<'_>, mut entries: Vec<Dire
     if arguments.has("reverse") {
         entries.reverse();
     }
-    let width = entries
-        .iter()
-        .map(|entry| format!("{}", entry.metadata.size).len())
-        .max()
-        .unwrap_or(0);
+    let width = entries.iter().map(|entry| format!("{}", entry.metadata.size).len()).max().unwrap_or(0);
     for entry in &entries {
-        let mark = if arguments.has("classify") && entry.metadata.kind == Kind::Directory {
-            "/"
-        } else {
-            ""
-        };
-        let long = if arguments.has("long") {
-            long(&entry.metadata, width)
-        } else {
-            String::new()
-        };
-        context
-            .output
-            .write_all(format!("{long}{}{mark}\n", entry.name).as_bytes())?;
+        let mark = if arguments.has("classify") && entry.metadata.kind == Kind::Directory { "/" } else { "" };
+        let long = if arguments.has("long") { long(&entry.metadata, width) } else { String::new() };
+        context.output.write_all(format!("{long}{}{mark}\n", entry.name).as_bytes())?;
     }
     Ok(())
 }
@@ -154,11 +108,7 @@ fn long(metadata: &Metadata, size_width: usize) -> String {
         Kind::Other(_) => '?',
     };
     let access = |bit, letter| {
-        if metadata.attributes & bit == 0 {
-            '-'
-        } else {
-            letter
-        }
+        if metadata.attributes & bit == 0 { '-' } else { letter }
     };
     let time = format_time(metadata.modified_ns, "%Y-%m-%d %H:%M").unwrap_or_else(|_| "?".into());
     format!(

@@ -22,16 +22,14 @@ pub const COMMAND: Command = Command {
 };
 
 fn mv(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
-    each_target(&arguments.operands, context, |from, to| {
-        match file::rename(from, to) {
-            Err(Error::CrossServer) => {
-                if file::metadata(from)?.kind == Kind::Directory {
-                    return Err(Error::CrossServer);
-                }
-                copy_file(from, to)?;
-                file::remove(from)
+    each_target(&arguments.operands, context, |from, to| match file::rename(from, to) {
+        Err(Error::CrossServer) => {
+            if file::metadata(from)?.kind == Kind::Directory {
+                return Err(Error::CrossServer);
             }
-            result => result,
+            copy_file(from, to)?;
+            file::remove(from)
         }
+        result => result,
     })
 }

@@ -24,12 +24,7 @@ pub const COMMAND: Command = Command {
                 value: None,
                 help: "Directories too, with all that is in them.",
             },
-            Choice {
-                letter: 'f',
-                long: "force",
-                value: None,
-                help: "No complaint about what is not there.",
-            },
+            Choice { letter: 'f', long: "force", value: None, help: "No complaint about what is not there." },
         ],
         operands: (0, MANY),
     },
@@ -71,8 +66,5 @@ pub fn remove(name: &str, recursive: bool) -> Result<(), Error> {
         }
         to_remove.push(directory);
     }
-    to_remove
-        .iter()
-        .rev()
-        .try_for_each(|directory| file::remove(directory))
+    to_remove.iter().rev().try_for_each(|directory| file::remove(directory))
 }

@@ -15,12 +15,7 @@ pub const COMMAND: Command = Command {
         synopsis: "[-c] NAME...",
         summary: "Sets the time of last change to now; makes files that are not there.",
         details: "",
-        choices: &[Choice {
-            letter: 'c',
-            long: "no-create",
-            value: None,
-            help: "Make no file.",
-        }],
+        choices: &[Choice { letter: 'c', long: "no-create", value: None, help: "Make no file." }],
         operands: (1, MANY),
     },
     body: touch,

@@ -40,19 +40,11 @@ const BINARY: [(&[u8], u8); 18] = [
     (b"%", 10),
 ];
 
-const ASSIGNING: [&[u8]; 11] = [
-    b"<<=", b">>=", b"+=", b"-=", b"*=", b"/=", b"%=", b"&=", b"|=", b"^=", b"=",
-];
+const ASSIGNING: [&[u8]; 11] = [b"<<=", b">>=", b"+=", b"-=", b"*=", b"/=", b"%=", b"&=", b"|=", b"^=", b"="];
 
 /// The value of an expression; the error says what is wrong and where.
 pub fn evaluate<V: Variables>(text: &[u8], variables: &mut V, stack: Stack) -> Result<i64, String> {
-    let mut evaluator = Evaluator {
-        text,
-        offset: 0,
-        variables,
-        stack,
-        idle: 0,
-    };
+    let mut evaluator = Evaluator { text, offset: 0, variables, stack, idle: 0 };
     evaluator.skip_blanks();
     if evaluator.offset == text.len() {
         return Ok(0);
@@ -105,10 +97,7 @@ impl<V: Variables> Evaluator<'_, V> {
         if rest.is_empty() {
             format!("arithmetic `{text}` ends, expected {expected}")
         } else {
-            format!(
-                "arithmetic `{text}`: found `{}`, expected {expected}",
-                shorten(rest)
-            )
+            format!("arithmetic `{text}`: found `{}`, expected {expected}", shorten(rest))
         }
     }
 
@@ -157,9 +146,7 @@ impl<V: Variables> Evaluator<'_, V> {
         let start = self.offset;
         if let Some(name) = self.name() {
             let is_comparison = self.rest().starts_with(b"==");
-            let operator = ASSIGNING
-                .into_iter()
-                .find(|operator| self.rest().starts_with(operator));
+            let operator = ASSIGNING.into_iter().find(|operator| self.rest().starts_with(operator));
             if let Some(operator) = operator.filter(|_| !is_comparison) {
                 self.take(operator);
                 let right = self.assignment()?;
@@ -193,11 +180,7 @@ impl<V: Variables> Evaluator<'_, V> {
             return Ok(0);
         }
         parse_integer(&value).ok_or_else(|| {
-            format!(
-                "arithmetic: `{}` in `{}` is not a number",
-                shorten(&value),
-                shorten(name)
-            )
+            format!("arithmetic: `{}` in `{}` is not a number", shorten(&value), shorten(name))
         })
     }
 
@@ -229,9 +212,7 @@ impl<V: Variables> Evaluator<'_, V> {
     fn binary(&mut self, least: u8) -> Result<i64, String> {
         let mut left = self.unary()?;
         loop {
-            let found = BINARY
-                .into_iter()
-                .find(|(operator, _)| self.rest().starts_with(operator));
+            let found = BINARY.into_iter().find(|(operator, _)| self.rest().starts_with(operator));
             let Some((operator, strength)) = found.filter(|(_, strength)| *strength >= least) else {
                 return Ok(left);
             };
@@ -324,10 +305,7 @@ impl<V: Variables> Evaluator<'_, V> {
             return Ok(value);
         }
         let rest = self.rest();
-        let length = rest
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphanumeric())
-            .count();
+        let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let Some(value) = parse_constant(&rest[..length]) else {
             return Err(self.error("a number, a variable or `(`"));
         };

@@ -53,10 +53,7 @@ pub(super) fn find<S: System>(name: &[u8]) -> Option<Builtin<S>> {
         _ => None,
     };
     if let Some(run) = special {
-        return Some(Builtin {
-            run,
-            is_special: true,
-        });
+        return Some(Builtin { run, is_special: true });
     }
     let run: Run<S> = match name {
         b"[" | b"test" => Shell::test,
@@ -79,19 +76,13 @@ pub(super) fn find<S: System>(name: &[u8]) -> Option<Builtin<S>> {
         b"wait" => Shell::wait,
         _ => return None,
     };
-    Some(Builtin {
-        run,
-        is_special: false,
-    })
+    Some(Builtin { run, is_special: false })
 }
 
 impl<S: System> Shell<S> {
     /// Reports that a built-in failed; the status is 1.
     pub(super) fn complain(&mut self, words: &[Text], message: &str) {
-        let name = words
-            .first()
-            .map(|name| String::from_utf8_lossy(name))
-            .unwrap_or_default();
+        let name = words.first().map(|name| String::from_utf8_lossy(name)).unwrap_or_default();
         self.report(self.at, &format!("{name}: {message}"));
         self.state.status = 1;
     }

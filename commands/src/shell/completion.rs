@@ -25,10 +25,7 @@ impl<S: System> Shell<S> {
     }
 
     fn completions(&mut self) -> BTreeSet<Text> {
-        let mut words: BTreeSet<Text> = builtins::NAMES
-            .iter()
-            .map(|name| name.as_bytes().to_vec())
-            .collect();
+        let mut words: BTreeSet<Text> = builtins::NAMES.iter().map(|name| name.as_bytes().to_vec()).collect();
         words.extend(self.state.functions.keys().cloned());
         for directory in self.program_directories() {
             let programs = self.system.list(&directory).unwrap_or_default();

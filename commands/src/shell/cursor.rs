@@ -20,20 +20,12 @@ pub struct ParseError {
 impl ParseError {
     /// The text is wrong whatever follows.
     pub fn wrong(at: Position, message: impl Into<String>) -> ParseError {
-        ParseError {
-            at,
-            message: message.into(),
-            incomplete: false,
-        }
+        ParseError { at, message: message.into(), incomplete: false }
     }
 
     /// The text ended while `expected` was still to come.
     pub fn incomplete(at: Position, expected: &str) -> ParseError {
-        ParseError {
-            at,
-            message: format!("the text ends here, expected {expected}"),
-            incomplete: true,
-        }
+        ParseError { at, message: format!("the text ends here, expected {expected}"), incomplete: true }
     }
 }
 
@@ -57,12 +49,7 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// At the start of `source`, whose first line and column are at `at`.
     pub fn new(source: &'a [u8], at: Position) -> Cursor<'a> {
-        Cursor {
-            source,
-            offset: 0,
-            at,
-            continued: false,
-        }
+        Cursor { source, offset: 0, at, continued: false }
     }
 
     /// The current line and column.
@@ -90,10 +77,7 @@ impl<'a> Cursor<'a> {
         let byte = self.peek_raw()?;
         self.offset += 1;
         if byte == b'\n' {
-            self.at = Position {
-                line: self.at.line.saturating_add(1),
-                column: 1,
-            };
+            self.at = Position { line: self.at.line.saturating_add(1), column: 1 };
         } else if byte & 0xC0 != 0x80 {
             self.at.column = self.at.column.saturating_add(1);
         }

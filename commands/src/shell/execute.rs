@@ -68,18 +68,9 @@ impl<S: System> Shell<S> {
         environment: Vec<(Text, Text)>,
     ) -> Shell<S> {
         let mut arguments = arguments;
-        let name = if arguments.is_empty() {
-            b"exec".to_vec()
-        } else {
-            arguments.remove(0)
-        };
+        let name = if arguments.is_empty() { b"exec".to_vec() } else { arguments.remove(0) };
         let stack = Stack::here(system.stack_bytes());
-        let mut state = State {
-            name,
-            arguments,
-            identity: system.own_identity(),
-            ..State::default()
-        };
+        let mut state = State { name, arguments, identity: system.own_identity(), ..State::default() };
         state.import(environment);
         Shell {
             system,
@@ -132,9 +123,7 @@ impl<S: System> Shell<S> {
 
     /// Assigns a variable.
     pub(super) fn assign(&mut self, name: &[u8], value: Text, at: Position) -> Flow {
-        self.state
-            .assign(name, value)
-            .map_err(|message| self.fail(at, &message))
+        self.state.assign(name, value).map_err(|message| self.fail(at, &message))
     }
 
     /// Runs the commands of a text, one complete line after the other.
@@ -236,11 +225,7 @@ impl<S: System> Shell<S> {
             Kind::Group(list) => self.list(list),
             Kind::Subshell(list) => self.subshell(|shell| shell.list(list)),
             Kind::If(branches, otherwise) => self.if_command(branches, otherwise.as_ref()),
-            Kind::While {
-                until,
-                condition,
-                body,
-            } => self.while_command(*until, condition, body),
+            Kind::While { until, condition, body } => self.while_command(*until, condition, body),
             Kind::For { name, words, body } => self.for_command(name, words.as_deref(), body),
             Kind::Case { subject, arms } => self.case_command(subject, arms),
             Kind::Function { name, body } => {
@@ -348,11 +333,7 @@ impl<S: System> Shell<S> {
         self.system.restore_names(names);
         self.streams = streams;
         self.take_back_jobs(jobs);
-        if flow == Err(Leave::Interrupted) {
-            flow
-        } else {
-            Ok(())
-        }
+        if flow == Err(Leave::Interrupted) { flow } else { Ok(()) }
     }
 
     /// Makes this shell a subshell.

@@ -98,14 +98,8 @@ impl<S: System> Shell<S> {
                 self.pieces(pieces, Mode::Quoted, fields, at)
             }
             Piece::Home => {
-                let home = self
-                    .state
-                    .value(b"HOME")
-                    .cloned()
-                    .unwrap_or_else(|| b"~".to_vec());
-                fields
-                    .push(&home, true)
-                    .map_err(|message| self.fail(at, &message))
+                let home = self.state.value(b"HOME").cloned().unwrap_or_else(|| b"~".to_vec());
+                fields.push(&home, true).map_err(|message| self.fail(at, &message))
             }
             Piece::Parameter(parameter) => self.parameter(parameter, mode, fields),
             Piece::Command(list, at) => {
@@ -149,22 +143,12 @@ impl<S: System> Shell<S> {
         let at = parameter.at;
         let value = self.value_of(&parameter.name);
         let value = match &parameter.operation {
-            Operation::Otherwise {
-                action,
-                empty_too,
-                word,
-            } => {
-                let counts = value
-                    .as_ref()
-                    .is_some_and(|value| !*empty_too || !value.is_empty());
+            Operation::Otherwise { action, empty_too, word } => {
+                let counts = value.as_ref().is_some_and(|value| !*empty_too || !value.is_empty());
                 match (action, counts) {
                     (Otherwise::Alternative, false) => return Ok(()),
                     (Otherwise::Alternative, true) | (Otherwise::Use, false) => {
-                        let mode = if mode == Mode::Plain {
-                            Mode::Expansion
-                        } else {
-                            mode
-                        };
+                        let mode = if mode == Mode::Plain { Mode::Expansion } else { mode };
                         return self.pieces(&word.pieces, mode, fields, word.at);
                     }
                     (Otherwise::Assign, false) => {
@@ -194,21 +178,13 @@ impl<S: System> Shell<S> {
                 };
                 self.push_value(length.to_string().as_bytes(), mode, fields, at)
             }
-            Operation::Trim {
-                suffix,
-                longest,
-                pattern,
-            } => {
+            Operation::Trim { suffix, longest, pattern } => {
                 let pattern = Pattern::new(&self.expand_pattern(pattern)?);
                 let value = value.unwrap_or_default();
                 let rest = if *suffix {
-                    pattern
-                        .match_suffix(&value, *longest)
-                        .map_or(&value[..], |start| &value[..start])
+                    pattern.match_suffix(&value, *longest).map_or(&value[..], |start| &value[..start])
                 } else {
-                    pattern
-                        .match_prefix(&value, *longest)
-                        .map_or(&value[..], |end| &value[end..])
+                    pattern.match_prefix(&value, *longest).map_or(&value[..], |end| &value[end..])
                 };
                 self.push_value(rest, mode, fields, at)
             }
@@ -238,11 +214,8 @@ impl<S: System> Shell<S> {
     fn missing(&mut self, parameter: &Parameter, word: &Word) -> Result<Leave, Leave> {
         let text = self.expand_text(word)?;
         let name = describe(&parameter.name);
-        let message = if text.is_empty() {
-            "not set".into()
-        } else {
-            alloc::string::String::from_utf8_lossy(&text)
-        };
+        let message =
+            if text.is_empty() { "not set".into() } else { alloc::string::String::from_utf8_lossy(&text) };
         Ok(self.fail(parameter.at, &format!("{name}: {message}")))
     }
 
@@ -271,11 +244,7 @@ impl<S: System> Shell<S> {
                 }
                 // `$*` has the first separator between arguments; `$@` where it can't be split, a blank.
                 let separators = state.separators();
-                let separator = if *byte == b'*' {
-                    separators.get(..1).unwrap_or_default()
-                } else {
-                    b" "
-                };
+                let separator = if *byte == b'*' { separators.get(..1).unwrap_or_default() } else { b" " };
                 let mut joined = Text::new();
                 for (index, argument) in state.arguments.iter().enumerate() {
                     if index > 0 {

@@ -18,8 +18,7 @@ pub(super) fn append(text: &mut Text, more: &[u8]) -> Result<(), String> {
     if text.len() + more.len() > LONGEST_BYTES {
         return Err("a text grew past 16 MiB".to_string());
     }
-    text.try_reserve(more.len())
-        .map_err(|_| "out of memory".to_string())?;
+    text.try_reserve(more.len()).map_err(|_| "out of memory".to_string())?;
     text.extend_from_slice(more);
     Ok(())
 }
@@ -40,10 +39,7 @@ pub(super) struct Fields {
 impl Fields {
     /// Splits at these bytes.
     pub(super) fn split_at(separators: Text) -> Fields {
-        Fields {
-            separators: Some(separators),
-            ..Fields::whole()
-        }
+        Fields { separators: Some(separators), ..Fields::whole() }
     }
 
     /// Never splits.
@@ -79,10 +75,7 @@ impl Fields {
             return Err("an expansion grew past 16 MiB".to_string());
         }
         append(&mut self.current.text, text)?;
-        self.current
-            .quoted
-            .try_reserve(text.len())
-            .map_err(|_| "out of memory".to_string())?;
+        self.current.quoted.try_reserve(text.len()).map_err(|_| "out of memory".to_string())?;
         self.current.quoted.resize(self.current.text.len(), quoted);
         Ok(())
     }
@@ -99,10 +92,7 @@ impl Fields {
 
     fn split(&mut self, mut text: &[u8], separators: &[u8]) -> Result<(), String> {
         while let Some(first) = text.first() {
-            let length = text
-                .iter()
-                .position(|byte| separators.contains(byte))
-                .unwrap_or(text.len());
+            let length = text.iter().position(|byte| separators.contains(byte)).unwrap_or(text.len());
             if length > 0 {
                 self.push(&text[..length], false)?;
                 text = &text[length..];
@@ -124,9 +114,7 @@ impl Fields {
     }
 
     fn end_field(&mut self) -> Result<(), String> {
-        self.done
-            .try_reserve(1)
-            .map_err(|_| "out of memory".to_string())?;
+        self.done.try_reserve(1).map_err(|_| "out of memory".to_string())?;
         self.done.push(take(&mut self.current));
         self.is_open = false;
         self.total_bytes += size_of::<Masked>();

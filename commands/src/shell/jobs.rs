@@ -40,10 +40,7 @@ struct Running<Child> {
 
 impl<Child> Default for Jobs<Child> {
     fn default() -> Self {
-        Jobs {
-            list: Vec::new(),
-            orphans: Vec::new(),
-        }
+        Jobs { list: Vec::new(), orphans: Vec::new() }
     }
 }
 
@@ -51,16 +48,8 @@ impl<Child> Jobs<Child> {
     /// Adds a job and numbers it.
     pub(super) fn add(&mut self, children: Vec<Child>, identity: Text, text: Text) -> u32 {
         let number = self.list.last().map_or(1, |job| job.number + 1);
-        let programs = children
-            .into_iter()
-            .map(|child| Running { child, status: None })
-            .collect();
-        self.list.push(Job {
-            number,
-            programs,
-            identity,
-            text,
-        });
+        let programs = children.into_iter().map(|child| Running { child, status: None }).collect();
+        self.list.push(Job { number, programs, identity, text });
         number
     }
 
@@ -92,11 +81,7 @@ impl<Child> Job<Child> {
 
     /// Finds out which programs have ended.
     fn poll<S: System<Child = Child>>(&mut self, system: &mut S) {
-        for program in self
-            .programs
-            .iter_mut()
-            .filter(|program| program.status.is_none())
-        {
+        for program in self.programs.iter_mut().filter(|program| program.status.is_none()) {
             program.status = match system.poll(&mut program.child) {
                 Ok(ended) => ended.map(|ended| ended.status),
                 Err(_) => Some(1),
@@ -106,11 +91,7 @@ impl<Child> Job<Child> {
 
     /// Waits until all programs have ended. An interruption ends the waiting, not the job.
     fn wait<S: System<Child = Child>>(&mut self, system: &mut S) -> Result<i32, Error> {
-        for program in self
-            .programs
-            .iter_mut()
-            .filter(|program| program.status.is_none())
-        {
+        for program in self.programs.iter_mut().filter(|program| program.status.is_none()) {
             program.status = match system.wait(&mut program.child) {
                 Ok(ended) => Some(ended.status),
                 Err(Error::Aborted) => return Err(Error::Aborted),
@@ -127,12 +108,7 @@ impl<Child> Job<Child> {
             Some(0) => String::from("Done"),
             Some(status) => format!("Done({status})"),
         };
-        let text = self
-            .text
-            .trim_ascii()
-            .split(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
+        let text = self.text.trim_ascii().split(|byte| *byte == b'\n').next().unwrap_or_default();
         format!("[{}] {state:<10} {}\n", self.number, shorten(text))
     }
 }
@@ -149,9 +125,7 @@ impl<S: System> Shell<S> {
     /// At the end of a subshell: the jobs are again those from before; what the subshell left goes on.
     pub(super) fn take_back_jobs(&mut self, jobs: Jobs<S::Child>) {
         let left = replace(&mut self.jobs, jobs);
-        self.jobs
-            .orphans
-            .extend(left.list.into_iter().chain(left.orphans));
+        self.jobs.orphans.extend(left.list.into_iter().chain(left.orphans));
         if !self.jobs.orphans.is_empty() {
             self.poll_jobs();
         }

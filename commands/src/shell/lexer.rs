@@ -92,10 +92,7 @@ pub(super) type Parsed<T> = Result<T, ParseError>;
 
 /// Whether an unquoted `byte` ends a word.
 pub(super) fn ends_word(byte: u8) -> bool {
-    matches!(
-        byte,
-        b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')'
-    )
+    matches!(byte, b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')')
 }
 
 impl<'a> Parser<'a> {
@@ -112,10 +109,7 @@ impl<'a> Parser<'a> {
 
     /// A parser of a text that stands inside this one's.
     pub(super) fn inside<'b>(&self, source: &'b [u8], at: Position) -> Parser<'b> {
-        Parser {
-            fallbacks: Rc::clone(&self.fallbacks),
-            ..Parser::at(source, at, self.stack)
-        }
+        Parser { fallbacks: Rc::clone(&self.fallbacks), ..Parser::at(source, at, self.stack) }
     }
 
     /// An error at the current place if recursion has to stop.
@@ -176,10 +170,7 @@ impl<'a> Parser<'a> {
         let token = match self.cursor.peek() {
             None => {
                 if let Some(document) = self.pending.first() {
-                    return Err(ParseError::incomplete(
-                        document.at,
-                        "the lines of this here-document",
-                    ));
+                    return Err(ParseError::incomplete(document.at, "the lines of this here-document"));
                 }
                 Token::End
             }

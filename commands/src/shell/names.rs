@@ -50,11 +50,7 @@ impl<S: System> Shell<S> {
         let Some(end) = field.text.iter().position(|byte| *byte == b']') else {
             return 0;
         };
-        if self.system.is_prefix(&field.text[1..end]) {
-            end + 1
-        } else {
-            0
-        }
+        if self.system.is_prefix(&field.text[1..end]) { end + 1 } else { 0 }
     }
 
     /// Adds to `next` the names that `base` has with this component.
@@ -89,10 +85,8 @@ fn split_components(field: &Masked, start: usize) -> Vec<(Masked, usize)> {
         let rest = &field.text[offset..];
         let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
         let slashes = rest[length..].iter().take_while(|byte| **byte == b'/').count();
-        let component = Masked {
-            text: rest[..length].to_vec(),
-            quoted: field.quoted[offset..offset + length].to_vec(),
-        };
+        let component =
+            Masked { text: rest[..length].to_vec(), quoted: field.quoted[offset..offset + length].to_vec() };
         components.push((component, slashes));
         offset += length + slashes;
     }

@@ -78,19 +78,13 @@ pub struct Child {
 
 impl Stream {
     fn new(source: Source, position: u64) -> Stream {
-        Stream(Rc::new(Open {
-            source,
-            position: Cell::new(position),
-        }))
+        Stream(Rc::new(Open { source, position: Cell::new(position) }))
     }
 
     /// A stream that the shell was started with.
     pub fn standard(number: u32) -> Option<Stream> {
         let instance = v::io::standard_stream(number)?;
-        Some(Stream::new(
-            Source::Standard(instance),
-            v::io::standard_position(number),
-        ))
+        Some(Stream::new(Source::Standard(instance), v::io::standard_position(number)))
     }
 
     /// What is open.
@@ -135,14 +129,8 @@ impl Node {
     /// The node, seen from a shell with these standard streams; `is_session` if the user types at it.
     pub fn new(streams: &[Option<Stream>; 3], is_session: bool) -> Node {
         let instances = streams.iter().flatten().map(Stream::instance);
-        let terminal = instances
-            .into_iter()
-            .find(|instance| instance.is(attribute::INTERACTIVE));
-        Node {
-            terminal,
-            is_session,
-            ..Node::default()
-        }
+        let terminal = instances.into_iter().find(|instance| instance.is(attribute::INTERACTIVE));
+        Node { terminal, is_session, ..Node::default() }
     }
 
     /// The arguments for another shell: the script in a file if it is long, and whether it runs in the background.
@@ -166,10 +154,7 @@ impl Node {
 
     fn add_to_foreground(&self, child: &process::Child) {
         if let Some(instance) = self.terminal {
-            let request = terminal::AddForeground {
-                instance: instance.number,
-                program: child.pid(),
-            };
+            let request = terminal::AddForeground { instance: instance.number, program: child.pid() };
             // It may have ended already; or the terminal is being restarted, and knows of nobody's interruptions.
             let _ = call(instance.server, &request, Segment::None);
         }
@@ -197,10 +182,7 @@ fn kind(kind: Kind) -> ObjectKind {
 
 fn ended(status: process::Status) -> Ended {
     // What befell a program that met an exception, the exception server tells.
-    Ended {
-        status: status.code,
-        reason: None,
-    }
+    Ended { status: status.code, reason: None }
 }
 
 impl System for Node {
@@ -238,10 +220,7 @@ impl System for Node {
         if start.is_foreground {
             self.add_to_foreground(&child);
         }
-        Ok(Child {
-            child,
-            is_foreground: start.is_foreground,
-        })
+        Ok(Child { child, is_foreground: start.is_foreground })
     }
 
     fn wait(&mut self, child: &mut Child) -> Result<Ended, Error> {
@@ -279,9 +258,7 @@ impl System for Node {
         let Some(instance) = self.terminal.filter(|_| self.is_session) else {
             return false;
         };
-        let request = terminal::ClearForeground {
-            instance: instance.number,
-        };
+        let request = terminal::ClearForeground { instance: instance.number };
         call(instance.server, &request, Segment::None).is_ok_and(|cleared| cleared.interrupted != 0)
     }
 
@@ -298,29 +275,19 @@ impl System for Node {
             Mode::Append => mode::WRITE | mode::CREATE | mode::APPEND,
             Mode::ReadWrite => mode::READ | mode::WRITE | mode::CREATE,
         };
-        Ok(Stream::new(
-            Source::Opened(File::open_with(text(name)?, bits)?),
-            0,
-        ))
+        Ok(Stream::new(Source::Opened(File::open_with(text(name)?, bits)?), 0))
     }
 
     fn stream_of(&mut self, text: &[u8]) -> Result<Stream, Error> {
         let (reader, writer) = self.pipe()?;
-        for pump in self
-            .pumps
-            .extract_if(.., |pump| matches!(process::has_ended(pump.pid()), Ok(true)))
-        {
+        for pump in self.pumps.extract_if(.., |pump| matches!(process::has_ended(pump.pid()), Ok(true))) {
             pump.join()?;
         }
         if text.len() <= PIPE_BYTES {
             writer.write(text)?;
             return Ok(reader);
         }
-        let Ok(Open {
-            source: Source::Opened(mut file),
-            ..
-        }) = Rc::try_unwrap(writer.0)
-        else {
+        let Ok(Open { source: Source::Opened(mut file), .. }) = Rc::try_unwrap(writer.0) else {
             return Err(Error::BadInstance);
         };
         let text = text.to_vec();
@@ -351,9 +318,7 @@ impl System for Node {
         }
         let count = stream.peek(buffer)?;
         let newline = buffer[..count].iter().position(|byte| *byte == b'\n');
-        let count = newline
-            .filter(|_| !instance.is_stream())
-            .map_or(count, |newline| newline + 1);
+        let count = newline.filter(|_| !instance.is_stream()).map_or(count, |newline| newline + 1);
         stream.advance(count);
         Ok(count)
     }
@@ -368,17 +333,13 @@ impl System for Node {
 
     fn set_prompt(&mut self, stream: &Stream, prompt: &[u8]) -> Result<(), Error> {
         let instance = stream.instance();
-        let request = terminal::SetPrompt {
-            instance: instance.number,
-        };
+        let request = terminal::SetPrompt { instance: instance.number };
         call(instance.server, &request, Segment::Read(prompt)).map(|_| ())
     }
 
     fn set_completions(&mut self, stream: &Stream, lines: &[u8]) -> Result<(), Error> {
         let instance = stream.instance();
-        let request = terminal::SetCompletions {
-            instance: instance.number,
-        };
+        let request = terminal::SetCompletions { instance: instance.number };
         call(instance.server, &request, Segment::Read(lines)).map(|_| ())
     }
 
@@ -398,21 +359,13 @@ impl System for Node {
     }
 
     fn list(&mut self, directory: &[u8]) -> Result<Vec<(Text, ObjectKind)>, Error> {
-        let name = if directory.is_empty() {
-            "."
-        } else {
-            text(directory)?
-        };
+        let name = if directory.is_empty() { "." } else { text(directory)? };
         let entries = file::read_directory(name)?.into_iter();
-        Ok(entries
-            .map(|entry| (entry.name.into_bytes(), kind(entry.metadata.kind)))
-            .collect())
+        Ok(entries.map(|entry| (entry.name.into_bytes(), kind(entry.metadata.kind))).collect())
     }
 
     fn context(&mut self) -> Result<Text, Error> {
-        name::current_directory()
-            .map(String::into_bytes)
-            .ok_or(Error::BadContext)
+        name::current_directory().map(String::into_bytes).ok_or(Error::BadContext)
     }
 
     fn set_context(&mut self, name: &[u8]) -> Result<(), Error> {
@@ -451,9 +404,7 @@ impl System for Node {
 
     fn is_prefix(&mut self, name: &[u8]) -> bool {
         // The naming group is asked for its list, not for this name: it waits for servers that are missing.
-        name::prefixes()
-            .iter()
-            .any(|binding| binding.prefix.as_bytes() == name)
+        name::prefixes().iter().any(|binding| binding.prefix.as_bytes() == name)
             || name::global_prefixes()
                 .is_ok_and(|all| all.iter().any(|(prefix, ..)| prefix.as_bytes() == name))
     }
@@ -469,11 +420,7 @@ impl System for Node {
     }
 
     fn remove_prefix(&mut self, prefix: &[u8]) -> Result<(), Error> {
-        if name::remove_prefix(text(prefix)?) {
-            Ok(())
-        } else {
-            Err(Error::NoSuchPrefix)
-        }
+        if name::remove_prefix(text(prefix)?) { Ok(()) } else { Err(Error::NoSuchPrefix) }
     }
 
     fn default_path(&self) -> Text {

@@ -23,9 +23,7 @@ const CLOSING: [&[u8]; 7] = [b"then", b"elif", b"else", b"fi", b"do", b"done", b
 
 /// Words with a meaning where a command's name could stand.
 pub(super) fn is_reserved(word: &[u8]) -> bool {
-    const OPENING: [&[u8]; 9] = [
-        b"!", b"{", b"}", b"case", b"for", b"if", b"in", b"until", b"while",
-    ];
+    const OPENING: [&[u8]; 9] = [b"!", b"{", b"}", b"case", b"for", b"if", b"in", b"until", b"while"];
     CLOSING.contains(&word) || OPENING.contains(&word)
 }
 
@@ -111,9 +109,7 @@ impl<'a> Parser<'a> {
     fn is_list_end(&mut self) -> Parsed<bool> {
         Ok(match self.peek()? {
             Token::End | Token::Operator(Operator::Close | Operator::DoubleSemicolon) => true,
-            Token::Word(word) => word
-                .literal()
-                .is_some_and(|text| text == b"}" || CLOSING.contains(&text)),
+            Token::Word(word) => word.literal().is_some_and(|text| text == b"}" || CLOSING.contains(&text)),
             _ => false,
         })
     }
@@ -191,11 +187,7 @@ impl<'a> Parser<'a> {
         while let Some(redirection) = self.redirection()? {
             redirections.push(redirection);
         }
-        Ok(Command {
-            kind,
-            redirections,
-            at,
-        })
+        Ok(Command { kind, redirections, at })
     }
 
     fn subshell(&mut self) -> Parsed<Kind> {
@@ -223,11 +215,7 @@ impl<'a> Parser<'a> {
                 self.next()?;
                 let condition = self.some_commands()?;
                 let body = self.do_group()?;
-                Ok(Kind::While {
-                    until: word == b"until",
-                    condition,
-                    body,
-                })
+                Ok(Kind::While { until: word == b"until", condition, body })
             }
             b"for" => {
                 self.next()?;
@@ -259,17 +247,9 @@ impl<'a> Parser<'a> {
             if self.take_reserved(b"elif")? {
                 continue;
             }
-            let otherwise = if self.take_reserved(b"else")? {
-                Some(self.some_commands()?)
-            } else {
-                None
-            };
+            let otherwise = if self.take_reserved(b"else")? { Some(self.some_commands()?) } else { None };
             if !self.take_reserved(b"fi")? {
-                let expected = if otherwise.is_some() {
-                    "`fi`"
-                } else {
-                    "`elif`, `else` or `fi`"
-                };
+                let expected = if otherwise.is_some() { "`fi`" } else { "`elif`, `else` or `fi`" };
                 return Err(self.unexpected(expected));
             }
             return Ok(Kind::If(branches, otherwise));
@@ -373,10 +353,7 @@ impl<'a> Parser<'a> {
                 && redirections.is_empty()
                 && self.take_operator(Operator::Open)?
             {
-                let name = simple.words[0]
-                    .literal()
-                    .filter(|text| is_name(text))
-                    .map(<[u8]>::to_vec);
+                let name = simple.words[0].literal().filter(|text| is_name(text)).map(<[u8]>::to_vec);
                 return self.function(name, at);
             }
         }
@@ -384,20 +361,13 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected("a command"));
         }
         simple.placement = take_placement(&mut simple.words);
-        Ok(Command {
-            kind: Kind::Simple(simple),
-            redirections,
-            at,
-        })
+        Ok(Command { kind: Kind::Simple(simple), redirections, at })
     }
 
     /// After `name(`.
     fn function(&mut self, name: Option<Text>, at: Position) -> Parsed<Command> {
         let Some(name) = name else {
-            return Err(ParseError::wrong(
-                at,
-                "found `(` after a word that can't name a function",
-            ));
+            return Err(ParseError::wrong(at, "found `(` after a word that can't name a function"));
         };
         if !self.take_operator(Operator::Close)? {
             return Err(self.unexpected("`)`"));
@@ -410,14 +380,7 @@ impl<'a> Parser<'a> {
                 "found a simple command, expected `{`, `(` or the like as a function's body",
             ));
         }
-        Ok(Command {
-            kind: Kind::Function {
-                name,
-                body: Rc::new(body),
-            },
-            redirections: Vec::new(),
-            at,
-        })
+        Ok(Command { kind: Kind::Function { name, body: Rc::new(body) }, redirections: Vec::new(), at })
     }
 
     fn redirection(&mut self) -> Parsed<Option<Redirection>> {
@@ -462,11 +425,7 @@ impl<'a> Parser<'a> {
             }
             _ => Target::File(Mode::Write, word),
         };
-        Ok(Some(Redirection {
-            descriptor,
-            target,
-            at,
-        }))
+        Ok(Some(Redirection { descriptor, target, at }))
     }
 
     fn announce_here_document(&mut self, word: &Word, strip_tabs: bool) -> Parsed<Target> {
@@ -486,30 +445,18 @@ impl<'a> Parser<'a> {
                         [] => {}
                         [Piece::Literal(text)] => delimiter.extend_from_slice(text),
                         _ => {
-                            return Err(ParseError::wrong(
-                                word.at,
-                                "a here-document's end is not expanded",
-                            ));
+                            return Err(ParseError::wrong(word.at, "a here-document's end is not expanded"));
                         }
                     }
                 }
                 _ => {
-                    return Err(ParseError::wrong(
-                        word.at,
-                        "a here-document's end is not expanded",
-                    ));
+                    return Err(ParseError::wrong(word.at, "a here-document's end is not expanded"));
                 }
             }
         }
         let here = Here::default();
         let body = Rc::clone(&here.body);
-        self.pending.push(Pending {
-            delimiter,
-            is_literal,
-            strip_tabs,
-            body,
-            at: word.at,
-        });
+        self.pending.push(Pending { delimiter, is_literal, strip_tabs, body, at: word.at });
         Ok(Target::Here(here))
     }
 }
@@ -563,9 +510,5 @@ fn take_placement(words: &mut Vec<Word>) -> Option<Where> {
         last.pieces.remove(0);
     }
     let word = words.pop()?;
-    Some(if word.literal() == Some(b"*") {
-        Where::Anywhere
-    } else {
-        Where::Node(word)
-    })
+    Some(if word.literal() == Some(b"*") { Where::Anywhere } else { Where::Node(word) })
 }

@@ -20,10 +20,7 @@ pub struct Masked {
 impl Masked {
     /// Whether an unquoted byte makes this a pattern rather than a name.
     pub fn is_pattern(&self) -> bool {
-        self.text
-            .iter()
-            .zip(&self.quoted)
-            .any(|(byte, quoted)| !quoted && matches!(byte, b'*' | b'?' | b'['))
+        self.text.iter().zip(&self.quoted).any(|(byte, quoted)| !quoted && matches!(byte, b'*' | b'?' | b'['))
     }
 }
 
@@ -54,12 +51,8 @@ fn first_character(text: &[u8]) -> Option<(u32, usize)> {
         0xF0..=0xF4 => 4,
         _ => 0,
     };
-    let character = text
-        .get(..length)
-        .and_then(|bytes| core::str::from_utf8(bytes).ok()?.chars().next());
-    Some(character.map_or((STRAY_BYTE + u32::from(first), 1), |character| {
-        (u32::from(character), length)
-    }))
+    let character = text.get(..length).and_then(|bytes| core::str::from_utf8(bytes).ok()?.chars().next());
+    Some(character.map_or((STRAY_BYTE + u32::from(first), 1), |character| (u32::from(character), length)))
 }
 
 /// The characters of `text`, with the offset after each.
@@ -97,10 +90,7 @@ impl Pattern {
                 },
                 _ => Element::Character(character),
             };
-            if !matches!(
-                (&element, elements.last()),
-                (Element::AnyText, Some(Element::AnyText))
-            ) {
+            if !matches!((&element, elements.last()), (Element::AnyText, Some(Element::AnyText))) {
                 elements.push(element);
             }
             offset += length;
@@ -137,9 +127,7 @@ impl Pattern {
             backwards.push((character, text.len() - start));
             start = end;
         }
-        let reversed = Pattern {
-            elements: self.elements.iter().rev().cloned().collect(),
-        };
+        let reversed = Pattern { elements: self.elements.iter().rev().cloned().collect() };
         let length = reversed.match_end(backwards.into_iter().rev(), longest)?;
         Some(text.len() - length)
     }
@@ -195,10 +183,7 @@ impl Element {
             Element::AnyCharacter => true,
             Element::AnyText => false,
             Element::Class { negated, ranges } => {
-                ranges
-                    .iter()
-                    .any(|(first, last)| (*first..=*last).contains(&character))
-                    != *negated
+                ranges.iter().any(|(first, last)| (*first..=*last).contains(&character)) != *negated
             }
         }
     }

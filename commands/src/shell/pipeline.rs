@@ -87,10 +87,7 @@ impl<S: System> Shell<S> {
         self.state.last_background = Some(identity.clone());
         let number = self.jobs.add(children, identity.clone(), text);
         if self.state.is_interactive {
-            let line = format!(
-                "[{number}] {}\n",
-                alloc::string::String::from_utf8_lossy(&identity)
-            );
+            let line = format!("[{number}] {}\n", alloc::string::String::from_utf8_lossy(&identity));
             self.write_error(line.as_bytes());
         }
         Ok(())
@@ -103,12 +100,9 @@ impl<S: System> Shell<S> {
                 self.substituted = Some(0);
                 return Ok(Text::new());
             }
-            [
-                Item {
-                    and_or,
-                    background: false,
-                },
-            ] if and_or.rest.is_empty() && !and_or.first.negated => Some(&and_or.first),
+            [Item { and_or, background: false }] if and_or.rest.is_empty() && !and_or.first.negated => {
+                Some(&and_or.first)
+            }
             _ => None,
         };
         if let Some([command]) = pipeline.map(|pipeline| pipeline.stages.as_slice())
@@ -127,11 +121,7 @@ impl<S: System> Shell<S> {
         } else {
             let child = self.start_shell(&print_list(list), &streams);
             let last_status = child.is_none().then_some(self.state.status);
-            Started {
-                children: child.into_iter().collect(),
-                last_status,
-                here: None,
-            }
+            Started { children: child.into_iter().collect(), last_status, here: None }
         };
         drop(streams);
         let text = self.read_all(&reader);
@@ -181,11 +171,7 @@ impl<S: System> Shell<S> {
         streams: &Streams<S::Stream>,
         here: Option<usize>,
     ) -> Result<Started<S>, Leave> {
-        let mut started = Started {
-            children: Vec::new(),
-            last_status: None,
-            here: None,
-        };
+        let mut started = Started { children: Vec::new(), last_status: None, here: None };
         let mut input = None;
         for (index, stage) in stages.iter().enumerate() {
             let mut own = streams.clone();
@@ -252,14 +238,13 @@ impl<S: System> Shell<S> {
                 let Some(streams) = self.redirect(self.streams.clone(), &stage.redirections)? else {
                     return Ok(None);
                 };
-                let bare = Command {
-                    redirections: Vec::new(),
-                    ..stage.clone()
-                };
+                let bare = Command { redirections: Vec::new(), ..stage.clone() };
                 let text = match &stage.kind {
-                    Kind::Simple(Simple {
-                        assignments, words, ..
-                    }) if assignments.is_empty() && words.is_empty() => b":".to_vec(),
+                    Kind::Simple(Simple { assignments, words, .. })
+                        if assignments.is_empty() && words.is_empty() =>
+                    {
+                        b":".to_vec()
+                    }
                     _ => print_command(&bare),
                 };
                 return Ok(self.start_shell(&text, &streams));

@@ -160,11 +160,7 @@ impl Printer {
                 }
                 self.push(b"fi");
             }
-            Kind::While {
-                until,
-                condition,
-                body,
-            } => {
+            Kind::While { until, condition, body } => {
                 self.body(if *until { b"until" } else { b"while" }, condition, b"do");
                 self.body(b"", body, b"done");
             }
@@ -267,11 +263,7 @@ impl Printer {
                 });
                 let delimiter = free_delimiter(&text);
                 self.push(b"<<");
-                self.push(&if is_literal {
-                    quote(&delimiter)
-                } else {
-                    delimiter.clone()
-                });
+                self.push(&if is_literal { quote(&delimiter) } else { delimiter.clone() });
                 self.documents.push((delimiter, is_literal, text));
             }
         }
@@ -340,11 +332,7 @@ impl Printer {
         }
         match &parameter.operation {
             Operation::Value | Operation::Length => {}
-            Operation::Otherwise {
-                action,
-                empty_too,
-                word,
-            } => {
+            Operation::Otherwise { action, empty_too, word } => {
                 if *empty_too {
                     self.push(b":");
                 }
@@ -355,20 +343,9 @@ impl Printer {
                     Otherwise::Alternative => b"+",
                 });
                 let unquoted = matches!(inside, Inside::Nothing | Inside::Braces);
-                self.word(
-                    word,
-                    if unquoted {
-                        Inside::Braces
-                    } else {
-                        Inside::QuotedBraces
-                    },
-                );
+                self.word(word, if unquoted { Inside::Braces } else { Inside::QuotedBraces });
             }
-            Operation::Trim {
-                suffix,
-                longest,
-                pattern,
-            } => {
+            Operation::Trim { suffix, longest, pattern } => {
                 let sign: &[u8] = if *suffix { b"%" } else { b"#" };
                 self.push(sign);
                 if *longest {

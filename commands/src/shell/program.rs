@@ -24,12 +24,7 @@ pub const USAGE_OF_EXEC: Usage = Usage {
               Without words it reads commands from standard input, with prompts where that is a terminal.\n\
               The options -aCefnuvx are those of its command set.",
     choices: &[
-        Choice {
-            letter: 'c',
-            long: "commands",
-            value: Some("COMMANDS"),
-            help: "Runs these commands.",
-        },
+        Choice { letter: 'c', long: "commands", value: Some("COMMANDS"), help: "Runs these commands." },
         Choice {
             letter: 'i',
             long: "interactive",
@@ -83,15 +78,11 @@ fn parse(words: &[String]) -> Result<Request, String> {
             "--interactive" => request.source = Source::Terminal,
             BACKGROUND => request.is_background = true,
             "-c" | "--commands" | TAKE => {
-                let (text, after) = rest
-                    .split_first()
-                    .ok_or_else(|| alloc::format!("{word} needs a value"))?;
+                let (text, after) =
+                    rest.split_first().ok_or_else(|| alloc::format!("{word} needs a value"))?;
                 rest = after;
-                request.source = if word == TAKE {
-                    Source::Taken(bytes(text))
-                } else {
-                    Source::Text(bytes(text))
-                };
+                request.source =
+                    if word == TAKE { Source::Taken(bytes(text)) } else { Source::Text(bytes(text)) };
                 if rest.is_empty() {
                     request.arguments.push(b"exec".to_vec());
                 }
@@ -136,17 +127,13 @@ pub fn run() -> i32 {
     }
     let streams = [0, 1, 2].map(Stream::standard);
     let is_typed = |stream: &Option<Stream>| {
-        stream
-            .as_ref()
-            .is_some_and(|stream| stream.instance().is(protocols::io::attribute::INTERACTIVE))
+        stream.as_ref().is_some_and(|stream| stream.instance().is(protocols::io::attribute::INTERACTIVE))
     };
     let is_session =
         request.source == Source::Terminal || request.source == Source::Input && is_typed(&streams[0]);
     let node = Node::new(&streams, is_session);
     let environment = v::env::variables();
-    let environment = environment
-        .into_iter()
-        .map(|(name, value)| (name.into_bytes(), value.into_bytes()));
+    let environment = environment.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes()));
     let mut shell = Shell::new(node, streams, request.arguments, environment.collect());
     for letter in request.letters {
         shell.set_option(letter);
@@ -189,12 +176,8 @@ mod tests {
 
     fn expect(line: &str, source: Source, letters: &str, arguments: &[&str]) {
         let arguments: Vec<Text> = arguments.iter().map(|word| word.as_bytes().to_vec()).collect();
-        let expected = Request {
-            source,
-            letters: letters.as_bytes().to_vec(),
-            is_background: false,
-            arguments,
-        };
+        let expected =
+            Request { source, letters: letters.as_bytes().to_vec(), is_background: false, arguments };
         assert_eq!(request(line), Ok(expected), "{line}");
     }
 
@@ -203,25 +186,10 @@ mod tests {
         expect("", Source::Input, "", &["exec"]);
         expect("-i", Source::Terminal, "", &["exec"]);
         expect("-eu", Source::Input, "eu", &["exec"]);
-        expect(
-            "script -x a",
-            Source::File(b"script".to_vec()),
-            "",
-            &["script", "-x", "a"],
-        );
-        expect(
-            "-x -- -script",
-            Source::File(b"-script".to_vec()),
-            "x",
-            &["-script"],
-        );
+        expect("script -x a", Source::File(b"script".to_vec()), "", &["script", "-x", "a"]);
+        expect("-x -- -script", Source::File(b"-script".to_vec()), "x", &["-script"]);
         expect("-c ls", Source::Text(b"ls".to_vec()), "", &["exec"]);
-        expect(
-            "-e -c ls name -a",
-            Source::Text(b"ls".to_vec()),
-            "e",
-            &["name", "-a"],
-        );
+        expect("-e -c ls name -a", Source::Text(b"ls".to_vec()), "e", &["name", "-a"]);
         expect("--take f n a", Source::Taken(b"f".to_vec()), "", &["n", "a"]);
         expect("--help", Source::Help, "", &["exec"]);
         assert!(request("--background -c x").is_ok_and(|request| request.is_background));

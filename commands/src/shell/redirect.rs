@@ -34,10 +34,7 @@ const STREAMS: usize = 10;
 impl<Stream: Clone> Streams<Stream> {
     /// The standard streams; all others are closed.
     pub(super) fn new(standard: [Option<Stream>; 3]) -> Streams<Stream> {
-        let mut open: Vec<_> = standard
-            .into_iter()
-            .map(|stream| stream.map(Sink::System))
-            .collect();
+        let mut open: Vec<_> = standard.into_iter().map(|stream| stream.map(Sink::System)).collect();
         open.resize(STREAMS, None);
         Streams { open }
     }

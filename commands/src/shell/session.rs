@@ -44,11 +44,7 @@ impl<S: System> Shell<S> {
             Ok(text) => text,
             Err(error) => {
                 self.write_error(format!("exec: {}: {error}\n", shorten(file)).as_bytes());
-                return if error == Error::NotFound {
-                    NOT_FOUND
-                } else {
-                    NOT_RUN
-                };
+                return if error == Error::NotFound { NOT_FOUND } else { NOT_RUN };
             }
         };
         let first_line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -177,10 +173,7 @@ impl<S: System> Shell<S> {
     /// Prompts for a command, or for the rest of one.
     fn show_prompt(&mut self, is_more: bool) {
         let prompt = self.prompt(is_more);
-        let terminal = self
-            .streams
-            .system(0)
-            .filter(|stream| self.system.is_terminal(stream));
+        let terminal = self.streams.system(0).filter(|stream| self.system.is_terminal(stream));
         let shown = terminal.map(|terminal| {
             if !is_more {
                 self.offer_completions(&terminal);
@@ -194,16 +187,8 @@ impl<S: System> Shell<S> {
 
     /// `PS1` or `PS2`, with what it names expanded.
     fn prompt(&mut self, is_more: bool) -> Text {
-        let (name, default): (&[u8], _) = if is_more {
-            (b"PS2", MORE_PROMPT)
-        } else {
-            (b"PS1", PROMPT)
-        };
-        let text = self
-            .state
-            .value(name)
-            .cloned()
-            .unwrap_or_else(|| default.to_vec());
+        let (name, default): (&[u8], _) = if is_more { (b"PS2", MORE_PROMPT) } else { (b"PS1", PROMPT) };
+        let text = self.state.value(name).cloned().unwrap_or_else(|| default.to_vec());
         let status = self.state.status;
         let at = Position { line: 1, column: 1 };
         let pieces = Parser::new(&text, self.stack).document();

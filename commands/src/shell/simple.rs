@@ -31,13 +31,7 @@ impl<S: System> Shell<S> {
         if simple.placement.is_none() {
             let builtin = builtins::find::<S>(name);
             let is_special = builtin.as_ref().is_some_and(|builtin| builtin.is_special);
-            if let Some(body) = self
-                .state
-                .functions
-                .get(name)
-                .filter(|_| !is_special)
-                .map(Rc::clone)
-            {
+            if let Some(body) = self.state.functions.get(name).filter(|_| !is_special).map(Rc::clone) {
                 let arguments = words[1..].to_vec();
                 return self.with_assignments(simple, |shell| {
                     shell.redirected(redirections, |shell| shell.call(&body, arguments))
@@ -218,11 +212,7 @@ impl<S: System> Shell<S> {
                 }
             }
         }
-        self.state.status = if error == Error::NotFound {
-            NOT_FOUND
-        } else {
-            NOT_RUN
-        };
+        self.state.status = if error == Error::NotFound { NOT_FOUND } else { NOT_RUN };
         let outer = core::mem::replace(&mut self.streams, streams.clone());
         let message = match error {
             Error::NotFound if !is_path(name) => String::from("no such command"),
@@ -238,16 +228,9 @@ impl<S: System> Shell<S> {
         if is_path(name) {
             return Vec::from([name.to_vec()]);
         }
-        let directories = self
-            .program_directories()
-            .into_iter()
-            .filter(|_| !name.is_empty());
+        let directories = self.program_directories().into_iter().filter(|_| !name.is_empty());
         let file = |directory: Text| {
-            let separator: &[u8] = if matches!(directory.last(), Some(b'/' | b']')) {
-                b""
-            } else {
-                b"/"
-            };
+            let separator: &[u8] = if matches!(directory.last(), Some(b'/' | b']')) { b"" } else { b"/" };
             [&*directory, separator, name].concat()
         };
         directories.map(file).collect()
@@ -255,16 +238,9 @@ impl<S: System> Shell<S> {
 
     /// The directories where programs are looked for.
     pub(super) fn program_directories(&self) -> Vec<Text> {
-        let path = self
-            .state
-            .value(b"PATH")
-            .cloned()
-            .unwrap_or_else(|| self.system.default_path());
+        let path = self.state.value(b"PATH").cloned().unwrap_or_else(|| self.system.default_path());
         let directories = path.split(|byte| matches!(byte, b':' | b' ' | b'\t' | b'\n'));
-        directories
-            .filter(|directory| !directory.is_empty())
-            .map(<[u8]>::to_vec)
-            .collect()
+        directories.filter(|directory| !directory.is_empty()).map(<[u8]>::to_vec).collect()
     }
 
     /// The file that a program's name means, if there is one.
@@ -280,11 +256,7 @@ impl<S: System> Shell<S> {
         if !self.state.options.trace || words.is_empty() {
             return;
         }
-        let sign = self
-            .state
-            .value(b"PS4")
-            .cloned()
-            .unwrap_or_else(|| b"+ ".to_vec());
+        let sign = self.state.value(b"PS4").cloned().unwrap_or_else(|| b"+ ".to_vec());
         self.write_error(&[&*sign, &words.join(&b' '), b"\n"].concat());
     }
 }

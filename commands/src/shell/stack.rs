@@ -16,10 +16,7 @@ pub struct Stack {
 impl Stack {
     /// Marks the current frame. Only to be asked on the thread that made it.
     pub fn here(limit_bytes: usize) -> Stack {
-        Stack {
-            mark: frame(),
-            limit_bytes,
-        }
+        Stack { mark: frame(), limit_bytes }
     }
 
     /// Whether recursion has to stop.

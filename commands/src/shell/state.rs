@@ -76,11 +76,7 @@ impl Options {
     /// The letters of the options that are on.
     pub(super) fn letters(mut self) -> Text {
         let is_on = |letter: &u8| self.by_letter(*letter).is_some_and(|on| *on);
-        Options::ALL
-            .iter()
-            .map(|(letter, _)| *letter)
-            .filter(is_on)
-            .collect()
+        Options::ALL.iter().map(|(letter, _)| *letter).filter(is_on).collect()
     }
 }
 
@@ -148,23 +144,15 @@ impl State {
     /// What programs get of the variables.
     pub(super) fn environment(&self) -> Vec<(Text, Text)> {
         let exported = self.variables.iter().filter(|(_, variable)| variable.exported);
-        exported
-            .filter_map(|(name, variable)| Some((name.clone(), variable.value.clone()?)))
-            .collect()
+        exported.filter_map(|(name, variable)| Some((name.clone(), variable.value.clone()?))).collect()
     }
 
     /// Takes variables from an environment; what has no variable's name is left out.
     pub(super) fn import(&mut self, environment: Vec<(Text, Text)>) {
         for (name, value) in environment {
             if is_name(&name) {
-                self.variables.insert(
-                    name,
-                    Variable {
-                        value: Some(value),
-                        exported: true,
-                        read_only: false,
-                    },
-                );
+                self.variables
+                    .insert(name, Variable { value: Some(value), exported: true, read_only: false });
             }
         }
     }

@@ -23,17 +23,11 @@ pub(super) trait Facts {
 
 impl<S: System> Facts for Shell<S> {
     fn object(&mut self, name: &[u8]) -> Option<Object> {
-        if name.is_empty() {
-            None
-        } else {
-            self.system.look_up(name).ok()
-        }
+        if name.is_empty() { None } else { self.system.look_up(name).ok() }
     }
 
     fn is_terminal(&mut self, descriptor: u8) -> bool {
-        self.streams
-            .system(descriptor)
-            .is_some_and(|stream| self.system.is_terminal(&stream))
+        self.streams.system(descriptor).is_some_and(|stream| self.system.is_terminal(&stream))
     }
 }
 
@@ -191,10 +185,8 @@ fn integer(text: &[u8]) -> Result<i64, String> {
         [b'-', digits @ ..] => (-1_i64, digits),
         [b'+', digits @ ..] | digits => (1, digits),
     };
-    let significant = digits
-        .iter()
-        .position(|digit| *digit != b'0')
-        .map_or(&b"0"[..], |start| &digits[start..]);
+    let significant =
+        digits.iter().position(|digit| *digit != b'0').map_or(&b"0"[..], |start| &digits[start..]);
     let is_decimal = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) && significant.len() <= 18;
     parse_integer(significant)
         .filter(|_| is_decimal)

@@ -68,11 +68,7 @@ impl Scratch {
     }
 
     fn outcome(&self, status: i32) -> Outcome {
-        Outcome {
-            output: self.text("output"),
-            errors: self.text("errors"),
-            status,
-        }
+        Outcome { output: self.text("output"), errors: self.text("errors"), status }
     }
 }
 
@@ -91,10 +87,7 @@ fn run(arguments: &[&str], input: &str) -> Outcome {
     fs::write(scratch.0.join("input"), input).expect("a test's input");
     let input = File::open(scratch.0.join("input")).expect("a test's input");
     let streams = [input, scratch.file("output"), scratch.file("errors")].map(|file| Some(Arc::new(file)));
-    let arguments = arguments
-        .iter()
-        .map(|argument| argument.as_bytes().to_vec())
-        .collect();
+    let arguments = arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect();
     let environment: Vec<(Text, Text)> = ENVIRONMENT
         .iter()
         .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
@@ -127,10 +120,8 @@ fn run_dash(script: &str) -> Option<Outcome> {
 
 /// Checks our shell against expectations.
 fn check(cases: &[Case]) {
-    let failures: Vec<String> = cases
-        .iter()
-        .filter_map(|case| compare(case, "ours", Some(&run_script(case.0))))
-        .collect();
+    let failures: Vec<String> =
+        cases.iter().filter_map(|case| compare(case, "ours", Some(&run_script(case.0)))).collect();
     report(&failures);
 }
 

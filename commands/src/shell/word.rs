@@ -90,19 +90,14 @@ pub(super) fn starts_name(byte: u8) -> bool {
 /// Whether `text` is the name of a variable.
 pub(super) fn is_name(text: &[u8]) -> bool {
     text.first().copied().is_some_and(starts_name)
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
 impl Parser<'_> {
     /// Takes a word; the cursor is at its first byte.
     pub(super) fn word(&mut self) -> Parsed<Word> {
         let at = self.cursor.position();
-        Ok(Word {
-            pieces: self.pieces(Until::Blank)?,
-            at,
-        })
+        Ok(Word { pieces: self.pieces(Until::Blank)?, at })
     }
 
     /// All that is left, read as the body of a here-document.
@@ -172,9 +167,7 @@ impl Parser<'_> {
 
     /// Whether the `~` at the cursor stands alone or before a slash.
     fn is_home(&mut self) -> bool {
-        self.cursor
-            .second()
-            .is_none_or(|byte| byte == b'/' || ends_word(byte))
+        self.cursor.second().is_none_or(|byte| byte == b'/' || ends_word(byte))
     }
 
     fn single_quoted(&mut self) -> Parsed<Text> {
@@ -224,10 +217,7 @@ impl Parser<'_> {
             }
         }
         let mut inner = self.inside(&text, at);
-        let list = inner.program().map_err(|error| ParseError {
-            incomplete: false,
-            ..error
-        })?;
+        let list = inner.program().map_err(|error| ParseError { incomplete: false, ..error })?;
         Ok(Piece::Command(Rc::new(list), at))
     }
 
@@ -258,11 +248,7 @@ impl Parser<'_> {
                 name
             }
         };
-        pieces.push(Piece::Parameter(Box::new(Parameter {
-            name,
-            operation: Operation::Value,
-            at,
-        })));
+        pieces.push(Piece::Parameter(Box::new(Parameter { name, operation: Operation::Value, at })));
         Ok(())
     }
 
@@ -304,13 +290,7 @@ impl Parser<'_> {
         self.cursor = cursor;
         self.pending = pending;
         self.peeked = None;
-        self.substitution(at).map_err(|as_commands| {
-            if as_commands.incomplete {
-                as_commands
-            } else {
-                error
-            }
-        })
+        self.substitution(at).map_err(|as_commands| if as_commands.incomplete { as_commands } else { error })
     }
 
     /// After `$(`: commands.
@@ -348,10 +328,7 @@ impl Parser<'_> {
             return ParseError::incomplete(at, expected);
         };
         let found = shorten(&[byte]);
-        ParseError::wrong(
-            self.cursor.position(),
-            format!("found `{found}` in `${{`, expected {expected}"),
-        )
+        ParseError::wrong(self.cursor.position(), format!("found `{found}` in `${{`, expected {expected}"))
     }
 
     /// What follows the name in `${name…}`.
@@ -367,11 +344,7 @@ impl Parser<'_> {
                 self.cursor.take();
                 let longest = self.cursor.take_if(sign);
                 let pattern = self.inner_word(Until::Brace)?;
-                return Ok(Operation::Trim {
-                    suffix: sign == b'%',
-                    longest,
-                    pattern,
-                });
+                return Ok(Operation::Trim { suffix: sign == b'%', longest, pattern });
             }
             Some(b'-') => Otherwise::Use,
             Some(b'=') => Otherwise::Assign,
@@ -380,24 +353,13 @@ impl Parser<'_> {
             _ => return Err(self.bad_braces(at, "one of `}` `-` `=` `?` `+` `#` `%`")),
         };
         self.cursor.take();
-        let word = self.inner_word(if until.is_quoted() {
-            Until::QuotedBrace
-        } else {
-            Until::Brace
-        })?;
-        Ok(Operation::Otherwise {
-            action,
-            empty_too,
-            word,
-        })
+        let word = self.inner_word(if until.is_quoted() { Until::QuotedBrace } else { Until::Brace })?;
+        Ok(Operation::Otherwise { action, empty_too, word })
     }
 
     fn inner_word(&mut self, until: Until) -> Parsed<Word> {
         let at = self.cursor.position();
-        Ok(Word {
-            pieces: self.pieces(until)?,
-            at,
-        })
+        Ok(Word { pieces: self.pieces(until)?, at })
     }
 
     /// At the `#` after `${`: whether it asks for a length, rather than being the parameter `$#`.
@@ -434,10 +396,7 @@ impl Parser<'_> {
                     let expected = format!("a line `{}`", shorten(&document.delimiter));
                     return Err(ParseError::incomplete(document.at, &expected));
                 };
-                let tabs = line
-                    .iter()
-                    .take_while(|byte| document.strip_tabs && **byte == b'\t')
-                    .count();
+                let tabs = line.iter().take_while(|byte| document.strip_tabs && **byte == b'\t').count();
                 let line = &line[tabs..];
                 if line == document.delimiter {
                     break;
@@ -449,10 +408,7 @@ impl Parser<'_> {
                 Vec::from([Piece::Quoted(text)])
             } else {
                 let mut body = self.inside(&text, at);
-                body.document().map_err(|error| ParseError {
-                    incomplete: false,
-                    ..error
-                })?
+                body.document().map_err(|error| ParseError { incomplete: false, ..error })?
             };
             // Set already if the lexer comes by again after trying `$((`; the text is the same then.
             let _ = document.body.set(Word { pieces, at });

@@ -47,10 +47,7 @@ fn crash(arguments: &Arguments, _: &mut Context<'_>) -> Outcome {
         }
         None => {
             let known: String = KINDS.iter().map(|(name, _)| format!("{name} ")).collect();
-            return Err(Misuse(format!(
-                "there is no fault '{kind}'; known are: {known}stack panic"
-            ))
-            .into());
+            return Err(Misuse(format!("there is no fault '{kind}'; known are: {known}stack panic")).into());
         }
     }
     Ok(())
@@ -60,9 +57,5 @@ fn crash(arguments: &Arguments, _: &mut Context<'_>) -> Outcome {
 #[inline(never)]
 fn descend(depth: u64) -> u64 {
     let room = core::hint::black_box([depth; 512]);
-    if depth == u64::MAX {
-        0
-    } else {
-        descend(depth + 1) + room[usize::try_from(depth % 512).unwrap_or(0)]
-    }
+    if depth == u64::MAX { 0 } else { descend(depth + 1) + room[usize::try_from(depth % 512).unwrap_or(0)] }
 }

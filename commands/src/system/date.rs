@@ -26,9 +26,9 @@ pub const COMMAND: Command = Command {
 fn date(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let format = match arguments.operands.first() {
         None => "%a %b %e %H:%M:%S UTC %Y",
-        Some(word) => word
-            .strip_prefix('+')
-            .ok_or_else(|| Misuse(format!("'{word}': a format begins with +")))?,
+        Some(word) => {
+            word.strip_prefix('+').ok_or_else(|| Misuse(format!("'{word}': a format begins with +")))?
+        }
     };
     let text = format_time(v::time::real_ns(), format).map_err(Misuse)?;
     Ok(context.output.write_all(format!("{text}\n").as_bytes())?)
@@ -47,10 +47,7 @@ mod tests {
     #[test]
     fn times_are_shown_in_utc() {
         let time_ns = 1_704_067_200_000_000_000;
-        assert_eq!(
-            format_time(time_ns, "%Y-%m-%d %H:%M:%S").unwrap(),
-            "2024-01-01 00:00:00"
-        );
+        assert_eq!(format_time(time_ns, "%Y-%m-%d %H:%M:%S").unwrap(), "2024-01-01 00:00:00");
         assert_eq!(format_time(time_ns, "%s").unwrap(), "1704067200");
         assert!(format_time(time_ns, "%!").is_err());
     }

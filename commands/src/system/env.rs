@@ -28,9 +28,8 @@ fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let (assignments, program) = arguments.operands.split_at(count);
     let Some((name, words)) = program.split_first() else {
         for (name, value) in v::env::variables() {
-            let replaced = assignments
-                .iter()
-                .any(|word| word.split_once('=').is_some_and(|(new, _)| new == name));
+            let replaced =
+                assignments.iter().any(|word| word.split_once('=').is_some_and(|(new, _)| new == name));
             if !replaced {
                 context.output.write_all(format!("{name}={value}\n").as_bytes())?;
             }
@@ -47,10 +46,7 @@ fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     for (name, value) in assignments.iter().filter_map(|word| word.split_once('=')) {
         command = command.env(name, value);
     }
-    let status = command
-        .start()
-        .and_then(|mut child| child.wait())
-        .map_err(|error| failed(name, error))?;
+    let status = command.start().and_then(|mut child| child.wait()).map_err(|error| failed(name, error))?;
     context.status = status.code;
     Ok(())
 }

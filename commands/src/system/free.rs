@@ -27,19 +27,12 @@ fn free(_: &Arguments, context: &mut Context<'_>) -> Outcome {
     let mut text = format!("{:<12} {:>10} {:>10} {:>10}\n", "", "TOTAL", "USED", "FREE");
     for (what, total, used) in [
         ("memory", kibibytes(record.total_frames), kibibytes(used)),
-        (
-            "kernel",
-            kibibytes(record.kernel_frames),
-            kibibytes(record.kernel_frames),
-        ),
+        ("kernel", kibibytes(record.kernel_frames), kibibytes(record.kernel_frames)),
         ("processes", record.process_slots, record.processes),
         ("teams", record.team_slots, record.teams),
         ("regions", record.region_slots, record.regions),
     ] {
-        text += &format!(
-            "{what:<12} {total:>10} {used:>10} {:>10}\n",
-            total.saturating_sub(used)
-        );
+        text += &format!("{what:<12} {total:>10} {used:>10} {:>10}\n", total.saturating_sub(used));
     }
     Ok(context.output.write_all(text.as_bytes())?)
 }

@@ -18,12 +18,7 @@ pub fn processes() -> Result<Vec<ProcessRecord>, Error> {
         let request = process::QueryProcesses { index };
         let reply = call(server(PROCESS), &request, Segment::Write(&mut buffer))?;
         let (found, _) = buffer.as_chunks::<{ ProcessRecord::BYTES }>();
-        records.extend(
-            found
-                .iter()
-                .take(reply.count as usize)
-                .map(ProcessRecord::from_bytes),
-        );
+        records.extend(found.iter().take(reply.count as usize).map(ProcessRecord::from_bytes));
         if reply.next == 0 {
             return Ok(records);
         }
@@ -34,11 +29,7 @@ pub fn processes() -> Result<Vec<ProcessRecord>, Error> {
 /// The kernel's counters.
 pub fn statistics() -> Result<StatisticsRecord, Error> {
     let mut buffer = [0; StatisticsRecord::BYTES];
-    call(
-        server(STATISTICS),
-        &statistics::QueryStatistics {},
-        Segment::Write(&mut buffer),
-    )?;
+    call(server(STATISTICS), &statistics::QueryStatistics {}, Segment::Write(&mut buffer))?;
     Ok(StatisticsRecord::from_bytes(&buffer))
 }
 
@@ -51,10 +42,7 @@ pub fn name(record: &ProcessRecord) -> String {
 
 /// The names of processes by pid; the kernel servers' included.
 pub fn names(records: &[ProcessRecord]) -> BTreeMap<Pid, String> {
-    records
-        .iter()
-        .map(|record| (record.process(), name(record)))
-        .collect()
+    records.iter().map(|record| (record.process(), name(record))).collect()
 }
 
 /// How a pid reads in a listing: its name where it has one, else its number.

@@ -41,10 +41,7 @@ fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             context.complain(word, "not a pid; ps shows them");
             continue;
         };
-        let request = process::Destroy {
-            process: pid,
-            status: STATUS_KILLED,
-        };
+        let request = process::Destroy { process: pid, status: STATUS_KILLED };
         if let Err(error) = call(server(PROCESS), &request, Segment::None) {
             context.complain(word, error);
         }
@@ -54,10 +51,6 @@ fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 
 fn kill_service(service: &str) -> Result<(), Error> {
     let supervisor = v::name::resolve("[supervisor]")?.server;
-    call(
-        supervisor,
-        &supervisor::KillService {},
-        Segment::Read(service.as_bytes()),
-    )?;
+    call(supervisor, &supervisor::KillService {}, Segment::Read(service.as_bytes()))?;
     Ok(())
 }

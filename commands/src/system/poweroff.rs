@@ -21,9 +21,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn poweroff(_: &Arguments, _: &mut Context<'_>) -> Outcome {
-    let server = v::name::resolve("[supervisor]")
-        .map_err(|error| failed("[supervisor]", error))?
-        .server;
+    let server = v::name::resolve("[supervisor]").map_err(|error| failed("[supervisor]", error))?.server;
     call(server, &supervisor::PowerOff { status: 0 }, Segment::None)
         .map_err(|error| failed("[supervisor]", error))?;
     Ok(())

@@ -25,11 +25,7 @@ fn prefixes(_: &Arguments, context: &mut Context<'_>) -> Outcome {
     let mut found = v::name::global_prefixes().map_err(|error| failed("naming", error))?;
     found.sort();
     for (name, server, _) in found {
-        let line = format!(
-            "{:<16} {:<18} {server}\n",
-            format!("[{name}]"),
-            describe(server, &names)
-        );
+        let line = format!("{:<16} {:<18} {server}\n", format!("[{name}]"), describe(server, &names));
         context.output.write_all(line.as_bytes())?;
     }
     Ok(())

@@ -66,18 +66,10 @@ fn state(record: &ProcessRecord) -> String {
     let word = ProcessState::from_number(record.state)
         .and_then(|state| ProcessState::NAMES.iter().find(|(known, _)| *known == state))
         .map_or("?", |(_, word)| word);
-    if record.state & ProcessState::SUSPENDED_BIT != 0 {
-        format!("{word}*")
-    } else {
-        word.into()
-    }
+    if record.state & ProcessState::SUSPENDED_BIT != 0 { format!("{word}*") } else { word.into() }
 }
 
 fn priority(record: &ProcessRecord) -> String {
     let (own, in_force) = (record.priorities as u32, (record.priorities >> 32) as u32);
-    if own == in_force {
-        format!("{own}")
-    } else {
-        format!("{own}/{in_force}")
-    }
+    if own == in_force { format!("{own}") } else { format!("{own}/{in_force}") }
 }

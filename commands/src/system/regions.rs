@@ -49,11 +49,7 @@ fn show(context: &mut Context<'_>, team: Pid) -> Result<(), Error> {
         .write_all(format!("{:>16} {:>16} {:>8} {:>8}\n", "FROM", "TO", "PAGES", "RESIDENT").as_bytes())?;
     let mut address = 0;
     loop {
-        let region = match call(
-            server(MEMORY),
-            &memory::QueryRegion { team, address },
-            Segment::None,
-        ) {
+        let region = match call(server(MEMORY), &memory::QueryRegion { team, address }, Segment::None) {
             Ok(region) => region,
             Err(Error::NotMapped) => break,
             Err(error) => return Err(error),
@@ -69,21 +65,13 @@ fn show(context: &mut Context<'_>, team: Pid) -> Result<(), Error> {
         context.output.write_all(line.as_bytes())?;
         address = end;
     }
-    let text = format!(
-        "{} of {} pages used, page tables included\n",
-        quota.used_pages, quota.quota_pages
-    );
+    let text = format!("{} of {} pages used, page tables included\n", quota.used_pages, quota.quota_pages);
     context.output.write_all(text.as_bytes())
 }
 
 fn letters(bits: u32) -> String {
-    [
-        (protection::READ, 'r'),
-        (protection::WRITE, 'w'),
-        (protection::EXECUTE, 'x'),
-        (protection::DEVICE, 'd'),
-    ]
-    .into_iter()
-    .map(|(bit, letter)| if bits & bit == 0 { '-' } else { letter })
-    .collect()
+    [(protection::READ, 'r'), (protection::WRITE, 'w'), (protection::EXECUTE, 'x'), (protection::DEVICE, 'd')]
+        .into_iter()
+        .map(|(bit, letter)| if bits & bit == 0 { '-' } else { letter })
+        .collect()
 }

@@ -24,9 +24,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn services(_: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let server = v::name::resolve("[supervisor]")
-        .map_err(|error| failed("[supervisor]", error))?
-        .server;
+    let server = v::name::resolve("[supervisor]").map_err(|error| failed("[supervisor]", error))?.server;
     context.output.write_all(
         format!(
             "{:<14} {:<9} {:>8} {:<17} {:>9} {}\n",
@@ -37,11 +35,7 @@ fn services(_: &Arguments, context: &mut Context<'_>) -> Outcome {
     let now_ns = v::time::now_ns();
     let mut buffer = [0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
     for position in 0.. {
-        match call(
-            server,
-            &supervisor::QueryService { position },
-            Segment::Write(&mut buffer),
-        ) {
+        match call(server, &supervisor::QueryService { position }, Segment::Write(&mut buffer)) {
             Ok(_) => {}
             Err(Error::NotFound) => break,
             Err(error) => return Err(failed("[supervisor]", error)),

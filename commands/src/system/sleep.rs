@@ -31,11 +31,7 @@ fn parse(text: &str) -> Result<Duration, Misuse> {
     if whole.is_empty() && fraction.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 9 {
         return Err(misuse());
     }
-    let seconds: u32 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().map_err(|_| misuse())?
-    };
+    let seconds: u32 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| misuse())? };
     let nanoseconds: u32 = alloc::format!("{fraction:0<9}").parse().map_err(|_| misuse())?;
     Ok(Duration::new(seconds.into(), nanoseconds))
 }

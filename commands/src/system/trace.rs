@@ -24,12 +24,7 @@ pub const COMMAND: Command = Command {
         details: "EVENTS is a list with commas of: send receive reply forward switch fault create end interrupt.\n\
                   All but switch are shown unless told. Needs the right to trace. Put -- before a program that is\n\
                   given options.",
-        choices: &[Choice {
-            letter: 'e',
-            long: "events",
-            value: Some("EVENTS"),
-            help: "Only these events.",
-        }],
+        choices: &[Choice { letter: 'e', long: "events", value: Some("EVENTS"), help: "Only these events." }],
         operands: (1, MANY),
     },
     body: trace,
@@ -42,18 +37,14 @@ fn events(list: Option<&str>) -> Result<u32, Misuse> {
     };
     list.split(',').try_fold(0, |set, word| {
         let known = Event::NAMES.iter().find(|(_, name)| *name == word);
-        known
-            .map(|(event, _)| set | event.bit())
-            .ok_or_else(|| Misuse(format!("there is no event '{word}'")))
+        known.map(|(event, _)| set | event.bit()).ok_or_else(|| Misuse(format!("there is no event '{word}'")))
     })
 }
 
 fn trace(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let chosen = events(arguments.value("events"))?;
-    let (name, words) = arguments
-        .operands
-        .split_first()
-        .ok_or_else(|| Misuse("a program is missing".into()))?;
+    let (name, words) =
+        arguments.operands.split_first().ok_or_else(|| Misuse("a program is missing".into()))?;
     let refused = |error: Error| failed("statistics server", error);
     let from = read(u64::MAX, |_| Ok(())).map_err(refused)?;
     let before = processes().map(|records| names(&records)).unwrap_or_default();
@@ -68,13 +59,8 @@ fn trace(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     names.extend(before);
     let mut start_ns = None;
     read(from, |record| {
-        let since_us = record
-            .time_ns
-            .saturating_sub(*start_ns.get_or_insert(record.time_ns))
-            / 1000;
-        context
-            .output
-            .write_all(format!("{since_us:>9} us  {}\n", show(record, &names)).as_bytes())
+        let since_us = record.time_ns.saturating_sub(*start_ns.get_or_insert(record.time_ns)) / 1000;
+        context.output.write_all(format!("{since_us:>9} us  {}\n", show(record, &names)).as_bytes())
     })
     .map_err(refused)?;
     reset.map_err(refused)?;
@@ -83,23 +69,14 @@ fn trace(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 }
 
 fn set(events: u32) -> Result<(), Error> {
-    call(
-        server(STATISTICS),
-        &statistics::SetTrace { events },
-        Segment::None,
-    )
-    .map(|_| ())
+    call(server(STATISTICS), &statistics::SetTrace { events }, Segment::None).map(|_| ())
 }
 
 /// Gives every record from a sequence number on to `take`; returns where to go on.
 fn read(mut from: u64, mut take: impl FnMut(&TraceRecord) -> Result<(), Error>) -> Result<u64, Error> {
     let mut buffer = alloc::vec![0; 128 * TraceRecord::BYTES];
     loop {
-        let reply = call(
-            server(STATISTICS),
-            &statistics::ReadTrace { from },
-            Segment::Write(&mut buffer),
-        )?;
+        let reply = call(server(STATISTICS), &statistics::ReadTrace { from }, Segment::Write(&mut buffer))?;
         let (records, _) = buffer.as_chunks::<{ TraceRecord::BYTES }>();
         for record in records.iter().take(reply.count as usize) {
             take(&TraceRecord::from_bytes(record))?;

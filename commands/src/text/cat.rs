@@ -16,12 +16,7 @@ pub const COMMAND: Command = Command {
         synopsis: "[-n] [FILE...]",
         summary: "Writes files one after the other to standard output.",
         details: "Without FILE, or where FILE is -, it reads standard input.",
-        choices: &[Choice {
-            letter: 'n',
-            long: "number",
-            value: None,
-            help: "Number the lines.",
-        }],
+        choices: &[Choice { letter: 'n', long: "number", value: None, help: "Number the lines." }],
         operands: (0, MANY),
     },
     body: cat,
@@ -39,9 +34,7 @@ fn cat(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         }
         while next_line(file, &mut line)? {
             line_number += 1;
-            context
-                .output
-                .write_all(format!("{line_number:6}\t").as_bytes())?;
+            context.output.write_all(format!("{line_number:6}\t").as_bytes())?;
             context.output.write_all(&line)?;
         }
         Ok(())

@@ -15,12 +15,7 @@ pub const COMMAND: Command = Command {
         synopsis: "[-s] FILE FILE",
         summary: "Compares two files byte by byte.",
         details: "The status is 0 if they are the same, 1 if they differ, and 2 if one cannot be read.",
-        choices: &[Choice {
-            letter: 's',
-            long: "silent",
-            value: None,
-            help: "Only the status.",
-        }],
+        choices: &[Choice { letter: 's', long: "silent", value: None, help: "Only the status." }],
         operands: (2, 2),
     },
     body: cmp,
@@ -33,11 +28,7 @@ fn cmp(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     context.failure_status = 2;
     let differ = |context: &mut Context<'_>, text| {
         context.status = 1;
-        if arguments.has("silent") {
-            Ok(())
-        } else {
-            context.output.write_all(text)
-        }
+        if arguments.has("silent") { Ok(()) } else { context.output.write_all(text) }
     };
     let mut left = (context.open)(left_name).map_err(|error| failed(left_name, error))?;
     let mut right = (context.open)(right_name).map_err(|error| failed(right_name, error))?;
@@ -69,11 +60,7 @@ fn cmp(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 
 fn next_byte(file: &mut dyn BufRead) -> Result<Option<u8>, abi::Error> {
     let mut byte = [0];
-    Ok(if file.read(&mut byte)? == 0 {
-        None
-    } else {
-        Some(byte[0])
-    })
+    Ok(if file.read(&mut byte)? == 0 { None } else { Some(byte[0]) })
 }
 
 #[cfg(test)]
@@ -83,21 +70,11 @@ mod tests {
 
     #[test]
     fn the_first_difference_is_named() {
-        let files: &[(&str, &[u8])] = &[
-            ("a", b"1\n2\n3"),
-            ("b", b"1\n2\nx"),
-            ("c", b"1\n2"),
-            ("d", b"1\n2\n3"),
-        ];
+        let files: &[(&str, &[u8])] =
+            &[("a", b"1\n2\n3"), ("b", b"1\n2\nx"), ("c", b"1\n2"), ("d", b"1\n2\n3")];
         assert_eq!(try_command(&COMMAND, "a d", files).0, 0);
-        assert_eq!(
-            try_command(&COMMAND, "a b", files).1,
-            "a b differ: byte 5, line 3\n"
-        );
-        assert_eq!(
-            try_command(&COMMAND, "a c", files).1,
-            "cmp: c ends after byte 3\n"
-        );
+        assert_eq!(try_command(&COMMAND, "a b", files).1, "a b differ: byte 5, line 3\n");
+        assert_eq!(try_command(&COMMAND, "a c", files).1, "cmp: c ends after byte 3\n");
         assert_eq!(try_command(&COMMAND, "-s a c", files), (1, "".into(), "".into()));
         assert_eq!(try_command(&COMMAND, "a gone", files).0, 2);
         assert_eq!(try_command(&COMMAND, "a", files).0, 2);

@@ -13,12 +13,7 @@ pub const COMMAND: Command = Command {
         synopsis: "[-n] [WORD...]",
         summary: "Writes its words with spaces between and a newline after.",
         details: "",
-        choices: &[Choice {
-            letter: 'n',
-            long: "no-newline",
-            value: None,
-            help: "No newline.",
-        }],
+        choices: &[Choice { letter: 'n', long: "no-newline", value: None, help: "No newline." }],
         operands: (0, MANY),
     },
     body: echo,

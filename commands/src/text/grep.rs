@@ -32,72 +32,27 @@ pub const COMMAND: Command = Command {
                 value: None,
                 help: "The pattern is text, not an expression.",
             },
-            Choice {
-                letter: 'i',
-                long: "ignore-case",
-                value: None,
-                help: "Take A and a for equal.",
-            },
-            Choice {
-                letter: 'x',
-                long: "whole-line",
-                value: None,
-                help: "Match whole lines.",
-            },
-            Choice {
-                letter: 'w',
-                long: "word",
-                value: None,
-                help: "Match whole words.",
-            },
-            Choice {
-                letter: 'v',
-                long: "invert",
-                value: None,
-                help: "Lines that do not match.",
-            },
+            Choice { letter: 'i', long: "ignore-case", value: None, help: "Take A and a for equal." },
+            Choice { letter: 'x', long: "whole-line", value: None, help: "Match whole lines." },
+            Choice { letter: 'w', long: "word", value: None, help: "Match whole words." },
+            Choice { letter: 'v', long: "invert", value: None, help: "Lines that do not match." },
             Choice {
                 letter: 'n',
                 long: "line-number",
                 value: None,
                 help: "Say before each line its number.",
             },
-            Choice {
-                letter: 'H',
-                long: "with-name",
-                value: None,
-                help: "Say before each line its file.",
-            },
-            Choice {
-                letter: 'h',
-                long: "no-name",
-                value: None,
-                help: "Never say the file.",
-            },
+            Choice { letter: 'H', long: "with-name", value: None, help: "Say before each line its file." },
+            Choice { letter: 'h', long: "no-name", value: None, help: "Never say the file." },
             Choice {
                 letter: 'o',
                 long: "only-matching",
                 value: None,
                 help: "Only what matched, a line each.",
             },
-            Choice {
-                letter: 'c',
-                long: "count",
-                value: None,
-                help: "Only how many lines matched.",
-            },
-            Choice {
-                letter: 'l',
-                long: "list",
-                value: None,
-                help: "Only the names of files with a match.",
-            },
-            Choice {
-                letter: 'q',
-                long: "quiet",
-                value: None,
-                help: "Only the status.",
-            },
+            Choice { letter: 'c', long: "count", value: None, help: "Only how many lines matched." },
+            Choice { letter: 'l', long: "list", value: None, help: "Only the names of files with a match." },
+            Choice { letter: 'q', long: "quiet", value: None, help: "Only the status." },
         ],
         operands: (0, MANY),
     },
@@ -112,11 +67,7 @@ struct Pattern {
 
 impl Pattern {
     fn compile(arguments: &Arguments, text: &str) -> Result<Pattern, Misuse> {
-        let mut expression = if arguments.has("fixed") {
-            escape(text)
-        } else {
-            text.to_string()
-        };
+        let mut expression = if arguments.has("fixed") { escape(text) } else { text.to_string() };
         if arguments.has("word") {
             expression = format!(r"(?-u:\b)(?:{expression})(?-u:\b)");
         }
@@ -124,14 +75,9 @@ impl Pattern {
             expression = format!("^(?:{expression})$");
         }
         let bad = |reason: String| {
-            Misuse(format!(
-                "bad pattern '{text}': {}",
-                reason.lines().last().unwrap_or_default()
-            ))
+            Misuse(format!("bad pattern '{text}': {}", reason.lines().last().unwrap_or_default()))
         };
-        let rules = syntax::Config::new()
-            .utf8(false)
-            .case_insensitive(arguments.has("ignore-case"));
+        let rules = syntax::Config::new().utf8(false).case_insensitive(arguments.has("ignore-case"));
         let parsed = syntax::parse_with(&expression, &rules).map_err(|error| bad(error.to_string()))?;
         let compiled = NFA::compiler()
             .configure(NFA::config().utf8(false).nfa_size_limit(Some(1 << 20)))
@@ -143,10 +89,7 @@ impl Pattern {
     }
 
     fn find<'a>(&mut self, line: &'a [u8]) -> Vec<&'a [u8]> {
-        self.matcher
-            .find_iter(&mut self.cache, line)
-            .map(|found| &line[found.range()])
-            .collect()
+        self.matcher.find_iter(&mut self.cache, line).map(|found| &line[found.range()]).collect()
     }
 
     fn matches(&mut self, line: &[u8]) -> bool {
@@ -197,14 +140,10 @@ fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             if arguments.has("line-number") {
                 lead += &format!("{number}:");
             }
-            let pieces = if arguments.has("only-matching") {
-                pattern.find(content)
-            } else {
-                alloc::vec![content]
-            };
-            for piece in pieces
-                .into_iter()
-                .filter(|piece| !piece.is_empty() || !arguments.has("only-matching"))
+            let pieces =
+                if arguments.has("only-matching") { pattern.find(content) } else { alloc::vec![content] };
+            for piece in
+                pieces.into_iter().filter(|piece| !piece.is_empty() || !arguments.has("only-matching"))
             {
                 context.output.write_all(lead.as_bytes())?;
                 context.output.write_all(piece)?;
@@ -250,10 +189,7 @@ mod tests {
     #[test]
     fn the_status_tells() {
         let files: &[(&str, &[u8])] = &[("a", b"x\n"), ("b", b"y\n"), ("-", b"")];
-        assert_eq!(
-            try_command(&COMMAND, "x a b", files),
-            (0, "a:x\n".into(), "".into())
-        );
+        assert_eq!(try_command(&COMMAND, "x a b", files), (0, "a:x\n".into(), "".into()));
         assert_eq!(try_command(&COMMAND, "z a b", files).0, 1);
         assert_eq!(try_command(&COMMAND, "x a gone", files).0, 2);
         assert_eq!(try_command(&COMMAND, "-l y a b", files).1, "b\n");

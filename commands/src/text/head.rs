@@ -15,18 +15,8 @@ pub const COMMAND: Command = Command {
         summary: "Writes the first lines of files, ten unless told.",
         details: "",
         choices: &[
-            Choice {
-                letter: 'n',
-                long: "lines",
-                value: Some("LINES"),
-                help: "So many lines.",
-            },
-            Choice {
-                letter: 'c',
-                long: "bytes",
-                value: Some("BYTES"),
-                help: "So many bytes.",
-            },
+            Choice { letter: 'n', long: "lines", value: Some("LINES"), help: "So many lines." },
+            Choice { letter: 'c', long: "bytes", value: Some("BYTES"), help: "So many bytes." },
         ],
         operands: (0, MANY),
     },
@@ -41,9 +31,7 @@ fn head(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     context.each_file(&arguments.operands, |context, name, file| {
         if several {
             let gap = if first { "" } else { "\n" };
-            context
-                .output
-                .write_all(format!("{gap}==> {name} <==\n").as_bytes())?;
+            context.output.write_all(format!("{gap}==> {name} <==\n").as_bytes())?;
             first = false;
         }
         if let Some(mut left) = bytes {

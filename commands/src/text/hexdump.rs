@@ -17,24 +17,9 @@ pub const COMMAND: Command = Command {
         summary: "Shows bytes in hexadecimal and as characters.",
         details: "Lines like the one before are shown as *.",
         choices: &[
-            Choice {
-                letter: 'v',
-                long: "verbose",
-                value: None,
-                help: "Show every line.",
-            },
-            Choice {
-                letter: 'n',
-                long: "length",
-                value: Some("BYTES"),
-                help: "Show so many bytes.",
-            },
-            Choice {
-                letter: 's',
-                long: "skip",
-                value: Some("BYTES"),
-                help: "Begin after so many bytes.",
-            },
+            Choice { letter: 'v', long: "verbose", value: None, help: "Show every line." },
+            Choice { letter: 'n', long: "length", value: Some("BYTES"), help: "Show so many bytes." },
+            Choice { letter: 's', long: "skip", value: Some("BYTES"), help: "Begin after so many bytes." },
         ],
         operands: (0, MANY),
     },
@@ -86,13 +71,9 @@ fn hexdump(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         Ok(())
     })?;
     if filled > 0 {
-        context
-            .output
-            .write_all(show(position, &line[..filled]).as_bytes())?;
+        context.output.write_all(show(position, &line[..filled]).as_bytes())?;
     }
-    Ok(context
-        .output
-        .write_all(format!("{:08x}\n", position + filled as u64).as_bytes())?)
+    Ok(context.output.write_all(format!("{:08x}\n", position + filled as u64).as_bytes())?)
 }
 
 fn fill(file: &mut dyn BufRead, place: &mut [u8], left: u64) -> Result<usize, FileFailure> {
@@ -112,13 +93,7 @@ fn show(position: u64, bytes: &[u8]) -> String {
         }
     }
     text += "  |";
-    text.extend(bytes.iter().map(|byte| {
-        if (b' '..=b'~').contains(byte) {
-            char::from(*byte)
-        } else {
-            '.'
-        }
-    }));
+    text.extend(bytes.iter().map(|byte| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' }));
     text += "|\n";
     text
 }
@@ -139,12 +114,7 @@ mod tests {
         let zeros = "\0".repeat(64);
         let line = "00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n";
         expect(&COMMAND, "", &zeros, &format!("00000000  {line}*\n00000040\n"));
-        expect(
-            &COMMAND,
-            "-v -n 32",
-            &zeros,
-            &format!("00000000  {line}00000010  {line}00000020\n"),
-        );
+        expect(&COMMAND, "-v -n 32", &zeros, &format!("00000000  {line}00000010  {line}00000020\n"));
         expect(
             &COMMAND,
             "-s 62",

@@ -15,12 +15,7 @@ pub const COMMAND: Command = Command {
         summary: "Writes the whole numbers from FIRST to LAST.",
         details: "FIRST and STEP are 1 unless told. Put -- before a negative FIRST.",
         choices: &[
-            Choice {
-                letter: 'w',
-                long: "equal-width",
-                value: None,
-                help: "Pad with zeros on the left.",
-            },
+            Choice { letter: 'w', long: "equal-width", value: None, help: "Pad with zeros on the left." },
             Choice {
                 letter: 's',
                 long: "separator",
@@ -44,24 +39,13 @@ fn seq(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         return Err(Misuse("the step is zero".to_string()).into());
     }
     let separator = arguments.value("separator").unwrap_or("\n");
-    let width = if arguments.has("equal-width") {
-        first.to_string().len().max(last.to_string().len())
-    } else {
-        0
-    };
+    let width =
+        if arguments.has("equal-width") { first.to_string().len().max(last.to_string().len()) } else { 0 };
     let mut next = Some(first);
     let mut any = false;
-    while let Some(current) = next.filter(|number| {
-        if step > 0 {
-            *number <= last
-        } else {
-            *number >= last
-        }
-    }) {
+    while let Some(current) = next.filter(|number| if step > 0 { *number <= last } else { *number >= last }) {
         let gap = if any { separator } else { "" };
-        context
-            .output
-            .write_all(format!("{gap}{current:0width$}").as_bytes())?;
+        context.output.write_all(format!("{gap}{current:0width$}").as_bytes())?;
         any = true;
         next = current.checked_add(step);
     }

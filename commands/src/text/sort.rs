@@ -21,30 +21,15 @@ pub const COMMAND: Command = Command {
                 value: None,
                 help: "Compare the numbers at the beginning.",
             },
-            Choice {
-                letter: 'r',
-                long: "reverse",
-                value: None,
-                help: "The other way round.",
-            },
+            Choice { letter: 'r', long: "reverse", value: None, help: "The other way round." },
             Choice {
                 letter: 'u',
                 long: "unique",
                 value: None,
                 help: "Of lines that compare as equal only the first.",
             },
-            Choice {
-                letter: 'f',
-                long: "ignore-case",
-                value: None,
-                help: "Take A and a for equal.",
-            },
-            Choice {
-                letter: 'b',
-                long: "ignore-blanks",
-                value: None,
-                help: "Skip blanks at the beginning.",
-            },
+            Choice { letter: 'f', long: "ignore-case", value: None, help: "Take A and a for equal." },
+            Choice { letter: 'b', long: "ignore-blanks", value: None, help: "Skip blanks at the beginning." },
             Choice {
                 letter: 'k',
                 long: "key",
@@ -104,10 +89,7 @@ impl Order {
                 },
                 None => {
                     let word = rest.trim_ascii_start();
-                    &word[word
-                        .iter()
-                        .position(u8::is_ascii_whitespace)
-                        .unwrap_or(word.len())..]
+                    &word[word.iter().position(u8::is_ascii_whitespace).unwrap_or(word.len())..]
                 }
             };
         }
@@ -124,9 +106,7 @@ impl Order {
         let order = if self.numeric {
             compare_numbers(left, right)
         } else if self.ignore_case {
-            left.iter()
-                .map(u8::to_ascii_lowercase)
-                .cmp(right.iter().map(u8::to_ascii_lowercase))
+            left.iter().map(u8::to_ascii_lowercase).cmp(right.iter().map(u8::to_ascii_lowercase))
         } else {
             left.cmp(right)
         };
@@ -134,13 +114,7 @@ impl Order {
     }
 
     fn compare_wholly(&self, left: &[u8], right: &[u8]) -> Ordering {
-        self.compare(left, right).then_with(|| {
-            if self.reverse {
-                right.cmp(left)
-            } else {
-                left.cmp(right)
-            }
-        })
+        self.compare(left, right).then_with(|| if self.reverse { right.cmp(left) } else { left.cmp(right) })
     }
 }
 
@@ -152,26 +126,13 @@ fn parse_number(text: &[u8]) -> (bool, &[u8], &[u8]) {
         Some(rest) => (true, rest),
         None => (false, text),
     };
-    let digits = |text: &[u8]| {
-        text.iter()
-            .position(|byte| !byte.is_ascii_digit())
-            .unwrap_or(text.len())
-    };
+    let digits = |text: &[u8]| text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (whole, rest) = text.split_at(digits(text));
-    let fraction = rest
-        .strip_prefix(b".")
-        .map_or(&rest[..0], |rest| &rest[..digits(rest)]);
+    let fraction = rest.strip_prefix(b".").map_or(&rest[..0], |rest| &rest[..digits(rest)]);
     let leading_zeros = whole.iter().position(|byte| *byte != b'0').unwrap_or(whole.len());
-    let fraction_end = fraction
-        .iter()
-        .rposition(|byte| *byte != b'0')
-        .map_or(0, |at| at + 1);
+    let fraction_end = fraction.iter().rposition(|byte| *byte != b'0').map_or(0, |at| at + 1);
     let (whole, fraction) = (&whole[leading_zeros..], &fraction[..fraction_end]);
-    (
-        negative && !(whole.is_empty() && fraction.is_empty()),
-        whole,
-        fraction,
-    )
+    (negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction)
 }
 
 fn compare_numbers(left: &[u8], right: &[u8]) -> Ordering {
@@ -222,12 +183,7 @@ mod tests {
     fn orders() {
         expect(&COMMAND, "", "b\na\nc", "a\nb\nc\n");
         expect(&COMMAND, "-r", "b\na\nc\n", "c\nb\na\n");
-        expect(
-            &COMMAND,
-            "-n",
-            "10\n9\n-1\nx\n2.5\n2.25\n",
-            "-1\nx\n2.25\n2.5\n9\n10\n",
-        );
+        expect(&COMMAND, "-n", "10\n9\n-1\nx\n2.5\n2.25\n", "-1\nx\n2.25\n2.5\n9\n10\n");
         expect(&COMMAND, "-n -r", "1\n100000\n99999\n", "100000\n99999\n1\n");
         expect(&COMMAND, "-u", "b\na\nb\n", "a\nb\n");
         expect(&COMMAND, "-uf", "b\nA\na\n", "A\nb\n");
@@ -251,9 +207,6 @@ mod tests {
     #[test]
     fn all_files_are_one() {
         let (status, output, errors) = try_command(&COMMAND, "x gone y", &[("x", b"2\n"), ("y", b"1")]);
-        assert_eq!(
-            (status, output.as_str(), errors.as_str()),
-            (1, "1\n2\n", "sort: gone: not found\n")
-        );
+        assert_eq!((status, output.as_str(), errors.as_str()), (1, "1\n2\n", "sort: gone: not found\n"));
     }
 }

@@ -16,18 +16,8 @@ pub const COMMAND: Command = Command {
         summary: "Writes the last lines of files, ten unless told.",
         details: "With +LINES it begins at that line, counted from 1.",
         choices: &[
-            Choice {
-                letter: 'n',
-                long: "lines",
-                value: Some("LINES"),
-                help: "So many lines.",
-            },
-            Choice {
-                letter: 'c',
-                long: "bytes",
-                value: Some("BYTES"),
-                help: "So many bytes.",
-            },
+            Choice { letter: 'n', long: "lines", value: Some("LINES"), help: "So many lines." },
+            Choice { letter: 'c', long: "bytes", value: Some("BYTES"), help: "So many bytes." },
         ],
         operands: (0, MANY),
     },
@@ -60,17 +50,13 @@ fn tail(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     context.each_file(&arguments.operands, |context, name, file| {
         if several {
             let gap = if first { "" } else { "\n" };
-            context
-                .output
-                .write_all(format!("{gap}==> {name} <==\n").as_bytes())?;
+            context.output.write_all(format!("{gap}==> {name} <==\n").as_bytes())?;
             first = false;
         }
         match part {
             Part::LastBytes(bytes) => {
                 let all = read_all(file)?;
-                context
-                    .output
-                    .write_all(&all[all.len().saturating_sub(bytes)..])?;
+                context.output.write_all(&all[all.len().saturating_sub(bytes)..])?;
             }
             Part::FromLine(from) => {
                 let mut line = Vec::new();
@@ -85,11 +71,8 @@ fn tail(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             Part::LastLines(lines) => {
                 let mut kept: VecDeque<Vec<u8>> = VecDeque::new();
                 loop {
-                    let mut line = if kept.len() > lines {
-                        kept.pop_front().unwrap_or_default()
-                    } else {
-                        Vec::new()
-                    };
+                    let mut line =
+                        if kept.len() > lines { kept.pop_front().unwrap_or_default() } else { Vec::new() };
                     if !next_line(file, &mut line)? {
                         break;
                     }

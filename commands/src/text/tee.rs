@@ -17,25 +17,15 @@ pub const COMMAND: Command = Command {
         synopsis: "[-a] [FILE...]",
         summary: "Copies standard input to standard output and to each FILE.",
         details: "",
-        choices: &[Choice {
-            letter: 'a',
-            long: "append",
-            value: None,
-            help: "Add to the files' ends.",
-        }],
+        choices: &[Choice { letter: 'a', long: "append", value: None, help: "Add to the files' ends." }],
         operands: (0, MANY),
     },
     body: tee,
 };
 
 fn tee(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let how = mode::WRITE
-        | mode::CREATE
-        | if arguments.has("append") {
-            mode::APPEND
-        } else {
-            mode::TRUNCATE
-        };
+    let how =
+        mode::WRITE | mode::CREATE | if arguments.has("append") { mode::APPEND } else { mode::TRUNCATE };
     let mut files = Vec::new();
     for name in &arguments.operands {
         match File::open_with(name, how) {

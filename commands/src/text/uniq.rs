@@ -27,18 +27,8 @@ pub const COMMAND: Command = Command {
                 value: None,
                 help: "Only lines that came more than once.",
             },
-            Choice {
-                letter: 'u',
-                long: "unique",
-                value: None,
-                help: "Only lines that came once.",
-            },
-            Choice {
-                letter: 'i',
-                long: "ignore-case",
-                value: None,
-                help: "Take A and a for equal.",
-            },
+            Choice { letter: 'u', long: "unique", value: None, help: "Only lines that came once." },
+            Choice { letter: 'i', long: "ignore-case", value: None, help: "Take A and a for equal." },
         ],
         operands: (0, 1),
     },
@@ -47,11 +37,7 @@ pub const COMMAND: Command = Command {
 
 fn uniq(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let equal = |left: &[u8], right: &[u8]| {
-        if arguments.has("ignore-case") {
-            left.eq_ignore_ascii_case(right)
-        } else {
-            left == right
-        }
+        if arguments.has("ignore-case") { left.eq_ignore_ascii_case(right) } else { left == right }
     };
     let write = |context: &mut Context<'_>, line: &[u8], count: u64| -> Result<(), FileFailure> {
         if count == 0 || arguments.has("repeated") && count == 1 || arguments.has("unique") && count > 1 {

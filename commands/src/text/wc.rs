@@ -15,30 +15,10 @@ pub const COMMAND: Command = Command {
         summary: "Counts lines, words and bytes.",
         details: "",
         choices: &[
-            Choice {
-                letter: 'l',
-                long: "lines",
-                value: None,
-                help: "Only lines.",
-            },
-            Choice {
-                letter: 'w',
-                long: "words",
-                value: None,
-                help: "Only words.",
-            },
-            Choice {
-                letter: 'c',
-                long: "bytes",
-                value: None,
-                help: "Only bytes.",
-            },
-            Choice {
-                letter: 'm',
-                long: "characters",
-                value: None,
-                help: "Only characters.",
-            },
+            Choice { letter: 'l', long: "lines", value: None, help: "Only lines." },
+            Choice { letter: 'w', long: "words", value: None, help: "Only words." },
+            Choice { letter: 'c', long: "bytes", value: None, help: "Only bytes." },
+            Choice { letter: 'm', long: "characters", value: None, help: "Only characters." },
         ],
         operands: (0, MANY),
     },
@@ -107,9 +87,7 @@ fn wc(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         total.words += counts.words;
         total.characters += counts.characters;
         total.bytes += counts.bytes;
-        context
-            .output
-            .write_all(line(&counts, if given.is_empty() { "" } else { name }).as_bytes())?;
+        context.output.write_all(line(&counts, if given.is_empty() { "" } else { name }).as_bytes())?;
         Ok(())
     })?;
     if given.len() > 1 {
@@ -130,9 +108,6 @@ mod tests {
         expect(&COMMAND, "-m", "ä\n", "2\n");
         expect(&COMMAND, "", " one  two\nthree", "      1       3      15\n");
         let (_, output, _) = try_command(&COMMAND, "-lc a b", &[("a", b"1\n"), ("b", b"22\n")]);
-        assert_eq!(
-            output,
-            "      1       2 a\n      1       3 b\n      2       5 total\n"
-        );
+        assert_eq!(output, "      1       2 a\n      1       3 b\n      2       5 total\n");
     }
 }

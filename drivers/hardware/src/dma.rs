@@ -26,10 +26,8 @@ impl DmaMemory {
     /// At least `bytes` zeroed bytes, in whole pages. They must have been granted.
     pub fn allocate(bytes: usize) -> Result<DmaMemory, Error> {
         let pages = (bytes.max(1) as u64).div_ceil(PAGE_BYTES);
-        let request = device::AllocateDma {
-            pages: u32::try_from(pages).map_err(|_| Error::TooLong)?,
-            address: 0,
-        };
+        let request =
+            device::AllocateDma { pages: u32::try_from(pages).map_err(|_| Error::TooLong)?, address: 0 };
         let allocated = call(kernel::server(kernel::DEVICE), &request, Segment::None)?;
         let first = with_exposed_provenance_mut(allocated.address as usize);
         Ok(DmaMemory {
@@ -77,11 +75,7 @@ impl DmaMemory {
 
     fn range(&self, offset: usize, bytes: usize) -> *mut u8 {
         let end = offset.checked_add(bytes).filter(|end| *end <= self.bytes);
-        assert!(
-            end.is_some(),
-            "{bytes} bytes at {offset} of {} of DMA memory",
-            self.bytes
-        );
+        assert!(end.is_some(), "{bytes} bytes at {offset} of {} of DMA memory", self.bytes);
         self.first.as_ptr().wrapping_add(offset)
     }
 }

@@ -15,14 +15,8 @@ pub struct InterruptLine {
 impl InterruptLine {
     /// Claims a line (a global system interrupt; legacy lines follow the machine's overrides) for the calling process.
     pub fn claim(line: u32) -> Result<InterruptLine, Error> {
-        let claimed = call(
-            kernel::server(kernel::DEVICE),
-            &device::ClaimInterrupt { line },
-            Segment::None,
-        )?;
-        Ok(InterruptLine {
-            sender: claimed.interrupt,
-        })
+        let claimed = call(kernel::server(kernel::DEVICE), &device::ClaimInterrupt { line }, Segment::None)?;
+        Ok(InterruptLine { sender: claimed.interrupt })
     }
 
     /// Who sends this line's interrupts.
@@ -54,11 +48,7 @@ impl InterruptLine {
     /// Gives the line back.
     pub fn release(self) -> Result<(), Error> {
         let interrupt = self.sender;
-        call(
-            kernel::server(kernel::DEVICE),
-            &device::ReleaseInterrupt { interrupt },
-            Segment::None,
-        )?;
+        call(kernel::server(kernel::DEVICE), &device::ReleaseInterrupt { interrupt }, Segment::None)?;
         Ok(())
     }
 }

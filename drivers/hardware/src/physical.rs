@@ -39,12 +39,8 @@ fn map_pages(physical: u64, bytes: usize) -> Result<(u64, u32), Error> {
     let offset = physical % PAGE_BYTES;
     let end = offset.checked_add(bytes as u64).ok_or(Error::BadArgument)?;
     let pages = u32::try_from(end.div_ceil(PAGE_BYTES)).map_err(|_| Error::TooLong)?;
-    let request = device::MapPhysical {
-        physical: physical - offset,
-        pages,
-        protection: protection::READ,
-        address: 0,
-    };
+    let request =
+        device::MapPhysical { physical: physical - offset, pages, protection: protection::READ, address: 0 };
     let mapped = v::call(kernel::server(kernel::DEVICE), &request, Segment::None)?;
     Ok((mapped.address + offset, pages))
 }

@@ -20,10 +20,7 @@ impl Port {
 
     /// Reads a byte.
     pub fn read(self) -> Result<u8, Error> {
-        let request = device::ReadPort {
-            port: u32::from(self.0),
-            width: 1,
-        };
+        let request = device::ReadPort { port: u32::from(self.0), width: 1 };
         Ok(call(kernel::server(kernel::DEVICE), &request, Segment::None)?.value as u8)
     }
 
@@ -45,20 +42,14 @@ impl Port {
 
     /// Writes a byte.
     pub fn write(self, value: u8) -> Result<(), Error> {
-        let request = device::WritePort {
-            port: u32::from(self.0),
-            width: 1,
-            value: u32::from(value),
-        };
+        let request = device::WritePort { port: u32::from(self.0), width: 1, value: u32::from(value) };
         call(kernel::server(kernel::DEVICE), &request, Segment::None)?;
         Ok(())
     }
 
     /// Writes bytes, at most [`MAX_BYTES_WRITTEN`], one after the other.
     pub fn write_all(self, bytes: &[u8]) -> Result<(), Error> {
-        let request = device::WritePortBytes {
-            port: u32::from(self.0),
-        };
+        let request = device::WritePortBytes { port: u32::from(self.0) };
         call(kernel::server(kernel::DEVICE), &request, Segment::Read(bytes))?;
         Ok(())
     }

@@ -33,10 +33,7 @@ impl Registers {
     /// Maps `bytes` bytes of registers at a physical address. They must have been granted.
     pub fn map(physical: u64, bytes: usize) -> Result<Registers, Error> {
         let offset = physical % PAGE_BYTES;
-        let end = offset
-            .checked_add(bytes as u64)
-            .filter(|_| bytes > 0)
-            .ok_or(Error::BadArgument)?;
+        let end = offset.checked_add(bytes as u64).filter(|_| bytes > 0).ok_or(Error::BadArgument)?;
         let request = device::MapPhysical {
             physical: physical - offset,
             pages: u32::try_from(end.div_ceil(PAGE_BYTES)).map_err(|_| Error::TooLong)?,
@@ -67,14 +64,8 @@ impl Registers {
     }
 
     fn at<T>(&self, offset: usize) -> *mut T {
-        let end = offset
-            .checked_add(size_of::<T>())
-            .filter(|end| *end <= self.bytes);
-        assert!(
-            end.is_some(),
-            "register {offset:#x} lies beyond the device's {:#x} bytes",
-            self.bytes
-        );
+        let end = offset.checked_add(size_of::<T>()).filter(|end| *end <= self.bytes);
+        assert!(end.is_some(), "register {offset:#x} lies beyond the device's {:#x} bytes", self.bytes);
         let place = self.first.as_ptr().wrapping_add(offset).cast::<T>();
         assert!(place.is_aligned(), "register {offset:#x} is not aligned");
         place

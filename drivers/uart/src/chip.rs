@@ -91,16 +91,8 @@ impl Registers for Chip {
                 what
             }
             registers::LINE_STATUS => {
-                let received = if state.incoming.is_empty() {
-                    0
-                } else {
-                    status::RECEIVED
-                };
-                let sent = if state.send_queue.is_empty() {
-                    status::SENT | status::IDLE
-                } else {
-                    0
-                };
+                let received = if state.incoming.is_empty() { 0 } else { status::RECEIVED };
+                let sent = if state.send_queue.is_empty() { status::SENT | status::IDLE } else { 0 };
                 received | sent
             }
             registers::SCRATCH => state.scratch,
@@ -123,10 +115,7 @@ impl Registers for Chip {
         let divisor = state.line_control & line::DIVISOR != 0;
         match register {
             registers::DATA if !divisor => {
-                assert!(
-                    state.send_queue.len() < queue::BYTES,
-                    "the chip's queue overflows"
-                );
+                assert!(state.send_queue.len() < queue::BYTES, "the chip's queue overflows");
                 state.send_queue.push(value);
                 state.sent_pending = false;
                 state.flush();

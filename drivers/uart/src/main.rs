@@ -29,9 +29,7 @@ impl Ports {
 impl Registers for Ports {
     /// A port that the kernel refuses is as good as one that isn't there.
     fn read(&mut self, register: u16) -> u8 {
-        self.port(register)
-            .and_then(|port| port.read().ok())
-            .unwrap_or(0xff)
+        self.port(register).and_then(|port| port.read().ok()).unwrap_or(0xff)
     }
 
     fn read_data(&mut self, bytes: &mut [u8]) {

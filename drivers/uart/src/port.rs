@@ -120,11 +120,7 @@ impl<R: Registers> SerialPort<R> {
 
     /// Answers a read, now or when something has come.
     pub fn read(&mut self, client: &Client, instance: u64, room: usize, system: &mut dyn System) {
-        self.readers.push(Waiter {
-            client: client.pid,
-            instance,
-            bytes: room,
-        });
+        self.readers.push(Waiter { client: client.pid, instance, bytes: room });
         self.move_on(system);
     }
 
@@ -137,11 +133,7 @@ impl<R: Registers> SerialPort<R> {
         system: &mut dyn System,
     ) -> Result<Option<usize>, Error> {
         if self.to_send.room() == 0 {
-            self.writers.push(Waiter {
-                client: client.pid,
-                instance,
-                bytes: data.bytes(),
-            });
+            self.writers.push(Waiter { client: client.pid, instance, bytes: data.bytes() });
             return Ok(None);
         }
         let taken = self.to_send.push_incoming(data, system)?;
@@ -154,11 +146,7 @@ impl<R: Registers> SerialPort<R> {
         if self.is_idle() {
             return true;
         }
-        self.synchronizers.push(Waiter {
-            client: client.pid,
-            instance,
-            bytes: 0,
-        });
+        self.synchronizers.push(Waiter { client: client.pid, instance, bytes: 0 });
         false
     }
 
@@ -170,8 +158,7 @@ impl<R: Registers> SerialPort<R> {
     /// Answers those who wait until all has been sent, if it has.
     pub fn answer_synchronizers(&mut self, system: &mut dyn System) {
         if self.is_synchronizing() && self.is_idle() {
-            self.synchronizers
-                .answer_all(&io::Synchronized {}.to_message(), system);
+            self.synchronizers.answer_all(&io::Synchronized {}.to_message(), system);
         }
     }
 
@@ -266,11 +253,8 @@ impl<R: Registers> SerialPort<R> {
     /// Lets the other side send, or holds it.
     fn set_may_receive(&mut self, may: bool) {
         let lines = modem::READY | modem::INTERRUPTS;
-        let (lines, causes) = if may {
-            (lines | modem::MAY_SEND, enable::RECEIVED | enable::LINE)
-        } else {
-            (lines, 0)
-        };
+        let (lines, causes) =
+            if may { (lines | modem::MAY_SEND, enable::RECEIVED | enable::LINE) } else { (lines, 0) };
         self.registers.write(registers::MODEM_CONTROL, lines);
         self.enable(self.enabled & enable::SENT | causes);
     }

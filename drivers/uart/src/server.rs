@@ -43,19 +43,12 @@ pub struct UartServer<R> {
 impl<R: Registers> UartServer<R> {
     /// A server without ports.
     pub const fn new() -> UartServer<R> {
-        UartServer {
-            ports: Vec::new(),
-            next_instance: 0,
-        }
+        UartServer { ports: Vec::new(), next_instance: 0 }
     }
 
     /// Adds a port whose interrupts `interrupt` sends.
     pub fn add(&mut self, name: &'static str, interrupt: Pid, port: SerialPort<R>) {
-        self.ports.push(NamedPort {
-            name,
-            interrupt,
-            port,
-        });
+        self.ports.push(NamedPort { name, interrupt, port });
     }
 
     fn resolve(&self, context: u32, path: &str) -> Result<Flat, Error> {
@@ -118,10 +111,7 @@ impl<R: Registers> Service for UartServer<R> {
         }
         self.next_instance += 1;
         Ok(Opening::Object {
-            open: OpenPort {
-                port,
-                instance: self.next_instance,
-            },
+            open: OpenPort { port, instance: self.next_instance },
             attributes,
             block_bytes: RECEIVE_BYTES as u32,
             size: 0,
@@ -140,9 +130,7 @@ impl<R: Registers> Service for UartServer<R> {
         room: usize,
         system: &mut dyn System,
     ) -> Result<Reading<'a>, Error> {
-        self.ports[open.port]
-            .port
-            .read(client, open.instance, room, system);
+        self.ports[open.port].port.read(client, open.instance, room, system);
         Ok(Reading::Later)
     }
 
@@ -154,9 +142,7 @@ impl<R: Registers> Service for UartServer<R> {
         data: &Incoming<'_>,
         system: &mut dyn System,
     ) -> Result<Writing, Error> {
-        let taken = self.ports[open.port]
-            .port
-            .write(client, open.instance, data, system)?;
+        let taken = self.ports[open.port].port.write(client, open.instance, data, system)?;
         Ok(taken.map_or(Writing::Later, |count| Writing::Done(count as u32)))
     }
 
@@ -167,11 +153,7 @@ impl<R: Registers> Service for UartServer<R> {
         _system: &mut dyn System,
     ) -> Result<Completion, Error> {
         let is_done = self.ports[open.port].port.synchronize(client, open.instance);
-        Ok(if is_done {
-            Completion::Now
-        } else {
-            Completion::Later
-        })
+        Ok(if is_done { Completion::Now } else { Completion::Later })
     }
 
     fn is_waited_on(&self) -> bool {

@@ -33,20 +33,9 @@ impl Setup {
         let mut uart = UartServer::new();
         uart.add("com1", interrupt, SerialPort::start(chip.clone()).unwrap());
         let mut server = IoServer::new(uart, Limits::default());
-        let open = io::Open {
-            context: 0,
-            mode: mode::READ | mode::WRITE,
-            owner: Pid::NONE,
-        };
+        let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
         let instance = system.say(&mut server, client, &open, b"com1").unwrap().instance;
-        Setup {
-            server,
-            system,
-            chip,
-            interrupt,
-            client,
-            instance,
-        }
+        Setup { server, system, chip, interrupt, client, instance }
     }
 
     /// Sends interrupts as long as the chip asks for them, also after a pause; a chip that never stops fails the test.
@@ -62,41 +51,21 @@ impl Setup {
                 return;
             }
             let notice = notice::Interrupt { line: 4, count: 1 };
-            self.system
-                .say(&mut self.server, self.interrupt, &notice, b"")
-                .unwrap();
+            self.system.say(&mut self.server, self.interrupt, &notice, b"").unwrap();
         }
         panic!("the interrupt never ends");
     }
 
     fn start_read(&mut self, client: Pid, room: usize) {
-        let read = io::Read {
-            instance: self.instance,
-            position: 0,
-        };
+        let read = io::Read { instance: self.instance, position: 0 };
         let segment = vec![0; room];
-        self.system.send(
-            &mut self.server,
-            client,
-            &read.to_message(),
-            segment,
-            Access::WRITE,
-        );
+        self.system.send(&mut self.server, client, &read.to_message(), segment, Access::WRITE);
     }
 
     fn start_write(&mut self, client: Pid, data: &[u8]) {
-        let write = io::Write {
-            instance: self.instance,
-            position: 0,
-        };
+        let write = io::Write { instance: self.instance, position: 0 };
         let segment = data.to_vec();
-        self.system.send(
-            &mut self.server,
-            client,
-            &write.to_message(),
-            segment,
-            Access::READ,
-        );
+        self.system.send(&mut self.server, client, &write.to_message(), segment, Access::READ);
     }
 
     fn outcome(&mut self, client: Pid) -> Option<Result<Vec<u8>, Error>> {
@@ -196,28 +165,20 @@ fn writers_wait_when_the_line_is_blocked() {
 fn synchronizing_waits_until_all_has_left() {
     let mut uart = Setup::new();
     let waiting = uart.system.process(UserId::SYSTEM);
-    let synchronize = io::Synchronize {
-        instance: uart.instance,
-    };
-    uart.system
-        .say(&mut uart.server, waiting, &synchronize, b"")
-        .unwrap();
+    let synchronize = io::Synchronize { instance: uart.instance };
+    uart.system.say(&mut uart.server, waiting, &synchronize, b"").unwrap();
     uart.chip.0.borrow_mut().blocked = true;
     uart.start_write(uart.client, b"the last words");
     uart.outcome(uart.client).unwrap().unwrap();
     let message = synchronize.to_message();
-    uart.system
-        .send(&mut uart.server, waiting, &message, vec![], Access::NONE);
+    uart.system.send(&mut uart.server, waiting, &message, vec![], Access::NONE);
     uart.run();
     uart.server.tick(&mut uart.system);
     assert!(uart.system.is_waiting(waiting));
     assert!(uart.server.next_tick_ns().is_some());
     uart.chip.0.borrow_mut().unblock();
     uart.server.tick(&mut uart.system);
-    assert_eq!(
-        uart.outcome(waiting).map(|outcome| outcome.map(drop)),
-        Some(Ok(()))
-    );
+    assert_eq!(uart.outcome(waiting).map(|outcome| outcome.map(drop)), Some(Ok(())));
 }
 
 #[test]
@@ -236,9 +197,7 @@ fn a_chip_that_goes_mad_hangs_nobody() {
         let mut uart = Setup::new();
         uart.chip.0.borrow_mut().mad = Some(value);
         let notice = notice::Interrupt { line: 4, count: 1 };
-        uart.system
-            .say(&mut uart.server, uart.interrupt, &notice, b"")
-            .unwrap();
+        uart.system.say(&mut uart.server, uart.interrupt, &notice, b"").unwrap();
         uart.start_write(uart.client, b"x");
         assert!(uart.outcome(uart.client).is_some());
     }
@@ -251,16 +210,9 @@ fn a_chip_that_goes_mad_hangs_nobody() {
 fn only_the_interrupt_interrupts_and_only_operators_open() {
     let mut uart = Setup::new();
     let notice = notice::Interrupt { line: 4, count: 1 };
-    assert_eq!(
-        uart.system.say(&mut uart.server, uart.client, &notice, b""),
-        Err(Error::BadRequest)
-    );
+    assert_eq!(uart.system.say(&mut uart.server, uart.client, &notice, b""), Err(Error::BadRequest));
     let user = uart.system.process(UserId(100));
-    let open = io::Open {
-        context: 0,
-        mode: mode::READ,
-        owner: Pid::NONE,
-    };
+    let open = io::Open { context: 0, mode: mode::READ, owner: Pid::NONE };
     let opened = uart.system.say(&mut uart.server, user, &open, b"com1");
     assert_eq!(opened, Err(Error::NoPermission));
     let opened = uart.system.say(&mut uart.server, uart.client, &open, b"com9");
@@ -272,13 +224,8 @@ fn closing_frees_those_who_wait() {
     let mut uart = Setup::new();
     let second = uart.system.process(UserId::SYSTEM);
     uart.start_read(second, 10);
-    let release = io::Release {
-        instance: uart.instance,
-        owner: Pid::NONE,
-    };
-    uart.system
-        .say(&mut uart.server, uart.client, &release, b"")
-        .unwrap();
+    let release = io::Release { instance: uart.instance, owner: Pid::NONE };
+    uart.system.say(&mut uart.server, uart.client, &release, b"").unwrap();
     assert_eq!(uart.outcome(second), Some(Err(Error::BadInstance)));
 }
 

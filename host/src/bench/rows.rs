@@ -27,13 +27,7 @@ pub struct Row {
 }
 
 const fn row(name: &'static str, title: &'static str, budget: [f64; 2], peers: [Option<f64>; 2]) -> Row {
-    Row {
-        name,
-        title,
-        at_most: budget[0],
-        aim: budget[1],
-        peers,
-    }
+    Row { name, title, at_most: budget[0], aim: budget[1], peers }
 }
 
 /// What only Linux has been measured for.
@@ -51,71 +45,21 @@ pub const ROWS: &[Row] = &[
         [Some(10_602.0), Some(458.0)],
     ),
     // Linux: getppid.
-    row(
-        "null-kernel-request",
-        "null request to a kernel server",
-        [150.0, 100.0],
-        linux(337.0),
-    ),
+    row("null-kernel-request", "null request to a kernel server", [150.0, 100.0], linux(337.0)),
     // Linux: a pipe.
-    row(
-        "reply-4-kib-segment",
-        "reply with a 4 KiB segment",
-        [1_000.0, 800.0],
-        linux(11_730.0),
-    ),
+    row("reply-4-kib-segment", "reply with a 4 KiB segment", [1_000.0, 800.0], linux(11_730.0)),
     // Linux: process_vm_readv.
-    row(
-        "move-to-64-kib",
-        "64 KiB MoveTo between teams",
-        [9_200.0, 8_600.0],
-        linux(22_899.0),
-    ),
+    row("move-to-64-kib", "64 KiB MoveTo between teams", [9_200.0, 8_600.0], linux(22_899.0)),
     // Linux: pread of a tmpfs file, without a switch to a server.
-    row(
-        "read-4-kib-of-cached-file",
-        "read 4 KiB of a cached file",
-        [1_400.0, 1_000.0],
-        linux(1_876.0),
-    ),
-    row(
-        "open-and-close-file",
-        "open and close a file",
-        [2_000.0, 1_200.0],
-        linux(6_325.0),
-    ),
+    row("read-4-kib-of-cached-file", "read 4 KiB of a cached file", [1_400.0, 1_000.0], linux(1_876.0)),
+    row("open-and-close-file", "open and close a file", [2_000.0, 1_200.0], linux(6_325.0)),
     // Linux: a pthread.
-    row(
-        "process-create-start-end",
-        "process: create, start, end, reap",
-        [6_000.0, 3_000.0],
-        linux(38_394.0),
-    ),
+    row("process-create-start-end", "process: create, start, end, reap", [6_000.0, 3_000.0], linux(38_394.0)),
     // Linux: vfork and exec. The budget is to be 60,000 once programs are demand-paged.
-    row(
-        "program-load-run-end",
-        "load, run and end a tiny program",
-        [100_000.0, 30_000.0],
-        linux(131_755.0),
-    ),
-    row(
-        "zero-page-fault",
-        "zero-page fault, no page zeroed beforehand",
-        [1_400.0, 1_100.0],
-        linux(4_303.0),
-    ),
+    row("program-load-run-end", "load, run and end a tiny program", [100_000.0, 30_000.0], linux(131_755.0)),
+    row("zero-page-fault", "zero-page fault, no page zeroed beforehand", [1_400.0, 1_100.0], linux(4_303.0)),
     // The firmware's 16 M included. Linux: to /init.
-    row(
-        "boot-to-here",
-        "reset to first command",
-        [100.0e6, 40.0e6],
-        linux(1_570.0e6),
-    ),
+    row("boot-to-here", "reset to first command", [100.0e6, 40.0e6], linux(1_570.0e6)),
     row(SMALLEST_MEMORY, "smallest memory", [24.0, 12.0], linux(80.0)),
-    row(
-        KERNEL_SIZE,
-        "kernel, without comments and tests",
-        [8_000.0, 6_000.0],
-        [None, None],
-    ),
+    row(KERNEL_SIZE, "kernel, without comments and tests", [8_000.0, 6_000.0], [None, None]),
 ];

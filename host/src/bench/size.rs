@@ -15,12 +15,9 @@ pub fn lines_of_code(folder: &Path) -> Result<u32> {
         let found = found.context("cannot list the kernel's sources")?;
         let path = found.path();
         let in_source = path.components().any(|part| part.as_os_str() == "src");
-        let of_test = path
-            .components()
-            .any(|part| TESTS.iter().any(|test| part.as_os_str() == *test));
-        let of_code = path
-            .extension()
-            .is_some_and(|ending| ["rs", "s", "S"].iter().any(|known| ending == *known));
+        let of_test = path.components().any(|part| TESTS.iter().any(|test| part.as_os_str() == *test));
+        let of_code =
+            path.extension().is_some_and(|ending| ["rs", "s", "S"].iter().any(|known| ending == *known));
         if in_source && of_code && !of_test && !is_declared_as_test(path) {
             let text =
                 std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -39,9 +36,7 @@ fn is_declared_as_test(path: &Path) -> bool {
     ["lib.rs", "main.rs"].iter().any(|root| {
         let text = std::fs::read_to_string(path.with_file_name(root)).unwrap_or_default();
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        lines
-            .windows(2)
-            .any(|pair| pair[0] == "#[cfg(test)]" && pair[1] == declaration)
+        lines.windows(2).any(|pair| pair[0] == "#[cfg(test)]" && pair[1] == declaration)
     })
 }
 
@@ -51,10 +46,7 @@ fn lines_of_text(text: &str) -> u32 {
     let opens_tests =
         |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
     let end = lines.windows(2).position(opens_tests).unwrap_or(lines.len());
-    lines[..end]
-        .iter()
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
-        .count() as u32
+    lines[..end].iter().filter(|line| !line.is_empty() && !line.starts_with("//")).count() as u32
 }
 
 #[cfg(test)]

@@ -47,9 +47,7 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         process.extra.due = false;
-        let notice = notice::notice::Alarm {
-            tag: process.extra.value,
-        };
+        let notice = notice::notice::Alarm { tag: process.extra.value };
         process.registers.message = notice.to_message().to_registers();
         let owner = process.owner;
         self.post(slot, owner);

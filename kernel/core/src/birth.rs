@@ -80,10 +80,7 @@ impl<M: Machine> Kernel<M> {
             (process.pid, self.team(process.team).exception_server)
         };
         let free_before = self.frames.free_count();
-        let space = self
-            .machine
-            .create_space(&mut self.frames)
-            .ok_or(Error::NoMemory)?;
+        let space = self.machine.create_space(&mut self.frames).ok_or(Error::NoMemory)?;
         let tables = free_before - self.frames.free_count();
         let next_free = self.team(index).next_free;
         *self.team_mut(index) = Team {
@@ -93,14 +90,8 @@ impl<M: Machine> Kernel<M> {
             rights: description.rights,
             priority: description.priority,
             exception_server,
-            pages: Quota {
-                limit: description.pages,
-                used: 0,
-            },
-            processes: Quota {
-                limit: description.processes,
-                used: 0,
-            },
+            pages: Quota { limit: description.pages, used: 0 },
+            processes: Quota { limit: description.processes, used: 0 },
             ..Team::free()
         };
         let root = self

@@ -72,24 +72,15 @@ impl<M: Machine> Kernel<M> {
                 .map_err(|error| BootError::Failed("a segment of the supervisor", error))?;
         }
         let stack_pages = (STACK_BYTES / PAGE_BYTES) as u32;
-        self.add_region(
-            team,
-            STACK_TOP - STACK_BYTES,
-            stack_pages,
-            READ | WRITE,
-            Backing::Zero,
-        )
-        .map_err(|error| BootError::Failed("the supervisor's stack", error))?;
+        self.add_region(team, STACK_TOP - STACK_BYTES, stack_pages, READ | WRITE, Backing::Zero)
+            .map_err(|error| BootError::Failed("the supervisor's stack", error))?;
         self.map_archive(team, archive)?;
         self.grant_everything(team, memory);
 
         let root = self.team(team).root;
         let (first_bytes, last_bytes) = name_words("supervisor");
         self.processes[root].name = [first_bytes, last_bytes];
-        let start = Start {
-            archive_physical: archive.physical,
-            archive_bytes: archive.bytes.len() as u64,
-        };
+        let start = Start { archive_physical: archive.physical, archive_bytes: archive.bytes.len() as u64 };
         self.start_first(team, image.entry, STACK_TOP, &start.to_message());
         Ok(())
     }
@@ -97,22 +88,13 @@ impl<M: Machine> Kernel<M> {
     /// Maps one segment of an image, all of it present, and fills it.
     fn load(&mut self, team: TeamIndex, segment: &Segment<'_>) -> Result<(), Error> {
         let range = segment.range;
-        self.add_region(
-            team,
-            range.start,
-            range.pages(),
-            segment.protection | WIRED,
-            Backing::Zero,
-        )?;
+        self.add_region(team, range.start, range.pages(), segment.protection | WIRED, Backing::Zero)?;
         let mut content = segment.content;
         let mut offset = segment.offset as usize;
         for address in (range.start..range.end).step_by(PAGE_BYTES as usize) {
             self.touch(team, address, READ)?;
             let space = self.team(team).space.ok_or(Error::BadAddress)?;
-            let frame = self
-                .machine
-                .translate(space, address, READ)
-                .ok_or(Error::BadAddress)?;
+            let frame = self.machine.translate(space, address, READ).ok_or(Error::BadAddress)?;
             let count = content.len().min(PAGE_BYTES as usize - offset);
             let (piece, rest) = content.split_at(count);
             self.machine.write_frame(frame, offset, piece);
@@ -126,14 +108,9 @@ impl<M: Machine> Kernel<M> {
         let pages = u32::try_from((archive.bytes.len() as u64).div_ceil(PAGE_BYTES));
         let first = u32::try_from(archive.physical / PAGE_BYTES);
         let (Ok(pages), Ok(first), true) = (pages, first, archive.physical.is_multiple_of(PAGE_BYTES)) else {
-            return Err(BootError::Archive(
-                "the boot archive lies at a strange place in memory",
-            ));
+            return Err(BootError::Archive("the boot archive lies at a strange place in memory"));
         };
-        let backing = Backing::Physical {
-            first: Frame(first),
-            caching: Caching::Cached,
-        };
+        let backing = Backing::Physical { first: Frame(first), caching: Caching::Cached };
         self.add_region(team, ARCHIVE_ADDRESS, pages, READ, backing)
             .map(|_| ())
             .map_err(|error| BootError::Failed("room for the boot archive", error))
@@ -141,11 +118,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Gives the first team every device resource.
     fn grant_everything(&mut self, team: TeamIndex, memory: &[DeviceMemory]) {
-        let grant = |kind, count| DeviceGrant {
-            kind,
-            count,
-            ..DeviceGrant::default()
-        };
+        let grant = |kind, count| DeviceGrant { kind, count, ..DeviceGrant::default() };
         let fixed = [
             grant(resource::PORTS, 1 << 16),
             grant(resource::INTERRUPTS, INTERRUPT_LINES as u32),

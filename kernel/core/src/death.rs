@@ -110,9 +110,7 @@ impl<M: Machine> Kernel<M> {
         if !self.release_regions_step(team) {
             return false;
         }
-        let freed = self
-            .machine
-            .destroy_space(space, TABLES_PER_STEP, &mut self.frames);
+        let freed = self.machine.destroy_space(space, TABLES_PER_STEP, &mut self.frames);
         self.team_mut(team).pages.give_back(freed);
         if freed == TABLES_PER_STEP {
             return false;
@@ -124,10 +122,7 @@ impl<M: Machine> Kernel<M> {
     /// All of a team has been given back but its root's slot: that sends the notice, if anyone wants to know.
     fn notify_owner(&mut self, root: ProcessIndex) {
         let process = &self.processes[root];
-        let notice = notice::notice::TeamEnded {
-            team: process.pid,
-            status: process.extra.value,
-        };
+        let notice = notice::notice::TeamEnded { team: process.pid, status: process.extra.value };
         let owner = self.team(process.team).owner;
         match self.find_process(NOBODY, owner) {
             Ok(owner) if owner != NOBODY && !self.team(self.processes[owner].team).ending => {

@@ -121,19 +121,13 @@ pub(crate) fn grant<M: Machine>(
     kernel.need_right(caller, Rights::DEVICES)?;
     let team = kernel.find_team(caller, request.team)?;
     kernel.may_control(caller, kernel.team(team).root)?;
-    let known = matches!(
-        request.kind,
-        resource::PORTS | resource::INTERRUPTS | resource::MEMORY | resource::DMA
-    );
+    let known =
+        matches!(request.kind, resource::PORTS | resource::INTERRUPTS | resource::MEMORY | resource::DMA);
     if !known || request.count == 0 {
         return Err(Error::BadArgument);
     }
     let own = need_grant(kernel, caller, request.kind, request.start, request.count)?;
-    let grant = DeviceGrant {
-        start: request.start,
-        count: request.count,
-        ..own
-    };
+    let grant = DeviceGrant { start: request.start, count: request.count, ..own };
     add_grant(kernel.team_mut(team), grant)?;
     Ok(Answer::reply(&DeviceGranted {}))
 }
@@ -152,11 +146,7 @@ fn map_physical<M: Machine>(
     let grant = need_grant(kernel, caller, resource::MEMORY, page, request.pages)?;
     let backing = Backing::Physical {
         first: Frame(first),
-        caching: if grant.cached {
-            Caching::Cached
-        } else {
-            Caching::Uncached
-        },
+        caching: if grant.cached { Caching::Cached } else { Caching::Uncached },
     };
     let team = kernel.processes[caller].team;
     let range = kernel.add_region(team, request.address, request.pages, request.protection, backing)?;
@@ -182,13 +172,7 @@ fn allocate_dma<M: Machine>(
     let result = match kernel.frames.allocate_contiguous(pages, DMA_LIMIT) {
         None => Err(Error::NoMemory),
         Some(first) => kernel
-            .add_region(
-                index,
-                request.address,
-                pages,
-                READ | WRITE,
-                Backing::Dma { first },
-            )
+            .add_region(index, request.address, pages, READ | WRITE, Backing::Dma { first })
             .map(|range| (range, first))
             .inspect_err(|_| release_frames(kernel, first, pages)),
     };
@@ -197,10 +181,7 @@ fn allocate_dma<M: Machine>(
     for page in 0..pages {
         kernel.machine.zero_frame(Frame(first.0 + page));
     }
-    Ok(Answer::reply(&DmaAllocated {
-        address: range.start,
-        physical: first.address(),
-    }))
+    Ok(Answer::reply(&DmaAllocated { address: range.start, physical: first.address() }))
 }
 
 fn release_frames<M: Machine>(kernel: &mut Kernel<M>, first: Frame, pages: u32) {
@@ -249,10 +230,7 @@ fn read_port_bytes<M: Machine>(
     for at in 0..read.count {
         bytes |= u128::from(kernel.machine.read_port(port, 1) & 0xff) << (8 * at);
     }
-    Ok(Answer::reply(&PortBytesRead {
-        first_bytes: bytes as u64,
-        last_bytes: (bytes >> 64) as u64,
-    }))
+    Ok(Answer::reply(&PortBytesRead { first_bytes: bytes as u64, last_bytes: (bytes >> 64) as u64 }))
 }
 
 fn write_port_bytes<M: Machine>(
@@ -263,17 +241,13 @@ fn write_port_bytes<M: Machine>(
     let port = need_port(kernel, caller, port, 1)?;
     let granted = kernel.processes[caller].grant().bytes();
     let mut buffer = [0; PORT_BYTES_AT_ONCE];
-    let bytes = usize::try_from(granted)
-        .ok()
-        .and_then(|count| buffer.get_mut(..count))
-        .ok_or(Error::TooLong)?;
+    let bytes =
+        usize::try_from(granted).ok().and_then(|count| buffer.get_mut(..count)).ok_or(Error::TooLong)?;
     kernel.read_request_segment(caller, bytes)?;
     for byte in bytes.iter() {
         kernel.machine.write_port(port, 1, u32::from(*byte));
     }
-    Ok(Answer::reply(&PortBytesWritten {
-        count: granted as u32,
-    }))
+    Ok(Answer::reply(&PortBytesWritten { count: granted as u32 }))
 }
 
 #[cfg(test)]

@@ -45,12 +45,7 @@ impl<M: Machine> Kernel<M> {
             }
             Ok(server) => {
                 let instruction = self.machine.full_registers(current).rip;
-                let notice = notice::notice::Exception {
-                    vector,
-                    code,
-                    address,
-                    instruction,
-                };
+                let notice = notice::notice::Exception { vector, code, address, instruction };
                 self.block_current(State::Sending);
                 let process = &mut self.processes[current];
                 process.clear_results();

@@ -24,11 +24,7 @@ struct Membership {
     user: UserId,
 }
 
-const FREE: Membership = Membership {
-    group: Pid::NONE,
-    process: NOBODY,
-    user: UserId::SYSTEM,
-};
+const FREE: Membership = Membership { group: Pid::NONE, process: NOBODY, user: UserId::SYSTEM };
 
 /// All memberships.
 #[derive(Clone, Debug)]
@@ -40,10 +36,7 @@ pub struct Groups {
 impl Groups {
     /// Room for as many memberships as there are processes.
     pub fn new(process_slots: u16) -> Groups {
-        Groups {
-            rows: (0..process_slots).map(|_| FREE).collect(),
-            next_number: FIRST_DYNAMIC_NUMBER,
-        }
+        Groups { rows: (0..process_slots).map(|_| FREE).collect(), next_number: FIRST_DYNAMIC_NUMBER }
     }
 
     /// The first member in a row from `row` on, and the row after its own.
@@ -63,11 +56,7 @@ impl Groups {
             count += 1;
             row = next;
         }
-        if count == 0 {
-            Err(Error::EmptyGroup)
-        } else {
-            Ok((member, count))
-        }
+        if count == 0 { Err(Error::EmptyGroup) } else { Ok((member, count)) }
     }
 
     /// Whose the group is.
@@ -177,11 +166,7 @@ mod tests {
         let mut groups = Groups::new(3);
         assert_eq!(groups.member(group, 0), Err(Error::EmptyGroup));
         for process in [20, 21] {
-            *groups.find(Pid::NONE, NOBODY).unwrap() = Membership {
-                group,
-                process,
-                user: UserId(7),
-            };
+            *groups.find(Pid::NONE, NOBODY).unwrap() = Membership { group, process, user: UserId(7) };
         }
         assert_eq!(groups.member(group, 1), Ok((21, 2)));
         assert_eq!(groups.member(group, 2), Ok((NOBODY, 2)));

@@ -61,11 +61,8 @@ impl<M: Machine> Kernel<M> {
 
         let process = &self.processes[caller];
         let (team, priority) = (process.team, process.priority);
-        let (message, address, grant) = (
-            process.registers.message,
-            process.segment_address(),
-            process.grant(),
-        );
+        let (message, address, grant) =
+            (process.registers.message, process.segment_address(), process.grant());
         let bytes = grant.bytes().min(GROUP_SEGMENT_BYTES);
         if grant.access().contains(Access::READ) {
             let frame = self.keep(caller, caller, address, bytes)?;
@@ -143,8 +140,7 @@ impl<M: Machine> Kernel<M> {
         let mut done = 0;
         while done < bytes as usize {
             let count = PIECE_BYTES.min(bytes as usize - done);
-            self.machine
-                .read_frame(frame, offset as usize + done, &mut piece[..count]);
+            self.machine.read_frame(frame, offset as usize + done, &mut piece[..count]);
             let place = address.checked_add(done as u64).ok_or(Error::BadAddress)?;
             self.write_to(to, place, &piece[..count])?;
             done += count;
@@ -171,8 +167,7 @@ impl<M: Machine> Kernel<M> {
         };
         let [address, buffer_bytes, ..] = self.processes[receiver].registers.extra;
         let bytes = bytes.min(buffer_bytes);
-        self.unpack(frame, 0, receiver, address, bytes)
-            .map_err(|_| Side::Destination)?;
+        self.unpack(frame, 0, receiver, address, bytes).map_err(|_| Side::Destination)?;
         Ok(bytes)
     }
 

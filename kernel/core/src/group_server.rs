@@ -36,11 +36,7 @@ pub(crate) fn request<M: Machine>(
         Group::QueryGroup(query) => {
             let group = kernel.local_group(query.group)?;
             let (member, count) = kernel.groups.member(group, query.position)?;
-            let member = if member == NOBODY {
-                Pid::NONE
-            } else {
-                kernel.processes[member].pid
-            };
+            let member = if member == NOBODY { Pid::NONE } else { kernel.processes[member].pid };
             Ok(Answer::reply(&GroupQueried { member, count }))
         }
     }

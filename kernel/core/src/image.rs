@@ -27,9 +27,7 @@ const IMAGE_END: u64 = abi::boot::ARCHIVE_ADDRESS;
 
 /// The content of the archive's first entry, which must be the supervisor.
 pub fn first_file(archive: &[u8]) -> Result<&[u8], &'static str> {
-    let header = archive
-        .first_chunk::<BLOCK_BYTES>()
-        .ok_or("the boot archive is empty")?;
+    let header = archive.first_chunk::<BLOCK_BYTES>().ok_or("the boot archive is empty")?;
     if !header[257..].starts_with(b"ustar") {
         return Err("the boot archive is not a tar file");
     }
@@ -100,11 +98,7 @@ impl<'a> Image<'a> {
             .ok()
             .and_then(|start| file.get(start..)?.get(..bytes))
             .ok_or("the supervisor's program headers are not in its file")?;
-        let image = Image {
-            file,
-            program_headers,
-            entry: header.e_entry,
-        };
+        let image = Image { file, program_headers, entry: header.e_entry };
         image.check()?;
         Ok(image)
     }
@@ -130,11 +124,7 @@ impl<'a> Image<'a> {
         if end > IMAGE_END {
             return Err("the supervisor's segments end too high");
         }
-        if entry_is_code {
-            Ok(())
-        } else {
-            Err("the supervisor's entry is not in its code")
-        }
+        if entry_is_code { Ok(()) } else { Err("the supervisor's entry is not in its code") }
     }
 
     fn headers(&self) -> impl Iterator<Item = ProgramHeader> + use<'a> {
@@ -171,12 +161,7 @@ impl<'a> Image<'a> {
         if protection & WRITE != 0 && protection & EXECUTE != 0 {
             return Err("a segment of the supervisor is writable and executable");
         }
-        Ok(Segment {
-            range,
-            protection,
-            offset: header.p_vaddr - start,
-            content,
-        })
+        Ok(Segment { range, protection, offset: header.p_vaddr - start, content })
     }
 }
 

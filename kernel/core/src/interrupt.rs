@@ -31,10 +31,7 @@ impl<M: Machine> Kernel<M> {
     fn send_interrupt(&mut self, slot: ProcessIndex) {
         let process = &mut self.processes[slot];
         let count = core::mem::take(&mut process.extra.count);
-        let notice = notice::notice::Interrupt {
-            line: process.extra.value,
-            count: count as u32,
-        };
+        let notice = notice::notice::Interrupt { line: process.extra.value, count: count as u32 };
         process.registers.message = notice.to_message().to_registers();
         let (pid, owner) = (process.pid, process.owner);
         let to = self.processes[owner].pid;

@@ -166,11 +166,8 @@ impl<M: Machine> Kernel<M> {
     fn deliver(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<(), Side> {
         let (from, to) = self.processes.pair(sender, receiver);
         let grant = from.registers.extra[1];
-        let segment_bytes = if grant != 0 && to.registers.extra[1] != 0 {
-            self.copy_head(sender, receiver)?
-        } else {
-            0
-        };
+        let segment_bytes =
+            if grant != 0 && to.registers.extra[1] != 0 { self.copy_head(sender, receiver)? } else { 0 };
         let (from, to) = self.processes.pair(sender, receiver);
         to.registers.number = 0;
         to.registers.pid = from.pid.to_bits();
@@ -206,8 +203,7 @@ impl<M: Machine> Kernel<M> {
         let [buffer_address, buffer_bytes, ..] = self.processes[receiver].registers.extra;
         let bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);
         let address = self.processes[sender].segment_address();
-        self.copy(sender, address, receiver, buffer_address, bytes)
-            .map_err(|stop| stop.side)?;
+        self.copy(sender, address, receiver, buffer_address, bytes).map_err(|stop| stop.side)?;
         Ok(bytes)
     }
 
@@ -249,11 +245,7 @@ impl<M: Machine> Kernel<M> {
                 self.processes[receiver].queue.head
             } else {
                 let process = &self.processes[from];
-                if process.state == State::Sending && process.partner == receiver {
-                    from
-                } else {
-                    NOBODY
-                }
+                if process.state == State::Sending && process.partner == receiver { from } else { NOBODY }
             };
             if sender == NOBODY {
                 return Received::Nothing;
@@ -444,8 +436,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::TooLong);
         }
         let segment_address = process.segment_address();
-        self.copy(caller, address, client, segment_address, bytes)
-            .map_err(|stop| stop.blame(Side::Source))
+        self.copy(caller, address, client, segment_address, bytes).map_err(|stop| stop.blame(Side::Source))
     }
 
     /// A Reply to what is not simply a program's Send.

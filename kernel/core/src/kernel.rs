@@ -152,9 +152,7 @@ impl<M: Machine> Kernel<M> {
     /// # Panics
     /// If `frames` has too little memory for one address space.
     pub fn new(mut machine: M, mut frames: Frames, configuration: &Configuration) -> Kernel<M> {
-        let nowhere = machine
-            .create_space(&mut frames)
-            .expect("memory for one address space");
+        let nowhere = machine.create_space(&mut frames).expect("memory for one address space");
         let process_slots = configuration.process_slots;
         let team_slots = configuration.team_slots.min(NO_TEAM - 1);
         let mut teams: Box<[Team<M::Space>]> = (0..team_slots).map(|_| Team::free()).collect();

@@ -17,10 +17,7 @@ pub struct List {
 
 impl List {
     /// Nobody in it.
-    pub const EMPTY: List = List {
-        head: NOBODY,
-        tail: NOBODY,
-    };
+    pub const EMPTY: List = List { head: NOBODY, tail: NOBODY };
 
     /// Whether nobody is in it.
     #[inline]

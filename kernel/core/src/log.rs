@@ -22,10 +22,7 @@ impl Log {
     /// An empty log.
     #[allow(clippy::new_without_default)] // It takes memory, so it should be seen.
     pub fn new() -> Log {
-        Log {
-            bytes: alloc::vec![0; LOG_BYTES].into(),
-            next: 0,
-        }
+        Log { bytes: alloc::vec![0; LOG_BYTES].into(), next: 0 }
     }
 
     /// Appends bytes.

@@ -84,21 +84,14 @@ impl<M: Machine> Kernel<M> {
         }
         let here = address.checked_add(done).ok_or(Error::BadAddress)?;
         let there = other.segment_address() + offset + done;
-        let (from, from_address, to, to_address) = if into_segment {
-            (caller, here, client, there)
-        } else {
-            (client, there, caller, here)
-        };
+        let (from, from_address, to, to_address) =
+            if into_segment { (caller, here, client, there) } else { (client, there, caller, here) };
         let result = self.copy(from, from_address, to, to_address, bytes);
         self.processes[caller].extra.count += match result {
             Ok(()) => bytes,
             Err(stop) => stop.done,
         };
-        let own_side = if into_segment {
-            Side::Source
-        } else {
-            Side::Destination
-        };
+        let own_side = if into_segment { Side::Source } else { Side::Destination };
         result.map_err(|stop| stop.blame(own_side))
     }
 }

@@ -23,10 +23,8 @@ pub const PAGES_PER_STEP: u32 = 64;
 pub const ZEROED_PAGES_PER_STEP: u32 = 16;
 
 /// What no region may overlap: the gigabyte around the information page, whose tables all spaces share.
-pub const RESERVED: PageRange = PageRange {
-    start: information::ADDRESS,
-    end: information::ADDRESS + (1 << 30),
-};
+pub const RESERVED: PageRange =
+    PageRange { start: information::ADDRESS, end: information::ADDRESS + (1 << 30) };
 
 /// An address space about to be worked on, with what that needs.
 struct Site<'a, M: Machine> {
@@ -58,10 +56,7 @@ impl<M: Machine> Site<'_, M> {
     #[inline]
     fn map(&mut self, address: u64, frame: Frame, region: &Region, caching: Caching) -> Result<bool, Error> {
         let protection = region.machine_protection();
-        match self
-            .machine
-            .map(self.space, address, frame, protection, caching, self.frames)
-        {
+        match self.machine.map(self.space, address, frame, protection, caching, self.frames) {
             Ok(tables) => {
                 self.team.pages.take_beyond(tables);
                 Ok(true)
@@ -79,12 +74,12 @@ impl<M: Machine> Site<'_, M> {
         let offset = ((address - region.start) / PAGE_BYTES) as u32;
         match region.backing {
             Backing::Zero => self.give(address, region),
-            Backing::Physical { first, caching } => self
-                .map(address, Frame(first.0 + offset), region, caching)
-                .map(|_| ()),
-            Backing::Dma { first } => self
-                .map(address, Frame(first.0 + offset), region, Caching::Cached)
-                .map(|_| ()),
+            Backing::Physical { first, caching } => {
+                self.map(address, Frame(first.0 + offset), region, caching).map(|_| ())
+            }
+            Backing::Dma { first } => {
+                self.map(address, Frame(first.0 + offset), region, Caching::Cached).map(|_| ())
+            }
             Backing::Held { .. } => Err(Error::BadAddress),
         }
     }
@@ -94,12 +89,7 @@ impl<M: Machine> Kernel<M> {
     fn site(&mut self, team: TeamIndex) -> Option<Site<'_, M>> {
         let team = &mut self.teams[usize::from(team)];
         let space = team.space?;
-        Some(Site {
-            machine: &mut self.machine,
-            frames: &mut self.frames,
-            team,
-            space,
-        })
+        Some(Site { machine: &mut self.machine, frames: &mut self.frames, team, space })
     }
 
     /// Makes the page that holds `address` present if the team may have it for `access`.
@@ -137,8 +127,7 @@ impl<M: Machine> Kernel<M> {
         if range.overlaps(&RESERVED) {
             return Err(Error::AlreadyMapped);
         }
-        self.regions
-            .insert(&mut team.regions, range, protection, backing)?;
+        self.regions.insert(&mut team.regions, range, protection, backing)?;
         if protection & WIRED != 0 {
             team.wired_pages += pages;
         }
@@ -270,12 +259,9 @@ impl<M: Machine> Kernel<M> {
                 return range.end;
             };
             let end = region.end().min(range.end);
-            let page = site
-                .machine
-                .next_mapped(site.space, address.max(region.start), end);
+            let page = site.machine.next_mapped(site.space, address.max(region.start), end);
             if page < end {
-                site.machine
-                    .protect(site.space, page, region.machine_protection());
+                site.machine.protect(site.space, page, region.machine_protection());
                 address = page + PAGE_BYTES;
             } else {
                 address = end;
@@ -321,10 +307,7 @@ impl<M: Machine> Kernel<M> {
         if let Backing::Dma { .. } = region.backing {
             self.hold_back(team, &region);
         } else {
-            let range = PageRange {
-                start: region.start,
-                end: region.end(),
-            };
+            let range = PageRange { start: region.start, end: region.end() };
             // It begins where a region does, so nothing is split and nothing can fail.
             let _ = self.unmap_some(team, range);
         }
@@ -335,8 +318,7 @@ impl<M: Machine> Kernel<M> {
     fn hold_back(&mut self, team: TeamIndex, region: &Region) {
         let Some(site) = self.site(team) else { return };
         for page in 0..region.pages {
-            site.machine
-                .unmap(site.space, region.start + u64::from(page) * PAGE_BYTES);
+            site.machine.unmap(site.space, region.start + u64::from(page) * PAGE_BYTES);
         }
         let slot = &mut self.teams[usize::from(team)];
         slot.pages.give_back(region.pages);

@@ -75,31 +75,20 @@ fn map<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex, request: &Map) 
         if request.protection & WIRED != 0 {
             kernel.may_wire(team, request.pages)?;
         }
-        let range = kernel.add_region(
-            team,
-            request.address,
-            request.pages,
-            request.protection,
-            Backing::Zero,
-        )?;
+        let range =
+            kernel.add_region(team, request.address, request.pages, request.protection, Backing::Zero)?;
         if request.protection & WIRED == 0 {
             return Ok(Answer::reply(&Mapped { address: range.start }));
         }
         // From now on the request says which address was chosen.
-        let chosen = Map {
-            address: range.start,
-            ..*request
-        };
+        let chosen = Map { address: range.start, ..*request };
         let process = &mut kernel.processes[caller];
         process.registers.message = chosen.to_message().to_registers();
         process.extra.value = 0;
         range
     } else {
         let range = PageRange::new(request.address, request.pages)?;
-        PageRange {
-            start: cursor,
-            ..range
-        }
+        PageRange { start: cursor, ..range }
     };
     if kernel.processes[caller].extra.value != 0 {
         return unmap_failed(kernel, caller, team, range);
@@ -144,11 +133,7 @@ fn unmap<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex, request: &Unm
         cursor => range.start = cursor,
     }
     let next = kernel.unmap_some(team, range)?;
-    if next == range.end {
-        Ok(Answer::reply(&Unmapped {}))
-    } else {
-        Ok(go_on_at(kernel, caller, next))
-    }
+    if next == range.end { Ok(Answer::reply(&Unmapped {})) } else { Ok(go_on_at(kernel, caller, next)) }
 }
 
 fn protect<M: Machine>(
@@ -169,11 +154,7 @@ fn protect<M: Machine>(
         cursor => range.start = cursor,
     }
     let next = kernel.protect_some(team, range);
-    if next == range.end {
-        Ok(Answer::reply(&Protected {}))
-    } else {
-        Ok(go_on_at(kernel, caller, next))
-    }
+    if next == range.end { Ok(Answer::reply(&Protected {})) } else { Ok(go_on_at(kernel, caller, next)) }
 }
 
 fn query_region<M: Machine>(
@@ -182,9 +163,7 @@ fn query_region<M: Machine>(
     request: &QueryRegion,
 ) -> Result<Answer, Error> {
     let team = find_visible_team(kernel, caller, request.team)?;
-    let region = kernel
-        .first_region_ending_after(team, request.address)
-        .ok_or(Error::NotMapped)?;
+    let region = kernel.first_region_ending_after(team, request.address).ok_or(Error::NotMapped)?;
     let (protection, resident) = match region.backing {
         Backing::Physical { .. } => (region.protection | DEVICE, region.pages),
         Backing::Dma { .. } | Backing::Held { .. } => (region.protection, region.pages),
@@ -194,10 +173,7 @@ fn query_region<M: Machine>(
                 extra.value = 0;
             }
             let mut resident = extra.value;
-            let rest = PageRange {
-                start: extra.count.max(region.start),
-                end: region.end(),
-            };
+            let rest = PageRange { start: extra.count.max(region.start), end: region.end() };
             let next = kernel.count_some(team, rest, &mut resident);
             if next < rest.end {
                 kernel.processes[caller].extra.value = resident;
@@ -206,12 +182,7 @@ fn query_region<M: Machine>(
             (region.protection, resident)
         }
     };
-    Ok(Answer::reply(&RegionQueried {
-        address: region.start,
-        pages: region.pages,
-        protection,
-        resident,
-    }))
+    Ok(Answer::reply(&RegionQueried { address: region.start, pages: region.pages, protection, resident }))
 }
 
 fn go_on_at<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex, address: u64) -> Answer {

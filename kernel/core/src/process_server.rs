@@ -37,11 +37,7 @@ pub(crate) fn request<M: Machine>(
         Process::Destroy(destroy) => {
             let process = kernel.find_controlled(caller, destroy.process)?;
             kernel.destroy(process, destroy.status);
-            if kernel.cpu().current == caller {
-                Ok(Answer::reply(&Destroyed {}))
-            } else {
-                Ok(Answer::Later)
-            }
+            if kernel.cpu().current == caller { Ok(Answer::reply(&Destroyed {})) } else { Ok(Answer::Later) }
         }
         Process::QueryProcesses(query) => query_processes(kernel, caller, query.index),
         Process::QueryProcess(query) => {
@@ -112,18 +108,11 @@ fn create_team<M: Machine>(
         return Err(Error::NoPermission);
     }
     let priority = legal_priority(kernel, caller, create.priority, own.priority)?;
-    let description = TeamDescription {
-        user: create.user,
-        rights: create.rights,
-        priority,
-        pages,
-        processes,
-    };
+    let description =
+        TeamDescription { user: create.user, rights: create.rights, priority, pages, processes };
     let team = kernel.create_team(caller, &description)?;
     let root = kernel.team(team).root;
-    Ok(Answer::reply(&TeamCreated {
-        team: kernel.processes[root].pid,
-    }))
+    Ok(Answer::reply(&TeamCreated { team: kernel.processes[root].pid }))
 }
 
 fn create_process<M: Machine>(
@@ -142,9 +131,7 @@ fn create_process<M: Machine>(
     let registers = &mut kernel.processes[process].registers;
     registers.instruction = create.instruction;
     registers.stack = create.stack;
-    Ok(Answer::reply(&ProcessCreated {
-        process: kernel.processes[process].pid,
-    }))
+    Ok(Answer::reply(&ProcessCreated { process: kernel.processes[process].pid }))
 }
 
 /// A priority that the caller may give where `most_urgent` is the limit without the right to more.
@@ -334,11 +321,7 @@ impl<M: Machine> Kernel<M> {
             sender = self.processes[sender].next;
         }
         let state = self.state_number(index) as u64;
-        let suspended = if process.flags.has(Flags::SUSPENDED) {
-            ProcessState::SUSPENDED_BIT
-        } else {
-            0
-        };
+        let suspended = if process.flags.has(Flags::SUSPENDED) { ProcessState::SUSPENDED_BIT } else { 0 };
         ProcessRecord {
             pid: process.pid.to_bits(),
             team: self.processes[team.root].pid.to_bits(),

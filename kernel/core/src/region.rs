@@ -107,15 +107,9 @@ impl Backing {
         let beyond = |first: Frame| Frame(first.0 + pages);
         match self {
             Backing::Zero => Backing::Zero,
-            Backing::Physical { first, caching } => Backing::Physical {
-                first: beyond(first),
-                caching,
-            },
+            Backing::Physical { first, caching } => Backing::Physical { first: beyond(first), caching },
             Backing::Dma { first } => Backing::Dma { first: beyond(first) },
-            Backing::Held { first, team } => Backing::Held {
-                first: beyond(first),
-                team,
-            },
+            Backing::Held { first, team } => Backing::Held { first: beyond(first), team },
         }
     }
 }
@@ -170,11 +164,7 @@ pub struct RegionList {
 
 impl RegionList {
     /// No regions.
-    pub const EMPTY: RegionList = RegionList {
-        first: NO_REGION,
-        hint: NO_REGION,
-        count: 0,
-    };
+    pub const EMPTY: RegionList = RegionList { first: NO_REGION, hint: NO_REGION, count: 0 };
 
     /// The region with the lowest address.
     pub const fn first(&self) -> RegionIndex {
@@ -197,17 +187,9 @@ pub struct Regions {
 impl Regions {
     /// A table of `count` free slots.
     pub fn new(count: u32) -> Regions {
-        let slot = |next| Region {
-            start: 0,
-            pages: 0,
-            protection: 0,
-            backing: Backing::Zero,
-            next,
-        };
+        let slot = |next| Region { start: 0, pages: 0, protection: 0, backing: Backing::Zero, next };
         Regions {
-            slots: (1..=count)
-                .map(|next| slot(if next == count { NO_REGION } else { next }))
-                .collect(),
+            slots: (1..=count).map(|next| slot(if next == count { NO_REGION } else { next })).collect(),
             free: if count == 0 { NO_REGION } else { 0 },
             used: 0,
         }
@@ -278,10 +260,7 @@ impl Regions {
         let mut index = self.first_ending_after(list, address - PAGE_BYTES);
         loop {
             let range = PageRange::new(address, pages).map_err(|_| Error::NoMemory)?;
-            let with_guard = PageRange {
-                start: address,
-                end: range.end + PAGE_BYTES,
-            };
+            let with_guard = PageRange { start: address, end: range.end + PAGE_BYTES };
             if with_guard.overlaps(&forbidden) {
                 address = forbidden.end + PAGE_BYTES;
                 continue;
@@ -311,13 +290,7 @@ impl Regions {
         if overlaps_before || overlaps_next {
             return Err(Error::AlreadyMapped);
         }
-        let region = Region {
-            start: range.start,
-            pages: range.pages(),
-            protection,
-            backing,
-            next,
-        };
+        let region = Region { start: range.start, pages: range.pages(), protection, backing, next };
         if before != NO_REGION && self.get(before).is_continued_by(&region) {
             self.slots[before as usize].pages += region.pages;
             self.merge_with_next(list, before);

@@ -151,11 +151,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The error if it hasn't.
     pub fn need_right(&self, caller: ProcessIndex, right: Rights) -> Result<(), Error> {
-        if self.has_right(caller, right) {
-            Ok(())
-        } else {
-            Err(Error::NoPermission)
-        }
+        if self.has_right(caller, right) { Ok(()) } else { Err(Error::NoPermission) }
     }
 
     /// Whether a team's root awaits its first reply from `caller`, who may fill its address space until then.

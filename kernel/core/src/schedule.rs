@@ -28,10 +28,7 @@ const _: () = assert!(priority::COUNT <= 32);
 
 impl Default for ReadyLists {
     fn default() -> ReadyLists {
-        ReadyLists {
-            levels: 0,
-            lists: [List::EMPTY; 32],
-        }
+        ReadyLists { levels: 0, lists: [List::EMPTY; 32] }
     }
 }
 
@@ -45,11 +42,7 @@ impl ReadyLists {
     /// The process that should run next, or nobody.
     #[inline]
     pub fn first(&self) -> ProcessIndex {
-        if self.levels == 0 {
-            NOBODY
-        } else {
-            self.lists[(self.levels.trailing_zeros() & 31) as usize].head
-        }
+        if self.levels == 0 { NOBODY } else { self.lists[(self.levels.trailing_zeros() & 31) as usize].head }
     }
 
     /// Adds a process behind the others of its priority.
@@ -113,11 +106,7 @@ impl<M: Machine> Kernel<M> {
         if process.priority <= self.ready.most_urgent() && !process.flags.has(Flags::SUSPENDED) {
             let space = process.space;
             self.begin_running(index);
-            return Next::Run {
-                process: index,
-                space,
-                resume: Resume::Results,
-            };
+            return Next::Run { process: index, space, resume: Resume::Results };
         }
         self.make_ready(index);
         self.choose()
@@ -130,11 +119,7 @@ impl<M: Machine> Kernel<M> {
         if process.priority > self.ready.most_urgent() {
             return self.leave();
         }
-        Next::Run {
-            process: caller,
-            space: process.space,
-            resume: Resume::Results,
-        }
+        Next::Run { process: caller, space: process.space, resume: Resume::Results }
     }
 
     /// The way out of the kernel where nothing shorter is known: the current process if it may go on, else the most
@@ -184,11 +169,7 @@ impl<M: Machine> Kernel<M> {
         let last = core::mem::replace(&mut self.cpu_mut().current, index);
         if self.trace.wants(Event::Switch) {
             let last = if last == NOBODY { self.cpu().last } else { last };
-            let from = if last == NOBODY {
-                Pid::NONE
-            } else {
-                self.processes[last].pid
-            };
+            let from = if last == NOBODY { Pid::NONE } else { self.processes[last].pid };
             let to = self.processes[index].pid;
             self.trace(Event::Switch, 0, from, to);
         }
@@ -196,11 +177,7 @@ impl<M: Machine> Kernel<M> {
 
     fn run(&mut self, index: ProcessIndex) -> Next<M::Space> {
         let process = &mut self.processes[index];
-        Next::Run {
-            process: index,
-            space: process.space,
-            resume: core::mem::take(&mut process.resume),
-        }
+        Next::Run { process: index, space: process.space, resume: core::mem::take(&mut process.resume) }
     }
 
     /// The current process, interrupted, lets others of its priority run.
@@ -253,11 +230,7 @@ impl<M: Machine> Kernel<M> {
             // Nobody's time; `end_idle` counts it.
             return;
         }
-        let index = if cpu.current == NOBODY {
-            cpu.last
-        } else {
-            cpu.current
-        };
+        let index = if cpu.current == NOBODY { cpu.last } else { cpu.current };
         let elapsed = now.saturating_sub(cpu.charged_ns);
         cpu.charged_ns = now;
         if index != NOBODY {

@@ -93,14 +93,8 @@ impl<M: Machine> Kernel<M> {
             let [buffer_address, buffer_bytes, ..] = server.registers.extra;
             let (raw, grant) = (grant, Grant::from_bits(grant));
             head_bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);
-            let source = Place {
-                space: client.space,
-                address: segment_address,
-            };
-            let destination = Place {
-                space: server.space,
-                address: buffer_address,
-            };
+            let source = Place { space: client.space, address: segment_address };
+            let destination = Place { space: server.space, address: buffer_address };
             if grant.access() != Access::READ
                 || grant.bytes() == 0
                 || grant.to_bits() != raw
@@ -153,14 +147,8 @@ impl<M: Machine> Kernel<M> {
         if SEGMENT {
             let [segment_address, grant, ..] = client.registers.extra;
             let grant = Grant::from_bits(grant);
-            let source = Place {
-                space: server.space,
-                address: data_address,
-            };
-            let destination = Place {
-                space: client.space,
-                address: segment_address,
-            };
+            let source = Place { space: server.space, address: data_address };
+            let destination = Place { space: client.space, address: segment_address };
             if !grant.access().contains(Access::WRITE)
                 || data_bytes > grant.bytes().min(HEAD_BYTES)
                 || !short_copy(&mut self.machine, source, destination, data_bytes)

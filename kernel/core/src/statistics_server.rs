@@ -102,20 +102,15 @@ fn read_trace<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex, from: u6
             break;
         }
     }
-    let reply = TraceRead {
-        count: count as u32,
-        next: first + count,
-    };
+    let reply = TraceRead { count: count as u32, next: first + count };
     Ok(Answer::with_segment(&reply, count * TraceRecord::BYTES as u64))
 }
 
 fn write_log<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex) -> Result<Answer, Error> {
     let granted = kernel.processes[caller].grant().bytes();
     let mut buffer = [0; LOG_BYTES_PER_WRITE];
-    let bytes = usize::try_from(granted)
-        .ok()
-        .and_then(|count| buffer.get_mut(..count))
-        .ok_or(Error::TooLong)?;
+    let bytes =
+        usize::try_from(granted).ok().and_then(|count| buffer.get_mut(..count)).ok_or(Error::TooLong)?;
     kernel.read_request_segment(caller, bytes)?;
     kernel.log(bytes);
     Ok(Answer::reply(&LogWritten {}))
@@ -137,10 +132,7 @@ fn read_log<M: Machine>(kernel: &mut Kernel<M>, caller: ProcessIndex, from: u64)
         kernel.write_reply_segment(caller, count, piece)?;
         count += piece.len() as u64;
     }
-    let reply = LogRead {
-        count: count as u32,
-        next: first + count,
-    };
+    let reply = LogRead { count: count as u32, next: first + count };
     Ok(Answer::with_segment(&reply, count))
 }
 

@@ -24,11 +24,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn run_by_results(&self, process: ProcessIndex) -> Next<M::Space> {
-        Next::Run {
-            process,
-            space: self.processes[process].space,
-            resume: Resume::Results,
-        }
+        Next::Run { process, space: self.processes[process].space, resume: Resume::Results }
     }
 
     /// The same, for what the short path cannot do.

@@ -152,10 +152,7 @@ impl<Space> Processes<Space> {
         one: ProcessIndex,
         other: ProcessIndex,
     ) -> Option<(&mut Process<Space>, &mut Process<Space>)> {
-        let [one, other] = self
-            .slots
-            .get_disjoint_mut([usize::from(one), usize::from(other)])
-            .ok()?;
+        let [one, other] = self.slots.get_disjoint_mut([usize::from(one), usize::from(other)]).ok()?;
         Some((one, other))
     }
 
@@ -169,10 +166,8 @@ impl<Space> Processes<Space> {
         one: ProcessIndex,
         other: ProcessIndex,
     ) -> (&mut Process<Space>, &mut Process<Space>) {
-        let [one, other] = self
-            .slots
-            .get_disjoint_mut([usize::from(one), usize::from(other)])
-            .expect("two different slots");
+        let [one, other] =
+            self.slots.get_disjoint_mut([usize::from(one), usize::from(other)]).expect("two different slots");
         (one, other)
     }
 
@@ -220,15 +215,9 @@ mod tests {
         table.release(index, ());
         assert_eq!(table.find(pid), Err(Error::StaleProcess));
         assert_eq!(table.find(later), Err(Error::NonexistentProcess));
-        assert_eq!(
-            table.find(Pid::process(HOST, 1, 500)),
-            Err(Error::NonexistentProcess)
-        );
+        assert_eq!(table.find(Pid::process(HOST, 1, 500)), Err(Error::NonexistentProcess));
         assert_eq!(table.find(Pid::NONE), Err(Error::NonexistentProcess));
-        assert_eq!(
-            table.find(Pid::unrestricted_group(HOST, 16)),
-            Err(Error::NonexistentProcess)
-        );
+        assert_eq!(table.find(Pid::unrestricted_group(HOST, 16)), Err(Error::NonexistentProcess));
         let elsewhere = Pid::process(LogicalHost::from_bits(8), 1, index);
         assert_eq!(table.find(elsewhere), Err(Error::HostUnreachable));
     }
@@ -238,18 +227,9 @@ mod tests {
         let table = table(2);
         let own = abi::kernel::server(abi::kernel::TIME);
         assert_eq!(table.find(own), Ok(abi::kernel::TIME));
-        assert_eq!(
-            table.find(Pid::kernel_server(HOST, abi::kernel::TIME)),
-            Ok(abi::kernel::TIME)
-        );
-        assert_eq!(
-            table.find(Pid::kernel_server(HOST, 9)),
-            Err(Error::NonexistentProcess)
-        );
-        assert_eq!(
-            table.find(Pid::kernel_server(HOST, 16)),
-            Err(Error::NonexistentProcess)
-        );
+        assert_eq!(table.find(Pid::kernel_server(HOST, abi::kernel::TIME)), Ok(abi::kernel::TIME));
+        assert_eq!(table.find(Pid::kernel_server(HOST, 9)), Err(Error::NonexistentProcess));
+        assert_eq!(table.find(Pid::kernel_server(HOST, 16)), Err(Error::NonexistentProcess));
     }
 
     #[test]

@@ -24,9 +24,7 @@ impl TimerHeap {
     /// Empty, with room for every slot.
     pub fn new(process_slots: u16) -> TimerHeap {
         let slots = usize::from(process_slots) + usize::from(abi::kernel::FIRST_PROCESS_INDEX);
-        TimerHeap {
-            heap: Vec::with_capacity(slots),
-        }
+        TimerHeap { heap: Vec::with_capacity(slots) }
     }
 
     /// Who has the earliest deadline.
@@ -149,11 +147,7 @@ impl<M: Machine> Kernel<M> {
             None => u64::MAX,
         };
         let cpu = self.cpu_mut();
-        let at_ns = if cpu.idle {
-            deadline_ns
-        } else {
-            deadline_ns.min(cpu.slice_end_ns)
-        };
+        let at_ns = if cpu.idle { deadline_ns } else { deadline_ns.min(cpu.slice_end_ns) };
         if at_ns != cpu.timer_ns {
             cpu.timer_ns = at_ns;
             self.machine.set_timer(at_ns);

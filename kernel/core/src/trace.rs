@@ -97,10 +97,7 @@ mod tests {
     use super::*;
 
     fn numbered(number: u64) -> TraceRecord {
-        TraceRecord {
-            time_ns: number,
-            ..TraceRecord::default()
-        }
+        TraceRecord { time_ns: number, ..TraceRecord::default() }
     }
 
     #[test]

@@ -26,11 +26,7 @@ pub struct Stop {
 impl Stop {
     /// The error for a caller whose own memory is on the side `own`.
     pub fn blame(&self, own: Side) -> Error {
-        if self.side == own {
-            self.error
-        } else {
-            Error::BadAddressOfOther
-        }
+        if self.side == own { self.error } else { Error::BadAddressOfOther }
     }
 }
 
@@ -51,19 +47,11 @@ impl<M: Machine> Kernel<M> {
         let ends = [(from_address, Side::Source), (to_address, Side::Destination)];
         for (address, side) in ends {
             if address >= USER_ADDRESS_END {
-                return Err(Stop {
-                    done: 0,
-                    side,
-                    error: Error::BadAddress,
-                });
+                return Err(Stop { done: 0, side, error: Error::BadAddress });
             }
         }
         if source.space == destination.space && from_address.abs_diff(to_address) < bytes {
-            return Err(Stop {
-                done: 0,
-                side: Side::Destination,
-                error: Error::BadAddress,
-            });
+            return Err(Stop { done: 0, side: Side::Destination, error: Error::BadAddress });
         }
         let result = match self.machine.copy(source, destination, bytes) {
             Ok(()) => Ok(()),
@@ -93,24 +81,16 @@ impl<M: Machine> Kernel<M> {
                 Side::Source => (from, source.address, READ),
                 Side::Destination => (to, destination.address, WRITE),
             };
-            self.touch_for(process, start + done, access)
-                .map_err(|error| Stop {
-                    done,
-                    side: fault.side,
-                    error,
-                })?;
-            match self
-                .machine
-                .copy(beyond(source, done), beyond(destination, done), bytes - done)
-            {
+            self.touch_for(process, start + done, access).map_err(|error| Stop {
+                done,
+                side: fault.side,
+                error,
+            })?;
+            match self.machine.copy(beyond(source, done), beyond(destination, done), bytes - done) {
                 Ok(()) => return Ok(()),
                 // The page was given just now: it would be given for ever.
                 Err(again) if again.done == 0 && again.side == fault.side => {
-                    return Err(Stop {
-                        done,
-                        side: fault.side,
-                        error: Error::BadAddress,
-                    });
+                    return Err(Stop { done, side: fault.side, error: Error::BadAddress });
                 }
                 Err(again) => {
                     done += again.done;
@@ -124,10 +104,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn write_to(&mut self, to: ProcessIndex, address: u64, bytes: &[u8]) -> Result<(), Error> {
         let mut at = 0;
         let mut given = None;
-        while let Err(fault) = self
-            .machine
-            .write(self.place(to, offset(address, at)?), &bytes[at..])
-        {
+        while let Err(fault) = self.machine.write(self.place(to, offset(address, at)?), &bytes[at..]) {
             at += fault.done as usize;
             self.touch_once(to, offset(address, at)?, WRITE, &mut given)?;
         }
@@ -143,10 +120,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<(), Error> {
         let mut at = 0;
         let mut given = None;
-        while let Err(fault) = self
-            .machine
-            .read(self.place(from, offset(address, at)?), &mut bytes[at..])
-        {
+        while let Err(fault) = self.machine.read(self.place(from, offset(address, at)?), &mut bytes[at..]) {
             at += fault.done as usize;
             self.touch_once(from, offset(address, at)?, READ, &mut given)?;
         }
@@ -178,11 +152,7 @@ impl<M: Machine> Kernel<M> {
         let process = &self.processes[caller];
         let grant = process.grant();
         if !grant.access().contains(access) {
-            return Err(if access == Access::READ {
-                Error::NoReadAccess
-            } else {
-                Error::NoWriteAccess
-            });
+            return Err(if access == Access::READ { Error::NoReadAccess } else { Error::NoWriteAccess });
         }
         if at.checked_add(bytes).is_none_or(|end| end > grant.bytes()) {
             return Err(Error::TooLong);
@@ -192,10 +162,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn place(&self, process: ProcessIndex, address: u64) -> Place<M::Space> {
-        Place {
-            space: self.processes[process].space,
-            address,
-        }
+        Place { space: self.processes[process].space, address }
     }
 
     fn touch_for(&mut self, process: ProcessIndex, address: u64, access: u32) -> Result<(), Error> {
@@ -219,10 +186,7 @@ impl<M: Machine> Kernel<M> {
 }
 
 fn beyond<Space>(place: Place<Space>, bytes: u64) -> Place<Space> {
-    Place {
-        address: place.address + bytes,
-        ..place
-    }
+    Place { address: place.address + bytes, ..place }
 }
 
 fn offset(address: u64, bytes: usize) -> Result<u64, Error> {

@@ -24,12 +24,7 @@ fn group_send(to: Pid, deadline: u64, address: u64, grant: Grant) -> call::Regis
 }
 
 fn get_reply(buffer_bytes: u64, deadline: u64) -> call::Registers {
-    call::GetReply {
-        buffer_address: Node::data(0x2000),
-        buffer_bytes,
-        deadline,
-    }
-    .encode()
+    call::GetReply { buffer_address: Node::data(0x2000), buffer_bytes, deadline }.encode()
 }
 
 fn refused(outcome: Outcome) -> Error {
@@ -43,15 +38,9 @@ fn refused(outcome: Outcome) -> Error {
 fn group_of_three(node: &mut Node) -> (Pid, Pid, [Pid; 3]) {
     let sender = node.team(100, 12, 8);
     let members = [(); 3].map(|()| node.team(100, 12, 8));
-    let group = node
-        .request(members[0], GROUP, &Create { restricted: 0 })
-        .unwrap()
-        .group;
+    let group = node.request(members[0], GROUP, &Create { restricted: 0 }).unwrap().group;
     for process in &members[1..] {
-        let join = Join {
-            group,
-            process: *process,
-        };
+        let join = Join { group, process: *process };
         node.request(members[0], GROUP, &join).unwrap();
     }
     for member in members {
@@ -62,8 +51,7 @@ fn group_of_three(node: &mut Node) -> (Pid, Pid, [Pid; 3]) {
 
 fn end(node: &mut Node, process: Pid) {
     let root = node.root;
-    node.request(root, PROCESS, &Destroy { process, status: 0 })
-        .unwrap();
+    node.request(root, PROCESS, &Destroy { process, status: 0 }).unwrap();
     node.pass(50_000_000);
     node.call(root, receive());
     node.call(root, reply(process, EMPTY));
@@ -74,10 +62,8 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
     let mut node = Node::new();
     let (sender, group, members) = group_of_three(&mut node);
     node.poke(sender, Node::data(0), b"question");
-    let outcome = node.call(
-        sender,
-        group_send(group, 1_000_000, Node::data(0), Grant::new(8, Access::READ_WRITE)),
-    );
+    let outcome =
+        node.call(sender, group_send(group, 1_000_000, Node::data(0), Grant::new(8, Access::READ_WRITE)));
     assert_eq!(outcome, Outcome::Waits);
     assert_eq!(node.state(sender), State::AwaitingGroup);
     // What the sender's memory holds later does not matter.
@@ -88,32 +74,16 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
         assert_eq!((received.message[0], received.extra[1]), (5, 100));
         let copy = Pid::from_bits(received.pid);
         assert_ne!(copy, sender);
-        let move_from = call::MoveFrom {
-            client: copy,
-            segment_offset: 2,
-            address: Node::data(0x1000),
-            bytes: 6,
-        };
+        let move_from =
+            call::MoveFrom { client: copy, segment_offset: 2, address: Node::data(0x1000), bytes: 6 };
         assert!(
             matches!(node.call(member, move_from.encode()), Outcome::Done(registers) if registers.extra[0] == 6)
         );
         assert_eq!(node.peek(member, Node::data(0x1000), 6), b"estion");
-        let move_to = call::MoveTo {
-            client: copy,
-            segment_offset: 0,
-            address: Node::data(0x1000),
-            bytes: 1,
-        };
+        let move_to = call::MoveTo { client: copy, segment_offset: 0, address: Node::data(0x1000), bytes: 1 };
         assert_eq!(refused(node.call(member, move_to.encode())), Error::NoWriteAccess);
-        let forward = call::Forward {
-            client: copy,
-            message: EMPTY,
-            to: members[0].to_bits(),
-        };
-        assert_eq!(
-            refused(node.call(member, forward.encode())),
-            Error::NotForwardable
-        );
+        let forward = call::Forward { client: copy, message: EMPTY, to: members[0].to_bits() };
+        assert_eq!(refused(node.call(member, forward.encode())), Error::NotForwardable);
         copies.push(copy);
     }
     let answer = |copy, bytes| {
@@ -125,28 +95,16 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
         }
         .encode()
     };
-    assert_eq!(
-        refused(node.call(members[0], answer(copies[0], 9))),
-        Error::TooLong
-    );
-    assert_eq!(
-        refused(node.call(members[0], answer(copies[1], 6))),
-        Error::NotAwaitingReply
-    );
+    assert_eq!(refused(node.call(members[0], answer(copies[0], 9))), Error::TooLong);
+    assert_eq!(refused(node.call(members[0], answer(copies[1], 6))), Error::NotAwaitingReply);
     node.call(members[1], answer(copies[1], 6));
     let first = node.results(sender);
     assert_eq!((first.number, first.pid), (0, members[1].to_bits()));
     assert_eq!(Message::from_registers(first.message).segment_bytes(), 6);
     assert_eq!(node.peek(sender, Node::data(0), 8), b"estiond!");
 
-    assert_eq!(
-        refused(node.call(sender, get_reply(0, NOW))),
-        Error::DeadlinePassed
-    );
-    assert_eq!(
-        refused(node.call(sender, get_reply(0, FOREVER))),
-        Error::BadArgument
-    );
+    assert_eq!(refused(node.call(sender, get_reply(0, NOW))), Error::DeadlinePassed);
+    assert_eq!(refused(node.call(sender, get_reply(0, FOREVER))), Error::BadArgument);
     // One that came before it is asked for, one after.
     node.call(members[2], answer(copies[2], 6));
     let Outcome::Done(second) = node.call(sender, get_reply(3, NOW)) else {
@@ -158,14 +116,8 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
     assert_eq!(node.call(sender, get_reply(8, 2_000_000)), Outcome::Waits);
     node.call(members[0], answer(copies[0], 6));
     assert_eq!(node.results(sender).pid, members[0].to_bits());
-    assert_eq!(
-        refused(node.call(sender, get_reply(8, 2_000_000))),
-        Error::NothingWaiting
-    );
-    assert_eq!(
-        refused(node.call(members[0], answer(copies[0], 6))),
-        Error::StaleProcess
-    );
+    assert_eq!(refused(node.call(sender, get_reply(8, 2_000_000))), Error::NothingWaiting);
+    assert_eq!(refused(node.call(members[0], answer(copies[0], 6))), Error::StaleProcess);
 }
 
 #[test]
@@ -176,10 +128,7 @@ fn a_group_send_has_its_own_errors() {
     assert_eq!(refused(node.call(sender, to(group, FOREVER))), Error::BadArgument);
     let never = Pid::unrestricted_group(group.host(), 9999);
     assert_eq!(refused(node.call(sender, to(never, 500))), Error::EmptyGroup);
-    assert_eq!(
-        refused(node.call(sender, to(well_known_group::NAMING, 500))),
-        Error::EmptyGroup
-    );
+    assert_eq!(refused(node.call(sender, to(well_known_group::NAMING, 500))), Error::EmptyGroup);
     let far = Pid::unrestricted_group(LogicalHost::from_bits(0x77), 300);
     assert_eq!(refused(node.call(sender, to(far, 500))), Error::HostUnreachable);
     let bad = group_send(group, 500, Node::data(0x100_0000), Grant::new(8, Access::READ));
@@ -202,10 +151,7 @@ fn a_group_send_has_its_own_errors() {
     let old = Pid::from_bits(node.results(members[1]).pid);
     node.call(members[0], receive());
     assert_eq!(node.call(sender, to(group, 9_000)), Outcome::Waits);
-    assert_eq!(
-        refused(node.call(members[1], reply(old, EMPTY))),
-        Error::StaleProcess
-    );
+    assert_eq!(refused(node.call(members[1], reply(old, EMPTY))), Error::StaleProcess);
 }
 
 #[test]
@@ -236,41 +182,20 @@ fn a_sender_that_dies_takes_its_copies_along() {
     let mut node = Node::new();
     let (sender, group, members) = group_of_three(&mut node);
     node.poke(sender, Node::data(0), b"question");
-    node.call(
-        sender,
-        group_send(
-            group,
-            1_000_000_000,
-            Node::data(0),
-            Grant::new(8, Access::READ_WRITE),
-        ),
-    );
+    node.call(sender, group_send(group, 1_000_000_000, Node::data(0), Grant::new(8, Access::READ_WRITE)));
     let copies = members.map(|member| Pid::from_bits(node.results(member).pid));
-    let answer = call::Reply {
-        to: copies[0],
-        message: EMPTY,
-        segment_address: Node::data(0),
-        segment_bytes: 4,
-    };
+    let answer =
+        call::Reply { to: copies[0], message: EMPTY, segment_address: Node::data(0), segment_bytes: 4 };
     node.call(members[0], answer.encode());
-    let answer = call::Reply {
-        to: copies[1],
-        ..answer
-    };
+    let answer = call::Reply { to: copies[1], ..answer };
     node.call(members[1], answer.encode());
     end(&mut node, sender);
-    assert_eq!(
-        refused(node.call(members[2], reply(copies[2], EMPTY))),
-        Error::StaleProcess
-    );
+    assert_eq!(refused(node.call(members[2], reply(copies[2], EMPTY))), Error::StaleProcess);
     for member in members {
         end(&mut node, member);
     }
     let root = node.root;
-    let exit = Destroy {
-        process: Pid::NONE,
-        status: 0,
-    };
+    let exit = Destroy { process: Pid::NONE, status: 0 };
     node.call(root, send(abi::kernel::server(PROCESS), exit.to_message()));
     node.pass(50_000_000);
     node.assert_empty();
@@ -284,20 +209,13 @@ fn who_may_join() {
     let open = node.request(one, GROUP, &Create { restricted: 0 }).unwrap().group;
     let closed = node.request(one, GROUP, &Create { restricted: 1 }).unwrap().group;
     assert!(open.is_unrestricted_group() && closed.is_group() && !closed.is_unrestricted_group());
-    assert_eq!(
-        node.request(one, GROUP, &Create { restricted: 2 }),
-        Err(Error::BadArgument)
-    );
+    assert_eq!(node.request(one, GROUP, &Create { restricted: 2 }), Err(Error::BadArgument));
     let join = |node: &mut Node, caller, group, process| {
         node.request(caller, GROUP, &Join { group, process }).map(|_| ())
     };
     let denied = Err(Error::NoPermission);
     assert_eq!(join(&mut node, other, open, Pid::NONE), Ok(()));
-    assert_eq!(
-        join(&mut node, other, open, Pid::NONE),
-        Ok(()),
-        "again changes nothing"
-    );
+    assert_eq!(join(&mut node, other, open, Pid::NONE), Ok(()), "again changes nothing");
     assert_eq!(join(&mut node, other, closed, Pid::NONE), denied);
     assert_eq!(join(&mut node, one, open, other), denied);
     assert_eq!(join(&mut node, one, closed, same), Ok(()));
@@ -325,10 +243,7 @@ fn who_may_join() {
     for _ in 0..15 {
         node.request(one, GROUP, &Create { restricted: 0 }).unwrap();
     }
-    assert_eq!(
-        node.request(one, GROUP, &Create { restricted: 0 }),
-        Err(Error::NoQuota)
-    );
+    assert_eq!(node.request(one, GROUP, &Create { restricted: 0 }), Err(Error::NoQuota));
 }
 
 #[test]
@@ -344,10 +259,7 @@ fn copies_are_charged_to_the_sender() {
         quota_processes: 3,
     };
     let poor = node.team_as(root, &poor, 0).unwrap();
-    assert_eq!(
-        refused(node.call(poor, group_send(group, 500, 0, Grant::NONE))),
-        Error::NoQuota
-    );
+    assert_eq!(refused(node.call(poor, group_send(group, 500, 0, Grant::NONE))), Error::NoQuota);
     for member in members {
         assert_eq!(node.state(member), State::Receiving, "nothing was sent");
     }

@@ -14,18 +14,11 @@ use simulator::{Node, Outcome};
 const EMPTY: Message = Message { words: [0; 8] };
 
 fn description() -> CreateTeam {
-    CreateTeam {
-        user: UserId(100),
-        rights: Rights::NONE,
-        priority: 12,
-        quota_pages: 0,
-        quota_processes: 0,
-    }
+    CreateTeam { user: UserId(100), rights: Rights::NONE, priority: 12, quota_pages: 0, quota_processes: 0 }
 }
 
 fn destroy(node: &mut Node, caller: Pid, process: Pid, status: u32) -> Result<(), Error> {
-    node.request(caller, PROCESS, &Destroy { process, status })
-        .map(|_| ())
+    node.request(caller, PROCESS, &Destroy { process, status }).map(|_| ())
 }
 
 /// Receives the notice that `team` has ended, and answers it.
@@ -66,24 +59,12 @@ fn a_newborn_starts_with_its_creators_reply() {
     node.request(root, MEMORY, &map(team, 0x40_0000)).unwrap();
     node.request(root, MEMORY, &map(Pid::NONE, 0x50_0000)).unwrap();
     node.poke(root, 0x50_0000, b"program");
-    let move_to = call::MoveTo {
-        client: team,
-        segment_offset: 0x40_0100,
-        address: 0x50_0000,
-        bytes: 7,
-    };
+    let move_to = call::MoveTo { client: team, segment_offset: 0x40_0100, address: 0x50_0000, bytes: 7 };
     assert!(matches!(node.call(root, move_to.encode()), Outcome::Done(registers) if registers.extra[0] == 7));
-    let prepare = Prepare {
-        process: team,
-        instruction: 0x40_0100,
-        stack: 0x41_0000,
-    };
+    let prepare = Prepare { process: team, instruction: 0x40_0100, stack: 0x41_0000 };
     node.request(root, PROCESS, &prepare).unwrap();
     let stranger = node.team(101, 12, 0);
-    assert_eq!(
-        node.request(stranger, PROCESS, &prepare),
-        Err(Error::NotAwaitingReply)
-    );
+    assert_eq!(node.request(stranger, PROCESS, &prepare), Err(Error::NotAwaitingReply));
     let start = Message::with_code(77);
     node.call(root, reply(team, start));
     let registers = node.results(team);
@@ -91,20 +72,11 @@ fn a_newborn_starts_with_its_creators_reply() {
         (registers.instruction, registers.stack, registers.pid),
         (0x40_0100, 0x41_0000, root.to_bits())
     );
-    assert_eq!(
-        (registers.message, registers.extra),
-        (start.to_registers(), [0; 5])
-    );
+    assert_eq!((registers.message, registers.extra), (start.to_registers(), [0; 5]));
     assert_eq!(node.peek(team, 0x40_0100, 7), b"program");
-    assert_eq!(
-        node.request(root, PROCESS, &prepare),
-        Err(Error::NotAwaitingReply)
-    );
+    assert_eq!(node.request(root, PROCESS, &prepare), Err(Error::NotAwaitingReply));
     // And no one may map into it any more.
-    assert_eq!(
-        node.request(root, MEMORY, &map(team, 0x60_0000)),
-        Err(Error::NoPermission)
-    );
+    assert_eq!(node.request(root, MEMORY, &map(team, 0x60_0000)), Err(Error::NoPermission));
 }
 
 #[test]
@@ -114,61 +86,29 @@ fn rights_never_widen() {
     let create = |node: &mut Node, caller, create| node.request(caller, PROCESS, &create).map(|_| ());
     let denied = Err(Error::NoPermission);
     for asked in [
-        CreateTeam {
-            user: UserId(101),
-            ..description()
-        },
-        CreateTeam {
-            rights: Rights::TRACE,
-            ..description()
-        },
-        CreateTeam {
-            priority: 11,
-            ..description()
-        },
-        CreateTeam {
-            quota_pages: 1_000_000,
-            ..description()
-        },
-        CreateTeam {
-            quota_processes: 60_000,
-            ..description()
-        },
+        CreateTeam { user: UserId(101), ..description() },
+        CreateTeam { rights: Rights::TRACE, ..description() },
+        CreateTeam { priority: 11, ..description() },
+        CreateTeam { quota_pages: 1_000_000, ..description() },
+        CreateTeam { quota_processes: 60_000, ..description() },
     ] {
         assert_eq!(create(&mut node, plain, asked), denied, "{asked:?}");
     }
-    let nonsense = CreateTeam {
-        priority: 30,
-        ..description()
-    };
+    let nonsense = CreateTeam { priority: 30, ..description() };
     assert_eq!(create(&mut node, plain, nonsense), Err(Error::BadArgument));
     assert_eq!(create(&mut node, plain, description()), Ok(()));
     // With the right to create for others, still only rights that one has.
     let root = node.root;
-    let asked = CreateTeam {
-        rights: Rights::CREATE_FOR_OTHERS,
-        ..description()
-    };
+    let asked = CreateTeam { rights: Rights::CREATE_FOR_OTHERS, ..description() };
     let manager = node.team_as(root, &asked, 0).unwrap();
-    let user = CreateTeam {
-        user: UserId(200),
-        quota_pages: 4000,
-        ..description()
-    };
+    let user = CreateTeam { user: UserId(200), quota_pages: 4000, ..description() };
     assert_eq!(create(&mut node, manager, user), Ok(()));
-    let rights = CreateTeam {
-        rights: Rights::TRACE,
-        ..description()
-    };
+    let rights = CreateTeam { rights: Rights::TRACE, ..description() };
     assert_eq!(create(&mut node, manager, rights), denied);
-    let urgent = CreateTeam {
-        priority: 3,
-        ..description()
-    };
+    let urgent = CreateTeam { priority: 3, ..description() };
     assert_eq!(create(&mut node, manager, urgent), denied);
     assert_eq!(
-        node.request(plain, PROCESS, &Identify { process: manager })
-            .unwrap(),
+        node.request(plain, PROCESS, &Identify { process: manager }).unwrap(),
         process::Identified {
             team: manager,
             owner: root,
@@ -185,24 +125,13 @@ fn only_the_same_user_or_a_right_may_control() {
     let same = node.team(100, 12, 0);
     let denied = Err(Error::NoPermission);
     assert_eq!(destroy(&mut node, one, other, 0), denied);
-    assert_eq!(
-        node.request(one, PROCESS, &process::Suspend { process: other })
-            .map(|_| ()),
-        denied
-    );
-    let priority = process::SetPriority {
-        process: other,
-        priority: 20,
-    };
+    assert_eq!(node.request(one, PROCESS, &process::Suspend { process: other }).map(|_| ()), denied);
+    let priority = process::SetPriority { process: other, priority: 20 };
     assert_eq!(node.request(one, PROCESS, &priority).map(|_| ()), denied);
     assert_eq!(destroy(&mut node, one, same, 9), Ok(()));
     let root = node.root;
     assert_eq!(reap(&mut node, root, same), 9);
-    assert_eq!(
-        destroy(&mut node, one, same, 9),
-        Err(Error::StaleProcess),
-        "reaped"
-    );
+    assert_eq!(destroy(&mut node, one, same, 9), Err(Error::StaleProcess), "reaped");
     assert_eq!(destroy(&mut node, root, other, 9), Ok(()));
 }
 
@@ -210,16 +139,9 @@ fn only_the_same_user_or_a_right_may_control() {
 fn quotas_of_slots_hold_and_come_back() {
     let mut node = Node::new();
     let root = node.root;
-    let create = CreateTeam {
-        quota_processes: 3,
-        ..description()
-    };
+    let create = CreateTeam { quota_processes: 3, ..description() };
     let team = node.team_as(root, &create, 0).unwrap();
-    let new = CreateProcess {
-        instruction: 0,
-        stack: 0,
-        priority: 12,
-    };
+    let new = CreateProcess { instruction: 0, stack: 0, priority: 12 };
     let first = node.request(team, PROCESS, &new).unwrap().process;
     node.request(team, PROCESS, &new).unwrap();
     assert_eq!(node.request(team, PROCESS, &new), Err(Error::NoQuota));
@@ -229,9 +151,7 @@ fn quotas_of_slots_hold_and_come_back() {
     let again = node.request(team, PROCESS, &new).unwrap().process;
     assert_ne!(again, first);
     assert_eq!(refused(node.call(team, send(first, EMPTY))), Error::StaleProcess);
-    let query = node
-        .request(team, MEMORY, &memory::QueryTeam { team: Pid::NONE })
-        .unwrap();
+    let query = node.request(team, MEMORY, &memory::QueryTeam { team: Pid::NONE }).unwrap();
     assert_eq!((query.quota_processes, query.used_processes), (3, 3));
     destroy(&mut node, root, team, 1).unwrap();
     assert_eq!(reap(&mut node, root, team), 1);
@@ -243,14 +163,7 @@ fn end_all(node: &mut Node) {
     let root = node.root;
     let _ = node.call(
         root,
-        send(
-            abi::kernel::server(PROCESS),
-            Destroy {
-                process: Pid::NONE,
-                status: 0,
-            }
-            .to_message(),
-        ),
+        send(abi::kernel::server(PROCESS), Destroy { process: Pid::NONE, status: 0 }.to_message()),
     );
     node.pass(100_000_000);
     node.assert_empty();
@@ -260,18 +173,9 @@ fn end_all(node: &mut Node) {
 fn tables_that_are_full_say_so() {
     let mut node = Node::with_slots(6, 4);
     let root = node.root;
-    let teams: Vec<Pid> = (0..3)
-        .map(|_| node.request(root, PROCESS, &description()).unwrap().team)
-        .collect();
-    assert_eq!(
-        node.request(root, PROCESS, &description()),
-        Err(Error::NoResources)
-    );
-    let new = CreateProcess {
-        instruction: 0,
-        stack: 0,
-        priority: 29,
-    };
+    let teams: Vec<Pid> = (0..3).map(|_| node.request(root, PROCESS, &description()).unwrap().team).collect();
+    assert_eq!(node.request(root, PROCESS, &description()), Err(Error::NoResources));
+    let new = CreateProcess { instruction: 0, stack: 0, priority: 29 };
     node.request(root, PROCESS, &new).unwrap();
     node.request(root, PROCESS, &new).unwrap();
     assert_eq!(node.request(root, PROCESS, &new), Err(Error::NoResources));
@@ -300,10 +204,7 @@ fn whoever_waits_for_the_dead_is_told() {
     assert_eq!(node.error(forwarded), Error::DiedBeforeReply);
     assert_eq!(node.error(queued), Error::StaleProcess);
     assert_eq!(node.error(expecting), Error::StaleProcess);
-    assert_eq!(
-        refused(node.call(queued, send(server, EMPTY))),
-        Error::StaleProcess
-    );
+    assert_eq!(refused(node.call(queued, send(server, EMPTY))), Error::StaleProcess);
 }
 
 #[test]
@@ -318,27 +219,17 @@ fn the_end_of_a_root_ends_all_at_once() {
     node.call(members[2], send(members[1], EMPTY));
     let outsider = node.team(100, 12, 0);
     node.call(outsider, send(members[1], EMPTY));
-    let unborn = CreateProcess {
-        instruction: 0,
-        stack: 0,
-        priority: 12,
-    };
+    let unborn = CreateProcess { instruction: 0, stack: 0, priority: 12 };
     let unborn = node.request(team, PROCESS, &unborn).unwrap().process;
     let free = node.kernel.frames.free_count();
     // The root ends itself.
-    let exit = Destroy {
-        process: Pid::NONE,
-        status: 42,
-    };
+    let exit = Destroy { process: Pid::NONE, status: 42 };
     let outcome = node.call(team, send(abi::kernel::server(PROCESS), exit.to_message()));
     assert_eq!(outcome, Outcome::Waits);
     assert_eq!(reap(&mut node, root, team), 42);
     assert_eq!(node.error(outsider), Error::StaleProcess);
     for member in members.iter().chain([&unborn, &team]) {
-        assert_eq!(
-            refused(node.call(outsider, send(*member, EMPTY))),
-            Error::StaleProcess
-        );
+        assert_eq!(refused(node.call(outsider, send(*member, EMPTY))), Error::StaleProcess);
     }
     assert!(node.kernel.frames.free_count() >= free + 2);
     destroy(&mut node, root, outsider, 0).unwrap();
@@ -396,10 +287,7 @@ fn the_suspended_neither_run_nor_receive() {
     assert_eq!(node.running(), Some(client));
     assert_eq!(node.results(client).message[0], 6);
     // Oneself.
-    let outcome = node.call(
-        client,
-        send(abi::kernel::server(PROCESS), suspend(Pid::NONE).to_message()),
-    );
+    let outcome = node.call(client, send(abi::kernel::server(PROCESS), suspend(Pid::NONE).to_message()));
     assert!(matches!(outcome, Outcome::Done(registers) if registers.number == 0));
     assert_ne!(node.running(), Some(client));
     node.request(root, PROCESS, &resume(client)).unwrap();
@@ -414,17 +302,11 @@ fn a_listing_says_what_each_waits_for() {
     node.call(server, receive());
     node.call(client, send(server, EMPTY));
     let (first_bytes, last_bytes) = name_words("a server");
-    let name = process::SetName {
-        process: Pid::NONE,
-        first_bytes,
-        last_bytes,
-    };
+    let name = process::SetName { process: Pid::NONE, first_bytes, last_bytes };
     node.request(server, PROCESS, &name).unwrap();
     let all = Grant::new(4 * 4096, Access::WRITE);
     let query = process::QueryProcesses { index: 0 };
-    let answer = node
-        .request_with(lister, PROCESS, &query, Node::data(0), all)
-        .unwrap();
+    let answer = node.request_with(lister, PROCESS, &query, Node::data(0), all).unwrap();
     assert_eq!((answer.count, answer.next), (4, 0));
     let bytes = node.peek(lister, Node::data(0), 4 * ProcessRecord::BYTES);
     let records: Vec<ProcessRecord> = bytes
@@ -432,18 +314,13 @@ fn a_listing_says_what_each_waits_for() {
         .map(|bytes| ProcessRecord::from_bytes(bytes.try_into().unwrap()))
         .collect();
     let record = records.iter().find(|record| record.process() == client).unwrap();
-    assert_eq!(
-        ProcessState::from_number(record.state),
-        Some(ProcessState::AwaitingReply)
-    );
+    assert_eq!(ProcessState::from_number(record.state), Some(ProcessState::AwaitingReply));
     assert_eq!((record.waits_on, record.user()), (server.to_bits(), UserId(100)));
     let record = records.iter().find(|record| record.process() == server).unwrap();
     assert_eq!(&record.name_bytes(), b"a server\0\0\0\0\0\0\0\0");
     // A piece at a time.
     let one = Grant::new(ProcessRecord::BYTES as u64 + 5, Access::WRITE);
-    let answer = node
-        .request_with(lister, PROCESS, &query, Node::data(0), one)
-        .unwrap();
+    let answer = node.request_with(lister, PROCESS, &query, Node::data(0), one).unwrap();
     assert_eq!(answer.count, 1);
     assert_ne!(answer.next, 0);
     for (grant, address, error) in [
@@ -451,10 +328,7 @@ fn a_listing_says_what_each_waits_for() {
         (Grant::new(200, Access::READ), Node::data(0), Error::NoWriteAccess),
         (Grant::new(200, Access::WRITE), 0x10_0000, Error::BadAddress),
     ] {
-        assert_eq!(
-            node.request_with(lister, PROCESS, &query, address, grant),
-            Err(error)
-        );
+        assert_eq!(node.request_with(lister, PROCESS, &query, address, grant), Err(error));
     }
 }
 

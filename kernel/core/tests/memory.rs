@@ -16,12 +16,7 @@ const PLACE: u64 = 0x2000_0000;
 const PAGES: u32 = 300;
 
 fn map() -> Map {
-    Map {
-        team: Pid::NONE,
-        address: PLACE,
-        pages: PAGES,
-        protection: READ | WRITE | WIRED,
-    }
+    Map { team: Pid::NONE, address: PLACE, pages: PAGES, protection: READ | WRITE | WIRED }
 }
 
 fn used_pages(node: &mut Node, pid: Pid) -> u32 {
@@ -56,11 +51,7 @@ fn a_long_request_ends_as_if_it_were_short() {
     let mapped = node.request(pid, MEMORY, &map()).unwrap();
     assert_eq!(mapped.address, PLACE);
     assert!(used_pages(&mut node, pid) >= used + PAGES);
-    let unmap = Unmap {
-        team: Pid::NONE,
-        address: PLACE,
-        pages: PAGES,
-    };
+    let unmap = Unmap { team: Pid::NONE, address: PLACE, pages: PAGES };
     node.request(pid, MEMORY, &unmap).unwrap();
     assert!(used_pages(&mut node, pid) < used + 10);
 }
@@ -72,10 +63,7 @@ fn the_sender_of_a_long_request_may_end_in_the_middle() {
     let free = node.kernel.frames.free_count();
     let pid = node.team(100, 12, 8);
     begin(&mut node, pid, &map());
-    let destroy = Destroy {
-        process: pid,
-        status: 1,
-    };
+    let destroy = Destroy { process: pid, status: 1 };
     node.request(root, PROCESS, &destroy).unwrap();
     node.call(root, receive());
     node.call(root, reply(pid, Message::with_code(0)));
@@ -111,12 +99,7 @@ fn a_long_copy_touches_pages_on_both_sides() {
     let message = Message::with_code(9);
     let outcome = node.call(client, send_with(worker, message, Node::data(5), grant));
     assert_eq!(outcome, Outcome::Waits);
-    let fetch = MoveFrom {
-        client,
-        segment_offset: 0,
-        address: Node::data(1001),
-        bytes: BYTES,
-    };
+    let fetch = MoveFrom { client, segment_offset: 0, address: Node::data(1001), bytes: BYTES };
     let Outcome::Done(registers) = node.call(worker, fetch.encode()) else {
         panic!("it waits");
     };
@@ -124,21 +107,13 @@ fn a_long_copy_touches_pages_on_both_sides() {
     assert_eq!(node.peek(worker, Node::data(1001), BYTES as usize), pattern);
     // 60 pages hold 245,760 bytes: what begins too late stops at the end, and says how far it came.
     let start = 60 * 4096 - 100_000;
-    let fetch = MoveFrom {
-        address: Node::data(start),
-        ..fetch
-    };
+    let fetch = MoveFrom { address: Node::data(start), ..fetch };
     let Outcome::Done(registers) = node.call(worker, fetch.encode()) else {
         panic!("it waits");
     };
     let error = Error::from_code(registers.number as u32);
     assert_eq!((error, registers.extra[0]), (Error::BadAddress, 100_000));
-    let send = MoveTo {
-        client,
-        segment_offset: 1,
-        address: Node::data(0),
-        bytes: BYTES,
-    };
+    let send = MoveTo { client, segment_offset: 1, address: Node::data(0), bytes: BYTES };
     let Outcome::Done(registers) = node.call(worker, send.encode()) else {
         panic!("it waits");
     };

@@ -7,9 +7,7 @@ use kernel_core::process::State;
 use simulator::node::{receive, receive_from, reply, reply_receive, send, send_with};
 use simulator::{Node, Outcome};
 
-const WORDS: Message = Message {
-    words: [0xff00_0001, 2, 3, 4, 5, 6, 7, 8],
-};
+const WORDS: Message = Message { words: [0xff00_0001, 2, 3, 4, 5, 6, 7, 8] };
 
 fn refused(outcome: Outcome) -> Error {
     let Outcome::Done(registers) = outcome else {
@@ -33,25 +31,14 @@ fn a_message_goes_over_and_back() {
     let received = node.results(server);
     assert_eq!((received.number, received.pid), (0, client.to_bits()));
     let message = Message::from_registers(received.message);
-    assert_eq!(
-        message.words,
-        [1, 2, 3, 4, 5, 6, 7, 0],
-        "without the kernel's bits"
-    );
-    assert_eq!(
-        received.extra,
-        [0, 100, 0, 0, 0],
-        "no grant, the user, no forwarder"
-    );
+    assert_eq!(message.words, [1, 2, 3, 4, 5, 6, 7, 0], "without the kernel's bits");
+    assert_eq!(received.extra, [0, 100, 0, 0, 0], "no grant, the user, no forwarder");
 
     assert_eq!(node.call(server, reply_receive(client, WORDS)), Outcome::Waits);
     assert_eq!(node.running(), Some(client));
     let replied = node.results(client);
     assert_eq!((replied.number, replied.pid), (0, server.to_bits()));
-    assert_eq!(
-        Message::from_registers(replied.message).words,
-        [1, 2, 3, 4, 5, 6, 7, 0]
-    );
+    assert_eq!(Message::from_registers(replied.message).words, [1, 2, 3, 4, 5, 6, 7, 0]);
     assert_eq!(replied.extra, [0; 5]);
     assert_eq!(node.state(server), State::Receiving);
 }
@@ -60,15 +47,9 @@ fn a_message_goes_over_and_back() {
 fn senders_queue_by_priority_and_in_order() {
     let mut node = Node::new();
     let server = node.team(100, 12, 0);
-    let senders: Vec<Pid> = [14, 12, 13, 12]
-        .iter()
-        .map(|priority| node.team(100, *priority, 0))
-        .collect();
+    let senders: Vec<Pid> = [14, 12, 13, 12].iter().map(|priority| node.team(100, *priority, 0)).collect();
     for (number, sender) in (0..).zip(&senders) {
-        assert_eq!(
-            node.call(*sender, send(server, Message::with_code(number))),
-            Outcome::Waits
-        );
+        assert_eq!(node.call(*sender, send(server, Message::with_code(number))), Outcome::Waits);
     }
     let codes: Vec<u64> = (0..4)
         .map(|_| match node.call(server, receive()) {
@@ -80,18 +61,11 @@ fn senders_queue_by_priority_and_in_order() {
     // In any order, none twice.
     assert_eq!(node.call(server, reply(senders[0], WORDS)), done_empty());
     assert_eq!(node.call(server, reply(senders[3], WORDS)), done_empty());
-    assert_eq!(
-        refused(node.call(server, reply(senders[0], WORDS))),
-        Error::NotAwaitingReply
-    );
+    assert_eq!(refused(node.call(server, reply(senders[0], WORDS))), Error::NotAwaitingReply);
 }
 
 fn done_empty() -> Outcome {
-    Outcome::Done(call::Registers {
-        instruction: 0x1000,
-        stack: 0x2000,
-        ..call::Registers::default()
-    })
+    Outcome::Done(call::Registers { instruction: 0x1000, stack: 0x2000, ..call::Registers::default() })
 }
 
 #[test]
@@ -104,41 +78,20 @@ fn whom_one_cannot_send_to() {
     let send_to = |node: &mut Node, pid| refused(node.call(client, send(pid, WORDS)));
     assert_eq!(send_to(&mut node, gone), Error::StaleProcess);
     assert_eq!(send_to(&mut node, Pid::NONE), Error::NonexistentProcess);
-    assert_eq!(
-        send_to(&mut node, Pid::process(host, 1, 9999)),
-        Error::NonexistentProcess
-    );
-    assert_eq!(
-        send_to(&mut node, Pid::process(host, 99, other.index())),
-        Error::NonexistentProcess
-    );
-    assert_eq!(
-        send_to(&mut node, Pid::kernel_server(host, 12)),
-        Error::NonexistentProcess
-    );
+    assert_eq!(send_to(&mut node, Pid::process(host, 1, 9999)), Error::NonexistentProcess);
+    assert_eq!(send_to(&mut node, Pid::process(host, 99, other.index())), Error::NonexistentProcess);
+    assert_eq!(send_to(&mut node, Pid::kernel_server(host, 12)), Error::NonexistentProcess);
     let far = Pid::process(LogicalHost::from_bits(0x999), 1, 20);
     assert_eq!(send_to(&mut node, far), Error::HostUnreachable);
     assert_eq!(send_to(&mut node, client), Error::BadArgument);
-    let timed = call::Send {
-        to: other,
-        message: WORDS,
-        segment_address: 0,
-        grant: 0,
-        deadline: 5,
-    };
+    let timed = call::Send { to: other, message: WORDS, segment_address: 0, grant: 0, deadline: 5 };
     assert_eq!(refused(node.call(client, timed.encode())), Error::BadArgument);
     let beyond = Grant::new(0x1000, Access::READ);
-    let outcome = node.call(
-        client,
-        send_with(other, WORDS, abi::USER_ADDRESS_END - 0xfff, beyond),
-    );
+    let outcome = node.call(client, send_with(other, WORDS, abi::USER_ADDRESS_END - 0xfff, beyond));
     assert_eq!(refused(outcome), Error::BadAddress);
     let outcome = node.call(client, send_with(other, WORDS, u64::MAX, beyond));
     assert_eq!(refused(outcome), Error::BadAddress);
-    let unknown = call::Registers {
-        number: 99,
-        ..call::Registers::default()
-    };
+    let unknown = call::Registers { number: 99, ..call::Registers::default() };
     assert_eq!(refused(node.call(client, unknown)), Error::BadRequest);
     let unknown = Message::with_code(0x77_7777);
     let Outcome::Done(registers) = node.call(client, send(abi::kernel::server(PROCESS), unknown)) else {
@@ -149,10 +102,7 @@ fn whom_one_cannot_send_to() {
 
 /// Ends a team whose owner is the first team's root, notice included.
 fn end(node: &mut Node, team: Pid) {
-    let destroy = process::Destroy {
-        process: team,
-        status: 3,
-    };
+    let destroy = process::Destroy { process: team, status: 3 };
     let root = node.root;
     node.request(root, PROCESS, &destroy).expect("destroyed");
     // Its end takes its turn with those who are ready.
@@ -169,15 +119,9 @@ fn receive_from_one_and_until_a_time() {
     let mut node = Node::new();
     let (client, server) = two(&mut node);
     let third = node.team(100, 12, 0);
-    assert_eq!(
-        refused(node.call(server, receive_from(Pid::NONE, NOW))),
-        Error::NothingWaiting
-    );
+    assert_eq!(refused(node.call(server, receive_from(Pid::NONE, NOW))), Error::NothingWaiting);
     assert_eq!(node.call(third, send(server, WORDS)), Outcome::Waits);
-    assert_eq!(
-        refused(node.call(server, receive_from(client, NOW))),
-        Error::NothingWaiting
-    );
+    assert_eq!(refused(node.call(server, receive_from(client, NOW))), Error::NothingWaiting);
     assert_eq!(node.call(server, receive_from(client, FOREVER)), Outcome::Waits);
     assert_eq!(node.call(client, send(server, WORDS)), Outcome::Waits);
     assert_eq!(node.results(server).pid, client.to_bits());
@@ -187,26 +131,15 @@ fn receive_from_one_and_until_a_time() {
     assert_eq!(node.state(server), State::ReceivingFrom);
     node.pass(1);
     assert_eq!(node.error(server), Error::DeadlinePassed);
-    assert_eq!(
-        refused(node.call(server, receive_from(server, NOW))),
-        Error::BadArgument
-    );
+    assert_eq!(refused(node.call(server, receive_from(server, NOW))), Error::BadArgument);
     let kernel = abi::kernel::server(STATISTICS);
-    assert_eq!(
-        refused(node.call(server, receive_from(kernel, NOW))),
-        Error::BadArgument
-    );
+    assert_eq!(refused(node.call(server, receive_from(kernel, NOW))), Error::BadArgument);
     assert_eq!(
         refused(node.call(server, receive_from(Pid::process(client.host(), 7, 8), NOW))),
         Error::NonexistentProcess
     );
     // A message in time takes the deadline away.
-    let late = call::Receive {
-        from: Pid::NONE,
-        buffer_address: 0,
-        buffer_bytes: 0,
-        deadline: 9_000,
-    };
+    let late = call::Receive { from: Pid::NONE, buffer_address: 0, buffer_bytes: 0, deadline: 9_000 };
     node.call(server, reply(client, WORDS));
     assert!(
         matches!(node.call(server, late.encode()), Outcome::Done(registers) if registers.pid == third.to_bits())
@@ -248,24 +181,14 @@ fn whose_address_is_bad() {
     let mut node = Node::new();
     let (client, server) = two(&mut node);
     let nowhere = Node::data(0x100_0000);
-    let buffer = call::Receive {
-        from: Pid::NONE,
-        buffer_address: Node::data(0),
-        buffer_bytes: 64,
-        deadline: FOREVER,
-    };
-    let bad_buffer = call::Receive {
-        buffer_address: nowhere,
-        ..buffer
-    };
+    let buffer =
+        call::Receive { from: Pid::NONE, buffer_address: Node::data(0), buffer_bytes: 64, deadline: FOREVER };
+    let bad_buffer = call::Receive { buffer_address: nowhere, ..buffer };
     let grant = Grant::new(16, Access::READ);
 
     // The sender's: the receiver waits on.
     node.call(server, buffer.encode());
-    assert_eq!(
-        node.call(client, send_with(server, WORDS, nowhere, grant)),
-        node_error(Error::BadAddress)
-    );
+    assert_eq!(node.call(client, send_with(server, WORDS, nowhere, grant)), node_error(Error::BadAddress));
     assert_eq!(node.state(server), State::Receiving);
     // The receiver's, while it waits: the message stays.
     node.poke(client, Node::data(0), b"here");
@@ -284,14 +207,7 @@ fn whose_address_is_bad() {
     // The sender's, from the queue: the receiver takes the next.
     node.call(client, send_with(server, WORDS, nowhere, grant));
     assert_eq!(
-        node.call(
-            server,
-            call::Receive {
-                deadline: NOW,
-                ..buffer
-            }
-            .encode()
-        ),
+        node.call(server, call::Receive { deadline: NOW, ..buffer }.encode()),
         node_error(Error::NothingWaiting)
     );
     assert_eq!(node.error(client), Error::BadAddress);
@@ -313,49 +229,28 @@ fn a_reply_may_carry_data() {
     node.poke(client, Node::data(0), &[0; 32]);
     node.poke(server, Node::data(0), b"the data of the reply");
     let with_data = |address, bytes| {
-        call::Reply {
-            to: client,
-            message: WORDS,
-            segment_address: address,
-            segment_bytes: bytes,
-        }
-        .encode()
+        call::Reply { to: client, message: WORDS, segment_address: address, segment_bytes: bytes }.encode()
     };
     let request = |node: &mut Node, grant, address| {
         node.call(client, send_with(server, WORDS, address, grant));
         assert!(matches!(node.call(server, receive()), Outcome::Done(_)));
     };
     request(&mut node, Grant::new(21, Access::READ), Node::data(0));
-    assert_eq!(
-        refused(node.call(server, with_data(Node::data(0), 21))),
-        Error::NoWriteAccess
-    );
+    assert_eq!(refused(node.call(server, with_data(Node::data(0), 21))), Error::NoWriteAccess);
     node.call(server, reply(client, WORDS));
 
     request(&mut node, Grant::new(20, Access::WRITE), Node::data(0x100_0000));
-    assert_eq!(
-        refused(node.call(server, with_data(Node::data(0), 21))),
-        Error::TooLong
-    );
-    assert_eq!(
-        refused(node.call(server, with_data(Node::data(0), 20))),
-        Error::BadAddressOfOther
-    );
+    assert_eq!(refused(node.call(server, with_data(Node::data(0), 21))), Error::TooLong);
+    assert_eq!(refused(node.call(server, with_data(Node::data(0), 20))), Error::BadAddressOfOther);
     assert_eq!(node.state(client), State::AwaitingReply);
     node.call(server, reply(client, WORDS));
 
     request(&mut node, Grant::new(21, Access::READ_WRITE), Node::data(2));
-    assert_eq!(
-        refused(node.call(server, with_data(Node::data(0x100_0000), 21))),
-        Error::BadAddress
-    );
+    assert_eq!(refused(node.call(server, with_data(Node::data(0x100_0000), 21))), Error::BadAddress);
     node.call(server, with_data(Node::data(0), 21));
     let results = node.results(client);
     assert_eq!(Message::from_registers(results.message).segment_bytes(), 21);
-    assert_eq!(
-        node.peek(client, Node::data(0), 24),
-        b"\0\0the data of the reply\0"
-    );
+    assert_eq!(node.peek(client, Node::data(0), 24), b"\0\0the data of the reply\0");
 }
 
 #[test]
@@ -368,24 +263,10 @@ fn data_moves_between_receive_and_reply() {
     let grant = Grant::new(150_000, Access::READ);
     node.call(client, send_with(server, WORDS, Node::data(0), grant));
     assert!(matches!(node.call(server, receive()), Outcome::Done(_)));
-    let move_from = |offset, address, bytes| {
-        call::MoveFrom {
-            client,
-            segment_offset: offset,
-            address,
-            bytes,
-        }
-        .encode()
-    };
-    let move_to = |offset, address, bytes| {
-        call::MoveTo {
-            client,
-            segment_offset: offset,
-            address,
-            bytes,
-        }
-        .encode()
-    };
+    let move_from =
+        |offset, address, bytes| call::MoveFrom { client, segment_offset: offset, address, bytes }.encode();
+    let move_to =
+        |offset, address, bytes| call::MoveTo { client, segment_offset: offset, address, bytes }.encode();
     let Outcome::Done(moved) = node.call(server, move_from(10, Node::data(3), 149_990)) else {
         panic!("the copy did not end");
     };
@@ -395,46 +276,22 @@ fn data_moves_between_receive_and_reply() {
         let Outcome::Done(results) = node.call(server, registers) else {
             panic!("the copy did not end");
         };
-        (
-            Error::check(results.number as u32).expect_err("an error"),
-            results.extra[0],
-        )
+        (Error::check(results.number as u32).expect_err("an error"), results.extra[0])
     };
-    assert_eq!(
-        failed(&mut node, move_from(11, Node::data(0), 149_990)),
-        (Error::TooLong, 0)
-    );
-    assert_eq!(
-        failed(&mut node, move_from(u64::MAX, Node::data(0), 2)),
-        (Error::TooLong, 0)
-    );
-    assert_eq!(
-        failed(&mut node, move_to(0, Node::data(0), 1)),
-        (Error::NoWriteAccess, 0)
-    );
+    assert_eq!(failed(&mut node, move_from(11, Node::data(0), 149_990)), (Error::TooLong, 0));
+    assert_eq!(failed(&mut node, move_from(u64::MAX, Node::data(0), 2)), (Error::TooLong, 0));
+    assert_eq!(failed(&mut node, move_to(0, Node::data(0), 1)), (Error::NoWriteAccess, 0));
     // The buffer ends after 40 pages: what came before is counted.
     let room = 40 * 4096 - 0x8000;
-    assert_eq!(
-        failed(&mut node, move_from(0, Node::data(0x8000), 150_000)),
-        (Error::BadAddress, room)
-    );
+    assert_eq!(failed(&mut node, move_from(0, Node::data(0x8000), 150_000)), (Error::BadAddress, room));
     node.call(server, reply(client, WORDS));
-    assert_eq!(
-        failed(&mut node, move_from(0, Node::data(0), 1)),
-        (Error::NotAwaitingReply, 0)
-    );
+    assert_eq!(failed(&mut node, move_from(0, Node::data(0), 1)), (Error::NotAwaitingReply, 0));
 
     let grant = Grant::new(0x100_0000, Access::WRITE);
     node.call(client, send_with(server, WORDS, Node::data(0), grant));
     assert!(matches!(node.call(server, receive()), Outcome::Done(_)));
-    assert_eq!(
-        failed(&mut node, move_from(0, Node::data(0), 1)),
-        (Error::NoReadAccess, 0)
-    );
-    assert_eq!(
-        failed(&mut node, move_to(0x8000, Node::data(0), 150_000)),
-        (Error::BadAddressOfOther, room)
-    );
+    assert_eq!(failed(&mut node, move_from(0, Node::data(0), 1)), (Error::NoReadAccess, 0));
+    assert_eq!(failed(&mut node, move_to(0x8000, Node::data(0), 150_000)), (Error::BadAddressOfOther, room));
     assert_eq!(node.peek(client, Node::data(0x8000 + 3), 1000), content[10..1010]);
 }
 
@@ -443,32 +300,17 @@ fn a_message_is_handed_on() {
     let mut node = Node::new();
     let (client, server) = two(&mut node);
     let same_user = node.team(100, 12, 0);
-    let forward = |client, to| {
-        call::Forward {
-            client,
-            message: Message::with_code(9),
-            to: Pid::to_bits(to),
-        }
-        .encode()
-    };
+    let forward =
+        |client, to| call::Forward { client, message: Message::with_code(9), to: Pid::to_bits(to) }.encode();
     node.call(client, send(server, WORDS));
     node.call(server, receive());
-    assert_eq!(
-        refused(node.call(server, forward(client, same_user))),
-        Error::NotForwardable
-    );
+    assert_eq!(refused(node.call(server, forward(client, same_user))), Error::NotForwardable);
     node.call(server, reply(client, WORDS));
 
     node.call(client, send(same_user, WORDS));
-    assert_eq!(
-        refused(node.call(same_user, forward(client, server))),
-        Error::NotAwaitingReply
-    );
+    assert_eq!(refused(node.call(same_user, forward(client, server))), Error::NotAwaitingReply);
     node.call(same_user, receive());
-    assert_eq!(
-        refused(node.call(same_user, forward(client, client))),
-        Error::BadArgument
-    );
+    assert_eq!(refused(node.call(same_user, forward(client, client))), Error::BadArgument);
     assert_eq!(
         refused(node.call(same_user, forward(client, abi::kernel::server(PROCESS)))),
         Error::BadArgument
@@ -486,10 +328,7 @@ fn a_message_is_handed_on() {
     assert_eq!(received.pid, client.to_bits());
     assert_eq!(received.extra[1..3], [100, same_user.to_bits()]);
     assert_eq!(received.message[0], 9);
-    assert_eq!(
-        refused(node.call(same_user, reply(client, WORDS))),
-        Error::NotAwaitingReply
-    );
+    assert_eq!(refused(node.call(same_user, reply(client, WORDS))), Error::NotAwaitingReply);
     node.call(server, reply(client, WORDS));
     assert_eq!(node.results(client).pid, server.to_bits());
     // The next Send does not remember the forwarder.
@@ -513,11 +352,7 @@ fn the_right_to_forward_is_enough() {
     let server = node.team_as(root, &create, 0).expect("a team");
     node.call(client, send(server, WORDS));
     node.call(server, receive());
-    let forward = call::Forward {
-        client,
-        message: WORDS,
-        to: to.to_bits(),
-    };
+    let forward = call::Forward { client, message: WORDS, to: to.to_bits() };
     assert!(matches!(node.call(server, forward.encode()), Outcome::Done(registers) if registers.number == 0));
     assert_eq!(node.state(client), State::Sending);
 }
@@ -528,33 +363,18 @@ fn what_is_not_awaited_cannot_be_answered() {
     let (client, server) = two(&mut node);
     let third = node.team(100, 12, 0);
     for call in [reply, reply_receive] {
-        assert_eq!(
-            refused(node.call(server, call(client, WORDS))),
-            Error::NotAwaitingReply
-        );
+        assert_eq!(refused(node.call(server, call(client, WORDS))), Error::NotAwaitingReply);
         assert_eq!(
             refused(node.call(server, call(abi::kernel::server(PROCESS), WORDS))),
             Error::NotAwaitingReply
         );
-        assert_eq!(
-            refused(node.call(server, call(Pid::NONE, WORDS))),
-            Error::NonexistentProcess
-        );
+        assert_eq!(refused(node.call(server, call(Pid::NONE, WORDS))), Error::NonexistentProcess);
     }
     // Not before it was received, and not by someone else.
     node.call(client, send(server, WORDS));
-    assert_eq!(
-        refused(node.call(server, reply(client, WORDS))),
-        Error::NotAwaitingReply
-    );
+    assert_eq!(refused(node.call(server, reply(client, WORDS))), Error::NotAwaitingReply);
     node.call(server, receive());
-    assert_eq!(
-        refused(node.call(third, reply(client, WORDS))),
-        Error::NotAwaitingReply
-    );
+    assert_eq!(refused(node.call(third, reply(client, WORDS))), Error::NotAwaitingReply);
     end(&mut node, client);
-    assert_eq!(
-        refused(node.call(server, reply(client, WORDS))),
-        Error::StaleProcess
-    );
+    assert_eq!(refused(node.call(server, reply(client, WORDS))), Error::StaleProcess);
 }

@@ -22,10 +22,7 @@ fn received(outcome: Outcome) -> (Pid, Notice) {
     };
     assert_eq!(registers.number, 0);
     let message = Message::from_registers(registers.message);
-    (
-        Pid::from_bits(registers.pid),
-        Notice::from_message(&message).expect("a notice"),
-    )
+    (Pid::from_bits(registers.pid), Notice::from_message(&message).expect("a notice"))
 }
 
 fn refused(outcome: Outcome) -> Error {
@@ -43,31 +40,19 @@ fn an_interrupt_comes_once_until_it_is_answered() {
     let interrupt = node.kernel.claim_interrupt(index, 7).unwrap();
     assert_eq!(node.kernel.claim_interrupt(index, 7), Err(Error::Busy));
     assert_eq!(node.kernel.claim_interrupt(index, 30), Err(Error::BadArgument));
-    assert_eq!(
-        node.kernel.claim_interrupt(index, 100_000),
-        Err(Error::BadArgument)
-    );
+    assert_eq!(node.kernel.claim_interrupt(index, 100_000), Err(Error::BadArgument));
     node.call(driver, receive());
     assert!(node.interrupt(7));
     assert_eq!(node.running(), Some(driver));
     let expected = Notice::Interrupt(notice::Interrupt { line: 7, count: 1 });
-    assert_eq!(
-        received(Outcome::Done(node.results(driver))),
-        (interrupt, expected)
-    );
+    assert_eq!(received(Outcome::Done(node.results(driver))), (interrupt, expected));
     assert!(!node.interrupt(7), "masked until the reply");
     assert!(matches!(node.call(driver, reply(interrupt, EMPTY)), Outcome::Done(done) if done.number == 0));
     assert!(node.interrupt(7));
-    assert_eq!(
-        received(node.call(driver, receive_from(interrupt, NOW))),
-        (interrupt, expected)
-    );
+    assert_eq!(received(node.call(driver, receive_from(interrupt, NOW))), (interrupt, expected));
     // With its process everything is given back.
     let root = node.root;
-    let destroy = process::Destroy {
-        process: driver,
-        status: 0,
-    };
+    let destroy = process::Destroy { process: driver, status: 0 };
     node.request(root, PROCESS, &destroy).unwrap();
     node.pass(50_000_000);
     assert!(!node.interrupt(7));
@@ -76,19 +61,10 @@ fn an_interrupt_comes_once_until_it_is_answered() {
     let index = node.index(other);
     let again = node.kernel.claim_interrupt(index, 7).unwrap();
     assert_ne!(again, interrupt);
-    assert_eq!(
-        node.kernel.release_interrupt(index, interrupt),
-        Err(Error::StaleProcess)
-    );
-    assert_eq!(
-        node.kernel.release_interrupt(index, other),
-        Err(Error::NoPermission)
-    );
+    assert_eq!(node.kernel.release_interrupt(index, interrupt), Err(Error::StaleProcess));
+    assert_eq!(node.kernel.release_interrupt(index, other), Err(Error::NoPermission));
     assert_eq!(node.kernel.release_interrupt(index, again), Ok(()));
-    assert_eq!(
-        refused(node.call(other, send(interrupt, EMPTY))),
-        Error::StaleProcess
-    );
+    assert_eq!(refused(node.call(other, send(interrupt, EMPTY))), Error::StaleProcess);
 }
 
 #[test]
@@ -123,10 +99,7 @@ fn an_alarm_is_a_message_at_a_time() {
     node.request(owner, TIME, &set(1_000, 1)).unwrap();
     node.request(owner, TIME, &set(2_000, 2)).unwrap();
     node.pass(1_500);
-    assert_eq!(
-        refused(node.call(owner, receive_from(Pid::NONE, NOW))),
-        Error::NothingWaiting
-    );
+    assert_eq!(refused(node.call(owner, receive_from(Pid::NONE, NOW))), Error::NothingWaiting);
     node.call(owner, receive());
     node.pass(500);
     let (alarm, came) = received(Outcome::Done(node.results(owner)));
@@ -134,34 +107,19 @@ fn an_alarm_is_a_message_at_a_time() {
     // A new one that comes due before the reply follows it.
     node.request(owner, TIME, &set(3_000, 3)).unwrap();
     node.pass(5_000);
-    assert_eq!(
-        refused(node.call(owner, receive_from(Pid::NONE, NOW))),
-        Error::NothingWaiting
-    );
+    assert_eq!(refused(node.call(owner, receive_from(Pid::NONE, NOW))), Error::NothingWaiting);
     node.call(owner, reply(alarm, EMPTY));
-    assert_eq!(
-        received(node.call(owner, receive())),
-        (alarm, Notice::Alarm(notice::Alarm { tag: 3 }))
-    );
+    assert_eq!(received(node.call(owner, receive())), (alarm, Notice::Alarm(notice::Alarm { tag: 3 })));
     node.call(owner, reply(alarm, EMPTY));
     // Not received yet, it is replaced; and cancelled, it is gone.
     node.request(owner, TIME, &set(9_000, 4)).unwrap();
     node.pass(10_000);
     node.request(owner, TIME, &set(50_000, 5)).unwrap();
-    assert_eq!(
-        refused(node.call(owner, receive_from(Pid::NONE, NOW))),
-        Error::NothingWaiting
-    );
+    assert_eq!(refused(node.call(owner, receive_from(Pid::NONE, NOW))), Error::NothingWaiting);
     node.request(owner, TIME, &set(0, 0)).unwrap();
     node.pass(100_000);
-    assert_eq!(
-        refused(node.call(owner, receive_from(Pid::NONE, NOW))),
-        Error::NothingWaiting
-    );
-    assert_eq!(
-        refused(node.call(owner, reply(alarm, EMPTY))),
-        Error::StaleProcess
-    );
+    assert_eq!(refused(node.call(owner, receive_from(Pid::NONE, NOW))), Error::NothingWaiting);
+    assert_eq!(refused(node.call(owner, reply(alarm, EMPTY))), Error::StaleProcess);
 }
 
 #[test]
@@ -191,10 +149,7 @@ fn with_exception_server(node: &mut Node) -> (Pid, Pid) {
         quota_processes: 0,
     };
     let server = node.team_as(root, &server, 4).unwrap();
-    let set = SetExceptionServer {
-        team: Pid::NONE,
-        server,
-    };
+    let set = SetExceptionServer { team: Pid::NONE, server };
     node.request(root, PROCESS, &set).unwrap();
     let program = node.team(100, 12, 4);
     (server, program)
@@ -211,11 +166,7 @@ fn an_exception_waits_for_its_server() {
     let mut node = Node::new();
     let (server, program) = with_exception_server(&mut node);
     let index = node.index(program);
-    let registers = RegisterRecord {
-        rip: 0x1234,
-        rsp: 0x7000,
-        ..RegisterRecord::default()
-    };
+    let registers = RegisterRecord { rip: 0x1234, rsp: 0x7000, ..RegisterRecord::default() };
     node.kernel.machine.set_full_registers(index, &registers);
     node.poke(program, Node::data(0x100), b"stack");
     node.call(server, receive());
@@ -224,26 +175,19 @@ fn an_exception_waits_for_its_server() {
     let results = node.results(server);
     assert_eq!(Grant::from_bits(results.extra[0]).access(), Access::READ_WRITE);
     let (sender, came) = received(Outcome::Done(results));
-    let expected = notice::Exception {
-        vector: 13,
-        code: 2,
-        address: 0,
-        instruction: 0x1234,
-    };
+    let expected = notice::Exception { vector: 13, code: 2, address: 0, instruction: 0x1234 };
     assert_eq!((sender, came), (program, Notice::Exception(expected)));
     // Its registers and memory can be looked at and changed.
     let read = process::ReadRegisters { process: program };
     let grant = Grant::new(RegisterRecord::BYTES as u64, Access::READ_WRITE);
-    node.request_with(server, PROCESS, &read, Node::data(0), grant)
-        .unwrap();
+    node.request_with(server, PROCESS, &read, Node::data(0), grant).unwrap();
     let bytes = node.peek(server, Node::data(0), RegisterRecord::BYTES);
     let mut seen = RegisterRecord::from_bytes(&bytes.try_into().unwrap());
     assert_eq!(seen, registers);
     seen.rip = 0x5678;
     node.poke(server, Node::data(0), &seen.to_bytes());
     let write = process::WriteRegisters { process: program };
-    node.request_with(server, PROCESS, &write, Node::data(0), grant)
-        .unwrap();
+    node.request_with(server, PROCESS, &write, Node::data(0), grant).unwrap();
     assert_eq!(node.kernel.machine.full_registers(index).rip, 0x5678);
     let move_from = abi::call::MoveFrom {
         client: program,
@@ -271,10 +215,7 @@ fn an_exception_waits_for_its_server() {
     // Out of its Receive by a message, the server finds it gone.
     let client = node.team(100, 12, 0);
     node.call(client, send(server, EMPTY));
-    assert_eq!(
-        node.request_with(server, PROCESS, &read, 0, Grant::NONE),
-        Err(Error::NotAwaitingReply)
-    );
+    assert_eq!(node.request_with(server, PROCESS, &read, 0, Grant::NONE), Err(Error::NotAwaitingReply));
 }
 
 #[test]
@@ -317,10 +258,7 @@ fn an_exception_nobody_hears_of_ends_the_team() {
     node.call(server, receive());
     except(&mut node, program, 17, 0);
     assert_eq!(node.state(program), State::AwaitingReply);
-    let destroy = process::Destroy {
-        process: server,
-        status: 0,
-    };
+    let destroy = process::Destroy { process: server, status: 0 };
     node.request(root, PROCESS, &destroy).unwrap();
     status(&mut node, server);
     assert_eq!(status(&mut node, program), STATUS_EXCEPTION + 17);
@@ -340,12 +278,9 @@ fn a_page_fault_gives_the_page_or_is_an_exception() {
         assert!(matches!(node.next, Next::Run { process, resume: Resume::Full, .. } if process == index));
     }
     assert_eq!(node.peek(program, Node::data(0x1000), 8), [0; 8]);
-    for (address, access) in [
-        (Node::data(0x1000), EXECUTE),
-        (0, READ),
-        (u64::MAX, WRITE),
-        (Node::data(0x4000), READ),
-    ] {
+    for (address, access) in
+        [(Node::data(0x1000), EXECUTE), (0, READ), (u64::MAX, WRITE), (Node::data(0x4000), READ)]
+    {
         node.run(program);
         let next = node.kernel.page_fault(address, access, 4);
         node.settle(next);
@@ -369,18 +304,12 @@ fn who_may_be_an_exception_server() {
     let set = |team, server| SetExceptionServer { team, server };
     let denied = Err(Error::NoPermission);
     assert_eq!(node.request(one, PROCESS, &set(other, same)).map(|_| ()), denied);
-    assert_eq!(
-        node.request(one, PROCESS, &set(Pid::NONE, other)).map(|_| ()),
-        denied
-    );
+    assert_eq!(node.request(one, PROCESS, &set(Pid::NONE, other)).map(|_| ()), denied);
     assert_eq!(
         node.request(root, PROCESS, &set(one, other)).map(|_| ()),
         denied,
         "without the right to be one"
     );
     assert_eq!(node.request(one, PROCESS, &set(same, one)).map(|_| ()), Ok(()));
-    assert_eq!(
-        node.request(one, PROCESS, &set(Pid::NONE, Pid::NONE)).map(|_| ()),
-        Ok(())
-    );
+    assert_eq!(node.request(one, PROCESS, &set(Pid::NONE, Pid::NONE)).map(|_| ()), Ok(()));
 }

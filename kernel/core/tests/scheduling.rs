@@ -52,10 +52,7 @@ fn whoever_wakes_more_urgent_runs_at_once() {
     let mut node = Node::new();
     let [sleeper, busy] = teams(&mut node, [10, 12]);
     let until_ns = 5_000;
-    node.call(
-        sleeper,
-        send(abi::kernel::server(TIME), Delay { until_ns }.to_message()),
-    );
+    node.call(sleeper, send(abi::kernel::server(TIME), Delay { until_ns }.to_message()));
     assert_eq!(node.running(), Some(busy));
     node.pass(4_999);
     assert_eq!(node.running(), Some(busy));
@@ -63,13 +60,7 @@ fn whoever_wakes_more_urgent_runs_at_once() {
     assert_eq!(node.running(), Some(sleeper));
     node.call(sleeper, receive());
     assert!(
-        matches!(
-            node.next,
-            Next::Run {
-                resume: kernel_core::machine::Resume::Full,
-                ..
-            }
-        ),
+        matches!(node.next, Next::Run { resume: kernel_core::machine::Resume::Full, .. }),
         "it was interrupted"
     );
     // The time that each ran is charged to it.
@@ -85,10 +76,7 @@ fn time_without_work_is_nobodys() {
     node.pass(3_000);
     for _ in 0..3 {
         let until_ns = node.kernel.machine.now_ns + 50_000_000;
-        node.call(
-            sleeper,
-            send(abi::kernel::server(TIME), Delay { until_ns }.to_message()),
-        );
+        node.call(sleeper, send(abi::kernel::server(TIME), Delay { until_ns }.to_message()));
         assert_eq!(node.next, Next::Idle);
         node.pass(50_000_000);
         assert_eq!(node.running(), Some(sleeper));
@@ -96,12 +84,7 @@ fn time_without_work_is_nobodys() {
     }
     node.call(sleeper, receive());
     assert_eq!(node.kernel.counters.idle_ns, 150_000_000);
-    let ran: u64 = node
-        .kernel
-        .processes
-        .iter()
-        .map(|(_, process)| process.run_ns)
-        .sum();
+    let ran: u64 = node.kernel.processes.iter().map(|(_, process)| process.run_ns).sum();
     assert_eq!(ran, 6_000);
 }
 
@@ -168,21 +151,11 @@ fn a_priority_can_be_changed_within_the_class() {
     let mut node = Node::new();
     let team = node.team(100, 12, 0);
     let set = |process, priority| SetPriority { process, priority };
-    let create = |priority| CreateProcess {
-        instruction: 0,
-        stack: 0,
-        priority,
-    };
+    let create = |priority| CreateProcess { instruction: 0, stack: 0, priority };
     let denied = Err(Error::NoPermission);
     assert_eq!(node.request(team, PROCESS, &create(11)).map(|_| ()), denied);
-    assert_eq!(
-        node.request(team, PROCESS, &create(30)).map(|_| ()),
-        Err(Error::BadArgument)
-    );
-    let own = CreateProcess {
-        priority: abi::kernel::priority::OWN,
-        ..create(0)
-    };
+    assert_eq!(node.request(team, PROCESS, &create(30)).map(|_| ()), Err(Error::BadArgument));
+    let own = CreateProcess { priority: abi::kernel::priority::OWN, ..create(0) };
     let like_me = node.request(team, PROCESS, &own).unwrap().process;
     assert_eq!(node.priority(like_me), 12);
     let member = node.process(team, 20);
@@ -190,10 +163,7 @@ fn a_priority_can_be_changed_within_the_class() {
     node.request(team, PROCESS, &set(member, 12)).unwrap();
     assert_eq!(node.priority(member), 12);
     assert_eq!(node.request(team, PROCESS, &set(member, 11)).map(|_| ()), denied);
-    assert_eq!(
-        node.request(team, PROCESS, &set(member, 30)).map(|_| ()),
-        Err(Error::BadArgument)
-    );
+    assert_eq!(node.request(team, PROCESS, &set(member, 30)).map(|_| ()), Err(Error::BadArgument));
     let root = node.root;
     node.request(root, PROCESS, &set(member, 2)).unwrap();
     assert_eq!(node.running(), Some(member), "listed anew");

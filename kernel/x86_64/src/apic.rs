@@ -69,11 +69,7 @@ impl LocalApic {
     /// The controller's number, by which I/O controllers address it.
     pub fn identity(&self) -> u32 {
         let value = self.read(IDENTITY);
-        if self.registers.is_some() {
-            value >> 24
-        } else {
-            value
-        }
+        if self.registers.is_some() { value >> 24 } else { value }
     }
 
     /// Tells it that an interrupt has been dealt with.
@@ -107,11 +103,7 @@ impl LocalApic {
     #[inline]
     pub fn set_timer(&self, clock: &Clock, at_ns: u64) {
         if self.counter_deadline {
-            let value = if at_ns == u64::MAX {
-                0
-            } else {
-                clock.counter_at(at_ns).max(1)
-            };
+            let value = if at_ns == u64::MAX { 0 } else { clock.counter_at(at_ns).max(1) };
             // SAFETY: the processor says that it has this register.
             unsafe { write_register(COUNTER_DEADLINE, value) };
         } else if at_ns == u64::MAX {

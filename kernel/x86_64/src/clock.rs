@@ -33,14 +33,10 @@ impl Clock {
     pub fn measure(features: &Features, apic: &LocalApic, timer: Option<Registers>) -> Clock {
         let counter_base = counter();
         apic.start_measuring();
-        let measured = timer
-            .and_then(compare_with_precision_timer)
-            .or_else(compare_with_interval_timer);
+        let measured = timer.and_then(compare_with_precision_timer).or_else(compare_with_interval_timer);
         let timer_ticks = apic.stop_measuring();
         let (ticks, nanoseconds) = measured.unwrap_or((MEASURE_NS, MEASURE_NS));
-        let counter_hz = features
-            .counter_hz
-            .unwrap_or(scale(ticks, SECOND_NS, nanoseconds));
+        let counter_hz = features.counter_hz.unwrap_or(scale(ticks, SECOND_NS, nanoseconds));
         Clock {
             counter_base,
             multiplier: scale(SECOND_NS, 1 << 32, counter_hz),
@@ -59,8 +55,7 @@ impl Clock {
     /// The counter's value at a time.
     pub fn counter_at(&self, at_ns: u64) -> u64 {
         let ticks = (u128::from(at_ns) * u128::from(self.ticks_multiplier)) >> 32;
-        self.counter_base
-            .saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+        self.counter_base.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
     }
 
     /// The local timer's ticks in a span, at least 1.
@@ -191,11 +186,7 @@ fn read_date() -> Option<Date> {
     }
     let status = read_clock_register(STATUS_B);
     let number = |value: u8| {
-        if status & BINARY != 0 {
-            value
-        } else {
-            (value >> 4) * 10 + (value & 15)
-        }
+        if status & BINARY != 0 { value } else { (value >> 4) * 10 + (value & 15) }
     };
     let mut date = [0, 2, 4, 7, 8, 9].map(read_clock_register);
     let afternoon = status & TWENTY_FOUR_HOURS == 0 && date[2] & AFTERNOON != 0;

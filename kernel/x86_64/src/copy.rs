@@ -95,10 +95,8 @@ pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> R
         return between_pages(source, destination, bytes);
     }
     // Within one page on either side, as most copies are. What is odd is left to the general path.
-    let entries = (
-        source.space.known_entry(source.address),
-        destination.space.known_entry(destination.address),
-    );
+    let entries =
+        (source.space.known_entry(source.address), destination.space.known_entry(destination.address));
     let (Some(from), Some(to)) = entries else {
         return between_pages(source, destination, bytes);
     };
@@ -109,11 +107,7 @@ pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> R
     // SAFETY: both are in usable memory in the direct map with `bytes` bytes left of their pages, which belong to
     // programs, so no reference of the kernel's is to them.
     unsafe {
-        move_bytes(
-            within(from, source.address),
-            within(to, destination.address),
-            bytes,
-        );
+        move_bytes(within(from, source.address), within(to, destination.address), bytes);
     };
     Ok(())
 }
@@ -167,10 +161,7 @@ fn whole_pages(from: &mut Cursor, to: &mut Cursor, limit: u64) -> u64 {
         if source & (READABLE | SPECIAL) != READABLE || destination & (CHANGEABLE | SPECIAL) != CHANGEABLE {
             break;
         }
-        let (from, to) = (
-            physical::pointer(source & ADDRESS),
-            physical::pointer(destination & ADDRESS),
-        );
+        let (from, to) = (physical::pointer(source & ADDRESS), physical::pointer(destination & ADDRESS));
         // SAFETY: both are whole pages of programs, in the direct map; no reference is to them.
         unsafe { move_bytes(from, to, PAGE_BYTES) };
         count += 1;
@@ -274,11 +265,7 @@ unsafe fn move_bytes(source: *const u8, destination: *mut u8, count: u64) {
         );
         if moved != count {
             let skip = moved as usize;
-            move_plainly(
-                source.wrapping_add(skip),
-                destination.wrapping_add(skip),
-                count - moved,
-            );
+            move_plainly(source.wrapping_add(skip), destination.wrapping_add(skip), count - moved);
         }
     }
 }
@@ -307,17 +294,11 @@ unsafe fn move_plainly(source: *const u8, destination: *mut u8, count: u64) {
 /// Copies the kernel's bytes to a program.
 pub fn write(destination: Place<Space>, bytes: &[u8]) -> Result<(), CopyFault> {
     let total = bytes.len() as u64;
-    pieces(
-        destination,
-        CHANGEABLE,
-        total,
-        Side::Destination,
-        |place, done, count| {
-            // SAFETY: `place` has `count` bytes of a program's page, to which no reference is, and the slice has
-            // `done + count`, since `pieces` adds up to its length.
-            unsafe { move_bytes(bytes.as_ptr().wrapping_add(done as usize), place, count) };
-        },
-    )
+    pieces(destination, CHANGEABLE, total, Side::Destination, |place, done, count| {
+        // SAFETY: `place` has `count` bytes of a program's page, to which no reference is, and the slice has
+        // `done + count`, since `pieces` adds up to its length.
+        unsafe { move_bytes(bytes.as_ptr().wrapping_add(done as usize), place, count) };
+    })
 }
 
 /// Copies a program's bytes to the kernel.

@@ -146,12 +146,10 @@ impl Cpu {
         let cpu = unsafe { Cpu::this() };
         cpu.this = cpu;
         cpu.stack_top = (&raw const kernel_stack).addr() as u64 + abi::PAGE_BYTES + STACK_BYTES as u64;
-        for (stack, memory) in [
-            (ExceptionStack::Common, &COMMON_STACK),
-            (ExceptionStack::Urgent, &URGENT_STACK),
-        ] {
-            cpu.task
-                .set_stack(stack, memory.0.get().addr() as u64 + EXCEPTION_STACK_BYTES as u64);
+        for (stack, memory) in
+            [(ExceptionStack::Common, &COMMON_STACK), (ExceptionStack::Urgent, &URGENT_STACK)]
+        {
+            cpu.task.set_stack(stack, memory.0.get().addr() as u64 + EXCEPTION_STACK_BYTES as u64);
         }
         let task = (&raw const cpu.task).addr() as u64;
         let limit = size_of::<TaskState>() as u64 - 1;
@@ -199,9 +197,6 @@ pub struct TablePointer {
 impl TablePointer {
     /// Of a table that stays where it is.
     pub fn new<T>(table: &T) -> TablePointer {
-        TablePointer {
-            limit: (size_of::<T>() - 1) as u16,
-            address: (&raw const *table).addr() as u64,
-        }
+        TablePointer { limit: (size_of::<T>() - 1) as u16, address: (&raw const *table).addr() as u64 }
     }
 }

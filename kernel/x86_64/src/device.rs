@@ -11,9 +11,7 @@ impl Registers {
     /// `address` is where a device's registers are mapped, uncached, for good, and the device touches no memory of
     /// Rust's, whatever is written to those registers that the caller writes.
     pub const unsafe fn new(address: u64) -> Registers {
-        Registers {
-            base: core::ptr::with_exposed_provenance_mut(address as usize),
-        }
+        Registers { base: core::ptr::with_exposed_provenance_mut(address as usize) }
     }
 
     /// Reads the register at a byte offset.

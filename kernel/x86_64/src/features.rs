@@ -57,12 +57,7 @@ pub fn initialize() -> Features {
     let extended = if highest >= 7 {
         __cpuid_count(7, 0)
     } else {
-        core::arch::x86_64::CpuidResult {
-            eax: 0,
-            ebx: 0,
-            ecx: 0,
-            edx: 0,
-        }
+        core::arch::x86_64::CpuidResult { eax: 0, ebx: 0, ecx: 0, edx: 0 }
     };
     let features = Features {
         xsave: basic.ecx & 1 << 26 != 0,
@@ -92,15 +87,9 @@ pub fn initialize() -> Features {
         let supported = __cpuid_count(0xd, 0);
         // SAFETY: XSAVE was enabled above, and these components are supported; x87 and SSE always are.
         unsafe { set_vector_components(u64::from(supported.eax) & VECTOR_COMPONENTS | 3) };
-        VECTORS.store(
-            basic.ecx & 1 << 28 != 0 && supported.eax & 1 << 2 != 0,
-            Ordering::Relaxed,
-        );
+        VECTORS.store(basic.ecx & 1 << 28 != 0 && supported.eax & 1 << 2 != 0, Ordering::Relaxed);
         let bytes = __cpuid_count(0xd, 0).ebx as usize;
-        assert!(
-            bytes <= VECTOR_STATE_BYTES,
-            "the processor's vector state takes {bytes} bytes"
-        );
+        assert!(bytes <= VECTOR_STATE_BYTES, "the processor's vector state takes {bytes} bytes");
     }
     features
 }
@@ -108,11 +97,7 @@ pub fn initialize() -> Features {
 /// Width of physical addresses.
 fn physical_bits() -> u32 {
     const SIZES: u32 = 0x8000_0008;
-    let bits = if __cpuid(0x8000_0000).eax >= SIZES {
-        __cpuid(SIZES).eax & 0xff
-    } else {
-        36
-    };
+    let bits = if __cpuid(0x8000_0000).eax >= SIZES { __cpuid(SIZES).eax & 0xff } else { 36 };
     // A frame's number has 32 bits.
     bits.clamp(36, 44)
 }

@@ -40,10 +40,7 @@ pub unsafe fn open(range: Range) {
 
 /// Ends it. Returns what was not given out.
 pub fn seal() -> Range {
-    Range {
-        start: NEXT.swap(0, Ordering::Relaxed),
-        end: END.swap(0, Ordering::Relaxed),
-    }
+    Range { start: NEXT.swap(0, Ordering::Relaxed), end: END.swap(0, Ordering::Relaxed) }
 }
 
 /// A zeroed page: its physical address.

@@ -53,11 +53,7 @@ pub fn initialize() {
             vector::NON_MASKABLE | vector::DOUBLE_FAULT | vector::MACHINE_CHECK => ExceptionStack::Urgent,
             _ => ExceptionStack::Common,
         };
-        let kind = if number as u8 == vector::BREAKPOINT {
-            GATE | GATE_FOR_ALL
-        } else {
-            GATE
-        };
+        let kind = if number as u8 == vector::BREAKPOINT { GATE | GATE_FOR_ALL } else { GATE };
         gate[0] = entry & 0xffff
             | u64::from(KERNEL_CODE) << 16
             | (stack as u64) << 32

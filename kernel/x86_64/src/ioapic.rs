@@ -104,9 +104,7 @@ impl IoApics {
             self.pending.set(line, true);
             return None;
         }
-        let legacy = (0u32..)
-            .zip(&self.legacy)
-            .find(|(_, arrives_on)| **arrives_on == line);
+        let legacy = (0u32..).zip(&self.legacy).find(|(_, arrives_on)| **arrives_on == line);
         Some(legacy.map_or(line, |(number, _)| number))
     }
 
@@ -171,9 +169,7 @@ impl Controller {
 
 /// How a line is triggered: legacy interrupts as ACPI says, all others as PCI's are.
 fn trigger(platform: &Platform, line: u32) -> u32 {
-    let legacy = (0..LEGACY)
-        .map(|legacy| platform.legacy_interrupt(legacy))
-        .find(|entry| entry.line == line);
+    let legacy = (0..LEGACY).map(|legacy| platform.legacy_interrupt(legacy)).find(|entry| entry.line == line);
     match legacy {
         Some(entry) => {
             (if entry.level_triggered { LEVEL_TRIGGERED } else { 0 })

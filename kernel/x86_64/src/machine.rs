@@ -48,10 +48,7 @@ impl SavedAreas {
         let mut areas = alloc::vec::Vec::with_capacity(count.into());
         areas.resize_with(count.into(), || Saved::EMPTY);
         let areas = alloc::boxed::Box::leak(areas.into_boxed_slice());
-        SavedAreas {
-            first: areas.as_mut_ptr(),
-            count: areas.len(),
-        }
+        SavedAreas { first: areas.as_mut_ptr(), count: areas.len() }
     }
 
     /// The first one.
@@ -114,8 +111,7 @@ pub fn make_information(facts: &Information, command_line: &str) -> u64 {
         physical::pointer::<Information>(page).write(*facts);
         let text = physical::pointer::<u8>(page).wrapping_add(information::COMMAND_LINE_OFFSET);
         text.cast::<[u8; 2]>().write((bytes.len() as u16).to_le_bytes());
-        text.wrapping_add(2)
-            .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        text.wrapping_add(2).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
     }
     page
 }

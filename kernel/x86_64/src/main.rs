@@ -94,9 +94,7 @@ extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     let kernel = start_kernel(&loaded, &platform, &features, &free, root);
     selftest::run(loaded.command_line(), &mut kernel.machine, &mut kernel.frames);
     let rest = heap::seal().whole_pages();
-    kernel
-        .frames
-        .add(Frame::containing(rest.start), Frame::containing(rest.end));
+    kernel.frames.add(Frame::containing(rest.start), Frame::containing(rest.end));
     let image_and_tables = (image.physical.end - image.boot.end) + (rest.start - heap_range.start);
     kernel.kernel_frames = (image_and_tables / abi::PAGE_BYTES) as u32;
     boot_supervisor(kernel, &loaded, &features);
@@ -116,10 +114,7 @@ fn divide_memory(loaded: &Loaded, image: &Image) -> (Ranges, Range) {
     let largest = free
         .as_slice()
         .iter()
-        .map(|range| Range {
-            start: range.start,
-            end: range.end.min(BOOT_MAP_END),
-        })
+        .map(|range| Range { start: range.start, end: range.end.min(BOOT_MAP_END) })
         .max_by_key(|range| range.length())
         .unwrap_or_default();
     let bytes = (total / HEAP_PART).max(HEAP_BYTES_MIN).min(largest.length());
@@ -138,11 +133,7 @@ fn boot_supervisor(kernel: &mut Kernel<X86>, loaded: &Loaded, features: &Feature
     // The archive is no device, but it is handed out like one: to the server that shows it as files.
     let archive_pages = (archive.touched_pages(), true);
     let gaps = used.gaps(features.physical_end).map(|gap| (gap, false));
-    let mut memory = [DeviceMemory {
-        first: Frame(0),
-        pages: 0,
-        cached: false,
-    }; GRANTS_PER_TEAM];
+    let mut memory = [DeviceMemory { first: Frame(0), pages: 0, cached: false }; GRANTS_PER_TEAM];
     for (place, (range, cached)) in memory.iter_mut().zip(core::iter::once(archive_pages).chain(gaps)) {
         *place = DeviceMemory {
             first: Frame::containing(range.start),
@@ -150,20 +141,14 @@ fn boot_supervisor(kernel: &mut Kernel<X86>, loaded: &Loaded, features: &Feature
             cached,
         };
     }
-    let in_map = loaded
-        .memory
-        .as_slice()
-        .iter()
-        .any(|range| range.start <= archive.start && archive.end <= range.end);
+    let in_map =
+        loaded.memory.as_slice().iter().any(|range| range.start <= archive.start && archive.end <= range.end);
     assert!(in_map, "the boot archive is not in usable memory");
     // SAFETY: the archive is in usable memory, so in the direct map, and nobody has it: its pages were taken out of
     // what is free. The slice is gone before a program runs.
     let bytes =
         unsafe { core::slice::from_raw_parts(physical::pointer(archive.start), archive.length() as usize) };
-    let archive = BootArchive {
-        bytes,
-        physical: archive.start,
-    };
+    let archive = BootArchive { bytes, physical: archive.start };
     if let Err(error) = kernel.boot(archive, &memory) {
         panic!("{error}");
     }
@@ -217,14 +202,8 @@ fn start_kernel(
     let saved = SavedAreas::allocate(configuration.process_slots);
     // SAFETY: nobody else holds the processor's state.
     unsafe { Cpu::this() }.saved = saved.first();
-    let machine = X86 {
-        clock,
-        apic,
-        io_apics,
-        common: space::Common::new(root, information),
-        information,
-        saved,
-    };
+    let machine =
+        X86 { clock, apic, io_apics, common: space::Common::new(root, information), information, saved };
     // SAFETY: boot comes here once, before anything that uses the kernel.
     unsafe { node::install(Kernel::new(machine, frames, &configuration)) }
 }

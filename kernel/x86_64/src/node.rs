@@ -54,12 +54,7 @@ unsafe fn kernel() -> &'static mut Kernel<X86> {
 /// Turns a decision of the kernel's logic into what the entry code does.
 #[inline]
 fn continuation(kernel: &mut Kernel<X86>, next: Next<Space>) -> Continuation {
-    let Next::Run {
-        process,
-        space,
-        resume,
-    } = next
-    else {
+    let Next::Run { process, space, resume } = next else {
         return nothing(next);
     };
     load(space.root());
@@ -72,20 +67,14 @@ fn continuation(kernel: &mut Kernel<X86>, next: Next<Space>) -> Continuation {
 
 #[cold]
 fn nothing(next: Next<Space>) -> Continuation {
-    Continuation {
-        how: if next == Next::Work { How::Work } else { How::Idle },
-        pointer: core::ptr::null(),
-    }
+    Continuation { how: if next == Next::Work { How::Work } else { How::Idle }, pointer: core::ptr::null() }
 }
 
 #[inline(never)]
 fn resume_in_full(kernel: &mut Kernel<X86>, process: ProcessIndex) -> Continuation {
     let saved = kernel.machine.saved.get_mut(process);
     if saved.is_resumable() {
-        return Continuation {
-            how: How::Full,
-            pointer: (&raw const *saved).cast(),
-        };
+        return Continuation { how: How::Full, pointer: (&raw const *saved).cast() };
     }
     // Returning there would fault in the kernel. It is the program's fault, so it gets the exception; each program that
     // this finds stops or ends, so it comes to an end.
@@ -129,10 +118,7 @@ fn make_current(process: ProcessIndex, registers: *mut Registers) -> Continuatio
     let cpu = unsafe { Cpu::this() };
     cpu.process = process.into();
     cpu.registers = registers;
-    Continuation {
-        how: How::Results,
-        pointer: registers.cast(),
-    }
+    Continuation { how: How::Results, pointer: registers.cast() }
 }
 
 #[inline(never)]
@@ -185,10 +171,7 @@ extern "C" fn on_trap(number: u64, code: u64) -> Continuation {
         }
         vector::PAGE_FAULT => kernel.page_fault(fault_address(), fault_access(code), code as u32),
         vector::FIRST_LINE..vector::LINES_END => {
-            let line = kernel
-                .machine
-                .io_apics
-                .arrived((number - vector::FIRST_LINE).into());
+            let line = kernel.machine.io_apics.arrived((number - vector::FIRST_LINE).into());
             let next = kernel.interrupt(line.unwrap_or(NO_LINE));
             kernel.machine.apic.end_interrupt();
             next

@@ -87,31 +87,17 @@ impl Image {
             static kernel_stack: u8;
         }
         let address = |symbol: *const u8| symbol.addr() as u64;
-        let boot = Range {
-            start: address(&raw const image_boot_start),
-            end: address(&raw const image_boot_end),
-        };
+        let boot =
+            Range { start: address(&raw const image_boot_start), end: address(&raw const image_boot_end) };
         let text_end = address(&raw const image_text_end);
         let read_only_end = address(&raw const image_read_only_end);
         let end = address(&raw const image_end);
         Image {
-            physical: Range {
-                start: boot.start,
-                end: end - KERNEL_BASE,
-            },
+            physical: Range { start: boot.start, end: end - KERNEL_BASE },
             boot,
-            text: Range {
-                start: address(&raw const image_text_start),
-                end: text_end,
-            },
-            read_only: Range {
-                start: text_end,
-                end: read_only_end,
-            },
-            data: Range {
-                start: read_only_end,
-                end,
-            },
+            text: Range { start: address(&raw const image_text_start), end: text_end },
+            read_only: Range { start: text_end, end: read_only_end },
+            data: Range { start: read_only_end, end },
             stack_guard: address(&raw const kernel_stack),
         }
     }
@@ -123,18 +109,12 @@ impl Image {
 pub fn initialize(image: &Image, memory: &Ranges) -> u64 {
     let root = heap::zeroed_page();
     let mut mapped = memory.clone();
-    mapped.remove(Range {
-        start: image.boot.end,
-        end: image.physical.end,
-    });
+    mapped.remove(Range { start: image.boot.end, end: image.physical.end });
     for range in mapped.as_slice() {
         map_direct(root, *range);
     }
-    for (range, bits) in [
-        (image.text, 0),
-        (image.read_only, NO_EXECUTE),
-        (image.data, NO_EXECUTE | WRITABLE),
-    ] {
+    for (range, bits) in [(image.text, 0), (image.read_only, NO_EXECUTE), (image.data, NO_EXECUTE | WRITABLE)]
+    {
         for address in (range.start..range.end).step_by(PAGE_BYTES as usize) {
             if address != image.stack_guard {
                 let frame = address - KERNEL_BASE;
@@ -155,12 +135,7 @@ fn map_direct(root: u64, range: Range) {
     let mut address = range.start;
     while address < range.end {
         if address.is_multiple_of(LARGE_PAGE_BYTES) && address + LARGE_PAGE_BYTES <= range.end {
-            set_entry(
-                root,
-                DIRECT_MAP + address,
-                DIRECTORY_SHIFT,
-                address | bits | LARGE,
-            );
+            set_entry(root, DIRECT_MAP + address, DIRECTORY_SHIFT, address | bits | LARGE);
             address += LARGE_PAGE_BYTES;
         } else {
             set_entry(root, DIRECT_MAP + address, PAGE_SHIFT, address | bits);
@@ -195,12 +170,7 @@ fn set_entry(root: u64, address: u64, shift: u32, value: u64) {
 pub fn map_device(root: u64, address: u64) -> u64 {
     let page = NEXT_DEVICE.fetch_add(PAGE_BYTES, Ordering::Relaxed);
     let frame = address & !(PAGE_BYTES - 1);
-    set_entry(
-        root,
-        page,
-        PAGE_SHIFT,
-        frame | PRESENT | WRITABLE | NO_EXECUTE | UNCACHED | GLOBAL,
-    );
+    set_entry(root, page, PAGE_SHIFT, frame | PRESENT | WRITABLE | NO_EXECUTE | UNCACHED | GLOBAL);
     page + address % PAGE_BYTES
 }
 

@@ -35,12 +35,7 @@ pub fn configure(command_line: &str) {
 fn panic(info: &PanicInfo) -> ! {
     begin();
     match info.location() {
-        Some(place) => say!(
-            "kernel panic: {} ({}:{})",
-            info.message(),
-            place.file(),
-            place.line()
-        ),
+        Some(place) => say!("kernel panic: {} ({}:{})", info.message(), place.file(), place.line()),
         None => say!("kernel panic: {}", info.message()),
     }
     let frame: u64;

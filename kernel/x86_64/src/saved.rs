@@ -59,23 +59,7 @@ impl Saved {
 
     /// The registers, as debuggers see them.
     pub fn record(&self) -> RegisterRecord {
-        let [
-            rax,
-            rbx,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            rbp,
-            r8,
-            r9,
-            r10,
-            r11,
-            r12,
-            r13,
-            r14,
-            r15,
-        ] = self.general;
+        let [rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15] = self.general;
         RegisterRecord {
             rax,
             rbx,
@@ -115,23 +99,8 @@ impl Saved {
     pub fn set_results(&mut self, registers: &Registers) {
         let [rsi, rdx, r8, r9] = registers.message;
         let [r10, r12, r13, r14, r15] = registers.extra;
-        self.general = [
-            registers.number,
-            0,
-            0,
-            rdx,
-            rsi,
-            registers.pid,
-            0,
-            r8,
-            r9,
-            r10,
-            0,
-            r12,
-            r13,
-            r14,
-            r15,
-        ];
+        self.general =
+            [registers.number, 0, 0, rdx, rsi, registers.pid, 0, r8, r9, r10, 0, r12, r13, r14, r15];
         self.instruction = registers.instruction;
         self.stack = registers.stack;
         self.flags = registers.flags | FIXED_FLAGS;

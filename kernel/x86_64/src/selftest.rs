@@ -63,27 +63,19 @@ struct Area {
 
 impl Area {
     fn new(machine: &mut X86, frames: &mut Frames) -> Area {
-        Area {
-            space: machine.create_space(frames).expect("memory for a space"),
-            pages: Vec::new(),
-        }
+        Area { space: machine.create_space(frames).expect("memory for a space"), pages: Vec::new() }
     }
 
     fn map(&mut self, machine: &mut X86, frames: &mut Frames, address: u64, protection: u32) -> Frame {
         let frame = frames.allocate().expect("a frame");
         machine.zero_frame(frame);
-        machine
-            .map(self.space, address, frame, protection, Caching::Cached, frames)
-            .expect("a free place");
+        machine.map(self.space, address, frame, protection, Caching::Cached, frames).expect("a free place");
         self.pages.push(address);
         frame
     }
 
     fn place(&self, address: u64) -> Place<Space> {
-        Place {
-            space: self.space,
-            address,
-        }
+        Place { space: self.space, address }
     }
 
     fn end(self, machine: &mut X86, frames: &mut Frames) {
@@ -107,11 +99,7 @@ fn memory_functions(_: &mut X86, _: &mut Frames) {
                 let mut bytes = original;
                 bytes.copy_within(from..from + count, to);
                 for (at, byte) in bytes.iter().enumerate() {
-                    let source = if (to..to + count).contains(&at) {
-                        at - to + from
-                    } else {
-                        at
-                    };
+                    let source = if (to..to + count).contains(&at) { at - to + from } else { at };
                     assert_eq!(*byte, original[source], "{from} to {to}, {count}: byte {at}");
                 }
             }

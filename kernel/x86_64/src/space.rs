@@ -58,11 +58,7 @@ impl Common {
             *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
             *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
         }
-        Common {
-            root,
-            direct_entries: direct_entries(root),
-            directory,
-        }
+        Common { root, direct_entries: direct_entries(root), directory }
     }
 }
 
@@ -304,10 +300,7 @@ impl Space {
             }
             table = found & ADDRESS;
         }
-        Some(Slot {
-            own: entry(table, index(address, PAGE_SHIFT)),
-            above,
-        })
+        Some(Slot { own: entry(table, index(address, PAGE_SHIFT)), above })
     }
 }
 

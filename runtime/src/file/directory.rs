@@ -22,10 +22,7 @@ pub struct DirectoryEntry {
 
 impl From<&Descriptor<'_>> for DirectoryEntry {
     fn from(descriptor: &Descriptor<'_>) -> DirectoryEntry {
-        DirectoryEntry {
-            name: descriptor.name.to_owned(),
-            metadata: Metadata::from(descriptor),
-        }
+        DirectoryEntry { name: descriptor.name.to_owned(), metadata: Metadata::from(descriptor) }
     }
 }
 
@@ -70,11 +67,7 @@ mod tests {
             let count = descriptor.encode(&mut place).unwrap();
             bytes.extend_from_slice(&place[..count]);
         }
-        let names: Vec<_> = entries(&bytes)
-            .unwrap()
-            .into_iter()
-            .map(|entry| entry.name)
-            .collect();
+        let names: Vec<_> = entries(&bytes).unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names, ["a", "a name of more than eight bytes", ""]);
         assert_eq!(entries(&bytes[..bytes.len() - 1]), Err(Error::BadReply));
         assert_eq!(entries(&[]), Ok(vec![]));

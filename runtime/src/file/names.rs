@@ -79,14 +79,8 @@ pub fn metadata(name: &str) -> Result<Metadata> {
     let mut segment = [0; MAX_PATH_BYTES + Descriptor::MAX_BYTES];
     with_place(name, true, |place| {
         let path = place.rest.as_bytes();
-        segment
-            .get_mut(..path.len())
-            .ok_or(Error::BadName)?
-            .copy_from_slice(path);
-        let request = names::Describe {
-            context: place.context,
-            name_bytes: path.len() as u32,
-        };
+        segment.get_mut(..path.len()).ok_or(Error::BadName)?.copy_from_slice(path);
+        let request = names::Describe { context: place.context, name_bytes: path.len() as u32 };
         let described = call(place.server, &request, Segment::ReadWrite(&mut segment))?;
         Ok(entry(&segment, described.count)?.metadata)
     })
@@ -95,9 +89,7 @@ pub fn metadata(name: &str) -> Result<Metadata> {
 /// What the server says of an open instance, its name included.
 pub(super) fn describe_instance(instance: &Instance) -> Result<DirectoryEntry> {
     let mut segment = [0; Descriptor::MAX_BYTES];
-    let request = names::DescribeInstance {
-        instance: instance.number,
-    };
+    let request = names::DescribeInstance { instance: instance.number };
     let described = call(instance.server, &request, Segment::Write(&mut segment))?;
     entry(&segment, described.count)
 }
@@ -120,9 +112,7 @@ pub fn exists(name: &str) -> Result<bool> {
 /// Removes a file or an empty directory.
 pub fn remove(name: &str) -> Result<()> {
     with_place(name, false, |place| {
-        let request = names::Remove {
-            context: place.context,
-        };
+        let request = names::Remove { context: place.context };
         call(place.server, &request, Segment::Read(place.rest.as_bytes()))
     })?;
     Ok(())
@@ -150,9 +140,7 @@ pub fn rename(old: &str, new: &str) -> Result<()> {
 /// Makes a directory.
 pub fn create_directory(name: &str) -> Result<()> {
     with_place(name, false, |place| {
-        let request = names::CreateDirectory {
-            context: place.context,
-        };
+        let request = names::CreateDirectory { context: place.context };
         call(place.server, &request, Segment::Read(place.rest.as_bytes()))
     })?;
     Ok(())
@@ -163,10 +151,7 @@ pub fn create_directories(name: &str) -> Result<()> {
     match create_directory(name) {
         Err(Error::AlreadyExists) if metadata(name)?.is_directory() => Ok(()),
         Err(Error::NotFound) => {
-            let (parent, _) = name
-                .trim_end_matches('/')
-                .rsplit_once('/')
-                .ok_or(Error::NotFound)?;
+            let (parent, _) = name.trim_end_matches('/').rsplit_once('/').ok_or(Error::NotFound)?;
             create_directories(parent)?;
             create_directory(name)
         }
@@ -177,10 +162,7 @@ pub fn create_directories(name: &str) -> Result<()> {
 /// Sets the time of last change, in nanoseconds since 1970.
 pub fn set_modified_ns(name: &str, modified_ns: u64) -> Result<()> {
     with_place(name, true, |place| {
-        let request = names::SetModified {
-            context: place.context,
-            modified_ns,
-        };
+        let request = names::SetModified { context: place.context, modified_ns };
         call(place.server, &request, Segment::Read(place.rest.as_bytes()))
     })?;
     Ok(())

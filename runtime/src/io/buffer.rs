@@ -38,13 +38,7 @@ impl<R> BufReader<R> {
 
     /// With a buffer of `capacity` bytes.
     pub const fn with_capacity(capacity: usize, inner: R) -> BufReader<R> {
-        BufReader {
-            inner,
-            capacity,
-            buffer: Vec::new(),
-            start: 0,
-            end: 0,
-        }
+        BufReader { inner, capacity, buffer: Vec::new(), start: 0, end: 0 }
     }
 
     /// What it reads from.
@@ -134,11 +128,7 @@ impl<W: Write> BufWriter<W> {
 
     /// With a buffer of `capacity` bytes.
     pub const fn with_capacity(capacity: usize, inner: W) -> BufWriter<W> {
-        BufWriter {
-            inner,
-            capacity,
-            buffer: Vec::new(),
-        }
+        BufWriter { inner, capacity, buffer: Vec::new() }
     }
 
     /// What it writes to.

@@ -11,11 +11,7 @@ pub(super) fn position(byte: u8, bytes: &[u8]) -> Option<usize> {
         let hits: u8 = block.iter().map(|candidate| u8::from(*candidate == byte)).sum();
         hits > 0
     };
-    let before = bytes
-        .chunks_exact(BLOCK_BYTES)
-        .take_while(|block| !is_in(block))
-        .count()
-        * BLOCK_BYTES;
+    let before = bytes.chunks_exact(BLOCK_BYTES).take_while(|block| !is_in(block)).count() * BLOCK_BYTES;
     let at = bytes[before..].iter().position(|candidate| *candidate == byte)?;
     Some(before + at)
 }

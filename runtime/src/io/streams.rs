@@ -32,16 +32,9 @@ static STDERR: Mutex<Standard> = Mutex::new(Standard::new(ERROR_OUTPUT));
 /// The instance behind a standard stream (0 input, 1 output, 2 error), if the program was given one.
 pub fn standard_stream(number: u32) -> Option<Instance> {
     entries(crate::entry::start_block()).find_map(|entry| match entry {
-        Entry::Stream {
-            number: found,
-            server,
-            instance,
-            attributes,
-        } if found == number => Some(Instance {
-            server,
-            number: instance,
-            attributes,
-        }),
+        Entry::Stream { number: found, server, instance, attributes } if found == number => {
+            Some(Instance { server, number: instance, attributes })
+        }
         _ => None,
     })
 }
@@ -49,10 +42,7 @@ pub fn standard_stream(number: u32) -> Option<Instance> {
 /// Where the program begins to read or write a standard stream that has positions.
 pub fn standard_position(number: u32) -> u64 {
     let position = entries(crate::entry::start_block()).find_map(|entry| match entry {
-        Entry::Position {
-            number: found,
-            position,
-        } if found == number => Some(position),
+        Entry::Position { number: found, position } if found == number => Some(position),
         _ => None,
     });
     position.unwrap_or(0)
@@ -97,11 +87,7 @@ enum Target {
 
 impl Standard {
     const fn new(number: u32) -> Standard {
-        Standard {
-            number,
-            target: None,
-            position: 0,
-        }
+        Standard { number, target: None, position: 0 }
     }
 
     /// Where it is, if it has positions; else 0.
@@ -112,20 +98,18 @@ impl Standard {
 
     fn target(&mut self) -> Target {
         let (number, position) = (self.number, &mut self.position);
-        *self
-            .target
-            .get_or_insert_with(|| match (standard_stream(number), number) {
-                (Some(instance), _) => {
-                    if !instance.is_stream() {
-                        *position = standard_position(number);
-                    }
-                    Target::Instance(instance)
+        *self.target.get_or_insert_with(|| match (standard_stream(number), number) {
+            (Some(instance), _) => {
+                if !instance.is_stream() {
+                    *position = standard_position(number);
                 }
-                _ if has_streams() => Target::Closed,
-                (None, INPUT) => Target::Nothing,
-                (None, OUTPUT) => Target::Log(Level::Notice),
-                (None, _) => Target::Log(Level::Warning),
-            })
+                Target::Instance(instance)
+            }
+            _ if has_streams() => Target::Closed,
+            (None, INPUT) => Target::Nothing,
+            (None, OUTPUT) => Target::Log(Level::Notice),
+            (None, _) => Target::Log(Level::Warning),
+        })
     }
 
     /// Whether whoever reads wants each line at once.
@@ -309,10 +293,7 @@ pub fn flush_standard_output() -> Result<()> {
 /// Gives up the standard streams that are pipes, at the program's end, so that who is at the other end sees it at once
 /// and not only when the pipe server next looks after owners.
 pub(crate) fn release_pipes() {
-    for instance in [INPUT, OUTPUT, ERROR_OUTPUT]
-        .into_iter()
-        .filter_map(standard_stream)
-    {
+    for instance in [INPUT, OUTPUT, ERROR_OUTPUT].into_iter().filter_map(standard_stream) {
         if instance.is_stream() && !instance.is(attribute::INTERACTIVE) {
             // One that is not ours to release, or whose server has died, is nobody's loss.
             let _ = instance.release(crate::process::owner());

@@ -68,22 +68,10 @@ impl Table {
         let mut table = Table::default();
         for entry in entries {
             match entry {
-                Entry::Prefix {
-                    name,
-                    server,
-                    context,
-                } => table.bind(name, Bound::Context(server, context)),
+                Entry::Prefix { name, server, context } => table.bind(name, Bound::Context(server, context)),
                 Entry::Alias { name, target } => table.bind(name, Bound::Alias(target.to_owned())),
-                Entry::Directory {
-                    server,
-                    context,
-                    name,
-                } => {
-                    table.directory = Some(Directory {
-                        server,
-                        context,
-                        name: name.to_owned(),
-                    });
+                Entry::Directory { server, context, name } => {
+                    table.directory = Some(Directory { server, context, name: name.to_owned() });
                 }
                 Entry::Argument(_) | Entry::Variable(_) | Entry::Stream { .. } | Entry::Position { .. } => {}
             }
@@ -105,19 +93,10 @@ impl Table {
                 }
                 Parsed::Relative(_) => {
                     let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
-                    return Ok((
-                        Known::Place(directory.server, directory.context),
-                        name,
-                        path_bytes,
-                    ));
+                    return Ok((Known::Place(directory.server, directory.context), name, path_bytes));
                 }
             };
-            match self
-                .own
-                .iter()
-                .find(|binding| binding.prefix == prefix)
-                .map(|binding| &binding.to)
-            {
+            match self.own.iter().find(|binding| binding.prefix == prefix).map(|binding| &binding.to) {
                 Some(Bound::Alias(target)) => {
                     let longer = join(target, path);
                     if longer.len() > MAX_EXPANDED_BYTES || !matches!(parse(&longer), Parsed::Prefixed(..)) {
@@ -159,10 +138,7 @@ impl Table {
 
     pub(super) fn bind(&mut self, prefix: &str, to: Bound) {
         self.unbind(prefix);
-        self.own.push(Binding {
-            prefix: prefix.to_owned(),
-            to,
-        });
+        self.own.push(Binding { prefix: prefix.to_owned(), to });
     }
 
     pub(super) fn unbind(&mut self, prefix: &str) -> bool {
@@ -265,37 +241,13 @@ mod tests {
         Table::from_entries(
             [
                 Entry::Argument("test"),
-                Entry::Prefix {
-                    name: "tmp",
-                    server: ONE,
-                    context: 3,
-                },
-                Entry::Prefix {
-                    name: "boot",
-                    server: Pid::NONE,
-                    context: 0,
-                },
-                Entry::Alias {
-                    name: "home",
-                    target: "[tmp]users/me",
-                },
-                Entry::Alias {
-                    name: "a",
-                    target: "[b]x",
-                },
-                Entry::Alias {
-                    name: "b",
-                    target: "[a]",
-                },
-                Entry::Alias {
-                    name: "odd",
-                    target: "relative",
-                },
-                Entry::Directory {
-                    server: OTHER,
-                    context: 7,
-                    name: "[disk]work/here",
-                },
+                Entry::Prefix { name: "tmp", server: ONE, context: 3 },
+                Entry::Prefix { name: "boot", server: Pid::NONE, context: 0 },
+                Entry::Alias { name: "home", target: "[tmp]users/me" },
+                Entry::Alias { name: "a", target: "[b]x" },
+                Entry::Alias { name: "b", target: "[a]" },
+                Entry::Alias { name: "odd", target: "relative" },
+                Entry::Directory { server: OTHER, context: 7, name: "[disk]work/here" },
             ]
             .into_iter(),
         )
@@ -313,17 +265,7 @@ mod tests {
         let (most, too_long) = (format!("[{longest}]"), format!("[{longest}x]"));
         assert_eq!(parse(&most), Parsed::Prefixed(&longest, ""));
         assert_eq!(parse(&too_long), Parsed::Relative(&too_long));
-        for odd in [
-            "[",
-            "[]",
-            "[]a",
-            "[a b]c",
-            "[tmp",
-            "a[tmp]b",
-            "tmp]a",
-            "[ä]",
-            "[tmp[tmp]",
-        ] {
+        for odd in ["[", "[]", "[]a", "[a b]c", "[tmp", "a[tmp]b", "tmp]a", "[ä]", "[tmp[tmp]"] {
             assert_eq!(parse(odd), Parsed::Relative(odd), "{odd}");
         }
     }
@@ -365,14 +307,8 @@ mod tests {
         table.learn("boot", ONE, 2);
         assert_eq!(look_up(&table, "[boot]a").unwrap().0, Known::Place(ONE, 2));
         table.forget(ONE);
-        assert_eq!(
-            look_up(&table, "[boot]a").unwrap().0,
-            Known::Ask("boot".to_owned())
-        );
-        assert_eq!(
-            look_up(&table, "[home]a").unwrap().0,
-            Known::Ask("tmp".to_owned())
-        );
+        assert_eq!(look_up(&table, "[boot]a").unwrap().0, Known::Ask("boot".to_owned()));
+        assert_eq!(look_up(&table, "[home]a").unwrap().0, Known::Ask("tmp".to_owned()));
         table.learn("tmp", OTHER, 5);
         assert_eq!(look_up(&table, "[tmp]a").unwrap().0, Known::Place(OTHER, 5));
         assert!(table.unbind("home") && !table.unbind("home"));

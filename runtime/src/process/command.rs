@@ -92,8 +92,7 @@ impl Command {
     /// Adds arguments.
     #[must_use]
     pub fn args<T: AsRef<str>>(mut self, arguments: impl IntoIterator<Item = T>) -> Command {
-        self.arguments
-            .extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
@@ -182,16 +181,11 @@ impl Command {
         let (manager, started) = with_place(PROGRAM_MANAGER, false, |place| {
             Ok((place.server, call(place.server, &request, Segment::Read(&block))?))
         })?;
-        let child = Child {
-            pid: started.program,
-            manager,
-        };
-        self.share(&streams, child.pid)
-            .and_then(|()| child.resume())
-            .inspect_err(|_| {
-                // The reason is told; that a program which never ran cannot be ended would add nothing.
-                let _ = child.kill();
-            })?;
+        let child = Child { pid: started.program, manager };
+        self.share(&streams, child.pid).and_then(|()| child.resume()).inspect_err(|_| {
+            // The reason is told; that a program which never ran cannot be ended would add nothing.
+            let _ = child.kill();
+        })?;
         Ok(child)
     }
 
@@ -260,12 +254,8 @@ impl Command {
             None => name::directory(),
         };
         if let Some(directory) = directory {
-            Entry::Directory {
-                server: directory.server,
-                context: directory.context,
-                name: &directory.name,
-            }
-            .append(&mut block);
+            Entry::Directory { server: directory.server, context: directory.context, name: &directory.name }
+                .append(&mut block);
         }
         if block.len() > MAX_START_BYTES {
             return Err(Error::TooLong);
@@ -278,12 +268,9 @@ fn append_names(bindings: &[name::Binding], block: &mut Vec<u8>) {
     for binding in bindings {
         let name = &binding.prefix;
         match &binding.to {
-            Bound::Context(server, context) => Entry::Prefix {
-                name,
-                server: *server,
-                context: *context,
+            Bound::Context(server, context) => {
+                Entry::Prefix { name, server: *server, context: *context }.append(block)
             }
-            .append(block),
             Bound::Alias(target) => Entry::Alias { name, target }.append(block),
         }
     }
@@ -342,10 +329,9 @@ impl Child {
     pub fn wait(&mut self) -> Result<Status, Error> {
         let request = program::WaitProgram { program: self.pid };
         match call(self.manager, &request, Segment::None) {
-            Ok(ended) => Ok(Status {
-                code: ended.status.cast_signed(),
-                exception: ended.exception.checked_sub(1),
-            }),
+            Ok(ended) => {
+                Ok(Status { code: ended.status.cast_signed(), exception: ended.exception.checked_sub(1) })
+            }
             Err(error) if is_server_gone(error, true) => {
                 while !crate::process::has_ended(self.pid)? {
                     time::sleep(PAUSE)?;
@@ -358,19 +344,12 @@ impl Child {
 
     /// How it ended, if it has.
     pub fn try_wait(&mut self) -> Result<Option<Status>, Error> {
-        if crate::process::has_ended(self.pid)? {
-            self.wait().map(Some)
-        } else {
-            Ok(None)
-        }
+        if crate::process::has_ended(self.pid)? { self.wait().map(Some) } else { Ok(None) }
     }
 
     /// Ends it.
     pub fn kill(&self) -> Result<(), Error> {
-        let request = kernel::process::Destroy {
-            process: self.pid,
-            status: STATUS_KILLED,
-        };
+        let request = kernel::process::Destroy { process: self.pid, status: STATUS_KILLED };
         match crate::message::kernel(kernel::PROCESS, &request) {
             // It has ended by itself.
             Ok(_) | Err(Error::StaleProcess | Error::NonexistentProcess) => Ok(()),
@@ -400,11 +379,7 @@ mod tests {
 
     #[test]
     fn a_start_block_says_what_the_command_said() {
-        let terminal = Instance {
-            server: Pid::from_bits(0x2000_0001_0001_0011),
-            number: 4,
-            attributes: 3,
-        };
+        let terminal = Instance { server: Pid::from_bits(0x2000_0001_0001_0011), number: 4, attributes: 3 };
         let command = Command::new("/bin/ls")
             .name("ls")
             .args(["-l", ""])
@@ -417,24 +392,13 @@ mod tests {
             Entry::Argument(""),
             Entry::Variable("A=1"),
             Entry::Variable("B=3=4"),
-            Entry::Stream {
-                number: 1,
-                server: terminal.server,
-                instance: 4,
-                attributes: 3,
-            },
+            Entry::Stream { number: 1, server: terminal.server, instance: 4, attributes: 3 },
         ];
         assert_eq!(protocols::program::entries(&block).collect::<Vec<_>>(), expected);
 
-        let placed = command
-            .clone()
-            .stdin(Stream::At(terminal, 0))
-            .stdout(Stream::At(terminal, 9));
+        let placed = command.clone().stdin(Stream::At(terminal, 0)).stdout(Stream::At(terminal, 9));
         let block = placed.start_block(&[None, Some(terminal), None]).unwrap();
-        let position = Entry::Position {
-            number: 1,
-            position: 9,
-        };
+        let position = Entry::Position { number: 1, position: 9 };
         assert_eq!(protocols::program::entries(&block).last(), Some(position));
 
         let long = command.clone().arg(&"x".repeat(MAX_START_BYTES));

@@ -48,10 +48,7 @@ pub fn spawn_thread(stack_bytes: usize, body: impl FnOnce() + Send + 'static) ->
     // The kernel's reply to its creation; what it carries is taken over by the new process.
     let body = crate::entry::hand_over(Box::new(body));
     message::reply(pid, &body, &[])?;
-    Ok(Thread {
-        pid,
-        stack: Some(stack),
-    })
+    Ok(Thread { pid, stack: Some(stack) })
 }
 
 /// Stacks of processes that have ended, for the next ones: making one takes more than all else.

@@ -150,11 +150,7 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, bytes: usize) -> 
             let one = left.add(at).cast::<u64>().read_unaligned();
             let other = right.add(at).cast::<u64>().read_unaligned();
             if one != other {
-                return if one.swap_bytes() < other.swap_bytes() {
-                    -1
-                } else {
-                    1
-                };
+                return if one.swap_bytes() < other.swap_bytes() { -1 } else { 1 };
             }
             at += WORD;
         }

@@ -28,10 +28,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 }
 
 fn report(info: &PanicInfo<'_>) {
-    let mut report = Report {
-        bytes: [0; REPORT_BYTES],
-        length: 0,
-    };
+    let mut report = Report { bytes: [0; REPORT_BYTES], length: 0 };
     // A report that does not fit is cut, which is no failure.
     let _ = write!(report, "{}: panic", v::env::program_name());
     if let Some(place) = info.location() {
@@ -55,10 +52,6 @@ impl Write for Report {
         let part = &text[..text.floor_char_boundary(room)];
         self.bytes[self.length..self.length + part.len()].copy_from_slice(part.as_bytes());
         self.length += part.len();
-        if part.len() == text.len() {
-            Ok(())
-        } else {
-            Err(fmt::Error)
-        }
+        if part.len() == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }

@@ -51,8 +51,7 @@ impl<'a> Entry<'a> {
 }
 
 fn components(path: &str) -> impl Iterator<Item = &str> + Clone {
-    path.split('/')
-        .filter(|component| !component.is_empty() && *component != ".")
+    path.split('/').filter(|component| !component.is_empty() && *component != ".")
 }
 
 /// The bytes at `offset` are not what an archive has there.
@@ -85,11 +84,7 @@ impl fmt::Display for Damage {
             Reason::Name => "a bad name",
             Reason::Truncated => "more content than there is",
         };
-        write!(
-            f,
-            "the boot archive is damaged: the header at byte {} has {what}",
-            self.offset
-        )
+        write!(f, "the boot archive is damaged: the header at byte {} has {what}", self.offset)
     }
 }
 
@@ -109,10 +104,7 @@ impl<'a> Archive<'a> {
 
     /// Its files and directories in their order, up to the first damage.
     pub const fn entries(&self) -> Entries<'a> {
-        Entries {
-            bytes: self.bytes,
-            offset: 0,
-        }
+        Entries { bytes: self.bytes, offset: 0 }
     }
 
     /// The last entry with this path, which is the one that counts; `None` if there is none.
@@ -165,10 +157,7 @@ enum Step<'a> {
 impl<'a> Entries<'a> {
     /// Reads one header and passes its content. A zero header, or the end of the bytes, is the end.
     fn step(&mut self, long_name: &mut Option<&'a str>) -> Result<Step<'a>, Reason> {
-        let Some(header) = self
-            .bytes
-            .get(self.offset..)
-            .and_then(|rest| rest.first_chunk::<BLOCK_BYTES>())
+        let Some(header) = self.bytes.get(self.offset..).and_then(|rest| rest.first_chunk::<BLOCK_BYTES>())
         else {
             return Ok(Step::End);
         };
@@ -184,11 +173,8 @@ impl<'a> Entries<'a> {
             0
         };
         let begin = self.offset + BLOCK_BYTES;
-        let content = self
-            .bytes
-            .get(begin..)
-            .and_then(|rest| rest.get(..content_bytes))
-            .ok_or(Reason::Truncated)?;
+        let content =
+            self.bytes.get(begin..).and_then(|rest| rest.get(..content_bytes)).ok_or(Reason::Truncated)?;
         self.offset = begin + content_bytes.next_multiple_of(BLOCK_BYTES);
 
         let kind = match type_flag {
@@ -209,13 +195,7 @@ impl<'a> Entries<'a> {
             None if is_ustar => (text(&header[345..500])?, text(&header[..100])?),
             None => ("", text(&header[..100])?),
         };
-        let entry = Entry {
-            kind,
-            content,
-            modified_seconds: number(&header[136..148])?,
-            directory,
-            name,
-        };
+        let entry = Entry { kind, content, modified_seconds: number(&header[136..148])?, directory, name };
         if entry.components().any(|component| component == "..") {
             return Err(Reason::Name);
         }
@@ -231,11 +211,7 @@ fn check_sum(header: &[u8; BLOCK_BYTES]) -> Result<(), Reason> {
         .enumerate()
         .map(|(at, byte)| u64::from(if field.contains(&at) { b' ' } else { *byte }))
         .sum();
-    if number(&header[field]) == Ok(sum) {
-        Ok(())
-    } else {
-        Err(Reason::Checksum)
-    }
+    if number(&header[field]) == Ok(sum) { Ok(()) } else { Err(Reason::Checksum) }
 }
 
 /// An octal number between blanks and zeros; or, if the first bit is set, a big-endian one.

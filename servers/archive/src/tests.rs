@@ -34,13 +34,7 @@ fn sample() -> Vec<u8> {
     append(&mut archive, "", "./empty/", b'5', b"");
     append(&mut archive, "", "link", b'2', b"");
     let long = format!("{}/x", "d".repeat(120));
-    append(
-        &mut archive,
-        "",
-        "././@LongLink",
-        b'L',
-        format!("{long}\0").as_bytes(),
-    );
+    append(&mut archive, "", "././@LongLink", b'L', format!("{long}\0").as_bytes());
     append(&mut archive, "", &long[..100], b'0', b"deep");
     append(&mut archive, "", "bin/supervisor", b'0', b"second");
     archive.resize(archive.len() + 2 * BLOCK_BYTES, 0);
@@ -51,10 +45,8 @@ fn sample() -> Vec<u8> {
 fn entries_come_in_order() {
     let bytes = sample();
     let entries: Vec<_> = Archive::new(&bytes).entries().collect::<Result<_, _>>().unwrap();
-    let paths: Vec<String> = entries
-        .iter()
-        .map(|entry| entry.components().collect::<Vec<_>>().join("/"))
-        .collect();
+    let paths: Vec<String> =
+        entries.iter().map(|entry| entry.components().collect::<Vec<_>>().join("/")).collect();
     assert_eq!(paths[..3], ["bin/supervisor", "long/prefix/tail", "empty"]);
     assert_eq!(paths[3].len(), 122);
     assert_eq!(entries[2].kind, Kind::Directory);
@@ -67,10 +59,7 @@ fn entries_come_in_order() {
 fn the_last_of_a_name_counts() {
     let bytes = sample();
     let archive = Archive::new(&bytes);
-    assert_eq!(
-        archive.find("/bin//supervisor").unwrap().unwrap().content,
-        b"second"
-    );
+    assert_eq!(archive.find("/bin//supervisor").unwrap().unwrap().content, b"second");
     assert_eq!(archive.find("bin"), Ok(None));
 }
 
@@ -128,10 +117,7 @@ fn damage_is_told_with_its_place() {
 fn large_numbers_are_read_in_both_forms() {
     assert_eq!(number(b"        \0"), Ok(0));
     assert_eq!(number(&[0x80, 0, 0, 1, 0]), Ok(256));
-    assert_eq!(
-        number(&[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
-        Ok(u64::MAX)
-    );
+    assert_eq!(number(&[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Ok(u64::MAX));
     assert_eq!(number(&[0x81, 0, 0, 0, 0, 0, 0, 0, 0]), Err(Reason::Number));
     assert_eq!(number(b"+7"), Err(Reason::Number));
 }

@@ -20,10 +20,7 @@ v_start::program!(main);
 
 fn main() -> Result<Infallible, Error> {
     let server = EntropyServer::new(seeded(), || {
-        [
-            hardware::random::number().unwrap_or(0),
-            v::entry::time_stamp_counter(),
-        ]
+        [hardware::random::number().unwrap_or(0), v::entry::time_stamp_counter()]
     });
     io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[("entropy", 0)])
 }
@@ -31,21 +28,14 @@ fn main() -> Result<Infallible, Error> {
 fn seeded() -> Pool {
     let mut pool = Pool::new();
     let information = v::entry::information();
-    for number in [
-        information.real_base_ns,
-        information.logical_host,
-        information.counter_base,
-        v::time::real_ns(),
-    ] {
+    for number in
+        [information.real_base_ns, information.logical_host, information.counter_base, v::time::real_ns()]
+    {
         pool.mix(&number.to_le_bytes());
     }
     for _ in 0..TIMINGS {
         // The kernel answers at once; only the time that it takes is of interest.
-        let _ = call(
-            kernel::server(kernel::STATISTICS),
-            &statistics::Null {},
-            Segment::None,
-        );
+        let _ = call(kernel::server(kernel::STATISTICS), &statistics::Null {}, Segment::None);
         pool.mix(&v::entry::time_stamp_counter().to_le_bytes());
     }
     let numbers: Vec<u64> = (0..4).map_while(|_| hardware::random::number()).collect();

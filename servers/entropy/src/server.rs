@@ -27,11 +27,7 @@ pub struct EntropyServer<F> {
 impl<F: FnMut() -> [u64; 2]> EntropyServer<F> {
     /// A server with a seeded pool.
     pub fn new(pool: Pool, fresh: F) -> EntropyServer<F> {
-        EntropyServer {
-            pool,
-            fresh,
-            drawn: vec![0; READ_BYTES],
-        }
+        EntropyServer { pool, fresh, drawn: vec![0; READ_BYTES] }
     }
 }
 
@@ -67,12 +63,7 @@ impl<F: FnMut() -> [u64; 2]> Service for EntropyServer<F> {
         if mode & (mode::WRITE | mode::APPEND) != 0 {
             attributes |= attribute::WRITABLE;
         }
-        Ok(Opening::Object {
-            open: (),
-            attributes,
-            block_bytes: READ_BYTES as u32,
-            size: 0,
-        })
+        Ok(Opening::Object { open: (), attributes, block_bytes: READ_BYTES as u32, size: 0 })
     }
 
     fn read<'a>(
@@ -142,29 +133,16 @@ mod tests {
         let mut system = TestSystem::new();
         let client = system.process(UserId(100));
         let mut server = IoServer::new(EntropyServer::new(Pool::new(), || [0, 0]), Limits::default());
-        let open = io::Open {
-            context: 0,
-            mode: mode::READ | mode::WRITE,
-            owner: Pid::NONE,
-        };
+        let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
         let instance = system.say(&mut server, client, &open, b"").unwrap().instance;
-        let read = io::Read {
-            instance,
-            position: 0,
-        };
+        let read = io::Read { instance, position: 0 };
         let (done, first) = system.ask(&mut server, client, &read, READ_BYTES + 1).unwrap();
         assert_eq!(done.count as usize, READ_BYTES);
         let (_, second) = system.ask(&mut server, client, &read, READ_BYTES + 1).unwrap();
         assert!(first[..100] != second[..100]);
-        let write = io::Write {
-            instance,
-            position: 0,
-        };
+        let write = io::Write { instance, position: 0 };
         let written = system.say(&mut server, client, &write, &[7; 5000]).unwrap();
         assert_eq!(written.count, 5000);
-        assert_eq!(
-            system.say(&mut server, client, &open, b"x"),
-            Err(Error::NotADirectory)
-        );
+        assert_eq!(system.say(&mut server, client, &open, b"x"), Err(Error::NotADirectory));
     }
 }

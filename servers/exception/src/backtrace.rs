@@ -51,10 +51,7 @@ mod tests {
     fn a_circle_ends() {
         let stack = |address| Some([0x3000 - address, 7]);
         assert_eq!(walk(1, 0x1000, stack), [1, 7, 7]);
-        assert_eq!(
-            walk(1, 0x1000, |address| Some([address + 8, 7])).len(),
-            MOST_FRAMES
-        );
+        assert_eq!(walk(1, 0x1000, |address| Some([address + 8, 7])).len(), MOST_FRAMES);
     }
 
     proptest! {

@@ -23,9 +23,7 @@ pub struct Images<'a> {
 impl<'a> Images<'a> {
     /// The images in the archive in `bytes`.
     pub const fn new(bytes: &'a [u8]) -> Images<'a> {
-        Images {
-            archive: Archive::new(bytes),
-        }
+        Images { archive: Archive::new(bytes) }
     }
 
     /// The file of the program `name`, whose code the process has too; `read` reads the process.
@@ -43,9 +41,8 @@ impl<'a> Images<'a> {
             .find(|entry| entry.kind == Kind::File && entry.is_at(&path))?
             .content;
         let layout = Layout::parse(&file[..file.len().min(HEAD_BYTES)], file.len() as u64).ok()?;
-        let (address, expected) = addresses
-            .iter()
-            .find_map(|address| Some((*address, code_at(file, &layout, *address)?)))?;
+        let (address, expected) =
+            addresses.iter().find_map(|address| Some((*address, code_at(file, &layout, *address)?)))?;
         let mut found = [0; COMPARED_BYTES];
         let found = &mut found[..expected.len()];
         (read(address, found) && found == expected).then_some(file)
@@ -60,8 +57,7 @@ fn code_at<'a>(file: &'a [u8], layout: &Layout, address: u64) -> Option<&'a [u8]
     let offset = address.checked_sub(segment.address + segment.offset)?;
     let begin = segment.file.start.checked_add(offset)?;
     let end = segment.file.end.min(begin.checked_add(COMPARED_BYTES as u64)?);
-    file.get(usize::try_from(begin).ok()?..usize::try_from(end).ok()?)
-        .filter(|code| !code.is_empty())
+    file.get(usize::try_from(begin).ok()?..usize::try_from(end).ok()?).filter(|code| !code.is_empty())
 }
 
 /// Addresses with the functions that they lie in, as far as the file knows them. A return address belongs to the
@@ -72,10 +68,7 @@ pub fn name_all(file: Option<&[u8]>, addresses: &[u64]) -> Vec<String> {
         let inside = address - u64::from(position > 0 && address > 0);
         let (function, offset) = symbols.as_ref()?.function_at(inside)?;
         let offset = offset + (address - inside);
-        Some(format!(
-            "{address:#014x} {:#}+{offset:#x}",
-            rustc_demangle::demangle(function)
-        ))
+        Some(format!("{address:#014x} {:#}+{offset:#x}", rustc_demangle::demangle(function)))
     };
     addresses
         .iter()
@@ -131,8 +124,7 @@ mod tests {
         assert!(images.find("test", &[0, 0x40_0005], same).is_some());
         assert!(
             images
-                .find("test", &[0x40_0063], |address, buffer| same(address, buffer)
-                    && buffer.len() == 1)
+                .find("test", &[0x40_0063], |address, buffer| same(address, buffer) && buffer.len() == 1)
                 .is_some()
         );
         assert!(images.find("other", &[0x40_0005], same).is_none());
@@ -143,10 +135,7 @@ mod tests {
 
     #[test]
     fn addresses_are_told_without_names_too() {
-        assert_eq!(
-            name_all(None, &[0, 0x40_0005]),
-            ["0x000000000000", "0x000000400005"]
-        );
+        assert_eq!(name_all(None, &[0, 0x40_0005]), ["0x000000000000", "0x000000400005"]);
     }
 
     #[test]
@@ -154,10 +143,8 @@ mod tests {
         let file = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let image = elf::ElfBytes::<elf::endian::LittleEndian>::minimal_parse(&file).unwrap();
         let (symbols, names) = image.symbol_table().unwrap().unwrap();
-        let main = symbols
-            .iter()
-            .find(|symbol| names.get(symbol.st_name as usize).ok() == Some("main"))
-            .unwrap();
+        let main =
+            symbols.iter().find(|symbol| names.get(symbol.st_name as usize).ok() == Some("main")).unwrap();
         let lines = name_all(Some(&file), &[main.st_value, main.st_value + main.st_size]);
         assert!(lines[0].ends_with(" main+0x0"), "{lines:?}");
         // A return address just behind a function's end belongs to the call that ends it.

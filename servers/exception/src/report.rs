@@ -51,10 +51,8 @@ pub fn is_panic(exception: &Exception, registers: &RegisterRecord) -> bool {
 
 /// The report of a panic. Why it panicked the program has said itself; its registers say nothing.
 pub fn panic_lines(victim: &Victim, calls: &[String]) -> Vec<String> {
-    let mut lines = Vec::from([format!(
-        "{}: panicked; process {} of user {}",
-        victim.name, victim.process, victim.user
-    )]);
+    let mut lines =
+        Vec::from([format!("{}: panicked; process {} of user {}", victim.name, victim.process, victim.user)]);
     lines.extend(calls.iter().map(|call| format!("in {call}")));
     lines
 }
@@ -66,8 +64,7 @@ fn register_lines(r: &RegisterRecord) -> impl Iterator<Item = String> {
         [("r8 ", r.r8), ("r9 ", r.r9), ("r10", r.r10), ("r11", r.r11)],
         [("r12", r.r12), ("r13", r.r13), ("r14", r.r14), ("r15", r.r15)],
     ];
-    rows.into_iter()
-        .map(|row| row.map(|(name, value)| format!("{name} {value:016x}")).join("  "))
+    rows.into_iter().map(|row| row.map(|(name, value)| format!("{name} {value:016x}")).join("  "))
 }
 
 /// What the program did.
@@ -99,11 +96,7 @@ fn what(exception: &Exception) -> String {
             } else {
                 "read from"
             };
-            let why = if code & PRESENT != 0 {
-                "which it may not"
-            } else {
-                "where it has no memory"
-            };
+            let why = if code & PRESENT != 0 { "which it may not" } else { "where it has no memory" };
             return format!("page fault: it {access} {address:#x}, {why}");
         }
         vector => return format!("exception {vector}, code {:#x}", exception.code),
@@ -121,12 +114,7 @@ mod tests {
     use std::string::ToString;
 
     fn exception(vector: u32, code: u32) -> Exception {
-        Exception {
-            vector,
-            code,
-            address: 0x10,
-            instruction: 0x40_0000,
-        }
+        Exception { vector, code, address: 0x10, instruction: 0x40_0000 }
     }
 
     #[test]
@@ -145,10 +133,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_apart_from_a_breakpoint() {
-        let marked = RegisterRecord {
-            rax: PANIC_MARK,
-            ..RegisterRecord::default()
-        };
+        let marked = RegisterRecord { rax: PANIC_MARK, ..RegisterRecord::default() };
         assert!(is_panic(&exception(3, 0), &marked));
         assert!(!is_panic(&exception(3, 0), &RegisterRecord::default()));
         assert!(!is_panic(&exception(6, 0), &marked));
@@ -156,23 +141,12 @@ mod tests {
 
     #[test]
     fn a_report_has_everything() {
-        let victim = Victim {
-            name: "crash".to_string(),
-            process: "1.2.3".parse().unwrap(),
-            user: UserId(1),
-        };
-        let registers = RegisterRecord {
-            rip: 0x40_0000,
-            r15: 0xff,
-            ..RegisterRecord::default()
-        };
+        let victim = Victim { name: "crash".to_string(), process: "1.2.3".parse().unwrap(), user: UserId(1) };
+        let registers = RegisterRecord { rip: 0x40_0000, r15: 0xff, ..RegisterRecord::default() };
         let calls = ["0x400000 main+0x0".to_string(), "0x400010".to_string()];
         let lines = lines(&victim, &exception(6, 0), &registers, &calls);
         assert_eq!(lines[0], "crash: invalid instruction");
-        assert_eq!(
-            lines[1],
-            "process 1.2.3 of user 1, instruction 0x400000, flags 0x0"
-        );
+        assert_eq!(lines[1], "process 1.2.3 of user 1, instruction 0x400000, flags 0x0");
         assert!(lines[5].ends_with("r15 00000000000000ff"));
         assert_eq!(lines[6..], ["at 0x400000 main+0x0", "in 0x400010"]);
     }

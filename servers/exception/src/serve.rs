@@ -36,9 +36,7 @@ pub struct Excepting {
 impl Excepting {
     /// A server that names functions by the images in this boot archive.
     pub const fn new(archive: &'static [u8]) -> Excepting {
-        Excepting {
-            images: Images::new(archive),
-        }
+        Excepting { images: Images::new(archive) }
     }
 
     /// Reports an exception and ends its team.
@@ -48,14 +46,10 @@ impl Excepting {
         let root = v::process::query(team.team)?;
         let name = name(&root);
         let addresses = walk(registers.rip, registers.rbp, |address| two_words(sender, address));
-        let file = self.images.find(&name, &addresses, |address, buffer| {
-            message::move_from(sender, address, buffer).is_ok()
-        });
-        let victim = Victim {
-            name,
-            process: sender,
-            user: team.user,
-        };
+        let file = self
+            .images
+            .find(&name, &addresses, |address, buffer| message::move_from(sender, address, buffer).is_ok());
+        let victim = Victim { name, process: sender, user: team.user };
         let calls = name_all(file, &addresses);
         let (lines, status) = if report::is_panic(exception, &registers) {
             (report::panic_lines(&victim, &calls), STATUS_PANIC)
@@ -66,10 +60,7 @@ impl Excepting {
         for line in &lines {
             v::log::error!("{line}");
         }
-        let end = End {
-            team: team.team,
-            status,
-        };
+        let end = End { team: team.team, status };
         // A service's fault is no one's to read but the log's; and whoever would have to be asked may be what stopped.
         let is_service = team.user.is_system() || team.owner == v::entry::creator();
         if is_service || !tell_and_end(team.owner, end, &lines) {
@@ -91,11 +82,7 @@ impl Server for Excepting {
             Err(error) => {
                 v::log::error!("cannot report an exception of {}: {error}", client.pid);
                 let status = STATUS_EXCEPTION + exception.vector;
-                End {
-                    team: client.pid,
-                    status,
-                }
-                .destroy();
+                End { team: client.pid, status }.destroy();
                 Outcome::Later
             }
         }
@@ -111,10 +98,7 @@ struct End {
 
 impl End {
     fn destroy(self) {
-        let destroy = process::Destroy {
-            process: self.team,
-            status: self.status,
-        };
+        let destroy = process::Destroy { process: self.team, status: self.status };
         match v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None) {
             // Somebody else was quicker.
             Ok(_) | Err(Error::StaleProcess | Error::NonexistentProcess) => {}
@@ -177,11 +161,7 @@ fn two_words(process: Pid, address: u64) -> Option<[u64; 2]> {
 }
 
 fn name(record: &ProcessRecord) -> String {
-    let bytes: Vec<u8> = record
-        .name_bytes()
-        .into_iter()
-        .take_while(|byte| *byte != 0)
-        .collect();
+    let bytes: Vec<u8> = record.name_bytes().into_iter().take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).replace(|character: char| character.is_control(), "?")
 }
 
@@ -192,19 +172,12 @@ pub fn take_over() -> Result<(), Error> {
     let mut index = 0;
     loop {
         let query = process::QueryProcesses { index };
-        let queried = v::call(
-            kernel::server(kernel::PROCESS),
-            &query,
-            Segment::Write(&mut bytes),
-        )?;
+        let queried = v::call(kernel::server(kernel::PROCESS), &query, Segment::Write(&mut bytes))?;
         let (records, _) = bytes.as_chunks::<{ ProcessRecord::BYTES }>();
         for record in records.iter().take(queried.count as usize) {
             let record = ProcessRecord::from_bytes(record);
             if record.pid == record.team && record.team != own.team {
-                let set = process::SetExceptionServer {
-                    team: record.process(),
-                    server: own.process(),
-                };
+                let set = process::SetExceptionServer { team: record.process(), server: own.process() };
                 // What has ended meanwhile meets no exception.
                 let _ = v::call(kernel::server(kernel::PROCESS), &set, Segment::None);
             }

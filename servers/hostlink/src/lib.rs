@@ -121,8 +121,7 @@ impl<L: Line> HostLink<L> {
         self.readers.read_from(&mut self.input, system);
         self.gate.taken(before - self.input.len());
         if self.input_has_ended && self.input.is_empty() {
-            self.readers
-                .answer_all(&io::ReadDone { count: 0 }.to_message(), system);
+            self.readers.answer_all(&io::ReadDone { count: 0 }.to_message(), system);
         }
         Ok(())
     }
@@ -135,9 +134,7 @@ impl<L: Line> HostLink<L> {
         let granted = self.gate.wanted().unwrap_or(0);
         let kept = self.input.len();
         self.gate.arrived(kept).map_err(|_| Error::TooLong)?;
-        self.say(&Frame::Credit {
-            bytes: granted - kept as u32,
-        })
+        self.say(&Frame::Credit { bytes: granted - kept as u32 })
     }
 
     fn ask_for_input(&mut self) -> Result<(), Error> {
@@ -193,11 +190,7 @@ impl<L: Line> Service for HostLink<L> {
             return Ok(Reading::Moved(0));
         }
         self.ask_for_input()?;
-        self.readers.push(Waiter {
-            client: client.pid,
-            instance: 0,
-            bytes: room,
-        });
+        self.readers.push(Waiter { client: client.pid, instance: 0, bytes: room });
         Ok(Reading::Later)
     }
 
@@ -264,11 +257,7 @@ impl<L: Line> Service for HostLink<L> {
 }
 
 fn describe_stream(number: usize) -> Descriptor<'static> {
-    let access = if number == 0 {
-        attribute::READABLE
-    } else {
-        attribute::WRITABLE
-    };
+    let access = if number == 0 { attribute::READABLE } else { attribute::WRITABLE };
     Descriptor {
         kind: kind::STREAM,
         attributes: access | attribute::STREAM,

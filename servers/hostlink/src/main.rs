@@ -50,10 +50,7 @@ struct SerialLine(Instance);
 
 /// Whether the driver has died; it comes back, and what it had in its buffers is lost.
 fn driver_died(error: Error) -> bool {
-    matches!(
-        error,
-        Error::DiedBeforeReply | Error::NonexistentProcess | Error::StaleProcess
-    )
+    matches!(error, Error::DiedBeforeReply | Error::NonexistentProcess | Error::StaleProcess)
 }
 
 fn open_line() -> Result<Instance, Error> {
@@ -140,21 +137,9 @@ fn run_commands(server: Pid) -> Result<u32, Error> {
 
 fn open_streams(server: Pid) -> Result<[Instance; 3], Error> {
     let open = |name: &str, mode| {
-        let request = io::Open {
-            context: 0,
-            mode,
-            owner: v::process::team(),
-        };
+        let request = io::Open { context: 0, mode, owner: v::process::team() };
         let opened = call(server, &request, Segment::Read(name.as_bytes()))?;
-        Ok(Instance {
-            server,
-            number: opened.instance,
-            attributes: opened.attributes | attribute::STREAM,
-        })
+        Ok(Instance { server, number: opened.instance, attributes: opened.attributes | attribute::STREAM })
     };
-    Ok([
-        open(NAMES[0], mode::READ)?,
-        open(NAMES[1], mode::WRITE)?,
-        open(NAMES[2], mode::WRITE)?,
-    ])
+    Ok([open(NAMES[0], mode::READ)?, open(NAMES[1], mode::WRITE)?, open(NAMES[2], mode::WRITE)?])
 }

@@ -43,24 +43,10 @@ impl Setup {
         let mut server = IoServer::new(link, Limits::default());
         let streams = NAMES.map(|name| {
             let mode = if name == "input" { mode::READ } else { mode::WRITE };
-            let open = io::Open {
-                context: 0,
-                mode,
-                owner: Pid::NONE,
-            };
-            system
-                .say(&mut server, program, &open, name.as_bytes())
-                .unwrap()
-                .instance
+            let open = io::Open { context: 0, mode, owner: Pid::NONE };
+            system.say(&mut server, program, &open, name.as_bytes()).unwrap().instance
         });
-        let mut setup = Setup {
-            server,
-            system,
-            line,
-            helper,
-            program,
-            streams,
-        };
+        let mut setup = Setup { server, system, line, helper, program, streams };
         assert_eq!(setup.said(), ["Hello { version: 1 }"]);
         setup
     }
@@ -71,11 +57,7 @@ impl Setup {
         let mut decoder = Decoder::new();
         bytes
             .iter()
-            .filter_map(|byte| {
-                decoder
-                    .push(*byte)
-                    .map(|frame| std::format!("{:?}", frame.unwrap()))
-            })
+            .filter_map(|byte| decoder.push(*byte).map(|frame| std::format!("{:?}", frame.unwrap())))
             .collect()
     }
 
@@ -83,25 +65,13 @@ impl Setup {
         let mut room = [0; MAX_ENCODED];
         let bytes = frame.encode(&mut room).unwrap().to_vec();
         for piece in bytes.chunks(7) {
-            self.system
-                .say(&mut self.server, self.helper, &inner::Arrived {}, piece)
-                .unwrap();
+            self.system.say(&mut self.server, self.helper, &inner::Arrived {}, piece).unwrap();
         }
     }
 
     fn start_read(&mut self, room: usize) {
-        let read: Message = io::Read {
-            instance: self.streams[0],
-            position: 0,
-        }
-        .to_message();
-        self.system.send(
-            &mut self.server,
-            self.program,
-            &read,
-            vec![0; room],
-            Access::WRITE,
-        );
+        let read: Message = io::Read { instance: self.streams[0], position: 0 }.to_message();
+        self.system.send(&mut self.server, self.program, &read, vec![0; room], Access::WRITE);
     }
 
     fn read(&mut self) -> Option<Vec<u8>> {
@@ -144,15 +114,8 @@ fn what_is_written_goes_down_the_line_in_order() {
     let long = vec![b'x'; MAX_DATA + 1];
     let (output, errors) = (setup.streams[1], setup.streams[2]);
     let write = |setup: &mut Setup, instance, data: &[u8]| {
-        let request = io::Write {
-            instance,
-            position: 0,
-        };
-        setup
-            .system
-            .say(&mut setup.server, setup.program, &request, data)
-            .unwrap()
-            .count
+        let request = io::Write { instance, position: 0 };
+        setup.system.say(&mut setup.server, setup.program, &request, data).unwrap().count
     };
     assert_eq!(write(&mut setup, errors, b"oh"), 2);
     assert_eq!(write(&mut setup, output, &long), MAX_DATA as u32 + 1);
@@ -167,16 +130,10 @@ fn only_the_helpers_speak_for_the_line() {
     let mut setup = Setup::new();
     let ended = inner::CommandsEnded { status: 3 };
     assert_eq!(
-        setup
-            .system
-            .say(&mut setup.server, setup.program, &ended, b"")
-            .unwrap_err(),
+        setup.system.say(&mut setup.server, setup.program, &ended, b"").unwrap_err(),
         Error::BadRequest
     );
-    setup
-        .system
-        .say(&mut setup.server, setup.helper, &ended, b"")
-        .unwrap();
+    setup.system.say(&mut setup.server, setup.helper, &ended, b"").unwrap();
     assert_eq!(setup.said(), ["Exit { status: 3 }"]);
 }
 
@@ -186,12 +143,7 @@ fn a_lost_line_begins_anew_with_credit_for_the_room() {
     setup.start_read(3);
     setup.tool_says(&Frame::Input(b"hello"));
     setup.said();
-    let Setup {
-        system,
-        server,
-        helper,
-        ..
-    } = &mut setup;
+    let Setup { system, server, helper, .. } = &mut setup;
     system.say(server, *helper, &inner::LineLost {}, b"").unwrap();
     assert_eq!(setup.said(), ["Hello { version: 1 }", "Credit { bytes: 16382 }"]);
     assert_eq!(setup.read().as_deref(), Some(&b"hel"[..]));

@@ -142,12 +142,7 @@ impl Layout {
 
     /// The part of the file that holds all segments: what has to be read to load the program.
     pub fn file(&self) -> Range<u64> {
-        let used = || {
-            self.segments
-                .iter()
-                .map(|segment| &segment.file)
-                .filter(|file| !file.is_empty())
-        };
+        let used = || self.segments.iter().map(|segment| &segment.file).filter(|file| !file.is_empty());
         let begin = used().map(|file| file.start).min().unwrap_or(0);
         let end = used().map(|file| file.end).max().unwrap_or(0);
         begin..end
@@ -156,9 +151,7 @@ impl Layout {
 
 fn file_header(head: &[u8]) -> Result<FileHeader<LittleEndian>, BadImage> {
     let ident = head.get(..IDENT_BYTES).ok_or(BadImage::NotElf)?;
-    let tail = head
-        .get(IDENT_BYTES..IDENT_BYTES + ELF64_EHDR_TAILSIZE)
-        .ok_or(BadImage::NotElf)?;
+    let tail = head.get(IDENT_BYTES..IDENT_BYTES + ELF64_EHDR_TAILSIZE).ok_or(BadImage::NotElf)?;
     let ident = parse_ident::<LittleEndian>(ident).map_err(|_| BadImage::NotElf)?;
     if ident.1 != Class::ELF64 {
         return Err(BadImage::WrongKind);
@@ -200,15 +193,9 @@ fn segment(header: &ProgramHeader, file_bytes: u64) -> Result<Segment, BadImage>
         .filter(|end| *end <= IMAGE_END && header.p_vaddr >= IMAGE_BEGIN)
         .ok_or(BadImage::SegmentPlace)?;
     let address = header.p_vaddr & !(PAGE_BYTES - 1);
-    let uses = [
-        (PF_R, protection::READ),
-        (PF_W, protection::WRITE),
-        (PF_X, protection::EXECUTE),
-    ];
-    let protection = uses
-        .iter()
-        .filter(|(flag, _)| header.p_flags & flag != 0)
-        .fold(0, |set, (_, bit)| set | bit);
+    let uses = [(PF_R, protection::READ), (PF_W, protection::WRITE), (PF_X, protection::EXECUTE)];
+    let protection =
+        uses.iter().filter(|(flag, _)| header.p_flags & flag != 0).fold(0, |set, (_, bit)| set | bit);
     if protection & protection::WRITE != 0 && protection & protection::EXECUTE != 0 {
         return Err(BadImage::WritableCode);
     }

@@ -59,11 +59,7 @@ impl NewTeam {
     /// Names its root process for listings.
     pub fn set_name(&self, name: &str) -> Result<(), Error> {
         let (first_bytes, last_bytes) = record::name_words(name);
-        ask(&process::SetName {
-            process: self.team,
-            first_bytes,
-            last_bytes,
-        })?;
+        ask(&process::SetName { process: self.team, first_bytes, last_bytes })?;
         Ok(())
     }
 
@@ -82,10 +78,7 @@ impl NewTeam {
             let begin = segment.file.start.saturating_sub(content_begin) as usize;
             let bytes = (segment.file.end - segment.file.start) as usize;
             if bytes > 0 {
-                let data = content
-                    .get(begin..)
-                    .and_then(|rest| rest.get(..bytes))
-                    .ok_or(Error::BadImage)?;
+                let data = content.get(begin..).and_then(|rest| rest.get(..bytes)).ok_or(Error::BadImage)?;
                 message::move_to(self.team, segment.address + segment.offset, data)?;
             }
             if segment.protection != WRITABLE {
@@ -105,15 +98,8 @@ impl NewTeam {
         if !block.is_empty() {
             message::move_to(self.team, stack, block)?;
         }
-        ask(&process::Prepare {
-            process: self.team,
-            instruction: entry,
-            stack,
-        })?;
-        let begin = BeginProgram {
-            block_address: stack,
-            block_bytes: block.len() as u32,
-        };
+        ask(&process::Prepare { process: self.team, instruction: entry, stack })?;
+        let begin = BeginProgram { block_address: stack, block_bytes: block.len() as u32 };
         message::reply(self.team, &begin.to_message(), &[])?;
         self.begun = true;
         Ok(self.team)
@@ -124,10 +110,7 @@ impl Drop for NewTeam {
     fn drop(&mut self) {
         if !self.begun {
             // The creator hears of its end as of any other team's.
-            let _ = ask(&process::Destroy {
-                process: self.team,
-                status: abi::notice::STATUS_KILLED,
-            });
+            let _ = ask(&process::Destroy { process: self.team, status: abi::notice::STATUS_KILLED });
         }
     }
 }

@@ -22,16 +22,13 @@ impl<'a> Symbols<'a> {
 
     /// The function that `address` lies in, by the name in the table, and how far it is behind its beginning.
     pub fn function_at(&self, address: u64) -> Option<(&'a str, u64)> {
-        self.symbols
-            .iter()
-            .filter(|symbol| symbol.st_symtype() == STT_FUNC)
-            .find_map(|symbol| {
-                let offset = address.checked_sub(symbol.st_value)?;
-                if offset >= symbol.st_size {
-                    return None;
-                }
-                let name = self.names.get(usize::try_from(symbol.st_name).ok()?).ok()?;
-                Some((name, offset))
-            })
+        self.symbols.iter().filter(|symbol| symbol.st_symtype() == STT_FUNC).find_map(|symbol| {
+            let offset = address.checked_sub(symbol.st_value)?;
+            if offset >= symbol.st_size {
+                return None;
+            }
+            let name = self.names.get(usize::try_from(symbol.st_name).ok()?).ok()?;
+            Some((name, offset))
+        })
     }
 }

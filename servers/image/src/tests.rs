@@ -21,14 +21,7 @@ struct Header {
 }
 
 fn load(flags: u32, offset: u64, address: u64, file_bytes: u64, memory_bytes: u64) -> Header {
-    Header {
-        kind: 1,
-        flags,
-        offset,
-        address,
-        file_bytes,
-        memory_bytes,
-    }
+    Header { kind: 1, flags, offset, address, file_bytes, memory_bytes }
 }
 
 fn image(entry: u64, headers: &[Header]) -> Vec<u8> {
@@ -45,14 +38,9 @@ fn image(entry: u64, headers: &[Header]) -> Vec<u8> {
     for header in headers {
         file.extend(header.kind.to_le_bytes());
         file.extend(header.flags.to_le_bytes());
-        for number in [
-            header.offset,
-            header.address,
-            header.address,
-            header.file_bytes,
-            header.memory_bytes,
-            4096,
-        ] {
+        for number in
+            [header.offset, header.address, header.address, header.file_bytes, header.memory_bytes, 4096]
+        {
             file.extend(number.to_le_bytes());
         }
     }
@@ -78,19 +66,9 @@ fn a_linked_image_is_laid_out() {
     let file = image(0x40_1010, &good());
     let layout = Layout::parse(&file[..HEAD_BYTES], file.len() as u64).unwrap();
     assert_eq!(layout.entry, 0x40_1010);
-    let shape: Vec<_> = layout
-        .segments
-        .iter()
-        .map(|segment| (segment.address, segment.pages, segment.protection))
-        .collect();
-    assert_eq!(
-        shape,
-        [
-            (0x40_0000, 1, READ),
-            (0x40_1000, 1, READ | EXECUTE),
-            (0x40_2000, 2, READ | WRITE)
-        ]
-    );
+    let shape: Vec<_> =
+        layout.segments.iter().map(|segment| (segment.address, segment.pages, segment.protection)).collect();
+    assert_eq!(shape, [(0x40_0000, 1, READ), (0x40_1000, 1, READ | EXECUTE), (0x40_2000, 2, READ | WRITE)]);
     assert_eq!(layout.segments[2].offset, 0x200);
     assert_eq!(layout.segments[2].file, 0x1200..0x1280);
     assert_eq!((layout.pages(), layout.file()), (4, 0..0x1280));
@@ -102,56 +80,25 @@ fn what_cannot_run_is_refused_with_its_reason() {
         let [a, b, c] = good();
         [a, b, c, header]
     };
-    assert_eq!(
-        refusal(0x40_1010, &with(load(R, 0x2f00, 0x50_0000, 0x101, 0x101))),
-        BadImage::SegmentSize
-    );
-    assert_eq!(
-        refusal(0x40_1010, &with(load(R, u64::MAX, 0x50_0000, 2, 2))),
-        BadImage::SegmentSize
-    );
-    assert_eq!(
-        refusal(0x40_1010, &with(load(R, 0, 0x50_0000, 2, 1))),
-        BadImage::SegmentSize
-    );
-    for (address, bytes) in [
-        (0, 1),
-        (0xffff, 1),
-        (IMAGE_END, 1),
-        (IMAGE_END - 1, 2),
-        (u64::MAX, 2),
-        (1 << 47, 1),
-    ] {
-        assert_eq!(
-            refusal(0x40_1010, &with(load(R, 0, address, 0, bytes))),
-            BadImage::SegmentPlace
-        );
+    assert_eq!(refusal(0x40_1010, &with(load(R, 0x2f00, 0x50_0000, 0x101, 0x101))), BadImage::SegmentSize);
+    assert_eq!(refusal(0x40_1010, &with(load(R, u64::MAX, 0x50_0000, 2, 2))), BadImage::SegmentSize);
+    assert_eq!(refusal(0x40_1010, &with(load(R, 0, 0x50_0000, 2, 1))), BadImage::SegmentSize);
+    for (address, bytes) in
+        [(0, 1), (0xffff, 1), (IMAGE_END, 1), (IMAGE_END - 1, 2), (u64::MAX, 2), (1 << 47, 1)]
+    {
+        assert_eq!(refusal(0x40_1010, &with(load(R, 0, address, 0, bytes))), BadImage::SegmentPlace);
     }
+    assert_eq!(refusal(0x40_1010, &with(load(R, 0, 0x40_2fff, 1, 1))), BadImage::Overlap);
+    assert_eq!(refusal(0x40_1010, &with(load(R | W | X, 0, 0x50_0000, 1, 1))), BadImage::WritableCode);
     assert_eq!(
-        refusal(0x40_1010, &with(load(R, 0, 0x40_2fff, 1, 1))),
-        BadImage::Overlap
-    );
-    assert_eq!(
-        refusal(0x40_1010, &with(load(R | W | X, 0, 0x50_0000, 1, 1))),
-        BadImage::WritableCode
-    );
-    assert_eq!(
-        refusal(
-            0x40_1010,
-            &with(Header {
-                kind: 3,
-                ..load(R, 0, 0, 1, 1)
-            })
-        ),
+        refusal(0x40_1010, &with(Header { kind: 3, ..load(R, 0, 0, 1, 1) })),
         BadImage::NeedsInterpreter
     );
     for entry in [0, 0x40_0000, 0x40_2000, u64::MAX] {
         assert_eq!(refusal(entry, &good()), BadImage::Entry);
     }
     assert_eq!(refusal(0x40_1010, &[]), BadImage::SegmentCount);
-    let many: Vec<_> = (0..17)
-        .map(|number| load(R | X, 0, 0x40_0000 + number * 0x1000, 1, 1))
-        .collect();
+    let many: Vec<_> = (0..17).map(|number| load(R | X, 0, 0x40_0000 + number * 0x1000, 1, 1)).collect();
     assert_eq!(refusal(0x40_0000, &many), BadImage::SegmentCount);
 }
 
@@ -190,10 +137,7 @@ fn this_test_knows_its_own_functions() {
         .symbol_table()
         .unwrap()
         .unwrap();
-    let main = table
-        .iter()
-        .find(|symbol| names.get(symbol.st_name as usize).ok() == Some("main"))
-        .unwrap();
+    let main = table.iter().find(|symbol| names.get(symbol.st_name as usize).ok() == Some("main")).unwrap();
     assert_eq!(symbols.function_at(main.st_value), Some(("main", 0)));
     assert_eq!(symbols.function_at(main.st_value + 1), Some(("main", 1)));
     assert_eq!(symbols.function_at(0), None);

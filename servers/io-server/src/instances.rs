@@ -22,10 +22,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            owned_by_user: 2048,
-            instances: 16 * 1024,
-        }
+        Limits { owned_by_user: 2048, instances: 16 * 1024 }
     }
 }
 
@@ -63,11 +60,7 @@ pub struct Instances<T> {
 impl<T> Instances<T> {
     /// An empty table.
     pub fn new(limits: Limits) -> Instances<T> {
-        Instances {
-            table: Table::new(limits.instances as usize),
-            owned: Vec::new(),
-            limits,
-        }
+        Instances { table: Table::new(limits.instances as usize), owned: Vec::new(), limits }
     }
 
     /// Whether a user may own `count` instances more, and there is room for them.
@@ -84,11 +77,8 @@ impl<T> Instances<T> {
     /// Opens an instance for `owner`, a team of `user`; its number. [Check](Instances::check_room) first: with an
     /// error what was to be opened is lost.
     pub fn insert(&mut self, owner: Pid, user: UserId, content: T) -> Result<u32, Error> {
-        let instance = Instance {
-            first_owner: Owner { team: owner, user },
-            further_owners: Vec::new(),
-            content,
-        };
+        let instance =
+            Instance { first_owner: Owner { team: owner, user }, further_owners: Vec::new(), content };
         let number = self.table.insert(instance).map_err(|_| Error::NoResources)?;
         self.charge(user);
         Ok(number)
@@ -105,9 +95,7 @@ impl<T> Instances<T> {
         if self.owned_by(user) >= self.limits.owned_by_user && !user.is_system() {
             return Err(Error::NoQuota);
         }
-        self.find(number, client)?
-            .further_owners
-            .push(Owner { team: owner, user });
+        self.find(number, client)?.further_owners.push(Owner { team: owner, user });
         self.charge(user);
         Ok(())
     }
@@ -182,20 +170,13 @@ impl<T> Instances<T> {
 
     /// How many ownerships a user has.
     pub fn owned_by(&self, user: UserId) -> u32 {
-        self.owned
-            .iter()
-            .find(|(known, _)| *known == user)
-            .map_or(0, |(_, count)| *count)
+        self.owned.iter().find(|(known, _)| *known == user).map_or(0, |(_, count)| *count)
     }
 
     #[inline]
     fn find(&mut self, number: u32, client: &Client) -> Result<&mut Instance<T>, Error> {
         let instance = self.table.get_mut(number).ok_or(Error::BadInstance)?;
-        if instance.may_be_used_by(client.user) {
-            Ok(instance)
-        } else {
-            Err(Error::NoPermission)
-        }
+        if instance.may_be_used_by(client.user) { Ok(instance) } else { Err(Error::NoPermission) }
     }
 
     fn charge(&mut self, user: UserId) {

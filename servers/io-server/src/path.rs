@@ -90,10 +90,7 @@ mod tests {
         let split = |path| steps(path).collect::<Vec<_>>();
         assert_eq!(split(""), []);
         assert_eq!(split("//./"), []);
-        assert_eq!(
-            split("/a//b/../ä/"),
-            [Step::Down("a"), Step::Down("b"), Step::Up, Step::Down("ä")]
-        );
+        assert_eq!(split("/a//b/../ä/"), [Step::Down("a"), Step::Down("b"), Step::Up, Step::Down("ä")]);
         assert_eq!(split("..."), [Step::Down("...")]);
     }
 

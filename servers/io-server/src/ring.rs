@@ -20,12 +20,7 @@ pub struct Ring {
 impl Ring {
     /// An empty ring for `capacity` bytes.
     pub const fn new(capacity: usize) -> Ring {
-        Ring {
-            bytes: Vec::new(),
-            capacity,
-            begin: 0,
-            length: 0,
-        }
+        Ring { bytes: Vec::new(), capacity, begin: 0, length: 0 }
     }
 
     /// How many bytes are in it.
@@ -57,10 +52,7 @@ impl Ring {
     pub fn oldest(&self, count: usize) -> (&[u8], &[u8]) {
         let (first, second) = self.filled();
         let in_first = count.min(first.len());
-        (
-            &first[..in_first],
-            &second[..(count - in_first).min(second.len())],
-        )
+        (&first[..in_first], &second[..(count - in_first).min(second.len())])
     }
 
     /// Takes the `count` oldest bytes out; all if there are not as many.
@@ -88,9 +80,7 @@ impl Ring {
 
     /// As [`push_incoming`](Ring::push_incoming), of a writer that has been waiting: `bytes` of its segment.
     pub fn push_from(&mut self, client: Pid, bytes: usize, system: &mut dyn System) -> Result<usize, Error> {
-        self.fill(bytes, |offset, place| {
-            system.move_from(client, offset as u64, place)
-        })
+        self.fill(bytes, |offset, place| system.move_from(client, offset as u64, place))
     }
 
     /// Empties it and gives its memory back.
@@ -109,9 +99,7 @@ impl Ring {
             return Ok(0);
         }
         if self.bytes.is_empty() {
-            self.bytes
-                .try_reserve_exact(self.capacity)
-                .map_err(|_| Error::NoMemory)?;
+            self.bytes.try_reserve_exact(self.capacity).map_err(|_| Error::NoMemory)?;
             self.bytes.resize(self.capacity, 0);
         }
         let first_free = (self.begin + self.length) % self.capacity;

@@ -60,11 +60,7 @@ impl<S: Service> Server for Serving<S> {
     #[inline]
     fn request(&mut self, sender: &Sender<'_>, message: &Message) -> Outcome<'_> {
         let request = Request {
-            client: Client {
-                pid: sender.pid,
-                user: sender.user,
-                grant: sender.grant,
-            },
+            client: Client { pid: sender.pid, user: sender.user, grant: sender.grant },
             message,
             head: sender.head,
         };

@@ -151,14 +151,9 @@ impl<S: Service> IoServer<S> {
             return Err(Error::BadArgument);
         }
         let (owner, user) = owner(open.owner, &request.client, system)?;
-        let client = Client {
-            user,
-            ..request.client
-        };
+        let client = Client { user, ..request.client };
         self.instances.check_room(user, 1)?;
-        let opening = self
-            .service
-            .open(&client, open.context, path, open.mode, system)?;
+        let opening = self.service.open(&client, open.context, path, open.mode, system)?;
         let (instance, size) = match opening {
             Opening::Directory(listing) => {
                 self.listings.take(user, &listing)?;
@@ -170,28 +165,14 @@ impl<S: Service> IoServer<S> {
                 };
                 (instance, size)
             }
-            Opening::Object {
-                open,
-                attributes,
-                block_bytes,
-                size,
-            } => {
-                let instance = OpenInstance {
-                    content: Content::Object(open),
-                    attributes,
-                    block_bytes,
-                };
+            Opening::Object { open, attributes, block_bytes, size } => {
+                let instance = OpenInstance { content: Content::Object(open), attributes, block_bytes };
                 (instance, size)
             }
         };
         let (attributes, block_bytes) = (instance.attributes, instance.block_bytes);
         let number = self.instances.insert(owner, user, instance)?;
-        Ok(io::Opened {
-            instance: number,
-            attributes,
-            block_bytes,
-            size,
-        })
+        Ok(io::Opened { instance: number, attributes, block_bytes, size })
     }
 
     fn read(&mut self, request: &Request<'_>, system: &mut dyn System) -> Result<Answer<'_>, Error> {
@@ -202,9 +183,7 @@ impl<S: Service> IoServer<S> {
         let reading = match &mut instance.content {
             Content::Directory { listing, .. } => Reading::Data(listing.read(read.position, room)),
             Content::Object(_) if room == 0 => Reading::Moved(0),
-            Content::Object(open) => self
-                .service
-                .read(&request.client, open, read.position, room, system)?,
+            Content::Object(open) => self.service.read(&request.client, open, read.position, room, system)?,
         };
         Ok(match reading {
             Reading::Data(data) => {
@@ -232,9 +211,7 @@ impl<S: Service> IoServer<S> {
         if data.bytes() == 0 {
             return Ok(plain(io::Written { count: 0 }));
         }
-        let writing = self
-            .service
-            .write(&request.client, open, write.position, &data, system)?;
+        let writing = self.service.write(&request.client, open, write.position, &data, system)?;
         Ok(match writing {
             Writing::Done(count) => plain(io::Written { count }),
             Writing::Later => {
@@ -266,10 +243,7 @@ impl<S: Service> IoServer<S> {
                     return Err(Error::TooLong);
                 }
                 let count = self.answer.len() as u32;
-                Ok(Answer::Data(
-                    names::ContextNamed { count }.to_message(),
-                    &self.answer,
-                ))
+                Ok(Answer::Data(names::ContextNamed { count }.to_message(), &self.answer))
             }
             Names::Describe(describe) => {
                 let name = request.head.get(..describe.name_bytes as usize);
@@ -278,10 +252,7 @@ impl<S: Service> IoServer<S> {
                 let room = client.writable_bytes()?;
                 let descriptor = self.service.describe(describe.context, path)?;
                 let count = put_descriptor(&descriptor, room, &mut self.answer);
-                Ok(Answer::Data(
-                    names::Described { count }.to_message(),
-                    &self.answer,
-                ))
+                Ok(Answer::Data(names::Described { count }.to_message(), &self.answer))
             }
             Names::DescribeInstance(describe) => {
                 let room = client.writable_bytes()?;
@@ -291,33 +262,26 @@ impl<S: Service> IoServer<S> {
                     Content::Directory { listing, .. } => directory(listing),
                 };
                 let count = put_descriptor(&descriptor, room, &mut self.answer);
-                Ok(Answer::Data(
-                    names::InstanceDescribed { count }.to_message(),
-                    &self.answer,
-                ))
+                Ok(Answer::Data(names::InstanceDescribed { count }.to_message(), &self.answer))
             }
             Names::Remove(remove) => {
                 self.service.remove(client, remove.context, path()?, system)?;
                 Ok(plain(names::Removed {}))
             }
             Names::Rename(rename) => {
-                let (old, new) = request
-                    .whole()?
-                    .split_at_checked(rename.old_bytes as usize)
-                    .ok_or(Error::BadArgument)?;
+                let (old, new) =
+                    request.whole()?.split_at_checked(rename.old_bytes as usize).ok_or(Error::BadArgument)?;
                 let old = (rename.old_context, path::from_bytes(old)?);
                 let new = (rename.new_context, path::from_bytes(new)?);
                 self.service.rename(client, old, new, system)?;
                 Ok(plain(names::Renamed {}))
             }
             Names::CreateDirectory(create) => {
-                self.service
-                    .create_directory(client, create.context, path()?, system)?;
+                self.service.create_directory(client, create.context, path()?, system)?;
                 Ok(plain(names::DirectoryCreated {}))
             }
             Names::SetModified(set) => {
-                self.service
-                    .set_modified(client, set.context, path()?, set.modified_ns)?;
+                self.service.set_modified(client, set.context, path()?, set.modified_ns)?;
                 Ok(plain(names::ModifiedSet {}))
             }
         }
@@ -365,11 +329,7 @@ pub fn owner(named: Pid, client: &Client, system: &mut dyn System) -> Result<(Pi
         return Ok((owner, client.user));
     }
     let user = system.user_of(owner)?;
-    if user == client.user || client.user.is_system() {
-        Ok((owner, user))
-    } else {
-        Err(Error::NoPermission)
-    }
+    if user == client.user || client.user.is_system() { Ok((owner, user)) } else { Err(Error::NoPermission) }
 }
 
 fn put_descriptor(descriptor: &Descriptor<'_>, room: u64, place: &mut Vec<u8>) -> u32 {

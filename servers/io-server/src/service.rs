@@ -58,11 +58,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// The client's segment as data to write.
     pub fn incoming(&self) -> Result<Incoming<'a>, Error> {
-        Ok(Incoming {
-            client: self.client.pid,
-            head: self.head,
-            bytes: self.client.readable_bytes()?,
-        })
+        Ok(Incoming { client: self.client.pid, head: self.head, bytes: self.client.readable_bytes()? })
     }
 
     /// The whole segment, which must not be longer than the server's buffer.

@@ -20,11 +20,7 @@ pub(crate) struct Sweeps {
 
 impl Sweeps {
     pub(crate) const fn new() -> Sweeps {
-        Sweeps {
-            last_ns: 0,
-            urgent_at_ns: 0,
-            urgent_interval_ns: FIRST_URGENT_NS,
-        }
+        Sweeps { last_ns: 0, urgent_at_ns: 0, urgent_interval_ns: FIRST_URGENT_NS }
     }
 
     /// Somebody begins to wait. What is due earlier stays so: whoever keeps coming puts nothing off.
@@ -38,11 +34,7 @@ impl Sweeps {
 
     /// When the next one is due.
     pub(crate) const fn next_ns(&self, is_urgent: bool) -> u64 {
-        if is_urgent {
-            self.urgent_at_ns
-        } else {
-            self.last_ns + INTERVAL_NS
-        }
+        if is_urgent { self.urgent_at_ns } else { self.last_ns + INTERVAL_NS }
     }
 
     /// One is made now.

@@ -29,8 +29,5 @@ pub trait System {
 
 /// Whether the kernel is sure that the process has ended.
 pub fn has_ended(system: &mut dyn System, process: Pid) -> bool {
-    matches!(
-        system.user_of(process),
-        Err(Error::StaleProcess | Error::NonexistentProcess)
-    )
+    matches!(system.user_of(process), Err(Error::StaleProcess | Error::NonexistentProcess))
 }

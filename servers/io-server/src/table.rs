@@ -30,11 +30,7 @@ pub struct Table<T> {
 impl<T> Table<T> {
     /// An empty table for at most `most` things, of which no more than [`MAX_SLOTS`] count.
     pub fn new(most: usize) -> Table<T> {
-        Table {
-            slots: Vec::new(),
-            free: VecDeque::new(),
-            most: most.min(MAX_SLOTS),
-        }
+        Table { slots: Vec::new(), free: VecDeque::new(), most: most.min(MAX_SLOTS) }
     }
 
     /// How many more go in.
@@ -58,10 +54,7 @@ impl<T> Table<T> {
             return Err(content);
         }
         let index = self.free.pop_front().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                content: None,
-            });
+            self.slots.push(Slot { generation: 0, content: None });
             (self.slots.len() - 1) as u16
         });
         let slot = &mut self.slots[usize::from(index)];
@@ -74,18 +67,14 @@ impl<T> Table<T> {
     #[inline]
     pub fn get(&self, number: u32) -> Option<&T> {
         let slot = self.slots.get((number & INDEX_MASK) as usize)?;
-        slot.content
-            .as_ref()
-            .filter(|_| u32::from(slot.generation) == number >> INDEX_BITS)
+        slot.content.as_ref().filter(|_| u32::from(slot.generation) == number >> INDEX_BITS)
     }
 
     /// What has this number, to be changed.
     #[inline]
     pub fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let slot = self.slots.get_mut((number & INDEX_MASK) as usize)?;
-        slot.content
-            .as_mut()
-            .filter(|_| u32::from(slot.generation) == number >> INDEX_BITS)
+        slot.content.as_mut().filter(|_| u32::from(slot.generation) == number >> INDEX_BITS)
     }
 
     /// Takes out what has this number.

@@ -46,10 +46,7 @@ impl TestSystem {
     /// Makes a process of a user.
     pub fn process(&mut self, user: UserId) -> Pid {
         let pid = Pid::process(LogicalHost::from_bits(1), 1, 100 + self.processes.len() as u16);
-        let process = Process {
-            user,
-            ..Process::default()
-        };
+        let process = Process { user, ..Process::default() };
         self.processes.insert(pid, process);
         pid
     }
@@ -69,9 +66,7 @@ impl TestSystem {
 
     /// Whether the process awaits a reply.
     pub fn is_waiting(&self, pid: Pid) -> bool {
-        self.processes
-            .get(&pid)
-            .is_some_and(|process| process.segment.is_some())
+        self.processes.get(&pid).is_some_and(|process| process.segment.is_some())
     }
 
     /// The reply that a process got, once, and its segment.
@@ -103,11 +98,7 @@ impl TestSystem {
             Vec::new()
         };
         let request = Request {
-            client: Client {
-                pid,
-                user: process.user,
-                grant: Grant::new(segment.len() as u64, access),
-            },
+            client: Client { pid, user: process.user, grant: Grant::new(segment.len() as u64, access) },
             message,
             head: &head,
         };
@@ -148,8 +139,7 @@ impl TestSystem {
         request: &R,
         data: &[u8],
     ) -> Result<R::Reply, Error> {
-        self.call(server, pid, request, data.to_vec(), Access::READ)
-            .map(|(reply, _)| reply)
+        self.call(server, pid, request, data.to_vec(), Access::READ).map(|(reply, _)| reply)
     }
 
     /// [`call`](TestSystem::call) with room for what the server writes.
@@ -184,9 +174,7 @@ impl System for TestSystem {
         if !access.contains(Access::WRITE) {
             return Err(Error::NoWriteAccess);
         }
-        let place = segment
-            .get_mut(offset as usize..)
-            .and_then(|rest| rest.get_mut(..data.len()));
+        let place = segment.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..data.len()));
         place.ok_or(Error::TooLong)?.copy_from_slice(data);
         Ok(())
     }
@@ -200,9 +188,7 @@ impl System for TestSystem {
         if self.break_segments {
             return Err(Error::BadAddressOfOther);
         }
-        let place = segment
-            .get(offset as usize..)
-            .and_then(|rest| rest.get(..buffer.len()));
+        let place = segment.get(offset as usize..).and_then(|rest| rest.get(..buffer.len()));
         buffer.copy_from_slice(place.ok_or(Error::TooLong)?);
         Ok(())
     }

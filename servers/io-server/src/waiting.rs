@@ -29,9 +29,7 @@ pub struct Waiters {
 impl Waiters {
     /// Nobody.
     pub const fn new() -> Waiters {
-        Waiters {
-            queue: VecDeque::new(),
-        }
+        Waiters { queue: VecDeque::new() }
     }
 
     /// Whether nobody waits.

@@ -93,19 +93,12 @@ impl Service for Note {
     }
 }
 
-const SMALL: Limits = Limits {
-    owned_by_user: 4,
-    instances: 6,
-};
+const SMALL: Limits = Limits { owned_by_user: 4, instances: 6 };
 const USER: UserId = UserId(100);
 const OTHER: UserId = UserId(101);
 
 fn open(mode: u32) -> io::Open {
-    io::Open {
-        context: 0,
-        mode,
-        owner: Pid::NONE,
-    }
+    io::Open { context: 0, mode, owner: Pid::NONE }
 }
 
 fn setup() -> (IoServer<Note>, TestSystem, Pid) {
@@ -117,23 +110,12 @@ fn setup() -> (IoServer<Note>, TestSystem, Pid) {
 #[test]
 fn what_is_written_is_read_back_long_and_short() {
     let (mut server, mut system, client) = setup();
-    let opened = system
-        .say(&mut server, client, &open(mode::READ | mode::WRITE), b"note")
-        .unwrap();
+    let opened = system.say(&mut server, client, &open(mode::READ | mode::WRITE), b"note").unwrap();
     let instance = opened.instance;
     let text: Vec<u8> = (0..5000u32).map(|i| i as u8).collect();
-    let write = io::Write {
-        instance,
-        position: 0,
-    };
-    assert_eq!(
-        system.say(&mut server, client, &write, &text).unwrap().count,
-        5000
-    );
-    let read = io::Read {
-        instance,
-        position: 4000,
-    };
+    let write = io::Write { instance, position: 0 };
+    assert_eq!(system.say(&mut server, client, &write, &text).unwrap().count, 5000);
+    let read = io::Read { instance, position: 4000 };
     let (done, segment) = system.ask(&mut server, client, &read, 2000).unwrap();
     assert_eq!((done.count, &segment[..1000]), (1000, &text[4000..]));
     let query = io::QueryInstance { instance };
@@ -145,80 +127,35 @@ fn modes_grants_and_users_are_checked() {
     let (mut server, mut system, client) = setup();
     let stranger = system.process(OTHER);
     let root = system.process(UserId::SYSTEM);
-    let reading = system
-        .say(&mut server, client, &open(mode::READ), b"note")
-        .unwrap()
-        .instance;
-    let read = io::Read {
-        instance: reading,
-        position: 0,
-    };
-    let write = io::Write {
-        instance: reading,
-        position: 0,
-    };
-    assert_eq!(
-        system.say(&mut server, client, &write, b"x"),
-        Err(Error::NotWritable)
-    );
-    assert_eq!(
-        system.say(&mut server, client, &read, b""),
-        Err(Error::NoWriteAccess)
-    );
-    assert_eq!(
-        system.ask(&mut server, stranger, &read, 1),
-        Err(Error::NoPermission)
-    );
+    let reading = system.say(&mut server, client, &open(mode::READ), b"note").unwrap().instance;
+    let read = io::Read { instance: reading, position: 0 };
+    let write = io::Write { instance: reading, position: 0 };
+    assert_eq!(system.say(&mut server, client, &write, b"x"), Err(Error::NotWritable));
+    assert_eq!(system.say(&mut server, client, &read, b""), Err(Error::NoWriteAccess));
+    assert_eq!(system.ask(&mut server, stranger, &read, 1), Err(Error::NoPermission));
     assert!(system.ask(&mut server, root, &read, 1).is_ok());
-    assert_eq!(
-        system.say(&mut server, client, &open(1 << 20), b"note"),
-        Err(Error::BadArgument)
-    );
-    assert_eq!(
-        system.ask(&mut server, client, &open(mode::READ), 4),
-        Err(Error::NoReadAccess)
-    );
-    let theirs = io::Open {
-        owner: stranger,
-        ..open(mode::READ)
-    };
-    assert_eq!(
-        system.say(&mut server, client, &theirs, b"note"),
-        Err(Error::NoPermission)
-    );
+    assert_eq!(system.say(&mut server, client, &open(1 << 20), b"note"), Err(Error::BadArgument));
+    assert_eq!(system.ask(&mut server, client, &open(mode::READ), 4), Err(Error::NoReadAccess));
+    let theirs = io::Open { owner: stranger, ..open(mode::READ) };
+    assert_eq!(system.say(&mut server, client, &theirs, b"note"), Err(Error::NoPermission));
     let number = system.say(&mut server, root, &theirs, b"note").unwrap().instance;
-    let theirs = io::Read {
-        instance: number,
-        position: 0,
-    };
+    let theirs = io::Read { instance: number, position: 0 };
     assert!(system.ask(&mut server, stranger, &theirs, 1).is_ok());
-    assert_eq!(
-        system.ask(&mut server, client, &theirs, 1),
-        Err(Error::NoPermission)
-    );
+    assert_eq!(system.ask(&mut server, client, &theirs, 1), Err(Error::NoPermission));
 }
 
 #[test]
 fn an_instance_lives_as_long_as_an_owner() {
     let (mut server, mut system, parent) = setup();
     let child = system.process(USER);
-    let instance = system
-        .say(&mut server, parent, &open(mode::READ), b"note")
-        .unwrap()
-        .instance;
-    let share = io::Share {
-        instance,
-        owner: child,
-    };
+    let instance = system.say(&mut server, parent, &open(mode::READ), b"note").unwrap().instance;
+    let share = io::Share { instance, owner: child };
     system.say(&mut server, parent, &share, b"").unwrap();
     system.say(&mut server, parent, &share, b"").unwrap();
     assert_eq!(server.owned_by(USER), 3);
     let release = |owner| io::Release { instance, owner };
     system.say(&mut server, parent, &release(Pid::NONE), b"").unwrap();
-    assert_eq!(
-        system.say(&mut server, parent, &release(parent), b""),
-        Err(Error::NotFound)
-    );
+    assert_eq!(system.say(&mut server, parent, &release(parent), b""), Err(Error::NotFound));
     system.say(&mut server, child, &release(child), b"").unwrap();
     assert_eq!(server.service.closed, 0);
     system.kill(child);
@@ -226,19 +163,10 @@ fn an_instance_lives_as_long_as_an_owner() {
     assert_eq!((server.service.closed, server.owned_by(USER)), (1, 0));
     assert_eq!(server.next_tick_ns(), None);
     let query = io::QueryInstance { instance };
-    assert_eq!(
-        system.say(&mut server, parent, &query, b""),
-        Err(Error::BadInstance)
-    );
-    let again = system
-        .say(&mut server, parent, &open(mode::READ), b"note")
-        .unwrap()
-        .instance;
+    assert_eq!(system.say(&mut server, parent, &query, b""), Err(Error::BadInstance));
+    let again = system.say(&mut server, parent, &open(mode::READ), b"note").unwrap().instance;
     assert_ne!(again, instance);
-    assert_eq!(
-        system.say(&mut server, parent, &query, b""),
-        Err(Error::BadInstance)
-    );
+    assert_eq!(system.say(&mut server, parent, &query, b""), Err(Error::BadInstance));
 }
 
 #[test]
@@ -249,21 +177,12 @@ fn a_user_and_the_table_are_limited() {
     for _ in 0..4 {
         system.say(&mut server, client, &reading, b"note").unwrap();
     }
-    assert_eq!(
-        system.say(&mut server, client, &reading, b"note"),
-        Err(Error::NoQuota)
-    );
+    assert_eq!(system.say(&mut server, client, &reading, b"note"), Err(Error::NoQuota));
     for _ in 0..2 {
         system.say(&mut server, other, &reading, b"note").unwrap();
     }
-    assert_eq!(
-        system.say(&mut server, other, &reading, b"note"),
-        Err(Error::NoResources)
-    );
-    assert_eq!(
-        server.service.opened, 6,
-        "what could not be kept was never opened"
-    );
+    assert_eq!(system.say(&mut server, other, &reading, b"note"), Err(Error::NoResources));
+    assert_eq!(server.service.opened, 6, "what could not be kept was never opened");
     system.kill(client);
     server.tick(&mut system);
     assert!(system.say(&mut server, other, &reading, b"note").is_ok());
@@ -272,39 +191,20 @@ fn a_user_and_the_table_are_limited() {
 #[test]
 fn directories_and_descriptors() {
     let (mut server, mut system, client) = setup();
-    let opened = system
-        .say(&mut server, client, &open(mode::READ | mode::DIRECTORY), b"/")
-        .unwrap();
+    let opened = system.say(&mut server, client, &open(mode::READ | mode::DIRECTORY), b"/").unwrap();
     assert_eq!(opened.attributes, attribute::READABLE | attribute::DIRECTORY);
-    let read = io::Read {
-        instance: opened.instance,
-        position: 0,
-    };
+    let read = io::Read { instance: opened.instance, position: 0 };
     let (done, segment) = system.ask(&mut server, client, &read, 4096).unwrap();
     let (entry, bytes) = Descriptor::decode(&segment).unwrap();
     assert_eq!((entry.name, bytes as u32), ("note", done.count));
 
-    let describe = names::Describe {
-        context: 0,
-        name_bytes: 4,
-    };
+    let describe = names::Describe { context: 0, name_bytes: 4 };
     let mut segment = b"note".to_vec();
     segment.resize(400, 0);
-    let (done, segment) = system
-        .call(&mut server, client, &describe, segment, Access::READ_WRITE)
-        .unwrap();
+    let (done, segment) = system.call(&mut server, client, &describe, segment, Access::READ_WRITE).unwrap();
     assert_eq!(Descriptor::decode(&segment).unwrap().1 as u32, done.count);
-    assert_eq!(
-        system.say(&mut server, client, &names::Remove { context: 0 }, b"note"),
-        Err(Error::ReadOnly)
-    );
-    assert_eq!(
-        system
-            .say(&mut server, client, &names::GetContext { context: 0 }, b"..")
-            .unwrap()
-            .found,
-        0
-    );
+    assert_eq!(system.say(&mut server, client, &names::Remove { context: 0 }, b"note"), Err(Error::ReadOnly));
+    assert_eq!(system.say(&mut server, client, &names::GetContext { context: 0 }, b"..").unwrap().found, 0);
 }
 
 mod random {

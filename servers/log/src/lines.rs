@@ -46,18 +46,12 @@ mod tests {
     use super::*;
     extern crate std;
 
-    const HEADING: Heading<'_> = Heading {
-        time_ns: 1_234_567_890,
-        level: protocols::log::level::ERROR,
-        program: "ramfs",
-    };
+    const HEADING: Heading<'_> =
+        Heading { time_ns: 1_234_567_890, level: protocols::log::level::ERROR, program: "ramfs" };
 
     #[test]
     fn an_entry_is_one_line() {
-        assert_eq!(
-            lines(&HEADING, b"it's full\n"),
-            ["    1.234567 error   ramfs: it's full\n"]
-        );
+        assert_eq!(lines(&HEADING, b"it's full\n"), ["    1.234567 error   ramfs: it's full\n"]);
         assert_eq!(lines(&HEADING, b""), ["    1.234567 error   ramfs: \n"]);
     }
 
@@ -66,10 +60,7 @@ mod tests {
         let entry = b"a\n    0.000000 error   kernel: b\x1b[2J\xff";
         assert_eq!(
             lines(&HEADING, entry),
-            [
-                "    1.234567 error   ramfs: a\n",
-                "          0.000000 error   kernel: b\u{fffd}[2J\u{fffd}\n"
-            ]
+            ["    1.234567 error   ramfs: a\n", "          0.000000 error   kernel: b\u{fffd}[2J\u{fffd}\n"]
         );
     }
 

@@ -14,11 +14,7 @@ pub struct Ring {
 impl Ring {
     /// An empty text of at most `limit` bytes.
     pub const fn new(limit: usize) -> Ring {
-        Ring {
-            bytes: VecDeque::new(),
-            limit,
-            first: 0,
-        }
+        Ring { bytes: VecDeque::new(), limit, first: 0 }
     }
 
     /// Appends text.

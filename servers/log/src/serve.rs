@@ -49,11 +49,7 @@ pub struct OpenLog {
 impl<K: KernelLog> LogServer<K> {
     /// The log as the kernel's has it.
     pub fn new(kernel: K) -> LogServer<K> {
-        let mut server = LogServer {
-            kernel,
-            ring: Ring::new(KEPT_BYTES),
-            next: 0,
-        };
+        let mut server = LogServer { kernel, ring: Ring::new(KEPT_BYTES), next: 0 };
         server.catch_up();
         server
     }
@@ -83,11 +79,7 @@ impl<K: KernelLog> LogServer<K> {
         let mut entry = vec![0; data.bytes()];
         data.copy_to(0, &mut entry, system)?;
         let program = self.kernel.name_of(request.client.pid)?;
-        let heading = Heading {
-            time_ns: system.monotonic_ns(),
-            level: append.level,
-            program: &program,
-        };
+        let heading = Heading { time_ns: system.monotonic_ns(), level: append.level, program: &program };
         for line in lines(&heading, &entry) {
             self.kernel.write(&line)?;
         }
@@ -237,55 +229,28 @@ mod tests {
         let mut system = TestSystem::new();
         let client = system.process(UserId(100));
         let level = protocols::log::level::WARNING;
-        system
-            .say(&mut server, client, &Append { level }, b"first")
-            .unwrap();
+        system.say(&mut server, client, &Append { level }, b"first").unwrap();
         kernel.clone().write("kernel again\n").unwrap();
         let too_long = [b'x'; MAX_ENTRY_BYTES + 1];
-        assert_eq!(
-            system.say(&mut server, client, &Append { level }, &too_long),
-            Err(Error::TooLong)
-        );
+        assert_eq!(system.say(&mut server, client, &Append { level }, &too_long), Err(Error::TooLong));
 
-        let open = |mode| io::Open {
-            context: 0,
-            mode,
-            owner: Pid::NONE,
-        };
-        assert_eq!(
-            system.say(&mut server, client, &open(mode::WRITE), b""),
-            Err(Error::ReadOnly)
-        );
-        assert_eq!(
-            system.say(&mut server, client, &open(mode::READ), b"x"),
-            Err(Error::NotADirectory)
-        );
-        let instance = system
-            .say(&mut server, client, &open(mode::READ), b"")
-            .unwrap()
-            .instance;
-        system
-            .say(&mut server, client, &Append { level }, b"second")
-            .unwrap();
+        let open = |mode| io::Open { context: 0, mode, owner: Pid::NONE };
+        assert_eq!(system.say(&mut server, client, &open(mode::WRITE), b""), Err(Error::ReadOnly));
+        assert_eq!(system.say(&mut server, client, &open(mode::READ), b"x"), Err(Error::NotADirectory));
+        let instance = system.say(&mut server, client, &open(mode::READ), b"").unwrap().instance;
+        system.say(&mut server, client, &Append { level }, b"second").unwrap();
         let mut text = Vec::new();
         loop {
-            let read = io::Read {
-                instance,
-                position: text.len() as u64,
-            };
-            let (done, segment) = system
-                .call(&mut server, client, &read, vec![0; 7], abi::Access::WRITE)
-                .unwrap();
+            let read = io::Read { instance, position: text.len() as u64 };
+            let (done, segment) =
+                system.call(&mut server, client, &read, vec![0; 7], abi::Access::WRITE).unwrap();
             text.extend(&segment[..done.count as usize]);
             if done.count == 0 {
                 break;
             }
         }
         let text = String::from_utf8(text).unwrap();
-        let said: Vec<&str> = text
-            .lines()
-            .map(|line| line.rsplit(": ").next().unwrap())
-            .collect();
+        let said: Vec<&str> = text.lines().map(|line| line.rsplit(": ").next().unwrap()).collect();
         assert_eq!(said, ["V boots", "first", "kernel again", "second"]);
         assert!(text.contains("warning tester: first"));
     }

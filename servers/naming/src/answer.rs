@@ -45,11 +45,7 @@ impl Answering {
         let mut table = Table::decode(bytes.get(..loaded.count as usize).ok_or(Error::BadReply)?);
         table.register("supervisor", supervisor, 0, |_| false)?;
         table.register("naming", own, 0, |_| false)?;
-        Ok(Answering {
-            table,
-            waiting: Vec::new(),
-            supervisor,
-        })
+        Ok(Answering { table, waiting: Vec::new(), supervisor })
     }
 
     fn resolve(&mut self, client: &Client<'_>) -> Outcome<'static> {
@@ -79,8 +75,7 @@ impl Answering {
             return Err(Error::NoPermission);
         }
         let name = client.read_text(MAX_PREFIX_BYTES)?;
-        self.table
-            .register(&name, register.server, register.context, lives)?;
+        self.table.register(&name, register.server, register.context, lives)?;
         self.save();
         self.answer_waiting(&name);
         Ok(Registered {})
@@ -102,11 +97,8 @@ impl Answering {
         let Some(binding) = self.table.at(position as usize) else {
             return Outcome::refuse(Error::NotFound);
         };
-        let reply = Enumerated {
-            server: binding.server,
-            context: binding.context,
-            count: binding.name.len() as u32,
-        };
+        let reply =
+            Enumerated { server: binding.server, context: binding.context, count: binding.name.len() as u32 };
         Outcome::data(reply, binding.name.as_bytes())
     }
 
@@ -155,10 +147,7 @@ impl Server for Answering {
 }
 
 fn resolved(binding: &Binding) -> Message {
-    let reply = Resolved {
-        server: binding.server,
-        context: binding.context,
-    };
+    let reply = Resolved { server: binding.server, context: binding.context };
     reply.to_message()
 }
 

@@ -18,10 +18,7 @@ fn main() -> Result<Infallible, Error> {
     v::log::use_kernel_log();
     let own = v::process::own_pid()?;
     let mut answering = Answering::new(v::entry::creator(), own)?;
-    let join = group::Join {
-        group: well_known_group::NAMING,
-        process: own,
-    };
+    let join = group::Join { group: well_known_group::NAMING, process: own };
     call(kernel::server(kernel::GROUP), &join, Segment::None)?;
     server::ready();
     server::serve(&mut answering, Options::default())

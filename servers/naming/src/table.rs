@@ -61,14 +61,7 @@ impl Table {
             Err(_) if self.bindings.len() == MOST_PREFIXES => return Err(Error::NoResources),
             Err(place) => {
                 let name = name.to_owned();
-                self.bindings.insert(
-                    place,
-                    Binding {
-                        name,
-                        server,
-                        context,
-                    },
-                );
+                self.bindings.insert(place, Binding { name, server, context });
             }
         }
         Ok(())
@@ -85,8 +78,7 @@ impl Table {
     }
 
     fn place(&self, name: &str) -> Result<usize, usize> {
-        self.bindings
-            .binary_search_by(|binding| binding.name.as_str().cmp(name))
+        self.bindings.binary_search_by(|binding| binding.name.as_str().cmp(name))
     }
 
     /// The table as bytes: for each prefix its server, context, length and name.
@@ -107,10 +99,7 @@ impl Table {
         let mut rest = bytes;
         while let Some((binding, after)) = decode_one(rest) {
             rest = after;
-            if table
-                .register(binding.0, binding.1, binding.2, |_| false)
-                .is_err()
-            {
+            if table.register(binding.0, binding.1, binding.2, |_| false).is_err() {
                 break;
             }
         }
@@ -157,10 +146,7 @@ mod tests {
         assert_eq!(table.register("tmp", pid(2), 0, living), Err(Error::Busy));
         assert_eq!(table.register("tmp", pid(1), 5, living), Ok(()));
         assert_eq!(table.find("tmp").unwrap().context, 5);
-        assert_eq!(
-            table.register("tmp", pid(2), 0, |server| server != pid(1)),
-            Ok(())
-        );
+        assert_eq!(table.register("tmp", pid(2), 0, |server| server != pid(1)), Ok(()));
         assert_eq!(table.find("tmp").unwrap().server, pid(2));
         assert_eq!(table.unregister("tmp", |_| false), Err(Error::NoPermission));
         assert_eq!(table.unregister("tmp", living), Ok(()));

@@ -42,9 +42,7 @@ pub struct NullServer {
 impl NullServer {
     /// A server.
     pub fn new() -> NullServer {
-        NullServer {
-            zeros: vec![0; ZEROS_BYTES],
-        }
+        NullServer { zeros: vec![0; ZEROS_BYTES] }
     }
 
     fn device(context: u32, path: &str) -> Result<Device, Error> {
@@ -90,12 +88,7 @@ impl Service for NullServer {
         if mode & (mode::WRITE | mode::APPEND) != 0 {
             attributes |= attribute::WRITABLE;
         }
-        Ok(Opening::Object {
-            open: device,
-            attributes,
-            block_bytes: ZEROS_BYTES as u32,
-            size: 0,
-        })
+        Ok(Opening::Object { open: device, attributes, block_bytes: ZEROS_BYTES as u32, size: 0 })
     }
 
     fn read<'a>(
@@ -178,26 +171,16 @@ mod tests {
                 owner: Pid::NONE,
             };
             let instance = system.say(&mut server, client, &open, b"").unwrap().instance;
-            let write = io::Write {
-                instance,
-                position: u64::MAX,
-            };
+            let write = io::Write { instance, position: u64::MAX };
             let written = system.say(&mut server, client, &write, &[1; 9000]).unwrap();
             assert_eq!(written.count, 9000);
-            let read = io::Read {
-                instance,
-                position: 7,
-            };
+            let read = io::Read { instance, position: 7 };
             let segment = vec![9; 5];
-            let (done, segment) = system
-                .call(&mut server, client, &read, segment, abi::Access::WRITE)
-                .unwrap();
+            let (done, segment) =
+                system.call(&mut server, client, &read, segment, abi::Access::WRITE).unwrap();
             assert_eq!(done.count as usize, byte_count);
             assert!(segment[..byte_count].iter().all(|byte| *byte == 0));
-            assert_eq!(
-                system.say(&mut server, client, &open, b"x"),
-                Err(Error::NotADirectory)
-            );
+            assert_eq!(system.say(&mut server, client, &open, b"x"), Err(Error::NotADirectory));
         }
     }
 }

@@ -83,9 +83,7 @@ pub struct PipeServer {
 impl PipeServer {
     /// A server without pipes.
     pub fn new() -> PipeServer {
-        PipeServer {
-            pipes: Table::new(PIPES),
-        }
+        PipeServer { pipes: Table::new(PIPES) }
     }
 
     fn pipe(&mut self, number: u32) -> Result<&mut Pipe, Error> {
@@ -176,8 +174,7 @@ impl Service for PipeServer {
             End::Writer(_) => {
                 pipe.writer_is_open = false;
                 // They wait, so there is nothing left to read.
-                pipe.readers
-                    .answer_all(&io::ReadDone { count: 0 }.to_message(), system);
+                pipe.readers.answer_all(&io::ReadDone { count: 0 }.to_message(), system);
             }
         }
         if !pipe.reader_is_open && !pipe.writer_is_open {
@@ -211,11 +208,7 @@ impl Service for PipeServer {
         if !pipe.writer_is_open {
             return Ok(Reading::Moved(0));
         }
-        pipe.readers.push(Waiter {
-            client: client.pid,
-            instance: end.key(),
-            bytes: room,
-        });
+        pipe.readers.push(Waiter { client: client.pid, instance: end.key(), bytes: room });
         Ok(Reading::Later)
     }
 
@@ -235,11 +228,7 @@ impl Service for PipeServer {
             return Err(Error::BrokenPipe);
         }
         if pipe.ring.room() == 0 {
-            pipe.writers.push(Waiter {
-                client: client.pid,
-                instance: end.key(),
-                bytes: data.bytes(),
-            });
+            pipe.writers.push(Waiter { client: client.pid, instance: end.key(), bytes: data.bytes() });
             return Ok(Writing::Later);
         }
         let count = pipe.ring.push_incoming(data, system)?;
@@ -284,8 +273,6 @@ impl Service for PipeServer {
     }
 
     fn is_waited_on(&self) -> bool {
-        self.pipes
-            .iter()
-            .any(|(_, pipe)| !pipe.readers.is_empty() || !pipe.writers.is_empty())
+        self.pipes.iter().any(|(_, pipe)| !pipe.readers.is_empty() || !pipe.writers.is_empty())
     }
 }

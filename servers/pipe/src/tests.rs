@@ -31,33 +31,19 @@ impl Setup {
         let mut server = IoServer::new(PipeServer::new(), Limits::default());
         let create = pipe::CreatePipe { owner: Pid::NONE };
         let created = system.say(&mut server, processes[0], &create, b"").unwrap();
-        Setup {
-            server,
-            system,
-            processes,
-            reader: created.reader,
-            writer: created.writer,
-        }
+        Setup { server, system, processes, reader: created.reader, writer: created.writer }
     }
 
     fn start_read(&mut self, process: usize, room: usize) {
-        let read = io::Read {
-            instance: self.reader,
-            position: 0,
-        };
+        let read = io::Read { instance: self.reader, position: 0 };
         let (pid, message) = (self.processes[process], read.to_message());
-        self.system
-            .send(&mut self.server, pid, &message, vec![0; room], Access::WRITE);
+        self.system.send(&mut self.server, pid, &message, vec![0; room], Access::WRITE);
     }
 
     fn start_write(&mut self, process: usize, data: &[u8]) {
-        let write = io::Write {
-            instance: self.writer,
-            position: 0,
-        };
+        let write = io::Write { instance: self.writer, position: 0 };
         let (pid, message) = (self.processes[process], write.to_message());
-        self.system
-            .send(&mut self.server, pid, &message, data.to_vec(), Access::READ);
+        self.system.send(&mut self.server, pid, &message, data.to_vec(), Access::READ);
     }
 
     /// What a read or write gave, if it is over.
@@ -70,10 +56,7 @@ impl Setup {
     }
 
     fn release(&mut self, process: usize, instance: u32) {
-        let release = io::Release {
-            instance,
-            owner: Pid::NONE,
-        };
+        let release = io::Release { instance, owner: Pid::NONE };
         let pid = self.processes[process];
         self.system.say(&mut self.server, pid, &release, b"").unwrap();
     }
@@ -107,10 +90,7 @@ fn writers_wait_for_room() {
     assert_eq!(pipe.outcome(1).unwrap().unwrap().len(), 4);
     pipe.start_read(2, 2 * PIPE_BYTES);
     let rest = pipe.outcome(2).unwrap().unwrap();
-    assert_eq!(
-        (rest.len(), &rest[PIPE_BYTES - 5..]),
-        (PIPE_BYTES, &[1, 2, 2, 2, 2][..])
-    );
+    assert_eq!((rest.len(), &rest[PIPE_BYTES - 5..]), (PIPE_BYTES, &[1, 2, 2, 2, 2][..]));
 }
 
 #[test]
@@ -130,13 +110,8 @@ fn the_end_comes_after_the_last_byte() {
 #[test]
 fn nobody_waits_for_the_dead() {
     let mut pipe = Setup::new();
-    let share = io::Share {
-        instance: pipe.writer,
-        owner: pipe.processes[1],
-    };
-    pipe.system
-        .say(&mut pipe.server, pipe.processes[0], &share, b"")
-        .unwrap();
+    let share = io::Share { instance: pipe.writer, owner: pipe.processes[1] };
+    pipe.system.say(&mut pipe.server, pipe.processes[0], &share, b"").unwrap();
     pipe.release(0, pipe.writer);
     pipe.start_read(2, 9);
     pipe.server.tick(&mut pipe.system);
@@ -188,24 +163,13 @@ fn a_user_has_so_many_pipes() {
     let mut pipe = Setup::new();
     let create = pipe::CreatePipe { owner: Pid::NONE };
     for _ in 1..PIPES_BY_USER {
-        pipe.system
-            .say(&mut pipe.server, pipe.processes[0], &create, b"")
-            .unwrap();
+        pipe.system.say(&mut pipe.server, pipe.processes[0], &create, b"").unwrap();
     }
-    assert_eq!(
-        pipe.system.say(&mut pipe.server, pipe.processes[1], &create, b""),
-        Err(Error::NoQuota)
-    );
+    assert_eq!(pipe.system.say(&mut pipe.server, pipe.processes[1], &create, b""), Err(Error::NoQuota));
     let other = pipe.system.process(UserId(101));
     assert!(pipe.system.say(&mut pipe.server, other, &create, b"").is_ok());
     let mut few = Setup::new();
-    few.server = IoServer::new(
-        PipeServer::new(),
-        Limits {
-            owned_by_user: 3,
-            instances: 100,
-        },
-    );
+    few.server = IoServer::new(PipeServer::new(), Limits { owned_by_user: 3, instances: 100 });
     for outcome in [Ok(()), Err(Error::NoQuota)] {
         let created = few.system.say(&mut few.server, few.processes[0], &create, b"");
         assert_eq!(created.map(drop), outcome);

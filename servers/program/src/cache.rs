@@ -48,10 +48,7 @@ pub struct Cache {
 impl Cache {
     /// An empty cache for so many bytes of images.
     pub const fn new(limit_bytes: usize) -> Cache {
-        Cache {
-            entries: Vec::new(),
-            limit_bytes,
-        }
+        Cache { entries: Vec::new(), limit_bytes }
     }
 
     /// The image that came from `source`.
@@ -88,22 +85,11 @@ mod tests {
     use std::vec;
 
     fn source(object: u64) -> Source {
-        Source {
-            server: Pid::from_bits(1),
-            object,
-            bytes: 10,
-            modified_ns: 0,
-        }
+        Source { server: Pid::from_bits(1), object, bytes: 10, modified_ns: 0 }
     }
 
     fn image(bytes: usize) -> Rc<Image> {
-        Rc::new(Image {
-            layout: Layout {
-                entry: 0,
-                segments: Vec::new(),
-            },
-            content: vec![0; bytes],
-        })
+        Rc::new(Image { layout: Layout { entry: 0, segments: Vec::new() }, content: vec![0; bytes] })
     }
 
     #[test]
@@ -123,10 +109,7 @@ mod tests {
     fn a_changed_file_is_another_one() {
         let mut cache = Cache::new(30);
         cache.insert(source(1), image(10));
-        let changed = Source {
-            modified_ns: 1,
-            ..source(1)
-        };
+        let changed = Source { modified_ns: 1, ..source(1) };
         assert!(cache.find(&changed).is_none());
         cache.insert(changed, image(10));
         assert_eq!(cache.bytes(), 10);

@@ -17,17 +17,11 @@ const TICK_NS: u64 = 2_000_000_000;
 v_start::program!(main);
 
 fn main() -> Result<Infallible, Error> {
-    let join = group::Join {
-        group: well_known_group::PROGRAM_MANAGERS,
-        process: v::process::own_pid()?,
-    };
+    let join = group::Join { group: well_known_group::PROGRAM_MANAGERS, process: v::process::own_pid()? };
     call(kernel::server(kernel::GROUP), &join, Segment::None)?;
     server::register_prefix("program", 0)?;
     server::ready();
     let memory_pages = v::entry::information().total_frames;
-    let options = Options {
-        tick_ns: TICK_NS,
-        ..Options::default()
-    };
+    let options = Options { tick_ns: TICK_NS, ..Options::default() };
     server::serve(&mut Managing::new(memory_pages), options)
 }

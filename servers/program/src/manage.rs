@@ -63,11 +63,8 @@ impl Managing {
         let facts = Facts::read(&block);
         let image = self.image(start.image_server, start.image_instance)?;
         let starter = v::process::identify(client.pid)?.team;
-        let class = if start.flags & flag::BACKGROUND == 0 {
-            priority::FOREGROUND
-        } else {
-            priority::BACKGROUND
-        };
+        let class =
+            if start.flags & flag::BACKGROUND == 0 { priority::FOREGROUND } else { priority::BACKGROUND };
         let team = NewTeam::create(&Owner {
             user: client.user,
             rights: Rights::NONE,
@@ -98,10 +95,8 @@ impl Managing {
         let mut bytes = [0; Descriptor::MAX_BYTES];
         let describe = names::DescribeInstance { instance };
         let described = v::call(server, &describe, Segment::Write(&mut bytes))?;
-        let (descriptor, _) = bytes
-            .get(..described.count as usize)
-            .and_then(Descriptor::decode)
-            .ok_or(Error::BadReply)?;
+        let (descriptor, _) =
+            bytes.get(..described.count as usize).and_then(Descriptor::decode).ok_or(Error::BadReply)?;
         match descriptor.kind {
             kind::FILE => {}
             kind::DIRECTORY => return Err(Error::IsADirectory),
@@ -159,10 +154,7 @@ impl Managing {
             return Err(Error::NoPermission);
         }
         if self.programs.is_running(program) {
-            let destroy = process::Destroy {
-                process: program,
-                status,
-            };
+            let destroy = process::Destroy { process: program, status };
             v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None)?;
         }
         Ok(ProgramEnding {})
@@ -205,8 +197,7 @@ impl Server for Managing {
 
     fn tick(&mut self) {
         if self.programs.has_unclaimed() {
-            self.programs
-                .forget_orphans(|starter| v::process::has_ended(starter) == Ok(true));
+            self.programs.forget_orphans(|starter| v::process::has_ended(starter) == Ok(true));
         }
     }
 }
@@ -229,21 +220,15 @@ struct Facts<'a> {
 impl Facts<'_> {
     fn read(block: &[u8]) -> Facts<'_> {
         const STANDARD_ERROR: u32 = 2;
-        let mut facts = Facts {
-            name: "",
-            standard_error: None,
-        };
+        let mut facts = Facts { name: "", standard_error: None };
         for entry in entries(block) {
             match entry {
                 Entry::Argument(argument) if facts.name.is_empty() => {
                     facts.name = argument.rsplit(['/', ']']).next().unwrap_or(argument);
                 }
-                Entry::Stream {
-                    number: STANDARD_ERROR,
-                    server,
-                    instance,
-                    ..
-                } => facts.standard_error = Some(Stream { server, instance }),
+                Entry::Stream { number: STANDARD_ERROR, server, instance, .. } => {
+                    facts.standard_error = Some(Stream { server, instance })
+                }
                 _ => {}
             }
         }
@@ -263,9 +248,7 @@ fn read_image(server: Pid, instance: u32, bytes: u64) -> Result<Image, Error> {
         return Err(Error::TooLong);
     }
     let mut content = Vec::new();
-    content
-        .try_reserve_exact(wanted as usize)
-        .map_err(|_| Error::NoMemory)?;
+    content.try_reserve_exact(wanted as usize).map_err(|_| Error::NoMemory)?;
     content.resize(wanted as usize, 0);
     read_exact(server, instance, file.start, &mut content)?;
     Ok(Image { layout, content })
@@ -294,20 +277,10 @@ mod tests {
         let server = Pid::from_bits(77);
         let mut block = Vec::new();
         for entry in [
-            Entry::Stream {
-                number: 1,
-                server,
-                instance: 4,
-                attributes: 0,
-            },
+            Entry::Stream { number: 1, server, instance: 4, attributes: 0 },
             Entry::Argument("[boot]bin/cat"),
             Entry::Argument("-n"),
-            Entry::Stream {
-                number: 2,
-                server,
-                instance: 5,
-                attributes: 0,
-            },
+            Entry::Stream { number: 2, server, instance: 5, attributes: 0 },
         ] {
             entry.append(&mut block);
         }

@@ -107,10 +107,7 @@ impl Programs {
             self.programs.remove(&pid);
             return waiter;
         }
-        *state = State::Ended {
-            end,
-            order: self.ends,
-        };
+        *state = State::Ended { end, order: self.ends };
         self.ends += 1;
         self.forget_surplus(user);
         None
@@ -119,12 +116,10 @@ impl Programs {
     /// Forgets the user's program that ended first if there are too many.
     fn forget_surplus(&mut self, user: UserId) {
         let unclaimed = || {
-            self.programs
-                .iter()
-                .filter_map(|(pid, (program, state))| match state {
-                    State::Ended { order, .. } if program.user == user => Some((*order, *pid)),
-                    _ => None,
-                })
+            self.programs.iter().filter_map(|(pid, (program, state))| match state {
+                State::Ended { order, .. } if program.user == user => Some((*order, *pid)),
+                _ => None,
+            })
         };
         if unclaimed().count() > MOST_UNCLAIMED
             && let Some((_, oldest)) = unclaimed().min()
@@ -151,9 +146,7 @@ impl Programs {
 
     /// Whether there is anything to forget.
     pub fn has_unclaimed(&self) -> bool {
-        self.programs
-            .values()
-            .any(|(_, state)| matches!(state, State::Ended { .. }))
+        self.programs.values().any(|(_, state)| matches!(state, State::Ended { .. }))
     }
 }
 
@@ -166,10 +159,7 @@ pub fn program_end(status: u32) -> ProgramEnded {
     const BUS: u32 = 7;
     const ARITHMETIC: u32 = 8;
     const SEGMENT: u32 = 11;
-    let Some(vector) = status
-        .checked_sub(STATUS_EXCEPTION)
-        .filter(|vector| *vector < VECTORS)
-    else {
+    let Some(vector) = status.checked_sub(STATUS_EXCEPTION).filter(|vector| *vector < VECTORS) else {
         return ProgramEnded { status, exception: 0 };
     };
     let signal = match vector {
@@ -179,10 +169,7 @@ pub fn program_end(status: u32) -> ProgramEnded {
         17 => BUS,
         _ => SEGMENT,
     };
-    ProgramEnded {
-        status: 128 + signal,
-        exception: vector + 1,
-    }
+    ProgramEnded { status: 128 + signal, exception: vector + 1 }
 }
 
 #[cfg(test)]
@@ -192,26 +179,14 @@ mod tests {
     extern crate std;
 
     fn pid(number: u32) -> Pid {
-        Pid::process(
-            LogicalHost::from_bits(1),
-            (number >> 16) as u16 + 1,
-            number as u16,
-        )
+        Pid::process(LogicalHost::from_bits(1), (number >> 16) as u16 + 1, number as u16)
     }
 
     fn program(starter: u32) -> Program {
-        Program {
-            user: UserId(7),
-            starter: pid(starter),
-            detached: false,
-            standard_error: None,
-        }
+        Program { user: UserId(7), starter: pid(starter), detached: false, standard_error: None }
     }
 
-    const END: ProgramEnded = ProgramEnded {
-        status: 3,
-        exception: 0,
-    };
+    const END: ProgramEnded = ProgramEnded { status: 3, exception: 0 };
 
     #[test]
     fn a_wait_before_the_end_is_answered_at_the_end() {
@@ -223,10 +198,7 @@ mod tests {
         assert!(programs.is_running(pid(1)));
         assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
         assert_eq!(programs.ended(pid(1), END), None);
-        assert_eq!(
-            programs.wait(pid(1), pid(8), pid(9)),
-            Err(Error::NonexistentProcess)
-        );
+        assert_eq!(programs.wait(pid(1), pid(8), pid(9)), Err(Error::NonexistentProcess));
     }
 
     #[test]
@@ -242,13 +214,7 @@ mod tests {
     #[test]
     fn a_detached_program_leaves_nothing() {
         let mut programs = Programs::default();
-        programs.started(
-            pid(1),
-            Program {
-                detached: true,
-                ..program(9)
-            },
-        );
+        programs.started(pid(1), Program { detached: true, ..program(9) });
         assert_eq!(programs.wait(pid(1), pid(9), pid(9)), Err(Error::NoPermission));
         assert_eq!(programs.ended(pid(1), END), None);
         assert!(programs.get(pid(1)).is_err());

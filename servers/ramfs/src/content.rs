@@ -32,11 +32,7 @@ pub struct Content {
 impl Content {
     /// No bytes.
     pub const fn new() -> Content {
-        Content {
-            chunks: Vec::new(),
-            present: 0,
-            size: 0,
-        }
+        Content { chunks: Vec::new(), present: 0, size: 0 }
     }
 
     /// How long it is.
@@ -70,12 +66,7 @@ impl Content {
         let end = position.checked_add(bytes as u64).filter(|end| *end <= MAX_SIZE);
         let end = end.ok_or(Error::NoSpace)?;
         let (first, last) = (place(position).0, place(end - 1).0);
-        let there = self
-            .chunks
-            .get(first..)
-            .unwrap_or_default()
-            .iter()
-            .take(last - first + 1);
+        let there = self.chunks.get(first..).unwrap_or_default().iter().take(last - first + 1);
         let missing = last - first + 1 - there.filter(|chunk| chunk.is_some()).count();
         Ok(cost(self.present + missing, self.chunks.len().max(last + 1)))
     }
@@ -142,9 +133,7 @@ impl Content {
         let slot = &mut self.chunks[index];
         if slot.is_none() {
             let mut bytes = Vec::new();
-            bytes
-                .try_reserve_exact(CHUNK_BYTES)
-                .map_err(|_| Error::NoMemory)?;
+            bytes.try_reserve_exact(CHUNK_BYTES).map_err(|_| Error::NoMemory)?;
             bytes.resize(CHUNK_BYTES, 0);
             *slot = Some(Chunk::try_from(bytes).map_err(|_| Error::NoMemory)?);
             self.present += 1;
@@ -157,10 +146,7 @@ impl Content {
 #[inline]
 const fn place(position: u64) -> (usize, usize) {
     let chunk_bytes = CHUNK_BYTES as u64;
-    (
-        (position / chunk_bytes) as usize,
-        (position % chunk_bytes) as usize,
-    )
+    ((position / chunk_bytes) as usize, (position % chunk_bytes) as usize)
 }
 
 const fn cost(present: usize, slots: usize) -> u64 {

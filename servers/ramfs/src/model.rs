@@ -17,16 +17,8 @@ use crate::tests::Files;
 
 #[derive(Clone, Debug)]
 enum Operation {
-    Write {
-        path: String,
-        position: u16,
-        bytes: u16,
-        value: u8,
-    },
-    SetSize {
-        path: String,
-        size: u16,
-    },
+    Write { path: String, position: u16, bytes: u16, value: u8 },
+    SetSize { path: String, size: u16 },
     Remove(String),
     CreateDirectory(String),
     Rename(String, String),
@@ -70,25 +62,16 @@ fn check_parent(model: &Model, path: &str) -> Result<(), Error> {
 }
 
 fn is_below(path: &str, directory: &str) -> bool {
-    path.strip_prefix(directory)
-        .is_some_and(|rest| rest.starts_with('/'))
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn apply_to_model(model: &mut Model, operation: &Operation) -> Result<(), Error> {
     match operation {
-        Operation::Write {
-            path,
-            position,
-            bytes,
-            value,
-        } => {
+        Operation::Write { path, position, bytes, value } => {
             check_parent(model, path)?;
             let content = model.entry(path.clone()).or_insert_with(|| Some(Vec::new()));
             let content = content.as_mut().ok_or(Error::IsADirectory)?;
-            let (begin, end) = (
-                usize::from(*position),
-                usize::from(*position) + usize::from(*bytes),
-            );
+            let (begin, end) = (usize::from(*position), usize::from(*position) + usize::from(*bytes));
             content.resize(content.len().max(end), 0);
             content[begin..end].fill(*value);
         }
@@ -131,11 +114,8 @@ fn apply_to_model(model: &mut Model, operation: &Operation) -> Result<(), Error>
                 (Some(_), Some(None)) => return Err(Error::IsADirectory),
                 (None, Some(None)) => return Err(Error::AlreadyExists),
             }
-            let keys: Vec<String> = model
-                .keys()
-                .filter(|path| *path == old || is_below(path, old))
-                .cloned()
-                .collect();
+            let keys: Vec<String> =
+                model.keys().filter(|path| *path == old || is_below(path, old)).cloned().collect();
             for key in keys {
                 let content = model.remove(&key).unwrap();
                 model.insert(format!("{new}{}", &key[old.len()..]), content);
@@ -147,12 +127,7 @@ fn apply_to_model(model: &mut Model, operation: &Operation) -> Result<(), Error>
 
 fn apply_to_server(files: &mut Files, operation: &Operation) -> Result<(), Error> {
     match operation {
-        Operation::Write {
-            path,
-            position,
-            bytes,
-            value,
-        } => {
+        Operation::Write { path, position, bytes, value } => {
             let file = files.open(path, mode::WRITE | mode::CREATE)?;
             let data = std::vec![*value; usize::from(*bytes)];
             let written = files.write(file, u64::from(*position), &data);
@@ -174,11 +149,7 @@ fn apply_to_server(files: &mut Files, operation: &Operation) -> Result<(), Error
 /// Everything in the server, as the model has it.
 fn everything(files: &mut Files, directory: &str, found: &mut Model) {
     for (name, entry_kind, _) in files.list(directory).unwrap() {
-        let path = if directory.is_empty() {
-            name
-        } else {
-            format!("{directory}/{name}")
-        };
+        let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
         if entry_kind == kind::DIRECTORY {
             found.insert(path.clone(), None);
             everything(files, &path, found);
@@ -189,12 +160,8 @@ fn everything(files: &mut Files, directory: &str, found: &mut Model) {
     }
 }
 
-const PLENTY: Quota = Quota {
-    user_bytes: 1 << 30,
-    user_objects: 1000,
-    total_bytes: 1 << 30,
-    total_objects: 1000,
-};
+const PLENTY: Quota =
+    Quota { user_bytes: 1 << 30, user_objects: 1000, total_bytes: 1 << 30, total_objects: 1000 };
 
 proptest! {
     #[test]

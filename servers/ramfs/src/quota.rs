@@ -52,11 +52,7 @@ pub struct Usage {
 impl Usage {
     /// Nobody has anything.
     pub const fn new(quota: Quota) -> Usage {
-        Usage {
-            quota,
-            total: Holding { bytes: 0, objects: 0 },
-            by_user: Vec::new(),
-        }
+        Usage { quota, total: Holding { bytes: 0, objects: 0 }, by_user: Vec::new() }
     }
 
     /// What all have together.

@@ -34,9 +34,7 @@ pub struct FileServer {
 impl FileServer {
     /// A server with nothing in it.
     pub fn new(quota: Quota, now_ns: u64) -> FileServer {
-        FileServer {
-            tree: Tree::new(quota, now_ns),
-        }
+        FileServer { tree: Tree::new(quota, now_ns) }
     }
 
     /// Shows the archive as `[boot]`, up to the first damage in it, which comes back.
@@ -80,9 +78,7 @@ impl FileServer {
             Some(_) if mode & mode::NEW != 0 => Err(Error::AlreadyExists),
             Some(node) => Ok(node),
             None if io_server::path::wants_directory(path) => Err(Error::IsADirectory),
-            None => self
-                .tree
-                .create(&place, Kind::File(Content::new()), user, system.real_ns()),
+            None => self.tree.create(&place, Kind::File(Content::new()), user, system.real_ns()),
         }
     }
 
@@ -217,11 +213,7 @@ impl Service for FileServer {
         data: &Incoming<'_>,
         system: &mut dyn System,
     ) -> Result<Writing, Error> {
-        let position = if open.append {
-            self.tree.node(open.node)?.size()
-        } else {
-            position
-        };
+        let position = if open.append { self.tree.node(open.node)?.size() } else { position };
         let now_ns = system.real_ns();
         self.change(
             open.node,
@@ -247,11 +239,7 @@ impl Service for FileServer {
 
     fn context(&mut self, context: u32, path: &str) -> Result<u32, Error> {
         let number = self.tree.find(context, path)?;
-        if self.tree.node(number)?.is_directory() {
-            Ok(number)
-        } else {
-            Err(Error::NotADirectory)
-        }
+        if self.tree.node(number)?.is_directory() { Ok(number) } else { Err(Error::NotADirectory) }
     }
 
     fn context_name(&self, context: u32) -> Result<String, Error> {

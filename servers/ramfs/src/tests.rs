@@ -16,12 +16,8 @@ use crate::quota::{Holding, OBJECT_BYTES};
 use crate::{FileServer, Quota};
 
 pub const USER: UserId = UserId(100);
-pub const QUOTA: Quota = Quota {
-    user_bytes: 100_000,
-    user_objects: 8,
-    total_bytes: 150_000,
-    total_objects: 12,
-};
+pub const QUOTA: Quota =
+    Quota { user_bytes: 100_000, user_objects: 8, total_bytes: 150_000, total_objects: 12 };
 
 /// A file server, one client, and what the client does in few words.
 pub struct Files {
@@ -35,11 +31,7 @@ impl Files {
         let mut system = TestSystem::new();
         let client = system.process(USER);
         let server = IoServer::new(FileServer::new(quota, 0), Limits::default());
-        Files {
-            server,
-            system,
-            client,
-        }
+        Files { server, system, client }
     }
 
     pub fn open(&mut self, path: &str, mode: u32) -> Result<u32, Error> {
@@ -47,25 +39,14 @@ impl Files {
     }
 
     pub fn open_at(&mut self, context: u32, path: &str, mode: u32) -> Result<u32, Error> {
-        let open = io::Open {
-            context,
-            mode,
-            owner: Pid::NONE,
-        };
-        let opened = self
-            .system
-            .say(&mut self.server, self.client, &open, path.as_bytes());
+        let open = io::Open { context, mode, owner: Pid::NONE };
+        let opened = self.system.say(&mut self.server, self.client, &open, path.as_bytes());
         opened.map(|opened| opened.instance)
     }
 
     pub fn close(&mut self, instance: u32) {
-        let release = io::Release {
-            instance,
-            owner: Pid::NONE,
-        };
-        self.system
-            .say(&mut self.server, self.client, &release, b"")
-            .unwrap();
+        let release = io::Release { instance, owner: Pid::NONE };
+        self.system.say(&mut self.server, self.client, &release, b"").unwrap();
     }
 
     pub fn write(&mut self, instance: u32, position: u64, data: &[u8]) -> Result<u32, Error> {
@@ -83,15 +64,11 @@ impl Files {
 
     pub fn set_size(&mut self, instance: u32, size: u64) -> Result<(), Error> {
         let set = io::SetSize { instance, size };
-        self.system
-            .say(&mut self.server, self.client, &set, b"")
-            .map(drop)
+        self.system.say(&mut self.server, self.client, &set, b"").map(drop)
     }
 
     pub fn make(&mut self, path: &str, content: &[u8]) {
-        let instance = self
-            .open(path, mode::WRITE | mode::CREATE | mode::TRUNCATE)
-            .unwrap();
+        let instance = self.open(path, mode::WRITE | mode::CREATE | mode::TRUNCATE).unwrap();
         let mut done = 0;
         while done < content.len() {
             done += self.write(instance, done as u64, &content[done..]).unwrap() as usize;
@@ -111,35 +88,23 @@ impl Files {
 
     pub fn make_directory(&mut self, path: &str) -> Result<(), Error> {
         let create = names::CreateDirectory { context: 0 };
-        self.system
-            .say(&mut self.server, self.client, &create, path.as_bytes())
-            .map(drop)
+        self.system.say(&mut self.server, self.client, &create, path.as_bytes()).map(drop)
     }
 
     pub fn remove(&mut self, path: &str) -> Result<(), Error> {
         let remove = names::Remove { context: 0 };
-        self.system
-            .say(&mut self.server, self.client, &remove, path.as_bytes())
-            .map(drop)
+        self.system.say(&mut self.server, self.client, &remove, path.as_bytes()).map(drop)
     }
 
     pub fn rename(&mut self, old: &str, new: &str) -> Result<(), Error> {
-        let rename = names::Rename {
-            old_context: 0,
-            old_bytes: old.len() as u32,
-            new_context: 0,
-        };
+        let rename = names::Rename { old_context: 0, old_bytes: old.len() as u32, new_context: 0 };
         let both = [old, new].concat();
-        self.system
-            .say(&mut self.server, self.client, &rename, both.as_bytes())
-            .map(drop)
+        self.system.say(&mut self.server, self.client, &rename, both.as_bytes()).map(drop)
     }
 
     pub fn context(&mut self, path: &str) -> Result<u32, Error> {
         let get = names::GetContext { context: 0 };
-        let found = self
-            .system
-            .say(&mut self.server, self.client, &get, path.as_bytes());
+        let found = self.system.say(&mut self.server, self.client, &get, path.as_bytes());
         found.map(|found| found.found)
     }
 
@@ -158,19 +123,11 @@ impl Files {
     }
 
     pub fn describe(&mut self, context: u32, path: &str) -> Result<(String, u64, u64), Error> {
-        let describe = names::Describe {
-            context,
-            name_bytes: path.len() as u32,
-        };
+        let describe = names::Describe { context, name_bytes: path.len() as u32 };
         let mut segment = path.as_bytes().to_vec();
         segment.resize(Descriptor::MAX_BYTES, 0);
-        let (_, segment) = self.system.call(
-            &mut self.server,
-            self.client,
-            &describe,
-            segment,
-            Access::READ_WRITE,
-        )?;
+        let (_, segment) =
+            self.system.call(&mut self.server, self.client, &describe, segment, Access::READ_WRITE)?;
         let (descriptor, _) = Descriptor::decode(&segment).unwrap();
         Ok((descriptor.name.into(), descriptor.size, descriptor.modified_ns))
     }
@@ -356,19 +313,10 @@ fn a_write_whose_data_cannot_be_had_leaves_no_trace() {
     let file = files.open("f", READ_WRITE).unwrap();
     let before = files.usage();
     // The segment is granted longer than the system can copy: the head comes along, the rest fails.
-    let write = io::Write {
-        instance: file,
-        position: 3,
-    };
+    let write = io::Write { instance: file, position: 3 };
     let message = abi::Request::to_message(&write);
     files.system.break_segments = true;
-    files.system.send(
-        &mut files.server,
-        files.client,
-        &message,
-        vec![7; 9000],
-        Access::READ,
-    );
+    files.system.send(&mut files.server, files.client, &message, vec![7; 9000], Access::READ);
     let (reply, _) = files.system.take_reply(files.client).unwrap();
     assert_eq!(reply.code(), Error::BadAddressOfOther.code());
     files.system.break_segments = false;
@@ -387,14 +335,8 @@ fn times_are_kept() {
     let file = files.open("f", mode::WRITE).unwrap();
     files.write(file, 0, b"x").unwrap();
     assert_eq!(files.describe(0, "f").unwrap(), ("f".into(), 1, 1_000_000_005));
-    let set = names::SetModified {
-        context: 0,
-        modified_ns: 7,
-    };
-    files
-        .system
-        .say(&mut files.server, files.client, &set, b"f")
-        .unwrap();
+    let set = names::SetModified { context: 0, modified_ns: 7 };
+    files.system.say(&mut files.server, files.client, &set, b"f").unwrap();
     assert_eq!(files.describe(0, "/./f").unwrap().2, 7);
     files.system.now_ns = 9;
     files.remove("f").unwrap();
@@ -432,10 +374,7 @@ fn the_archive_is_shown_in_place_and_read_only() {
     ]
     .concat();
     let mut files = Files::new(QUOTA);
-    let added = files
-        .server
-        .service
-        .add_archive(Box::leak(archive.into_boxed_slice()));
+    let added = files.server.service.add_archive(Box::leak(archive.into_boxed_slice()));
     assert_eq!(added, Ok(()));
     let boot = files.server.service.boot_context();
     let directory = files.open_at(boot, "", mode::DIRECTORY).unwrap();
@@ -444,10 +383,7 @@ fn the_archive_is_shown_in_place_and_read_only() {
     assert_eq!(files.read(file, 0, 20_000).unwrap(), big);
     assert_eq!(files.read(file, 9_999, 20_000).unwrap(), big[9_999..]);
     assert_eq!(files.write(file, 0, b"x"), Err(Error::NotWritable));
-    assert_eq!(
-        files.open_at(boot, "bin/supervisor", mode::WRITE),
-        Err(Error::ReadOnly)
-    );
+    assert_eq!(files.open_at(boot, "bin/supervisor", mode::WRITE), Err(Error::ReadOnly));
     assert_eq!(files.open_at(boot, "new", READ_WRITE), Err(Error::ReadOnly));
     files.client = files.system.process(UserId::SYSTEM);
     let remove = names::Remove { context: boot };
@@ -456,16 +392,9 @@ fn the_archive_is_shown_in_place_and_read_only() {
     assert_eq!(files.describe(boot, "top").unwrap().2, 10_000_000_000);
     assert_eq!(files.describe(boot, "bin/..").unwrap().0, "");
     let bin = names::GetContext { context: boot };
-    let bin = files
-        .system
-        .say(&mut files.server, files.client, &bin, b"bin")
-        .unwrap()
-        .found;
+    let bin = files.system.say(&mut files.server, files.client, &bin, b"bin").unwrap().found;
     let name = names::GetContextName { context: bin };
-    let (named, text) = files
-        .system
-        .ask(&mut files.server, files.client, &name, 100)
-        .unwrap();
+    let (named, text) = files.system.ask(&mut files.server, files.client, &name, 100).unwrap();
     assert_eq!(&text[..named.count as usize], b"bin");
     let top = files.list("").unwrap();
     assert!(top.iter().all(|(_, entry_kind, _)| *entry_kind == kind::FILE));
@@ -476,10 +405,7 @@ fn a_damaged_archive_shows_what_comes_before_the_damage() {
     let mut archive = [tar_entry("good", b'0', b"x"), tar_entry("bad", b'0', b"y")].concat();
     archive[1024 + 148] = b'9';
     let mut files = Files::new(QUOTA);
-    let damage = files
-        .server
-        .service
-        .add_archive(Box::leak(archive.into_boxed_slice()));
+    let damage = files.server.service.add_archive(Box::leak(archive.into_boxed_slice()));
     assert_eq!(damage.unwrap_err().offset, 1024);
     let boot = files.server.service.boot_context();
     assert!(files.open_at(boot, "good", mode::READ).is_ok());

@@ -86,22 +86,10 @@ impl Node {
 
     /// The descriptor, with a name.
     pub fn descriptor<'a>(&self, name: &'a str) -> Descriptor<'a> {
-        let directory = if self.is_directory() {
-            attribute::DIRECTORY
-        } else {
-            0
-        };
-        let writable = if self.is_archived() {
-            0
-        } else {
-            attribute::WRITABLE
-        };
+        let directory = if self.is_directory() { attribute::DIRECTORY } else { 0 };
+        let writable = if self.is_archived() { 0 } else { attribute::WRITABLE };
         Descriptor {
-            kind: if self.is_directory() {
-                kind::DIRECTORY
-            } else {
-                kind::FILE
-            },
+            kind: if self.is_directory() { kind::DIRECTORY } else { kind::FILE },
             attributes: attribute::READABLE | directory | writable,
             owner: self.owner.0,
             size: self.size(),
@@ -210,11 +198,7 @@ impl Tree {
         {
             self.node(node)?.entries()?;
         }
-        Ok(Place {
-            directory,
-            name,
-            node,
-        })
+        Ok(Place { directory, name, node })
     }
 
     /// A node's name in its directory; none for a root and for what has been removed.
@@ -223,10 +207,7 @@ impl Tree {
         let Some(Ok(siblings)) = self.nodes.get(node.parent).map(Node::entries) else {
             return "";
         };
-        siblings
-            .iter()
-            .find(|(_, sibling)| **sibling == number)
-            .map_or("", |(name, _)| name)
+        siblings.iter().find(|(_, sibling)| **sibling == number).map_or("", |(name, _)| name)
     }
 
     /// The path of a directory from its root.
@@ -284,11 +265,7 @@ impl Tree {
     pub fn remove(&mut self, place: &Place<'_>, user: UserId, now_ns: u64) -> Result<(), Error> {
         let number = place.node.ok_or(Error::NotFound)?;
         self.check_may_remove(place.directory, number, user)?;
-        if self
-            .node(number)?
-            .entries()
-            .is_ok_and(|entries| !entries.is_empty())
-        {
+        if self.node(number)?.entries().is_ok_and(|entries| !entries.is_empty()) {
             return Err(Error::DirectoryNotEmpty);
         }
         self.unlink(place, now_ns)?;
@@ -315,10 +292,7 @@ impl Tree {
                 return Ok(());
             }
             self.check_may_remove(new.directory, replaced, user)?;
-            match (
-                self.node(number)?.is_directory(),
-                self.node(replaced)?.is_directory(),
-            ) {
+            match (self.node(number)?.is_directory(), self.node(replaced)?.is_directory()) {
                 (false, false) => {}
                 (true, false) => return Err(Error::NotADirectory),
                 (false, true) => return Err(Error::IsADirectory),
@@ -365,8 +339,7 @@ impl Tree {
     }
 
     fn check_may_remove(&self, directory: u32, number: u32, user: UserId) -> Result<(), Error> {
-        self.check_may_change(number, user)
-            .or_else(|_| self.check_may_change(directory, user))
+        self.check_may_change(number, user).or_else(|_| self.check_may_change(directory, user))
     }
 
     /// Whether `directory` is `ancestor` or below it.

@@ -54,11 +54,7 @@ pub fn read(memory: &mut impl PhysicalMemory) -> Option<Power> {
         return None;
     }
     for entry in root[HEADER_BYTES..].chunks_exact(entry_bytes) {
-        let address = if entry_bytes == 8 {
-            u64_at(entry, 0)?
-        } else {
-            u64::from(u32_at(entry, 0)?)
-        };
+        let address = if entry_bytes == 8 { u64_at(entry, 0)? } else { u64::from(u32_at(entry, 0)?) };
         let Some(found) = table(memory, address) else {
             continue;
         };
@@ -106,16 +102,13 @@ fn fixed_table(memory: &mut impl PhysicalMemory, fixed: &[u8]) -> Option<Power> 
         .flatten();
     let enable_port = port(u32_at(fixed, 48)?);
     let enable_value = *fixed.get(52)?;
-    let description_address = u64_at(fixed, 140)
-        .filter(|address| *address != 0)
-        .or_else(|| u32_at(fixed, 40).map(u64::from))?;
+    let description_address =
+        u64_at(fixed, 140).filter(|address| *address != 0).or_else(|| u32_at(fixed, 40).map(u64::from))?;
     Some(Power {
         control_a: control(fixed, 172, 64),
         control_b: control(fixed, 184, 68),
         off_types: table(memory, description_address).and_then(|description| off_types(&description)),
-        enable: enable_port
-            .filter(|_| enable_value != 0)
-            .map(|port| (port, enable_value)),
+        enable: enable_port.filter(|_| enable_value != 0).map(|port| (port, enable_value)),
         reset,
     })
 }
@@ -148,10 +141,7 @@ fn off_types(code: &[u8]) -> Option<(u8, u8)> {
     const PACKAGE_OPERATION: u8 = 0x12;
     const NAME: &[u8] = b"_S5_";
     code.windows(NAME.len()).enumerate().find_map(|(at, window)| {
-        let named = matches!(
-            code.get(..at)?,
-            [.., NAME_OPERATION] | [.., NAME_OPERATION, b'\\']
-        );
+        let named = matches!(code.get(..at)?, [.., NAME_OPERATION] | [.., NAME_OPERATION, b'\\']);
         if window != NAME || !named {
             return None;
         }
@@ -182,17 +172,11 @@ fn sums_to_zero(bytes: &[u8]) -> bool {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|four| u32::from_le_bytes(*four))
+    bytes.get(at..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|eight| u64::from_le_bytes(*eight))
+    bytes.get(at..)?.first_chunk().map(|eight| u64::from_le_bytes(*eight))
 }
 
 #[cfg(test)]
@@ -266,18 +250,11 @@ mod tests {
         machine.put_table(
             RSDT_AT,
             b"RSDT",
-            &entries
-                .iter()
-                .flat_map(|entry| entry.to_le_bytes())
-                .collect::<Vec<_>>(),
+            &entries.iter().flat_map(|entry| entry.to_le_bytes()).collect::<Vec<_>>(),
         );
         machine.put_table(XSDT_AT, b"XSDT", &(FIXED_AT as u64).to_le_bytes());
         machine.put_table(FIXED_AT, b"FACP", &fixed());
-        machine.put_table(
-            DSDT_AT,
-            b"DSDT",
-            b"junk _S5_ \x08_S5_\x12\x07\x04\x0a\x05\x0b\x06\0\0\0",
-        );
+        machine.put_table(DSDT_AT, b"DSDT", b"junk _S5_ \x08_S5_\x12\x07\x04\x0a\x05\x0b\x06\0\0\0");
         machine
     }
 

@@ -143,9 +143,7 @@ impl Service {
     /// Whether it runs on a node with this boot command line.
     pub fn is_wanted(&self, command_line: &str) -> bool {
         self.conditions.iter().all(|condition| {
-            let there = command_line
-                .split_ascii_whitespace()
-                .any(|word| word == condition.word);
+            let there = command_line.split_ascii_whitespace().any(|word| word == condition.word);
             there == condition.wanted
         })
     }
@@ -155,10 +153,7 @@ impl Service {
 pub fn parse(text: &str) -> Result<Vec<Service>, Mistake> {
     let mut services: Vec<Service> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let mistake = |what| Mistake {
-            line: index + 1,
-            what,
-        };
+        let mistake = |what| Mistake { line: index + 1, what };
         let content = line.split('#').next().unwrap_or("");
         let mut words = content.split_ascii_whitespace();
         let Some(key) = words.next() else { continue };
@@ -204,18 +199,12 @@ fn setting(service: &mut Service, earlier: &[Service], key: &str, values: &[&str
         }
         ("memory", size) => service.quota_pages = pages(size)?,
         ("processes", [count]) => service.quota_processes = narrow(number(count)?)?,
-        ("ports", [range]) => service
-            .resources
-            .push(resource(abi::kernel::resource::PORTS, range, 1)?),
+        ("ports", [range]) => service.resources.push(resource(abi::kernel::resource::PORTS, range, 1)?),
         ("interrupts", [range]) => {
-            service
-                .resources
-                .push(resource(abi::kernel::resource::INTERRUPTS, range, 1)?);
+            service.resources.push(resource(abi::kernel::resource::INTERRUPTS, range, 1)?);
         }
         ("device-memory", [range]) => {
-            service
-                .resources
-                .push(resource(abi::kernel::resource::MEMORY, range, PAGE_BYTES)?);
+            service.resources.push(resource(abi::kernel::resource::MEMORY, range, PAGE_BYTES)?);
         }
         ("dma", size) => service.resources.push(Resource {
             kind: abi::kernel::resource::DMA,
@@ -237,15 +226,11 @@ fn setting(service: &mut Service, earlier: &[Service], key: &str, values: &[&str
         ("watchdog", ["off"]) => service.watchdog_ns = None,
         ("watchdog", time) => service.watchdog_ns = Some(nanoseconds(time)?),
         ("critical", []) => service.critical = true,
-        ("when" | "unless", [word]) => service.conditions.push(Condition {
-            word: (*word).to_owned(),
-            wanted: key == "when",
-        }),
+        ("when" | "unless", [word]) => {
+            service.conditions.push(Condition { word: (*word).to_owned(), wanted: key == "when" })
+        }
         _ => {
-            return Err(format!(
-                "`{key}` is no setting, or not with {} values",
-                values.len()
-            ));
+            return Err(format!("`{key}` is no setting, or not with {} values", values.len()));
         }
     }
     Ok(())
@@ -290,11 +275,7 @@ fn resource(kind: u32, range: &str, unit: u64) -> Result<Resource, String> {
         return Err(format!("the range {range} is empty"));
     }
     let start = first / unit;
-    Ok(Resource {
-        kind,
-        start,
-        count: narrow(last / unit - start + 1)?,
-    })
+    Ok(Resource { kind, start, count: narrow(last / unit - start + 1)? })
 }
 
 fn pages(size: &[&str]) -> Result<u32, String> {
@@ -320,10 +301,7 @@ fn nanoseconds(time: &[&str]) -> Result<u64, String> {
         "ms" => SECOND_NS / 1000,
         _ => return Err(format!("`{unit}` is no unit of time")),
     };
-    number(count)?
-        .checked_mul(scale)
-        .filter(|time_ns| *time_ns > 0)
-        .ok_or_else(|| "no such time".to_owned())
+    number(count)?.checked_mul(scale).filter(|time_ns| *time_ns > 0).ok_or_else(|| "no such time".to_owned())
 }
 
 fn number(text: &str) -> Result<u64, String> {
@@ -378,11 +356,7 @@ mod tests {
         assert_eq!((uart.program.as_str(), uart.arguments.len()), ("bin/serial", 2));
         assert_eq!((uart.priority, uart.user), (1, UserId(7)));
         assert_eq!((uart.quota_pages, uart.quota_processes), (256, 4));
-        let resources: Vec<_> = uart
-            .resources
-            .iter()
-            .map(|r| (r.kind, r.start, r.count))
-            .collect();
+        let resources: Vec<_> = uart.resources.iter().map(|r| (r.kind, r.start, r.count)).collect();
         assert_eq!(
             resources,
             [
@@ -392,10 +366,7 @@ mod tests {
                 (resource::DMA, 0, 2)
             ]
         );
-        assert_eq!(
-            (uart.restart, uart.watchdog_ns),
-            (Restart::OnFailure, Some(500_000_000))
-        );
+        assert_eq!((uart.restart, uart.watchdog_ns), (Restart::OnFailure, Some(500_000_000)));
         assert!(uart.archive && uart.critical && uart.after == ["naming"]);
         assert!(uart.is_wanted("quiet serial"));
         assert!(!uart.is_wanted("serials") && !uart.is_wanted("serial headless"));

@@ -50,10 +50,7 @@ impl Images {
     pub fn new(bytes: &'static [u8], physical: u64) -> Result<Images, Damage> {
         Ok(Images {
             entries: Archive::new(bytes).entries().collect::<Result<_, _>>()?,
-            place: ArchivePlace {
-                physical,
-                bytes: bytes.len() as u64,
-            },
+            place: ArchivePlace { physical, bytes: bytes.len() as u64 },
         })
     }
 
@@ -80,10 +77,8 @@ impl Images {
         }
         let file = layout.file();
         let content = &image[file.start as usize..file.end as usize];
-        team.map_image(&layout, content)
-            .map_err(refused("cannot load its program"))?;
-        team.begin(layout.entry, &self.start_block(service))
-            .map_err(refused("cannot begin it"))
+        team.map_image(&layout, content).map_err(refused("cannot load its program"))?;
+        team.begin(layout.entry, &self.start_block(service)).map_err(refused("cannot begin it"))
     }
 
     fn resources(&self, service: &Service) -> impl Iterator<Item = Resource> {
@@ -120,12 +115,8 @@ fn owner(service: &Service) -> Owner {
 }
 
 fn grant(team: Pid, resource: &Resource) -> Result<(), Error> {
-    let request = process::GrantDevice {
-        team,
-        kind: resource.kind,
-        start: resource.start,
-        count: resource.count,
-    };
+    let request =
+        process::GrantDevice { team, kind: resource.kind, start: resource.start, count: resource.count };
     v::call(kernel::server(kernel::PROCESS), &request, Segment::None)?;
     Ok(())
 }

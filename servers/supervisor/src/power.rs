@@ -33,10 +33,7 @@ const ACPI_PATIENCE_NS: u64 = 1_000_000_000;
 /// Switches the machine off; returns only if that cannot be done.
 pub fn switch_off(status: u32) {
     let command_line = v::entry::boot_command_line();
-    if command_line
-        .split_ascii_whitespace()
-        .any(|word| word == EXIT_WORD)
-    {
+    if command_line.split_ascii_whitespace().any(|word| word == EXIT_WORD) {
         write_port(EXIT_PORT, 4, status);
         moment();
     }
@@ -92,28 +89,17 @@ fn sleep(control: u16, sleep_type: u8) {
 fn moment() {
     let until_ns = time::now_ns() + MOMENT_NS;
     // Without a delay the next way is tried sooner.
-    let _ = v::call(
-        kernel::server(kernel::TIME),
-        &kernel::time::Delay { until_ns },
-        Segment::None,
-    );
+    let _ = v::call(kernel::server(kernel::TIME), &kernel::time::Delay { until_ns }, Segment::None);
 }
 
 /// A port that the kernel will not let us at is as good as one that does nothing.
 fn write_port(port: u16, width: u32, value: u32) {
-    let request = device::WritePort {
-        port: port.into(),
-        width,
-        value,
-    };
+    let request = device::WritePort { port: port.into(), width, value };
     let _ = v::call(kernel::server(kernel::DEVICE), &request, Segment::None);
 }
 
 /// All ones where there is nothing to be read.
 fn read_port(port: u16, width: u32) -> u32 {
-    let request = device::ReadPort {
-        port: port.into(),
-        width,
-    };
+    let request = device::ReadPort { port: port.into(), width };
     v::call(kernel::server(kernel::DEVICE), &request, Segment::None).map_or(u32::MAX, |read| read.value)
 }

@@ -89,9 +89,7 @@ impl Services {
             quick_deaths: 0,
             ever_started: false,
         };
-        Services {
-            entries: configuration.into_iter().map(entry).collect(),
-        }
+        Services { entries: configuration.into_iter().map(entry).collect() }
     }
 
     /// The services.
@@ -101,16 +99,12 @@ impl Services {
 
     /// The place of the service with this name.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| entry.configuration.name == name)
+        self.entries.iter().position(|entry| entry.configuration.name == name)
     }
 
     /// The place of the service with this root process.
     pub fn find_process(&self, process: Pid) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| entry.process == process && !process.is_none())
+        self.entries.iter().position(|entry| entry.process == process && !process.is_none())
     }
 
     /// The next service to start: the first whose time has come and that waits for no other.
@@ -131,10 +125,11 @@ impl Services {
 
     /// Whether all that it comes after is ready. A service that is not wanted on this node keeps nobody waiting.
     fn may_start(&self, entry: &Entry) -> bool {
-        entry.configuration.after.iter().all(|name| {
-            self.find(name)
-                .is_none_or(|place| self.entries[place].state == State::Running)
-        })
+        entry
+            .configuration
+            .after
+            .iter()
+            .all(|name| self.find(name).is_none_or(|place| self.entries[place].state == State::Running))
     }
 
     /// A service has been started.
@@ -191,20 +186,14 @@ impl Services {
         }
         let delay_ns = (FIRST_DELAY_NS << entry.quick_deaths).min(LONGEST_DELAY_NS);
         entry.quick_deaths += 1;
-        entry.state = State::Waiting {
-            due_ns: now_ns + delay_ns,
-        };
+        entry.state = State::Waiting { due_ns: now_ns + delay_ns };
         Verdict::Again(delay_ns)
     }
 
     /// The service shall stop: the process to destroy, if it runs.
     pub fn stop(&mut self, place: usize) -> Option<Pid> {
         let entry = &mut self.entries[place];
-        entry.state = if entry.process.is_none() {
-            State::Stopped
-        } else {
-            State::Stopping
-        };
+        entry.state = if entry.process.is_none() { State::Stopped } else { State::Stopping };
         Some(entry.process).filter(|process| !process.is_none())
     }
 
@@ -270,14 +259,8 @@ mod tests {
             services.started(place, pid(number), 0);
         }
         assert_eq!(services.next_to_start(0), None);
-        assert_eq!(
-            (services.ready(pid(3)), services.next_to_start(0)),
-            (Some(2), None)
-        );
-        assert_eq!(
-            (services.ready(pid(1)), services.next_to_start(0)),
-            (Some(0), Some(1))
-        );
+        assert_eq!((services.ready(pid(3)), services.next_to_start(0)), (Some(2), None));
+        assert_eq!((services.ready(pid(1)), services.next_to_start(0)), (Some(0), Some(1)));
         services.started(1, pid(2), 0);
         services.ready(pid(2));
         assert_eq!(services.next_to_start(0), Some(3));

@@ -89,10 +89,7 @@ impl Supervising {
             .entries()
             .iter()
             .filter(|entry| !entry.process.is_none())
-            .map(|entry| Watched {
-                team: entry.process,
-                patience_ns: entry.configuration.watchdog_ns,
-            })
+            .map(|entry| Watched { team: entry.process, patience_ns: entry.configuration.watchdog_ns })
             .collect();
         for team in self.watchdog.look(now_ns, &watched, &all_processes()) {
             if let Some(place) = self.services.find_process(team) {
@@ -120,10 +117,9 @@ impl Supervising {
     fn tell(&self, place: usize, what: &str, verdict: Verdict) {
         let name = self.name(place);
         match verdict {
-            Verdict::Again(delay_ns) => say(&format!(
-                "{name} {what}; starting it again in {} ms",
-                delay_ns / 1_000_000
-            )),
+            Verdict::Again(delay_ns) => {
+                say(&format!("{name} {what}; starting it again in {} ms", delay_ns / 1_000_000))
+            }
             Verdict::Stays => say(&format!("{name} {what}; it stays stopped")),
             Verdict::GivenUp => {
                 say(&format!("{name} {what}, again and again; it is given up"));
@@ -155,11 +151,7 @@ impl Supervising {
 
     fn query(&self, client: &Client<'_>, position: u32) -> Outcome<'static> {
         let record = || -> Result<Vec<u8>, Error> {
-            let entry = self
-                .services
-                .entries()
-                .get(position as usize)
-                .ok_or(Error::NotFound)?;
+            let entry = self.services.entries().get(position as usize).ok_or(Error::NotFound)?;
             let room = client.writable_bytes()? as usize;
             let mut bytes = vec![0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
             let count = entry.record().encode(&mut bytes).filter(|count| *count <= room);
@@ -276,28 +268,18 @@ impl Server for Supervising {
 /// Appends a line to the kernel's log.
 pub fn say(text: &str) {
     const MOST_BYTES: usize = 256;
-    let heading = Heading {
-        time_ns: time::now_ns(),
-        level: level::NOTICE,
-        program: "supervisor",
-    };
+    let heading = Heading { time_ns: time::now_ns(), level: level::NOTICE, program: "supervisor" };
     let mut line = format!("{heading}{text}");
     let end = line.floor_char_boundary(MOST_BYTES - 1);
     line.truncate(end);
     line.push('\n');
     // Where even the kernel's log fails there is nobody left to tell.
-    let _ = v::call(
-        kernel::server(kernel::STATISTICS),
-        &statistics::WriteLog {},
-        Segment::Read(line.as_bytes()),
-    );
+    let _ =
+        v::call(kernel::server(kernel::STATISTICS), &statistics::WriteLog {}, Segment::Read(line.as_bytes()));
 }
 
 fn destroy(team: Pid) {
-    let request = process::Destroy {
-        process: team,
-        status: abi::notice::STATUS_KILLED,
-    };
+    let request = process::Destroy { process: team, status: abi::notice::STATUS_KILLED };
     if let Err(error) = v::call(kernel::server(kernel::PROCESS), &request, Segment::None) {
         say(&format!("cannot destroy {team}: {error}"));
     }
@@ -310,11 +292,7 @@ fn all_processes() -> Vec<ProcessRecord> {
     let mut index = 0;
     loop {
         let request = process::QueryProcesses { index };
-        let queried = match v::call(
-            kernel::server(kernel::PROCESS),
-            &request,
-            Segment::Write(&mut bytes),
-        ) {
+        let queried = match v::call(kernel::server(kernel::PROCESS), &request, Segment::Write(&mut bytes)) {
             Ok(queried) => queried,
             Err(error) => {
                 say(&format!("cannot look at the processes: {error}"));
@@ -322,12 +300,7 @@ fn all_processes() -> Vec<ProcessRecord> {
             }
         };
         let (chunks, _) = bytes.as_chunks::<{ ProcessRecord::BYTES }>();
-        records.extend(
-            chunks
-                .iter()
-                .take(queried.count as usize)
-                .map(ProcessRecord::from_bytes),
-        );
+        records.extend(chunks.iter().take(queried.count as usize).map(ProcessRecord::from_bytes));
         if queried.next <= index {
             return records;
         }
@@ -338,18 +311,12 @@ fn all_processes() -> Vec<ProcessRecord> {
 /// Reads the configuration in the archive: the services that this node wants.
 pub fn configured(images: &Images) -> Result<Services, String> {
     const PATH: &str = "configuration/services";
-    let file = images
-        .file(PATH)
-        .ok_or_else(|| format!("{PATH} is not in the boot archive"))?;
+    let file = images.file(PATH).ok_or_else(|| format!("{PATH} is not in the boot archive"))?;
     let text = core::str::from_utf8(file).map_err(|_| format!("{PATH} is not UTF-8"))?;
     let services = crate::configuration::parse(text).map_err(|mistake| format!("{mistake}"))?;
     if services.is_empty() {
         return Err(format!("{PATH} names no service").to_owned());
     }
     let command_line = v::entry::boot_command_line();
-    Ok(Services::new(
-        services
-            .into_iter()
-            .filter(|service| service.is_wanted(command_line)),
-    ))
+    Ok(Services::new(services.into_iter().filter(|service| service.is_wanted(command_line))))
 }

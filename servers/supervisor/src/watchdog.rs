@@ -80,15 +80,11 @@ fn is_held(process: &ProcessRecord) -> bool {
 }
 
 fn waits_for_service(process: &ProcessRecord, services: &[Watched], processes: &[ProcessRecord]) -> bool {
-    processes
-        .iter()
-        .find(|other| other.pid == process.waits_on && process.waits_on != 0)
-        .is_some_and(|other| {
-            other.team != process.team
-                && services
-                    .iter()
-                    .any(|service| service.team.to_bits() == other.team)
-        })
+    processes.iter().find(|other| other.pid == process.waits_on && process.waits_on != 0).is_some_and(
+        |other| {
+            other.team != process.team && services.iter().any(|service| service.team.to_bits() == other.team)
+        },
+    )
 }
 
 #[cfg(test)]
@@ -114,10 +110,7 @@ mod tests {
     }
 
     fn watched(number: u16) -> Watched {
-        Watched {
-            team: pid(number),
-            patience_ns: Some(10),
-        }
+        Watched { team: pid(number), patience_ns: Some(10) }
     }
 
     #[test]
@@ -174,10 +167,7 @@ mod tests {
     #[test]
     fn patience_may_be_endless() {
         let mut watchdog = Watchdog::default();
-        let services = [Watched {
-            team: pid(1),
-            patience_ns: None,
-        }];
+        let services = [Watched { team: pid(1), patience_ns: None }];
         watchdog.look(0, &services, &[process(1, 1, 5, 1)]);
         assert_eq!(watchdog.look(u64::MAX - 1, &services, &[process(1, 1, 5, 1)]), []);
     }

@@ -171,11 +171,7 @@ impl Editor {
             }
             Key::PasteBegin => self.is_pasting = true,
             Key::Control(b'R') if self.prompt.is_some() => {
-                self.search = Some(Search {
-                    text: String::new(),
-                    skip: 0,
-                    before: self.line.text().into(),
-                });
+                self.search = Some(Search { text: String::new(), skip: 0, before: self.line.text().into() });
             }
             Key::Control(b'L') => {
                 self.view = View::new(self.view.columns());
@@ -317,9 +313,7 @@ impl Editor {
             screen.push(BELL);
             return;
         };
-        let agreed = others
-            .iter()
-            .fold(*first, |agreed, other| common_beginning(agreed, other));
+        let agreed = others.iter().fold(*first, |agreed, other| common_beginning(agreed, other));
         let rest = &agreed[word.len()..];
         if others.is_empty() {
             let end = if first.ends_with(['/', ']']) { "" } else { " " };
@@ -344,19 +338,12 @@ impl Editor {
     }
 
     fn shown_line(&self) -> Line {
-        if self.manner.is_hidden {
-            Line::new()
-        } else {
-            self.line.clone()
-        }
+        if self.manner.is_hidden { Line::new() } else { self.line.clone() }
     }
 }
 
 fn common_beginning<'a>(one: &'a str, other: &str) -> &'a str {
-    let differs = one
-        .char_indices()
-        .zip(other.chars())
-        .find(|((_, left), right)| left != right);
+    let differs = one.char_indices().zip(other.chars()).find(|((_, left), right)| left != right);
     let end = differs.map_or(one.len().min(other.len()), |((at, _), _)| at);
     &one[..end]
 }

@@ -68,11 +68,7 @@ impl History {
         if text.is_empty() {
             return None;
         }
-        self.lines
-            .iter()
-            .rev()
-            .filter_map(|line| line.find(text).map(|at| (line.as_str(), at)))
-            .nth(skip)
+        self.lines.iter().rev().filter_map(|line| line.find(text).map(|at| (line.as_str(), at))).nth(skip)
     }
 }
 

@@ -59,11 +59,7 @@ enum State {
     /// After ESC.
     Escape,
     /// After ESC [.
-    Sequence {
-        parameters: [u16; PARAMETERS],
-        at: usize,
-        length: u8,
-    },
+    Sequence { parameters: [u16; PARAMETERS], at: usize, length: u8 },
     /// After ESC O.
     Shifted,
     /// Within a character.
@@ -97,11 +93,7 @@ impl KeyDecoder {
                 b'F' => Some(Key::End),
                 _ => arrow(byte, 1),
             },
-            State::Sequence {
-                parameters,
-                at,
-                length,
-            } => self.sequence(byte, parameters, at, length),
+            State::Sequence { parameters, at, length } => self.sequence(byte, parameters, at, length),
             State::Utf8 { bytes, length } => self.continuation(byte, bytes, length),
         }
     }
@@ -122,10 +114,7 @@ impl KeyDecoder {
             0..0x20 => Key::Control(byte | 0x40),
             0x20..0x7f => Key::Character(char::from(byte)),
             0xc2..=0xf4 => {
-                self.state = State::Utf8 {
-                    bytes: [byte, 0, 0, 0],
-                    length: 1,
-                };
+                self.state = State::Utf8 { bytes: [byte, 0, 0, 0], length: 1 };
                 return None;
             }
             _ => Key::Character(char::REPLACEMENT_CHARACTER),
@@ -135,11 +124,7 @@ impl KeyDecoder {
     fn escape(&mut self, byte: u8) -> Option<Key> {
         match byte {
             b'[' => {
-                self.state = State::Sequence {
-                    parameters: [0; PARAMETERS],
-                    at: 0,
-                    length: 0,
-                };
+                self.state = State::Sequence { parameters: [0; PARAMETERS], at: 0, length: 0 };
                 None
             }
             b'O' => {
@@ -164,9 +149,7 @@ impl KeyDecoder {
         match byte {
             b'0'..=b'9' => {
                 if let Some(parameter) = parameters.get_mut(at) {
-                    *parameter = parameter
-                        .saturating_mul(10)
-                        .saturating_add(u16::from(byte - b'0'));
+                    *parameter = parameter.saturating_mul(10).saturating_add(u16::from(byte - b'0'));
                 }
             }
             b';' => at += 1,
@@ -175,11 +158,7 @@ impl KeyDecoder {
             _ => return self.ground(byte),
         }
         if length < MAX_SEQUENCE_BYTES {
-            self.state = State::Sequence {
-                parameters,
-                at,
-                length: length + 1,
-            };
+            self.state = State::Sequence { parameters, at, length: length + 1 };
         }
         None
     }
@@ -207,10 +186,7 @@ fn meaning(last: u8, parameters: [u16; PARAMETERS]) -> Option<Key> {
         (b'~', 3) => Some(Key::Delete),
         (b'~', 200) => Some(Key::PasteBegin),
         (b'~', 201) => Some(Key::PasteEnd),
-        (b'R', row) => Some(Key::Position {
-            row,
-            column: parameters[1],
-        }),
+        (b'R', row) => Some(Key::Position { row, column: parameters[1] }),
         _ => arrow(last, parameters[1]),
     }
 }
@@ -251,10 +227,7 @@ mod tests {
         assert_eq!(keys(b"\x1b[A\x1bOB\x1b[C\x1b[D"), [Up, Down, Right, Left]);
         assert_eq!(keys(b"\x1b[H\x1b[1~\x1bOF\x1b[8~"), [Home, Home, End, End]);
         assert_eq!(keys(b"\x1b[1;5D\x1bf"), [WordLeft, WordRight]);
-        assert_eq!(
-            keys(b"\x1b[200~x\x1b[201~"),
-            [Key::PasteBegin, Character('x'), Key::PasteEnd]
-        );
+        assert_eq!(keys(b"\x1b[200~x\x1b[201~"), [Key::PasteBegin, Character('x'), Key::PasteEnd]);
         let position = Key::Position { row: 24, column: 80 };
         assert_eq!(keys(b"\x1b[24;80R"), [position]);
     }

@@ -18,10 +18,7 @@ pub struct Line {
 impl Line {
     /// An empty line.
     pub const fn new() -> Line {
-        Line {
-            text: String::new(),
-            cursor: 0,
-        }
+        Line { text: String::new(), cursor: 0 }
     }
 
     /// The text.
@@ -133,10 +130,7 @@ impl Line {
     /// Deletes the word before the cursor, up to the blank before it.
     pub fn cut_word(&mut self) -> String {
         let (before, _) = self.parts();
-        let from = before
-            .trim_end()
-            .trim_end_matches(|c: char| !c.is_whitespace())
-            .len();
+        let from = before.trim_end().trim_end_matches(|c: char| !c.is_whitespace()).len();
         self.cut(from, self.cursor)
     }
 
@@ -148,11 +142,7 @@ impl Line {
     /// Where the character before the cursor begins.
     fn before(&self) -> usize {
         let (before, _) = self.parts();
-        before
-            .char_indices()
-            .rev()
-            .find(|(_, c)| c.width() != Some(0))
-            .map_or(0, |(at, _)| at)
+        before.char_indices().rev().find(|(_, c)| c.width() != Some(0)).map_or(0, |(at, _)| at)
     }
 
     /// Where the one at the cursor ends.

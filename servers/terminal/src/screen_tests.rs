@@ -32,8 +32,7 @@ impl Desk {
 
     fn begin(&mut self, prompt: &str) {
         let mut bytes = Screen::new();
-        self.editor
-            .begin(Some(prompt.into()), Manner::default(), &mut bytes);
+        self.editor.begin(Some(prompt.into()), Manner::default(), &mut bytes);
         self.screen.process(&bytes);
     }
 
@@ -66,10 +65,7 @@ impl Desk {
 
 /// The screen's rows, without the blanks at their ends and the empty ones below.
 fn contents(screen: &vt100::Screen) -> String {
-    let rows: Vec<String> = screen
-        .rows(0, screen.size().1)
-        .map(|row| row.trim_end().into())
-        .collect();
+    let rows: Vec<String> = screen.rows(0, screen.size().1).map(|row| row.trim_end().into()).collect();
     rows.join("\n").trim_end().into()
 }
 
@@ -143,28 +139,18 @@ fn history_and_search() {
     desk.type_bytes(b"\x12");
     assert!(desk.contents().ends_with("(search 'ech'): echo one"));
     desk.type_bytes(b"zz");
-    assert!(
-        desk.contents().ends_with("(search 'ech'): echo one"),
-        "what finds nothing is not taken"
-    );
+    assert!(desk.contents().ends_with("(search 'ech'): echo one"), "what finds nothing is not taken");
     assert_eq!(desk.type_bytes(b"\r"), Entered::Line("echo one".into()));
     desk.begin("$ ");
     desk.type_bytes(b"keep\x12two\x07");
     assert!(desk.contents().ends_with("$ keep"));
-    assert_eq!(
-        desk.type_bytes(b"\x12two\x05!\r"),
-        Entered::Line("echo two!".into())
-    );
+    assert_eq!(desk.type_bytes(b"\x12two\x05!\r"), Entered::Line("echo two!".into()));
 }
 
 #[test]
 fn words_are_completed() {
     let mut desk = Desk::new(40);
-    desk.editor.set_completions(
-        ["cat", "cmp", "[boot]bin/", "seq", "sequence"]
-            .map(String::from)
-            .to_vec(),
-    );
+    desk.editor.set_completions(["cat", "cmp", "[boot]bin/", "seq", "sequence"].map(String::from).to_vec());
     desk.begin("$ ");
     desk.type_bytes(b"se\t");
     assert_eq!(desk.contents(), "$ seq");
@@ -172,10 +158,7 @@ fn words_are_completed() {
     assert_eq!(desk.contents(), "$ seq\nseq       sequence\n$ seq");
     desk.type_bytes(b"u\t|ca\t[b\tx\t");
     assert!(desk.contents().ends_with("\n$ sequence |cat [boot]bin/x"));
-    assert_eq!(
-        desk.type_bytes(b"\r"),
-        Entered::Line("sequence |cat [boot]bin/x".into())
-    );
+    assert_eq!(desk.type_bytes(b"\r"), Entered::Line("sequence |cat [boot]bin/x".into()));
 }
 
 #[test]

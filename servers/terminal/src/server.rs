@@ -39,11 +39,7 @@ pub struct TerminalServer {
 impl TerminalServer {
     /// A server whose screen and keyboard are those of the helpers.
     pub fn new(helpers: Vec<Pid>) -> TerminalServer {
-        TerminalServer {
-            terminal: Terminal::new(),
-            helpers,
-            next_instance: 0,
-        }
+        TerminalServer { terminal: Terminal::new(), helpers, next_instance: 0 }
     }
 
     fn console() -> Descriptor<'static> {
@@ -100,9 +96,7 @@ impl TerminalServer {
             Terminal::ClearForeground(clear) => {
                 check(clear.instance)?;
                 let interrupted = u32::from(self.terminal.clear_foreground(system));
-                Ok(Answer::from_result(Ok(terminal::ForegroundCleared {
-                    interrupted,
-                })))
+                Ok(Answer::from_result(Ok(terminal::ForegroundCleared { interrupted })))
             }
             Terminal::SetPrompt(set) => {
                 check(set.instance)?;
@@ -135,12 +129,10 @@ impl TerminalServer {
                 if bytes.len() > CHANNEL_BYTES {
                     return Err(Error::TooLong);
                 }
-                Ok(
-                    match self.terminal.type_bytes(bytes, request.client.pid, system) {
-                        true => Answer::from_result(Ok(channel::TypedTaken {})),
-                        false => Answer::Later,
-                    },
-                )
+                Ok(match self.terminal.type_bytes(bytes, request.client.pid, system) {
+                    true => Answer::from_result(Ok(channel::TypedTaken {})),
+                    false => Answer::Later,
+                })
             }
             channel::Channel::TakeOutput(_) => {
                 let room = usize::try_from(request.client.writable_bytes()?).unwrap_or(usize::MAX);
@@ -191,12 +183,7 @@ impl Service for TerminalServer {
             attributes |= attribute::WRITABLE;
         }
         self.next_instance += 1;
-        Ok(Opening::Object {
-            open: self.next_instance,
-            attributes,
-            block_bytes: BLOCK_BYTES,
-            size: 0,
-        })
+        Ok(Opening::Object { open: self.next_instance, attributes, block_bytes: BLOCK_BYTES, size: 0 })
     }
 
     fn close(&mut self, instance: u64, system: &mut dyn System) {
@@ -211,11 +198,7 @@ impl Service for TerminalServer {
         room: usize,
         system: &mut dyn System,
     ) -> Result<Reading<'a>, Error> {
-        let reader = Waiter {
-            client: client.pid,
-            instance: *instance,
-            bytes: room,
-        };
+        let reader = Waiter { client: client.pid, instance: *instance, bytes: room };
         self.terminal.read(reader, system);
         Ok(Reading::Later)
     }
@@ -228,11 +211,7 @@ impl Service for TerminalServer {
         data: &Incoming<'_>,
         system: &mut dyn System,
     ) -> Result<Writing, Error> {
-        let writer = Waiter {
-            client: client.pid,
-            instance: *instance,
-            bytes: data.bytes(),
-        };
+        let writer = Waiter { client: client.pid, instance: *instance, bytes: data.bytes() };
         let taken = self.terminal.write(writer, data, system)?;
         Ok(taken.map_or(Writing::Later, |count| Writing::Done(count as u32)))
     }

@@ -225,11 +225,7 @@ impl Terminal {
     fn serve_readers(&mut self, system: &mut dyn System) {
         while let Some(reader) = self.readers.first() {
             if self.mode & mode::RAW != 0 {
-                let ring = if self.line.is_empty() {
-                    &mut self.typed
-                } else {
-                    &mut self.line
-                };
+                let ring = if self.line.is_empty() { &mut self.typed } else { &mut self.line };
                 if ring.is_empty() {
                     break;
                 }
@@ -317,10 +313,7 @@ impl Terminal {
     }
 
     fn manner(&self) -> Manner {
-        Manner {
-            is_hidden: self.mode & mode::NO_ECHO != 0,
-            is_forgetful: self.mode & mode::NO_HISTORY != 0,
-        }
+        Manner { is_hidden: self.mode & mode::NO_ECHO != 0, is_forgetful: self.mode & mode::NO_HISTORY != 0 }
     }
 
     /// ^C: ends the programs in the foreground; if there are none, whoever has waited longest to read is told.
@@ -420,10 +413,7 @@ impl Terminal {
         {
             let mut text = vec![0; writer.bytes.min(self.write_room())];
             let reply = match system.move_from(writer.client, 0, &mut text) {
-                Ok(()) => io::Written {
-                    count: text.len() as u32,
-                }
-                .to_message(),
+                Ok(()) => io::Written { count: text.len() as u32 }.to_message(),
                 Err(error) => refusal(error),
             };
             // A writer that has gone has written nothing.

@@ -37,11 +37,7 @@ impl Setup {
         let program = system.process(UserId(100));
         let asker = system.process(UserId(100));
         let mut server = IoServer::new(TerminalServer::new(vec![bringer, taker]), Limits::default());
-        let open = io::Open {
-            context: 0,
-            mode: mode::READ | mode::WRITE,
-            owner: Pid::NONE,
-        };
+        let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
         let opened = system.say(&mut server, program, &open, b"").unwrap();
         Setup {
             server,
@@ -61,8 +57,7 @@ impl Setup {
             if !self.system.is_waiting(self.taker) {
                 let message = channel::TakeOutput {}.to_message();
                 let segment = vec![0; CHANNEL_BYTES];
-                self.system
-                    .send(&mut self.server, self.taker, &message, segment, Access::WRITE);
+                self.system.send(&mut self.server, self.taker, &message, segment, Access::WRITE);
             }
             let Some((reply, segment)) = self.system.take_reply(self.taker) else {
                 return;
@@ -73,34 +68,19 @@ impl Setup {
 
     fn type_bytes(&mut self, bytes: &[u8]) {
         for piece in bytes.chunks(CHANNEL_BYTES) {
-            self.system
-                .say(&mut self.server, self.bringer, &channel::Typed {}, piece)
-                .unwrap();
+            self.system.say(&mut self.server, self.bringer, &channel::Typed {}, piece).unwrap();
         }
     }
 
     fn start_read(&mut self, pid: Pid, room: usize) {
-        let read = io::Read {
-            instance: self.instance,
-            position: 0,
-        };
+        let read = io::Read { instance: self.instance, position: 0 };
         let segment = vec![0; room];
-        self.system
-            .send(&mut self.server, pid, &read.to_message(), segment, Access::WRITE);
+        self.system.send(&mut self.server, pid, &read.to_message(), segment, Access::WRITE);
     }
 
     fn start_write(&mut self, pid: Pid, text: &[u8]) {
-        let write = io::Write {
-            instance: self.instance,
-            position: 0,
-        };
-        self.system.send(
-            &mut self.server,
-            pid,
-            &write.to_message(),
-            text.to_vec(),
-            Access::READ,
-        );
+        let write = io::Write { instance: self.instance, position: 0 };
+        self.system.send(&mut self.server, pid, &write.to_message(), text.to_vec(), Access::READ);
     }
 
     /// What a read or write gave, if it is over.
@@ -128,8 +108,7 @@ impl Setup {
 
     fn set_prompt(&mut self, prompt: &str) {
         let instance = self.instance;
-        self.ask(&terminal::SetPrompt { instance }, prompt.as_bytes())
-            .unwrap();
+        self.ask(&terminal::SetPrompt { instance }, prompt.as_bytes()).unwrap();
     }
 
     fn shown(&mut self) -> String {
@@ -195,10 +174,7 @@ fn an_interrupt_aborts_a_read_or_ends_programs() {
 
     let instance = console.instance;
     let child = console.system.process(UserId(100));
-    let add = terminal::AddForeground {
-        instance,
-        program: child,
-    };
+    let add = terminal::AddForeground { instance, program: child };
     console.ask(&add, b"").unwrap();
     console.start_read(child, 100);
     console.type_bytes(b"typed ahead\x03");
@@ -212,15 +188,9 @@ fn an_interrupt_aborts_a_read_or_ends_programs() {
     assert_eq!(console.outcome(console.program), Some(Ok("next\n".into())));
 
     let theirs = console.system.process(UserId(101));
-    let add = terminal::AddForeground {
-        instance,
-        program: theirs,
-    };
+    let add = terminal::AddForeground { instance, program: theirs };
     assert_eq!(console.ask(&add, b""), Err(Error::NoPermission));
-    let gone = terminal::AddForeground {
-        instance,
-        program: child,
-    };
+    let gone = terminal::AddForeground { instance, program: child };
     assert_eq!(console.ask(&gone, b""), Err(Error::StaleProcess));
 }
 
@@ -233,20 +203,14 @@ fn an_interrupt_that_comes_before_the_program_is_meant_for_it() {
     console.type_bytes(b"\x03");
     let instance = console.instance;
     let child = console.system.process(UserId(100));
-    let add = terminal::AddForeground {
-        instance,
-        program: child,
-    };
+    let add = terminal::AddForeground { instance, program: child };
     console.ask(&add, b"").unwrap();
     assert_eq!(console.system.ended, [(child, 130)]);
     // The next command is none of its business.
     console.start_read(console.program, 100);
     console.type_bytes(b"next\r");
     let child = console.system.process(UserId(100));
-    let add = terminal::AddForeground {
-        instance,
-        program: child,
-    };
+    let add = terminal::AddForeground { instance, program: child };
     console.ask(&add, b"").unwrap();
     assert_eq!(console.system.ended.len(), 1);
 }
@@ -265,10 +229,7 @@ fn raw_mode_gives_bytes() {
     // The one who forgets to set it back is tidied up after.
     let instance = console.instance;
     console.ask(&terminal::ClearForeground { instance }, b"").unwrap();
-    let previous = console
-        .ask(&terminal::SetMode { instance, mode: 0 }, b"")
-        .unwrap()
-        .previous;
+    let previous = console.ask(&terminal::SetMode { instance, mode: 0 }, b"").unwrap().previous;
     assert_eq!(previous, 0);
 }
 
@@ -317,11 +278,7 @@ fn the_window_is_asked_for_or_told() {
     let window = console.ask(&terminal::QueryWindow { instance }, b"").unwrap();
     assert_eq!((window.columns, window.rows), (132, 50));
     for (columns, rows) in [(0, 24), (80, 0), (1, 1), (u32::MAX, 24)] {
-        let set = terminal::SetWindow {
-            instance,
-            columns,
-            rows,
-        };
+        let set = terminal::SetWindow { instance, columns, rows };
         assert_eq!(console.ask(&set, b""), Err(Error::BadArgument));
     }
     console.set_prompt("$ ");
@@ -360,13 +317,7 @@ fn a_full_keyboard_buffer_holds_the_line() {
     let mut typed = 0;
     let message = channel::Typed {}.to_message();
     while !console.system.is_waiting(console.bringer) {
-        console.system.send(
-            &mut console.server,
-            console.bringer,
-            &message,
-            line.clone(),
-            Access::READ,
-        );
+        console.system.send(&mut console.server, console.bringer, &message, line.clone(), Access::READ);
         typed += line.len();
         assert!(typed <= crate::terminal::TYPED_BYTES);
         console.system.take_reply(console.bringer);
@@ -385,28 +336,12 @@ fn strangers_are_refused() {
     let stranger = console.system.process(UserId(101));
     let instance = console.instance;
     for refused in [
+        console.system.say(&mut console.server, stranger, &channel::Typed {}, b"rm *\r").map(drop),
         console
             .system
-            .say(&mut console.server, stranger, &channel::Typed {}, b"rm *\r")
+            .say(&mut console.server, stranger, &terminal::SetMode { instance, mode: 1 }, b"")
             .map(drop),
-        console
-            .system
-            .say(
-                &mut console.server,
-                stranger,
-                &terminal::SetMode { instance, mode: 1 },
-                b"",
-            )
-            .map(drop),
-        console
-            .system
-            .say(
-                &mut console.server,
-                stranger,
-                &terminal::SetPrompt { instance },
-                b"",
-            )
-            .map(drop),
+        console.system.say(&mut console.server, stranger, &terminal::SetPrompt { instance }, b"").map(drop),
     ] {
         assert_eq!(refused, Err(Error::NoPermission));
     }

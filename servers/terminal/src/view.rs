@@ -28,22 +28,12 @@ impl Place {
 
     fn past_width(self, width: usize, columns: usize) -> Place {
         let Place { row, column } = self.fitting(width, columns);
-        Place {
-            row,
-            column: column + width,
-        }
+        Place { row, column: column + width }
     }
 
     /// Where something of that width will be: on the next row if it doesn't fit this one.
     fn fitting(self, width: usize, columns: usize) -> Place {
-        if self.column + width > columns {
-            Place {
-                row: self.row + 1,
-                column: 0,
-            }
-        } else {
-            self
-        }
+        if self.column + width > columns { Place { row: self.row + 1, column: 0 } } else { self }
     }
 
     /// Where a character's first part will be.
@@ -71,10 +61,7 @@ pub type Screen = Vec<u8>;
 impl View {
     /// Nothing on a screen of so many columns.
     pub const fn new(columns: usize) -> View {
-        View {
-            columns,
-            cursor_row: None,
-        }
+        View { columns, cursor_row: None }
     }
 
     /// Whether something is shown.
@@ -165,10 +152,7 @@ impl View {
             match character {
                 '\n' => {
                     screen.extend_from_slice(b"\r\n");
-                    place = Place {
-                        row: place.row + 1,
-                        column: 0,
-                    };
+                    place = Place { row: place.row + 1, column: 0 };
                 }
                 '\x1b' => {
                     push(character, screen);

@@ -67,9 +67,7 @@ struct Bulk([u8; BULK_BYTES]);
 fn messages(bench: &Bench) -> Result<(), Error> {
     let mut child = Command::new("bench").arg("peer").start()?;
     let peer = child.pid();
-    bench.row("send-receive-reply", 200, || {
-        call(peer, &request::Nothing {}, Segment::None).map(|_| ())
-    })?;
+    bench.row("send-receive-reply", 200, || call(peer, &request::Nothing {}, Segment::None).map(|_| ()))?;
     bench.row("null-kernel-request", 200, || {
         call(server(STATISTICS), &statistics::Null {}, Segment::None).map(|_| ())
     })?;
@@ -81,9 +79,7 @@ fn messages(bench: &Bench) -> Result<(), Error> {
         // What these two differ by is one MoveTo of 64 KiB.
         let mut bulk = Box::new(Bulk([0; BULK_BYTES]));
         let mut moves = |times| {
-            measure(20, || {
-                call(peer, &request::Bulk { times }, Segment::Write(&mut bulk.0)).map(|_| ())
-            })
+            measure(20, || call(peer, &request::Bulk { times }, Segment::Write(&mut bulk.0)).map(|_| ()))
         };
         report("move-to-64-kib", moves(2)? - moves(1)?);
     }
@@ -97,9 +93,7 @@ fn files(bench: &Bench) -> Result<(), Error> {
     v::file::write(FILE, [7; 2 * PAGE_BYTES as usize])?;
     let file = v::file::File::open(FILE)?;
     let mut page = Box::new(Page([0; PAGE_BYTES as usize]));
-    bench.row("read-4-kib-of-cached-file", 50, || {
-        file.read_at(PAGE_BYTES, &mut page.0).map(|_| ())
-    })?;
+    bench.row("read-4-kib-of-cached-file", 50, || file.read_at(PAGE_BYTES, &mut page.0).map(|_| ()))?;
     bench.row("open-and-close-file", 50, || v::file::File::open(FILE).map(drop))?;
     v::file::remove(FILE)
 }
@@ -117,9 +111,7 @@ fn memory_and_processes(bench: &Bench) -> Result<(), Error> {
         pages.next().ok_or(Error::TooLong)?[0].store(1, Ordering::Relaxed);
         Ok(())
     })?;
-    bench.row("process-create-start-end", 10, || {
-        v::process::spawn_thread(4096, || {})?.join()
-    })
+    bench.row("process-create-start-end", 10, || v::process::spawn_thread(4096, || {})?.join())
 }
 
 /// A tiny program, from its start to the news of its end.

@@ -10,13 +10,7 @@ use abi::call::Registers;
 /// # Safety
 /// Where the registers name memory of this program, the kernel may write there: it must be nobody else's.
 pub unsafe fn system_call(registers: &mut Registers) {
-    let Registers {
-        number,
-        pid,
-        message,
-        extra,
-        ..
-    } = registers;
+    let Registers { number, pid, message, extra, .. } = registers;
     // SAFETY: rbx and rbp are restored, every other register is named as an output or clobbered; memory is written
     // only as the caller vouches for.
     unsafe {

@@ -12,10 +12,7 @@ const ROUNDS: u64 = 60_000_000;
 pub fn run() -> Result<u64, Error> {
     static OTHER: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
     let other = spawn_thread(4096, || {
-        OTHER.store(
-            keep_pattern(0x5555_5555_5555_5555),
-            core::sync::atomic::Ordering::Release,
-        );
+        OTHER.store(keep_pattern(0x5555_5555_5555_5555), core::sync::atomic::Ordering::Release);
     })?;
     let mine = keep_pattern(0xaaaa_aaaa_aaaa_aaaa);
     other.join()?;

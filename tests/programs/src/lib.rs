@@ -18,11 +18,7 @@ pub type Check = fn() -> Result<(), String>;
 macro_rules! ensure {
     ($condition:expr) => {
         if !$condition {
-            return Err(v::prelude::format!(
-                "line {}: not {}",
-                line!(),
-                stringify!($condition)
-            ));
+            return Err(v::prelude::format!("line {}: not {}", line!(), stringify!($condition)));
         }
     };
 }

@@ -13,19 +13,11 @@ use crate::shell::word::is_name;
 
 impl<S: System> Shell<S> {
     pub(super) fn export(&mut self, words: &[Text]) -> Flow {
-        self.declare(
-            words,
-            |variable| variable.exported,
-            |variable| variable.exported = true,
-        )
+        self.declare(words, |variable| variable.exported, |variable| variable.exported = true)
     }
 
     pub(super) fn read_only(&mut self, words: &[Text]) -> Flow {
-        self.declare(
-            words,
-            |variable| variable.read_only,
-            |variable| variable.read_only = true,
-        )
+        self.declare(words, |variable| variable.read_only, |variable| variable.read_only = true)
     }
 
     /// Marks variables, or shows those that are marked.
@@ -36,12 +28,7 @@ impl<S: System> Shell<S> {
         };
         if operands.is_empty() {
             let mut lines = Text::new();
-            for (name, variable) in self
-                .state
-                .variables
-                .iter()
-                .filter(|(_, variable)| is_marked(variable))
-            {
+            for (name, variable) in self.state.variables.iter().filter(|(_, variable)| is_marked(variable)) {
                 lines.extend_from_slice(&words[0]);
                 lines.push(b' ');
                 push_variable(&mut lines, name, variable);
@@ -119,11 +106,8 @@ impl<S: System> Shell<S> {
         self.state.status = 0;
         if words.len() == 1 {
             let mut lines = Text::new();
-            for (name, variable) in self
-                .state
-                .variables
-                .iter()
-                .filter(|(_, variable)| variable.value.is_some())
+            for (name, variable) in
+                self.state.variables.iter().filter(|(_, variable)| variable.value.is_some())
             {
                 push_variable(&mut lines, name, variable);
             }
@@ -163,10 +147,7 @@ impl<S: System> Shell<S> {
     }
 
     fn set_option_by_name(&mut self, words: &[Text], name: &[u8], on: bool) -> Flow {
-        let letter = Options::ALL
-            .iter()
-            .find(|(_, long)| long.as_bytes() == name)
-            .map(|(letter, _)| *letter);
+        let letter = Options::ALL.iter().find(|(_, long)| long.as_bytes() == name).map(|(letter, _)| *letter);
         let Some(option) = letter.and_then(|letter| self.state.options.by_letter(letter)) else {
             let message = format!("{}: no such option", shorten(name));
             return Err(self.misuse(words, &message));

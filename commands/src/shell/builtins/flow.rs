@@ -35,23 +35,17 @@ impl<S: System> Shell<S> {
     }
 
     pub(super) fn break_loop(&mut self, words: &[Text]) -> Flow {
-        self.loops(words)?
-            .map_or(Ok(()), |count| Err(Leave::Break(count)))
+        self.loops(words)?.map_or(Ok(()), |count| Err(Leave::Break(count)))
     }
 
     pub(super) fn continue_loop(&mut self, words: &[Text]) -> Flow {
-        self.loops(words)?
-            .map_or(Ok(()), |count| Err(Leave::Continue(count)))
+        self.loops(words)?.map_or(Ok(()), |count| Err(Leave::Continue(count)))
     }
 
     pub(super) fn return_from(&mut self, words: &[Text]) -> Flow {
         let status = i64::from(self.state.status);
         self.state.status = self.number(words, status)? as i32;
-        Err(if self.state.calls > 0 {
-            Leave::Return
-        } else {
-            Leave::Exit
-        })
+        Err(if self.state.calls > 0 { Leave::Return } else { Leave::Exit })
     }
 
     pub(super) fn exit(&mut self, words: &[Text]) -> Flow {
@@ -72,11 +66,7 @@ impl<S: System> Shell<S> {
             return Err(self.misuse(words, "expected a file's name"));
         };
         self.check_depth(self.at)?;
-        let file = if is_path(name) {
-            name.clone()
-        } else {
-            self.find_program(name).unwrap_or(name.clone())
-        };
+        let file = if is_path(name) { name.clone() } else { self.find_program(name).unwrap_or(name.clone()) };
         let text = match self.read_file(&file) {
             Ok(text) => text,
             Err(error) => {

@@ -30,14 +30,7 @@ impl<S: System> Shell<S> {
             }
         };
         let Some(target) = target else {
-            self.complain(
-                words,
-                if is_back {
-                    "OLDPWD is not set"
-                } else {
-                    "HOME is not set"
-                },
-            );
+            self.complain(words, if is_back { "OLDPWD is not set" } else { "HOME is not set" });
             return Ok(());
         };
         if let Err(error) = self.system.set_context(&target) {
@@ -145,11 +138,7 @@ impl<S: System> Shell<S> {
                 let is_own = is_reserved(name)
                     || builtins::find::<S>(name).is_some()
                     || self.state.functions.contains_key(name);
-                let text = if is_own {
-                    Some(name.clone())
-                } else {
-                    self.find_program(name)
-                };
+                let text = if is_own { Some(name.clone()) } else { self.find_program(name) };
                 if let Some(text) = text {
                     return self.output(&[&*text, b"\n"].concat());
                 }

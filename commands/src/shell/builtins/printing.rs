@@ -32,10 +32,7 @@ impl<S: System> Shell<S> {
             self.state.status = USAGE;
             return Ok(());
         };
-        let mut printing = Printing {
-            arguments: &words[2..],
-            ..Printing::default()
-        };
+        let mut printing = Printing { arguments: &words[2..], ..Printing::default() };
         loop {
             let before = printing.arguments.len();
             if let Err(message) = printing.format(format) {
@@ -126,14 +123,9 @@ impl<'a> Printing<'a> {
             }
             b'0'..=b'7' => {
                 let digits = if in_argument && *byte == b'0' { rest } else { text };
-                let count = digits
-                    .iter()
-                    .take(3)
-                    .take_while(|digit| (b'0'..=b'7').contains(*digit))
-                    .count();
-                let value = digits[..count]
-                    .iter()
-                    .fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
+                let count = digits.iter().take(3).take_while(|digit| (b'0'..=b'7').contains(*digit)).count();
+                let value =
+                    digits[..count].iter().fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
                 self.output.push(value as u8);
                 return &digits[count..];
             }
@@ -222,11 +214,7 @@ impl<'a> Printing<'a> {
         }
         let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let digits = core::str::from_utf8(&text[..count]).unwrap_or_default();
-        let value = if digits.is_empty() {
-            Some(0)
-        } else {
-            digits.parse().ok()
-        };
+        let value = if digits.is_empty() { Some(0) } else { digits.parse().ok() };
         Ok((value.ok_or("a width is too large")?, &text[count..]))
     }
 
@@ -235,10 +223,7 @@ impl<'a> Printing<'a> {
         let argument = self.next_argument();
         if let [b'\'' | b'"', rest @ ..] = argument {
             let text = String::from_utf8_lossy(rest);
-            return text
-                .chars()
-                .next()
-                .map_or(0, |character| i64::from(u32::from(character)));
+            return text.chars().next().map_or(0, |character| i64::from(u32::from(character)));
         }
         if argument.is_empty() {
             return 0;
@@ -250,10 +235,7 @@ impl<'a> Printing<'a> {
     }
 
     fn text(&mut self, conversion: &Conversion, text: &[u8]) {
-        let text = conversion
-            .precision
-            .and_then(|most| text.get(..most))
-            .unwrap_or(text);
+        let text = conversion.precision.and_then(|most| text.get(..most)).unwrap_or(text);
         self.pad(conversion, text, b' ');
     }
 

@@ -98,17 +98,10 @@ impl<S: System> Shell<S> {
             self.state.status = USAGE;
             return Ok(());
         }
-        let arguments = if rest.is_empty() {
-            self.state.arguments.clone()
-        } else {
-            rest.to_vec()
-        };
+        let arguments = if rest.is_empty() { self.state.arguments.clone() } else { rest.to_vec() };
         let number = |shell: &Self, name: &[u8]| {
             let value = shell.state.value(name).and_then(|value| parse_integer(value));
-            value
-                .and_then(|value| usize::try_from(value).ok())
-                .unwrap_or(1)
-                .max(1)
+            value.and_then(|value| usize::try_from(value).ok()).unwrap_or(1).max(1)
         };
         // OPTIND is POSIX's; the place within an argument such as `-abc` is kept beside it.
         let mut index = number(self, b"OPTIND");
@@ -130,9 +123,7 @@ impl<S: System> Shell<S> {
             return Ok(());
         }
         let is_silent = letters.first() == Some(&b':');
-        let known = letters
-            .iter()
-            .position(|letter| *letter == option && option != b':');
+        let known = letters.iter().position(|letter| *letter == option && option != b':');
         let takes_argument = known.is_some_and(|place| letters.get(place + 1) == Some(&b':'));
         let mut result = option;
         let mut argument = None;

@@ -9,107 +9,43 @@ use super::{check, check_with_dash, run_script};
 fn check_messages(cases: &[(&str, &str, i32)]) {
     for (script, message, status) in cases {
         let outcome = run_script(script);
-        assert_eq!(
-            (outcome.errors.as_str(), outcome.status),
-            (*message, *status),
-            "{script}"
-        );
+        assert_eq!((outcome.errors.as_str(), outcome.status), (*message, *status), "{script}");
     }
 }
 
 #[test]
 fn syntax_errors_have_a_position() {
     check_messages(&[
-        (
-            "echo a )",
-            "exec: 1:8: found `)`, expected `;`, `&` or the end of the line\n",
-            2,
-        ),
+        ("echo a )", "exec: 1:8: found `)`, expected `;`, `&` or the end of the line\n", 2),
         ("echo a\n  | b", "exec: 2:3: found `|`, expected a command\n", 2),
-        (
-            "if true; then echo a; done",
-            "exec: 1:23: found `done`, expected `elif`, `else` or `fi`\n",
-            2,
-        ),
+        ("if true; then echo a; done", "exec: 1:23: found `done`, expected `elif`, `else` or `fi`\n", 2),
         ("if ; then", "exec: 1:4: found `;`, expected a command\n", 2),
-        (
-            "while true; do echo; fi",
-            "exec: 1:22: found `fi`, expected `done`\n",
-            2,
-        ),
-        (
-            "for 1 in a; do :; done",
-            "exec: 1:5: found `1`, expected a variable's name\n",
-            2,
-        ),
-        (
-            "for i in a; echo; done",
-            "exec: 1:13: found `echo`, expected `do`\n",
-            2,
-        ),
+        ("while true; do echo; fi", "exec: 1:22: found `fi`, expected `done`\n", 2),
+        ("for 1 in a; do :; done", "exec: 1:5: found `1`, expected a variable's name\n", 2),
+        ("for i in a; echo; done", "exec: 1:13: found `echo`, expected `do`\n", 2),
         ("case a of", "exec: 1:8: found `of`, expected `in`\n", 2),
-        (
-            "case a in a) echo ) esac",
-            "exec: 1:19: found `)`, expected `;;` or `esac`\n",
-            2,
-        ),
+        ("case a in a) echo ) esac", "exec: 1:19: found `)`, expected `;;` or `esac`\n", 2),
         ("a && || b", "exec: 1:6: found `||`, expected a command\n", 2),
         ("echo > > f", "exec: 1:8: found `>`, expected a file's name\n", 2),
-        (
-            "echo > \n",
-            "exec: 1:8: found the end of the line, expected a file's name\n",
-            2,
-        ),
+        ("echo > \n", "exec: 1:8: found the end of the line, expected a file's name\n", 2),
         ("echo 'a\nb", "exec: 1:6: the text ends here, expected `'`\n", 2),
-        (
-            "echo \"a\n$(",
-            "exec: 2:3: the text ends here, expected a command or `)`\n",
-            2,
-        ),
-        (
-            "echo ${x",
-            "exec: 1:6: the text ends here, expected one of `}` `-` `=` `?` `+` `#` `%`\n",
-            2,
-        ),
-        (
-            "echo ${x!}",
-            "exec: 1:9: found `!` in `${`, expected one of `}` `-` `=` `?` `+` `#` `%`\n",
-            2,
-        ),
-        (
-            "echo ${}",
-            "exec: 1:8: found `}` in `${`, expected a parameter's name\n",
-            2,
-        ),
-        (
-            "cat <<END\ntext",
-            "exec: 1:7: the text ends here, expected a line `END`\n",
-            2,
-        ),
+        ("echo \"a\n$(", "exec: 2:3: the text ends here, expected a command or `)`\n", 2),
+        ("echo ${x", "exec: 1:6: the text ends here, expected one of `}` `-` `=` `?` `+` `#` `%`\n", 2),
+        ("echo ${x!}", "exec: 1:9: found `!` in `${`, expected one of `}` `-` `=` `?` `+` `#` `%`\n", 2),
+        ("echo ${}", "exec: 1:8: found `}` in `${`, expected a parameter's name\n", 2),
+        ("cat <<END\ntext", "exec: 1:7: the text ends here, expected a line `END`\n", 2),
         ("{ echo a", "exec: 1:9: the text ends here, expected `}`\n", 2),
         (
             "f() echo a",
             "exec: 1:5: found a simple command, expected `{`, `(` or the like as a function's body\n",
             2,
         ),
-        (
-            "a-b() { :; }",
-            "exec: 1:1: found `(` after a word that can't name a function\n",
-            2,
-        ),
+        ("a-b() { :; }", "exec: 1:1: found `(` after a word that can't name a function\n", 2),
         ("echo 12>&1", "exec: 1:6: found a stream's number above 9\n", 2),
         ("then", "exec: 1:1: found `then`, expected a command\n", 2),
         ("}", "exec: 1:1: found `}`, expected a command\n", 2),
-        (
-            "echo a;; echo b",
-            "exec: 1:7: found `;;`, expected `;`, `&` or the end of the line\n",
-            2,
-        ),
-        (
-            "echo é )",
-            "exec: 1:8: found `)`, expected `;`, `&` or the end of the line\n",
-            2,
-        ),
+        ("echo a;; echo b", "exec: 1:7: found `;;`, expected `;`, `&` or the end of the line\n", 2),
+        ("echo é )", "exec: 1:8: found `)`, expected `;`, `&` or the end of the line\n", 2),
     ]);
 }
 
@@ -122,16 +58,8 @@ fn failing_commands_have_a_position() {
         ("echo a >&7", "exec: 1:8: `7` is not an open stream's number\n", 1),
         ("echo ${x?gone}", "exec: 1:6: x: gone\n", 2),
         ("set -u; echo $x", "exec: 1:14: x: not set\n", 2),
-        (
-            "echo $((1/0))",
-            "exec: 1:6: arithmetic `1/0`: division by zero\n",
-            2,
-        ),
-        (
-            "echo $((1 +))",
-            "exec: 1:6: arithmetic `1 +` ends, expected a number, a variable or `(`\n",
-            2,
-        ),
+        ("echo $((1/0))", "exec: 1:6: arithmetic `1/0`: division by zero\n", 2),
+        ("echo $((1 +))", "exec: 1:6: arithmetic `1 +` ends, expected a number, a variable or `(`\n", 2),
         ("readonly x=1; x=2", "exec: 1:15: x: read-only\n", 2),
         ("cd /nonesuch", "exec: 1:1: cd: /nonesuch: not found\n", 1),
         ("[ a = b", "exec: 1:1: [: expected `]` at the end\n", 2),
@@ -140,16 +68,8 @@ fn failing_commands_have_a_position() {
         (". ./nofile", "exec: 1:1: .: ./nofile: not found\n", 2),
         ("export 1x=2", "exec: 1:1: export: 1x: not a variable's name\n", 2),
         ("wait %3", "exec: 1:1: wait: %3: no such job\n", 127),
-        (
-            "trap 'x' INT",
-            "exec: 1:1: trap: INT: there is no such condition, only EXIT\n",
-            1,
-        ),
-        (
-            "echo \"$(nonesuch)\"",
-            "exec: 1:9: nonesuch: no such command\n",
-            0,
-        ),
+        ("trap 'x' INT", "exec: 1:1: trap: INT: there is no such condition, only EXIT\n", 1),
+        ("echo \"$(nonesuch)\"", "exec: 1:9: nonesuch: no such command\n", 0),
     ]);
 }
 
@@ -212,10 +132,7 @@ fn deep_nesting_is_refused() {
     for script in nested {
         let outcome = run_script(&script);
         let start: String = script.chars().take(40).collect();
-        assert!(
-            outcome.errors.contains("nested too deeply"),
-            "{start}: {outcome:?}"
-        );
+        assert!(outcome.errors.contains("nested too deeply"), "{start}: {outcome:?}");
         assert!(outcome.status != 0, "{start}");
     }
 }
@@ -234,11 +151,7 @@ fn what_is_just_not_too_deep_can_be_handed_on() {
     ];
     for (open, close) in shapes {
         let nested = |depth: usize| {
-            let inner = if open.starts_with("echo \"$((") {
-                "1"
-            } else {
-                "echo"
-            };
+            let inner = if open.starts_with("echo \"$((") { "1" } else { "echo" };
             let (open, close) = (open.repeat(depth), close.repeat(depth));
             run_script(&format!("{{ {open}{inner}{close}; }} | {{ cat; }} | cat"))
         };
@@ -252,11 +165,7 @@ fn what_is_just_not_too_deep_can_be_handed_on() {
 fn ambiguous_substitutions_take_bounded_time() {
     let script = format!("echo {}x{}", "$((".repeat(30), ") )".repeat(30));
     run_script(&script);
-    let script = format!(
-        "echo {}x{}",
-        "$(( $(cat <<E\n".repeat(30),
-        "\nE\n) ) )".repeat(30)
-    );
+    let script = format!("echo {}x{}", "$(( $(cat <<E\n".repeat(30), "\nE\n) ) )".repeat(30));
     run_script(&script);
 }
 

@@ -59,17 +59,11 @@ fn convert(error: &std::io::Error) -> Error {
 
 impl Host {
     pub fn new(context: PathBuf) -> Host {
-        Host {
-            context,
-            prefixes: BTreeMap::new(),
-        }
+        Host { context, prefixes: BTreeMap::new() }
     }
 
     fn path(&self, name: &[u8]) -> PathBuf {
-        if let Some(end) = name
-            .iter()
-            .position(|byte| *byte == b']')
-            .filter(|_| name[0] == b'[')
+        if let Some(end) = name.iter().position(|byte| *byte == b']').filter(|_| name[0] == b'[')
             && let Some(target) = self.prefixes.get(&name[1..end])
         {
             let rest = name[end + 1..].strip_prefix(b"/").unwrap_or(&name[end + 1..]);
@@ -108,10 +102,7 @@ pub fn start_shell(
     environment: Vec<(Text, Text)>,
 ) -> JoinHandle<i32> {
     let shell = move || run_shell(host, streams, &arguments, environment);
-    std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(shell)
-        .expect("a thread")
+    std::thread::Builder::new().stack_size(STACK_BYTES).spawn(shell).expect("a thread")
 }
 
 impl System for Host {
@@ -140,11 +131,7 @@ impl System for Host {
         let mut command = process::Command::new(self.path(name));
         command
             .arg0(OsStr::from_bytes(&start.arguments[0]))
-            .args(
-                start.arguments[1..]
-                    .iter()
-                    .map(|argument| OsStr::from_bytes(argument)),
-            )
+            .args(start.arguments[1..].iter().map(|argument| OsStr::from_bytes(argument)))
             .env_clear()
             .envs(
                 start
@@ -156,19 +143,14 @@ impl System for Host {
             .stdin(stdio(input))
             .stdout(stdio(output))
             .stderr(stdio(error));
-        command
-            .spawn()
-            .map(Child::Program)
-            .map_err(|error| convert(&error))
+        command.spawn().map(Child::Program).map_err(|error| convert(&error))
     }
 
     fn wait(&mut self, child: &mut Child) -> Result<Ended, Error> {
         let status = match child {
             Child::Program(child) => {
                 let status = child.wait().map_err(|error| convert(&error))?;
-                status
-                    .code()
-                    .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+                status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
             }
             Child::Shell(thread, status) => {
                 if let Some(thread) = thread.take() {
@@ -185,11 +167,7 @@ impl System for Host {
             Child::Program(child) => child.try_wait().map_err(|error| convert(&error))?.is_some(),
             Child::Shell(thread, _) => thread.as_ref().is_none_or(JoinHandle::is_finished),
         };
-        if has_ended {
-            self.wait(child).map(Some)
-        } else {
-            Ok(None)
-        }
+        if has_ended { self.wait(child).map(Some) } else { Ok(None) }
     }
 
     fn kill(&mut self, child: &mut Child) -> Result<(), Error> {
@@ -204,11 +182,7 @@ impl System for Host {
             Child::Program(child) => child.id().to_string().into_bytes(),
             Child::Shell(thread, _) => {
                 let thread = thread.as_ref().map(|thread| thread.thread().id());
-                format!("{thread:?}")
-                    .into_bytes()
-                    .into_iter()
-                    .filter(u8::is_ascii_digit)
-                    .collect()
+                format!("{thread:?}").into_bytes().into_iter().filter(u8::is_ascii_digit).collect()
             }
         }
     }
@@ -223,10 +197,7 @@ impl System for Host {
 
     fn pipe(&mut self) -> Result<(Arc<File>, Arc<File>), Error> {
         let (reader, writer) = pipe().map_err(|error| convert(&error))?;
-        Ok((
-            Arc::new(OwnedFd::from(reader).into()),
-            Arc::new(OwnedFd::from(writer).into()),
-        ))
+        Ok((Arc::new(OwnedFd::from(reader).into()), Arc::new(OwnedFd::from(writer).into())))
     }
 
     fn open(&mut self, name: &[u8], mode: Mode) -> Result<Arc<File>, Error> {
@@ -237,10 +208,7 @@ impl System for Host {
             Mode::Append => options.append(true).create(true),
             Mode::ReadWrite => options.read(true).write(true).create(true),
         };
-        options
-            .open(self.path(name))
-            .map(Arc::new)
-            .map_err(|error| convert(&error))
+        options.open(self.path(name)).map(Arc::new).map_err(|error| convert(&error))
     }
 
     fn stream_of(&mut self, text: &[u8]) -> Result<Arc<File>, Error> {
@@ -306,9 +274,7 @@ impl System for Host {
         let mut found = Vec::new();
         for name in entries.filter_map(|entry| Some(entry.ok()?.file_name().into_vec())) {
             let path = [directory, if directory.is_empty() { b"" } else { b"/" }, &name].concat();
-            let kind = self
-                .look_up(&path)
-                .map_or(ObjectKind::Stream, |object| object.kind);
+            let kind = self.look_up(&path).map_or(ObjectKind::Stream, |object| object.kind);
             found.push((name, kind));
         }
         Ok(found)
@@ -353,10 +319,7 @@ impl System for Host {
     }
 
     fn remove_prefix(&mut self, prefix: &[u8]) -> Result<(), Error> {
-        self.prefixes
-            .remove(prefix)
-            .map(|_| ())
-            .ok_or(Error::NoSuchPrefix)
+        self.prefixes.remove(prefix).map(|_| ()).ok_or(Error::NoSuchPrefix)
     }
 
     fn default_path(&self) -> Text {

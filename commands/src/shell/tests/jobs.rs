@@ -19,11 +19,7 @@ fn background() {
             "different\n0\n",
             0,
         ),
-        (
-            "for i in 1 2 3; do echo $i > f$i & done; wait; cat f1 f2 f3",
-            "1\n2\n3\n",
-            0,
-        ),
+        ("for i in 1 2 3; do echo $i > f$i & done; wait; cat f1 f2 f3", "1\n2\n3\n", 0),
         ("wait; echo $?", "0\n", 0),
     ]);
 }
@@ -32,11 +28,7 @@ fn background() {
 fn job_names() {
     check(&[
         ("sh -c 'exit 5' & wait %1; echo $?", "5\n", 0),
-        (
-            "sleep 0 & sh -c 'exit 6' & wait %%; echo $?; wait %-; echo $?",
-            "6\n127\n",
-            0,
-        ),
+        ("sleep 0 & sh -c 'exit 6' & wait %%; echo $?; wait %-; echo $?", "6\n127\n", 0),
         ("sleep 9 & kill %1; wait %1; echo $?", "137\n", 0),
         ("sleep 9 & kill %sleep; wait; echo $?", "0\n", 0),
         ("sleep 9 & kill $!; wait $!; echo $?", "143\n", 0),

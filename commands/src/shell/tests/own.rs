@@ -15,32 +15,16 @@ fn known_prefixes_are_literal() {
             "[tmp]a.o [tmp]b.o [tmp]/a.o\n",
             0,
         ),
-        (
-            "touch t; echo [tmp]*; prefix tmp=.; echo [tmp]*",
-            "t\n[tmp]t\n",
-            0,
-        ),
+        ("touch t; echo [tmp]*; prefix tmp=.; echo [tmp]*", "t\n[tmp]t\n", 0),
         ("touch t; prefix tmp=.; echo ./[tmp]", "./t\n", 0),
-        (
-            "touch t; prefix tmp=.; echo [tmp] '[tmp]'* \\[tmp]*",
-            "[tmp] [tmp]* [tmp]*\n",
-            0,
-        ),
+        ("touch t; prefix tmp=.; echo [tmp] '[tmp]'* \\[tmp]*", "[tmp] [tmp]* [tmp]*\n", 0),
         (
             "mkdir -p d/s; touch d/s/f; prefix tmp=d; p=[tmp]; echo $p*/f; cat [tmp]s/f; rm d/s/f; echo [tmp]s/*",
             "[tmp]s/f\n[tmp]s/*\n",
             0,
         ),
-        (
-            "mkdir d; prefix tmp=d; echo text > [tmp]f; read x < [tmp]/f; echo $x",
-            "text\n",
-            0,
-        ),
-        (
-            "touch t; prefix tmp=.; case t in [tmp]) echo class;; esac",
-            "class\n",
-            0,
-        ),
+        ("mkdir d; prefix tmp=d; echo text > [tmp]f; read x < [tmp]/f; echo $x", "text\n", 0),
+        ("touch t; prefix tmp=.; case t in [tmp]) echo class;; esac", "class\n", 0),
     ]);
 }
 
@@ -48,20 +32,12 @@ fn known_prefixes_are_literal() {
 fn prefixes_are_shown_and_set() {
     check(&[
         ("prefix", "", 0),
-        (
-            "prefix root=/; prefix usr=[root]usr; prefix",
-            "[root]\t/\n[usr]\t/usr\n",
-            0,
-        ),
+        ("prefix root=/; prefix usr=[root]usr; prefix", "[root]\t/\n[usr]\t/usr\n", 0),
         ("prefix [a]=/; prefix -d a; prefix -d a", "", 1),
         ("prefix a", "", 2),
         ("(prefix a=/; prefix); prefix", "[a]\t/\n", 0),
         ("(cd /; pwd); echo $PWD | grep -c work", "/\n1\n", 0),
-        (
-            "prefix a=/usr; cd [a]bin; pwd; cd /; cd -; echo $OLDPWD",
-            "/usr/bin\n/usr/bin\n/\n",
-            0,
-        ),
+        ("prefix a=/usr; cd [a]bin; pwd; cd /; cd -; echo $OLDPWD", "/usr/bin\n/usr/bin\n/\n", 0),
     ]);
 }
 
@@ -69,9 +45,7 @@ fn prefixes_are_shown_and_set() {
 fn placement_is_parsed() {
     let placement = |text: &str| {
         let list = parse(text.as_bytes(), Stack::here(1 << 20)).expect(text);
-        let Kind::Simple(simple) = &list.items[0].and_or.first.stages[0].kind else {
-            panic!("{text}")
-        };
+        let Kind::Simple(simple) = &list.items[0].and_or.first.stages[0].kind else { panic!("{text}") };
         let node = match &simple.placement {
             None => None,
             Some(Where::Anywhere) => Some("*".as_bytes().to_vec()),
@@ -115,21 +89,9 @@ fn commands_are_described() {
             "if is a word of the shell's grammar\n: is a special built-in\necho is a built-in\ncd is a built-in\n",
             0,
         ),
-        (
-            "f() { echo a; }; type f",
-            "f is a function\nf() {\necho a\n}\n",
-            0,
-        ),
+        ("f() { echo a; }; type f", "f is a function\nf() {\necho a\n}\n", 0),
         ("type cat; type nonesuch", "cat is /usr/bin/cat\n", 127),
-        (
-            "command -v cat; command -v echo; command -v nonesuch",
-            "/usr/bin/cat\necho\n",
-            127,
-        ),
-        (
-            "echo 'echo script $1' > s; chmod +x s; ./s arg; echo $?",
-            "script arg\n0\n",
-            0,
-        ),
+        ("command -v cat; command -v echo; command -v nonesuch", "/usr/bin/cat\necho\n", 127),
+        ("echo 'echo script $1' > s; chmod +x s; ./s arg; echo $?", "script arg\n0\n", 0),
     ]);
 }

@@ -7,15 +7,9 @@ fn scripts_have_arguments() {
     let outcome = run(&["exec", "-c", "echo $0 $1 $#", "name", "a", "b c"], "");
     assert_eq!(outcome.output, "name a 2\n");
     let outcome = run(&["exec", "nofile"], "");
-    assert_eq!(
-        (outcome.errors.as_str(), outcome.status),
-        ("exec: nofile: not found\n", 127)
-    );
+    assert_eq!((outcome.errors.as_str(), outcome.status), ("exec: nofile: not found\n", 127));
     let outcome = run(&["exec", "/usr/bin/cat"], "");
-    assert_eq!(
-        (outcome.errors.as_str(), outcome.status),
-        ("exec: /usr/bin/cat: not a script\n", 126)
-    );
+    assert_eq!((outcome.errors.as_str(), outcome.status), ("exec: /usr/bin/cat: not a script\n", 126));
 }
 
 #[test]
@@ -36,11 +30,7 @@ fn lines_of_input_are_run() {
     ];
     for (input, output, status) in cases {
         let outcome = run(&["exec"], input);
-        assert_eq!(
-            (outcome.output.as_str(), outcome.status),
-            (output, status),
-            "{input}: {outcome:?}"
-        );
+        assert_eq!((outcome.output.as_str(), outcome.status), (output, status), "{input}: {outcome:?}");
     }
 }
 
@@ -53,45 +43,21 @@ fn read_splits_lines() {
         ("echo a | { read x y; echo \"[$x][$y]\"; }", "[a][]\n", 0),
         ("printf 'a\\\\b\\n' | { read x; echo \"$x\"; }", "ab\n", 0),
         ("printf 'a\\\\\\nb\\n' | { read x; echo \"$x\"; }", "ab\n", 0),
-        (
-            "printf 'a\\\\ b c\\n' | { read x y; echo \"[$x][$y]\"; }",
-            "[a b][c]\n",
-            0,
-        ),
-        (
-            "echo a:b:c | { IFS=: read x y z; echo \"$x-$y-$z\"; }",
-            "a-b-c\n",
-            0,
-        ),
-        (
-            "echo a::c: | { IFS=: read x y z; echo \"$x-$y-$z\"; }",
-            "a--c\n",
-            0,
-        ),
+        ("printf 'a\\\\ b c\\n' | { read x y; echo \"[$x][$y]\"; }", "[a b][c]\n", 0),
+        ("echo a:b:c | { IFS=: read x y z; echo \"$x-$y-$z\"; }", "a-b-c\n", 0),
+        ("echo a::c: | { IFS=: read x y z; echo \"$x-$y-$z\"; }", "a--c\n", 0),
         ("echo a:b: | { IFS=: read x; echo \"$x\"; }", "a:b:\n", 0),
-        (
-            "printf 'no newline' | { read x; echo $? \"$x\"; }",
-            "1 no newline\n",
-            0,
-        ),
+        ("printf 'no newline' | { read x; echo $? \"$x\"; }", "1 no newline\n", 0),
         ("read x < /dev/null; echo $? [$x]", "1 []\n", 0),
         ("printf 'a\\nb\\n' | { read x; cat; }", "b\n", 0),
-        (
-            "printf '1 2\\n3 4\\n' | while read a b; do echo $((a+b)); done",
-            "3\n7\n",
-            0,
-        ),
+        ("printf '1 2\\n3 4\\n' | while read a b; do echo $((a+b)); done", "3\n7\n", 0),
     ]);
 }
 
 #[test]
 fn conditions_of_test() {
     check_with_dash(&[
-        (
-            "[ a ] && [ ! '' ] && [ -n a ] && [ -z '' ] && echo all",
-            "all\n",
-            0,
-        ),
+        ("[ a ] && [ ! '' ] && [ -n a ] && [ -z '' ] && echo all", "all\n", 0),
         ("[ ]; echo $?; [ '' ]; echo $?; test; echo $?", "1\n1\n1\n", 0),
         ("[ a = a ] && [ a != b ] && echo all", "all\n", 0),
         (
@@ -105,22 +71,10 @@ fn conditions_of_test() {
             0,
         ),
         ("[ -e nofile ] || [ -d nofile ] || echo none", "none\n", 0),
-        (
-            "[ a -a b ] && [ '' -o b ] && [ a -a '' -o b ] && echo all",
-            "all\n",
-            0,
-        ),
+        ("[ a -a b ] && [ '' -o b ] && [ a -a '' -o b ] && echo all", "all\n", 0),
         ("[ ! a = b ] && [ ! '(' = ')' ] && echo all", "all\n", 0),
-        (
-            "[ '(' a ')' ] && [ '(' a = a ')' ] && [ '(' '' -o a ')' -a b ] && echo all",
-            "all\n",
-            0,
-        ),
-        (
-            "[ -f = -f ] && [ '!' = '!' ] && [ ! ] && [ -n ] && [ '(' ] && echo all",
-            "all\n",
-            0,
-        ),
+        ("[ '(' a ')' ] && [ '(' a = a ')' ] && [ '(' '' -o a ')' -a b ] && echo all", "all\n", 0),
+        ("[ -f = -f ] && [ '!' = '!' ] && [ ! ] && [ -n ] && [ '(' ] && echo all", "all\n", 0),
         ("[ 1 -eq a ] 2>/dev/null; echo $?", "2\n", 0),
         ("x='a b'; [ \"$x\" = 'a b' ] && echo same", "same\n", 0),
         ("[ -r / ] && [ -x / ] && [ -p / ] || echo no-pipe", "no-pipe\n", 0),
@@ -158,16 +112,8 @@ fn options_of_scripts() {
             "b value\n3\n",
             0,
         ),
-        (
-            "set -- -x; while getopts :ab o; do echo $o $OPTARG; done",
-            "? x\n",
-            0,
-        ),
-        (
-            "set -- -b; while getopts :ab: o; do echo $o $OPTARG; done",
-            ": b\n",
-            0,
-        ),
+        ("set -- -x; while getopts :ab o; do echo $o $OPTARG; done", "? x\n", 0),
+        ("set -- -b; while getopts :ab: o; do echo $o $OPTARG; done", ": b\n", 0),
         ("set -- -x; getopts ab o 2>/dev/null; echo $? $o", "0 ?\n", 0),
         ("getopts a o a b; echo $? $o", "1 ?\n", 0),
     ]);

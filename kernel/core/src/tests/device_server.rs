@@ -14,12 +14,7 @@ use crate::team::{GRANTS_PER_TEAM, TeamIndex};
 use crate::test_machine::{FakeMachine, ask, kernel, release, team};
 
 fn a_grant(kind: u32, start: u64, count: u32) -> DeviceGrant {
-    DeviceGrant {
-        kind,
-        count,
-        start,
-        cached: false,
-    }
+    DeviceGrant { kind, count, start, cached: false }
 }
 
 /// A kernel with a driver's team that has some of everything.
@@ -60,31 +55,13 @@ fn ports_are_open_only_within_the_grant() {
         (u32::MAX, 4, Error::BadArgument),
     ] {
         let read = ReadPort { port, width };
-        assert_eq!(
-            ask(&mut kernel, request, root, &read).map(|_| ()),
-            Err(error),
-            "{read:?}"
-        );
-        let write = WritePort {
-            port,
-            width,
-            value: 1,
-        };
+        assert_eq!(ask(&mut kernel, request, root, &read).map(|_| ()), Err(error), "{read:?}");
+        let write = WritePort { port, width, value: 1 };
         assert_eq!(ask(&mut kernel, request, root, &write), Err(error), "{write:?}");
     }
-    let read = ReadPort {
-        port: 0x3fc,
-        width: 4,
-    };
-    assert_eq!(
-        ask(&mut kernel, request, root, &read).map(|read| read.value),
-        Ok(0x3_fc04)
-    );
-    let write = WritePort {
-        port: 0x3ff,
-        width: 1,
-        value: 7,
-    };
+    let read = ReadPort { port: 0x3fc, width: 4 };
+    assert_eq!(ask(&mut kernel, request, root, &read).map(|read| read.value), Ok(0x3_fc04));
+    let write = WritePort { port: 0x3ff, width: 1, value: 7 };
     ask(&mut kernel, request, root, &write).unwrap();
     assert_eq!(kernel.machine.written, [(0x3ff, 1, 7)]);
 }
@@ -98,10 +75,7 @@ fn bytes_come_from_a_port_as_many_as_a_reply_holds() {
     };
     assert_eq!(read(0x3f8, 0), Ok((0, 0)));
     assert_eq!(read(0x3f8, 9), Ok((0x0101_0101_0101_0101, 1)));
-    assert_eq!(
-        read(0x3ff, 16),
-        Ok((0x0101_0101_0101_0101, 0x0101_0101_0101_0101))
-    );
+    assert_eq!(read(0x3ff, 16), Ok((0x0101_0101_0101_0101, 0x0101_0101_0101_0101)));
     assert_eq!(read(0x3f8, 17), Err(Error::TooLong));
     assert_eq!(read(0x3f7, 1), Err(Error::NoPermission));
     assert_eq!(read(u32::MAX, 1), Err(Error::BadArgument));
@@ -110,28 +84,17 @@ fn bytes_come_from_a_port_as_many_as_a_reply_holds() {
 #[test]
 fn bytes_go_to_a_port_in_their_order() {
     let (mut kernel, team, root) = driver();
-    kernel
-        .add_region(team, 0x1_0000, 1, READ | WRITE, Backing::Zero)
-        .unwrap();
+    kernel.add_region(team, 0x1_0000, 1, READ | WRITE, Backing::Zero).unwrap();
     kernel.write_to(root, 0x1_0000, b"hi!").unwrap();
     segment(&mut kernel, root, 0x1_0000, 3);
     let write = WritePortBytes { port: 0x3f8 };
-    assert_eq!(
-        ask(&mut kernel, request, root, &write).map(|answer| answer.count),
-        Ok(3)
-    );
+    assert_eq!(ask(&mut kernel, request, root, &write).map(|answer| answer.count), Ok(3));
     let bytes: std::vec::Vec<u32> = kernel.machine.written.iter().map(|write| write.2).collect();
     assert_eq!(bytes, b"hi!".map(u32::from));
     segment(&mut kernel, root, 0x1_0000, 257);
-    assert_eq!(
-        ask(&mut kernel, request, root, &write).map(|_| ()),
-        Err(Error::TooLong)
-    );
+    assert_eq!(ask(&mut kernel, request, root, &write).map(|_| ()), Err(Error::TooLong));
     segment(&mut kernel, root, 0x1_1000, 1);
-    assert_eq!(
-        ask(&mut kernel, request, root, &write).map(|_| ()),
-        Err(Error::BadAddress)
-    );
+    assert_eq!(ask(&mut kernel, request, root, &write).map(|_| ()), Err(Error::BadAddress));
     assert_eq!(kernel.machine.written.len(), 3);
 }
 
@@ -144,9 +107,7 @@ fn interrupts_are_claimed_within_the_grant() {
     assert!(kernel.machine.unmasked.contains(&4));
     let again = ask(&mut kernel, request, root, &ClaimInterrupt { line: 4 });
     assert_eq!(again.map(|_| ()), Err(Error::Busy));
-    let release = ReleaseInterrupt {
-        interrupt: claimed.interrupt,
-    };
+    let release = ReleaseInterrupt { interrupt: claimed.interrupt };
     ask(&mut kernel, request, root, &release).unwrap();
     assert!(kernel.machine.unmasked.is_empty());
     assert!(ask(&mut kernel, request, root, &release).is_err());
@@ -155,12 +116,7 @@ fn interrupts_are_claimed_within_the_grant() {
 #[test]
 fn device_memory_is_mapped_within_the_grant() {
     let (mut kernel, team, root) = driver();
-    let map = |physical, pages, protection| MapPhysical {
-        physical,
-        pages,
-        protection,
-        address: 0,
-    };
+    let map = |physical, pages, protection| MapPhysical { physical, pages, protection, address: 0 };
     for (request_, error) in [
         (map(0xfed0_0001, 1, READ), Error::BadArgument),
         (map(0xfed0_0000, 5, READ), Error::NoPermission),
@@ -181,10 +137,7 @@ fn device_memory_is_mapped_within_the_grant() {
         Some((Frame(0xfed02), READ | WRITE, Caching::Uncached))
     );
     let place = PageRange::new(mapped.address, 3).unwrap();
-    assert_eq!(
-        kernel.protect_regions(team, place, READ | 4),
-        Err(Error::BadArgument)
-    );
+    assert_eq!(kernel.protect_regions(team, place, READ | 4), Err(Error::BadArgument));
     release(&mut kernel, team);
 }
 
@@ -216,10 +169,7 @@ fn dma_memory_is_counted_zeroed_and_released_after_a_reset() {
     add_grant(kernel.team_mut(team), a_grant(resource::DMA, 0, 500)).unwrap();
     let no_quota = ask(&mut kernel, request, root, &allocate(50));
     assert_eq!(no_quota.map(|_| ()), Err(Error::NoQuota));
-    let occupied = AllocateDma {
-        pages: 1,
-        address: first.address,
-    };
+    let occupied = AllocateDma { pages: 1, address: first.address };
     let occupied = ask(&mut kernel, request, root, &occupied);
     assert_eq!(occupied.map(|_| ()), Err(Error::AlreadyMapped));
     assert_eq!(kernel.team(team).dma_pages, 100);
@@ -229,19 +179,10 @@ fn dma_memory_is_counted_zeroed_and_released_after_a_reset() {
     assert_eq!(kernel.held.count(), 2);
     let reset = ReleaseDma { team: pid };
     let (supervisor_team, supervisor) = crate::test_machine::team(&mut kernel, 100);
-    assert_eq!(
-        ask(&mut kernel, request, supervisor, &reset).map(|_| ()),
-        Err(Error::NoPermission)
-    );
+    assert_eq!(ask(&mut kernel, request, supervisor, &reset).map(|_| ()), Err(Error::NoPermission));
     kernel.team_mut(supervisor_team).rights = Rights::DEVICES;
-    assert_eq!(
-        ask(&mut kernel, request, supervisor, &reset).map(|answer| answer.pages),
-        Ok(100)
-    );
-    assert_eq!(
-        ask(&mut kernel, request, supervisor, &reset).map(|answer| answer.pages),
-        Ok(0)
-    );
+    assert_eq!(ask(&mut kernel, request, supervisor, &reset).map(|answer| answer.pages), Ok(100));
+    assert_eq!(ask(&mut kernel, request, supervisor, &reset).map(|answer| answer.pages), Ok(0));
     release(&mut kernel, supervisor_team);
     // The driver's own two tables were there before.
     assert_eq!(kernel.frames.free_count(), free + 2);
@@ -252,12 +193,7 @@ fn only_what_one_has_can_be_handed_on() {
     let (mut kernel, own, root) = driver();
     let (other_team, other) = team(&mut kernel, 100);
     let pid = kernel.processes[other].pid;
-    let hand = |kind, start, count| GrantDevice {
-        team: pid,
-        kind,
-        start,
-        count,
-    };
+    let hand = |kind, start, count| GrantDevice { team: pid, kind, start, count };
     let server = process_server::request;
     let good = hand(resource::PORTS, 0x3fa, 2);
     assert_eq!(ask(&mut kernel, server, root, &good), Err(Error::NoPermission));
@@ -272,11 +208,7 @@ fn only_what_one_has_can_be_handed_on() {
         (hand(0, 0, 1), Error::BadArgument),
         (hand(9, 0, 1), Error::BadArgument),
     ] {
-        assert_eq!(
-            ask(&mut kernel, server, root, &request_),
-            Err(error),
-            "{request_:?}"
-        );
+        assert_eq!(ask(&mut kernel, server, root, &request_), Err(error), "{request_:?}");
     }
     ask(&mut kernel, server, root, &good).unwrap();
     ask(&mut kernel, server, root, &good).unwrap();
@@ -289,15 +221,9 @@ fn only_what_one_has_can_be_handed_on() {
         ask(&mut kernel, server, root, &hand(resource::DMA, 0, pages)).unwrap();
     }
     assert_eq!(count(&kernel), 2);
-    let read = ReadPort {
-        port: 0x3fb,
-        width: 1,
-    };
+    let read = ReadPort { port: 0x3fb, width: 1 };
     assert!(ask(&mut kernel, request, other, &read).is_ok());
-    let read = ReadPort {
-        port: 0x3fc,
-        width: 1,
-    };
+    let read = ReadPort { port: 0x3fc, width: 1 };
     assert!(ask(&mut kernel, request, other, &read).is_err());
     kernel.processes[other].user = UserId(9);
     assert_eq!(ask(&mut kernel, server, root, &good), Err(Error::NoPermission));
@@ -310,8 +236,5 @@ fn a_team_has_room_for_so_many_grants() {
     for line in 4..GRANTS_PER_TEAM as u64 {
         add_grant(team, a_grant(resource::PORTS, line * 16, 1)).unwrap();
     }
-    assert_eq!(
-        add_grant(team, a_grant(resource::PORTS, 1, 1)),
-        Err(Error::NoResources)
-    );
+    assert_eq!(add_grant(team, a_grant(resource::PORTS, 1, 1)), Err(Error::NoResources));
 }

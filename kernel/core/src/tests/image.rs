@@ -61,14 +61,9 @@ fn elf(headers: &[Header], entry: u64) -> Vec<u8> {
     for header in headers {
         file.extend(header.kind.to_le_bytes());
         file.extend(header.flags.to_le_bytes());
-        for word in [
-            header.offset,
-            header.address,
-            header.address,
-            header.file_bytes,
-            header.memory_bytes,
-            0x1000,
-        ] {
+        for word in
+            [header.offset, header.address, header.address, header.file_bytes, header.memory_bytes, 0x1000]
+        {
             file.extend(word.to_le_bytes());
         }
     }
@@ -125,18 +120,9 @@ fn a_good_image_says_what_it_wants() {
     let image = Image::parse(&file).unwrap();
     let segments: Vec<Segment> = image.segments().collect();
     assert_eq!(segments.len(), 2);
-    assert_eq!(
-        (segments[0].range.start, segments[0].range.pages()),
-        (0x40_0000, 2)
-    );
-    assert_eq!(
-        (segments[1].range.start, segments[1].range.pages()),
-        (0x40_2000, 4)
-    );
-    assert_eq!(
-        (segments[0].protection, segments[1].protection),
-        (READ | EXECUTE, READ | WRITE)
-    );
+    assert_eq!((segments[0].range.start, segments[0].range.pages()), (0x40_0000, 2));
+    assert_eq!((segments[1].range.start, segments[1].range.pages()), (0x40_2000, 4));
+    assert_eq!((segments[0].protection, segments[1].protection), (READ | EXECUTE, READ | WRITE));
     assert_eq!((segments[1].offset, segments[1].content.len()), (0xff0, 0x20));
 }
 
@@ -180,16 +166,9 @@ fn the_supervisor_is_loaded_and_has_everything() {
     let mut kernel = test_machine::kernel(4096);
     let file = elf(&[code(), data()], 0x40_0010);
     let archive = tar(SUPERVISOR, &file);
-    let device = DeviceMemory {
-        first: Frame(0xfed00),
-        pages: 16,
-        cached: false,
-    };
+    let device = DeviceMemory { first: Frame(0xfed00), pages: 16, cached: false };
     let physical = 0x80_0000;
-    let place = BootArchive {
-        bytes: &archive,
-        physical,
-    };
+    let place = BootArchive { bytes: &archive, physical };
     assert_eq!(kernel.boot(place, &[device]), Ok(()));
     let team = kernel.team(0);
     let (space, root) = (team.space.unwrap(), team.root);
@@ -213,32 +192,17 @@ fn the_supervisor_is_loaded_and_has_everything() {
     assert!(kernel.touch(0, abi::boot::STACK_TOP - 8, WRITE).is_ok());
     assert!(kernel.touch(0, abi::boot::STACK_TOP, WRITE).is_err());
     let registers = kernel.processes[root].registers;
-    assert_eq!(
-        (registers.instruction, registers.stack),
-        (0x40_0010, abi::boot::STACK_TOP)
-    );
+    assert_eq!((registers.instruction, registers.stack), (0x40_0010, abi::boot::STACK_TOP));
 }
 
 #[test]
 fn a_boot_that_fails_says_why() {
     let archive = tar(SUPERVISOR, &elf(&[code(), data()], 0x40_0010));
     let mut kernel = test_machine::kernel(4096);
-    let result = kernel.boot(
-        BootArchive {
-            bytes: &archive,
-            physical: 17,
-        },
-        &[],
-    );
+    let result = kernel.boot(BootArchive { bytes: &archive, physical: 17 }, &[]);
     assert!(matches!(result, Err(BootError::Archive(_))), "{result:?}");
     let mut kernel = test_machine::kernel(6);
-    let result = kernel.boot(
-        BootArchive {
-            bytes: &archive,
-            physical: 0,
-        },
-        &[],
-    );
+    let result = kernel.boot(BootArchive { bytes: &archive, physical: 0 }, &[]);
     assert!(matches!(result, Err(BootError::Failed(..))), "{result:?}");
 }
 

@@ -63,9 +63,7 @@ impl FakeMachine {
 
     fn bytes(&mut self, frame: Frame) -> &mut Vec<u8> {
         // What a frame holds before it is zeroed must never be seen.
-        self.memory
-            .entry(frame)
-            .or_insert_with(|| std::vec![0xaa; PAGE_BYTES as usize])
+        self.memory.entry(frame).or_insert_with(|| std::vec![0xaa; PAGE_BYTES as usize])
     }
 
     fn byte(&mut self, place: Place<FakeSpace>, access: Protection) -> Option<&mut u8> {
@@ -92,9 +90,7 @@ impl Machine for FakeMachine {
         self.next_space += 1;
         let tables = self.spaces.entry(space).or_default();
         tables.tables.insert((0, 0), frames.allocate()?);
-        tables
-            .tables
-            .insert((1, abi::information::ADDRESS >> 39), frames.allocate()?);
+        tables.tables.insert((1, abi::information::ADDRESS >> 39), frames.allocate()?);
         Some(space)
     }
 
@@ -148,20 +144,12 @@ impl Machine for FakeMachine {
     }
 
     fn next_mapped(&self, space: FakeSpace, from: u64, end: u64) -> u64 {
-        self.spaces[&space]
-            .pages
-            .range(from..end.max(from))
-            .next()
-            .map_or(end, |(address, _)| *address)
+        self.spaces[&space].pages.range(from..end.max(from)).next().map_or(end, |(address, _)| *address)
     }
 
     fn protect(&mut self, space: FakeSpace, address: u64, protection: Protection) -> bool {
         let tables = self.spaces.get_mut(&space).expect("a space that exists");
-        tables
-            .pages
-            .get_mut(&address)
-            .map(|page| page.1 = protection)
-            .is_some()
+        tables.pages.get_mut(&address).map(|page| page.1 = protection).is_some()
     }
 
     fn translate(&self, space: FakeSpace, address: u64, protection: Protection) -> Option<Frame> {
@@ -172,10 +160,7 @@ impl Machine for FakeMachine {
 
     fn copy(&mut self, from: Place<FakeSpace>, to: Place<FakeSpace>, bytes: u64) -> Result<(), CopyFault> {
         for done in 0..bytes {
-            let at = |place: Place<FakeSpace>| Place {
-                address: place.address + done,
-                ..place
-            };
+            let at = |place: Place<FakeSpace>| Place { address: place.address + done, ..place };
             let fault = |side| CopyFault { done, side };
             let byte = *self.byte(at(from), READ).ok_or(fault(Side::Source))?;
             *self.byte(at(to), WRITE).ok_or(fault(Side::Destination))? = byte;
@@ -186,10 +171,7 @@ impl Machine for FakeMachine {
     fn write(&mut self, to: Place<FakeSpace>, bytes: &[u8]) -> Result<(), CopyFault> {
         for (done, byte) in (0..).zip(bytes) {
             let address = to.address + done;
-            let fault = CopyFault {
-                done,
-                side: Side::Destination,
-            };
+            let fault = CopyFault { done, side: Side::Destination };
             *self.byte(Place { address, ..to }, WRITE).ok_or(fault)? = *byte;
         }
         Ok(())
@@ -198,10 +180,7 @@ impl Machine for FakeMachine {
     fn read(&mut self, from: Place<FakeSpace>, bytes: &mut [u8]) -> Result<(), CopyFault> {
         for (done, byte) in (0..).zip(bytes) {
             let address = from.address + done;
-            let fault = CopyFault {
-                done,
-                side: Side::Source,
-            };
+            let fault = CopyFault { done, side: Side::Source };
             *byte = *self.byte(Place { address, ..from }, READ).ok_or(fault)?;
         }
         Ok(())

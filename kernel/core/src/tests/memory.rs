@@ -38,9 +38,7 @@ fn a_touched_page_is_zero_and_charged() {
     let (team, root) = team(&mut kernel, 100);
     let empty = kernel.team(team).pages.used;
     let address = 0x40_0000;
-    kernel
-        .add_region(team, address, 3, READ_WRITE, Backing::Zero)
-        .unwrap();
+    kernel.add_region(team, address, 3, READ_WRITE, Backing::Zero).unwrap();
     assert_eq!(kernel.team(team).pages.used, empty);
     assert_eq!(kernel.touch(team, address + 5000, WRITE), Ok(()));
     // Three tables and the page.
@@ -62,11 +60,7 @@ fn a_touched_page_is_zero_and_charged() {
         (USER_ADDRESS_END, READ),
         (information::ADDRESS, WRITE),
     ] {
-        assert_eq!(
-            kernel.touch(team, address, access),
-            Err(Error::BadAddress),
-            "{address:#x}"
-        );
+        assert_eq!(kernel.touch(team, address, access), Err(Error::BadAddress), "{address:#x}");
     }
     release(&mut kernel, team);
     assert_eq!(kernel.frames.free_count(), free);
@@ -78,9 +72,7 @@ fn quota_and_memory_run_out_with_an_error_each() {
     let (small, _) = team(&mut kernel, 8);
     let (large, _) = team(&mut kernel, 1000);
     for team in [small, large] {
-        kernel
-            .add_region(team, 0x10_0000, 200, READ_WRITE, Backing::Zero)
-            .unwrap();
+        kernel.add_region(team, 0x10_0000, 200, READ_WRITE, Backing::Zero).unwrap();
     }
     let mut count = 0;
     let refusal = loop {
@@ -107,17 +99,13 @@ fn quota_and_memory_run_out_with_an_error_each() {
 fn nothing_lies_over_the_information_page() {
     let mut kernel = kernel(1024);
     let (team, _) = team(&mut kernel, 100);
-    for (address, pages) in [
-        (RESERVED.start, 1),
-        (RESERVED.start - PAGE_BYTES, 2),
-        (RESERVED.end - PAGE_BYTES, 1),
-    ] {
+    for (address, pages) in
+        [(RESERVED.start, 1), (RESERVED.start - PAGE_BYTES, 2), (RESERVED.end - PAGE_BYTES, 1)]
+    {
         let result = kernel.add_region(team, address, pages, READ, Backing::Zero);
         assert_eq!(result, Err(Error::AlreadyMapped));
     }
-    kernel
-        .add_region(team, RESERVED.end, 1, READ, Backing::Zero)
-        .unwrap();
+    kernel.add_region(team, RESERVED.end, 1, READ, Backing::Zero).unwrap();
     let edge = USER_ADDRESS_END - PAGE_BYTES;
     kernel.add_region(team, edge, 1, READ, Backing::Zero).unwrap();
     assert_eq!(kernel.touch(team, USER_ADDRESS_END - 1, READ), Ok(()));
@@ -128,9 +116,7 @@ fn a_change_of_protection_reaches_pages_late_but_surely() {
     let mut kernel = kernel(1024);
     let (team, _) = team(&mut kernel, 400);
     let all = range(0x40_0000, 200);
-    kernel
-        .add_region(team, all.start, 200, READ_WRITE, Backing::Zero)
-        .unwrap();
+    kernel.add_region(team, all.start, 200, READ_WRITE, Backing::Zero).unwrap();
     for page in 0..200 {
         kernel.touch(team, all.start + page * PAGE_BYTES, WRITE).unwrap();
     }
@@ -153,30 +139,18 @@ fn a_change_of_protection_reaches_pages_late_but_surely() {
 fn steps_are_bounded_and_sparse_regions_are_quick() {
     let mut kernel = kernel(2048);
     let (team, _) = team(&mut kernel, 1000);
-    let huge = kernel
-        .add_region(team, 0, u32::MAX, READ_WRITE, Backing::Zero)
-        .unwrap();
+    let huge = kernel.add_region(team, 0, u32::MAX, READ_WRITE, Backing::Zero).unwrap();
     for page in [0, 1, 77, 1 << 20, u64::from(u32::MAX) - 1] {
         kernel.touch(team, huge.start + page * PAGE_BYTES, WRITE).unwrap();
     }
     let next = kernel.unmap_some(team, huge).unwrap();
     assert_eq!(next, huge.end);
     assert!(kernel.team(team).regions.count() == 0);
-    kernel
-        .add_region(team, 0x40_0000, 300, READ_WRITE, Backing::Zero)
-        .unwrap();
+    kernel.add_region(team, 0x40_0000, 300, READ_WRITE, Backing::Zero).unwrap();
     let all = range(0x40_0000, 300);
     let mut address = all.start;
     while address < all.end {
-        address = kernel
-            .populate_some(
-                team,
-                PageRange {
-                    start: address,
-                    ..all
-                },
-            )
-            .unwrap();
+        address = kernel.populate_some(team, PageRange { start: address, ..all }).unwrap();
     }
     let used = kernel.team(team).pages.used;
     let next = kernel.unmap_some(team, all).unwrap();
@@ -198,9 +172,7 @@ fn dma_memory_of_an_ended_team_is_held_back() {
     let first = kernel.frames.allocate_contiguous(5, Frame(1024)).unwrap();
     kernel.team_mut(team).pages.take(5).unwrap();
     kernel.team_mut(team).dma_pages = 5;
-    let place = kernel
-        .add_region(team, 0, 5, READ_WRITE, Backing::Dma { first })
-        .unwrap();
+    let place = kernel.add_region(team, 0, 5, READ_WRITE, Backing::Dma { first }).unwrap();
     kernel.touch(team, place.start + PAGE_BYTES, WRITE).unwrap();
     // What is unmapped while the team lives is free at once, mapped or not.
     unmap_all(&mut kernel, team, range(place.start, 2)).unwrap();
@@ -209,10 +181,7 @@ fn dma_memory_of_an_ended_team_is_held_back() {
     kernel.touch(team, place.start + 2 * PAGE_BYTES, WRITE).unwrap();
     release(&mut kernel, team);
     let held: Vec<Region> = kernel.regions.iter(&kernel.held).copied().collect();
-    let backing = Backing::Held {
-        first: Frame(first.0 + 2),
-        team: pid,
-    };
+    let backing = Backing::Held { first: Frame(first.0 + 2), team: pid };
     assert_eq!((held[0].pages, held[0].backing), (3, backing));
     // The team's own two tables came back as well.
     assert_eq!(kernel.frames.free_count(), free + 2 - 3);
@@ -225,14 +194,8 @@ fn a_thousand_teams_fit_into_256_mib_and_leave_nothing() {
     let free = kernel.frames.free_count();
     let teams: Vec<TeamIndex> = (0..1000).map(|_| team(&mut kernel, 58).0).collect();
     for team in &teams {
-        for (address, pages) in [
-            (0x40_0000, 4),
-            (0x40_4000, 2),
-            (abi::boot::STACK_TOP - PAGE_BYTES, 1),
-        ] {
-            kernel
-                .add_region(*team, address, pages, READ_WRITE, Backing::Zero)
-                .unwrap();
+        for (address, pages) in [(0x40_0000, 4), (0x40_4000, 2), (abi::boot::STACK_TOP - PAGE_BYTES, 1)] {
+            kernel.add_region(*team, address, pages, READ_WRITE, Backing::Zero).unwrap();
             kernel.touch(*team, address, WRITE).unwrap();
         }
     }

@@ -18,10 +18,7 @@ fn range(address: u64, pages: u32) -> PageRange {
 }
 
 fn summary(regions: &Regions, list: &RegionList) -> Vec<(u64, u32, Protection)> {
-    regions
-        .iter(list)
-        .map(|region| (region.start / PAGE_BYTES, region.pages, region.protection))
-        .collect()
+    regions.iter(list).map(|region| (region.start / PAGE_BYTES, region.pages, region.protection)).collect()
 }
 
 #[test]
@@ -38,16 +35,9 @@ fn ranges_end_where_programs_may_not_go() {
         (u64::MAX - PAGE_BYTES + 1, 1),
         (u64::MAX - PAGE_BYTES + 1, u32::MAX),
         (u64::MAX, 1),
-        (
-            USER_ADDRESS_END - PAGE_BYTES * u64::from(u32::MAX) + PAGE_BYTES,
-            u32::MAX,
-        ),
+        (USER_ADDRESS_END - PAGE_BYTES * u64::from(u32::MAX) + PAGE_BYTES, u32::MAX),
     ] {
-        assert_eq!(
-            PageRange::new(address, pages),
-            Err(Error::BadArgument),
-            "{address:#x} {pages}"
-        );
+        assert_eq!(PageRange::new(address, pages), Err(Error::BadArgument), "{address:#x} {pages}");
     }
 }
 
@@ -57,22 +47,10 @@ fn protections_are_never_writable_and_executable() {
     for legal in [READ, READ | WRITE, READ | EXECUTE, READ | WRITE | WIRED] {
         assert_eq!(check_protection(legal, all), Ok(()));
     }
-    for bad in [
-        0,
-        WRITE,
-        EXECUTE,
-        WRITE | EXECUTE,
-        READ | WRITE | EXECUTE,
-        WIRED,
-        READ | 16,
-        u32::MAX,
-    ] {
+    for bad in [0, WRITE, EXECUTE, WRITE | EXECUTE, READ | WRITE | EXECUTE, WIRED, READ | 16, u32::MAX] {
         assert_eq!(check_protection(bad, all), Err(Error::BadArgument), "{bad}");
     }
-    assert_eq!(
-        check_protection(READ | WIRED, READ | WRITE),
-        Err(Error::BadArgument)
-    );
+    assert_eq!(check_protection(READ | WIRED, READ | WRITE), Err(Error::BadArgument));
 }
 
 #[test]
@@ -80,38 +58,24 @@ fn neighbours_become_one_where_they_are_alike() {
     let mut regions = Regions::new(8);
     let mut list = RegionList::EMPTY;
     for (page, protection) in [(10, READ_WRITE), (12, READ_WRITE), (13, READ), (11, READ_WRITE)] {
-        regions
-            .insert(&mut list, range(page * PAGE_BYTES, 1), protection, Backing::Zero)
-            .unwrap();
+        regions.insert(&mut list, range(page * PAGE_BYTES, 1), protection, Backing::Zero).unwrap();
     }
     assert_eq!(summary(&regions, &list), [(10, 3, READ_WRITE), (13, 1, READ)]);
-    regions
-        .protect(&mut list, range(11 * PAGE_BYTES, 1), READ | EXECUTE)
-        .unwrap();
+    regions.protect(&mut list, range(11 * PAGE_BYTES, 1), READ | EXECUTE).unwrap();
     assert_eq!(list.count(), 4);
-    regions
-        .protect(&mut list, range(10 * PAGE_BYTES, 4), READ)
-        .unwrap();
+    regions.protect(&mut list, range(10 * PAGE_BYTES, 4), READ).unwrap();
     assert_eq!(summary(&regions, &list), [(10, 4, READ)]);
     assert_eq!(regions.used(), 1);
-    assert_eq!(
-        regions.protect(&mut list, range(13 * PAGE_BYTES, 2), READ),
-        Err(Error::NotMapped)
-    );
+    assert_eq!(regions.protect(&mut list, range(13 * PAGE_BYTES, 2), READ), Err(Error::NotMapped));
 }
 
 #[test]
 fn device_memory_is_one_only_where_the_frames_go_on() {
     let mut regions = Regions::new(8);
     let mut list = RegionList::EMPTY;
-    let physical = |first| Backing::Physical {
-        first: Frame(first),
-        caching: Caching::Uncached,
-    };
+    let physical = |first| Backing::Physical { first: Frame(first), caching: Caching::Uncached };
     for (page, first) in [(10, 100), (11, 101), (12, 103)] {
-        regions
-            .insert(&mut list, range(page * PAGE_BYTES, 1), READ, physical(first))
-            .unwrap();
+        regions.insert(&mut list, range(page * PAGE_BYTES, 1), READ, physical(first)).unwrap();
     }
     assert_eq!(summary(&regions, &list), [(10, 2, READ), (12, 1, READ)]);
     let first = list.first();
@@ -127,33 +91,22 @@ fn chosen_addresses_keep_a_page_away_from_everything() {
     let mut regions = Regions::new(64);
     let mut list = RegionList::EMPTY;
     let start = CHOSEN_ADDRESS_START;
-    regions
-        .insert(&mut list, range(start - PAGE_BYTES, 1), READ, Backing::Zero)
-        .unwrap();
-    regions
-        .insert(&mut list, range(start + 4 * PAGE_BYTES, 1), READ, Backing::Zero)
-        .unwrap();
+    regions.insert(&mut list, range(start - PAGE_BYTES, 1), READ, Backing::Zero).unwrap();
+    regions.insert(&mut list, range(start + 4 * PAGE_BYTES, 1), READ, Backing::Zero).unwrap();
     let gap = |regions: &Regions, list: &RegionList, pages| {
-        regions
-            .gap(list, pages, RESERVED)
-            .map(|found| (found.start - start) / PAGE_BYTES)
+        regions.gap(list, pages, RESERVED).map(|found| (found.start - start) / PAGE_BYTES)
     };
     assert_eq!(gap(&regions, &list, 2), Ok(1));
     assert_eq!(gap(&regions, &list, 3), Ok(6));
     // The largest that a request can name still fits, twice; the reserved gigabyte is stepped over.
     let huge = regions.gap(&list, u32::MAX, RESERVED).unwrap();
     regions.insert(&mut list, huge, READ, Backing::Zero).unwrap();
-    let below = PageRange {
-        start: huge.end + PAGE_BYTES,
-        end: RESERVED.start - PAGE_BYTES,
-    };
+    let below = PageRange { start: huge.end + PAGE_BYTES, end: RESERVED.start - PAGE_BYTES };
     let mut at = below.start;
     while at < below.end {
         let pages = ((below.end - at) / PAGE_BYTES).min(u64::from(u32::MAX)) as u32;
         let filler = range(at, pages);
-        regions
-            .insert(&mut list, filler, READ_WRITE, Backing::Zero)
-            .unwrap();
+        regions.insert(&mut list, filler, READ_WRITE, Backing::Zero).unwrap();
         at = filler.end;
     }
     let above = regions.gap(&list, 100, RESERVED).unwrap();
@@ -165,45 +118,22 @@ fn chosen_addresses_keep_a_page_away_from_everything() {
 fn a_full_table_changes_nothing() {
     let mut regions = Regions::new(2);
     let mut list = RegionList::EMPTY;
-    regions
-        .insert(&mut list, range(10 * PAGE_BYTES, 9), READ_WRITE, Backing::Zero)
-        .unwrap();
+    regions.insert(&mut list, range(10 * PAGE_BYTES, 9), READ_WRITE, Backing::Zero).unwrap();
     let before = summary(&regions, &list);
-    assert_eq!(
-        regions.protect(&mut list, range(12 * PAGE_BYTES, 2), READ),
-        Err(Error::NoResources)
-    );
+    assert_eq!(regions.protect(&mut list, range(12 * PAGE_BYTES, 2), READ), Err(Error::NoResources));
     assert_eq!(summary(&regions, &list), before);
     assert_eq!(
-        Regions::new(0).insert(
-            &mut RegionList::EMPTY.clone(),
-            range(PAGE_BYTES, 1),
-            READ,
-            Backing::Zero
-        ),
+        Regions::new(0).insert(&mut RegionList::EMPTY.clone(), range(PAGE_BYTES, 1), READ, Backing::Zero),
         Err(Error::NoResources)
     );
 }
 
 #[derive(Clone, Debug)]
 enum Operation {
-    Insert {
-        page: u64,
-        pages: u32,
-        protection: Protection,
-    },
-    Remove {
-        page: u64,
-        pages: u32,
-    },
-    Protect {
-        page: u64,
-        pages: u32,
-        protection: Protection,
-    },
-    Find {
-        page: u64,
-    },
+    Insert { page: u64, pages: u32, protection: Protection },
+    Remove { page: u64, pages: u32 },
+    Protect { page: u64, pages: u32, protection: Protection },
+    Find { page: u64 },
 }
 
 fn protection() -> impl Strategy<Value = Protection> {

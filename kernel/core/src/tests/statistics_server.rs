@@ -20,9 +20,7 @@ fn reader(rights: Rights) -> (Kernel<FakeMachine>, ProcessIndex) {
     let mut kernel = kernel(4096);
     let (team, root) = team(&mut kernel, 1000);
     kernel.team_mut(team).rights = rights;
-    kernel
-        .add_region(team, BUFFER, 64, READ | WRITE, Backing::Zero)
-        .unwrap();
+    kernel.add_region(team, BUFFER, 64, READ | WRITE, Backing::Zero).unwrap();
     segment(&mut kernel, root, BUFFER_BYTES);
     (kernel, root)
 }
@@ -41,34 +39,19 @@ fn statistics_say_what_there_is() {
     let mut bytes = [0; StatisticsRecord::BYTES];
     kernel.read_from(root, BUFFER, &mut bytes).unwrap();
     let record = StatisticsRecord::from_bytes(&bytes);
-    assert_eq!(
-        (record.total_frames, record.teams, record.processes),
-        (4096, 1, 1)
-    );
+    assert_eq!((record.total_frames, record.teams, record.processes), (4096, 1, 1));
     assert_eq!((record.regions, record.processors), (1, 1));
     segment(&mut kernel, root, StatisticsRecord::BYTES as u64 - 1);
-    assert_eq!(
-        ask(&mut kernel, request, root, &QueryStatistics {}).map(|_| ()),
-        Err(Error::TooLong)
-    );
+    assert_eq!(ask(&mut kernel, request, root, &QueryStatistics {}).map(|_| ()), Err(Error::TooLong));
 }
 
 #[test]
 fn trace_and_log_need_the_right() {
     let (mut kernel, root) = reader(Rights::NONE);
     let refused = Err(Error::NoPermission);
-    assert_eq!(
-        ask(&mut kernel, request, root, &SetTrace { events: 1 }).map(|_| ()),
-        refused
-    );
-    assert_eq!(
-        ask(&mut kernel, request, root, &ReadTrace { from: 0 }).map(|_| ()),
-        refused
-    );
-    assert_eq!(
-        ask(&mut kernel, request, root, &ReadLog { from: 0 }).map(|_| ()),
-        refused
-    );
+    assert_eq!(ask(&mut kernel, request, root, &SetTrace { events: 1 }).map(|_| ()), refused);
+    assert_eq!(ask(&mut kernel, request, root, &ReadTrace { from: 0 }).map(|_| ()), refused);
+    assert_eq!(ask(&mut kernel, request, root, &ReadLog { from: 0 }).map(|_| ()), refused);
     assert_eq!(ask(&mut kernel, request, root, &WriteLog {}).map(|_| ()), refused);
 }
 
@@ -77,9 +60,7 @@ fn the_trace_is_read_in_pieces() {
     let (mut kernel, root) = reader(Rights::TRACE);
     let pid = |number| Pid::from_bits(number);
     kernel.trace(Event::Send, 0, pid(1), pid(2));
-    let set = SetTrace {
-        events: Event::Send.bit(),
-    };
+    let set = SetTrace { events: Event::Send.bit() };
     ask(&mut kernel, request, root, &set).unwrap();
     for number in 0..1000 {
         kernel.trace(Event::Send, number, pid(1), pid(2));
@@ -123,10 +104,7 @@ fn the_log_is_written_and_read() {
     ask(&mut kernel, request, root, &WriteLog {}).unwrap();
     assert_eq!(kernel.machine.logged, "kernel\nserver\n");
     segment(&mut kernel, root, 257);
-    assert_eq!(
-        ask(&mut kernel, request, root, &WriteLog {}).map(|_| ()),
-        Err(Error::TooLong)
-    );
+    assert_eq!(ask(&mut kernel, request, root, &WriteLog {}).map(|_| ()), Err(Error::TooLong));
     segment(&mut kernel, root, BUFFER_BYTES);
     let read = ask(&mut kernel, request, root, &ReadLog { from: 3 }).unwrap();
     assert_eq!((read.count, read.next), (11, 14));

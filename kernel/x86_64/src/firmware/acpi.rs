@@ -91,12 +91,7 @@ impl Platform {
             .iter()
             .copied()
             .find(|entry| entry.legacy == legacy)
-            .unwrap_or(Override {
-                legacy,
-                line: legacy.into(),
-                active_low: false,
-                level_triggered: false,
-            })
+            .unwrap_or(Override { legacy, line: legacy.into(), active_low: false, level_triggered: false })
     }
 
     fn read_all(&mut self, memory: &impl Memory, root_pointer: u64) -> Option<()> {
@@ -134,10 +129,8 @@ impl Platform {
             match kind {
                 MADT_PROCESSOR => self.processors += entry.word(4)? & 1,
                 MADT_IO_APIC if self.io_apic_count < CAPACITY => {
-                    self.io_apics[self.io_apic_count] = IoApic {
-                        address: entry.word(4)?.into(),
-                        first_line: entry.word(8)?,
-                    };
+                    self.io_apics[self.io_apic_count] =
+                        IoApic { address: entry.word(4)?.into(), first_line: entry.word(8)? };
                     self.io_apic_count += 1;
                 }
                 MADT_OVERRIDE if self.override_count < CAPACITY => {
@@ -182,14 +175,9 @@ fn sums_to_zero(bytes: &[u8]) -> bool {
 /// The root pointer lies on a 16-byte boundary in the first KiB of the extended BIOS area or below 1 MiB.
 fn find_root_pointer(memory: &impl Memory) -> Option<u64> {
     let extended = u64::from(memory.bytes(0x40e, 2)?.half(0)?) << 4;
-    (extended..extended + 1024)
-        .chain(0xe_0000..0x10_0000)
-        .step_by(16)
-        .find(|address| {
-            memory
-                .bytes(*address, 20)
-                .is_some_and(|bytes| bytes.starts_with(b"RSD PTR ") && sums_to_zero(bytes))
-        })
+    (extended..extended + 1024).chain(0xe_0000..0x10_0000).step_by(16).find(|address| {
+        memory.bytes(*address, 20).is_some_and(|bytes| bytes.starts_with(b"RSD PTR ") && sums_to_zero(bytes))
+    })
 }
 
 #[cfg(test)]
@@ -228,14 +216,9 @@ mod tests {
         let mut memory = Bytes(vec![0; 4096]);
         memory.put(0, b"RSD PTR ");
         memory.put(16, &64u32.to_le_bytes());
-        let sum = memory.0[..20]
-            .iter()
-            .fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+        let sum = memory.0[..20].iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
         memory.0[8] = 0u8.wrapping_sub(sum);
-        let list: Vec<u8> = [256u32, 512, 4000]
-            .iter()
-            .flat_map(|address| address.to_le_bytes())
-            .collect();
+        let list: Vec<u8> = [256u32, 512, 4000].iter().flat_map(|address| address.to_le_bytes()).collect();
         memory.put_table(64, *b"RSDT", &list);
 
         let mut madt = vec![0, 0, 0xe0, 0xfe, 1, 0, 0, 0];
@@ -256,13 +239,7 @@ mod tests {
     fn the_tables_are_read() {
         let platform = Platform::read(&machine(), Some(0));
         assert_eq!(platform.local_apic, 0xfee0_0000);
-        assert_eq!(
-            platform.io_apics(),
-            [IoApic {
-                address: 0xfec0_0000,
-                first_line: 0
-            }]
-        );
+        assert_eq!(platform.io_apics(), [IoApic { address: 0xfec0_0000, first_line: 0 }]);
         assert_eq!(platform.legacy_interrupt(0).line, 2);
         let nine = platform.legacy_interrupt(9);
         assert!(nine.line == 9 && nine.level_triggered && nine.active_low);

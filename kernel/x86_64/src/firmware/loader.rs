@@ -92,10 +92,7 @@ impl Loaded {
             match kind {
                 TAG_COMMAND_LINE => loaded.set_command_line(tag[8..].iter().copied()),
                 TAG_MODULE if loaded.archive.is_none() => {
-                    loaded.archive = Some(Range {
-                        start: tag.word(8)?.into(),
-                        end: tag.word(12)?.into(),
-                    });
+                    loaded.archive = Some(Range { start: tag.word(8)?.into(), end: tag.word(12)?.into() });
                 }
                 TAG_MEMORY_MAP => {
                     let entry_bytes = tag.word(8)? as usize;
@@ -121,10 +118,8 @@ impl Loaded {
 
     fn set_command_line(&mut self, bytes: impl Iterator<Item = u8>) {
         self.command_line_bytes = 0;
-        for (place, byte) in self
-            .command_line
-            .iter_mut()
-            .zip(bytes.take_while(|byte| (b' '..=b'~').contains(byte)))
+        for (place, byte) in
+            self.command_line.iter_mut().zip(bytes.take_while(|byte| (b' '..=b'~').contains(byte)))
         {
             *place = byte;
             self.command_line_bytes += 1;
@@ -171,13 +166,7 @@ mod tests {
         assert_eq!(loaded.archive, Some(Range::new(0x20_0000, 5000)));
         assert_eq!(loaded.command_line(), "panic=exit");
         assert_eq!(loaded.root_pointer, Some(0xf0000));
-        assert_eq!(
-            loaded.memory.as_slice(),
-            [Range {
-                start: 0,
-                end: 0x9_f000
-            }]
-        );
+        assert_eq!(loaded.memory.as_slice(), [Range { start: 0, end: 0x9_f000 }]);
     }
 
     #[test]
@@ -185,18 +174,7 @@ mod tests {
         let mut bytes = words(&[0, 0, TAG_COMMAND_LINE, 12]);
         bytes.extend(b"a b\0\xff\xff\xff\xff");
         bytes.extend(words(&[TAG_MODULE, 17, 0x20_0000, 0x20_1388, 0, 0]));
-        bytes.extend(words(&[
-            TAG_MEMORY_MAP,
-            40,
-            24,
-            0,
-            0x10_0000,
-            0,
-            0x10_0000,
-            0,
-            1,
-            0,
-        ]));
+        bytes.extend(words(&[TAG_MEMORY_MAP, 40, 24, 0, 0x10_0000, 0, 0x10_0000, 0, 1, 0]));
         bytes.extend(words(&[0, 8]));
         let length = bytes.len() as u32;
         bytes[..4].copy_from_slice(&length.to_le_bytes());

@@ -12,10 +12,7 @@ pub struct Range {
 impl Range {
     /// `length` bytes from `start` on, as far as there are addresses.
     pub const fn new(start: u64, length: u64) -> Range {
-        Range {
-            start,
-            end: start.saturating_add(length),
-        }
+        Range { start, end: start.saturating_add(length) }
     }
 
     /// How many bytes.
@@ -61,10 +58,7 @@ impl Default for Ranges {
 impl Ranges {
     /// None.
     pub const fn new() -> Ranges {
-        Ranges {
-            ranges: [Range { start: 0, end: 0 }; CAPACITY],
-            count: 0,
-        }
+        Ranges { ranges: [Range { start: 0, end: 0 }; CAPACITY], count: 0 }
     }
 
     /// All of them.
@@ -111,23 +105,11 @@ impl Ranges {
             }
             self.delete(at);
             if other.start < range.start {
-                self.insert(
-                    at,
-                    Range {
-                        start: other.start,
-                        end: range.start,
-                    },
-                );
+                self.insert(at, Range { start: other.start, end: range.start });
                 at += 1;
             }
             if range.end < other.end {
-                self.insert(
-                    at,
-                    Range {
-                        start: range.end,
-                        end: other.end,
-                    },
-                );
+                self.insert(at, Range { start: range.end, end: other.end });
                 at += 1;
             }
         }
@@ -139,10 +121,7 @@ impl Ranges {
         let ends = self.as_slice().iter().map(|range| range.start).chain([u64::MAX]);
         starts
             .zip(ends)
-            .map(move |(start, next)| Range {
-                start,
-                end: next.min(end),
-            })
+            .map(move |(start, next)| Range { start, end: next.min(end) })
             .filter(|gap| gap.length() > 0)
     }
 
@@ -199,12 +178,7 @@ mod tests {
         assert_eq!(ranges.as_slice().len(), CAPACITY);
         ranges.remove(range(2, 3));
         assert_eq!(ranges.as_slice()[0], range(0, 2));
-        assert!(
-            !ranges
-                .as_slice()
-                .iter()
-                .any(|range| range.start <= 2 && 2 < range.end)
-        );
+        assert!(!ranges.as_slice().iter().any(|range| range.start <= 2 && 2 < range.end));
     }
 
     #[test]

@@ -36,9 +36,5 @@ pub fn commit(name: &str) {
 /// Takes stack until there is none.
 fn descend(depth: u64) -> u64 {
     let page = black_box([depth; 64]);
-    if depth == u64::MAX {
-        0
-    } else {
-        descend(depth + 1) + page[black_box(5)]
-    }
+    if depth == u64::MAX { 0 } else { descend(depth + 1) + page[black_box(5)] }
 }

@@ -13,15 +13,7 @@ use crate::machine::{X86, load};
 pub fn mapping(machine: &mut X86, frames: &mut Frames) {
     let mut area = Area::new(machine, frames);
     let last = USER_ADDRESS_END - PAGE_BYTES;
-    for address in [
-        0,
-        PAGE_BYTES,
-        TABLE_BYTES - PAGE_BYTES,
-        TABLE_BYTES,
-        1 << 30,
-        1 << 39,
-        last,
-    ] {
+    for address in [0, PAGE_BYTES, TABLE_BYTES - PAGE_BYTES, TABLE_BYTES, 1 << 30, 1 << 39, last] {
         let frame = area.map(machine, frames, address, READ);
         let space = area.space;
         assert_eq!(machine.translate(space, address, READ), Some(frame));
@@ -90,10 +82,7 @@ pub fn closed_addresses(machine: &mut X86, frames: &mut Frames) {
         assert_eq!(result, Err(MapError::Occupied), "{address:#x}");
         assert_eq!(machine.unmap(space, address), None);
     }
-    assert_eq!(
-        machine.translate(space, crate::boot::KERNEL_BASE + (2 << 20), READ),
-        None
-    );
+    assert_eq!(machine.translate(space, crate::boot::KERNEL_BASE + (2 << 20), READ), None);
     area.end(machine, frames);
 }
 

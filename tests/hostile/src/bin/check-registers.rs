@@ -49,96 +49,30 @@ fn calls() -> [(&'static str, [u64; 11], u64); 6] {
     let stranger = Pid::from_bits(ones).to_bits();
     let code = |error: Error| u64::from(error.code());
     [
-        (
-            "Send",
-            [
-                call::Send::NUMBER,
-                to,
-                nothing[0],
-                ones,
-                ones,
-                ones,
-                0,
-                0,
-                0,
-                ones,
-                ones,
-            ],
-            0,
-        ),
+        ("Send", [call::Send::NUMBER, to, nothing[0], ones, ones, ones, 0, 0, 0, ones, ones], 0),
         (
             "Receive",
-            [
-                call::Receive::NUMBER,
-                0,
-                ones,
-                ones,
-                ones,
-                ones,
-                0,
-                0,
-                NOW,
-                ones,
-                ones,
-            ],
+            [call::Receive::NUMBER, 0, ones, ones, ones, ones, 0, 0, NOW, ones, ones],
             code(Error::NothingWaiting),
         ),
         (
             "Reply",
-            [
-                call::Reply::NUMBER,
-                to,
-                ones,
-                ones,
-                ones,
-                ones,
-                0,
-                0,
-                ones,
-                ones,
-                ones,
-            ],
+            [call::Reply::NUMBER, to, ones, ones, ones, ones, 0, 0, ones, ones, ones],
             code(Error::NotAwaitingReply),
         ),
         (
             "MoveTo",
-            [
-                call::MoveTo::NUMBER,
-                to,
-                ones,
-                ones,
-                ones,
-                ones,
-                0,
-                0,
-                0,
-                ones,
-                ones,
-            ],
+            [call::MoveTo::NUMBER, to, ones, ones, ones, ones, 0, 0, 0, ones, ones],
             code(Error::NotAwaitingReply),
         ),
         (
             "GetReply",
-            [
-                call::GetReply::NUMBER,
-                ones,
-                ones,
-                ones,
-                ones,
-                ones,
-                0,
-                0,
-                NOW,
-                ones,
-                ones,
-            ],
+            [call::GetReply::NUMBER, ones, ones, ones, ones, ones, 0, 0, NOW, ones, ones],
             code(Error::NothingWaiting),
         ),
         (
             "no call",
-            [
-                ones, stranger, ones, ones, ones, ones, ones, ones, ones, ones, ones,
-            ],
+            [ones, stranger, ones, ones, ones, ones, ones, ones, ones, ones, ones],
             code(Error::BadRequest),
         ),
     ]
@@ -155,13 +89,7 @@ fn check(name: &str, look: &Look, outcome: u64) -> i32 {
     };
     let [rax, rbx, _, _, _, _, rbp, rsp, _, _, _, _, _, r13, r14, r15] = look.general;
     expect("rax", rax, outcome);
-    for (what, found) in [
-        ("rbx", rbx),
-        ("rbp", rbp),
-        ("r13", r13),
-        ("r14", r14),
-        ("r15", r15),
-    ] {
+    for (what, found) in [("rbx", rbx), ("rbp", rbp), ("r13", r13), ("r14", r14), ("r15", r15)] {
         expect(what, found, 0);
     }
     expect("rsp", rsp, look.stack);
@@ -170,23 +98,11 @@ fn check(name: &str, look: &Look, outcome: u64) -> i32 {
     expect("the x87 tag word", saved[0] >> 32 & 0xff, 0);
     expect("MXCSR", saved[3] & 0xffff_ffff, 0x1f80);
     for register in 0..8 {
-        expect(
-            "an x87 register",
-            saved[4 + 2 * register] | saved[5 + 2 * register] & 0xffff,
-            0,
-        );
+        expect("an x87 register", saved[4 + 2 * register] | saved[5 + 2 * register] & 0xffff, 0);
     }
     for register in 0..16 {
-        expect(
-            "a vector register",
-            saved[20 + 2 * register] | saved[21 + 2 * register],
-            0,
-        );
-        expect(
-            "a vector register's upper half",
-            look.upper[register][0] | look.upper[register][1],
-            0,
-        );
+        expect("a vector register", saved[20 + 2 * register] | saved[21 + 2 * register], 0);
+        expect("a vector register's upper half", look.upper[register][0] | look.upper[register][1], 0);
     }
     faults
 }

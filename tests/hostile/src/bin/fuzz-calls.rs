@@ -61,11 +61,8 @@ fn fuzz(calls: u64, first_seed: u64) -> Result<String, Error> {
     let (mut done, mut ended_early, mut seed) = (0, 0, first_seed);
     while done < calls {
         let now = CALLS_EACH.min(calls - done);
-        let mut child = Command::new("fuzz-calls")
-            .arg("child")
-            .arg(&seed.to_string())
-            .arg(&now.to_string())
-            .start()?;
+        let mut child =
+            Command::new("fuzz-calls").arg("child").arg(&seed.to_string()).arg(&now.to_string()).start()?;
         RUNNING.store(child.pid().to_bits(), Ordering::Release);
         let status = child.wait();
         RUNNING.store(0, Ordering::Release);
@@ -94,17 +91,10 @@ fn watch() {
     const STEP: Duration = Duration::from_millis(250);
     while v::time::sleep(STEP).is_ok() {
         let running = RUNNING.load(Ordering::Acquire);
-        seen = if running == seen.0 {
-            (running, seen.1 + STEP)
-        } else {
-            (running, Duration::ZERO)
-        };
+        seen = if running == seen.0 { (running, seen.1 + STEP) } else { (running, Duration::ZERO) };
         if running != 0 && seen.1 > PATIENCE {
             // It may have ended just now, which is as well.
-            let request = process::Destroy {
-                process: Pid::from_bits(running),
-                status: 1,
-            };
+            let request = process::Destroy { process: Pid::from_bits(running), status: 1 };
             let _ = v::call(server(PROCESS), &request, Segment::None);
             seen.1 = Duration::ZERO;
         }
@@ -123,11 +113,7 @@ struct Child {
 impl Child {
     fn new(seed: u64) -> Child {
         let own = v::process::team();
-        Child {
-            random: Random::new(seed),
-            scratch: alloc::vec![0; SCRATCH_BYTES],
-            pids: [own; 8],
-        }
+        Child { random: Random::new(seed), scratch: alloc::vec![0; SCRATCH_BYTES], pids: [own; 8] }
     }
 
     fn run(mut self, calls: u64) -> i32 {
@@ -148,13 +134,7 @@ impl Child {
             number: self.call_number(),
             pid: self.pid().to_bits(),
             message: self.message(),
-            extra: [
-                self.address(),
-                self.length(),
-                self.deadline(),
-                self.address(),
-                self.length(),
-            ],
+            extra: [self.address(), self.length(), self.deadline(), self.address(), self.length()],
             ..Registers::default()
         };
         match registers.number {
@@ -166,11 +146,7 @@ impl Child {
                     Grant::new(self.length(), access).to_bits()
                 };
                 let is_group = Pid::from_bits(registers.pid).is_group();
-                registers.extra[2] = if is_group == self.random.once_in(16) {
-                    0
-                } else {
-                    self.deadline()
-                };
+                registers.extra[2] = if is_group == self.random.once_in(16) { 0 } else { self.deadline() };
                 // Servers may well let a client wait for ever, so few of the calls are for them.
                 if !is_group && !self.random.once_in(2000) {
                     registers.extra[2] = 0;
@@ -202,9 +178,7 @@ impl Child {
     }
 
     fn kernel_server(&mut self) -> Pid {
-        let index = self
-            .random
-            .pick(&[PROCESS, MEMORY, DEVICE, TIME, GROUP, STATISTICS]);
+        let index = self.random.pick(&[PROCESS, MEMORY, DEVICE, TIME, GROUP, STATISTICS]);
         Pid::kernel_server(LogicalHost::OWN, index)
     }
 
@@ -216,11 +190,7 @@ impl Child {
             3 => self.kernel_server(),
             4 => {
                 let own = v::process::team();
-                Pid::process(
-                    own.host(),
-                    self.random.below(4) as u16,
-                    self.random.below(300) as u16,
-                )
+                Pid::process(own.host(), self.random.below(4) as u16, self.random.below(300) as u16)
             }
             5 => Pid::unrestricted_group(LogicalHost::OWN, self.random.below(300) as u32),
             _ => {
@@ -247,11 +217,8 @@ impl Child {
         }
         let protocol = 1 + self.random.below(6) as u32;
         let operation = 1 + self.random.below(18) as u32;
-        words[0] = if self.random.once_in(12) {
-            self.random.next() as u32
-        } else {
-            protocol << 8 | operation
-        };
+        words[0] =
+            if self.random.once_in(12) { self.random.next() as u32 } else { protocol << 8 | operation };
         // A Delay of random length would only wait; to destroy or suspend oneself ends the fun, so that comes seldom.
         let ends = words[0] == 0x104 || words[0] == 0x107;
         if words[0] == 0x402 || ends && !self.random.once_in(5000) {

@@ -89,11 +89,7 @@ fn settled() -> Result<[u64; 4], Error> {
     loop {
         v::time::sleep(core::time::Duration::from_millis(300))?;
         let mut buffer = [0; StatisticsRecord::BYTES];
-        call(
-            server(STATISTICS),
-            &statistics::QueryStatistics {},
-            Segment::Write(&mut buffer),
-        )?;
+        call(server(STATISTICS), &statistics::QueryStatistics {}, Segment::Write(&mut buffer))?;
         let record = StatisticsRecord::from_bytes(&buffer);
         let now = [record.free_frames, record.processes, record.teams, record.regions];
         if now == last {

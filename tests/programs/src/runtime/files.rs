@@ -73,14 +73,8 @@ pub fn directories() -> Result<(), String> {
     ensure_equal!(found, expected);
     ensure_equal!(file::remove(&folder), Err(Error::DirectoryNotEmpty));
     ensure!(must("metadata", file::metadata(&folder))?.is_directory());
-    ensure_equal!(
-        file::read_directory(&format!("{folder}/a")),
-        Err(Error::NotADirectory)
-    );
-    ensure_equal!(
-        file::read_directory(&format!("{folder}/none")),
-        Err(Error::NotFound)
-    );
+    ensure_equal!(file::read_directory(&format!("{folder}/a")), Err(Error::NotADirectory));
+    ensure_equal!(file::read_directory(&format!("{folder}/none")), Err(Error::NotFound));
     Ok(())
 }
 
@@ -94,10 +88,7 @@ pub fn working_directory() -> Result<(), String> {
     must("set", name::set_current_directory(".."))?;
     ensure_equal!(name::current_directory(), Some(FOLDER.to_owned()));
     ensure_equal!(file::read_to_string("working/x"), Ok("x".to_owned()));
-    ensure_equal!(
-        name::set_current_directory("working/x"),
-        Err(Error::NotADirectory)
-    );
+    ensure_equal!(name::set_current_directory("working/x"), Err(Error::NotADirectory));
     ensure_equal!(name::set_current_directory("none"), Err(Error::NotFound));
     name::restore(saved);
     Ok(())
@@ -111,17 +102,10 @@ pub fn prefixes() -> Result<(), String> {
     ensure_equal!(file::read_to_string("[here]/x"), Ok("x".to_owned()));
     let place = must("resolve", name::resolve(&folder))?;
     must("alias", name::set_prefix("here", place.server, place.context))?;
-    ensure_equal!(
-        file::read_to_string("[here]test-runtime/prefixes/x"),
-        Ok("x".to_owned())
-    );
+    ensure_equal!(file::read_to_string("[here]test-runtime/prefixes/x"), Ok("x".to_owned()));
     ensure!(name::remove_prefix("here"));
     ensure_equal!(file::read_to_string("[here]x"), Err(Error::NoSuchPrefix));
     ensure_equal!(name::set_alias("no prefix", "[tmp]"), Err(Error::BadName));
-    ensure!(
-        must("global", name::global_prefixes())?
-            .iter()
-            .any(|(name, ..)| name == "boot")
-    );
+    ensure!(must("global", name::global_prefixes())?.iter().any(|(name, ..)| name == "boot"));
     Ok(())
 }

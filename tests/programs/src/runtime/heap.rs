@@ -24,11 +24,7 @@ pub fn heap() -> Result<(), String> {
             }
         }
     }
-    ensure!(
-        pieces
-            .iter()
-            .all(|(mark, piece)| piece.iter().all(|byte| byte == mark))
-    );
+    ensure!(pieces.iter().all(|(mark, piece)| piece.iter().all(|byte| byte == mark)));
     Ok(())
 }
 

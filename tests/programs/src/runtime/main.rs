@@ -45,10 +45,7 @@ const CHECKS: &[(&str, test_programs::Check)] = &[
     ("operator restart of the file server", restarts::file_server),
     ("operator restart of the pipe server", restarts::pipe_server),
     ("operator restart of the naming server", restarts::naming_server),
-    (
-        "operator restart of the program manager",
-        restarts::program_manager,
-    ),
+    ("operator restart of the program manager", restarts::program_manager),
 ];
 
 fn main() -> i32 {

@@ -57,10 +57,7 @@ impl Server for Checked {
                 Outcome::Later
             }
             Some(check::Check::Die(_)) => {
-                let destroy = kernel::process::Destroy {
-                    process: Pid::NONE,
-                    status: 0,
-                };
+                let destroy = kernel::process::Destroy { process: Pid::NONE, status: 0 };
                 Outcome::from(
                     call(kernel::server(kernel::PROCESS), &destroy, Segment::None).map(|_| check::Died {}),
                 )
@@ -81,15 +78,8 @@ impl Server for Checked {
 
 fn start_server(tick_ns: u64) -> Result<Thread, String> {
     let body = move || {
-        let mut server = Checked {
-            bytes: Vec::new(),
-            waiting: None,
-            ticks: 0,
-        };
-        let options = Options {
-            buffer_bytes: 256,
-            tick_ns,
-        };
+        let mut server = Checked { bytes: Vec::new(), waiting: None, ticks: 0 };
+        let options = Options { buffer_bytes: 256, tick_ns };
         v::server::serve(&mut server, options)
     };
     must("spawn", spawn_thread(STACK_BYTES, body))
@@ -105,39 +95,17 @@ pub fn serve() -> Result<(), String> {
     let server = start_server(0)?;
     let to = server.pid();
     for left in 0..1000 {
-        let sum = must(
-            "add",
-            call(
-                to,
-                &check::Add {
-                    left,
-                    right: u32::MAX,
-                },
-                Segment::None,
-            ),
-        )?;
+        let sum = must("add", call(to, &check::Add { left, right: u32::MAX }, Segment::None))?;
         ensure_equal!(sum.sum, u64::from(left) + u64::from(u32::MAX));
     }
     let mut place = [0; 5000];
-    let filled = must(
-        "fill",
-        call(to, &check::Fill { count: 4999 }, Segment::Write(&mut place)),
-    )?;
+    let filled = must("fill", call(to, &check::Fill { count: 4999 }, Segment::Write(&mut place)))?;
     ensure_equal!(filled.count, 4999);
-    ensure!(
-        place[..4999]
-            .iter()
-            .enumerate()
-            .all(|(at, byte)| *byte == at as u8)
-            && place[4999] == 0
-    );
+    ensure!(place[..4999].iter().enumerate().all(|(at, byte)| *byte == at as u8) && place[4999] == 0);
 
     // More than one reply carries.
     let mut large = vec![0; 200_000];
-    must(
-        "fill",
-        call(to, &check::Fill { count: 200_000 }, Segment::Write(&mut large)),
-    )?;
+    must("fill", call(to, &check::Fill { count: 200_000 }, Segment::Write(&mut large)))?;
     ensure!(large.iter().enumerate().all(|(at, byte)| *byte == at as u8));
 
     for length in [0, 1, 255, 256, 257, 5000, LIMIT] {
@@ -149,25 +117,13 @@ pub fn serve() -> Result<(), String> {
 
     // What goes wrong is told, and the server goes on.
     let too_long = vec![0; LIMIT + 1];
-    ensure_equal!(
-        call(to, &check::Total {}, Segment::Read(&too_long)).map(|_| ()),
-        Err(Error::TooLong)
-    );
+    ensure_equal!(call(to, &check::Total {}, Segment::Read(&too_long)).map(|_| ()), Err(Error::TooLong));
     let total = call(to, &check::Total {}, Segment::Write(&mut [0; 10])).map(|_| ());
     ensure_equal!(total, Err(Error::NoReadAccess));
     let fill = check::Fill { count: 10 };
-    ensure_equal!(
-        call(to, &fill, Segment::Write(&mut [0; 9])).map(|_| ()),
-        Err(Error::TooLong)
-    );
-    ensure_equal!(
-        call(to, &fill, Segment::Read(&[0; 10])).map(|_| ()),
-        Err(Error::NoWriteAccess)
-    );
-    let (_, reply) = must(
-        "send",
-        message::send(to, &Message::with_code(0x7e09), Segment::None),
-    )?;
+    ensure_equal!(call(to, &fill, Segment::Write(&mut [0; 9])).map(|_| ()), Err(Error::TooLong));
+    ensure_equal!(call(to, &fill, Segment::Read(&[0; 10])).map(|_| ()), Err(Error::NoWriteAccess));
+    let (_, reply) = must("send", message::send(to, &Message::with_code(0x7e09), Segment::None))?;
     ensure_equal!(reply.code(), Error::BadRequest.code());
     must("add", call(to, &check::Add { left: 1, right: 1 }, Segment::None))?;
     end_server(server)
@@ -185,10 +141,7 @@ pub fn ticks() -> Result<(), String> {
     let before = must("wait", call(server.pid(), &check::Wait {}, Segment::None))?;
     let busy = Instant::now();
     while busy.elapsed() < 4 * TICK {
-        must(
-            "add",
-            call(server.pid(), &check::Add { left: 1, right: 1 }, Segment::None),
-        )?;
+        must("add", call(server.pid(), &check::Add { left: 1, right: 1 }, Segment::None))?;
     }
     let after = must("wait", call(server.pid(), &check::Wait {}, Segment::None))?;
     ensure!(after.ticks >= before.ticks + 2);
@@ -197,10 +150,7 @@ pub fn ticks() -> Result<(), String> {
 
 pub fn clocks() -> Result<(), String> {
     let before = time::now_ns();
-    let clocks = must(
-        "now",
-        call(kernel::server(kernel::TIME), &clock::Now {}, Segment::None),
-    )?;
+    let clocks = must("now", call(kernel::server(kernel::TIME), &clock::Now {}, Segment::None))?;
     let after = time::now_ns();
     ensure!(before <= clocks.monotonic_ns && clocks.monotonic_ns <= after);
     ensure!(time::real_ns() - clocks.real_ns < 1_000_000_000);
@@ -270,10 +220,7 @@ pub fn errors() -> Result<(), String> {
     let gone = thread.pid();
     must("join", thread.join())?;
     let sent = message::send(gone, &Message::default(), Segment::None).map(|_| ());
-    ensure!(matches!(
-        sent,
-        Err(Error::StaleProcess | Error::NonexistentProcess)
-    ));
+    ensure!(matches!(sent, Err(Error::StaleProcess | Error::NonexistentProcess)));
     ensure_equal!(message::reply(gone, &Message::default(), &[]).is_err(), true);
     let mut buffer = [0; 8];
     let received = message::receive(None, &mut buffer, v::abi::call::NOW).map(|_| ());

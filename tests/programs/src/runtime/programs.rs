@@ -97,10 +97,7 @@ pub fn statuses() -> Result<(), String> {
     ensure_equal!(must("wait", killed.wait())?.code, 137);
     let mut panicked = must("start", this(&["panic"]).stderr(Stream::Closed).start())?;
     ensure_equal!(must("wait", panicked.wait())?.code, 101);
-    ensure_equal!(
-        Command::new("no such program").start().map(|_| ()),
-        Err(Error::NotFound)
-    );
+    ensure_equal!(Command::new("no such program").start().map(|_| ()), Err(Error::NotFound));
     ensure!(Command::new("[boot]").start().is_err());
     Ok(())
 }
@@ -132,10 +129,7 @@ pub fn pipeline() -> Result<(), String> {
     let (mut last_reader, last_writer) = must("pipe", pipe())?;
     let words = this(&["arguments", "a", "b"]).stdout(&first_writer);
     let mut first = must("start", words.start())?;
-    let mut last = must(
-        "start",
-        this(&["copy"]).stdin(&first_reader).stdout(&last_writer).start(),
-    )?;
+    let mut last = must("start", this(&["copy"]).stdin(&first_reader).stdout(&last_writer).start())?;
     drop((first_reader, first_writer, last_writer));
     let mut text = String::new();
     must("read", last_reader.read_to_string(&mut text))?;

@@ -33,15 +33,9 @@ pub fn file_server() -> Result<(), String> {
     must("read on", open.read_to_end(&mut rest))?;
     ensure!(start[..] == whole[..1000] && rest[..] == whole[1000..]);
     // So does the working directory, and names are looked up anew.
-    ensure_equal!(
-        must("relative", file::metadata("supervisor"))?.size,
-        whole.len() as u64
-    );
+    ensure_equal!(must("relative", file::metadata("supervisor"))?.size, whole.len() as u64);
     kill("ramfs")?;
-    ensure_equal!(
-        must("metadata", file::metadata("supervisor"))?.size,
-        whole.len() as u64
-    );
+    ensure_equal!(must("metadata", file::metadata("supervisor"))?.size, whole.len() as u64);
     kill("ramfs")?;
     must("write", file::write("[tmp]test-runtime-restart", "x"))?;
     must("remove", file::remove("[tmp]test-runtime-restart"))?;

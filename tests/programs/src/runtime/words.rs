@@ -11,9 +11,7 @@ const MOST_BYTES: usize = 160;
 const ALIGNMENTS: usize = 16;
 
 fn pattern(seed: usize) -> Vec<u8> {
-    (0..MOST_BYTES + 2 * ALIGNMENTS)
-        .map(|at| (at * 7 + seed) as u8)
-        .collect()
+    (0..MOST_BYTES + 2 * ALIGNMENTS).map(|at| (at * 7 + seed) as u8).collect()
 }
 
 /// What a loop makes of copying, byte by byte in the order that overlap needs, out of the compiler's sight.
@@ -42,17 +40,7 @@ pub fn copy() -> Result<(), String> {
 
 pub fn overlap() -> Result<(), String> {
     for length in 0..=MOST_BYTES {
-        for (from, to) in [
-            (0, 1),
-            (1, 0),
-            (0, 7),
-            (7, 0),
-            (0, 8),
-            (8, 0),
-            (3, 16),
-            (16, 3),
-            (5, 5),
-        ] {
+        for (from, to) in [(0, 1), (1, 0), (0, 7), (7, 0), (0, 8), (8, 0), (3, 16), (16, 3), (5, 5)] {
             let mut expected = pattern(5);
             copy_by_loop(&mut expected, from, to, length);
             let mut place = pattern(5);
@@ -83,10 +71,7 @@ pub fn compare() -> Result<(), String> {
     for length in 0..=MOST_BYTES {
         let one = &left[3..black_box(3 + length)];
         let mut other = one.to_vec();
-        ensure_equal!(
-            (length, one == other, one.cmp(&other)),
-            (length, true, core::cmp::Ordering::Equal)
-        );
+        ensure_equal!((length, one == other, one.cmp(&other)), (length, true, core::cmp::Ordering::Equal));
         for at in 0..length {
             for changed in [other[at].wrapping_add(1), other[at].wrapping_sub(128)] {
                 let before = core::mem::replace(&mut other[at], changed);
