@@ -98,8 +98,8 @@ fn run(server: Pid, line: Instance) {
     });
     let told = call(server, &inner::CommandsEnded { status }, Segment::None).map(drop);
     let off = told.and_then(|()| {
-        // What the line still holds would be lost with the machine.
-        line.synchronize()?;
+        // What the line still holds would be lost with the machine; if the line itself is, there is nothing to wait for.
+        let _ = line.synchronize();
         let supervisor = v::name::resolve("[supervisor]")?.server;
         call(supervisor, &supervisor::PowerOff { status }, Segment::None)
     });
