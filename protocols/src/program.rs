@@ -15,6 +15,8 @@ pub mod flag {
     /// Suspended from its first instruction on. Its starter shares the streams with it and then asks the kernel to
     /// resume it.
     pub const HELD: u32 = 4;
+    /// Has no rights, whatever its starter has.
+    pub const WITHOUT_RIGHTS: u32 = 8;
 }
 
 /// Longest start block, in bytes: arguments, environment and names together.
@@ -24,7 +26,7 @@ protocol! {
     /// Programs.
     pub mod program = 0x13, enum Program {
         /// Loads the image that the instance gives and starts it with the start block in the read segment. It runs
-        /// as the caller's user, without rights.
+        /// as the caller's user, and of the caller's rights it has that to trace.
         StartProgram = 1 { image_server: Pid, image_instance: u32, flags: u32 } => ProgramStarted { program: Pid };
         /// Replies when the program has ended. Its starter may ask once; the manager then forgets it.
         WaitProgram = 2 { program: Pid } => ProgramEnded {

@@ -152,6 +152,13 @@ impl Command {
         self
     }
 
+    /// Gives it no rights, whatever this program has.
+    #[must_use]
+    pub fn without_rights(mut self) -> Command {
+        self.flags |= flag::WITHOUT_RIGHTS;
+        self
+    }
+
     /// Says that nobody will wait for it.
     #[must_use]
     pub fn detached(mut self) -> Command {

@@ -26,6 +26,8 @@ use crate::programs::{Program, Programs, Stream, Wait, program_end};
 
 /// Level of programs in their class.
 const LEVEL: u8 = 2;
+/// Rights that a program has from its starter. All others are of services alone.
+const HANDED_DOWN: Rights = Rights::TRACE;
 /// Most processes of a program.
 const MOST_PROCESSES: u32 = 256;
 /// Most bytes of a file that are loaded.
@@ -62,12 +64,16 @@ impl Managing {
         let block = start_block(client)?;
         let facts = Facts::read(&block);
         let image = self.image(start.image_server, start.image_instance)?;
-        let starter = v::process::identify(client.pid)?.team;
+        let starter = v::process::identify(client.pid)?;
+        let mut rights = starter.rights.intersection(HANDED_DOWN);
+        if start.flags & flag::WITHOUT_RIGHTS != 0 {
+            rights = Rights::NONE;
+        }
         let class =
             if start.flags & flag::BACKGROUND == 0 { priority::FOREGROUND } else { priority::BACKGROUND };
         let team = NewTeam::create(&Owner {
             user: client.user,
-            rights: Rights::NONE,
+            rights,
             priority: u32::from(class + LEVEL),
             quota_pages: self.quota_pages,
             quota_processes: MOST_PROCESSES,
@@ -81,7 +87,7 @@ impl Managing {
         let program = team.begin(image.layout.entry, &block)?;
         let record = Program {
             user: client.user,
-            starter,
+            starter: starter.team,
             detached: start.flags & flag::DETACHED != 0,
             standard_error: facts.standard_error,
         };

@@ -118,7 +118,7 @@ impl Supervising {
         let name = self.name(place);
         match verdict {
             Verdict::Again(delay_ns) => {
-                say(&format!("{name} {what}; starting it again in {} ms", delay_ns / 1_000_000))
+                say(&format!("{name} {what}; starting it again in {} ms", delay_ns / 1_000_000));
             }
             Verdict::Stays => say(&format!("{name} {what}; it stays stopped")),
             Verdict::GivenUp => {

@@ -61,8 +61,12 @@ fn fuzz(calls: u64, first_seed: u64) -> Result<String, Error> {
     let (mut done, mut ended_early, mut seed) = (0, 0, first_seed);
     while done < calls {
         let now = CALLS_EACH.min(calls - done);
-        let mut child =
-            Command::new("fuzz-calls").arg("child").arg(&seed.to_string()).arg(&now.to_string()).start()?;
+        let mut child = Command::new("fuzz-calls")
+            .arg("child")
+            .arg(&seed.to_string())
+            .arg(&now.to_string())
+            .without_rights()
+            .start()?;
         RUNNING.store(child.pid().to_bits(), Ordering::Release);
         let status = child.wait();
         RUNNING.store(0, Ordering::Release);
