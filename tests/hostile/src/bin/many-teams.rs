@@ -23,6 +23,8 @@ v_start::program!(main);
 const TOGETHER: usize = 8;
 /// Teams after which the servers have what they need.
 const WARM_UP: usize = 300;
+/// Rounds of which one must leave everything as it was.
+const ROUNDS: u32 = 3;
 
 fn main() -> i32 {
     let words: Vec<String> = v::env::arguments().map(String::from).collect();
@@ -47,22 +49,29 @@ fn main() -> i32 {
     }
 }
 
+/// Whether a round of `count` teams leaves everything exactly as it was before that round.
+///
+/// A server whose heap or stack reaches a new height keeps the page, once; that is why a further round may settle what
+/// an earlier one did not. What is lost with each team is lost in every round, and shows in the last.
 fn compare(count: usize) -> Result<bool, Error> {
-    // The first ones make the servers' tables and caches grow to what they need.
     start(WARM_UP)?;
-    let before = settled()?;
-    start(count)?;
-    let after = settled()?;
-    let same = before == after;
-    let [frames, processes, teams, regions] = before;
-    if same {
-        println!(
-            "{count} teams came and went; {frames} frames free, {processes} processes, {teams} teams, {regions} regions as before"
+    let mut before = settled()?;
+    for round in 1..=ROUNDS {
+        start(count)?;
+        let after = settled()?;
+        if before == after {
+            let [frames, processes, teams, regions] = after;
+            println!(
+                "{count} teams came and went; {frames} frames free, {processes} processes, {teams} teams, {regions} regions as before"
+            );
+            return Ok(true);
+        }
+        eprintln!(
+            "many-teams: round {round}: before [frames, processes, teams, regions] {before:?}, after {after:?}"
         );
-    } else {
-        eprintln!("many-teams: before [frames, processes, teams, regions] {before:?}, after {after:?}");
+        before = after;
     }
-    Ok(same)
+    Ok(false)
 }
 
 fn start(count: usize) -> Result<(), Error> {
