@@ -81,7 +81,7 @@ pub fn build() -> Result<Guest> {
     let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
     let mut kernel = None;
     let mut programs = Vec::new();
-    for (package, name, path) in compile(&checkout().join("Cargo.toml"), &metadata, &names)? {
+    for (package, name, path) in compile(&checkout().join("Cargo.toml"), &metadata, &names, &[])? {
         let declaration = wanted.get(&package).context("cargo built a package that nobody asked for")?;
         if declaration.kernel {
             ensure!(kernel.replace(path).is_none(), "more than one package says that it is the kernel");
@@ -90,9 +90,28 @@ pub fn build() -> Result<Guest> {
         }
     }
     let kernel = kernel.context("no package of the workspace says `kernel = true`")?;
-    let products = metadata.target_directory.into_std_path_buf().join("v");
+    Ok(Guest { kernel, programs, files, products: products(&metadata)? })
+}
+
+/// Builds the kernel with its self-test; where it is. Call it before [`build`], which leaves cargo's own place for the
+/// kernel to the one without.
+pub fn build_selftest_kernel() -> Result<PathBuf> {
+    let manifest = checkout().join("Cargo.toml");
+    let metadata = metadata(&manifest)?;
+    let (_, _, built) = compile(&manifest, &metadata, &["kernel"], &["selftest"])?
+        .pop()
+        .context("cargo built no kernel with its self-test")?;
+    let products = products(&metadata)?;
+    let kept = products.join("kernel-selftest");
+    std::fs::copy(&built, &kept).with_context(|| format!("cannot write {}", kept.display()))?;
+    Ok(kept)
+}
+
+/// The folder for what the tool itself writes.
+fn products(metadata: &Metadata) -> Result<PathBuf> {
+    let products = metadata.target_directory.as_std_path().join("v");
     std::fs::create_dir_all(&products).with_context(|| format!("cannot make {}", products.display()))?;
-    Ok(Guest { kernel, programs, files, products })
+    Ok(products)
 }
 
 /// Builds the crate in `folder` if it says that it is a program; `None` if it is no such crate.
@@ -108,7 +127,7 @@ pub fn build_program(folder: &Path) -> Result<Option<Vec<Program>>> {
     if !declaration(package)?.program {
         return Ok(None);
     }
-    let built = compile(&manifest, &metadata, &[&package.name])?;
+    let built = compile(&manifest, &metadata, &[&package.name], &[])?;
     Ok(Some(built.into_iter().map(|(_, name, path)| Program { name, path, test: false }).collect()))
 }
 
@@ -131,6 +150,7 @@ fn compile(
     manifest: &Path,
     metadata: &Metadata,
     packages: &[&str],
+    features: &[&str],
 ) -> Result<Vec<(String, String, PathBuf)>> {
     let terminal = stderr().is_terminal();
     let mut command = cargo();
@@ -138,6 +158,7 @@ fn compile(
     command.args(["--color", if terminal { "always" } else { "never" }]);
     command.arg("--manifest-path").arg(manifest);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
+    command.args(features.iter().flat_map(|feature| ["--features", feature]));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo's output is piped")?;

@@ -65,6 +65,9 @@ pub struct Scenario {
     /// Whether the node runs deterministically.
     #[serde(default)]
     pub icount: bool,
+    /// Whether the kernel is the one with its self-test.
+    #[serde(default)]
+    pub selftest: bool,
     /// More words for the boot command line.
     #[serde(default)]
     words: Vec<String>,

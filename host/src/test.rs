@@ -168,7 +168,10 @@ fn counted(line: &str) -> Option<Counts> {
 /// Runs scenarios, some at a time.
 fn run_on_nodes(scenarios: &[&Scenario], jobs: u8) -> Result<Counts> {
     let qemu = qemu::find_or_install()?;
+    let wants_selftest = scenarios.iter().any(|scenario| scenario.selftest);
+    let selftest_kernel = if wants_selftest { Some(guest::build_selftest_kernel()?) } else { None };
     let guest = guest::build()?;
+    let selftest_guest = selftest_kernel.map(|kernel| Guest { kernel, ..guest.clone() });
     let logs = guest.products.join("test");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
     println!("\nrunning {} scenarios; their logs are in {}", scenarios.len(), logs.display());
@@ -179,7 +182,8 @@ fn run_on_nodes(scenarios: &[&Scenario], jobs: u8) -> Result<Counts> {
             scope.spawn(|| {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let started = Instant::now();
-                    let outcome = run_on_node(scenario, &guest, &qemu, &logs);
+                    let guest = selftest_guest.as_ref().filter(|_| scenario.selftest).unwrap_or(&guest);
+                    let outcome = run_on_node(scenario, guest, &qemu, &logs);
                     let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
                     let word = if outcome.is_ok() { "ok" } else { "FAILED" };
                     let seconds = started.elapsed().as_secs_f32();

@@ -30,6 +30,7 @@ mod paging;
 mod panic;
 mod physical;
 mod saved;
+#[cfg(feature = "selftest")]
 mod selftest;
 mod space;
 mod walks;
@@ -92,6 +93,7 @@ extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     unsafe { Cpu::this() }.root_table = root;
 
     let kernel = start_kernel(&loaded, &platform, &features, &free, root);
+    #[cfg(feature = "selftest")]
     selftest::run(loaded.command_line(), &mut kernel.machine, &mut kernel.frames);
     let rest = heap::seal().whole_pages();
     kernel.frames.add(Frame::containing(rest.start), Frame::containing(rest.end));

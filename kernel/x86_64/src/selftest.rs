@@ -1,6 +1,7 @@
 //! Checks of the machine layer on the machine itself, for the word `selftest` on the boot command line: address spaces,
 //! copies that cross pages and stop midway, the memory functions, the timer. Each failure is a panic; after success the
-//! boot goes on. `selftest=NAME` instead breaks a rule of the kernel's own, which must be a panic too.
+//! boot goes on. `selftest=NAME` instead breaks a rule of the kernel's own, which must be a panic too. Only in a kernel
+//! built with the feature `selftest`, which the scenarios that say so boot.
 //!
 //! What the logic above does with all this is tested elsewhere, and so are programs' registers: by programs.
 
