@@ -24,6 +24,8 @@ protocol! {
             archive_physical: u64,
             /// Its length.
             archive_bytes: u64,
+            /// The physical address of ACPI's root table, the XSDT or RSDT; 0 if the machine has none.
+            acpi_root_table: u64,
         } => Started {};
     }
 }

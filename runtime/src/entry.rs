@@ -21,6 +21,7 @@ struct Beginning {
     block: &'static [u8],
     archive: Option<&'static [u8]>,
     archive_physical: u64,
+    acpi_root_table: Option<u64>,
 }
 
 static BEGINNING: Once<Beginning> = Once::new();
@@ -31,7 +32,8 @@ static BEGINNING: Once<Beginning> = Once::new();
 /// The message must be what the process found in its registers when it began: the addresses in it are believed.
 pub unsafe fn begin(creator: Pid, message: [u64; 4]) {
     let message = Message::from_registers(message);
-    let mut beginning = Beginning { creator, block: &[], archive: None, archive_physical: 0 };
+    let mut beginning =
+        Beginning { creator, block: &[], archive: None, archive_physical: 0, acpi_root_table: None };
     if message.code() == begin::BeginProgram::CODE {
         let begin = begin::BeginProgram::from_message(&message);
         // SAFETY: the creator mapped the block for the program's whole life, and nobody writes it.
@@ -41,6 +43,7 @@ pub unsafe fn begin(creator: Pid, message: [u64; 4]) {
         // SAFETY: the kernel mapped the archive for the supervisor's whole life, read-only.
         beginning.archive = Some(unsafe { memory(abi::boot::ARCHIVE_ADDRESS, start.archive_bytes) });
         beginning.archive_physical = start.archive_physical;
+        beginning.acpi_root_table = Some(start.acpi_root_table).filter(|address| *address != 0);
     }
     BEGINNING.call_once(|| beginning);
 }
@@ -71,6 +74,11 @@ pub fn start_block() -> &'static [u8] {
 pub fn boot_archive() -> Option<(&'static [u8], u64)> {
     let beginning = BEGINNING.get()?;
     Some((beginning.archive?, beginning.archive_physical))
+}
+
+/// The physical address of ACPI's root table; for the supervisor alone.
+pub fn acpi_root_table() -> Option<u64> {
+    BEGINNING.get()?.acpi_root_table
 }
 
 /// The information page's fields, as they are now.

@@ -10,14 +10,18 @@ use abi::kernel::protection::{READ, WIRED, WRITE};
 use abi::kernel::record::name_words;
 use abi::kernel::{priority, resource};
 use abi::{Error, PAGE_BYTES, Request};
+use formats::archive::{Archive, Damage, Kind};
+use formats::image::{BadImage, Layout, Segment};
 
 use crate::device_server::add_grant;
 use crate::frame::Frame;
-use crate::image::{Image, Segment, first_file};
 use crate::kernel::{INTERRUPT_LINES, Kernel};
 use crate::machine::{Caching, Machine};
 use crate::region::Backing;
 use crate::team::{DeviceGrant, TeamIndex};
+
+/// The supervisor's name, which the archive's first entry must have.
+const SUPERVISOR: &str = "bin/supervisor";
 
 /// The boot archive, which the machine's loader put into memory. Its frames are never free.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +46,14 @@ pub struct DeviceMemory {
 /// Why the first team could not be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BootError {
-    /// The archive or the image in it is not what it ought to be.
-    Archive(&'static str),
+    /// The archive is none.
+    Archive(Damage),
+    /// It does not begin with the supervisor.
+    NoSupervisor,
+    /// It is not in whole frames that a frame number reaches.
+    Place,
+    /// The supervisor cannot be run.
+    Image(BadImage),
     /// Something failed while making this.
     Failed(&'static str, Error),
 }
@@ -51,7 +61,12 @@ pub enum BootError {
 impl fmt::Display for BootError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BootError::Archive(text) => f.write_str(text),
+            BootError::Archive(damage) => write!(f, "{damage}"),
+            BootError::NoSupervisor => {
+                write!(f, "the boot archive does not begin with the file {SUPERVISOR}")
+            }
+            BootError::Place => f.write_str("the boot archive lies at a strange place in memory"),
+            BootError::Image(reason) => write!(f, "the supervisor cannot be run: {reason}"),
             BootError::Failed(what, error) => write!(f, "cannot make {what}: {error}"),
         }
     }
@@ -60,43 +75,48 @@ impl fmt::Display for BootError {
 impl core::error::Error for BootError {}
 
 impl<M: Machine> Kernel<M> {
-    /// Makes the first team and starts it.
-    pub fn boot(&mut self, archive: BootArchive<'_>, memory: &[DeviceMemory]) -> Result<(), BootError> {
-        let file = first_file(archive.bytes).map_err(BootError::Archive)?;
-        let image = Image::parse(file).map_err(BootError::Archive)?;
-        let team = self
-            .create_first_team(priority::SYSTEM)
-            .map_err(|error| BootError::Failed("the first team", error))?;
-        for segment in image.segments() {
-            self.load(team, &segment)
-                .map_err(|error| BootError::Failed("a segment of the supervisor", error))?;
+    /// Makes the first team and starts it. `acpi_root_table` is for its use, 0 if there is none.
+    pub fn boot(
+        &mut self,
+        archive: BootArchive<'_>,
+        memory: &[DeviceMemory],
+        acpi_root_table: u64,
+    ) -> Result<(), BootError> {
+        let file = first_file(archive.bytes)?;
+        let layout = Layout::parse(file, file.len() as u64).map_err(BootError::Image)?;
+        let failed = |what| move |error| BootError::Failed(what, error);
+        let team = self.create_first_team(priority::SYSTEM).map_err(failed("the first team"))?;
+        for segment in layout.segments() {
+            self.load(team, segment, file).map_err(failed("a segment of the supervisor"))?;
         }
         let stack_pages = (STACK_BYTES / PAGE_BYTES) as u32;
         self.add_region(team, STACK_TOP - STACK_BYTES, stack_pages, READ | WRITE, Backing::Zero)
-            .map_err(|error| BootError::Failed("the supervisor's stack", error))?;
+            .map_err(failed("the supervisor's stack"))?;
         self.map_archive(team, archive)?;
         self.grant_everything(team, memory);
 
         let root = self.team(team).root;
         let (first_bytes, last_bytes) = name_words("supervisor");
         self.processes[root].name = [first_bytes, last_bytes];
-        let start = Start { archive_physical: archive.physical, archive_bytes: archive.bytes.len() as u64 };
-        self.start_first(team, image.entry, STACK_TOP, &start.to_message());
+        let start = Start {
+            archive_physical: archive.physical,
+            archive_bytes: archive.bytes.len() as u64,
+            acpi_root_table,
+        };
+        self.start_first(team, layout.entry, STACK_TOP, &start.to_message());
         Ok(())
     }
 
-    /// Maps one segment of an image, all of it present, and fills it.
-    fn load(&mut self, team: TeamIndex, segment: &Segment<'_>) -> Result<(), Error> {
-        let range = segment.range;
-        self.add_region(team, range.start, range.pages(), segment.protection | WIRED, Backing::Zero)?;
-        let mut content = segment.content;
+    /// Maps one segment of an image, all of it present, and fills it from the image's file.
+    fn load(&mut self, team: TeamIndex, segment: &Segment, file: &[u8]) -> Result<(), Error> {
+        self.add_region(team, segment.address, segment.pages, segment.protection | WIRED, Backing::Zero)?;
+        let mut content = &file[segment.file.start as usize..segment.file.end as usize];
         let mut offset = segment.offset as usize;
-        for address in (range.start..range.end).step_by(PAGE_BYTES as usize) {
+        for address in (segment.address..segment.end()).step_by(PAGE_BYTES as usize) {
             self.touch(team, address, READ)?;
             let space = self.team(team).space.ok_or(Error::BadAddress)?;
             let frame = self.machine.translate(space, address, READ).ok_or(Error::BadAddress)?;
-            let count = content.len().min(PAGE_BYTES as usize - offset);
-            let (piece, rest) = content.split_at(count);
+            let (piece, rest) = content.split_at(content.len().min(PAGE_BYTES as usize - offset));
             self.machine.write_frame(frame, offset, piece);
             content = rest;
             offset = 0;
@@ -108,7 +128,7 @@ impl<M: Machine> Kernel<M> {
         let pages = u32::try_from((archive.bytes.len() as u64).div_ceil(PAGE_BYTES));
         let first = u32::try_from(archive.physical / PAGE_BYTES);
         let (Ok(pages), Ok(first), true) = (pages, first, archive.physical.is_multiple_of(PAGE_BYTES)) else {
-            return Err(BootError::Archive("the boot archive lies at a strange place in memory"));
+            return Err(BootError::Place);
         };
         let backing = Backing::Physical { first: Frame(first), caching: Caching::Cached };
         self.add_region(team, ARCHIVE_ADDRESS, pages, READ, backing)
@@ -141,3 +161,16 @@ impl<M: Machine> Kernel<M> {
         }
     }
 }
+
+/// The content of the archive's first entry, which must be the supervisor.
+fn first_file(archive: &[u8]) -> Result<&[u8], BootError> {
+    match Archive::new(archive).entries().next() {
+        Some(Ok(entry)) if entry.kind == Kind::File && entry.is_at(SUPERVISOR) => Ok(entry.content),
+        Some(Err(damage)) => Err(BootError::Archive(damage)),
+        _ => Err(BootError::NoSupervisor),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/boot.rs"]
+mod tests;

@@ -12,7 +12,6 @@ pub mod birth;
 pub mod boot;
 pub mod frame;
 pub mod group;
-pub mod image;
 pub mod kernel;
 pub mod list;
 pub mod log;

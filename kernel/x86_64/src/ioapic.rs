@@ -4,7 +4,7 @@
 //! masked until a driver claims them. Programs know the sixteen legacy interrupts by their old numbers, whichever line
 //! they arrive on, and all others by their line.
 
-use firmware::acpi::Platform;
+use firmware::platform::{IO_APICS, LEGACY_INTERRUPTS, Platform};
 
 use crate::device::Registers;
 use crate::interrupt_table::vector;
@@ -18,12 +18,8 @@ const MASKED: u32 = 1 << 16;
 const LEVEL_TRIGGERED: u32 = 1 << 15;
 const ACTIVE_LOW: u32 = 1 << 13;
 
-/// Controllers used at most.
-const CONTROLLERS: usize = 8;
 /// Lines that have a vector.
 const LINES: u32 = (vector::LINES_END - vector::FIRST_LINE) as u32;
-/// Interrupts of the old kind: edge-triggered and active high unless ACPI says otherwise.
-const LEGACY: u8 = 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Controller {
@@ -51,9 +47,9 @@ impl Lines {
 /// All of them.
 #[derive(Clone, Copy, Debug)]
 pub struct IoApics {
-    controllers: [Option<Controller>; CONTROLLERS],
+    controllers: [Option<Controller>; IO_APICS],
     /// The line of each legacy interrupt.
-    legacy: [u32; LEGACY as usize],
+    legacy: [u32; LEGACY_INTERRUPTS],
     edge_triggered: Lines,
     held: Lines,
     pending: Lines,
@@ -63,27 +59,21 @@ impl IoApics {
     /// Masks every line and gives it its vector, to go to the processor whose controller is `identity`. `map` makes a
     /// controller's registers accessible.
     pub fn initialize(platform: &Platform, identity: u32, mut map: impl FnMut(u64) -> Registers) -> IoApics {
-        let mut legacy = [0; LEGACY as usize];
-        for (number, line) in (0..LEGACY).zip(&mut legacy) {
-            *line = platform.legacy_interrupt(number).line;
-        }
+        let controllers = platform.io_apics.map(|found| {
+            let found = found?;
+            let registers = map(found.address);
+            registers.write(SELECT, VERSION);
+            let lines = (registers.read(WINDOW) >> 16 & 0xff) + 1;
+            let lines = lines.min(LINES.saturating_sub(found.first_line));
+            Some(Controller { registers, first_line: found.first_line, lines })
+        });
         let mut all = IoApics {
-            controllers: [None; CONTROLLERS],
-            legacy,
+            controllers,
+            legacy: platform.legacy.map(|interrupt| interrupt.line),
             edge_triggered: Lines::default(),
             held: Lines([u64::MAX; _]),
             pending: Lines::default(),
         };
-        for (place, found) in all.controllers.iter_mut().zip(platform.io_apics()) {
-            let registers = map(found.address);
-            registers.write(SELECT, VERSION);
-            let lines = (registers.read(WINDOW) >> 16 & 0xff) + 1;
-            *place = Some(Controller {
-                registers,
-                first_line: found.first_line,
-                lines: lines.min(LINES.saturating_sub(found.first_line)),
-            });
-        }
         for controller in all.controllers.iter().flatten() {
             for entry in 0..controller.lines {
                 let line = controller.first_line + entry;
@@ -169,11 +159,10 @@ impl Controller {
 
 /// How a line is triggered: legacy interrupts as ACPI says, all others as PCI's are.
 fn trigger(platform: &Platform, line: u32) -> u32 {
-    let legacy = (0..LEGACY).map(|legacy| platform.legacy_interrupt(legacy)).find(|entry| entry.line == line);
-    match legacy {
-        Some(entry) => {
-            (if entry.level_triggered { LEVEL_TRIGGERED } else { 0 })
-                | (if entry.active_low { ACTIVE_LOW } else { 0 })
+    match platform.legacy.iter().find(|interrupt| interrupt.line == line) {
+        Some(interrupt) => {
+            (if interrupt.level_triggered { LEVEL_TRIGGERED } else { 0 })
+                | (if interrupt.active_low { ACTIVE_LOW } else { 0 })
         }
         None => LEVEL_TRIGGERED | ACTIVE_LOW,
     }

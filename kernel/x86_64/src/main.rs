@@ -37,9 +37,10 @@ mod walks;
 
 use abi::LogicalHost;
 use abi::information::{Information, VERSION};
-use firmware::acpi::Platform;
 use firmware::loader::Loaded;
+use firmware::platform::Platform;
 use firmware::ranges::{Range, Ranges};
+use formats::acpi;
 use kernel_core::boot::{BootArchive, DeviceMemory};
 use kernel_core::frame::{Frame, Frames};
 use kernel_core::kernel::{Configuration, Kernel};
@@ -78,7 +79,8 @@ extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     };
     let loaded = loaded.expect("a PVH or Multiboot2 loader's information");
     panic::configure(loaded.command_line());
-    let platform = Platform::read(&memory, loaded.root_pointer);
+    let acpi_root_table = acpi::root_table(&memory, loaded.root_pointer);
+    let platform = Platform::read(&memory, acpi_root_table);
     let features = features::initialize();
     entry::initialize(features.xsave);
 
@@ -99,7 +101,7 @@ extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     kernel.frames.add(Frame::containing(rest.start), Frame::containing(rest.end));
     let image_and_tables = (image.physical.end - image.boot.end) + (rest.start - heap_range.start);
     kernel.kernel_frames = (image_and_tables / abi::PAGE_BYTES) as u32;
-    boot_supervisor(kernel, &loaded, &features);
+    boot_supervisor(kernel, &loaded, &features, acpi_root_table);
     let next = kernel.step();
     node::leave(kernel, next)
 }
@@ -126,7 +128,12 @@ fn divide_memory(loaded: &Loaded, image: &Image) -> (Ranges, Range) {
 }
 
 /// Makes the first team, with all physical memory that the kernel leaves alone.
-fn boot_supervisor(kernel: &mut Kernel<X86>, loaded: &Loaded, features: &Features) {
+fn boot_supervisor(
+    kernel: &mut Kernel<X86>,
+    loaded: &Loaded,
+    features: &Features,
+    acpi_root_table: Option<u64>,
+) {
     let Some(archive) = loaded.archive else {
         panic!("the loader gave no boot archive");
     };
@@ -151,7 +158,7 @@ fn boot_supervisor(kernel: &mut Kernel<X86>, loaded: &Loaded, features: &Feature
     let bytes =
         unsafe { core::slice::from_raw_parts(physical::pointer(archive.start), archive.length() as usize) };
     let archive = BootArchive { bytes, physical: archive.start };
-    if let Err(error) = kernel.boot(archive, &memory) {
+    if let Err(error) = kernel.boot(archive, &memory, acpi_root_table.unwrap_or(0)) {
         panic!("{error}");
     }
 }

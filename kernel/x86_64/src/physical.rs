@@ -26,8 +26,10 @@ impl BootMemory {
     }
 }
 
-impl firmware::Memory for BootMemory {
-    fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
+impl<'a> formats::Memory for &'a BootMemory {
+    type Bytes = &'a [u8];
+
+    fn bytes(self, address: u64, length: usize) -> Option<&'a [u8]> {
         let end = address.checked_add(length as u64)?;
         if end > BOOT_MAP_END {
             return None;

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::kernel::protection;
-use boot_archive::{Archive, Kind};
+use formats::archive::{Archive, Kind};
 use program_image::{HEAD_BYTES, Layout, Symbols};
 
 /// Bytes of code that are compared.
@@ -51,7 +51,7 @@ impl<'a> Images<'a> {
 
 /// The file's code that lies at an address of the program, at most [`COMPARED_BYTES`].
 fn code_at<'a>(file: &'a [u8], layout: &Layout, address: u64) -> Option<&'a [u8]> {
-    let segment = layout.segments.iter().find(|segment| {
+    let segment = layout.segments().iter().find(|segment| {
         segment.protection & protection::EXECUTE != 0 && (segment.address..segment.end()).contains(&address)
     })?;
     let offset = address.checked_sub(segment.address + segment.offset)?;

@@ -73,7 +73,7 @@ impl NewTeam {
     pub fn map_image(&self, layout: &Layout, content: &[u8]) -> Result<(), Error> {
         const WRITABLE: u32 = protection::READ | protection::WRITE;
         let content_begin = layout.file().start;
-        for segment in &layout.segments {
+        for segment in layout.segments() {
             memory::map(self.team, segment.address, segment.pages, WRITABLE)?;
             let begin = segment.file.start.saturating_sub(content_begin) as usize;
             let bytes = (segment.file.end - segment.file.start) as usize;

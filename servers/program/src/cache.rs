@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn image(bytes: usize) -> Rc<Image> {
-        Rc::new(Image { layout: Layout { entry: 0, segments: Vec::new() }, content: vec![0; bytes] })
+        Rc::new(Image { layout: Layout::default(), content: vec![0; bytes] })
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 
 use abi::Error;
-use boot_archive::{Archive, Damage, Entry};
+use formats::archive::{Archive, Damage, Entry};
 
 use crate::tree::{Kind, Tree};
 
@@ -25,7 +25,7 @@ fn add_entry(tree: &mut Tree, entry: &Entry<'static>) -> Result<(), Error> {
     let mut components = entry.components().peekable();
     while let Some(name) = components.next() {
         let mut place = tree.place(directory, name)?;
-        let is_directory = components.peek().is_some() || entry.kind == boot_archive::Kind::Directory;
+        let is_directory = components.peek().is_some() || entry.kind == formats::archive::Kind::Directory;
         match (place.node, is_directory) {
             (Some(node), true) if tree.node(node)?.is_directory() => directory = node,
             (Some(_), true) => return Err(Error::NotADirectory),

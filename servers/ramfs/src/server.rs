@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use abi::{Error, UserId};
-use boot_archive::Damage;
+use formats::archive::Damage;
 use io_server::listing::slice_at;
 use io_server::{Client, Incoming, Opening, Reading, Service, System, Writing};
 use protocols::io::{attribute, mode};

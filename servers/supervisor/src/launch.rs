@@ -9,7 +9,7 @@ use core::fmt;
 
 use abi::kernel::{self, process, resource};
 use abi::{Error, PAGE_BYTES, Pid};
-use boot_archive::{Archive, Damage, Kind};
+use formats::archive::{Archive, Damage, Kind};
 use program_image::{BadImage, HEAD_BYTES, Layout, NewTeam, Owner};
 use protocols::program::Entry;
 use protocols::supervisor::{ARCHIVE_VARIABLE, ArchivePlace};
@@ -20,7 +20,7 @@ use crate::configuration::{Resource, Service};
 /// The boot archive, its entries found once.
 #[derive(Debug)]
 pub struct Images {
-    entries: Vec<boot_archive::Entry<'static>>,
+    entries: Vec<formats::archive::Entry<'static>>,
     place: ArchivePlace,
 }
 

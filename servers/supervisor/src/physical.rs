@@ -3,15 +3,15 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::acpi::PhysicalMemory;
-
 /// This machine's.
 #[derive(Clone, Copy, Debug)]
 pub struct Physical;
 
-impl PhysicalMemory for Physical {
-    fn read(&mut self, address: u64, bytes: usize) -> Option<Vec<u8>> {
-        let mut buffer = vec![0; bytes];
+impl formats::Memory for Physical {
+    type Bytes = Vec<u8>;
+
+    fn bytes(self, address: u64, length: usize) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; length];
         hardware::physical::read(address, &mut buffer).ok()?;
         Some(buffer)
     }

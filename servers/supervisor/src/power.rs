@@ -37,7 +37,7 @@ pub fn switch_off(status: u32) {
         write_port(EXIT_PORT, 4, status);
         moment();
     }
-    let power = acpi::read(&mut Physical).unwrap_or_default();
+    let power = acpi::read(Physical, v::entry::acpi_root_table()).unwrap_or_default();
     let (Some(control_a), Some((type_a, type_b))) = (power.control_a, power.off_types) else {
         return;
     };
@@ -51,7 +51,7 @@ pub fn switch_off(status: u32) {
 
 /// Restarts the machine; returns only if none of the ways works.
 pub fn restart() {
-    let reset = acpi::read(&mut Physical).and_then(|power| power.reset);
+    let reset = acpi::read(Physical, v::entry::acpi_root_table()).and_then(|power| power.reset);
     if let Some((Register::Port(port), value)) = reset {
         write_port(port, 1, value.into());
         moment();

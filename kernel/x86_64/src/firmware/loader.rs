@@ -2,8 +2,9 @@
 //!
 //! A PVH loader leaves Xen's `hvm_start_info` (version 1 or later), a Multiboot2 loader a list of tags.
 
+use formats::{Fields, Memory};
+
 use crate::ranges::{Range, Ranges};
-use crate::{Fields, Memory};
 
 /// Longest command line read.
 pub const COMMAND_LINE_BYTES: usize = abi::information::COMMAND_LINE_BYTES;
@@ -50,7 +51,7 @@ impl Loaded {
     }
 
     /// Reads what a PVH loader left at `address`; none if it is not that, or lacks a memory map.
-    pub fn from_pvh(memory: &impl Memory, address: u64) -> Option<Loaded> {
+    pub fn from_pvh(memory: impl Memory, address: u64) -> Option<Loaded> {
         let start = memory.bytes(address, PVH_BYTES)?;
         if start.word(0)? != PVH_MAGIC || start.word(4)? < 1 {
             return None;
@@ -64,7 +65,7 @@ impl Loaded {
         if command_line != 0 {
             loaded.set_command_line(
                 (0..COMMAND_LINE_BYTES as u64)
-                    .map_while(|at| memory.bytes(command_line.checked_add(at)?, 1)?.first().copied()),
+                    .map_while(|at| memory.bytes(command_line.checked_add(at)?, 1)?.byte(0)),
             );
         }
         loaded.root_pointer = Some(start.double(32)?).filter(|address| *address != 0);
@@ -78,9 +79,10 @@ impl Loaded {
     }
 
     /// Reads what a Multiboot2 loader left at `address`; none if it makes no sense, or lacks a memory map.
-    pub fn from_multiboot2(memory: &impl Memory, address: u64) -> Option<Loaded> {
+    pub fn from_multiboot2(memory: impl Memory, address: u64) -> Option<Loaded> {
         let bytes = memory.bytes(address, 8)?.word(0)? as usize;
         let information = memory.bytes(address, bytes)?;
+        let information = information.as_ref();
         let mut loaded = Loaded::new(Range::new(address, bytes as u64));
         let mut at = 8;
         while let (Some(kind), Some(length)) = (information.word(at), information.word(at + 4)) {
@@ -141,8 +143,10 @@ mod tests {
 
     struct Bytes(Vec<u8>);
 
-    impl Memory for Bytes {
-        fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
+    impl<'a> Memory for &'a Bytes {
+        type Bytes = &'a [u8];
+
+        fn bytes(self, address: u64, length: usize) -> Option<&'a [u8]> {
             self.0.get(usize::try_from(address).ok()?..)?.get(..length)
         }
     }

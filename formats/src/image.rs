@@ -1,11 +1,13 @@
-//! The segments of an image and where it begins.
+//! The segments of a program's ELF image, and where it begins.
+//!
+//! A file is hostile until its layout is checked: afterwards every segment lies in the space for images, no two touch
+//! one page, none is writable and executable, and all their bytes are in the file.
 
 use core::fmt;
 use core::ops::Range;
 
 use abi::PAGE_BYTES;
 use abi::kernel::protection;
-use alloc::vec::Vec;
 use elf::abi::{EM_X86_64, ET_EXEC, PF_R, PF_W, PF_X, PT_INTERP, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::file::{Class, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
@@ -24,7 +26,7 @@ const IDENT_BYTES: usize = 16;
 const PROGRAM_HEADER_BYTES: u16 = 56;
 
 /// A run of pages of a program, with the same use.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Segment {
     /// Where the first page begins.
     pub address: u64,
@@ -46,12 +48,12 @@ impl Segment {
 }
 
 /// What a checked image asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Layout {
     /// Where the program begins.
     pub entry: u64,
-    /// Its segments, by ascending address.
-    pub segments: Vec<Segment>,
+    segments: [Segment; MAX_SEGMENTS],
+    count: usize,
 }
 
 /// Why a file is not a program that can be run here.
@@ -105,19 +107,19 @@ impl Layout {
     /// Checks an image by the `head` of its file ([`HEAD_BYTES`], or all of a shorter file) and the file's length.
     pub fn parse(head: &[u8], file_bytes: u64) -> Result<Layout, BadImage> {
         let header = file_header(head)?;
-        let mut segments = Vec::new();
+        let mut layout = Layout { entry: header.e_entry, ..Layout::default() };
         for program_header in program_headers(head, &header)? {
             match program_header.p_type {
                 PT_INTERP => return Err(BadImage::NeedsInterpreter),
                 PT_LOAD if program_header.p_memsz > 0 => {
-                    if segments.len() == MAX_SEGMENTS {
-                        return Err(BadImage::SegmentCount);
-                    }
-                    segments.push(segment(&program_header, file_bytes)?);
+                    let place = layout.segments.get_mut(layout.count).ok_or(BadImage::SegmentCount)?;
+                    *place = segment(&program_header, file_bytes)?;
+                    layout.count += 1;
                 }
                 _ => {}
             }
         }
+        let segments = &mut layout.segments[..layout.count];
         segments.sort_unstable_by_key(|segment| segment.address);
         if segments.is_empty() {
             return Err(BadImage::SegmentCount);
@@ -125,24 +127,29 @@ impl Layout {
         if segments.windows(2).any(|pair| pair[0].end() > pair[1].address) {
             return Err(BadImage::Overlap);
         }
-        let entry = header.e_entry;
+        let entry = layout.entry;
         let is_code = |segment: &Segment| {
             segment.protection & protection::EXECUTE != 0 && (segment.address..segment.end()).contains(&entry)
         };
         if !segments.iter().any(is_code) {
             return Err(BadImage::Entry);
         }
-        Ok(Layout { entry, segments })
+        Ok(layout)
+    }
+
+    /// Its segments, by ascending address.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments[..self.count]
     }
 
     /// Pages that all segments take.
     pub fn pages(&self) -> u64 {
-        self.segments.iter().map(|segment| u64::from(segment.pages)).sum()
+        self.segments().iter().map(|segment| u64::from(segment.pages)).sum()
     }
 
     /// The part of the file that holds all segments: what has to be read to load the program.
     pub fn file(&self) -> Range<u64> {
-        let used = || self.segments.iter().map(|segment| &segment.file).filter(|file| !file.is_empty());
+        let used = || self.segments().iter().map(|segment| &segment.file).filter(|file| !file.is_empty());
         let begin = used().map(|file| file.start).min().unwrap_or(0);
         let end = used().map(|file| file.end).max().unwrap_or(0);
         begin..end
@@ -207,3 +214,7 @@ fn segment(header: &ProgramHeader, file_bytes: u64) -> Result<Segment, BadImage>
         offset: header.p_vaddr - address,
     })
 }
+
+#[cfg(test)]
+#[path = "tests/image.rs"]
+mod tests;

@@ -1,0 +1,143 @@
+//! Booting: what the supervisor finds, and what is said of an archive that has none.
+
+extern crate std;
+
+use std::vec::Vec;
+
+use super::*;
+use crate::test_machine;
+
+const BLOCK_BYTES: usize = 512;
+const ELF_HEADER_BYTES: usize = 64;
+
+#[derive(Clone)]
+struct Header {
+    kind: u32,
+    flags: u32,
+    offset: u64,
+    address: u64,
+    file_bytes: u64,
+    memory_bytes: u64,
+}
+
+fn code() -> Header {
+    Header { kind: 1, flags: 5, offset: 0x1000, address: 0x40_0010, file_bytes: 0x1100, memory_bytes: 0x1100 }
+}
+
+fn data() -> Header {
+    Header { kind: 1, flags: 6, offset: 0x1800, address: 0x40_2ff0, file_bytes: 0x20, memory_bytes: 0x3000 }
+}
+
+fn elf(headers: &[Header], entry: u64) -> Vec<u8> {
+    let mut file = Vec::from(*b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    file.extend(2u16.to_le_bytes());
+    file.extend(62u16.to_le_bytes());
+    file.extend(1u32.to_le_bytes());
+    file.extend(entry.to_le_bytes());
+    file.extend((ELF_HEADER_BYTES as u64).to_le_bytes());
+    file.extend(0u64.to_le_bytes());
+    file.extend(0u32.to_le_bytes());
+    for half in [64, 56, headers.len() as u16, 64, 0, 0] {
+        file.extend(half.to_le_bytes());
+    }
+    for header in headers {
+        file.extend(header.kind.to_le_bytes());
+        file.extend(header.flags.to_le_bytes());
+        for word in
+            [header.offset, header.address, header.address, header.file_bytes, header.memory_bytes, 0x1000]
+        {
+            file.extend(word.to_le_bytes());
+        }
+    }
+    file.resize(0x3000, 0);
+    for (at, byte) in file.iter_mut().enumerate().skip(0x1000) {
+        *byte = at as u8 ^ (at >> 8) as u8;
+    }
+    file
+}
+
+fn tar(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = std::vec![0; BLOCK_BYTES];
+    header[..name.len()].copy_from_slice(name.as_bytes());
+    header[124..135].copy_from_slice(std::format!("{:011o}", content.len()).as_bytes());
+    header[156] = b'0';
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    seal(&mut header);
+    header.extend(content);
+    header.resize(header.len().next_multiple_of(BLOCK_BYTES) + 2 * BLOCK_BYTES, 0);
+    header
+}
+
+fn seal(header: &mut [u8]) {
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(std::format!("{sum:06o}\0 ").as_bytes());
+}
+
+#[test]
+fn the_first_file_must_be_the_supervisor() {
+    let good = tar(SUPERVISOR, b"content");
+    assert_eq!(first_file(&good), Ok(&b"content"[..]));
+    assert_eq!(first_file(&tar("./bin/supervisor", b"x")), Ok(&b"x"[..]));
+    assert_eq!(first_file(&good[..511]), Err(BootError::NoSupervisor));
+    assert_eq!(first_file(&tar("bin/supervisors", b"x")), Err(BootError::NoSupervisor));
+    let mut folder = good.clone();
+    folder[156] = b'5';
+    seal(&mut folder[..BLOCK_BYTES]);
+    assert_eq!(first_file(&folder), Err(BootError::NoSupervisor));
+    assert!(matches!(first_file(&good[..BLOCK_BYTES + 6]), Err(BootError::Archive(_))));
+    let mut damaged = good.clone();
+    damaged[300] = 1;
+    assert!(matches!(first_file(&damaged), Err(BootError::Archive(_))));
+}
+
+#[test]
+fn the_supervisor_is_loaded_and_has_everything() {
+    let mut kernel = test_machine::kernel(4096);
+    let file = elf(&[code(), data()], 0x40_0010);
+    let archive = tar(SUPERVISOR, &file);
+    let device = DeviceMemory { first: Frame(0xfed00), pages: 16, cached: false };
+    let physical = 0x80_0000;
+    let place = BootArchive { bytes: &archive, physical };
+    assert_eq!(kernel.boot(place, &[device], 0xe_1000), Ok(()));
+    let team = kernel.team(0);
+    let (space, root) = (team.space.unwrap(), team.root);
+    assert_eq!(team.grants.iter().filter(|grant| grant.count > 0).count(), 4);
+    let mut bytes = std::vec![0; 0x6000];
+    for (page, chunk) in (0..).zip(bytes.chunks_mut(PAGE_BYTES as usize)) {
+        let address = 0x40_0000 + page * PAGE_BYTES;
+        let (frame, ..) = kernel.machine.page(space, address).unwrap();
+        kernel.machine.read_frame(frame, 0, chunk);
+    }
+    assert_eq!(bytes[..0x10], [0; 0x10]);
+    assert_eq!(bytes[0x10..0x1110], file[0x1000..0x2100]);
+    assert_eq!(bytes[0x1110..0x2ff0], [0; 0x1ee0]);
+    assert_eq!(bytes[0x2ff0..0x3010], file[0x1800..0x1820]);
+    assert_eq!(bytes[0x3010..], [0; 0x2ff0]);
+    assert_eq!(kernel.touch(0, abi::boot::ARCHIVE_ADDRESS + 1, READ), Ok(()));
+    assert_eq!(
+        kernel.machine.page(space, abi::boot::ARCHIVE_ADDRESS),
+        Some((Frame::containing(physical), READ, Caching::Cached))
+    );
+    assert!(kernel.touch(0, abi::boot::STACK_TOP - 8, WRITE).is_ok());
+    assert!(kernel.touch(0, abi::boot::STACK_TOP, WRITE).is_err());
+    let registers = kernel.processes[root].registers;
+    assert_eq!((registers.instruction, registers.stack), (0x40_0010, abi::boot::STACK_TOP));
+    let start = Start::from_message(&abi::Message::from_registers(registers.message));
+    assert_eq!((start.archive_physical, start.archive_bytes), (physical, archive.len() as u64));
+    assert_eq!(start.acpi_root_table, 0xe_1000);
+}
+
+#[test]
+fn a_boot_that_fails_says_why() {
+    let archive = tar(SUPERVISOR, &elf(&[code(), data()], 0x40_0010));
+    let mut kernel = test_machine::kernel(4096);
+    let result = kernel.boot(BootArchive { bytes: &archive, physical: 17 }, &[], 0);
+    assert_eq!(result, Err(BootError::Place));
+    let text = tar(SUPERVISOR, b"#!/bin/exec");
+    let result = kernel.boot(BootArchive { bytes: &text, physical: 0 }, &[], 0);
+    assert_eq!(result, Err(BootError::Image(BadImage::NotElf)));
+    let mut kernel = test_machine::kernel(6);
+    let result = kernel.boot(BootArchive { bytes: &archive, physical: 0 }, &[], 0);
+    assert!(matches!(result, Err(BootError::Failed(..))), "{result:?}");
+}
