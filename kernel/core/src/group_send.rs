@@ -8,6 +8,8 @@
 //! Slots and frames are charged to the sender's team. The sender itself gets no copy.
 
 use abi::call::{self, FOREVER, NOW};
+use abi::message::CODE_MASK;
+use abi::trace::Event;
 use abi::{Access, Error, Grant, PAGE_BYTES, Pid};
 
 use crate::frame::Frame;
@@ -38,6 +40,8 @@ impl<M: Machine> Kernel<M> {
         }
         let process = &mut self.processes[caller];
         process.transaction = process.transaction.wrapping_add(1);
+        let (from, code) = (process.pid, process.registers.message[0] as u32 & CODE_MASK);
+        self.trace(Event::Send, code, from, to);
         self.block_current(State::AwaitingGroup);
         self.set_deadline(caller, deadline);
         let mut copy = self.processes[caller].copy;

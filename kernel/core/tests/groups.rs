@@ -5,6 +5,7 @@ use abi::kernel::group::{Create, Join, Leave, QueryGroup};
 use abi::kernel::process::Destroy;
 use abi::kernel::{GROUP, PROCESS, well_known_group};
 use abi::protocol::Request;
+use abi::trace::Event;
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid};
 use kernel_core::process::State;
 use simulator::node::{receive, reply, send};
@@ -62,10 +63,15 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
     let mut node = Node::new();
     let (sender, group, members) = group_of_three(&mut node);
     node.poke(sender, Node::data(0), b"question");
+    node.kernel.trace.choose(Event::Send.bit());
     let outcome =
         node.call(sender, group_send(group, 1_000_000, Node::data(0), Grant::new(8, Access::READ_WRITE)));
     assert_eq!(outcome, Outcome::Waits);
     assert_eq!(node.state(sender), State::AwaitingGroup);
+    // It is traced once, as a Send to the group.
+    let traced = node.kernel.trace.get(0).map(|record| (record.code(), record.from_pid(), record.to_pid()));
+    assert_eq!((traced, node.kernel.trace.get(1)), (Some((5, sender, group)), None));
+    node.kernel.trace.choose(0);
     // What the sender's memory holds later does not matter.
     node.poke(sender, Node::data(0), b"changed!");
     let mut copies = Vec::new();

@@ -1,4 +1,4 @@
-//! What the test programs share: checks with names, and a report of them.
+//! What the test programs share: checks with names and a report of them, and the order of servers.
 //!
 //! A check is a function that fails with a text. Each line of the report is `ok NAME` or `FAILED NAME: why`, the last
 //! one says how many there were.
@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+pub mod order;
 
 use alloc::string::String;
 
