@@ -9,7 +9,7 @@
 
 use abi::kernel::device::{
     AllocateDma, Device, DmaAllocated, DmaReleased, InterruptClaimed, InterruptReleased, MapPhysical,
-    PhysicalMapped, PortBytesRead, PortBytesWritten, PortRead, PortWritten, ReadPortBytes,
+    PhysicalMapped, PortBytesRead, PortBytesWritten, PortRead, PortWritten,
 };
 use abi::kernel::process::{DeviceGranted, GrantDevice};
 use abi::kernel::protection::{READ, WRITE};
@@ -37,42 +37,173 @@ const PORT_BYTES_IN_REPLY: u32 = 16;
 
 const PORT_COUNT: u64 = 1 << 16;
 
-/// Carries out a request.
-#[inline(never)]
-pub(crate) fn request<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    message: &Message,
-) -> Result<Answer, Error> {
-    match Device::from_message(message).ok_or(Error::BadRequest)? {
-        Device::ClaimInterrupt(claim) => {
-            need_grant(kernel, caller, resource::INTERRUPTS, u64::from(claim.line), 1)?;
-            let interrupt = kernel.claim_interrupt(caller, claim.line)?;
-            Ok(Answer::reply(&InterruptClaimed { interrupt }))
+impl<M: Machine> Kernel<M> {
+    /// Carries out a request.
+    #[inline(never)]
+    pub(crate) fn device_request(
+        &mut self,
+        caller: ProcessIndex,
+        message: &Message,
+    ) -> Result<Answer, Error> {
+        match Device::from_message(message).ok_or(Error::BadRequest)? {
+            Device::ClaimInterrupt(claim) => {
+                self.need_grant(caller, resource::INTERRUPTS, u64::from(claim.line), 1)?;
+                let interrupt = self.claim_interrupt(caller, claim.line)?;
+                Ok(Answer::reply(&InterruptClaimed { interrupt }))
+            }
+            Device::ReleaseInterrupt(release) => {
+                self.release_interrupt(caller, release.interrupt)?;
+                Ok(Answer::reply(&InterruptReleased {}))
+            }
+            Device::MapPhysical(map) => self.map_physical(caller, &map),
+            Device::AllocateDma(allocate) => self.allocate_dma(caller, &allocate),
+            Device::ReadPort(read) => {
+                let port = self.need_port(caller, read.port, read.width)?;
+                let value = self.machine.read_port(port, read.width);
+                Ok(Answer::reply(&PortRead { value }))
+            }
+            Device::WritePort(write) => {
+                let port = self.need_port(caller, write.port, write.width)?;
+                self.machine.write_port(port, write.width, write.value);
+                Ok(Answer::reply(&PortWritten {}))
+            }
+            Device::WritePortBytes(write) => self.write_port_bytes(caller, write.port),
+            Device::ReadPortBytes(read) => self.read_port_bytes(caller, read.port, read.count),
+            Device::ReleaseDma(release) => {
+                self.need_right(caller, Rights::DEVICES)?;
+                let pages = self.release_dma(release.team);
+                Ok(Answer::reply(&DmaReleased { pages }))
+            }
         }
-        Device::ReleaseInterrupt(release) => {
-            kernel.release_interrupt(caller, release.interrupt)?;
-            Ok(Answer::reply(&InterruptReleased {}))
+    }
+
+    fn need_grant(
+        &self,
+        caller: ProcessIndex,
+        kind: u32,
+        start: u64,
+        count: u32,
+    ) -> Result<DeviceGrant, Error> {
+        let team = self.team(self.processes[caller].team);
+        find_grant(team, kind, start, count).ok_or(Error::NoPermission)
+    }
+
+    /// The process server's request to hand a resource to a team.
+    pub(crate) fn grant_device(
+        &mut self,
+        caller: ProcessIndex,
+        request: &GrantDevice,
+    ) -> Result<Answer, Error> {
+        self.need_right(caller, Rights::DEVICES)?;
+        let team = self.find_team(caller, request.team)?;
+        self.may_control(caller, self.team(team).root)?;
+        let known =
+            matches!(request.kind, resource::PORTS | resource::INTERRUPTS | resource::MEMORY | resource::DMA);
+        if !known || request.count == 0 {
+            return Err(Error::BadArgument);
         }
-        Device::MapPhysical(map) => map_physical(kernel, caller, &map),
-        Device::AllocateDma(allocate) => allocate_dma(kernel, caller, &allocate),
-        Device::ReadPort(read) => {
-            let port = need_port(kernel, caller, read.port, read.width)?;
-            let value = kernel.machine.read_port(port, read.width);
-            Ok(Answer::reply(&PortRead { value }))
+        let own = self.need_grant(caller, request.kind, request.start, request.count)?;
+        let grant = DeviceGrant { start: request.start, count: request.count, ..own };
+        add_grant(self.team_mut(team), grant)?;
+        Ok(Answer::reply(&DeviceGranted {}))
+    }
+
+    fn map_physical(&mut self, caller: ProcessIndex, request: &MapPhysical) -> Result<Answer, Error> {
+        check_protection(request.protection, READ | WRITE)?;
+        let page = request.physical / PAGE_BYTES;
+        let first = u32::try_from(page).map_err(|_| Error::BadArgument)?;
+        if !request.physical.is_multiple_of(PAGE_BYTES) || first.checked_add(request.pages).is_none() {
+            return Err(Error::BadArgument);
         }
-        Device::WritePort(write) => {
-            let port = need_port(kernel, caller, write.port, write.width)?;
-            kernel.machine.write_port(port, write.width, write.value);
-            Ok(Answer::reply(&PortWritten {}))
+        let grant = self.need_grant(caller, resource::MEMORY, page, request.pages)?;
+        let backing = Backing::Physical {
+            first: Frame(first),
+            caching: if grant.cached { Caching::Cached } else { Caching::Uncached },
+        };
+        let team = self.processes[caller].team;
+        let range = self.add_region(team, request.address, request.pages, request.protection, backing)?;
+        Ok(Answer::reply(&PhysicalMapped { address: range.start }))
+    }
+
+    fn allocate_dma(&mut self, caller: ProcessIndex, request: &AllocateDma) -> Result<Answer, Error> {
+        let pages = request.pages;
+        if pages == 0 {
+            return Err(Error::BadArgument);
         }
-        Device::WritePortBytes(write) => write_port_bytes(kernel, caller, write.port),
-        Device::ReadPortBytes(read) => read_port_bytes(kernel, caller, &read),
-        Device::ReleaseDma(release) => {
-            kernel.need_right(caller, Rights::DEVICES)?;
-            let pages = release_dma(kernel, release.team);
-            Ok(Answer::reply(&DmaReleased { pages }))
+        if pages > DMA_PAGES_AT_ONCE {
+            return Err(Error::TooLong);
         }
+        let index = self.processes[caller].team;
+        let wanted = self.team(index).dma_pages + pages;
+        self.need_grant(caller, resource::DMA, 0, wanted)?;
+        self.team_mut(index).pages.take(pages)?;
+        let result = match self.frames.allocate_contiguous(pages, DMA_LIMIT) {
+            None => Err(Error::NoMemory),
+            Some(first) => self
+                .add_region(index, request.address, pages, READ | WRITE, Backing::Dma { first })
+                .map(|range| (range, first))
+                .inspect_err(|_| self.release_frames(first, pages)),
+        };
+        let (range, first) = result.inspect_err(|_| self.team_mut(index).pages.give_back(pages))?;
+        self.team_mut(index).dma_pages = wanted;
+        for page in 0..pages {
+            self.machine.zero_frame(Frame(first.0 + page));
+        }
+        Ok(Answer::reply(&DmaAllocated { address: range.start, physical: first.address() }))
+    }
+
+    fn release_frames(&mut self, first: Frame, pages: u32) {
+        for page in 0..pages {
+            self.frames.release(Frame(first.0 + page));
+        }
+    }
+
+    /// Frees what is held back of an ended team; returns how many pages that were.
+    fn release_dma(&mut self, team: Pid) -> u32 {
+        let of_team =
+            |region: &Region| matches!(region.backing, Backing::Held { team: of, .. } if of == team);
+        let mut pages = 0;
+        while let Some(region) = self.regions.take_first(&mut self.held, of_team) {
+            if let Backing::Held { first, .. } = region.backing {
+                self.release_frames(first, region.pages);
+                pages += region.pages;
+            }
+        }
+        pages
+    }
+
+    /// Checks a port and the width of an access to it.
+    fn need_port(&self, caller: ProcessIndex, port: u32, width: u32) -> Result<u16, Error> {
+        if !matches!(width, 1 | 2 | 4) || u64::from(port) + u64::from(width) > PORT_COUNT {
+            return Err(Error::BadArgument);
+        }
+        self.need_grant(caller, resource::PORTS, u64::from(port), width)?;
+        Ok(port as u16)
+    }
+
+    fn read_port_bytes(&mut self, caller: ProcessIndex, port: u32, count: u32) -> Result<Answer, Error> {
+        let port = self.need_port(caller, port, 1)?;
+        if count > PORT_BYTES_IN_REPLY {
+            return Err(Error::TooLong);
+        }
+        let mut bytes = 0_u128;
+        for at in 0..count {
+            bytes |= u128::from(self.machine.read_port(port, 1) & 0xff) << (8 * at);
+        }
+        Ok(Answer::reply(&PortBytesRead { first_bytes: bytes as u64, last_bytes: (bytes >> 64) as u64 }))
+    }
+
+    fn write_port_bytes(&mut self, caller: ProcessIndex, port: u32) -> Result<Answer, Error> {
+        let port = self.need_port(caller, port, 1)?;
+        let granted = self.processes[caller].grant().bytes();
+        let mut buffer = [0; PORT_BYTES_AT_ONCE];
+        let bytes =
+            usize::try_from(granted).ok().and_then(|count| buffer.get_mut(..count)).ok_or(Error::TooLong)?;
+        self.read_request_segment(caller, bytes)?;
+        for byte in bytes.iter() {
+            self.machine.write_port(port, 1, u32::from(*byte));
+        }
+        Ok(Answer::reply(&PortBytesWritten { count: granted as u32 }))
     }
 }
 
@@ -84,17 +215,6 @@ fn find_grant<Space>(team: &Team<Space>, kind: u32, start: u64, count: u32) -> O
             && start >= grant.start
             && start - grant.start <= u64::from(grant.count - count)
     })
-}
-
-fn need_grant<M: Machine>(
-    kernel: &Kernel<M>,
-    caller: ProcessIndex,
-    kind: u32,
-    start: u64,
-    count: u32,
-) -> Result<DeviceGrant, Error> {
-    let team = kernel.team(kernel.processes[caller].team);
-    find_grant(team, kind, start, count).ok_or(Error::NoPermission)
 }
 
 /// Gives a grant to a team, unless it has it already.
@@ -110,144 +230,6 @@ pub(crate) fn add_grant<Space>(team: &mut Team<Space>, grant: DeviceGrant) -> Re
     };
     *place.ok_or(Error::NoResources)? = grant;
     Ok(())
-}
-
-/// The process server's request to hand a resource to a team.
-pub(crate) fn grant<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    request: &GrantDevice,
-) -> Result<Answer, Error> {
-    kernel.need_right(caller, Rights::DEVICES)?;
-    let team = kernel.find_team(caller, request.team)?;
-    kernel.may_control(caller, kernel.team(team).root)?;
-    let known =
-        matches!(request.kind, resource::PORTS | resource::INTERRUPTS | resource::MEMORY | resource::DMA);
-    if !known || request.count == 0 {
-        return Err(Error::BadArgument);
-    }
-    let own = need_grant(kernel, caller, request.kind, request.start, request.count)?;
-    let grant = DeviceGrant { start: request.start, count: request.count, ..own };
-    add_grant(kernel.team_mut(team), grant)?;
-    Ok(Answer::reply(&DeviceGranted {}))
-}
-
-fn map_physical<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    request: &MapPhysical,
-) -> Result<Answer, Error> {
-    check_protection(request.protection, READ | WRITE)?;
-    let page = request.physical / PAGE_BYTES;
-    let first = u32::try_from(page).map_err(|_| Error::BadArgument)?;
-    if !request.physical.is_multiple_of(PAGE_BYTES) || first.checked_add(request.pages).is_none() {
-        return Err(Error::BadArgument);
-    }
-    let grant = need_grant(kernel, caller, resource::MEMORY, page, request.pages)?;
-    let backing = Backing::Physical {
-        first: Frame(first),
-        caching: if grant.cached { Caching::Cached } else { Caching::Uncached },
-    };
-    let team = kernel.processes[caller].team;
-    let range = kernel.add_region(team, request.address, request.pages, request.protection, backing)?;
-    Ok(Answer::reply(&PhysicalMapped { address: range.start }))
-}
-
-fn allocate_dma<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    request: &AllocateDma,
-) -> Result<Answer, Error> {
-    let pages = request.pages;
-    if pages == 0 {
-        return Err(Error::BadArgument);
-    }
-    if pages > DMA_PAGES_AT_ONCE {
-        return Err(Error::TooLong);
-    }
-    let index = kernel.processes[caller].team;
-    let wanted = kernel.team(index).dma_pages + pages;
-    need_grant(kernel, caller, resource::DMA, 0, wanted)?;
-    kernel.team_mut(index).pages.take(pages)?;
-    let result = match kernel.frames.allocate_contiguous(pages, DMA_LIMIT) {
-        None => Err(Error::NoMemory),
-        Some(first) => kernel
-            .add_region(index, request.address, pages, READ | WRITE, Backing::Dma { first })
-            .map(|range| (range, first))
-            .inspect_err(|_| release_frames(kernel, first, pages)),
-    };
-    let (range, first) = result.inspect_err(|_| kernel.team_mut(index).pages.give_back(pages))?;
-    kernel.team_mut(index).dma_pages = wanted;
-    for page in 0..pages {
-        kernel.machine.zero_frame(Frame(first.0 + page));
-    }
-    Ok(Answer::reply(&DmaAllocated { address: range.start, physical: first.address() }))
-}
-
-fn release_frames<M: Machine>(kernel: &mut Kernel<M>, first: Frame, pages: u32) {
-    for page in 0..pages {
-        kernel.frames.release(Frame(first.0 + page));
-    }
-}
-
-/// Frees what is held back of an ended team; returns how many pages that were.
-fn release_dma<M: Machine>(kernel: &mut Kernel<M>, team: Pid) -> u32 {
-    let of_team = |region: &Region| matches!(region.backing, Backing::Held { team: of, .. } if of == team);
-    let mut pages = 0;
-    while let Some(region) = kernel.regions.take_first(&mut kernel.held, of_team) {
-        if let Backing::Held { first, .. } = region.backing {
-            release_frames(kernel, first, region.pages);
-            pages += region.pages;
-        }
-    }
-    pages
-}
-
-/// Checks a port and the width of an access to it.
-fn need_port<M: Machine>(
-    kernel: &Kernel<M>,
-    caller: ProcessIndex,
-    port: u32,
-    width: u32,
-) -> Result<u16, Error> {
-    if !matches!(width, 1 | 2 | 4) || u64::from(port) + u64::from(width) > PORT_COUNT {
-        return Err(Error::BadArgument);
-    }
-    need_grant(kernel, caller, resource::PORTS, u64::from(port), width)?;
-    Ok(port as u16)
-}
-
-fn read_port_bytes<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    read: &ReadPortBytes,
-) -> Result<Answer, Error> {
-    let port = need_port(kernel, caller, read.port, 1)?;
-    if read.count > PORT_BYTES_IN_REPLY {
-        return Err(Error::TooLong);
-    }
-    let mut bytes = 0_u128;
-    for at in 0..read.count {
-        bytes |= u128::from(kernel.machine.read_port(port, 1) & 0xff) << (8 * at);
-    }
-    Ok(Answer::reply(&PortBytesRead { first_bytes: bytes as u64, last_bytes: (bytes >> 64) as u64 }))
-}
-
-fn write_port_bytes<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    port: u32,
-) -> Result<Answer, Error> {
-    let port = need_port(kernel, caller, port, 1)?;
-    let granted = kernel.processes[caller].grant().bytes();
-    let mut buffer = [0; PORT_BYTES_AT_ONCE];
-    let bytes =
-        usize::try_from(granted).ok().and_then(|count| buffer.get_mut(..count)).ok_or(Error::TooLong)?;
-    kernel.read_request_segment(caller, bytes)?;
-    for byte in bytes.iter() {
-        kernel.machine.write_port(port, 1, u32::from(*byte));
-    }
-    Ok(Answer::reply(&PortBytesWritten { count: granted as u32 }))
 }
 
 #[cfg(test)]

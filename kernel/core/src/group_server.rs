@@ -8,46 +8,44 @@ use crate::machine::{Machine, ProcessIndex};
 use crate::process::NOBODY;
 use crate::request::Answer;
 
-/// Answers one request.
-#[inline(never)]
-pub(crate) fn request<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    message: &Message,
-) -> Result<Answer, Error> {
-    match Group::from_message(message).ok_or(Error::BadRequest)? {
-        Group::Create(create) => {
-            if create.restricted > 1 {
-                return Err(Error::BadArgument);
+impl<M: Machine> Kernel<M> {
+    /// Answers one request.
+    #[inline(never)]
+    pub(crate) fn group_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer, Error> {
+        match Group::from_message(message).ok_or(Error::BadRequest)? {
+            Group::Create(create) => {
+                if create.restricted > 1 {
+                    return Err(Error::BadArgument);
+                }
+                let group = self.create_group(caller, create.restricted == 1)?;
+                Ok(Answer::reply(&Created { group }))
             }
-            let group = kernel.create_group(caller, create.restricted == 1)?;
-            Ok(Answer::reply(&Created { group }))
-        }
-        Group::Join(join) => {
-            let process = own_users(kernel, caller, join.process)?;
-            kernel.join_group(join.group, process)?;
-            Ok(Answer::reply(&Joined {}))
-        }
-        Group::Leave(leave) => {
-            let process = own_users(kernel, caller, leave.process)?;
-            kernel.leave_group(leave.group, process)?;
-            Ok(Answer::reply(&Left {}))
-        }
-        Group::QueryGroup(query) => {
-            let group = kernel.local_group(query.group)?;
-            let (member, count) = kernel.groups.member(group, query.position)?;
-            let member = if member == NOBODY { Pid::NONE } else { kernel.processes[member].pid };
-            Ok(Answer::reply(&GroupQueried { member, count }))
+            Group::Join(join) => {
+                let process = self.find_own_users(caller, join.process)?;
+                self.join_group(join.group, process)?;
+                Ok(Answer::reply(&Joined {}))
+            }
+            Group::Leave(leave) => {
+                let process = self.find_own_users(caller, leave.process)?;
+                self.leave_group(leave.group, process)?;
+                Ok(Answer::reply(&Left {}))
+            }
+            Group::QueryGroup(query) => {
+                let group = self.local_group(query.group)?;
+                let (member, count) = self.groups.member(group, query.position)?;
+                let member = if member == NOBODY { Pid::NONE } else { self.processes[member].pid };
+                Ok(Answer::reply(&GroupQueried { member, count }))
+            }
         }
     }
-}
 
-/// A process of the caller's own user.
-fn own_users<M: Machine>(kernel: &Kernel<M>, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
-    let process = kernel.find_process(caller, pid)?;
-    if kernel.processes[process].user == kernel.processes[caller].user {
-        Ok(process)
-    } else {
-        Err(Error::NoPermission)
+    /// A process of the caller's own user.
+    fn find_own_users(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+        let process = self.find_process(caller, pid)?;
+        if self.processes[process].user == self.processes[caller].user {
+            Ok(process)
+        } else {
+            Err(Error::NoPermission)
+        }
     }
 }

@@ -20,6 +20,7 @@ pub mod priority;
 pub mod process;
 pub mod region;
 pub mod request;
+pub mod ring;
 pub mod schedule;
 pub mod table;
 pub mod team;

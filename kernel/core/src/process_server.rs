@@ -11,7 +11,6 @@ use abi::protocol::Reply;
 use abi::{Error, Message, Pid, Rights};
 
 use crate::birth::TeamDescription;
-use crate::device_server;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, State};
@@ -62,7 +61,7 @@ pub(crate) fn request<M: Machine>(
             Ok(Answer::reply(&NameSet {}))
         }
         Process::SetExceptionServer(set) => set_exception_server(kernel, caller, &set),
-        Process::GrantDevice(grant) => device_server::grant(kernel, caller, &grant),
+        Process::GrantDevice(grant) => kernel.grant_device(caller, &grant),
         Process::Identify(identify) => {
             let process = kernel.find_sender(caller, identify.process)?;
             let team = kernel.team(kernel.processes[process].team);

@@ -8,8 +8,8 @@ use abi::{Error, Message, Pid, Rights};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::{Flags, NOBODY, State};
+use crate::process_server;
 use crate::team::TeamIndex;
-use crate::{device_server, group_server, memory_server, process_server, statistics_server, time_server};
 
 /// What becomes of a request that is not refused.
 pub enum Answer {
@@ -51,11 +51,11 @@ impl<M: Machine> Kernel<M> {
         let message = Message::from_registers(self.processes[caller].registers.message);
         let answer = match server {
             abi::kernel::PROCESS => process_server::request(self, caller, &message),
-            abi::kernel::TIME => time_server::request(self, caller, &message),
-            abi::kernel::GROUP => group_server::request(self, caller, &message),
+            abi::kernel::TIME => self.time_request(caller, &message),
+            abi::kernel::GROUP => self.group_request(caller, &message),
             abi::kernel::MEMORY => self.begin_memory_request(caller, &message),
-            abi::kernel::DEVICE => device_server::request(self, caller, &message),
-            abi::kernel::STATISTICS => statistics_server::request(self, caller, &message),
+            abi::kernel::DEVICE => self.device_request(caller, &message),
+            abi::kernel::STATISTICS => self.statistics_request(caller, &message),
             _ => Err(Error::BadRequest),
         };
         match answer {
@@ -76,14 +76,14 @@ impl<M: Machine> Kernel<M> {
 
     fn begin_memory_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer, Error> {
         self.processes[caller].extra.count = 0;
-        memory_server::request(self, caller, message)
+        self.memory_request(caller, message)
     }
 
     /// The next step of a request, for a process that is `Working`. Only the memory server's take more than one.
     pub(crate) fn continue_request(&mut self, index: ProcessIndex) {
         self.cpu_mut().last = index;
         let message = Message::from_registers(self.processes[index].registers.message);
-        let reply = match memory_server::request(self, index, &message) {
+        let reply = match self.memory_request(index, &message) {
             Ok(Answer::Now(reply)) => reply,
             Ok(Answer::InSteps | Answer::Later) => return,
             Err(error) => refusal(error),

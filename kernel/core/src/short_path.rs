@@ -116,7 +116,7 @@ impl<M: Machine> Kernel<M> {
         client.partner = index;
         client.since_ns = self.coarse_now_ns;
         client.transaction = client.transaction.wrapping_add(1);
-        self.counters.short_sends += 1;
+        self.short_calls.sends += 1;
         // Whoever is ready is no more urgent than the caller was, nor the caller than the receiver.
         self.cpu_mut().current = index;
         ShortCall::Run(index)
@@ -167,7 +167,7 @@ impl<M: Machine> Kernel<M> {
         server.registers.extra[0] = buffer_address;
         server.registers.extra[1] = buffer_bytes;
         server.state = State::Receiving;
-        self.counters.short_replies += 1;
+        self.short_calls.replies += 1;
         self.cpu_mut().current = index;
         ShortCall::Run(index)
     }

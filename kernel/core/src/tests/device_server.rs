@@ -55,14 +55,14 @@ fn ports_are_open_only_within_the_grant() {
         (u32::MAX, 4, Error::BadArgument),
     ] {
         let read = ReadPort { port, width };
-        assert_eq!(ask(&mut kernel, request, root, &read).map(|_| ()), Err(error), "{read:?}");
+        assert_eq!(ask(&mut kernel, Kernel::device_request, root, &read).map(|_| ()), Err(error), "{read:?}");
         let write = WritePort { port, width, value: 1 };
-        assert_eq!(ask(&mut kernel, request, root, &write), Err(error), "{write:?}");
+        assert_eq!(ask(&mut kernel, Kernel::device_request, root, &write), Err(error), "{write:?}");
     }
     let read = ReadPort { port: 0x3fc, width: 4 };
-    assert_eq!(ask(&mut kernel, request, root, &read).map(|read| read.value), Ok(0x3_fc04));
+    assert_eq!(ask(&mut kernel, Kernel::device_request, root, &read).map(|read| read.value), Ok(0x3_fc04));
     let write = WritePort { port: 0x3ff, width: 1, value: 7 };
-    ask(&mut kernel, request, root, &write).unwrap();
+    ask(&mut kernel, Kernel::device_request, root, &write).unwrap();
     assert_eq!(kernel.machine.written, [(0x3ff, 1, 7)]);
 }
 
@@ -71,7 +71,7 @@ fn bytes_come_from_a_port_as_many_as_a_reply_holds() {
     let (mut kernel, _, root) = driver();
     let mut read = |port, count| {
         let read = ReadPortBytes { port, count };
-        ask(&mut kernel, request, root, &read).map(|read| (read.first_bytes, read.last_bytes))
+        ask(&mut kernel, Kernel::device_request, root, &read).map(|read| (read.first_bytes, read.last_bytes))
     };
     assert_eq!(read(0x3f8, 0), Ok((0, 0)));
     assert_eq!(read(0x3f8, 9), Ok((0x0101_0101_0101_0101, 1)));
@@ -88,36 +88,36 @@ fn bytes_go_to_a_port_in_their_order() {
     kernel.write_to(root, 0x1_0000, b"hi!").unwrap();
     segment(&mut kernel, root, 0x1_0000, 3);
     let write = WritePortBytes { port: 0x3f8 };
-    assert_eq!(ask(&mut kernel, request, root, &write).map(|answer| answer.count), Ok(3));
+    assert_eq!(ask(&mut kernel, Kernel::device_request, root, &write).map(|answer| answer.count), Ok(3));
     let bytes: std::vec::Vec<u32> = kernel.machine.written.iter().map(|write| write.2).collect();
     assert_eq!(bytes, b"hi!".map(u32::from));
     segment(&mut kernel, root, 0x1_0000, 257);
-    assert_eq!(ask(&mut kernel, request, root, &write).map(|_| ()), Err(Error::TooLong));
+    assert_eq!(ask(&mut kernel, Kernel::device_request, root, &write).map(|_| ()), Err(Error::TooLong));
     segment(&mut kernel, root, 0x1_1000, 1);
-    assert_eq!(ask(&mut kernel, request, root, &write).map(|_| ()), Err(Error::BadAddress));
+    assert_eq!(ask(&mut kernel, Kernel::device_request, root, &write).map(|_| ()), Err(Error::BadAddress));
     assert_eq!(kernel.machine.written.len(), 3);
 }
 
 #[test]
 fn interrupts_are_claimed_within_the_grant() {
     let (mut kernel, _, root) = driver();
-    let refused = ask(&mut kernel, request, root, &ClaimInterrupt { line: 5 });
+    let refused = ask(&mut kernel, Kernel::device_request, root, &ClaimInterrupt { line: 5 });
     assert_eq!(refused.map(|_| ()), Err(Error::NoPermission));
-    let claimed = ask(&mut kernel, request, root, &ClaimInterrupt { line: 4 }).unwrap();
+    let claimed = ask(&mut kernel, Kernel::device_request, root, &ClaimInterrupt { line: 4 }).unwrap();
     assert!(kernel.machine.unmasked.contains(&4));
-    let again = ask(&mut kernel, request, root, &ClaimInterrupt { line: 4 });
+    let again = ask(&mut kernel, Kernel::device_request, root, &ClaimInterrupt { line: 4 });
     assert_eq!(again.map(|_| ()), Err(Error::Busy));
     let release = ReleaseInterrupt { interrupt: claimed.interrupt };
-    ask(&mut kernel, request, root, &release).unwrap();
+    ask(&mut kernel, Kernel::device_request, root, &release).unwrap();
     assert!(kernel.machine.unmasked.is_empty());
-    assert!(ask(&mut kernel, request, root, &release).is_err());
+    assert!(ask(&mut kernel, Kernel::device_request, root, &release).is_err());
 }
 
 #[test]
 fn device_memory_is_mapped_within_the_grant() {
     let (mut kernel, team, root) = driver();
     let map = |physical, pages, protection| MapPhysical { physical, pages, protection, address: 0 };
-    for (request_, error) in [
+    for (request, error) in [
         (map(0xfed0_0001, 1, READ), Error::BadArgument),
         (map(0xfed0_0000, 5, READ), Error::NoPermission),
         (map(0xfecf_f000, 1, READ), Error::NoPermission),
@@ -126,10 +126,10 @@ fn device_memory_is_mapped_within_the_grant() {
         (map(0xfed0_0000, 1, READ | 4), Error::BadArgument),
         (map(u64::MAX - 4095, 1, READ), Error::BadArgument),
     ] {
-        let result = ask(&mut kernel, request, root, &request_).map(|_| ());
-        assert_eq!(result, Err(error), "{request_:?}");
+        let result = ask(&mut kernel, Kernel::device_request, root, &request).map(|_| ());
+        assert_eq!(result, Err(error), "{request:?}");
     }
-    let mapped = ask(&mut kernel, request, root, &map(0xfed0_1000, 3, READ | WRITE)).unwrap();
+    let mapped = ask(&mut kernel, Kernel::device_request, root, &map(0xfed0_1000, 3, READ | WRITE)).unwrap();
     kernel.touch(team, mapped.address + 0x1000, WRITE).unwrap();
     let space = kernel.team(team).space.unwrap();
     assert_eq!(
@@ -152,25 +152,25 @@ fn dma_memory_is_counted_zeroed_and_released_after_a_reset() {
         (DMA_PAGES_AT_ONCE + 1, Error::TooLong),
         (u32::MAX, Error::TooLong),
     ] {
-        let result = ask(&mut kernel, request, root, &allocate(pages)).map(|_| ());
+        let result = ask(&mut kernel, Kernel::device_request, root, &allocate(pages)).map(|_| ());
         assert_eq!(result, Err(error), "{pages}");
     }
     let used = kernel.team(team).pages.used;
-    let first = ask(&mut kernel, request, root, &allocate(60)).unwrap();
+    let first = ask(&mut kernel, Kernel::device_request, root, &allocate(60)).unwrap();
     let mut bytes = [1; 8];
     kernel.read_from(root, first.address + 4092, &mut bytes).unwrap();
     assert_eq!(bytes, [0; 8]);
-    let second = ask(&mut kernel, request, root, &allocate(40)).unwrap();
+    let second = ask(&mut kernel, Kernel::device_request, root, &allocate(40)).unwrap();
     assert!(second.physical >= first.physical + 60 * 4096 || second.physical < first.physical);
-    let third = ask(&mut kernel, request, root, &allocate(1));
+    let third = ask(&mut kernel, Kernel::device_request, root, &allocate(1));
     assert_eq!(third.map(|_| ()), Err(Error::NoPermission));
     // Refusals after the frames were taken give them back.
     kernel.team_mut(team).pages.limit = used + 105;
     add_grant(kernel.team_mut(team), a_grant(resource::DMA, 0, 500)).unwrap();
-    let no_quota = ask(&mut kernel, request, root, &allocate(50));
+    let no_quota = ask(&mut kernel, Kernel::device_request, root, &allocate(50));
     assert_eq!(no_quota.map(|_| ()), Err(Error::NoQuota));
     let occupied = AllocateDma { pages: 1, address: first.address };
-    let occupied = ask(&mut kernel, request, root, &occupied);
+    let occupied = ask(&mut kernel, Kernel::device_request, root, &occupied);
     assert_eq!(occupied.map(|_| ()), Err(Error::AlreadyMapped));
     assert_eq!(kernel.team(team).dma_pages, 100);
 
@@ -179,10 +179,19 @@ fn dma_memory_is_counted_zeroed_and_released_after_a_reset() {
     assert_eq!(kernel.held.count(), 2);
     let reset = ReleaseDma { team: pid };
     let (supervisor_team, supervisor) = crate::test_machine::team(&mut kernel, 100);
-    assert_eq!(ask(&mut kernel, request, supervisor, &reset).map(|_| ()), Err(Error::NoPermission));
+    assert_eq!(
+        ask(&mut kernel, Kernel::device_request, supervisor, &reset).map(|_| ()),
+        Err(Error::NoPermission)
+    );
     kernel.team_mut(supervisor_team).rights = Rights::DEVICES;
-    assert_eq!(ask(&mut kernel, request, supervisor, &reset).map(|answer| answer.pages), Ok(100));
-    assert_eq!(ask(&mut kernel, request, supervisor, &reset).map(|answer| answer.pages), Ok(0));
+    assert_eq!(
+        ask(&mut kernel, Kernel::device_request, supervisor, &reset).map(|answer| answer.pages),
+        Ok(100)
+    );
+    assert_eq!(
+        ask(&mut kernel, Kernel::device_request, supervisor, &reset).map(|answer| answer.pages),
+        Ok(0)
+    );
     release(&mut kernel, supervisor_team);
     // The driver's own two tables were there before.
     assert_eq!(kernel.frames.free_count(), free + 2);
@@ -198,7 +207,7 @@ fn only_what_one_has_can_be_handed_on() {
     let good = hand(resource::PORTS, 0x3fa, 2);
     assert_eq!(ask(&mut kernel, server, root, &good), Err(Error::NoPermission));
     kernel.team_mut(own).rights = Rights::DEVICES;
-    for (request_, error) in [
+    for (request, error) in [
         (hand(resource::PORTS, 0x3f7, 2), Error::NoPermission),
         (hand(resource::PORTS, 0x3f8, 9), Error::NoPermission),
         (hand(resource::PORTS, u64::MAX, 1), Error::NoPermission),
@@ -208,7 +217,7 @@ fn only_what_one_has_can_be_handed_on() {
         (hand(0, 0, 1), Error::BadArgument),
         (hand(9, 0, 1), Error::BadArgument),
     ] {
-        assert_eq!(ask(&mut kernel, server, root, &request_), Err(error), "{request_:?}");
+        assert_eq!(ask(&mut kernel, server, root, &request), Err(error), "{request:?}");
     }
     ask(&mut kernel, server, root, &good).unwrap();
     ask(&mut kernel, server, root, &good).unwrap();
@@ -222,9 +231,9 @@ fn only_what_one_has_can_be_handed_on() {
     }
     assert_eq!(count(&kernel), 2);
     let read = ReadPort { port: 0x3fb, width: 1 };
-    assert!(ask(&mut kernel, request, other, &read).is_ok());
+    assert!(ask(&mut kernel, Kernel::device_request, other, &read).is_ok());
     let read = ReadPort { port: 0x3fc, width: 1 };
-    assert!(ask(&mut kernel, request, other, &read).is_err());
+    assert!(ask(&mut kernel, Kernel::device_request, other, &read).is_err());
     kernel.processes[other].user = UserId(9);
     assert_eq!(ask(&mut kernel, server, root, &good), Err(Error::NoPermission));
 }

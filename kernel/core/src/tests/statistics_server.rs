@@ -34,25 +34,34 @@ fn segment(kernel: &mut Kernel<FakeMachine>, caller: ProcessIndex, bytes: u64) {
 #[test]
 fn statistics_say_what_there_is() {
     let (mut kernel, root) = reader(Rights::NONE);
-    assert_eq!(ask(&mut kernel, request, root, &Null {}), Ok(Nothing {}));
-    ask(&mut kernel, request, root, &QueryStatistics {}).unwrap();
+    assert_eq!(ask(&mut kernel, Kernel::statistics_request, root, &Null {}), Ok(Nothing {}));
+    ask(&mut kernel, Kernel::statistics_request, root, &QueryStatistics {}).unwrap();
     let mut bytes = [0; StatisticsRecord::BYTES];
     kernel.read_from(root, BUFFER, &mut bytes).unwrap();
     let record = StatisticsRecord::from_bytes(&bytes);
     assert_eq!((record.total_frames, record.teams, record.processes), (4096, 1, 1));
     assert_eq!((record.regions, record.processors), (1, 1));
     segment(&mut kernel, root, StatisticsRecord::BYTES as u64 - 1);
-    assert_eq!(ask(&mut kernel, request, root, &QueryStatistics {}).map(|_| ()), Err(Error::TooLong));
+    assert_eq!(
+        ask(&mut kernel, Kernel::statistics_request, root, &QueryStatistics {}).map(|_| ()),
+        Err(Error::TooLong)
+    );
 }
 
 #[test]
 fn trace_and_log_need_the_right() {
     let (mut kernel, root) = reader(Rights::NONE);
     let refused = Err(Error::NoPermission);
-    assert_eq!(ask(&mut kernel, request, root, &SetTrace { events: 1 }).map(|_| ()), refused);
-    assert_eq!(ask(&mut kernel, request, root, &ReadTrace { from: 0 }).map(|_| ()), refused);
-    assert_eq!(ask(&mut kernel, request, root, &ReadLog { from: 0 }).map(|_| ()), refused);
-    assert_eq!(ask(&mut kernel, request, root, &WriteLog {}).map(|_| ()), refused);
+    assert_eq!(
+        ask(&mut kernel, Kernel::statistics_request, root, &SetTrace { events: 1 }).map(|_| ()),
+        refused
+    );
+    assert_eq!(
+        ask(&mut kernel, Kernel::statistics_request, root, &ReadTrace { from: 0 }).map(|_| ()),
+        refused
+    );
+    assert_eq!(ask(&mut kernel, Kernel::statistics_request, root, &ReadLog { from: 0 }).map(|_| ()), refused);
+    assert_eq!(ask(&mut kernel, Kernel::statistics_request, root, &WriteLog {}).map(|_| ()), refused);
 }
 
 #[test]
@@ -61,7 +70,7 @@ fn the_trace_is_read_in_pieces() {
     let pid = |number| Pid::from_bits(number);
     kernel.trace(Event::Send, 0, pid(1), pid(2));
     let set = SetTrace { events: Event::Send.bit() };
-    ask(&mut kernel, request, root, &set).unwrap();
+    ask(&mut kernel, Kernel::statistics_request, root, &set).unwrap();
     for number in 0..1000 {
         kernel.trace(Event::Send, number, pid(1), pid(2));
         kernel.trace(Event::Reply, number, pid(1), pid(2));
@@ -69,7 +78,7 @@ fn the_trace_is_read_in_pieces() {
     let mut from = 0;
     let mut seen = 0;
     loop {
-        let read = ask(&mut kernel, request, root, &ReadTrace { from }).unwrap();
+        let read = ask(&mut kernel, Kernel::statistics_request, root, &ReadTrace { from }).unwrap();
         if read.count == 0 {
             break;
         }
@@ -85,12 +94,12 @@ fn the_trace_is_read_in_pieces() {
     }
     assert_eq!(seen, 1000);
     segment(&mut kernel, root, 100);
-    let read = ask(&mut kernel, request, root, &ReadTrace { from: 990 }).unwrap();
+    let read = ask(&mut kernel, Kernel::statistics_request, root, &ReadTrace { from: 990 }).unwrap();
     assert_eq!((read.count, read.next), (3, 993));
-    let read = ask(&mut kernel, request, root, &ReadTrace { from: u64::MAX }).unwrap();
+    let read = ask(&mut kernel, Kernel::statistics_request, root, &ReadTrace { from: u64::MAX }).unwrap();
     assert_eq!((read.count, read.next), (0, 1000));
     assert_eq!(
-        ask(&mut kernel, request, root, &SetTrace { events: 0 }).map(|set| set.previous),
+        ask(&mut kernel, Kernel::statistics_request, root, &SetTrace { events: 0 }).map(|set| set.previous),
         Ok(Event::Send.bit())
     );
 }
@@ -101,23 +110,26 @@ fn the_log_is_written_and_read() {
     kernel.log(b"kernel\n");
     kernel.write_to(root, BUFFER, b"server\n").unwrap();
     segment(&mut kernel, root, 7);
-    ask(&mut kernel, request, root, &WriteLog {}).unwrap();
+    ask(&mut kernel, Kernel::statistics_request, root, &WriteLog {}).unwrap();
     assert_eq!(kernel.machine.logged, "kernel\nserver\n");
     segment(&mut kernel, root, 257);
-    assert_eq!(ask(&mut kernel, request, root, &WriteLog {}).map(|_| ()), Err(Error::TooLong));
+    assert_eq!(
+        ask(&mut kernel, Kernel::statistics_request, root, &WriteLog {}).map(|_| ()),
+        Err(Error::TooLong)
+    );
     segment(&mut kernel, root, BUFFER_BYTES);
-    let read = ask(&mut kernel, request, root, &ReadLog { from: 3 }).unwrap();
+    let read = ask(&mut kernel, Kernel::statistics_request, root, &ReadLog { from: 3 }).unwrap();
     assert_eq!((read.count, read.next), (11, 14));
     let mut bytes = [0; 11];
     kernel.read_from(root, BUFFER, &mut bytes).unwrap();
     assert_eq!(&bytes, b"nel\nserver\n");
     // Around the end of the ring, and after a loss.
     for _ in 0..10_000 {
-        kernel.log.append(b"0123456789");
+        kernel.log(b"0123456789");
     }
-    let read = ask(&mut kernel, request, root, &ReadLog { from: 0 }).unwrap();
+    let read = ask(&mut kernel, Kernel::statistics_request, root, &ReadLog { from: 0 }).unwrap();
     assert_eq!(u64::from(read.count), LOG_BYTES_AT_ONCE);
-    let first = 100_014 - crate::log::LOG_BYTES as u64;
+    let first = 100_014 - u64::from(crate::log::LOG_BYTES);
     assert_eq!(read.next, first + LOG_BYTES_AT_ONCE);
     let mut bytes = vec![0; read.count as usize];
     kernel.read_from(root, BUFFER, &mut bytes).unwrap();
