@@ -5,7 +5,7 @@ use abi::kernel::group::{Create, Join, Leave, QueryGroup};
 use abi::kernel::process::Destroy;
 use abi::kernel::{GROUP, PROCESS, well_known_group};
 use abi::protocol::Request;
-use abi::trace::Event;
+use abi::trace::{Event, TraceRecord};
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid};
 use kernel_core::process::State;
 use simulator::node::{receive, reply, send};
@@ -69,8 +69,13 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
     assert_eq!(outcome, Outcome::Waits);
     assert_eq!(node.state(sender), State::AwaitingGroup);
     // It is traced once, as a Send to the group.
-    let traced = node.kernel.trace.get(0).map(|record| (record.code(), record.from_pid(), record.to_pid()));
-    assert_eq!((traced, node.kernel.trace.get(1)), (Some((5, sender, group)), None));
+    let (records, _) = node.kernel.trace.records.row_from(0, 10).as_chunks();
+    let traced: Vec<_> = records
+        .iter()
+        .map(TraceRecord::from_bytes)
+        .map(|record| (record.code(), record.from_pid(), record.to_pid()))
+        .collect();
+    assert_eq!(traced, [(5, sender, group)]);
     node.kernel.trace.choose(0);
     // What the sender's memory holds later does not matter.
     node.poke(sender, Node::data(0), b"changed!");
