@@ -14,9 +14,9 @@ use crate::arguments::Debug;
 use crate::guest::{self, Guest};
 use crate::log::{Log, Source};
 use crate::node::{End, Event, Node, Session};
-use crate::qemu;
 use crate::run::{Prepared, status};
 use crate::terminal::Terminal;
+use crate::{package, qemu};
 
 /// The debugger.
 const GDB: &str = "gdb";
@@ -35,7 +35,7 @@ pub fn debug(options: &Debug) -> Result<u8> {
 
     let log_path = options.node.log.clone().unwrap_or_else(|| guest.products.join("debug.log"));
     let log = Arc::new(Log::new(&guest.kernel, Some(&log_path))?);
-    let gdb = qemu::in_path(GDB);
+    let gdb = package::in_path(GDB);
     if options.gdb && gdb.is_none() {
         bail!("{GDB} is not installed. On Debian or Ubuntu: sudo apt-get install {GDB}");
     }

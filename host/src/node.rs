@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use crate::archive::Archive;
 use crate::log::{Log, Source};
 use crate::machine::{Line, Machine};
-use crate::qemu::in_path;
+use crate::package::in_path;
 
 /// Events that may wait.
 const EVENTS: usize = 16;

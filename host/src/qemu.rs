@@ -2,58 +2,21 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::arguments::Accel;
 use crate::machine::Processor;
-use crate::progress::Progress;
+use crate::package;
 
 /// The program.
 const QEMU: &str = "qemu-system-x86_64";
 /// The package of Debian and its descendants that has it.
 const PACKAGE: &str = "qemu-system-x86";
 
-/// QEMU's path. Where it is missing, it is installed if this user may, or else the error says how.
+/// QEMU's path; it is installed first where it is missing.
 pub fn find_or_install() -> Result<PathBuf> {
-    if let Some(path) = in_path(QEMU) {
-        return Ok(path);
-    }
-    let root = rustix::process::geteuid().is_root();
-    if !root || in_path("apt-get").is_none() {
-        bail!(
-            "{QEMU} is not installed. On Debian or Ubuntu: sudo apt-get install {PACKAGE}. Elsewhere, install the \
-             package that has {QEMU}, version 7 or later."
-        );
-    }
-    let progress = Progress::new(&format!("installing {PACKAGE}: reading the package lists"));
-    apt_get(&["update"])?;
-    progress.show(&format!("installing {PACKAGE}"));
-    apt_get(&["install", "--yes", "--no-install-recommends", PACKAGE])?;
-    in_path(QEMU).with_context(|| format!("{PACKAGE} was installed but has no {QEMU}"))
-}
-
-fn apt_get(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("apt-get")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot run apt-get")?;
-    ensure!(
-        output.status.success(),
-        "{QEMU} is missing, and `apt-get {}` failed:\n{}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr).trim_end()
-    );
-    Ok(())
-}
-
-/// Where the shell would find `program`.
-pub fn in_path(program: &str) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH")?;
-    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
+    package::find_or_install(QEMU, PACKAGE)
 }
 
 /// The processor for a node.

@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::Test;
+use crate::fuzz::{self, Fuzzer};
 use crate::guest::{self, Guest, cargo, checkout};
 use crate::log::Log;
 use crate::new;
@@ -44,7 +45,12 @@ pub fn test(options: &Test) -> Result<u8> {
     let chosen = Chosen::new(options, &scenarios)?;
     let mut counts = Counts::default();
     for filter in &chosen.host {
-        let more = run_on_host(filter.as_deref())?;
+        let more = run_on_host(filter.as_deref(), options.soak)?;
+        counts.passed += more.passed;
+        counts.failed += more.failed;
+    }
+    if !chosen.fuzzed.is_empty() {
+        let more = run_fuzzer(&chosen.fuzzed)?;
         counts.passed += more.passed;
         counts.failed += more.failed;
     }
@@ -61,16 +67,19 @@ pub fn test(options: &Test) -> Result<u8> {
 struct Chosen<'a> {
     /// Each a filter for the tests on the host; `None` means all of them.
     host: Vec<Option<String>>,
+    /// Targets for the guided fuzzing.
+    fuzzed: Vec<String>,
     scenarios: Vec<&'a Scenario>,
 }
 
 impl<'a> Chosen<'a> {
     fn new(options: &Test, scenarios: &'a [Scenario]) -> Result<Chosen<'a>> {
+        let targets = if options.soak { fuzz::targets()? } else { Vec::new() };
         if options.names.is_empty() {
             let scenarios = scenarios.iter().filter(|scenario| options.soak || !scenario.soak);
-            return Ok(Chosen { host: vec![None], scenarios: scenarios.collect() });
+            return Ok(Chosen { host: vec![None], fuzzed: targets, scenarios: scenarios.collect() });
         }
-        let mut chosen = Chosen { host: Vec::new(), scenarios: Vec::new() };
+        let mut chosen = Chosen { host: Vec::new(), fuzzed: Vec::new(), scenarios: Vec::new() };
         let mut host_names = None;
         for name in &options.names {
             // Whoever names a scenario wants it, long or not.
@@ -81,15 +90,16 @@ impl<'a> Chosen<'a> {
             }
             let like =
                 |scenario: &&Scenario| scenario.name.contains(name) && (options.soak || !scenario.soak);
-            let found = chosen.scenarios.len();
+            let found = chosen.scenarios.len() + chosen.fuzzed.len();
             chosen.scenarios.extend(scenarios.iter().filter(like));
+            chosen.fuzzed.extend(targets.iter().filter(|target| fuzz::title(target).contains(name)).cloned());
             let host_names = match &mut host_names {
                 Some(names) => names,
                 none => none.insert(names_on_host()?),
             };
             if host_names.iter().any(|test| test.contains(name)) {
                 chosen.host.push(Some(name.clone()));
-            } else if chosen.scenarios.len() == found {
+            } else if chosen.scenarios.len() + chosen.fuzzed.len() == found {
                 let names = scenarios.iter().map(|scenario| &scenario.name).chain(&*host_names);
                 bail!("no test has `{name}` in its name{}", suggestion(name, names.map(String::as_str)));
             }
@@ -136,9 +146,11 @@ fn names_on_host() -> Result<Vec<String>> {
 }
 
 /// Runs the tests on the host, shows what they say, and counts them.
-fn run_on_host(filter: Option<&str>) -> Result<Counts> {
+/// Those too long for every day are marked with `#[ignore = "soak"]`.
+fn run_on_host(filter: Option<&str>, soak: bool) -> Result<Counts> {
     let mut command = cargo();
     command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(filter).current_dir(checkout());
+    command.args(soak.then_some("--include-ignored"));
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = BufReader::new(child.stdout.take().context("cargo's output is piped")?);
@@ -163,6 +175,26 @@ fn counted(line: &str) -> Option<Counts> {
     let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let number = |unit: &str| numbers.split("; ").find_map(|part| part.strip_suffix(unit)?.parse().ok());
     Some(Counts { passed: number(" passed")?, failed: number(" failed")? })
+}
+
+/// Lets the guided fuzzing search on each of these targets.
+fn run_fuzzer(targets: &[String]) -> Result<Counts> {
+    println!("\nfuzzing {} targets", targets.len());
+    let fuzzer = Fuzzer::build()?;
+    let mut counts = Counts::default();
+    for target in targets {
+        match fuzzer.run(target) {
+            Ok(()) => {
+                counts.passed += 1;
+                println!("{} ... ok", fuzz::title(target));
+            }
+            Err(error) => {
+                counts.failed += 1;
+                println!("{} ... FAILED\n{error}", fuzz::title(target));
+            }
+        }
+    }
+    Ok(counts)
 }
 
 /// Runs scenarios, some at a time.
