@@ -54,7 +54,6 @@ impl Node {
             process_slots,
             team_slots,
             region_slots: 1000,
-            real_base_ns: 1_000_000_000,
             trace_records: 1024,
             kernel_frames: 0,
         };

@@ -6,6 +6,7 @@ macro_rules! record {
     ($(#[$doc:meta])* $Name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+        #[repr(C)]
         pub struct $Name {
             $($(#[$field_doc])* pub $field: u64,)*
         }

@@ -47,13 +47,11 @@ pub struct Configuration {
     pub trace_records: u32,
     /// Frames that the kernel's image and tables take, for `free`; known to the machine.
     pub kernel_frames: u32,
-    /// Nanoseconds from 1970 to boot.
-    pub real_base_ns: u64,
 }
 
 impl Configuration {
     /// Tables in proportion to memory: about one part in sixty of it.
-    pub fn for_memory(frame_count: u32, logical_host: LogicalHost, real_base_ns: u64) -> Configuration {
+    pub fn for_memory(frame_count: u32, logical_host: LogicalHost) -> Configuration {
         let process_slots = (frame_count / 16).clamp(256, 16_384) as u16;
         Configuration {
             logical_host,
@@ -62,7 +60,6 @@ impl Configuration {
             region_slots: u32::from(process_slots) * 4,
             trace_records: (frame_count / 8).next_power_of_two().clamp(1024, 65_536),
             kernel_frames: 0,
-            real_base_ns,
         }
     }
 }
@@ -133,7 +130,7 @@ pub struct Kernel<M: Machine> {
     pub timers: TimerHeap,
     /// The monotonic clock when the kernel last read it: good enough for listings.
     pub coarse_now_ns: u64,
-    /// Nanoseconds from 1970 to boot.
+    /// Nanoseconds from 1970 to boot; 0 until someone knows.
     pub real_base_ns: u64,
     /// A space with no pages: what slots have that belong to no team.
     pub nowhere: M::Space,
@@ -179,7 +176,7 @@ impl<M: Machine> Kernel<M> {
             kernel_frames: configuration.kernel_frames,
             timers: TimerHeap::new(process_slots),
             coarse_now_ns: 0,
-            real_base_ns: configuration.real_base_ns,
+            real_base_ns: 0,
             nowhere,
         }
     }

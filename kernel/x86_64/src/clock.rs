@@ -1,4 +1,4 @@
-//! Time: the time-stamp counter, measured once at boot, and the date from the real-time clock.
+//! Time: the time-stamp counter, measured once at boot.
 
 use abi::information::Information;
 
@@ -155,68 +155,4 @@ fn tick(read: impl Fn() -> u32) -> Option<(u32, u64)> {
         best = best.min(next()?);
     }
     Some((best.1, best.2))
-}
-
-/// Seconds since 1970 by the real-time clock, which is taken to show universal time; 0 if it makes no sense.
-pub fn real_time_seconds() -> u64 {
-    // Two equal readings, neither during an update, are right.
-    let mut last = None;
-    for _ in 0..1000 {
-        let reading = read_date();
-        if reading.is_some() && reading == last {
-            break;
-        }
-        last = reading;
-    }
-    last.and_then(seconds_since_1970).unwrap_or(0)
-}
-
-/// Second, minute, hour, day, month, year of the century.
-type Date = [u8; 6];
-
-fn read_date() -> Option<Date> {
-    const STATUS_A: u8 = 0x0a;
-    const STATUS_B: u8 = 0x0b;
-    const UPDATING: u8 = 1 << 7;
-    const BINARY: u8 = 1 << 2;
-    const TWENTY_FOUR_HOURS: u8 = 1 << 1;
-    const AFTERNOON: u8 = 1 << 7;
-    if read_clock_register(STATUS_A) & UPDATING != 0 {
-        return None;
-    }
-    let status = read_clock_register(STATUS_B);
-    let number = |value: u8| {
-        if status & BINARY != 0 { value } else { (value >> 4) * 10 + (value & 15) }
-    };
-    let mut date = [0, 2, 4, 7, 8, 9].map(read_clock_register);
-    let afternoon = status & TWENTY_FOUR_HOURS == 0 && date[2] & AFTERNOON != 0;
-    if status & TWENTY_FOUR_HOURS == 0 {
-        date[2] &= !AFTERNOON;
-    }
-    let mut date = date.map(number);
-    if status & TWENTY_FOUR_HOURS == 0 {
-        date[2] = date[2] % 12 + if afternoon { 12 } else { 0 };
-    }
-    Some(date)
-}
-
-fn read_clock_register(register: u8) -> u8 {
-    // SAFETY: ports of the real-time clock, which touch no memory; bit 7 keeps the non-maskable interrupt enabled.
-    unsafe {
-        write_port_u8(0x70, register);
-        read_port_u8(0x71)
-    }
-}
-
-fn seconds_since_1970([second, minute, hour, day, month, year]: Date) -> Option<u64> {
-    const DAYS_BEFORE_MONTH: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-    if second > 60 || minute > 59 || hour > 23 || !(1..=31).contains(&day) || year > 99 {
-        return None;
-    }
-    let before_month = *DAYS_BEFORE_MONTH.get(usize::from(month).checked_sub(1)?)?;
-    let year = 2000 + u64::from(year);
-    // From 1970 to 2099 every fourth year is a leap year.
-    let leap_days = (year - 1969) / 4 + u64::from(year.is_multiple_of(4) && month > 2);
-    let days = (year - 1970) * 365 + leap_days + before_month + u64::from(day) - 1;
-    Some(days * 86_400 + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second))
 }

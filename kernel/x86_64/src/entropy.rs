@@ -1,7 +1,7 @@
 //! Randomness at boot, for the node's logical host.
 
 use crate::features::Features;
-use crate::instructions::{counter, random, random_seed};
+use crate::instructions::{counter, random, random_seed, read_port_u8, write_port_u8};
 
 /// Tries before a source is given up.
 const TRIES: u32 = 16;
@@ -10,8 +10,8 @@ const TRIES: u32 = 16;
 ///
 /// `salt` is what else may tell nodes apart: two emulated machines with the same seed have the same of everything
 /// but what they were told on their command lines.
-pub fn gather(features: &Features, real_time_seconds: u64, salt: &[u8]) -> u64 {
-    let mut pool = mix(real_time_seconds ^ counter());
+pub fn gather(features: &Features, salt: &[u8]) -> u64 {
+    let mut pool = mix(real_time() ^ counter());
     for _ in 0..TRIES {
         // SAFETY: each instruction is used only where the processor says that it has it.
         let value = unsafe {
@@ -30,6 +30,18 @@ pub fn gather(features: &Features, real_time_seconds: u64, salt: &[u8]) -> u64 {
         pool = mix(pool ^ counter());
     }
     salt.iter().fold(pool, |pool, byte| mix(pool ^ u64::from(*byte)))
+}
+
+/// What the real-time clock shows, whatever that means: it is another at each boot.
+fn real_time() -> u64 {
+    [0, 2, 4, 7, 8, 9].iter().fold(0, |shown, register| {
+        // SAFETY: ports of the real-time clock, which touch no memory; bit 7 keeps the non-maskable interrupt enabled.
+        let value = unsafe {
+            write_port_u8(0x70, *register);
+            read_port_u8(0x71)
+        };
+        shown << 8 | u64::from(value)
+    })
 }
 
 /// `SplitMix64`'s finisher: every bit of the input changes half of the output's.

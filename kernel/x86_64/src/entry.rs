@@ -16,9 +16,9 @@ use core::mem::offset_of;
 use abi::call::Registers;
 
 use crate::cpu::{self, USER_CODE, USER_DATA};
-use crate::features::{VECTOR_COMPONENTS, VECTOR_STATE_BYTES};
+use crate::features::VECTOR_COMPONENTS;
 use crate::instructions::{read_register, write_register};
-use crate::saved::{self, Saved};
+use crate::saved::{FIXED_FLAGS, Saved, VectorState};
 
 /// What to do next; the entry code knows the numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,11 +60,8 @@ pub const TRAP_ENTRY_BYTES: usize = 16;
 /// First vector that is no exception; the entry code lets such in from the windows.
 pub const FIRST_INTERRUPT_VECTOR: u8 = 32;
 
-#[repr(C, align(64))]
-struct CleanVectorState([u8; VECTOR_STATE_BYTES]);
-
 #[unsafe(no_mangle)]
-static CLEAN_VECTOR_STATE: CleanVectorState = CleanVectorState(saved::clean_vector_state());
+static CLEAN_VECTOR_STATE: VectorState = VectorState::CLEAN;
 
 const STAR: u32 = 0xc000_0081;
 const LSTAR: u32 = 0xc000_0082;
@@ -181,24 +178,24 @@ dispatch_rare:
 restore_instruction_full:
     xrstor [rbx + {saved_vector}]
     push {user_data}
-    push [rbx + {saved_stack}]
-    push [rbx + {saved_flags}]
+    push [rbx + {saved_rsp}]
+    push [rbx + {saved_rflags}]
     push {user_code}
-    push [rbx + {saved_instruction}]
+    push [rbx + {saved_rip}]
     mov rax, [rbx]
     mov rcx, [rbx + 16]
     mov rdx, [rbx + 24]
     mov rsi, [rbx + 32]
     mov rdi, [rbx + 40]
     mov rbp, [rbx + 48]
-    mov r8, [rbx + 56]
-    mov r9, [rbx + 64]
-    mov r10, [rbx + 72]
-    mov r11, [rbx + 80]
-    mov r12, [rbx + 88]
-    mov r13, [rbx + 96]
-    mov r14, [rbx + 104]
-    mov r15, [rbx + 112]
+    mov r8, [rbx + 64]
+    mov r9, [rbx + 72]
+    mov r10, [rbx + 80]
+    mov r11, [rbx + 88]
+    mov r12, [rbx + 96]
+    mov r13, [rbx + 104]
+    mov r14, [rbx + 112]
+    mov r15, [rbx + 120]
     mov rbx, [rbx + 8]
     swapgs
     iretq
@@ -234,20 +231,20 @@ trap:
     mov [rax + 32], rsi
     mov [rax + 40], rdi
     mov [rax + 48], rbp
-    mov [rax + 56], r8
-    mov [rax + 64], r9
-    mov [rax + 72], r10
-    mov [rax + 80], r11
-    mov [rax + 88], r12
-    mov [rax + 96], r13
-    mov [rax + 104], r14
-    mov [rax + 112], r15
+    mov [rax + 64], r8
+    mov [rax + 72], r9
+    mov [rax + 80], r10
+    mov [rax + 88], r11
+    mov [rax + 96], r12
+    mov [rax + 104], r13
+    mov [rax + 112], r14
+    mov [rax + 120], r15
     pop rdi                     // first argument: vector
     pop rsi                     // second: error code
-    pop qword ptr [rax + {saved_instruction}]
+    pop qword ptr [rax + {saved_rip}]
     pop rcx
-    pop qword ptr [rax + {saved_flags}]
-    pop qword ptr [rax + {saved_stack}]
+    pop qword ptr [rax + {saved_rflags}]
+    pop qword ptr [rax + {saved_rsp}]
     mov rcx, rax
     mov eax, {vector_components}
     xor edx, edx
@@ -329,11 +326,11 @@ trap_entries:
     instruction = const offset_of!(Registers, instruction),
     stack = const offset_of!(Registers, stack),
     flags = const offset_of!(Registers, flags),
-    saved_instruction = const saved::offset::INSTRUCTION,
-    saved_flags = const saved::offset::FLAGS,
-    saved_stack = const saved::offset::STACK,
-    saved_vector = const saved::offset::VECTOR,
-    fixed_flags = const saved::FIXED_FLAGS,
+    saved_rsp = const offset_of!(Saved, registers.rsp),
+    saved_rip = const offset_of!(Saved, registers.rip),
+    saved_rflags = const offset_of!(Saved, registers.rflags),
+    saved_vector = const offset_of!(Saved, vector),
+    fixed_flags = const FIXED_FLAGS,
     user_data = const USER_DATA,
     user_code = const USER_CODE,
     first_interrupt = const FIRST_INTERRUPT_VECTOR,

@@ -4,6 +4,7 @@
 //! what the caller must see to. Ports are safe to name but not to touch: a device may do anything.
 
 use core::arch::asm;
+use core::arch::x86_64::{_rdrand64_step, _rdseed64_step, _rdtsc};
 
 /// Reads a byte from an I/O port.
 ///
@@ -11,10 +12,8 @@ use core::arch::asm;
 /// Reading this port has no effect on memory that Rust owns.
 #[inline]
 pub unsafe fn read_port_u8(port: u16) -> u8 {
-    let value;
     // SAFETY: the caller vouches for the port.
-    unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nostack, preserves_flags)) };
-    value
+    unsafe { read_port(port, 1) as u8 }
 }
 
 /// Writes a byte to an I/O port.
@@ -24,51 +23,41 @@ pub unsafe fn read_port_u8(port: u16) -> u8 {
 #[inline]
 pub unsafe fn write_port_u8(port: u16, value: u8) {
     // SAFETY: the caller vouches for the port.
-    unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nostack, preserves_flags)) };
+    unsafe { write_port(port, 1, value.into()) };
 }
 
-/// Reads two bytes from an I/O port.
+/// Reads 1, 2 or 4 bytes from an I/O port.
 ///
 /// # Safety
 /// As [`read_port_u8`].
 #[inline]
-pub unsafe fn read_port_u16(port: u16) -> u16 {
-    let value;
+pub unsafe fn read_port(port: u16, width: u32) -> u32 {
+    let mut value = 0;
     // SAFETY: the caller vouches for the port.
-    unsafe { asm!("in ax, dx", in("dx") port, out("ax") value, options(nostack, preserves_flags)) };
+    unsafe {
+        match width {
+            1 => asm!("in al, dx", in("dx") port, inout("eax") value, options(nostack, preserves_flags)),
+            2 => asm!("in ax, dx", in("dx") port, inout("eax") value, options(nostack, preserves_flags)),
+            _ => asm!("in eax, dx", in("dx") port, inout("eax") value, options(nostack, preserves_flags)),
+        }
+    }
     value
 }
 
-/// Writes two bytes to an I/O port.
+/// Writes 1, 2 or 4 bytes to an I/O port.
 ///
 /// # Safety
 /// As [`write_port_u8`].
 #[inline]
-pub unsafe fn write_port_u16(port: u16, value: u16) {
+pub unsafe fn write_port(port: u16, width: u32, value: u32) {
     // SAFETY: the caller vouches for the port.
-    unsafe { asm!("out dx, ax", in("dx") port, in("ax") value, options(nostack, preserves_flags)) };
-}
-
-/// Reads four bytes from an I/O port.
-///
-/// # Safety
-/// As [`read_port_u8`].
-#[inline]
-pub unsafe fn read_port_u32(port: u16) -> u32 {
-    let value;
-    // SAFETY: the caller vouches for the port.
-    unsafe { asm!("in eax, dx", in("dx") port, out("eax") value, options(nostack, preserves_flags)) };
-    value
-}
-
-/// Writes four bytes to an I/O port.
-///
-/// # Safety
-/// As [`write_port_u8`].
-#[inline]
-pub unsafe fn write_port_u32(port: u16, value: u32) {
-    // SAFETY: the caller vouches for the port.
-    unsafe { asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags)) };
+    unsafe {
+        match width {
+            1 => asm!("out dx, al", in("dx") port, in("eax") value, options(nostack, preserves_flags)),
+            2 => asm!("out dx, ax", in("dx") port, in("eax") value, options(nostack, preserves_flags)),
+            _ => asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags)),
+        }
+    }
 }
 
 /// Stops for good.
@@ -166,29 +155,25 @@ pub unsafe fn write_register(number: u32, value: u64) {
 ///
 /// # Safety
 /// The processor has RDRAND.
+#[target_feature(enable = "rdrand")]
 pub unsafe fn random() -> Option<u64> {
-    let value: u64;
-    let ready: u8;
-    // SAFETY: the caller says that the instruction exists.
-    unsafe { asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ready, options(nomem, nostack)) };
-    (ready != 0).then_some(value)
+    let mut value = 0;
+    (_rdrand64_step(&mut value) == 1).then_some(value)
 }
 
 /// A number straight from the processor's source of randomness; none if it has none to give now.
 ///
 /// # Safety
 /// The processor has RDSEED.
+#[target_feature(enable = "rdseed")]
 pub unsafe fn random_seed() -> Option<u64> {
-    let value: u64;
-    let ready: u8;
-    // SAFETY: the caller says that the instruction exists.
-    unsafe { asm!("rdseed {}", "setc {}", out(reg) value, out(reg_byte) ready, options(nomem, nostack)) };
-    (ready != 0).then_some(value)
+    let mut value = 0;
+    (_rdseed64_step(&mut value) == 1).then_some(value)
 }
 
 /// The time-stamp counter.
 #[inline]
 pub fn counter() -> u64 {
     // SAFETY: every x86-64 processor has it, and reading it changes nothing.
-    unsafe { core::arch::x86_64::_rdtsc() }
+    unsafe { _rdtsc() }
 }

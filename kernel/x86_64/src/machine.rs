@@ -9,10 +9,7 @@ use crate::apic::LocalApic;
 use crate::clock::Clock;
 use crate::copy;
 use crate::cpu::Cpu;
-use crate::instructions::{
-    invalidate_page, read_port_u8, read_port_u16, read_port_u32, set_root_table, write_port_u8,
-    write_port_u16, write_port_u32,
-};
+use crate::instructions::{invalidate_page, read_port, set_root_table, write_port};
 use crate::interrupt_table::vector;
 use crate::ioapic::IoApics;
 use crate::log;
@@ -46,7 +43,7 @@ impl SavedAreas {
     /// Areas for `count` processes.
     pub fn allocate(count: u16) -> SavedAreas {
         let mut areas = alloc::vec::Vec::with_capacity(count.into());
-        areas.resize_with(count.into(), || Saved::EMPTY);
+        areas.resize_with(count.into(), Saved::empty);
         let areas = alloc::boxed::Box::leak(areas.into_boxed_slice());
         SavedAreas { first: areas.as_mut_ptr(), count: areas.len() }
     }
@@ -229,28 +226,16 @@ impl Machine for X86 {
 
     fn read_port(&mut self, port: u16, width: u32) -> u32 {
         // SAFETY: the port was granted to the program that reads it: a device that touches memory is trusted with it.
-        unsafe {
-            match width {
-                1 => read_port_u8(port).into(),
-                2 => read_port_u16(port).into(),
-                _ => read_port_u32(port),
-            }
-        }
+        unsafe { read_port(port, width) }
     }
 
     fn write_port(&mut self, port: u16, width: u32, value: u32) {
         // SAFETY: as in `read_port`.
-        unsafe {
-            match width {
-                1 => write_port_u8(port, value as u8),
-                2 => write_port_u16(port, value as u16),
-                _ => write_port_u32(port, value),
-            }
-        }
+        unsafe { write_port(port, width, value) };
     }
 
     fn full_registers(&self, process: ProcessIndex) -> RegisterRecord {
-        self.saved.get(process).record()
+        self.saved.get(process).registers
     }
 
     fn set_full_registers(&mut self, process: ProcessIndex, registers: &RegisterRecord) {

@@ -179,9 +179,7 @@ fn start_kernel(
     let apic = LocalApic::initialize(features, map(platform.local_apic));
     let io_apics = IoApics::initialize(platform, apic.identity(), map);
     let clock = Clock::measure(features, &apic, platform.timer.map(map));
-    let real_time_seconds = clock::real_time_seconds();
-    let real_base_ns = real_time_seconds * 1_000_000_000;
-    let host = entropy::gather(features, real_time_seconds, loaded.command_line().as_bytes());
+    let host = entropy::gather(features, loaded.command_line().as_bytes());
     // 0 means "one's own host".
     let logical_host = LogicalHost::from_bits(LogicalHost::from_bits(host as u32).to_bits().max(1));
 
@@ -190,10 +188,9 @@ fn start_kernel(
     for range in free.as_slice() {
         frames.add(Frame::containing(range.start), Frame::containing(range.end));
     }
-    let configuration = Configuration::for_memory(frames.total_count(), logical_host, real_base_ns);
+    let configuration = Configuration::for_memory(frames.total_count(), logical_host);
     let mut facts = Information {
         version: VERSION,
-        real_base_ns,
         logical_host: logical_host.to_bits().into(),
         processors: 1,
         total_frames: frames.total_count().into(),

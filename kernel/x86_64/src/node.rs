@@ -18,7 +18,6 @@ use crate::entry::{Continuation, How};
 use crate::instructions::fault_address;
 use crate::interrupt_table::vector;
 use crate::machine::{X86, load};
-use crate::panic;
 use crate::space::Space;
 
 /// For the kernel's logic, an interrupt that means nothing: the process goes on where it was.
@@ -198,31 +197,4 @@ fn fault_access(code: u64) -> Protection {
     } else {
         protection::READ
     }
-}
-
-/// What the entry code pushes when an exception meets the kernel itself.
-#[repr(C)]
-struct KernelException {
-    /// rax, rbx, rcx, rdx, rsi, rdi, rbp, r8 to r15.
-    general: [u64; 15],
-    vector: u64,
-    code: u64,
-    instruction: u64,
-    code_selector: u64,
-    flags: u64,
-    stack: u64,
-    stack_selector: u64,
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn on_kernel_exception(exception: &KernelException) -> ! {
-    let report = panic::ExceptionReport {
-        vector: exception.vector,
-        code: exception.code,
-        general: exception.general,
-        instruction: exception.instruction,
-        flags: exception.flags,
-        stack: exception.stack,
-    };
-    panic::exception(&report)
 }

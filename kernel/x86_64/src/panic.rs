@@ -46,41 +46,39 @@ fn panic(info: &PanicInfo) -> ! {
     end()
 }
 
-/// An exception in the kernel.
-pub struct ExceptionReport {
-    /// Its number.
-    pub vector: u64,
-    /// The processor's error code.
-    pub code: u64,
+/// What the entry code pushes, and the processor before it, when an exception meets the kernel itself.
+#[repr(C)]
+struct KernelException {
     /// rax, rbx, rcx, rdx, rsi, rdi, rbp, r8 to r15.
-    pub general: [u64; 15],
-    /// rip.
-    pub instruction: u64,
-    /// The flags.
-    pub flags: u64,
-    /// rsp.
-    pub stack: u64,
+    general: [u64; 15],
+    vector: u64,
+    code: u64,
+    instruction: u64,
+    code_selector: u64,
+    flags: u64,
+    stack: u64,
 }
 
 /// Reports an exception in the kernel, and ends.
-pub fn exception(report: &ExceptionReport) -> ! {
+#[unsafe(no_mangle)]
+extern "C" fn on_kernel_exception(exception: &KernelException) -> ! {
     const NAMES: [&str; 15] = [
         "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     ];
     const FRAME_POINTER: usize = 6;
     begin();
-    let (vector, code) = (report.vector, report.code);
+    let (vector, code) = (exception.vector, exception.code);
     say!("kernel panic: exception {vector} in the kernel, code {code:#x}");
-    for (names, values) in NAMES.chunks(3).zip(report.general.chunks(3)) {
+    for (names, values) in NAMES.chunks(3).zip(exception.general.chunks(3)) {
         for (name, value) in names.iter().zip(values) {
             let _ = write!(log::Log, "  {name:3} {value:016x}");
         }
         say!("");
     }
-    say!("  rsp {:016x}  flags {:x}", report.stack, report.flags);
+    say!("  rsp {:016x}  flags {:x}", exception.stack, exception.flags);
     say!("  cr2 {:016x}  cr3 {:016x}", fault_address(), root_table());
-    say!("  at {:#018x}", report.instruction);
-    backtrace(report.general[FRAME_POINTER]);
+    say!("  at {:#018x}", exception.instruction);
+    backtrace(exception.general[FRAME_POINTER]);
     end()
 }
 
@@ -124,7 +122,7 @@ fn read_frame(address: u64) -> Option<[u64; 2]> {
     Some(unsafe { core::ptr::with_exposed_provenance::<[u64; 2]>(address as usize).read_volatile() })
 }
 
-/// Ends the machine, after a report.
+/// Ends the machine, after a exception.
 fn end() -> ! {
     if EXIT_ON_PANIC.load(Ordering::Relaxed) {
         // SAFETY: the port is the debug-exit device's or nobody's.

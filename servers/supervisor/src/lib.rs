@@ -10,7 +10,8 @@
 //! | `supervise` | the requests, the kernel's notices, and what is due |
 //! | `power` | off and restart |
 //! | `acpi` | what the firmware's tables say of that |
-//! | `physical` | the memory that those tables lie in |
+//! | `clock` | the date at boot |
+//! | `physical`, `ports` | the memory that those tables lie in, and I/O ports |
 //!
 //! The first four decide, and run under `cargo test`; the others act.
 
@@ -20,9 +21,11 @@
 extern crate alloc;
 
 pub mod acpi;
+pub mod clock;
 pub mod configuration;
 pub mod launch;
 mod physical;
+mod ports;
 pub mod power;
 pub mod services;
 pub mod supervise;

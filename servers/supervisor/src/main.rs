@@ -4,6 +4,7 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+use supervisor_server::clock;
 use supervisor_server::launch::Images;
 use supervisor_server::supervise::{Supervising, configured, say};
 use v::server::{self, Options};
@@ -23,6 +24,7 @@ fn main() -> i32 {
             return 1;
         }
     };
+    clock::set_date();
     match configured(&images) {
         Ok(services) => server::serve(&mut Supervising::new(images, services), Options::default()),
         Err(mistake) => {

@@ -4,11 +4,12 @@
 //! status on; then ACPI. Restart: ACPI's reset register, then the two ways that PCs have had before. Each way is
 //! given a moment to work before the next is tried.
 
-use abi::kernel::{self, device};
+use abi::kernel;
 use v::{Segment, time};
 
 use crate::acpi::{self, Power, Register};
 use crate::physical::Physical;
+use crate::ports::{read_port, write_port};
 
 /// The word of the command line that says that QEMU's `isa-debug-exit` is there, and its port.
 const EXIT_WORD: &str = "exit-port";
@@ -90,16 +91,4 @@ fn moment() {
     let until_ns = time::now_ns() + MOMENT_NS;
     // Without a delay the next way is tried sooner.
     let _ = v::call(kernel::server(kernel::TIME), &kernel::time::Delay { until_ns }, Segment::None);
-}
-
-/// A port that the kernel will not let us at is as good as one that does nothing.
-fn write_port(port: u16, width: u32, value: u32) {
-    let request = device::WritePort { port: port.into(), width, value };
-    let _ = v::call(kernel::server(kernel::DEVICE), &request, Segment::None);
-}
-
-/// All ones where there is nothing to be read.
-fn read_port(port: u16, width: u32) -> u32 {
-    let request = device::ReadPort { port: port.into(), width };
-    v::call(kernel::server(kernel::DEVICE), &request, Segment::None).map_or(u32::MAX, |read| read.value)
 }

@@ -234,7 +234,7 @@ impl Machine for FakeMachine {
 pub fn kernel(frame_count: u32) -> Kernel<FakeMachine> {
     let mut frames = Frames::new(frame_count);
     frames.add(Frame(0), Frame(frame_count));
-    let configuration = Configuration::for_memory(frame_count, LogicalHost::from_bits(7), 0);
+    let configuration = Configuration::for_memory(frame_count, LogicalHost::from_bits(7));
     Kernel::new(FakeMachine::default(), frames, &configuration)
 }
 
