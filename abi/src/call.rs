@@ -114,7 +114,7 @@ calls! {
     ///
     /// The head of a readable segment is copied to the buffer at once; word 7 of the message says how much.
     /// Results: `pid` the sender, `message`, `extra[0]` the grant, `extra[1]` the sender's user id,
-    /// `extra[2]` who forwarded it, or none.
+    /// `extra[2]` who forwarded it, or none. What else the network server is told: see [`remote`](crate::remote).
     Receive = 2 {
         pid from;
         /// Where the head of the sender's segment goes.
@@ -133,6 +133,11 @@ calls! {
         extra[0] segment_address;
         /// How many bytes.
         extra[1] segment_bytes;
+        /// Of the network server, to a process that sent to another machine: who replied; whom the process
+        /// addressed, if this is none.
+        extra[2] replier;
+        /// Likewise: the [`Error`](crate::Error) with which the Send ends, or 0.
+        extra[3] error;
     }
 
     /// Reply, then Receive from anyone. If the Reply fails, so does the call, and nothing is received.
@@ -159,6 +164,8 @@ calls! {
         message message;
         /// Pid of the new receiver.
         extra[0] to;
+        /// Of the network server, for a process that sent to another machine: who forwarded its message there.
+        extra[1] forwarder;
     }
 
     /// Copies into the segment of a process that awaits the caller's reply.

@@ -101,6 +101,14 @@ errors! {
     NotResident = 24, "not in memory";
     /// The other machine does not answer; the request may have been executed.
     HostUnreachable = 25, "the machine does not answer";
+    /// The process is on another machine, and this one has no network server; certainly not executed.
+    NoNetwork = 26, "this machine has no network";
+    /// No machine answers for the process's logical host; certainly not executed.
+    HostNotFound = 27, "no machine has this process";
+    /// The pid is another machine's: its own kernel servers must be asked.
+    ProcessElsewhere = 28, "the process is on another machine";
+    /// The request was executed, but its reply could not be put into the sender's segment.
+    ReplyLost = 29, "the reply could not be delivered";
 
     // Names, files and streams: the servers'.
     /// No object has this name.
@@ -165,7 +173,11 @@ impl Error {
     pub const fn may_have_been_executed(self) -> bool {
         matches!(
             self,
-            Error::DiedBeforeReply | Error::HostUnreachable | Error::DeadlinePassed | Error::Aborted
+            Error::DiedBeforeReply
+                | Error::HostUnreachable
+                | Error::DeadlinePassed
+                | Error::Aborted
+                | Error::ReplyLost
         )
     }
 }

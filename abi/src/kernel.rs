@@ -18,6 +18,8 @@ pub const TIME: u16 = 4;
 pub const GROUP: u16 = 5;
 /// Index of the statistics server.
 pub const STATISTICS: u16 = 6;
+/// Index of the remote server: what the network server, not the kernel, answers for other machines alone.
+pub const REMOTE: u16 = 7;
 /// First index that programs' processes use.
 pub const FIRST_PROCESS_INDEX: u16 = 16;
 
@@ -144,6 +146,15 @@ protocol! {
         WriteRegisters = 15 { process: Pid } => RegistersWritten {};
         /// Lets the processes of the same or lower priority run.
         Yield = 16 {} => Yielded {};
+        /// Makes the caller the network server: the kernel's partner for processes on other machines, until it ends.
+        /// Needs the right; there is one at a time. See [`remote`](crate::remote).
+        BecomeNetworkServer = 17 {} => NetworkServerSet {};
+        /// Of the network server: sends for a process on another machine, as the read segment, an
+        /// [`AlienRecord`](crate::kernel::record::AlienRecord), says. The reply comes back as a message. An error means that nothing was sent.
+        SendAlien = 18 {} => AlienSent {};
+        /// Of the network server: what it sent for `client` with this cookie is no longer wanted. Who has received it
+        /// finds that the client awaits no reply.
+        DestroyAlien = 19 { client: Pid, cookie: u64 } => AlienDestroyed {};
     }
 }
 
@@ -285,6 +296,23 @@ protocol! {
         WriteLog = 5 {} => LogWritten {};
         /// Copies the kernel's log from byte `from` on into the write segment; needs the right.
         ReadLog = 6 { from: u64 } => LogRead { count: u32, next: u64 };
+    }
+}
+
+protocol! {
+    /// Copies to and from the segment of a process on another machine, which awaits the reply of the sender. The
+    /// sender grants what is to be copied, or where it is to go. MoveTo and MoveFrom turn into these.
+    pub mod remote = 0x07, enum Remote {
+        /// Copies the sender's segment into the client's.
+        MoveTo = 1 {
+            client: Pid,
+            /// Which of its Sends.
+            transaction: u32,
+            /// Where in its segment, in bytes from its beginning.
+            offset: u64,
+        } => Moved { count: u32 };
+        /// Copies the client's segment into the sender's.
+        MoveFrom = 2 { client: Pid, transaction: u32, offset: u64 } => MovedBack { count: u32 };
     }
 }
 

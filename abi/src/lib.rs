@@ -14,6 +14,7 @@
 //! | `call` | the system calls and their registers |
 //! | `kernel` | requests to the kernel servers |
 //! | `notice` | what the kernel itself sends: interrupts, exceptions |
+//! | `remote` | what the kernel tells the network server |
 //! | `rights` | what a team may do |
 //! | `information` | the page that every program may read |
 //! | `boot` | what the kernel tells the first team |
@@ -32,6 +33,7 @@ pub mod message;
 pub mod notice;
 pub mod pid;
 pub mod protocol;
+pub mod remote;
 pub mod rights;
 pub mod segment;
 pub mod trace;

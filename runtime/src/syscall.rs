@@ -152,6 +152,8 @@ pub fn reply(to: Pid, message: &Message, data: &[u8]) -> Result<(), Error> {
         message: *message,
         segment_address: data.as_ptr().expose_provenance() as u64,
         segment_bytes: data.len() as u64,
+        replier: 0,
+        error: 0,
     }
     .encode();
     // SAFETY: the kernel only reads `data`.
@@ -187,7 +189,7 @@ pub fn reply_receive(
 /// Hands a received message on to another process, which then answers the client.
 #[inline]
 pub fn forward(client: Pid, to: Pid, message: &Message) -> Result<(), Error> {
-    let mut registers = call::Forward { client, message: *message, to: to.to_bits() }.encode();
+    let mut registers = call::Forward { client, message: *message, to: to.to_bits(), forwarder: 0 }.encode();
     // SAFETY: no address goes to the kernel.
     unsafe { trap(&mut registers) };
     Error::check(registers.number as u32)

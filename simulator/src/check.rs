@@ -17,6 +17,7 @@ pub fn invariants<M: Machine>(kernel: &Kernel<M>) {
     waiters_and_priorities(kernel);
     nobody_waits_for_nothing(kernel);
     quotas(kernel);
+    remote(kernel);
 }
 
 /// Ready lists hold exactly those who could run, once, at their priority.
@@ -175,5 +176,39 @@ fn quotas<M: Machine>(kernel: &Kernel<M>) {
         if team.root != NOBODY {
             assert_eq!(kernel.processes[team.root].team, index, "team {index} has a strange root");
         }
+    }
+}
+
+/// What is for other nodes, or from there, is with the network server, and nowhere without one.
+fn remote<M: Machine>(kernel: &Kernel<M>) {
+    let server = kernel.network_server;
+    let mut aliens = 0;
+    for (index, process) in kernel.processes.iter() {
+        let remote = process.flags.has(Flags::REMOTE);
+        let waits = matches!(process.state, State::Sending | State::AwaitingReply);
+        if remote {
+            assert!(
+                waits && process.partner == server,
+                "slot {index} is for another node, and nobody has it"
+            );
+        }
+        if process.kind != Kind::Alien {
+            continue;
+        }
+        aliens += 1;
+        assert!(waits, "alien {index} does nothing");
+        assert_eq!(process.owner, server, "alien {index} belongs to nobody");
+        assert!(!remote || process.state == State::Sending, "alien {index} was received and is still there");
+        let client = kernel.sender_pid(index);
+        assert_ne!(client.host(), kernel.processes.host());
+        let mut row = kernel.aliens.first(client);
+        while row != index {
+            assert_ne!(row, NOBODY, "alien {index} cannot be found");
+            row = kernel.processes[row].copy;
+        }
+    }
+    assert_eq!(kernel.aliens.count(&kernel.processes), aliens, "rows hold something else");
+    if server != NOBODY {
+        assert!(kernel.processes[server].is_program());
     }
 }

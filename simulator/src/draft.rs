@@ -17,6 +17,8 @@ pub(crate) struct Draft {
     pub other: Pid,
     /// Someone who awaits the caller's reply, if there is one.
     pub client: Pid,
+    /// A process of another node.
+    pub elsewhere: Pid,
     /// A time that will come.
     pub later: u64,
     /// The step's second number.
@@ -33,19 +35,23 @@ impl Draft {
     /// The call that `operation` stands for.
     pub(crate) fn registers(&self, operation: u8) -> Registers {
         match operation {
-            6 if !self.keeper => self.send(),
-            6 | 10 => call::Receive {
+            6 if !self.keeper => self.send(self.pid),
+            8 if !self.keeper => self.send(self.elsewhere),
+            6 | 8 | 10 => call::Receive {
                 from: if self.how < 200 { Pid::NONE } else { self.pid },
                 buffer_address: self.address(),
                 buffer_bytes: u64::from(self.whom),
                 deadline: self.wait(),
             }
             .encode(),
+            9 => self.move_little(),
             12 => call::Reply {
                 to: self.client,
                 message: self.message(),
                 segment_address: self.address(),
                 segment_bytes: u64::from(self.how.saturating_sub(100)),
+                replier: if self.how.is_multiple_of(3) { self.other.to_bits() } else { 0 },
+                error: if self.how < 20 { u64::from(self.how) } else { 0 },
             }
             .encode(),
             13 => call::ReplyReceive {
@@ -58,8 +64,13 @@ impl Draft {
                 buffer_bytes: u64::from(self.whom),
             }
             .encode(),
-            15 => call::Forward { client: self.client, message: self.message(), to: self.other.to_bits() }
-                .encode(),
+            14 | 15 => call::Forward {
+                client: self.client,
+                message: self.message(),
+                to: if operation == 14 { self.elsewhere } else { self.other }.to_bits(),
+                forwarder: self.pid.to_bits(),
+            }
+            .encode(),
             16 => call::MoveTo {
                 client: self.client,
                 segment_offset: u64::from(self.how),
@@ -95,15 +106,26 @@ impl Draft {
         }
     }
 
-    fn send(&self) -> Registers {
+    fn send(&self, to: Pid) -> Registers {
         call::Send {
-            to: self.pid,
+            to,
             message: self.message(),
             segment_address: self.address(),
             grant: self.grant(),
             deadline: if self.pid.is_group() { self.later } else { FOREVER },
         }
         .encode()
+    }
+
+    /// A copy that fits most segments.
+    fn move_little(&self) -> Registers {
+        let (client, address) = (self.client, self.address());
+        let (segment_offset, bytes) = (u64::from(self.how % 16), u64::from(self.whom % 16));
+        if self.how.is_multiple_of(2) {
+            call::MoveTo { client, segment_offset, address, bytes }.encode()
+        } else {
+            call::MoveFrom { client, segment_offset, address, bytes }.encode()
+        }
     }
 
     fn nonsense(&self) -> Registers {
@@ -146,6 +168,12 @@ impl Draft {
     fn request(&self, operation: u8) -> (u16, Message) {
         let priority = u32::from(self.how % 31);
         match operation {
+            1 => (PROCESS, process::BecomeNetworkServer {}.to_message()),
+            7 => {
+                let destroy =
+                    process::DestroyAlien { client: self.elsewhere, cookie: u64::from(self.how % 8) };
+                (PROCESS, destroy.to_message())
+            }
             19 => {
                 let create = process::CreateTeam {
                     user: if self.keeper { UserId(100 + u32::from(self.how % 2)) } else { UserId(100) },

@@ -346,7 +346,7 @@ pub fn receive_from(from: Pid, deadline: u64) -> Registers {
 
 /// A Reply without data.
 pub fn reply(to: Pid, message: Message) -> Registers {
-    call::Reply { to, message, segment_address: 0, segment_bytes: 0 }.encode()
+    call::Reply { to, message, segment_address: 0, segment_bytes: 0, replier: 0, error: 0 }.encode()
 }
 
 /// A ReplyReceive without data.

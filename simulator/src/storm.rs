@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 
 use abi::call::{self, NOW, Registers};
+use abi::kernel::record::AlienRecord;
 use abi::kernel::{GROUP, PROCESS, group, process, protection, time};
 use abi::protocol::{Reply as _, Request};
-use abi::{Error, Message, Pid};
-use kernel_core::machine::{Next, ProcessIndex};
+use abi::{Access, Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
+use kernel_core::machine::{Machine, Next, Place, ProcessIndex};
 use kernel_core::process::{Flags, Kind, NOBODY, Process, State};
 
 use crate::draft::Draft;
@@ -21,9 +22,9 @@ pub type Step = (u8, u8, u8, u16);
 /// What the first number of a step means, as often as it is likely; see `Storm::step` and `Draft::registers`.
 #[rustfmt::skip]
 const OPERATIONS: [u8; 64] = [
-    0, 0, 0, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
-    6, 6, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 12, 12, 12, 12,
-    12, 12, 13, 13, 13, 13, 13, 13, 13, 15, 15, 16, 17, 18, 18, 18,
+    0, 0, 1, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 8, 8,
+    6, 7, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 12, 12, 12, 12,
+    9, 9, 13, 13, 13, 13, 13, 13, 13, 14, 15, 16, 17, 18, 18, 18,
     19, 20, 21, 22, 23, 23, 24, 25, 26, 27, 28, 29, 30, 30, 30, 31,
 ];
 
@@ -38,8 +39,22 @@ pub struct Storm {
     line: u32,
 }
 
+/// Pids that stay known: the keeper, nobody, a kernel server, a group, processes of other nodes.
+const KNOWN_PIDS: usize = 8;
+
+/// Whose the network server and its clients are.
+const USER: UserId = UserId(100);
+
+/// A process of another node.
+const fn elsewhere(number: u16) -> Pid {
+    Pid::process(LogicalHost::from_bits(0x900 + number as u32 % 2), 1, 16 + number % 4)
+}
+
 impl Storm {
     /// A quiet node: the keeper, and some teams of two users.
+    ///
+    /// # Panics
+    /// If the kernel refuses any of them.
     pub fn new() -> Storm {
         let mut node = Node::with_slots(48, 12);
         node.checked = true;
@@ -50,6 +65,10 @@ impl Storm {
                 Pid::NONE,
                 abi::kernel::server(PROCESS),
                 abi::kernel::well_known_group::NAMING,
+                elsewhere(0),
+                elsewhere(1),
+                elsewhere(2),
+                Pid::kernel_server(elsewhere(0).host(), PROCESS),
             ],
             node,
             line: 0,
@@ -58,6 +77,16 @@ impl Storm {
             let team = storm.node.team(100 + u32::from(number % 2), 12 + number, 20);
             storm.meet(team);
         }
+        let create = process::CreateTeam {
+            user: USER,
+            rights: Rights::NETWORK_SERVER,
+            priority: 12,
+            quota_pages: 40,
+            quota_processes: 12,
+        };
+        let team = storm.node.team_as(storm.node.root, &create, 20).expect("a team for the network server");
+        storm.meet(team);
+        storm.node.request(team, PROCESS, &process::BecomeNetworkServer {}).expect("it has the right");
         storm
     }
 
@@ -121,7 +150,7 @@ impl Storm {
         }
         // The dead stay known for a while; but not all of them for ever.
         if self.pids.len() > 250 {
-            self.pids.drain(4..120);
+            self.pids.drain(KNOWN_PIDS..120);
         }
     }
 
@@ -146,7 +175,13 @@ impl Storm {
     fn sensible(&self, current: ProcessIndex, operation: u8, how: u8, keeper: bool) -> u8 {
         let process = &self.node.kernel.processes[current];
         let live = self.node.kernel.processes.used();
+        let is_network_server = self.node.kernel.network_server == current;
         match operation {
+            8 if is_network_server || keeper => 2,
+            12 | 15..=18 if is_network_server && how.is_multiple_of(4) => 2,
+            7 if !is_network_server => 10,
+            9 if keeper || self.waiting_for(current, 0).is_none() => 10,
+            10 if is_network_server && how < 150 => 10,
             18 if keeper && live < 14 => 19,
             19 if keeper && live > 14 => 21,
             10 if keeper && how.is_multiple_of(2) => 12,
@@ -176,11 +211,15 @@ impl Storm {
 
     fn call(&mut self, current: ProcessIndex, operation: u8, whom: u8, how: u8, number: u16, keeper: bool) {
         let operation = self.sensible(current, operation, how, keeper);
+        if operation == 2 {
+            return self.send_alien(current, whom, how, number);
+        }
         let pid = if operation == 6 { self.receiver(whom) } else { self.pid(whom) };
         let draft = Draft {
             pid,
             other: self.pid(how),
             client: self.waiting_for(current, whom).unwrap_or(pid),
+            elsewhere: elsewhere(number),
             later: self.node.kernel.machine.now_ns + 2 + u64::from(number) / 2,
             whom,
             how,
@@ -195,10 +234,59 @@ impl Storm {
         self.make(current, registers);
     }
 
+    /// The network server, or someone who would like to be it, sends for a process of another node.
+    fn send_alien(&mut self, current: ProcessIndex, whom: u8, how: u8, number: u16) {
+        let pid = self.node.kernel.processes[current].pid;
+        let to = if whom.is_multiple_of(8) {
+            Pid::kernel_server(self.node.root.host(), u16::from(whom / 8 % 8))
+        } else {
+            self.receiver(whom)
+        };
+        let access = Access(how % 4);
+        let bytes = u64::from(number) / 4;
+        let message = [0x101, 0x102, 0x103, 0x104, 0x105, 0x106, 0x107, 0x109, 0x401, 0x601, 0x201];
+        let message_0 = message[usize::from(how) % message.len()] | self.pid(how).to_bits() << 32;
+        let record = AlienRecord {
+            client: elsewhere(number).to_bits(),
+            to: to.to_bits(),
+            user_and_transaction: u64::from(USER.0) | u64::from(number) << 32,
+            priority: u64::from(how % 31),
+            message_0,
+            message_1: self.pid(how).to_bits() >> 32,
+            grant: Grant::new(bytes, access).to_bits(),
+            buffer_address: Node::data(u64::from(number) * 2),
+            buffer_bytes: if access.contains(Access::READ) { bytes.min(u64::from(how)) } else { 0 },
+            buffer_capacity: if how == 255 { u64::MAX } else { bytes },
+            cookie: u64::from(number % 8),
+            ..AlienRecord::default()
+        };
+        // Where its memory is not mapped any more, the kernel will say so.
+        let space = self.node.kernel.processes[current].space;
+        let place = Place { space, address: Node::data(64) };
+        let _ = self.node.kernel.machine.write(place, &record.to_bytes());
+        let registers = crate::node::send_with(
+            abi::kernel::server(PROCESS),
+            process::SendAlien {}.to_message(),
+            Node::data(64),
+            Grant::new(AlienRecord::BYTES as u64, Access::READ),
+        );
+        let outcome = self.node.call(pid, registers);
+        if self.node.kernel.network_server != current
+            && let crate::Outcome::Done(results) = outcome
+        {
+            assert_ne!(
+                results.message[0],
+                u64::from(Error::OK_CODE),
+                "not the network server, and yet it sends"
+            );
+        }
+    }
+
     fn stops_the_keeper(&self, registers: &Registers) -> bool {
         let message = Message::from_registers(registers.message);
         let to = Pid::from_bits(registers.pid);
-        if registers.number == call::Send::NUMBER && !to.is_kernel_server() {
+        let is_here = [LogicalHost::OWN, self.node.root.host()].contains(&to.host());
+        if registers.number == call::Send::NUMBER && (!to.is_kernel_server() || !is_here) {
             return true;
         }
         if registers.number == call::Receive::NUMBER && registers.extra[2] != NOW {
@@ -229,7 +317,7 @@ impl Storm {
             .processes
             .iter()
             .filter(|(_, process)| process.state == State::AwaitingReply && process.partner == current)
-            .map(|(_, process)| process.pid)
+            .map(|(index, _)| self.node.kernel.sender_pid(index))
             .collect();
         let count = clients.len();
         // Now and then a wrong one.
@@ -241,10 +329,7 @@ impl Storm {
         let pid = self.node.kernel.processes[current].pid;
         let to = Pid::from_bits(registers.pid);
         let found = self.node.kernel.processes.find(to);
-        let awaited = found.is_ok_and(|index| {
-            let process = &self.node.kernel.processes[index];
-            process.state == State::AwaitingReply && process.partner == current
-        });
+        let client = self.node.kernel.find_client(current, to);
         let outcome = self.node.call(pid, registers);
         let crate::Outcome::Done(results) = outcome else {
             return;
@@ -258,12 +343,8 @@ impl Storm {
             self.pids.push(created.group);
         }
         let replies = [call::Reply::NUMBER, call::Forward::NUMBER].contains(&registers.number);
-        if replies && !awaited {
-            assert_eq!(
-                code,
-                Err(found.err().unwrap_or(Error::NotAwaitingReply)),
-                "a reply that nobody awaits"
-            );
+        if replies && let Err(error) = client {
+            assert_eq!(code, Err(error), "a reply that nobody awaits");
         }
         let sends = registers.number == call::Send::NUMBER;
         if sends && !to.is_group() && found == Err(Error::StaleProcess) {

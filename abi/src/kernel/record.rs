@@ -268,6 +268,40 @@ record! {
     }
 }
 
+record! {
+    /// What the network server sends for a process on another machine.
+    AlienRecord {
+        /// The client: a process of another logical host.
+        client,
+        /// Whom it addresses: a process or kernel server of this node.
+        to,
+        /// Who forwarded its message, or none.
+        forwarder,
+        /// The client's user id in the low half, the number of its transaction in the high half.
+        user_and_transaction,
+        /// The priority with which it waits; not above the network server's own.
+        priority,
+        /// The message's first register.
+        message_0,
+        /// Its second.
+        message_1,
+        /// Its third.
+        message_2,
+        /// Its fourth.
+        message_3,
+        /// Length and access of the segment that the client grants.
+        grant,
+        /// Where in the network server's memory the segment's head lies, and a reply's data goes.
+        buffer_address,
+        /// Bytes of the segment, from its beginning, that are in the buffer.
+        buffer_bytes,
+        /// Bytes that the buffer holds; enough for the longest reply if the grant is for writing.
+        buffer_capacity,
+        /// What the network server knows it by.
+        cookie,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

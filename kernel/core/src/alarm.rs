@@ -65,7 +65,7 @@ impl<M: Machine> Kernel<M> {
         match self.processes[slot].kind {
             Kind::Interrupt => self.interrupt_answered(slot),
             Kind::Alarm => self.alarm_answered(slot),
-            Kind::Program | Kind::Copy => {}
+            Kind::Program | Kind::Copy | Kind::Alien => {}
         }
     }
 }

@@ -10,6 +10,8 @@
 //! | its message had been received | `DiedBeforeReply`: perhaps executed |
 //! | in Receive, for it alone | `StaleProcess` |
 //! | newborn, awaiting its first reply | ends too |
+//! | for another node, by the network server | `NoNetwork` or `HostUnreachable`, likewise |
+//! | an alien | takes the same to the network server |
 //! | with an exception | its team ends |
 
 use abi::notice::{self, STATUS_EXCEPTION, STATUS_KILLED};
@@ -54,6 +56,7 @@ impl<M: Machine> Kernel<M> {
         process.flags.clear(Flags::SUSPENDED);
         process.flags.clear(Flags::NEWBORN);
         process.flags.clear(Flags::EXCEPTION);
+        process.flags.clear(Flags::REMOTE);
         process.flags.set(Flags::ENDED);
         process.clear_results();
         process.extra.value = status;
@@ -223,6 +226,7 @@ impl<M: Machine> Kernel<M> {
             || process.memberships > 0
             || process.alarm != NOBODY
             || process.flags.has(Flags::GROUP)
+            || self.network_server == index
     }
 
     /// Gives back what a process has beside its slot, and tells whoever waits for it.
@@ -232,6 +236,7 @@ impl<M: Machine> Kernel<M> {
             self.leave_groups(index);
             self.cancel_alarm(index);
             self.release_interrupts(index);
+            self.end_network_server(index);
         }
         while let sender = self.processes[index].queue.head
             && sender != NOBODY
@@ -271,6 +276,7 @@ impl<M: Machine> Kernel<M> {
         let flags = process.flags;
         match process.kind {
             Kind::Copy => return self.copy_abandoned(sender),
+            Kind::Alien => return self.fail_sender(sender, error),
             // Theirs who ended: given back with it.
             Kind::Interrupt | Kind::Alarm => return,
             Kind::Program => {}
@@ -283,6 +289,8 @@ impl<M: Machine> Kernel<M> {
             self.destroy_team(team, STATUS_EXCEPTION + vector);
         } else if flags.has(Flags::NEWBORN) {
             self.destroy(sender, STATUS_KILLED);
+        } else if flags.has(Flags::REMOTE) {
+            self.network_server_ended(sender, error);
         } else {
             self.fail(sender, error);
         }

@@ -79,7 +79,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::BadArgument);
         }
         if group.host() != host && group.host() != LogicalHost::OWN {
-            return Err(Error::HostUnreachable);
+            return Err(Error::ProcessElsewhere);
         }
         if group.group_number() >= FIRST_DYNAMIC_NUMBER {
             return Ok(group);

@@ -38,8 +38,7 @@ impl<M: Machine> Kernel<M> {
                 return self.refuse(caller, error);
             }
         }
-        let process = &mut self.processes[caller];
-        process.transaction = process.transaction.wrapping_add(1);
+        let process = &self.processes[caller];
         let (from, code) = (process.pid, process.registers.message[0] as u32 & CODE_MASK);
         self.trace(Event::Send, code, from, to);
         self.block_current(State::AwaitingGroup);

@@ -57,8 +57,11 @@ impl<M: Machine> Kernel<M> {
         if to.is_group() {
             return self.send_to_group(caller, to);
         }
-        let receiver = match self.find_receiver(to) {
+        let found = self.find_receiver(to);
+        let receiver = match found {
             Ok(receiver) => receiver,
+            Err(Error::ProcessElsewhere) if self.network_server != NOBODY => self.network_server,
+            Err(Error::ProcessElsewhere) => return self.refuse(caller, Error::NoNetwork),
             Err(error) => return self.refuse(caller, error),
         };
         if self.processes[receiver].state == State::KernelServer {
@@ -73,8 +76,9 @@ impl<M: Machine> Kernel<M> {
         }
         self.counters.sends += 1;
         self.trace_message(Event::Send, caller, receiver);
-        let client = &mut self.processes[caller];
-        client.transaction = client.transaction.wrapping_add(1);
+        if found.is_err() {
+            self.processes[caller].begin_transaction();
+        }
         self.block_current(State::Sending);
         match self.hand_over(caller, receiver) {
             NOBODY => self.choose(),
@@ -82,7 +86,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A process of this node that may be sent to. Where another logical host's pid will go to the network server.
+    /// A process of this node that may be sent to; `ProcessElsewhere` for another node's.
     pub(crate) fn find_receiver(&self, to: Pid) -> Result<ProcessIndex, Error> {
         let index = self.processes.find(to)?;
         let flags = self.processes[index].flags;
@@ -118,7 +122,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// As `post`; but the receiver, if the message was delivered, is returned to be run, and is in no list yet.
-    fn hand_over(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> ProcessIndex {
+    pub(crate) fn hand_over(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> ProcessIndex {
         let now = self.coarse_now_ns;
         let process = &mut self.processes[sender];
         process.partner = receiver;
@@ -129,11 +133,12 @@ impl<M: Machine> Kernel<M> {
                     self.end_receiving(receiver);
                     self.processes[sender].state = State::AwaitingReply;
                     self.begin_waiting(sender, receiver);
+                    self.end_if_alien_told(sender);
                     self.processes[receiver].state = State::Ready;
                     return receiver;
                 }
                 Err(Side::Source) => {
-                    self.fail(sender, Error::BadAddress);
+                    self.fail_sender(sender, Error::BadAddress);
                     return NOBODY;
                 }
                 Err(Side::Destination) => {
@@ -174,6 +179,9 @@ impl<M: Machine> Kernel<M> {
         to.registers.message = delivered(from.registers.message, segment_bytes);
         to.registers.extra = [grant, u64::from(from.user.0), from.forwarder.to_bits(), 0, 0];
         to.received += 1;
+        if from.flags.has(Flags(Flags::PSEUDO.0 | Flags::REMOTE.0)) {
+            self.tell_more(sender, receiver);
+        }
         self.trace_message(Event::Receive, sender, receiver);
         Ok(())
     }
@@ -184,7 +192,7 @@ impl<M: Machine> Kernel<M> {
         if self.trace.wants(event) {
             let process = &self.processes[from];
             let code = process.registers.message[0] as u32 & CODE_MASK;
-            let (from, to) = (process.pid, self.processes[to].pid);
+            let (from, to) = (self.sender_pid(from), self.sender_pid(to));
             self.trace(event, code, from, to);
         }
     }
@@ -201,7 +209,10 @@ impl<M: Machine> Kernel<M> {
             return self.copy_kept_head(sender, receiver, grant.bytes());
         }
         let [buffer_address, buffer_bytes, ..] = self.processes[receiver].registers.extra;
-        let bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);
+        let mut bytes = grant.bytes().min(buffer_bytes).min(HEAD_BYTES);
+        if process.kind == Kind::Alien {
+            bytes = bytes.min(process.bytes_here());
+        }
         let address = self.processes[sender].segment_address();
         self.copy(sender, address, receiver, buffer_address, bytes).map_err(|stop| stop.side)?;
         Ok(bytes)
@@ -257,13 +268,14 @@ impl<M: Machine> Kernel<M> {
                     let process = &mut self.processes[sender];
                     process.state = State::AwaitingReply;
                     process.since_ns = now;
+                    self.end_if_alien_told(sender);
                     return Received::Message;
                 }
                 Err(Side::Destination) => return Received::BadBuffer,
                 Err(Side::Source) => {
                     self.unqueue(sender);
                     self.end_waiting(sender, receiver);
-                    self.fail(sender, Error::BadAddress);
+                    self.fail_sender(sender, Error::BadAddress);
                 }
             }
         }
@@ -388,11 +400,8 @@ impl<M: Machine> Kernel<M> {
         address: u64,
         bytes: u64,
     ) -> Result<ProcessIndex, Error> {
-        let client = self.processes.find(pid)?;
+        let client = self.find_client(caller, pid)?;
         let process = &self.processes[client];
-        if process.state != State::AwaitingReply || process.partner != caller {
-            return Err(Error::NotAwaitingReply);
-        }
         if !process.flags.is_empty() && !process.flags.only(Flags::SUSPENDED) {
             return self.answer_specially(caller, client, address, bytes);
         }
@@ -403,8 +412,18 @@ impl<M: Machine> Kernel<M> {
         Ok(client)
     }
 
+    /// The process, or pseudo-sender, that is known as `pid` and awaits the reply of `caller`.
     #[inline]
-    fn finish_answer(&mut self, caller: ProcessIndex, client: ProcessIndex, bytes: u64) {
+    pub fn find_client(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+        match self.processes.find(pid) {
+            Ok(client) if self.processes[client].awaits_reply_of(caller) => Ok(client),
+            Ok(_) => Err(Error::NotAwaitingReply),
+            Err(error) => self.find_alien(caller, pid, error),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn finish_answer(&mut self, caller: ProcessIndex, client: ProcessIndex, bytes: u64) {
         let now = self.coarse_now_ns;
         self.counters.replies += 1;
         self.trace_message(Event::Reply, caller, client);
@@ -420,7 +439,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies a reply's data into the client's segment.
-    fn copy_reply(
+    pub(crate) fn copy_reply(
         &mut self,
         caller: ProcessIndex,
         client: ProcessIndex,
@@ -449,13 +468,20 @@ impl<M: Machine> Kernel<M> {
         bytes: u64,
     ) -> Result<ProcessIndex, Error> {
         let process = &self.processes[client];
-        let flags = process.flags;
-        if process.kind == Kind::Copy {
+        let (flags, process_kind) = (process.flags, process.kind);
+        if process_kind == Kind::Copy {
             self.answer_copy(caller, client, address, bytes)?;
             return Ok(NOBODY);
         }
         if bytes != 0 {
             self.copy_reply(caller, client, address, bytes)?;
+        }
+        if process_kind == Kind::Alien {
+            self.answer_alien(caller, client, bytes);
+            return Ok(NOBODY);
+        }
+        if flags.has(Flags::REMOTE) {
+            return Ok(self.answer_remote(caller, client, bytes));
         }
         if flags.has(Flags::PSEUDO) {
             self.counters.replies += 1;
@@ -496,42 +522,59 @@ impl<M: Machine> Kernel<M> {
             Err(error) => self.refuse(caller, error),
             Ok((client, receiver)) => {
                 self.end_waiting(client, caller);
-                let (from_pid, to_pid) = (self.processes[client].pid, self.processes[receiver].pid);
+                let from_pid = self.sender_pid(client);
                 let code = self.processes[caller].registers.message[0] as u32 & CODE_MASK;
-                self.trace(Event::Forward, code, from_pid, to_pid);
+                self.trace(Event::Forward, code, from_pid, to);
                 let (from, process) = self.processes.pair(caller, client);
                 process.registers.message = delivered(from.registers.message, 0);
                 process.forwarder = from.pid;
+                let told = Pid::from_bits(from.registers.extra[1]);
                 from.clear_results();
-                self.post(client, receiver);
+                if process.flags.has(Flags::REMOTE) {
+                    // It was the network server's client, which knows who forwards it.
+                    process.forwarder = told;
+                    process.flags.clear(Flags::REMOTE);
+                }
+                if receiver == NOBODY {
+                    self.forward_elsewhere(client, to);
+                } else {
+                    self.post(client, receiver);
+                }
                 self.leave()
             }
         }
     }
 
-    /// Checks a Forward: only a program's Send may be handed on, to another process of this node.
+    /// Checks a Forward: only a program's Send may be handed on, here or elsewhere, to another process. The receiver is
+    /// nobody if that is another node's.
     fn find_forward(
         &self,
         caller: ProcessIndex,
         client: Pid,
         to: Pid,
     ) -> Result<(ProcessIndex, ProcessIndex), Error> {
-        let client = self.processes.find(client)?;
+        let client = self.find_client(caller, client)?;
         let process = &self.processes[client];
-        if process.state != State::AwaitingReply || process.partner != caller {
-            return Err(Error::NotAwaitingReply);
-        }
         let own = &self.processes[caller];
-        let rights = self.teams[usize::from(own.team)].rights;
         let special = Flags(Flags::NEWBORN.0 | Flags::ENDED.0 | Flags::PSEUDO.0);
-        if process.flags.has(special) || (own.user != process.user && !rights.contains(Rights::FORWARD)) {
+        let may = own.user == process.user
+            || process.flags.has(Flags::REMOTE)
+            || self.has_right(caller, Rights::FORWARD);
+        if process.flags.has(special) && process.kind != Kind::Alien || !may || process.is_moving() {
             return Err(Error::NotForwardable);
         }
         if to.is_group() {
             return Err(Error::BadArgument);
         }
-        let receiver = self.find_receiver(to)?;
-        if receiver == client || self.processes[receiver].state == State::KernelServer {
+        let receiver = match self.find_receiver(to) {
+            Err(Error::ProcessElsewhere) if process.flags.has(Flags::EXCEPTION) => {
+                return Err(Error::NotForwardable);
+            }
+            Err(Error::ProcessElsewhere) if self.network_server == NOBODY => return Err(Error::NoNetwork),
+            Err(Error::ProcessElsewhere) => NOBODY,
+            found => found?,
+        };
+        if receiver == client || receiver != NOBODY && self.processes[receiver].state == State::KernelServer {
             return Err(Error::BadArgument);
         }
         Ok((client, receiver))

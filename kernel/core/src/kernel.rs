@@ -13,6 +13,7 @@ use abi::LogicalHost;
 use abi::call::Registers;
 use abi::kernel::record::StatisticsRecord;
 
+use crate::alien::Aliens;
 use crate::frame::Frames;
 use crate::group::Groups;
 use crate::log::LOG_BYTES;
@@ -120,6 +121,10 @@ pub struct Kernel<M: Machine> {
     pub held: RegionList,
     /// Process groups.
     pub groups: Groups,
+    /// The partner for processes on other nodes, or nobody.
+    pub network_server: ProcessIndex,
+    /// What it sends for them.
+    pub aliens: Aliens,
     /// The latest events.
     pub trace: Trace,
     /// What kernel and servers had to say.
@@ -171,6 +176,8 @@ impl<M: Machine> Kernel<M> {
             regions: Regions::new(configuration.region_slots),
             held: RegionList::EMPTY,
             groups: Groups::new(process_slots),
+            network_server: NOBODY,
+            aliens: Aliens::new(process_slots),
             trace: Trace::new(configuration.trace_records),
             log: Ring::new(LOG_BYTES),
             kernel_frames: configuration.kernel_frames,

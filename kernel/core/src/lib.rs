@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod alien;
 pub mod birth;
 pub mod boot;
 pub mod frame;
@@ -40,6 +41,7 @@ mod long_copy;
 mod memory;
 mod memory_server;
 mod process_server;
+mod remote;
 pub mod short_path;
 mod statistics_server;
 mod system_call;

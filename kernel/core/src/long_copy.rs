@@ -2,7 +2,8 @@
 //!
 //! The first 64 KiB are copied at once. What is left goes on as long work of the caller, a step at a time, with
 //! interrupts taken and more urgent processes run in between; before each step the client is looked up again.
-//! While the copy goes on, its arguments stay in the caller's registers and `extra.count` says how far it is.
+//! While the copy goes on, its arguments stay in the caller's registers and `extra.count` says how far it is. Where the
+//! client is on another node and what is wanted of its segment is not here, `remote` goes on.
 
 use abi::call::MoveTo;
 use abi::{Access, Error, Pid};
@@ -12,13 +13,26 @@ use crate::machine::{Machine, Next, ProcessIndex, Side};
 use crate::process::{Kind, NOBODY, State};
 use crate::transfer::HEAD_BYTES;
 
+/// What became of a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The call is done.
+    Done,
+    /// More is to be copied.
+    More,
+    /// The segment is on the node of this alien's client.
+    Elsewhere(ProcessIndex),
+}
+
 impl<M: Machine> Kernel<M> {
     /// System calls MoveTo and MoveFrom.
     #[inline(never)]
     pub(crate) fn begin_long_copy(&mut self, caller: ProcessIndex) -> Next<M::Space> {
         self.processes[caller].extra.count = 0;
-        if self.copy_step(caller) {
-            return self.leave();
+        match self.copy_step(caller) {
+            Step::Done => return self.leave(),
+            Step::Elsewhere(alien) => return self.begin_move(caller, alien),
+            Step::More => {}
         }
         self.block_current(State::Working);
         self.processes[caller].partner = NOBODY;
@@ -29,38 +43,40 @@ impl<M: Machine> Kernel<M> {
     /// A further step, for a process that is `Working`.
     pub(crate) fn continue_long_copy(&mut self, index: ProcessIndex) {
         self.cpu_mut().last = index;
-        if self.copy_step(index) {
-            self.ready.remove(&mut self.processes, index);
-            self.processes[index].state = State::Ready;
-            self.ready.push_front(&mut self.processes, index);
+        if self.copy_step(index) == Step::More {
+            return;
         }
+        self.ready.remove(&mut self.processes, index);
+        self.processes[index].state = State::Ready;
+        self.ready.push_front(&mut self.processes, index);
     }
 
-    /// Copies up to 64 KiB. True when the call is done, well or not, and its results are in the registers.
-    fn copy_step(&mut self, caller: ProcessIndex) -> bool {
+    /// Copies up to 64 KiB. When the call is done, well or not, its results are in the registers.
+    fn copy_step(&mut self, caller: ProcessIndex) -> Step {
         let total = self.processes[caller].registers.extra[2];
         let result = self.copy_some(caller);
         let done = self.processes[caller].extra.count;
         match result {
-            Ok(()) if done < total => return false,
-            Ok(()) => self.processes[caller].clear_results(),
+            Ok(None) if done < total => return Step::More,
+            Ok(None) => self.processes[caller].clear_results(),
+            Ok(Some(alien)) if done == 0 => return Step::Elsewhere(alien),
+            // Its client has sent anew in the meantime.
+            Ok(Some(_)) => self.processes[caller].set_error(Error::NotAwaitingReply),
             Err(error) => self.processes[caller].set_error(error),
         }
         self.processes[caller].registers.extra[0] = done;
-        true
+        Step::Done
     }
 
-    fn copy_some(&mut self, caller: ProcessIndex) -> Result<(), Error> {
+    /// Copies, or says for which alien the network server must.
+    fn copy_some(&mut self, caller: ProcessIndex) -> Result<Option<ProcessIndex>, Error> {
         let process = &self.processes[caller];
         let [offset, address, total, ..] = process.registers.extra;
         let done = process.extra.count;
         let into_segment = process.registers.number == MoveTo::NUMBER;
 
-        let client = self.processes.find(Pid::from_bits(process.registers.pid))?;
+        let client = self.find_client(caller, Pid::from_bits(process.registers.pid))?;
         let other = &self.processes[client];
-        if other.state != State::AwaitingReply || other.partner != caller {
-            return Err(Error::NotAwaitingReply);
-        }
         let grant = other.grant();
         let (wanted, refusal) = if into_segment {
             (Access::WRITE, Error::NoWriteAccess)
@@ -80,7 +96,10 @@ impl<M: Machine> Kernel<M> {
             // Its segment, of a page at most, is kept by the kernel.
             self.move_from_copy(client, offset, caller, address, bytes)?;
             self.processes[caller].extra.count = bytes;
-            return Ok(());
+            return Ok(None);
+        }
+        if other.kind == Kind::Alien && total > 0 && (into_segment || offset + total > other.bytes_here()) {
+            return Ok(Some(client));
         }
         let here = address.checked_add(done).ok_or(Error::BadAddress)?;
         let there = other.segment_address() + offset + done;
@@ -92,6 +111,7 @@ impl<M: Machine> Kernel<M> {
             Err(stop) => stop.done,
         };
         let own_side = if into_segment { Side::Source } else { Side::Destination };
-        result.map_err(|stop| stop.blame(own_side))
+        result.map_err(|stop| stop.blame(own_side))?;
+        Ok(None)
     }
 }

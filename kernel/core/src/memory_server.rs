@@ -58,7 +58,7 @@ impl<M: Machine> Kernel<M> {
     /// A team that the caller may look at.
     fn find_visible_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex, Error> {
         let team = self.find_team(caller, pid)?;
-        if team != self.processes[caller].team {
+        if team != self.processes[caller].team || self.own(caller).is_err() {
             self.may_control(caller, self.team(team).root)?;
         }
         Ok(team)

@@ -1,8 +1,8 @@
 //! The descriptor of a process, and of everything else that can send.
 //!
 //! A slot of the process table is a program's process, or one of the kernel's *pseudo-senders*, which have no code
-//! of their own: an interrupt, an alarm, a member's copy of a message to a group. All of them wait in the same
-//! queues and are answered by the same Reply.
+//! of their own: an interrupt, an alarm, a member's copy of a message to a group, an alien that stands for a process of
+//! another node. All of them wait in the same queues and are answered by the same Reply.
 //!
 //! What a process waits for is said by its [`State`], whom by `partner`. Its message and its segment grant stay in
 //! its own registers while it waits: nothing else of it runs, so nothing can change them.
@@ -67,6 +67,8 @@ pub enum Kind {
     Alarm,
     /// One member's copy of a message to a group.
     Copy,
+    /// A process of another node.
+    Alien,
 }
 
 /// Conditions that take a slot off the short path of Send and Reply, which wants none of them set.
@@ -89,6 +91,9 @@ impl Flags {
     pub const PSEUDO: Flags = Flags(32);
     /// Has an outstanding Send to a group.
     pub const GROUP: Flags = Flags(64);
+    /// Its message is for another node, and goes to the network server. An alien: it has been answered or forwarded
+    /// there, and takes that to the network server.
+    pub const REMOTE: Flags = Flags(128);
 
     /// Whether one of `other` is set.
     #[inline]
@@ -153,7 +158,7 @@ pub struct Process<Space> {
     pub queue: List,
     /// Whose process it is; stamped on its messages.
     pub user: UserId,
-    /// Counts its Sends: with the pid, the name of a transaction.
+    /// Of its last Send to another node: with the pid, the name of a transaction. Of an alien: its client's.
     pub transaction: u32,
     /// Who forwarded its message, or none.
     pub forwarder: Pid,
@@ -176,7 +181,7 @@ pub struct Process<Space> {
     pub owner: ProcessIndex,
     /// Its alarm's slot, or nobody.
     pub alarm: ProcessIndex,
-    /// The first copy of its message to a group, or nobody. A copy: the next one.
+    /// The first copy of its message to a group, or nobody. A copy: the next one. An alien: the next in its row.
     pub copy: ProcessIndex,
     /// Which use of the slot this is, or was.
     pub generation: u16,
@@ -199,7 +204,8 @@ pub struct Process<Space> {
 /// What only some kinds and states of a slot need; small enough for all to have it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extra {
-    /// Long copy: bytes done. Interrupt: times since the last notice. Copy: bytes of reply data kept.
+    /// Long copy: bytes done. Interrupt: times since the last notice. Copy: bytes of reply data kept. Alien that was
+    /// answered: bytes of reply data in its buffer.
     pub count: u64,
     /// Interrupt: the line. Alarm: the tag. Ended root: the status. Exception: the vector.
     pub value: u32,
@@ -259,6 +265,12 @@ impl<Space: Copy> Process<Space> {
     /// Whether a program's process has this slot.
     pub fn is_program(&self) -> bool {
         self.kind == Kind::Program && !matches!(self.state, State::Free | State::KernelServer)
+    }
+
+    /// Whether its message has been received by `receiver`.
+    #[inline]
+    pub(crate) fn awaits_reply_of(&self, receiver: ProcessIndex) -> bool {
+        self.state == State::AwaitingReply && self.partner == receiver
     }
 
     /// Where the segment that it grants begins. Meaningful while it sends or awaits a reply.

@@ -2,11 +2,12 @@
 
 use abi::kernel::priority;
 use abi::kernel::process::{
-    CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, Identified, NameSet, Prepared, PrioritySet,
-    Process, ProcessCreated, ProcessQueried, ProcessesQueried, RegistersRead, RegistersWritten, Resumed,
-    SetExceptionServer, SetPriority, Suspended, TeamCreated, Yielded,
+    AlienDestroyed, AlienSent, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, Identified, NameSet,
+    NetworkServerSet, Prepared, PrioritySet, Process, ProcessCreated, ProcessQueried, ProcessesQueried,
+    RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetPriority, Suspended, TeamCreated,
+    Yielded,
 };
-use abi::kernel::record::{ProcessRecord, ProcessState, RegisterRecord};
+use abi::kernel::record::{AlienRecord, ProcessRecord, ProcessState, RegisterRecord};
 use abi::protocol::Reply;
 use abi::{Error, Message, Pid, Rights};
 
@@ -36,7 +37,7 @@ pub(crate) fn request<M: Machine>(
         Process::Destroy(destroy) => {
             let process = kernel.find_controlled(caller, destroy.process)?;
             kernel.destroy(process, destroy.status);
-            if kernel.cpu().current == caller { Ok(Answer::reply(&Destroyed {})) } else { Ok(Answer::Later) }
+            Ok(if_it_goes_on(kernel, caller, &Destroyed {}))
         }
         Process::QueryProcesses(query) => query_processes(kernel, caller, query.index),
         Process::QueryProcess(query) => {
@@ -89,6 +90,28 @@ pub(crate) fn request<M: Machine>(
             kernel.rotate();
             Ok(Answer::reply(&Yielded {}))
         }
+        Process::BecomeNetworkServer(_) => {
+            kernel.become_network_server(caller)?;
+            Ok(Answer::reply(&NetworkServerSet {}))
+        }
+        Process::SendAlien(_) => {
+            let mut bytes = [0; AlienRecord::BYTES];
+            kernel.read_request_segment(caller, &mut bytes)?;
+            kernel.send_alien(caller, &AlienRecord::from_bytes(&bytes))?;
+            Ok(if_it_goes_on(kernel, caller, &AlienSent {}))
+        }
+        Process::DestroyAlien(destroy) => {
+            kernel.destroy_alien(caller, destroy.client, destroy.cookie)?;
+            Ok(Answer::reply(&AlienDestroyed {}))
+        }
+    }
+}
+
+/// The reply, unless the caller has just ended.
+fn if_it_goes_on<M: Machine>(kernel: &Kernel<M>, caller: ProcessIndex, reply: &impl Reply) -> Answer {
+    match kernel.processes[caller].state {
+        State::Free | State::Working => Answer::Later,
+        _ => Answer::reply(reply),
     }
 }
 
@@ -285,7 +308,7 @@ impl<M: Machine> Kernel<M> {
     /// A program's process, also one that has ended and has not been forgotten.
     fn find_listed(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
         if pid.is_none() {
-            return Ok(caller);
+            return self.own(caller);
         }
         let index = self.processes.find(pid)?;
         if !self.processes[index].is_program() {
@@ -307,6 +330,9 @@ impl<M: Machine> Kernel<M> {
         let process = &self.processes[index];
         let team = self.team(process.team);
         let waits_on = match process.state {
+            State::Sending | State::AwaitingReply if process.flags.has(Flags::REMOTE) => {
+                Pid::from_bits(process.registers.pid)
+            }
             State::Sending | State::AwaitingReply | State::ReceivingFrom if process.partner != NOBODY => {
                 self.processes[process.partner].pid
             }

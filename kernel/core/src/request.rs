@@ -7,7 +7,7 @@ use abi::{Error, Message, Pid, Rights};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
-use crate::process::{Flags, NOBODY, State};
+use crate::process::{Flags, Kind, NOBODY, State};
 use crate::process_server;
 use crate::team::TeamIndex;
 
@@ -49,16 +49,7 @@ impl<M: Machine> Kernel<M> {
         }
         self.trace_message(Event::Send, caller, server);
         let message = Message::from_registers(self.processes[caller].registers.message);
-        let answer = match server {
-            abi::kernel::PROCESS => process_server::request(self, caller, &message),
-            abi::kernel::TIME => self.time_request(caller, &message),
-            abi::kernel::GROUP => self.group_request(caller, &message),
-            abi::kernel::MEMORY => self.begin_memory_request(caller, &message),
-            abi::kernel::DEVICE => self.device_request(caller, &message),
-            abi::kernel::STATISTICS => self.statistics_request(caller, &message),
-            _ => Err(Error::BadRequest),
-        };
-        match answer {
+        match self.answer_request(caller, server, &message) {
             Ok(Answer::Now(reply)) => self.set_reply(caller, server, &reply),
             Ok(Answer::Later) => {}
             Ok(Answer::InSteps) => {
@@ -72,6 +63,24 @@ impl<M: Machine> Kernel<M> {
             return self.leave();
         }
         self.stay(caller)
+    }
+
+    /// Has a kernel server do what `caller`, the current process or an alien, asks.
+    pub(crate) fn answer_request(
+        &mut self,
+        caller: ProcessIndex,
+        server: ProcessIndex,
+        message: &Message,
+    ) -> Result<Answer, Error> {
+        match server {
+            abi::kernel::PROCESS => process_server::request(self, caller, message),
+            abi::kernel::TIME => self.time_request(caller, message),
+            abi::kernel::GROUP => self.group_request(caller, message),
+            abi::kernel::MEMORY => self.begin_memory_request(caller, message),
+            abi::kernel::DEVICE => self.device_request(caller, message),
+            abi::kernel::STATISTICS => self.statistics_request(caller, message),
+            _ => Err(Error::BadRequest),
+        }
     }
 
     fn begin_memory_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer, Error> {
@@ -108,13 +117,21 @@ impl<M: Machine> Kernel<M> {
     /// A program's process on this node; the caller's own if `pid` is none.
     pub(crate) fn find_process(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
         if pid.is_none() {
-            return Ok(caller);
+            return self.own(caller);
         }
         let index = self.find_receiver(pid)?;
         if self.processes[index].state == State::KernelServer {
             return Err(Error::NonexistentProcess);
         }
         Ok(index)
+    }
+
+    /// What a request means by "the caller's own": nothing here, if it comes from elsewhere.
+    pub(crate) fn own(&self, caller: ProcessIndex) -> Result<ProcessIndex, Error> {
+        if caller != NOBODY && self.processes[caller].kind == Kind::Alien {
+            return Err(Error::NonexistentProcess);
+        }
+        Ok(caller)
     }
 
     /// As `find_process`, for a process that the caller may act on.
@@ -144,9 +161,10 @@ impl<M: Machine> Kernel<M> {
         Err(Error::NoPermission)
     }
 
-    /// Whether the caller's team has a right.
+    /// Whether the caller's team has a right. Rights never travel: an alien has none.
     pub fn has_right(&self, caller: ProcessIndex, right: Rights) -> bool {
-        self.team(self.processes[caller].team).rights.contains(right)
+        let process = &self.processes[caller];
+        process.kind != Kind::Alien && self.team(process.team).rights.contains(right)
     }
 
     /// The error if it hasn't.

@@ -115,7 +115,6 @@ impl<M: Machine> Kernel<M> {
         client.state = State::AwaitingReply;
         client.partner = index;
         client.since_ns = self.coarse_now_ns;
-        client.transaction = client.transaction.wrapping_add(1);
         self.short_calls.sends += 1;
         // Whoever is ready is no more urgent than the caller was, nor the caller than the receiver.
         self.cpu_mut().current = index;

@@ -108,7 +108,7 @@ impl<Space> Processes<Space> {
             return Err(Error::NonexistentProcess);
         }
         if pid.host() != self.host && pid.host() != LogicalHost::OWN {
-            return Err(Error::HostUnreachable);
+            return Err(Error::ProcessElsewhere);
         }
         let index = pid.index();
         let Some(process) = self.slots.get(usize::from(index)) else {
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(table.find(Pid::NONE), Err(Error::NonexistentProcess));
         assert_eq!(table.find(Pid::unrestricted_group(HOST, 16)), Err(Error::NonexistentProcess));
         let elsewhere = Pid::process(LogicalHost::from_bits(8), 1, index);
-        assert_eq!(table.find(elsewhere), Err(Error::HostUnreachable));
+        assert_eq!(table.find(elsewhere), Err(Error::ProcessElsewhere));
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
         assert_eq!(node.peek(member, Node::data(0x1000), 6), b"estion");
         let move_to = call::MoveTo { client: copy, segment_offset: 0, address: Node::data(0x1000), bytes: 1 };
         assert_eq!(refused(node.call(member, move_to.encode())), Error::NoWriteAccess);
-        let forward = call::Forward { client: copy, message: EMPTY, to: members[0].to_bits() };
+        let forward = call::Forward { client: copy, message: EMPTY, to: members[0].to_bits(), forwarder: 0 };
         assert_eq!(refused(node.call(member, forward.encode())), Error::NotForwardable);
         copies.push(copy);
     }
@@ -103,6 +103,8 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
             message: Message::with_code(6),
             segment_address: Node::data(0x1000),
             segment_bytes: bytes,
+            replier: 0,
+            error: 0,
         }
         .encode()
     };
@@ -141,7 +143,7 @@ fn a_group_send_has_its_own_errors() {
     assert_eq!(refused(node.call(sender, to(never, 500))), Error::EmptyGroup);
     assert_eq!(refused(node.call(sender, to(well_known_group::NAMING, 500))), Error::EmptyGroup);
     let far = Pid::unrestricted_group(LogicalHost::from_bits(0x77), 300);
-    assert_eq!(refused(node.call(sender, to(far, 500))), Error::HostUnreachable);
+    assert_eq!(refused(node.call(sender, to(far, 500))), Error::ProcessElsewhere);
     let bad = group_send(group, 500, Node::data(0x100_0000), Grant::new(8, Access::READ));
     assert_eq!(refused(node.call(sender, bad)), Error::BadAddress);
     let wild = group_send(group, 500, u64::MAX - 3, Grant::new(8, Access::READ));
@@ -195,8 +197,14 @@ fn a_sender_that_dies_takes_its_copies_along() {
     node.poke(sender, Node::data(0), b"question");
     node.call(sender, group_send(group, 1_000_000_000, Node::data(0), Grant::new(8, Access::READ_WRITE)));
     let copies = members.map(|member| Pid::from_bits(node.results(member).pid));
-    let answer =
-        call::Reply { to: copies[0], message: EMPTY, segment_address: Node::data(0), segment_bytes: 4 };
+    let answer = call::Reply {
+        to: copies[0],
+        message: EMPTY,
+        segment_address: Node::data(0),
+        segment_bytes: 4,
+        replier: 0,
+        error: 0,
+    };
     node.call(members[0], answer.encode());
     let answer = call::Reply { to: copies[1], ..answer };
     node.call(members[1], answer.encode());

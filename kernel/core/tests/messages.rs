@@ -82,7 +82,7 @@ fn whom_one_cannot_send_to() {
     assert_eq!(send_to(&mut node, Pid::process(host, 99, other.index())), Error::NonexistentProcess);
     assert_eq!(send_to(&mut node, Pid::kernel_server(host, 12)), Error::NonexistentProcess);
     let far = Pid::process(LogicalHost::from_bits(0x999), 1, 20);
-    assert_eq!(send_to(&mut node, far), Error::HostUnreachable);
+    assert_eq!(send_to(&mut node, far), Error::NoNetwork);
     assert_eq!(send_to(&mut node, client), Error::BadArgument);
     let timed = call::Send { to: other, message: WORDS, segment_address: 0, grant: 0, deadline: 5 };
     assert_eq!(refused(node.call(client, timed.encode())), Error::BadArgument);
@@ -229,7 +229,15 @@ fn a_reply_may_carry_data() {
     node.poke(client, Node::data(0), &[0; 32]);
     node.poke(server, Node::data(0), b"the data of the reply");
     let with_data = |address, bytes| {
-        call::Reply { to: client, message: WORDS, segment_address: address, segment_bytes: bytes }.encode()
+        call::Reply {
+            to: client,
+            message: WORDS,
+            segment_address: address,
+            segment_bytes: bytes,
+            replier: 0,
+            error: 0,
+        }
+        .encode()
     };
     let request = |node: &mut Node, grant, address| {
         node.call(client, send_with(server, WORDS, address, grant));
@@ -300,8 +308,9 @@ fn a_message_is_handed_on() {
     let mut node = Node::new();
     let (client, server) = two(&mut node);
     let same_user = node.team(100, 12, 0);
-    let forward =
-        |client, to| call::Forward { client, message: Message::with_code(9), to: Pid::to_bits(to) }.encode();
+    let forward = |client, to| {
+        call::Forward { client, message: Message::with_code(9), to: Pid::to_bits(to), forwarder: 0 }.encode()
+    };
     node.call(client, send(server, WORDS));
     node.call(server, receive());
     assert_eq!(refused(node.call(server, forward(client, same_user))), Error::NotForwardable);
@@ -352,7 +361,7 @@ fn the_right_to_forward_is_enough() {
     let server = node.team_as(root, &create, 0).expect("a team");
     node.call(client, send(server, WORDS));
     node.call(server, receive());
-    let forward = call::Forward { client, message: WORDS, to: to.to_bits() };
+    let forward = call::Forward { client, message: WORDS, to: to.to_bits(), forwarder: 0 };
     assert!(matches!(node.call(server, forward.encode()), Outcome::Done(registers) if registers.number == 0));
     assert_eq!(node.state(client), State::Sending);
 }

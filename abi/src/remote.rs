@@ -1,0 +1,116 @@
+//! What the kernel tells its partner for processes on other machines, the network server, beside the message.
+//!
+//! The network server receives, in its one queue, what is sent to itself, what processes of its node send to other
+//! machines, and what became of the *aliens*: the processes of other machines for which it has sent. Receive says in
+//! the high half of `extra[1]` which it is, and uses its registers accordingly:
+//!
+//! | | `pid` | `extra[0]` | `extra[2]` | `extra[3]` | `extra[4]` |
+//! |---|---|---|---|---|---|
+//! | to itself | sender | grant | forwarder | 0 | 0 |
+//! | to elsewhere | sender | grant | forwarder | whom it addresses | its transaction |
+//! | alien answered | the alien's client | error or 0 | who replied | 0 | cookie |
+//! | alien forwarded | the alien's client | 0 | who forwarded it | to whom | cookie |
+//!
+//! Who sends to elsewhere awaits the network server's reply: its segment is read and written, and its Send ended, as
+//! any client's. What became of an alien needs no reply: the alien is no more.
+
+use crate::call::Registers;
+use crate::{Error, Pid};
+
+/// From one transaction of a process to the next: VMTP uses a number for each packet group of a long message
+/// (RFC 1045, 2.14).
+pub const TRANSACTION_STEP: u32 = 256;
+
+/// What a message to the network server is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrival {
+    /// It is for the network server itself.
+    Own,
+    /// The sender addresses a process of another machine.
+    Elsewhere {
+        /// Whom.
+        to: Pid,
+        /// The number of the sender's transaction: with its pid, never used again.
+        transaction: u32,
+    },
+    /// An alien was answered: the message is the reply, and its data is in the alien's buffer.
+    Answered {
+        /// What the network server gave to know it by.
+        cookie: u64,
+        /// Who replied.
+        replier: Pid,
+        /// Why there is no reply, if there is none.
+        outcome: Result<(), Error>,
+    },
+    /// Who received an alien's message forwarded it to another machine.
+    Forwarded {
+        /// What the network server gave to know it by.
+        cookie: u64,
+        /// Who forwarded it.
+        forwarder: Pid,
+        /// To whom.
+        to: Pid,
+    },
+}
+
+/// Numbers of the kinds, in the high half of `extra[1]`.
+const ELSEWHERE: u64 = 1;
+const ANSWERED: u64 = 2;
+const FORWARDED: u64 = 3;
+const KIND_SHIFT: u32 = 32;
+
+impl Arrival {
+    /// Adds to the results of a Receive, in which all but this has been set.
+    pub fn encode(&self, registers: &mut Registers) {
+        let user = registers.extra[1] & 0xffff_ffff;
+        let [grant, _, forwarder, ..] = registers.extra;
+        registers.extra = match *self {
+            Arrival::Own => [grant, user, forwarder, 0, 0],
+            Arrival::Elsewhere { to, transaction } => {
+                let kind = ELSEWHERE << KIND_SHIFT;
+                [grant, user | kind, forwarder, to.to_bits(), u64::from(transaction)]
+            }
+            Arrival::Answered { cookie, replier, outcome } => {
+                let code = outcome.err().map_or(Error::OK_CODE, Error::code);
+                [u64::from(code), user | ANSWERED << KIND_SHIFT, replier.to_bits(), 0, cookie]
+            }
+            Arrival::Forwarded { cookie, forwarder, to } => {
+                [0, user | FORWARDED << KIND_SHIFT, forwarder.to_bits(), to.to_bits(), cookie]
+            }
+        };
+    }
+
+    /// Out of the results of a Receive.
+    pub fn decode(registers: &Registers) -> Arrival {
+        let [first, kind, who, to, cookie] = registers.extra;
+        let (who, to) = (Pid::from_bits(who), Pid::from_bits(to));
+        match kind >> KIND_SHIFT {
+            ELSEWHERE => Arrival::Elsewhere { to, transaction: cookie as u32 },
+            ANSWERED => Arrival::Answered { cookie, replier: who, outcome: Error::check(first as u32) },
+            FORWARDED => Arrival::Forwarded { cookie, forwarder: who, to },
+            _ => Arrival::Own,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrivals_come_back() {
+        let pid = Pid::from_bits(0x2000_0001_0002_0003);
+        for arrival in [
+            Arrival::Own,
+            Arrival::Elsewhere { to: pid, transaction: u32::MAX },
+            Arrival::Answered { cookie: u64::MAX, replier: pid, outcome: Ok(()) },
+            Arrival::Answered { cookie: 0, replier: Pid::NONE, outcome: Err(Error::StaleProcess) },
+            Arrival::Forwarded { cookie: 1, forwarder: pid, to: pid },
+        ] {
+            let mut registers = Registers { extra: [1, 7, 3, 4, 5], ..Registers::default() };
+            arrival.encode(&mut registers);
+            assert_eq!(Arrival::decode(&registers), arrival);
+            assert_eq!(registers.extra[1] as u32, 7, "the user id");
+        }
+    }
+}

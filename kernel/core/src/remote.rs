@@ -1,0 +1,226 @@
+//! Messages to processes of other nodes, and the kernel's partner for them: the network server.
+//!
+//! A Send to another logical host's pid, with its grant, is queued to the network server as if it were for that, marked
+//! `REMOTE`; the server learns from Receive whom the sender addressed (`abi::remote`), reads and writes the segment of
+//! a client that awaits its reply, and says in its Reply who replied or with what error the Send ends.
+//!
+//! MoveTo and MoveFrom on a client elsewhere become such Sends of their caller, one for each piece, to the *remote
+//! server* of the client's node (`abi::kernel::remote`), with the caller's own data granted. So the network server
+//! knows nothing of them until they arrive on the other side.
+
+use abi::call::{MoveTo, Reply, Send};
+use abi::kernel::{REMOTE, remote};
+use abi::protocol::{Reply as _, Request as _};
+use abi::remote::{Arrival, TRANSACTION_STEP};
+use abi::segment::HEAD_BYTES;
+use abi::{Access, Error, Grant, Message, Pid, Rights, USER_ADDRESS_END};
+
+use crate::kernel::Kernel;
+use crate::machine::{Machine, Next, ProcessIndex};
+use crate::process::{Flags, Kind, NOBODY, Process, State};
+
+impl<Space> Process<Space> {
+    /// What it sends now goes to another node.
+    pub(crate) fn begin_transaction(&mut self) {
+        self.transaction = self.transaction.wrapping_add(TRANSACTION_STEP);
+        self.flags.set(Flags::REMOTE);
+    }
+
+    /// Whether it waits in a MoveTo or MoveFrom for another node.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.flags.has(Flags::REMOTE) && self.kind == Kind::Program && self.registers.number != Send::NUMBER
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Makes a process the network server.
+    pub(crate) fn become_network_server(&mut self, caller: ProcessIndex) -> Result<(), Error> {
+        self.need_right(caller, Rights::NETWORK_SERVER)?;
+        if self.network_server != NOBODY && self.network_server != caller {
+            return Err(Error::Busy);
+        }
+        self.network_server = caller;
+        Ok(())
+    }
+
+    /// The error unless `caller` is the network server.
+    pub(crate) fn need_network_server(&self, caller: ProcessIndex) -> Result<(), Error> {
+        if caller == self.network_server { Ok(()) } else { Err(Error::NoPermission) }
+    }
+
+    /// If `index` is the network server, it is no more; its aliens end.
+    pub(crate) fn end_network_server(&mut self, index: ProcessIndex) {
+        if self.network_server == index {
+            self.release_aliens();
+            self.network_server = NOBODY;
+        }
+    }
+
+    /// The network server ended before it answered `sender`, which waits for nobody; `error` is what one gets who sent
+    /// to the server itself.
+    pub(crate) fn network_server_ended(&mut self, sender: ProcessIndex, error: Error) {
+        let received = error.may_have_been_executed();
+        self.fail_sender(sender, if received { Error::HostUnreachable } else { Error::NoNetwork });
+    }
+
+    /// What the receiver of a pseudo-sender's or `REMOTE` message is told beside what is told of every sender.
+    #[cold]
+    pub(crate) fn tell_more(&mut self, sender: ProcessIndex, receiver: ProcessIndex) {
+        if self.processes[sender].kind == Kind::Alien {
+            return self.tell_of_alien(sender, receiver);
+        }
+        let (from, to) = self.processes.pair(sender, receiver);
+        if from.flags.has(Flags::REMOTE) {
+            let addressed = Pid::from_bits(from.registers.pid);
+            let addressed =
+                if from.is_moving() { Pid::kernel_server(addressed.host(), REMOTE) } else { addressed };
+            let arrival = Arrival::Elsewhere { to: addressed, transaction: from.transaction };
+            arrival.encode(&mut to.registers);
+        }
+    }
+
+    /// A client, which waits for nobody, is forwarded to another node.
+    pub(crate) fn forward_elsewhere(&mut self, client: ProcessIndex, to: Pid) {
+        let process = &mut self.processes[client];
+        if process.kind == Kind::Alien {
+            let forwarder = process.forwarder;
+            return self.tell_network_server(client, to, forwarder);
+        }
+        process.registers.pid = to.to_bits();
+        process.begin_transaction();
+        let server = self.network_server;
+        self.post(client, server);
+    }
+
+    /// The network server replies to a client whose message was for another node; the reply's data has been copied.
+    /// Returns the client if it goes on.
+    pub(crate) fn answer_remote(
+        &mut self,
+        caller: ProcessIndex,
+        client: ProcessIndex,
+        bytes: u64,
+    ) -> ProcessIndex {
+        let registers = &self.processes[caller].registers;
+        let (replier, error) =
+            if registers.number == Reply::NUMBER { (registers.extra[2], registers.extra[3]) } else { (0, 0) };
+        if self.processes[client].is_moving() {
+            self.end_waiting(client, caller);
+            return self.piece_moved(caller, client, bytes, error);
+        }
+        let process = &mut self.processes[client];
+        process.flags.clear(Flags::REMOTE);
+        let addressed = process.registers.pid;
+        self.finish_answer(caller, client, bytes);
+        let process = &mut self.processes[client];
+        process.registers.pid = if replier == 0 { addressed } else { replier };
+        if let Err(error) = Error::check(error as u32) {
+            process.set_error(error);
+        }
+        client
+    }
+
+    /// MoveTo or MoveFrom on an alien of which that is not here. The arguments are in the caller's registers and have
+    /// been checked.
+    pub(crate) fn begin_move(&mut self, caller: ProcessIndex, alien: ProcessIndex) -> Next<M::Space> {
+        let [offset, address, total, ..] = self.processes[caller].registers.extra;
+        // What the network server received itself it must move itself.
+        if caller == self.network_server {
+            return self.refuse(caller, Error::NotSupported);
+        }
+        if address > USER_ADDRESS_END || total > USER_ADDRESS_END - address {
+            return self.refuse(caller, Error::BadAddress);
+        }
+        self.processes[caller].registers.extra = [address, 0, total, offset, 0];
+        self.prepare_piece(caller, alien);
+        self.block_current(State::Sending);
+        match self.hand_over(caller, self.network_server) {
+            NOBODY => self.choose(),
+            woken => self.switch_to(woken),
+        }
+    }
+
+    /// Makes the caller's registers the Send of the next piece: `[its address, its grant, bytes after it, its offset
+    /// in the client's segment]`.
+    fn prepare_piece(&mut self, caller: ProcessIndex, alien: ProcessIndex) {
+        let transaction = self.processes[alien].transaction;
+        let client = Pid::from_bits(self.processes[alien].registers.pid);
+        let process = &mut self.processes[caller];
+        let [address, _, rest, offset, _] = process.registers.extra;
+        let bytes = rest.min(HEAD_BYTES);
+        let (access, message) = if process.registers.number == MoveTo::NUMBER {
+            (Access::READ, remote::MoveTo { client, transaction, offset }.to_message())
+        } else {
+            (Access::WRITE, remote::MoveFrom { client, transaction, offset }.to_message())
+        };
+        process.registers.pid = client.to_bits();
+        process.registers.message = message.to_registers();
+        process.registers.extra = [address, Grant::new(bytes, access).to_bits(), rest - bytes, offset, 0];
+        process.forwarder = Pid::NONE;
+        process.begin_transaction();
+    }
+
+    /// A piece has been moved, or not: sends the next, or ends the call. `mover` waits for nobody.
+    fn piece_moved(
+        &mut self,
+        server: ProcessIndex,
+        mover: ProcessIndex,
+        bytes: u64,
+        error: u64,
+    ) -> ProcessIndex {
+        let reply = Message::from_registers(self.processes[server].registers.message);
+        let outcome = Error::check(error as u32).and_then(|()| Error::check(reply.code()));
+        let process = &mut self.processes[mover];
+        let piece = process.grant().bytes();
+        let count = if process.registers.number == MoveTo::NUMBER {
+            u64::from(remote::Moved::from_message(&reply).count).min(piece)
+        } else {
+            bytes
+        };
+        process.extra.count += count;
+        let [address, _, rest, offset, _] = process.registers.extra;
+        process.registers.extra = [address + count, 0, rest, offset + count, 0];
+        let client = Pid::from_bits(process.registers.pid);
+        let outcome = match outcome {
+            Ok(()) if count == piece && rest > 0 => {
+                match self.find_alien(mover, client, Error::ProcessElsewhere) {
+                    Ok(alien) => {
+                        self.prepare_piece(mover, alien);
+                        self.post(mover, server);
+                        return NOBODY;
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            outcome => outcome,
+        };
+        self.end_move(mover, outcome);
+        self.processes[mover].state = State::Ready;
+        mover
+    }
+
+    /// The results of a MoveTo or MoveFrom for another node.
+    fn end_move(&mut self, mover: ProcessIndex, outcome: Result<(), Error>) {
+        let process = &mut self.processes[mover];
+        process.flags.clear(Flags::REMOTE);
+        match outcome {
+            Ok(()) => process.clear_results(),
+            Err(error) => process.set_error(error),
+        }
+        process.registers.extra[0] = process.extra.count;
+    }
+
+    /// What a sender, which waits for nobody, has sent cannot be received.
+    #[cold]
+    pub(crate) fn fail_sender(&mut self, sender: ProcessIndex, error: Error) {
+        let process = &mut self.processes[sender];
+        if process.kind == Kind::Alien {
+            return self.fail_alien(sender, error);
+        }
+        if process.is_moving() {
+            self.end_move(sender, Err(error));
+            return self.make_ready(sender);
+        }
+        process.flags.clear(Flags::REMOTE);
+        self.fail(sender, error);
+    }
+}
