@@ -62,11 +62,20 @@ pub mod protection {
     pub const DEVICE: u32 = 16;
 }
 
+/// Interrupt lines on which devices interrupt by a write to memory (MSI, MSI-X). They are no global system interrupts:
+/// who has devices to hand out gives each line to one device.
+pub mod message_line {
+    /// The first of them; wired lines are below.
+    pub const FIRST: u32 = 128;
+    /// How many there are.
+    pub const COUNT: u32 = 64;
+}
+
 /// Kinds of device resource that a team may be granted: the `kind` of [`process::GrantDevice`].
 pub mod resource {
     /// I/O ports: first port and count.
     pub const PORTS: u32 = 1;
-    /// Interrupt lines (global system interrupts): first line and count.
+    /// Interrupt lines (global system interrupts and [message lines](super::message_line)): first line and count.
     pub const INTERRUPTS: u32 = 2;
     /// Physical memory: first byte's page number and count of pages.
     pub const MEMORY: u32 = 3;
@@ -204,7 +213,12 @@ protocol! {
         ClaimInterrupt = 1 {
             /// The global system interrupt; legacy lines 0–15 follow the machine's overrides.
             line: u32,
-        } => InterruptClaimed { interrupt: Pid };
+        } => InterruptClaimed {
+            interrupt: Pid,
+            /// Of a [message line](crate::kernel::message_line): the address to which the device writes `data`.
+            address: u64,
+            data: u32,
+        };
         /// Gives the line back.
         ReleaseInterrupt = 2 { interrupt: Pid } => InterruptReleased {};
         /// Maps granted physical memory into the caller's team; uncached unless it is ordinary memory.

@@ -31,6 +31,7 @@ pub const COMMANDS: &[&Command] = &[
     &files::cp::COMMAND,
     &system::crash::COMMAND,
     &system::date::COMMAND,
+    &system::devices::COMMAND,
     &text::echo::COMMAND,
     &system::env::COMMAND,
     &system::truth::FALSE,

@@ -11,13 +11,15 @@
 //! | `pipe` | pipe servers, beside `io` |
 //! | `host_channel` | the tool on the host and the guest, over a serial line |
 //! | `log` | the log server, beside `io` |
-//! | `supervisor` | the supervisor: services, power |
+//! | `supervisor` | the supervisor: services, devices, power |
+//! | `device` | how the supervisor describes a device |
 //!
 //! Numbers: 0x01–0x0f are the kernel's (see `abi`), these begin at 0x10.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod device;
 pub mod host_channel;
 pub mod io;
 pub mod log;

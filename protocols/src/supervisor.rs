@@ -1,7 +1,9 @@
-//! The supervisor: which services run, and the machine's power.
+//! The supervisor: which services run, the devices that they are given, and the machine's power.
 //!
 //! A service finds the supervisor's pid in its registers at the start; others find it as `[supervisor]`. Its start
 //! block has its arguments, and nothing of names and streams: it finds those by asking the naming group.
+//!
+//! The supervisor also knows the machine's devices, and gives each to the service that the configuration names for it.
 //!
 //! What a service knows dies with it. One that must not forget may leave some bytes with the supervisor, which its
 //! next life finds again; so a naming server that dies forgets no prefix.
@@ -65,6 +67,19 @@ protocol! {
         SaveState = 8 {} => StateSaved {};
         /// What the calling service, or its earlier life, saved last, into the write segment; nothing at first.
         LoadState = 9 {} => StateLoaded { count: u32 };
+        /// The device at a position, as a [`DeviceRecord`](crate::device::DeviceRecord) into the write segment;
+        /// positions end with [`NotFound`](abi::Error::NotFound).
+        QueryDevice = 10 { position: u32 } => DeviceQueried { count: u32 };
+        /// The calling service says that it has reset a device that it was given, so that nothing of an earlier life
+        /// goes on in it. From now on the device may use memory by itself, and once all devices of the service have
+        /// been reset, the DMA memory of its earlier lives is free.
+        StartDevice = 11 {
+            /// The record's [`address`](crate::device::DeviceRecord::address).
+            device: u32,
+        } => DeviceStarted {
+            /// Pages that were held back until now.
+            released_pages: u32,
+        };
     }
 }
 

@@ -28,6 +28,7 @@
 //! | [`env`] | arguments and environment |
 //! | [`log`] | to tell the log |
 //! | [`memory`] | pages |
+//! | [`device`] | the machine's devices |
 //! | [`time`] | clocks, sleeping |
 //! | [`sync`] | locks between the processes of a team |
 //! | [`entry`] | what the program was given at its beginning |
@@ -39,6 +40,7 @@ extern crate alloc as alloc_crate;
 
 #[allow(unsafe_code)] // Memory from the kernel has no owner until Rust is told.
 pub mod alloc;
+pub mod device;
 #[allow(unsafe_code)] // What the creator mapped.
 pub mod entry;
 pub mod env;

@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use abi::PAGE_BYTES;
+use abi::kernel::message_line;
 use abi::kernel::protection::{READ, WRITE};
 use abi::kernel::record::RegisterRecord;
 use kernel_core::frame::{Frame, Frames};
@@ -14,6 +15,9 @@ use kernel_core::machine::{Caching, CopyFault, Machine, MapError, Place, Process
 pub struct Space(u32);
 
 /// Bytes that one page table maps.
+/// Where simulated devices write to interrupt.
+const MESSAGE_ADDRESS: u64 = 0xfee0_0000;
+
 const TABLE_BYTES: u64 = 512 * PAGE_BYTES;
 
 #[derive(Default)]
@@ -207,7 +211,7 @@ impl Machine for SimulatedMachine {
     }
 
     fn unmask_interrupt(&mut self, line: u32) -> bool {
-        line < 24 && {
+        (line < 24 || line >= message_line::FIRST) && {
             self.unmasked.insert(line);
             true
         }
@@ -215,6 +219,10 @@ impl Machine for SimulatedMachine {
 
     fn mask_interrupt(&mut self, line: u32) {
         self.unmasked.remove(&line);
+    }
+
+    fn interrupt_message(&self, line: u32) -> Option<(u64, u32)> {
+        line.checked_sub(message_line::FIRST).map(|at| (MESSAGE_ADDRESS, at))
     }
 
     fn read_port(&mut self, port: u16, width: u32) -> u32 {

@@ -2,6 +2,7 @@
 
 pub mod crash;
 pub mod date;
+pub mod devices;
 pub mod env;
 pub mod free;
 pub mod kill;

@@ -49,7 +49,8 @@ impl<M: Machine> Kernel<M> {
             Device::ClaimInterrupt(claim) => {
                 self.need_grant(caller, resource::INTERRUPTS, u64::from(claim.line), 1)?;
                 let interrupt = self.claim_interrupt(caller, claim.line)?;
-                Ok(Answer::reply(&InterruptClaimed { interrupt }))
+                let (address, data) = self.machine.interrupt_message(claim.line).unwrap_or_default();
+                Ok(Answer::reply(&InterruptClaimed { interrupt, address, data }))
             }
             Device::ReleaseInterrupt(release) => {
                 self.release_interrupt(caller, release.interrupt)?;

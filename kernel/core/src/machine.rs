@@ -160,6 +160,10 @@ pub trait Machine {
     /// Holds a device interrupt line back.
     fn mask_interrupt(&mut self, line: u32);
 
+    /// The address and the data by which a device interrupts on a [message line](abi::kernel::message_line); none for
+    /// any other line.
+    fn interrupt_message(&self, line: u32) -> Option<(u64, u32)>;
+
     /// Reads an I/O port of 1, 2 or 4 bytes.
     fn read_port(&mut self, port: u16, width: u32) -> u32;
 

@@ -1,9 +1,12 @@
-//! The I/O interrupt controllers: device lines (global system interrupts) to vectors of this processor.
+//! Device interrupts: the lines of the I/O interrupt controllers (global system interrupts), and the message lines, on
+//! which devices write to this processor's local controller themselves. All lead to vectors of this processor.
 //!
 //! A line's vector is [`vector::FIRST_LINE`] plus its number, so the vector tells the line without a table. Lines are
 //! masked until a driver claims them. Programs know the sixteen legacy interrupts by their old numbers, whichever line
-//! they arrive on, and all others by their line.
+//! they arrive on, and all others by their line. A message line has no controller that could mask it: like an edge, its
+//! interrupt is remembered while it is held back.
 
+use abi::kernel::message_line;
 use firmware::platform::{IO_APICS, LEGACY_INTERRUPTS, Platform};
 
 use crate::device::Registers;
@@ -20,12 +23,23 @@ const ACTIVE_LOW: u32 = 1 << 13;
 
 /// Lines that have a vector.
 const LINES: u32 = (vector::LINES_END - vector::FIRST_LINE) as u32;
+/// Where processors' local controllers take interrupts that are written, and where in the address the processor's
+/// number lies.
+const MESSAGE_ADDRESS: u64 = 0xfee0_0000;
+const MESSAGE_PROCESSOR_SHIFT: u32 = 12;
 
 #[derive(Clone, Copy, Debug)]
 struct Controller {
     registers: Registers,
     first_line: u32,
     lines: u32,
+}
+
+const _: () = assert!(message_line::FIRST + message_line::COUNT <= LINES, "each message line needs a vector");
+
+/// Whether devices interrupt on this line by messages.
+fn is_message_line(line: u32) -> bool {
+    line.checked_sub(message_line::FIRST).is_some_and(|at| at < message_line::COUNT)
 }
 
 /// A set of lines.
@@ -47,6 +61,8 @@ impl Lines {
 /// All of them.
 #[derive(Clone, Copy, Debug)]
 pub struct IoApics {
+    /// The processor that gets all interrupts, by its controller's number.
+    processor: u32,
     controllers: [Option<Controller>; IO_APICS],
     /// The line of each legacy interrupt.
     legacy: [u32; LEGACY_INTERRUPTS],
@@ -64,10 +80,11 @@ impl IoApics {
             let registers = map(found.address);
             registers.write(SELECT, VERSION);
             let lines = (registers.read(WINDOW) >> 16 & 0xff) + 1;
-            let lines = lines.min(LINES.saturating_sub(found.first_line));
+            let lines = lines.min(message_line::FIRST.saturating_sub(found.first_line));
             Some(Controller { registers, first_line: found.first_line, lines })
         });
         let mut all = IoApics {
+            processor: identity,
             controllers,
             legacy: platform.legacy.map(|interrupt| interrupt.line),
             edge_triggered: Lines::default(),
@@ -94,6 +111,9 @@ impl IoApics {
             self.pending.set(line, true);
             return None;
         }
+        if is_message_line(line) {
+            return Some(line);
+        }
         let legacy = (0u32..).zip(&self.legacy).find(|(_, arrives_on)| **arrives_on == line);
         Some(legacy.map_or(line, |(number, _)| number))
     }
@@ -102,8 +122,10 @@ impl IoApics {
     /// while it was held back, to be delivered now.
     pub fn unmask(&mut self, number: u32) -> Option<(u32, bool)> {
         let line = self.line(number);
-        let (controller, entry) = self.find(line)?;
-        controller.set_masked(entry, false);
+        if self.message(line).is_none() {
+            let (controller, entry) = self.find(line)?;
+            controller.set_masked(entry, false);
+        }
         self.held.set(line, false);
         let pending = self.pending.has(line);
         self.pending.set(line, false);
@@ -116,6 +138,10 @@ impl IoApics {
     /// claimed, and what comes is remembered here.
     pub fn mask(&mut self, number: u32) {
         let line = self.line(number);
+        if is_message_line(line) {
+            self.held.set(line, true);
+            return;
+        }
         let Some((controller, entry)) = self.find(line) else {
             return;
         };
@@ -123,6 +149,14 @@ impl IoApics {
         if !self.edge_triggered.has(line) {
             controller.set_masked(entry, true);
         }
+    }
+
+    /// What a device writes, and where, to interrupt on a message line. None for other lines, and where the processor's
+    /// number is too large for such an address.
+    pub fn message(&self, line: u32) -> Option<(u64, u32)> {
+        let processor = u8::try_from(self.processor).ok().filter(|_| is_message_line(line))?;
+        let address = MESSAGE_ADDRESS | u64::from(processor) << MESSAGE_PROCESSOR_SHIFT;
+        Some((address, u32::from(vector::FIRST_LINE) + line))
     }
 
     fn line(&self, number: u32) -> u32 {

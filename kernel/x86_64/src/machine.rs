@@ -224,6 +224,10 @@ impl Machine for X86 {
         self.io_apics.mask(line);
     }
 
+    fn interrupt_message(&self, line: u32) -> Option<(u64, u32)> {
+        self.io_apics.message(line)
+    }
+
     fn read_port(&mut self, port: u16, width: u32) -> u32 {
         // SAFETY: the port was granted to the program that reads it: a device that touches memory is trusted with it.
         unsafe { read_port(port, width) }

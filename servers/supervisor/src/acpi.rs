@@ -1,4 +1,4 @@
-//! What ACPI's tables say about switching the machine off and restarting it.
+//! What ACPI's tables say about switching the machine off and restarting it, and where PCI configuration space is.
 //!
 //! Only static tables are read, and of the machine language in the DSDT only the package `\_S5`, whose two first
 //! numbers are the sleep types of "off". Nothing in it is run, so a firmware that wants its `_PTS` method run first
@@ -32,10 +32,46 @@ pub struct Power {
 
 const RESET_SUPPORTED: u32 = 1 << 10;
 
-/// Reads the tables that the root table at `root_table` lists. None if there are none that can be believed.
+/// What the tables that the root table at `root_table` lists say about power. None if there are none that can be
+/// believed.
 pub fn read(memory: impl Memory, root_table: Option<u64>) -> Option<Power> {
     let fixed = acpi::tables(memory, root_table?).find(|table| table.as_ref().starts_with(b"FACP"))?;
     fixed_table(memory, fixed.as_ref())
+}
+
+/// The part of PCI configuration space that is reached as memory: 4 KiB for each function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EnhancedConfiguration {
+    /// Where bus 0 would be.
+    base: u64,
+    first_bus: u8,
+    last_bus: u8,
+}
+
+impl EnhancedConfiguration {
+    /// Where a function's 4 KiB are; none if its bus is elsewhere.
+    pub fn function(&self, address: pci::Address) -> Option<u64> {
+        let is_here = (self.first_bus..=self.last_bus).contains(&address.bus());
+        is_here.then(|| self.base + (u64::from(address.to_bits()) << 12))
+    }
+}
+
+/// Where configuration space of the first PCI segment is in memory. None if the tables do not say, or nothing that
+/// makes sense.
+pub fn enhanced_configuration(memory: impl Memory, root_table: Option<u64>) -> Option<EnhancedConfiguration> {
+    const FIRST_ENTRY: usize = acpi::HEADER_BYTES + 8;
+    const ENTRY_BYTES: usize = 16;
+    const ALL_BUSES_BYTES: u64 = 256 << 20;
+    let table = acpi::tables(memory, root_table?).find(|table| table.as_ref().starts_with(b"MCFG"))?;
+    table.as_ref().get(FIRST_ENTRY..)?.chunks_exact(ENTRY_BYTES).find_map(|entry| {
+        let (base, segment) = (entry.double(0)?, entry.word(8)? & 0xffff);
+        let fits = base != 0 && base.is_multiple_of(1 << 20) && base.checked_add(ALL_BUSES_BYTES).is_some();
+        (segment == 0 && fits).then_some(EnhancedConfiguration {
+            base,
+            first_bus: entry[10],
+            last_bus: entry[11],
+        })
+    })
 }
 
 /// Reads the "fixed ACPI description table", and the DSDT that it names.
@@ -127,6 +163,7 @@ mod tests {
     const RSDT_AT: usize = 0x1000;
     const FIXED_AT: usize = 0x2000;
     const DSDT_AT: usize = 0x3000;
+    const MCFG_AT: usize = 0x3800;
 
     impl Memory for &Machine {
         type Bytes = Vec<u8>;
@@ -166,14 +203,19 @@ mod tests {
         fixed
     }
 
+    fn configuration(base: u64, segment: u8, first_bus: u8, last_bus: u8) -> Vec<u8> {
+        [[0; 8], base.to_le_bytes(), [segment, 0, first_bus, last_bus, 0, 0, 0, 0]].concat()
+    }
+
     fn machine() -> Machine {
         let mut machine = Machine(vec![0; 0x4000]);
-        let entries = [0_u32, FIXED_AT as u32];
+        let entries = [0_u32, FIXED_AT as u32, MCFG_AT as u32];
         machine.put_table(
             RSDT_AT,
             b"RSDT",
             &entries.iter().flat_map(|entry| entry.to_le_bytes()).collect::<Vec<_>>(),
         );
+        machine.put_table(MCFG_AT, b"MCFG", &configuration(0xb000_0000, 0, 0, 255));
         machine.put_table(FIXED_AT, b"FACP", &fixed());
         machine.put_table(DSDT_AT, b"DSDT", b"junk _S5_ \x08_S5_\x12\x07\x04\x0a\x05\x0b\x06\0\0\0");
         machine
@@ -190,6 +232,21 @@ mod tests {
         };
         assert_eq!(read(&machine(), ROOT), Some(expected));
         assert_eq!(read(&machine(), None), None);
+    }
+
+    #[test]
+    fn configuration_space_is_found() {
+        let mut machine = machine();
+        let found = enhanced_configuration(&machine, ROOT).unwrap();
+        let function = pci::Address::new(1, 2, 3);
+        assert_eq!(found.function(function), Some(0xb011_3000));
+        machine.put_table(MCFG_AT, b"MCFG", &configuration(0xb000_0000, 0, 2, 4));
+        assert_eq!(enhanced_configuration(&machine, ROOT).unwrap().function(function), None);
+        for (base, segment) in [(0, 0), (0xb000_1000, 0), (0xffff_ffff_fff0_0000, 0), (0xb000_0000, 1)] {
+            machine.put_table(MCFG_AT, b"MCFG", &configuration(base, segment, 0, 255));
+            assert_eq!(enhanced_configuration(&machine, ROOT), None, "{base:#x}, segment {segment}");
+        }
+        assert_eq!(enhanced_configuration(&machine, None), None);
     }
 
     #[test]
@@ -230,6 +287,8 @@ mod tests {
             let mut fixed = fixed();
             fixed.truncate(at);
             let mut machine = machine();
+            machine.put_table(MCFG_AT, b"MCFG", &bytes);
+            let _ = enhanced_configuration(&machine, ROOT);
             machine.put_table(FIXED_AT, b"FACP", &fixed);
             let _ = read(&machine, ROOT);
             let _ = off_types(&bytes);

@@ -15,6 +15,7 @@
 //! | `interrupts FIRST-LAST` | may claim these interrupt lines | none |
 //! | `device-memory FIRST-LAST` | may map these physical addresses | none |
 //! | `dma SIZE` | may have so much DMA memory | none |
+//! | `devices VENDOR:DEVICE…` | gets every such PCI device, and runs only where there is one | none |
 //! | `archive` | may map the boot archive, and finds it by its variable `archive` | no |
 //! | `after NAME…` | starts when these are ready | at once |
 //! | `restart always\|on-failure\|never` | what happens when it ends | `always` |
@@ -32,6 +33,7 @@ use core::fmt;
 
 use abi::kernel::priority;
 use abi::{PAGE_BYTES, Rights, UserId};
+use pci::Identity;
 use protocols::supervisor::ServiceRecord;
 
 /// What happens when a service ends.
@@ -86,6 +88,8 @@ pub struct Service {
     pub quota_processes: u32,
     /// Device resources.
     pub resources: Vec<Resource>,
+    /// The kinds of PCI device that it drives; it runs only where there is one. None if it drives none.
+    pub devices: Vec<Identity>,
     /// Whether it may map the boot archive.
     pub archive: bool,
     /// Services that must be ready before.
@@ -131,6 +135,7 @@ impl Service {
             quota_pages: 0,
             quota_processes: 0,
             resources: Vec::new(),
+            devices: Vec::new(),
             archive: false,
             after: Vec::new(),
             restart: Restart::Always,
@@ -211,6 +216,12 @@ fn setting(service: &mut Service, earlier: &[Service], key: &str, values: &[&str
             start: 0,
             count: pages(size)?,
         }),
+        ("devices", identities @ [_, ..]) => {
+            for text in identities {
+                let identity = text.parse().map_err(|_| format!("`{text}` is no VENDOR:DEVICE"))?;
+                service.devices.push(identity);
+            }
+        }
         ("archive", []) => service.archive = true,
         ("after", names @ [_, ..]) => {
             for name in names {
@@ -340,6 +351,7 @@ mod tests {
                 interrupts 4
                 device-memory 0xfee00000-0xfee01fff
                 dma        5 KiB
+                devices    1af4:1041 8086:10d3
                 archive
                 after      naming
                 restart    on-failure
@@ -366,6 +378,7 @@ mod tests {
                 (resource::DMA, 0, 2)
             ]
         );
+        assert_eq!(uart.devices[1], Identity { vendor: 0x8086, device: 0x10d3 });
         assert_eq!((uart.restart, uart.watchdog_ns), (Restart::OnFailure, Some(500_000_000)));
         assert!(uart.archive && uart.critical && uart.after == ["naming"]);
         assert!(uart.is_wanted("quiet serial"));
@@ -396,6 +409,7 @@ mod tests {
             ("service a\n ports 0-0xffffffff", 2, "too large"),
             ("service a\n watchdog 0 s", 2, "no such time"),
             ("service a\n watchdog 9 h", 2, "no unit"),
+            ("service a\n devices 1af4", 2, "no VENDOR:DEVICE"),
             ("service a\n user nobody", 2, "no number"),
             ("service a\n restart maybe", 2, "no setting"),
         ] {

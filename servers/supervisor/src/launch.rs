@@ -63,8 +63,8 @@ impl Images {
             .map(|entry| entry.content)
     }
 
-    /// Starts a service; its root process.
-    pub fn launch(&self, service: &Service) -> Result<Pid, Failure> {
+    /// Starts a service, with what its devices need; its root process.
+    pub fn launch(&self, service: &Service, devices: &[Resource]) -> Result<Pid, Failure> {
         let refused = |step| move |error| Failure::Refused(step, error);
         let image = self.file(&service.program).ok_or(Failure::NoImage)?;
         let head = &image[..image.len().min(HEAD_BYTES)];
@@ -72,7 +72,7 @@ impl Images {
 
         let team = NewTeam::create(&owner(service)).map_err(refused("cannot make its team"))?;
         team.set_name(&service.name).map_err(refused("cannot name it"))?;
-        for resource in self.resources(service) {
+        for resource in self.resources(service).chain(devices.iter().copied()) {
             grant(team.pid(), &resource).map_err(refused("cannot grant it a device"))?;
         }
         let file = layout.file();

@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 use supervisor_server::clock;
+use supervisor_server::configuration_space::ConfigurationSpace;
+use supervisor_server::devices::Devices;
 use supervisor_server::launch::Images;
 use supervisor_server::supervise::{Supervising, configured, say};
 use v::server::{self, Options};
@@ -25,8 +27,9 @@ fn main() -> i32 {
         }
     };
     clock::set_date();
-    match configured(&images) {
-        Ok(services) => server::serve(&mut Supervising::new(images, services), Options::default()),
+    let devices = Devices::find(ConfigurationSpace::new());
+    match configured(&images, &devices) {
+        Ok(services) => server::serve(&mut Supervising::new(images, services, devices), Options::default()),
         Err(mistake) => {
             say(&mistake);
             1

@@ -9,21 +9,26 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{borrow::Cow, vec};
 
+use abi::kernel::device::ReleaseDma;
 use abi::kernel::record::ProcessRecord;
 use abi::kernel::{self, process, statistics};
 use abi::notice::notice::{EndNoted, TeamEnded};
 use abi::protocol::Reply;
 use abi::{Error, Message, Pid};
 use program_image::team_end;
+use protocols::device::DeviceRecord;
 use protocols::log::{Heading, level};
 use protocols::supervisor::supervisor::{
-    Rebooting, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped, StateLoaded, StateSaved,
-    Supervisor,
+    DeviceQueried, DeviceStarted, Rebooting, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped,
+    StateLoaded, StateSaved, Supervisor,
 };
 use protocols::supervisor::{MAX_STATE_BYTES, ServiceRecord, supervisor};
 use v::server::{Client, Outcome, Server};
 use v::{Segment, time};
 
+use crate::configuration::Service;
+use crate::configuration_space::ConfigurationSpace;
+use crate::devices::Devices;
 use crate::launch::Images;
 use crate::power;
 use crate::services::{Services, Verdict};
@@ -39,6 +44,7 @@ const RECORDS_AT_ONCE: usize = 64;
 pub struct Supervising {
     images: Images,
     services: Services,
+    devices: Devices<ConfigurationSpace>,
     /// What each service has saved, by the service's place.
     saved: Vec<Vec<u8>>,
     watchdog: Watchdog,
@@ -47,11 +53,14 @@ pub struct Supervising {
 
 impl Supervising {
     /// A supervisor with nothing started yet.
-    pub fn new(images: Images, services: Services) -> Supervising {
+    pub fn new(images: Images, services: Services, mut devices: Devices<ConfigurationSpace>) -> Supervising {
+        let configured: Vec<&Service> = services.entries().iter().map(|entry| &entry.configuration).collect();
+        devices.assign(&configured);
         Supervising {
             images,
             saved: vec![Vec::new(); services.entries().len()],
             services,
+            devices,
             watchdog: Watchdog::default(),
             next_look_ns: 0,
         }
@@ -64,7 +73,9 @@ impl Supervising {
     /// Starts every service that is due.
     fn start_due(&mut self) {
         while let Some(place) = self.services.next_to_start(time::now_ns()) {
-            let started = self.images.launch(&self.services.entries()[place].configuration);
+            self.devices.prepare(place);
+            let service = &self.services.entries()[place].configuration;
+            let started = self.images.launch(service, &self.devices.resources(place));
             let now_ns = time::now_ns();
             match started {
                 Ok(process) => self.services.started(place, process, now_ns),
@@ -109,6 +120,7 @@ impl Supervising {
         let Some(place) = self.services.find_process(ended.team) else {
             return;
         };
+        self.devices.ended(place, ended.team);
         let verdict = self.services.ended(place, ended.status, time::now_ns());
         self.tell(place, &format!("ended with status {}", ended.status), verdict);
     }
@@ -193,6 +205,37 @@ impl Supervising {
         Ok(ServiceStarted {})
     }
 
+    fn query_device(&self, client: &Client<'_>, position: u32) -> Outcome<'static> {
+        let record = || -> Result<Vec<u8>, Error> {
+            let name = |place| self.name(place);
+            let record = self.devices.record(position as usize, name).ok_or(Error::NotFound)?;
+            let room = client.writable_bytes()? as usize;
+            let mut bytes = vec![0; DeviceRecord::MAX_BYTES];
+            let count = record.encode(&mut bytes).filter(|count| *count <= room);
+            bytes.truncate(count.ok_or(Error::TooLong)?);
+            Ok(bytes)
+        };
+        match record() {
+            Ok(bytes) => {
+                let count = bytes.len() as u32;
+                Outcome::data(DeviceQueried { count }, bytes)
+            }
+            Err(error) => Outcome::refuse(error),
+        }
+    }
+
+    fn start_device(&mut self, client: &Client<'_>, device: u32) -> Result<DeviceStarted, Error> {
+        let place = self.own_service(client)?;
+        let mut released_pages = 0;
+        for team in self.devices.start(place, device)? {
+            match v::call(kernel::server(kernel::DEVICE), &ReleaseDma { team }, Segment::None) {
+                Ok(released) => released_pages += released.pages,
+                Err(error) => say(&format!("cannot release the memory of {team}: {error}")),
+            }
+        }
+        Ok(DeviceStarted { released_pages })
+    }
+
     fn save_state(&mut self, client: &Client<'_>) -> Result<StateSaved, Error> {
         let place = self.own_service(client)?;
         self.saved[place] = client.read_segment(MAX_STATE_BYTES)?;
@@ -249,6 +292,8 @@ impl Server for Supervising {
                 power::restart();
                 Outcome::from(Ok(Rebooting {}))
             }
+            Supervisor::QueryDevice(query) => self.query_device(client, query.position),
+            Supervisor::StartDevice(start) => Outcome::from(self.start_device(client, start.device)),
             Supervisor::SaveState(_) => Outcome::from(self.save_state(client)),
             Supervisor::LoadState(_) => self.load_state(client),
         }
@@ -308,8 +353,9 @@ fn all_processes() -> Vec<ProcessRecord> {
     }
 }
 
-/// Reads the configuration in the archive: the services that this node wants.
-pub fn configured(images: &Images) -> Result<Services, String> {
+/// Reads the configuration in the archive: the services that this node wants, of those that drive devices the ones that
+/// have some.
+pub fn configured(images: &Images, devices: &Devices<ConfigurationSpace>) -> Result<Services, String> {
     const PATH: &str = "configuration/services";
     let file = images.file(PATH).ok_or_else(|| format!("{PATH} is not in the boot archive"))?;
     let text = core::str::from_utf8(file).map_err(|_| format!("{PATH} is not UTF-8"))?;
@@ -318,5 +364,6 @@ pub fn configured(images: &Images) -> Result<Services, String> {
         return Err(format!("{PATH} names no service").to_owned());
     }
     let command_line = v::entry::boot_command_line();
-    Ok(Services::new(services.into_iter().filter(|service| service.is_wanted(command_line))))
+    let is_wanted = |service: &Service| service.is_wanted(command_line) && devices.has_any_for(service);
+    Ok(Services::new(services.into_iter().filter(is_wanted)))
 }

@@ -5,13 +5,14 @@ extern crate std;
 use abi::kernel::device::{
     ClaimInterrupt, ReadPort, ReadPortBytes, ReleaseDma, ReleaseInterrupt, WritePort, WritePortBytes,
 };
+use abi::kernel::message_line;
 use abi::{Access, Grant, Rights, UserId};
 
 use super::*;
 use crate::process_server;
 use crate::region::PageRange;
 use crate::team::{GRANTS_PER_TEAM, TeamIndex};
-use crate::test_machine::{FakeMachine, ask, kernel, release, team};
+use crate::test_machine::{FakeMachine, MESSAGE_ADDRESS, ask, kernel, release, team};
 
 fn a_grant(kind: u32, start: u64, count: u32) -> DeviceGrant {
     DeviceGrant { kind, count, start, cached: false }
@@ -111,6 +112,18 @@ fn interrupts_are_claimed_within_the_grant() {
     ask(&mut kernel, Kernel::device_request, root, &release).unwrap();
     assert!(kernel.machine.unmasked.is_empty());
     assert!(ask(&mut kernel, Kernel::device_request, root, &release).is_err());
+    assert_eq!((claimed.address, claimed.data), (0, 0), "a wired line has no message");
+}
+
+#[test]
+fn a_message_line_comes_with_its_message() {
+    let (mut kernel, team, root) = driver();
+    let request = ClaimInterrupt { line: message_line::FIRST + 5 };
+    let refused = ask(&mut kernel, Kernel::device_request, root, &request);
+    assert_eq!(refused.map(|_| ()), Err(Error::NoPermission));
+    add_grant(kernel.team_mut(team), a_grant(resource::INTERRUPTS, request.line.into(), 1)).unwrap();
+    let claimed = ask(&mut kernel, Kernel::device_request, root, &request).unwrap();
+    assert_eq!((claimed.address, claimed.data), (MESSAGE_ADDRESS, 5));
 }
 
 #[test]

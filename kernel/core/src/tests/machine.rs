@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::string::String;
 use std::vec::Vec;
 
+use abi::kernel::message_line;
 use abi::kernel::protection::{READ, WRITE};
 use abi::kernel::record::RegisterRecord;
 use abi::protocol::Reply;
@@ -49,6 +50,8 @@ pub struct FakeMachine {
 
 /// Lines of the fake interrupt controller.
 pub const LINES: u32 = 24;
+/// Where devices write to interrupt.
+pub const MESSAGE_ADDRESS: u64 = 0xfee0_0000;
 
 impl FakeMachine {
     /// Pages mapped in a space.
@@ -199,7 +202,7 @@ impl Machine for FakeMachine {
     }
 
     fn unmask_interrupt(&mut self, line: u32) -> bool {
-        line < LINES && {
+        (line < LINES || line >= message_line::FIRST) && {
             self.unmasked.insert(line);
             true
         }
@@ -207,6 +210,10 @@ impl Machine for FakeMachine {
 
     fn mask_interrupt(&mut self, line: u32) {
         self.unmasked.remove(&line);
+    }
+
+    fn interrupt_message(&self, line: u32) -> Option<(u64, u32)> {
+        line.checked_sub(message_line::FIRST).map(|at| (MESSAGE_ADDRESS, at))
     }
 
     fn read_port(&mut self, port: u16, width: u32) -> u32 {

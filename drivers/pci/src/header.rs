@@ -1,0 +1,179 @@
+//! The first 256 bytes of a function's configuration space, as they were read.
+
+use crate::Identity;
+
+/// Its length: what every function has, and where all capabilities lie that drivers here need.
+pub const HEADER_BYTES: usize = 256;
+
+/// Offsets of what is in it.
+pub mod offset {
+    /// Vendor, then device.
+    pub const IDENTITY: u16 = 0x00;
+    /// Command, then status.
+    pub const COMMAND: u16 = 0x04;
+    /// Revision, then class code.
+    pub const CLASS: u16 = 0x08;
+    /// In its third byte, the kind of header.
+    pub const KIND: u16 = 0x0c;
+    /// The first base address register.
+    pub const FIRST_BAR: u16 = 0x10;
+    /// Of a bridge, in the second byte: the bus behind it.
+    pub const BUSES: u16 = 0x18;
+    /// Where the list of capabilities begins.
+    pub const CAPABILITIES: u16 = 0x34;
+}
+
+/// Bits of the command register.
+pub mod command {
+    /// Answers at its ports.
+    pub const PORTS: u16 = 1;
+    /// Answers at its memory.
+    pub const MEMORY: u16 = 1 << 1;
+    /// May read and write memory by itself.
+    pub const BUS_MASTER: u16 = 1 << 2;
+    /// Does not use the wired interrupt.
+    pub const NO_WIRED_INTERRUPT: u16 = 1 << 10;
+}
+
+/// Numbers of capabilities.
+pub mod capability {
+    /// The maker's own; virtio devices say in such ones where their registers are.
+    pub const VENDOR: u8 = 0x09;
+    /// Interrupts by messages, out of a table in the device's memory.
+    pub const MSI_X: u8 = 0x11;
+}
+
+const HAS_CAPABILITIES: u16 = 1 << 4;
+/// The first capability lies behind the fixed part of the header; each takes at least four bytes.
+const FIRST_CAPABILITY: u8 = 0x40;
+const MOST_CAPABILITIES: usize = (HEADER_BYTES - FIRST_CAPABILITY as usize) / 4;
+
+/// A header that was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header(pub [u8; HEADER_BYTES]);
+
+/// Where a device's table of message interrupts is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MessageTable {
+    /// The offset of its capability.
+    pub capability: u8,
+    /// How many interrupts it has.
+    pub entries: u16,
+    /// Which base address register it is in.
+    pub bar: u8,
+    /// Where in that.
+    pub offset: u32,
+}
+
+impl MessageTable {
+    /// Bytes of an entry: address (8), data, and the mask in the lowest bit of the last four.
+    pub const ENTRY_BYTES: usize = 16;
+    /// In the upper half of the capability's first four bytes: interrupts by messages are on.
+    pub const ENABLE: u32 = 1 << 31;
+    /// In the same place: all of them are masked.
+    pub const MASK_ALL: u32 = 1 << 30;
+}
+
+impl Header {
+    /// Vendor and device.
+    pub fn identity(&self) -> Identity {
+        Identity { vendor: self.u16(0), device: self.u16(2) }
+    }
+
+    /// Class, subclass, programming interface.
+    pub fn class(&self) -> [u8; 3] {
+        [self.0[11], self.0[10], self.0[9]]
+    }
+
+    /// The kind of header: 0 of a device, 1 of a bridge.
+    pub fn kind(&self) -> u8 {
+        self.0[0x0e] & 0x7f
+    }
+
+    /// The capabilities: number and offset. A list that is none ends where that shows.
+    pub fn capabilities(&self) -> impl Iterator<Item = (u8, u8)> {
+        let has_any = self.u16(usize::from(offset::COMMAND) + 2) & HAS_CAPABILITIES != 0;
+        let first = if has_any { self.0[usize::from(offset::CAPABILITIES)] } else { 0 };
+        let follow = |at: u8| Some(at & !3).filter(|at| *at >= FIRST_CAPABILITY);
+        core::iter::successors(follow(first), move |at| follow(self.0[usize::from(*at) + 1]))
+            .take(MOST_CAPABILITIES)
+            .map(|at| (self.0[usize::from(at)], at))
+    }
+
+    /// The table of message interrupts, if the device has one.
+    pub fn message_table(&self) -> Option<MessageTable> {
+        let (_, at) = self.capabilities().find(|(number, _)| *number == capability::MSI_X)?;
+        let place = self.u32_at(usize::from(at) + 4)?;
+        let bar = (place & 7) as u8;
+        (bar < 6).then_some(MessageTable {
+            capability: at,
+            entries: (self.u16(usize::from(at) + 2) & 0x7ff) + 1,
+            bar,
+            offset: place & !7,
+        })
+    }
+
+    /// Four bytes at any offset; none beyond the end.
+    pub fn u32_at(&self, at: usize) -> Option<u32> {
+        self.0.get(at..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
+    }
+
+    /// A byte at any offset; none beyond the end.
+    pub fn u8_at(&self, at: usize) -> Option<u8> {
+        self.0.get(at).copied()
+    }
+
+    fn u16(&self, at: usize) -> u16 {
+        u16::from_le_bytes([self.0[at], self.0[at + 1]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn header() -> Header {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..4].copy_from_slice(&[0xf4, 0x1a, 0x41, 0x10]);
+        bytes[6] = 0x10;
+        bytes[8..12].copy_from_slice(&[1, 0, 0, 2]);
+        bytes[0x34] = 0x98;
+        bytes[0x98..0xa4].copy_from_slice(&[0x11, 0x84, 3, 0, 1, 0x10, 0, 0, 1, 0x18, 0, 0]);
+        bytes[0x84..0x86].copy_from_slice(&[0x09, 0]);
+        Header(bytes)
+    }
+
+    #[test]
+    fn capabilities_are_found() {
+        let header = header();
+        assert_eq!(header.capabilities().collect::<Vec<_>>(), [(0x11, 0x98), (0x09, 0x84)]);
+        let table = MessageTable { capability: 0x98, entries: 4, bar: 1, offset: 0x1000 };
+        assert_eq!(header.message_table(), Some(table));
+        assert_eq!((header.class(), header.kind()), ([2, 0, 0], 0));
+    }
+
+    #[test]
+    fn a_list_that_bites_its_tail_ends() {
+        let mut header = header();
+        header.0[0x85] = 0x98;
+        assert_eq!(header.capabilities().count(), MOST_CAPABILITIES);
+        header.0[6] = 0;
+        assert_eq!(header.capabilities().count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_confuses_the_reader(bytes in prop::collection::vec(any::<u8>(), HEADER_BYTES)) {
+            let mut header = Header([0; HEADER_BYTES]);
+            header.0.copy_from_slice(&bytes);
+            header.0[6] |= 0x10;
+            let _ = header.capabilities().count();
+            if let Some(table) = header.message_table() {
+                assert!(table.bar < 6 && table.entries <= 2048);
+            }
+        }
+    }
+}
