@@ -1,0 +1,425 @@
+//! The client's side (RFC 1045, chapter 4): a request goes out, a response comes back, exactly one outcome results.
+//!
+//! ```text
+//!  send ──> Awaiting ──first packet──> Receiving ──last packet──> Ended ──> free
+//!              │   └─────────────single packet──────────────────────^
+//!              └──failure, time over, taken back────────────────────^
+//! ```
+//! Whether a failed request may have been executed follows from two things: whether a packet of it ever left, and
+//! whether the server's host said that it was not.
+
+mod notice;
+mod response;
+
+use crate::action::{Action, Buffer, Destination, Segment, SendId, Transmit};
+use crate::engine::Engine;
+use crate::host::NO_HOST;
+use crate::outcome::{Failure, Outcome, SendError};
+use crate::packet::header::{Control, Function, Header};
+use crate::packet::message::Message;
+use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, SEGMENT_BYTES, message};
+use crate::table::NEVER;
+use crate::transfer::{Incoming, Outgoing, group_bytes};
+use crate::{EntityId, LogicalHost};
+
+/// Transactions that a message may use: what [`Control::SKIP_TRANSACTIONS`] sets aside.
+pub(crate) const SKIPPED_TRANSACTIONS: u32 = MESSAGE_GROUPS as u32;
+
+/// How much larger than this one a client's next transaction number must be at least.
+///
+/// A message longer than a packet group uses a number for each group, in either direction.
+pub const fn transaction_step(request_bytes: u32, response_capacity: u32) -> u32 {
+    if request_bytes > GROUP_BYTES as u32 || response_capacity > GROUP_BYTES as u32 {
+        SKIPPED_TRANSACTIONS
+    } else {
+        1
+    }
+}
+
+/// What [`Engine::send`] takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Send {
+    /// Who sends: an individual of a local logical host, with no other transaction under way.
+    pub client: EntityId,
+    /// The client's number for this transaction; see [`transaction_step`].
+    pub transaction: u32,
+    /// Whom to: an individual of a remote logical host, or a group.
+    pub server: EntityId,
+    /// The message. Of its flags, [`message::SEGMENT`] and word 7 follow from `segment`.
+    pub message: Message,
+    /// The request's segment.
+    pub segment: Option<Segment>,
+    /// Where the response's segment goes and how long it may be; 0 bytes if none will do.
+    pub response: Segment,
+    /// VMTP's priority, 4 bits: 12 urgent, 8 important, 0 normal, 4 background; the low two bits are gradations.
+    pub priority: u8,
+    /// When the transaction fails at the latest.
+    pub deadline_ns: Option<u64>,
+    /// When the client began to wait, if an earlier engine sent this transaction already and then lost its state.
+    pub resumed_since_ns: Option<u64>,
+}
+
+impl Default for Send {
+    /// From nobody, to nobody, without segments or deadline.
+    fn default() -> Send {
+        Send {
+            client: EntityId::NONE,
+            transaction: 0,
+            server: EntityId::NONE,
+            message: Message::default(),
+            segment: None,
+            response: Segment { buffer: Buffer(0), bytes: 0 },
+            priority: 0,
+            deadline_ns: None,
+            resumed_since_ns: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub(crate) enum ClientState {
+    #[default]
+    Free,
+    /// No packet of the response has come.
+    Awaiting,
+    /// Some of it has.
+    Receiving,
+    /// The outcome is to be given out.
+    Ended,
+}
+
+/// A local client's transaction.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct ClientRecord {
+    pub state: ClientState,
+    /// The request's, as sent.
+    pub header: Header,
+    /// Where the request goes, or [`NO_HOST`] for all members of a group.
+    pub host: u32,
+    pub began_ns: u64,
+    deadline_ns: u64,
+    request: Option<Segment>,
+    pub outgoing: Outgoing,
+    /// A packet has left.
+    sent: bool,
+    /// Retransmissions without an answer.
+    attempts: u8,
+    /// Acknowledgements without a response: the server is at work.
+    polls: u8,
+    transmitted_ns: u64,
+    response: Segment,
+    incoming: Incoming,
+    responder: EntityId,
+    response_control: Control,
+    response_message: Message,
+    outcome: Option<Outcome>,
+}
+
+impl Default for ClientRecord {
+    fn default() -> ClientRecord {
+        ClientRecord {
+            state: ClientState::Free,
+            header: Header::default(),
+            host: NO_HOST,
+            began_ns: 0,
+            deadline_ns: NEVER,
+            request: None,
+            outgoing: Outgoing::default(),
+            sent: false,
+            attempts: 0,
+            polls: 0,
+            transmitted_ns: 0,
+            response: Segment { buffer: Buffer(0), bytes: 0 },
+            incoming: Incoming::default(),
+            responder: EntityId::NONE,
+            response_control: Control(0),
+            response_message: Message::default(),
+            outcome: None,
+        }
+    }
+}
+
+impl ClientRecord {
+    fn id(&self, index: usize) -> SendId {
+        SendId { index: index as u32, client: self.header.client, transaction: self.header.transaction }
+    }
+
+    /// Which packet group of the transaction has this number, if any.
+    fn group_of(&self, transaction: u32) -> Option<u16> {
+        let group = transaction.wrapping_sub(self.header.transaction);
+        let skips = self.header.control.has(Control::SKIP_TRANSACTIONS);
+        (group == 0 || skips && group < SKIPPED_TRANSACTIONS).then_some(group as u16)
+    }
+}
+
+/// The count after `count`, which never comes back to 0: that one says "sent for the first time".
+pub(crate) const fn next_retransmit_count(count: u8) -> u8 {
+    if count == 7 { 1 } else { count + 1 }
+}
+
+/// The message with segment flag and size as they are, and the blocks of its first packet group to send.
+pub(crate) fn with_segment(mut message: Message, segment: Option<Segment>) -> (Message, u32, u32) {
+    let bytes = segment.map_or(0, |segment| segment.bytes);
+    message.words[0] &= !message::SEGMENT;
+    if bytes != 0 {
+        message.words[0] |= message::SEGMENT;
+        message.words[7] = bytes;
+    }
+    let wanted = if message.has(message::DELIVERY_MASK) { message.words[6] } else { u32::MAX };
+    (message, bytes, wanted)
+}
+
+/// The one host that a send goes to: its server's, or that of the individual with whom the servers must live.
+fn target_host(send: &Send) -> Option<LogicalHost> {
+    if !send.server.is_group() {
+        return Some(send.server.host());
+    }
+    send.message.co_resident().filter(|entity| !entity.is_group()).map(EntityId::host)
+}
+
+impl Engine {
+    /// Begins a transaction. It ends with one [`Action::Complete`].
+    pub fn send(&mut self, now_ns: u64, send: &Send) -> Result<SendId, SendError> {
+        self.advance(now_ns);
+        self.check_send(send)?;
+        let target = target_host(send);
+        if target.is_some_and(|host| self.is_local(host)) {
+            return Err(SendError::ServerLocal);
+        }
+        if self.clients.used() == self.clients.len() {
+            return Err(SendError::TooManyTransactions);
+        }
+        let host = match target {
+            Some(number) => self.host_of(number).ok_or(SendError::TooManyHosts)? as u32,
+            None => NO_HOST,
+        };
+        let (message, bytes, wanted) = with_segment(send.message, send.segment);
+        let resumed = send.resumed_since_ns.is_some();
+        let mut control = Control::new(Function::Request)
+            .with_priority(send.priority)
+            .with_retransmit_count(u8::from(resumed));
+        if transaction_step(bytes, send.response.bytes) != 1 {
+            control = control.and(Control::SKIP_TRANSACTIONS);
+        }
+        if send.server.is_group() && self.is_joined(send.server) {
+            control = control.and(Control::MEMBER_OF_GROUP);
+        }
+        let header = Header {
+            client: send.client,
+            control,
+            transaction: send.transaction,
+            server: send.server,
+            message,
+            ..Header::default()
+        };
+        let record = ClientRecord {
+            state: ClientState::Awaiting,
+            header,
+            host,
+            began_ns: send.resumed_since_ns.unwrap_or(self.now_ns).min(self.now_ns),
+            deadline_ns: send.deadline_ns.unwrap_or(NEVER),
+            request: send.segment,
+            outgoing: Outgoing::start(bytes, wanted),
+            sent: resumed,
+            response: send.response,
+            ..ClientRecord::default()
+        };
+        let index = self.clients.take(record).ok_or(SendError::TooManyTransactions)?;
+        self.client_map.insert(send.client.to_bits(), index);
+        self.counters.sends += 1;
+        if host != NO_HOST {
+            self.hold_host(host as usize);
+        }
+        if self.client_destination(index).is_some() {
+            self.ready.insert(index);
+        } else {
+            self.locate_host(host as usize);
+        }
+        self.timers.set(index, self.clients[index].deadline_ns);
+        Ok(self.clients[index].id(index))
+    }
+
+    fn check_send(&self, send: &Send) -> Result<(), SendError> {
+        if send.client.is_group() || !self.is_local(send.client.host()) {
+            return Err(SendError::NotLocal);
+        }
+        let bytes = send.segment.map_or(0, |segment| segment.bytes);
+        let is_empty = send.segment.is_some_and(|segment| segment.bytes == 0);
+        let too_long = |bytes: u32| bytes as usize > SEGMENT_BYTES;
+        if send.server.is_none() || is_empty || too_long(bytes) || too_long(send.response.bytes) {
+            return Err(SendError::BadMessage);
+        }
+        // A delivery mask has a bit for each block of one packet group.
+        if send.message.has(message::DELIVERY_MASK) && bytes as usize > GROUP_BYTES {
+            return Err(SendError::BadMessage);
+        }
+        if self.client_map.get(send.client.to_bits()).is_some() {
+            return Err(SendError::ClientBusy);
+        }
+        Ok(())
+    }
+
+    /// Takes a transaction back: it ends with [`Failure::Cancelled`], unless it has ended already.
+    pub fn cancel(&mut self, now_ns: u64, id: SendId) {
+        self.advance(now_ns);
+        let index = id.index as usize;
+        if self.clients.get(index).is_some_and(|record| record.id(index) == id) {
+            self.fail_client(index, Failure::Cancelled);
+        }
+    }
+
+    fn client_destination(&self, index: usize) -> Option<Destination> {
+        let record = &self.clients[index];
+        match record.host {
+            NO_HOST => Some(Destination::Group(record.header.server)),
+            host => self.hosts[host as usize].address.map(Destination::Host),
+        }
+    }
+
+    /// Sets the timer of a transaction, which is never later than its deadline.
+    fn set_client_timer(&mut self, index: usize, at_ns: u64) {
+        self.timers.set(index, at_ns.min(self.clients[index].deadline_ns));
+    }
+
+    /// The next packet of a request, or its outcome.
+    pub(crate) fn client_action(&mut self, index: usize) -> Option<Action> {
+        if self.clients[index].state == ClientState::Ended {
+            return self.complete_client(index);
+        }
+        let Some(destination) = self.client_destination(index) else {
+            self.locate_host(self.clients[index].host as usize);
+            return None;
+        };
+        let room_bytes = self.room_bytes;
+        let record = &mut self.clients[index];
+        let piece = record.outgoing.next(room_bytes)?;
+        let mut header = record.header;
+        let mut transmit = Transmit {
+            destination,
+            header,
+            buffer: None,
+            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
+            group_bytes: 0,
+        };
+        if record.outgoing.has_data() {
+            transmit.group_bytes = group_bytes(header.message.segment_bytes(), piece.group);
+            piece.put_into(&mut header, transmit.group_bytes);
+            if piece.delivery != 0 {
+                transmit.buffer = record.request.map(|segment| segment.buffer);
+            }
+        }
+        record.sent = true;
+        if record.outgoing.is_idle() {
+            self.request_transmitted(index);
+        }
+        self.finish_header(&mut header, destination);
+        transmit.header = header;
+        self.counters.packets_sent += 1;
+        Some(Action::Transmit(transmit))
+    }
+
+    /// Everything that was to be sent of a request has been given out.
+    fn request_transmitted(&mut self, index: usize) {
+        self.ready.remove(index);
+        let record = &mut self.clients[index];
+        record.transmitted_ns = self.now_ns;
+        if record.header.message.has(message::DATAGRAM) {
+            self.end_client(index, Outcome::Sent);
+            return;
+        }
+        // Of a retransmission an acknowledgement should come at once; of the first request, the response.
+        let (host, attempts) = (record.host, record.attempts);
+        let mut wait_ns = self.answer_time_ns(host, attempts);
+        if attempts == 0 {
+            wait_ns += self.configuration.service_time_ns;
+        }
+        self.set_client_timer(index, self.now_ns + wait_ns);
+    }
+
+    fn complete_client(&mut self, index: usize) -> Option<Action> {
+        self.ready.remove(index);
+        let record = &self.clients[index];
+        let id = record.id(index);
+        let outcome = record.outcome?;
+        self.client_map.remove(id.client.to_bits());
+        if record.host != NO_HOST {
+            self.let_go_of_host(record.host as usize);
+        }
+        self.clients.release(index);
+        Some(Action::Complete { id, outcome })
+    }
+
+    fn end_client(&mut self, index: usize, outcome: Outcome) {
+        let record = &mut self.clients[index];
+        if record.state == ClientState::Ended {
+            return;
+        }
+        record.state = ClientState::Ended;
+        record.outcome = Some(outcome);
+        record.outgoing.clear();
+        self.timers.set(index, NEVER);
+        self.ready.insert(index);
+        match outcome {
+            Outcome::Failed { .. } => self.counters.failures += 1,
+            Outcome::Response(_) => self.counters.responses += 1,
+            Outcome::Sent => {}
+        }
+    }
+
+    pub(crate) fn fail_client(&mut self, index: usize, failure: Failure) {
+        let refused =
+            matches!(failure, Failure::NonexistentEntity | Failure::NoPermission | Failure::NotAwaiting);
+        let may_have_been_executed = self.clients[index].sent && !refused;
+        self.end_client(index, Outcome::Failed { failure, may_have_been_executed });
+    }
+
+    /// Host `host` is dead: so are the transactions with it.
+    pub(crate) fn end_clients_of_host(&mut self, host: usize) {
+        for index in 0..self.clients.len() {
+            let record = &self.clients[index];
+            if record.host as usize == host && record.state != ClientState::Free {
+                let failure = if record.sent { Failure::HostSilent } else { Failure::HostUnreachable };
+                self.fail_client(index, failure);
+            }
+        }
+    }
+
+    pub(crate) fn client_timeout(&mut self, index: usize) {
+        let record = &mut self.clients[index];
+        if record.deadline_ns <= self.now_ns {
+            self.fail_client(index, Failure::Timeout);
+            return;
+        }
+        match record.state {
+            ClientState::Awaiting => {
+                record.attempts = record.attempts.saturating_add(1);
+                record.polls = 0;
+                let (host, attempts) = (record.host, record.attempts);
+                if self.is_silent(host, attempts) {
+                    match host {
+                        NO_HOST => self.fail_client(index, Failure::HostSilent),
+                        host => self.declare_dead(host as usize),
+                    }
+                    return;
+                }
+                if host != NO_HOST && attempts > self.configuration.retries / 2 {
+                    // It may have moved.
+                    self.locate_host(host as usize);
+                }
+                self.retransmit_request(index);
+            }
+            ClientState::Receiving => self.ask_for_gaps(index),
+            ClientState::Free | ClientState::Ended => {}
+        }
+    }
+
+    /// Sends the request's header again and asks for an acknowledgement, or for what is missing.
+    fn retransmit_request(&mut self, index: usize) {
+        self.counters.retransmissions += 1;
+        let record = &mut self.clients[index];
+        let count = next_retransmit_count(record.header.control.retransmit_count());
+        record.header.control = record.header.control.with_retransmit_count(count).and(Control::ACKNOWLEDGE);
+        record.outgoing.send_bare();
+        self.ready.insert(index);
+    }
+}

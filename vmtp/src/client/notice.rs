@@ -1,0 +1,101 @@
+//! Notices about requests of local clients.
+
+use super::{ClientState, next_retransmit_count};
+use crate::encapsulation::Address;
+use crate::engine::Engine;
+use crate::host::NO_HOST;
+use crate::manager::{Notice, code};
+use crate::outcome::Failure;
+use crate::packet::header::Control;
+use crate::packet::message::Message;
+
+impl Engine {
+    /// A notice about a request of a local client.
+    pub(crate) fn client_notified(&mut self, from: Address, message: &Message) {
+        let client = message.entity(1);
+        let notice = Notice::of(message);
+        let Some(index) = self.client_map.get(client.to_bits()) else { return };
+        let Some(group) = self.clients[index].group_of(notice.transaction) else { return };
+        if self.clients[index].state != ClientState::Awaiting {
+            return;
+        }
+        let host = self.clients[index].host;
+        if host != NO_HOST && notice.code != code::ENTITY_MIGRATED {
+            let count = Control(message.words[3]).retransmit_count();
+            let record = &self.clients[index];
+            if count == record.header.control.retransmit_count() && record.outgoing.is_idle() {
+                self.measure_host(host as usize, self.now_ns - record.transmitted_ns);
+            }
+            self.hear_host(host as usize, from);
+        }
+        let failure = match notice.code {
+            code::OK => return self.request_acknowledged(index, group),
+            code::RETRY | code::RETRY_ALL => return self.request_misses(index, group, notice.delivery),
+            code::BUSY => return self.request_must_wait(index),
+            code::NO_RUN_RECORD => return self.restart_request(index),
+            code::ENTITY_MIGRATED => return self.server_moved(index),
+            code::NONEXISTENT_ENTITY => Failure::NonexistentEntity,
+            code::NO_PERMISSION => Failure::NoPermission,
+            code::NOT_AWAITING_MSG => Failure::NotAwaiting,
+            code::RESPONSE_DISCARDED | code::BAD_TRANSACTION_ID => Failure::Forgotten,
+            _ => Failure::Protocol,
+        };
+        self.fail_client(index, failure);
+    }
+
+    /// The request is there, or its groups up to `group`, and the server at work.
+    pub(super) fn request_acknowledged(&mut self, index: usize, group: u16) {
+        let record = &mut self.clients[index];
+        record.outgoing.acknowledge(group + 1);
+        record.attempts = 0;
+        if !record.outgoing.is_idle() {
+            self.ready.insert(index);
+            return;
+        }
+        record.polls = record.polls.saturating_add(1);
+        let (host, polls) = (record.host, record.polls);
+        let wait_ns = self.answer_time_ns(host, 0) + self.configuration.service_time_ns;
+        let wait_ns = (wait_ns << polls.min(8)).min(self.configuration.poll_max_ns);
+        self.set_client_timer(index, self.now_ns + wait_ns);
+    }
+
+    pub(super) fn request_misses(&mut self, index: usize, group: u16, received: u32) {
+        let record = &mut self.clients[index];
+        record.outgoing.acknowledge(group);
+        record.outgoing.resend(group, received);
+        record.attempts = 0;
+        if !record.outgoing.is_idle() {
+            self.counters.retransmissions += 1;
+            self.ready.insert(index);
+        }
+    }
+
+    /// The server's host has no room: the whole request goes out again after a while.
+    pub(super) fn request_must_wait(&mut self, index: usize) {
+        let record = &mut self.clients[index];
+        record.attempts = 0;
+        record.polls = record.polls.saturating_add(1);
+        let wait_ns = self.configuration.service_time_ns << record.polls.min(4);
+        self.set_client_timer(index, self.now_ns + wait_ns.min(self.configuration.poll_max_ns));
+    }
+
+    /// The server's host knows nothing of the message's beginning.
+    pub(super) fn restart_request(&mut self, index: usize) {
+        let record = &mut self.clients[index];
+        let count = next_retransmit_count(record.header.control.retransmit_count());
+        record.header.control = record.header.control.with_retransmit_count(count);
+        record.outgoing.restart();
+        self.ready.insert(index);
+    }
+
+    /// The server is not where the request went: looks for it and sends the request again.
+    pub(super) fn server_moved(&mut self, index: usize) {
+        let host = self.clients[index].host;
+        if host == NO_HOST {
+            return;
+        }
+        self.hosts[host as usize].address = None;
+        self.restart_request(index);
+        self.locate_host(host as usize);
+    }
+}

@@ -1,0 +1,199 @@
+//! Responses to local clients, packet by packet, and what is said about them to their servers.
+
+use super::ClientState;
+use crate::action::{Destination, Response, Store};
+use crate::encapsulation::Address;
+use crate::engine::Engine;
+use crate::host::NO_HOST;
+use crate::manager::{Notice, code};
+use crate::outcome::{Failure, Outcome};
+use crate::packet::header::{Control, Header};
+use crate::packet::{GROUP_BYTES, message};
+use crate::transfer::{Incoming, group_bytes};
+
+impl Engine {
+    /// The response has stopped coming: says what is missing.
+    pub(super) fn ask_for_gaps(&mut self, index: usize) {
+        self.counters.groups_with_gaps += 1;
+        let record = &mut self.clients[index];
+        record.attempts = record.attempts.saturating_add(1);
+        let (host, attempts) = (record.host, record.attempts);
+        if record.response_message.has(message::DATAGRAM) {
+            // Nobody kept the response: the request is carried out again.
+            self.retransmit_request(index);
+            return;
+        }
+        if self.is_silent(host, attempts) {
+            self.end_partial(index);
+            return;
+        }
+        self.report_gaps(index);
+        let wait_ns = self.configuration.group_gap_ns.max(self.answer_time_ns(host, attempts));
+        self.set_client_timer(index, self.now_ns + wait_ns);
+    }
+
+    pub(super) fn end_partial(&mut self, index: usize) {
+        let record = &mut self.clients[index];
+        if record.response_message.has(message::DELIVERY_MASK) {
+            record.response_message.words[6] = record.incoming.first_received();
+            self.end_with_response(index);
+        } else {
+            let bytes = record.incoming.contiguous_bytes();
+            self.fail_client(index, Failure::BadReplySegment { bytes });
+        }
+    }
+
+    /// Tells the server which groups of the response are not whole.
+    pub(super) fn report_gaps(&mut self, index: usize) {
+        let record = &self.clients[index];
+        let (client, server) = (record.header.client, record.responder);
+        let first = record.header.transaction;
+        let gaps = record.incoming.gaps();
+        let Some(destination) = self.server_destination(index) else { return };
+        for (group, delivery) in gaps {
+            let transaction = first.wrapping_add(u32::from(group));
+            let notice = Notice { transaction, delivery, code: code::RETRY };
+            self.notify_server(destination, server, client, notice);
+        }
+    }
+
+    /// Where the responder is.
+    pub(super) fn server_destination(&self, index: usize) -> Option<Destination> {
+        let responder = u64::from(self.clients[index].responder.host().to_bits());
+        let host = self.host_map.get(responder)?;
+        self.hosts[host].address.map(Destination::Host)
+    }
+
+    pub(crate) fn receive_response(&mut self, from: Address, header: &Header) -> Option<Store> {
+        if header.client.is_manager() {
+            self.receive_probe_answer(from, header);
+            return None;
+        }
+        let found = self.client_map.get(header.client.to_bits());
+        let found = found.filter(|index| self.clients[*index].state != ClientState::Ended);
+        let Some((index, group)) =
+            found.and_then(|index| Some((index, self.clients[index].group_of(header.transaction)?)))
+        else {
+            self.refuse_response(from, header);
+            return None;
+        };
+        self.hear_responder(index, from, header);
+        let record = &self.clients[index];
+        let is_first = record.state == ClientState::Awaiting;
+        // Of an idempotent response the request may be carried out again: pieces of two responses do not mix.
+        let is_redone = record.response_message.has(message::DATAGRAM)
+            && record.response_control.retransmit_count() != header.control.retransmit_count();
+        if !is_first && record.responder != header.server {
+            return None;
+        }
+        if (is_first || is_redone) && !self.begin_response(index, header) {
+            return None;
+        }
+        self.take_response_packet(index, group, header, from)
+    }
+
+    /// A response's first packet. False if its segment is too long to receive.
+    pub(super) fn begin_response(&mut self, index: usize, header: &Header) -> bool {
+        let record = &mut self.clients[index];
+        let bytes = header.message.segment_bytes();
+        if bytes > record.response.bytes {
+            self.fail_client(index, Failure::Protocol);
+            return false;
+        }
+        let wanted =
+            if header.message.has(message::DELIVERY_MASK) { header.message.words[6] } else { u32::MAX };
+        record.state = ClientState::Receiving;
+        record.incoming = Incoming::start(bytes, wanted);
+        record.responder = header.server;
+        record.response_control = header.control;
+        record.response_message = header.message;
+        record.attempts = 0;
+        record.outgoing.clear();
+        self.ready.remove(index);
+        true
+    }
+
+    pub(super) fn take_response_packet(
+        &mut self,
+        index: usize,
+        group: u16,
+        header: &Header,
+        from: Address,
+    ) -> Option<Store> {
+        let record = &mut self.clients[index];
+        let bytes = record.response_message.segment_bytes();
+        let in_group_bytes = group_bytes(bytes, group);
+        let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
+        let store = (new != 0).then_some(Store {
+            buffer: record.response.buffer,
+            segment_offset: u32::from(group) * GROUP_BYTES as u32,
+            group_bytes: in_group_bytes,
+            delivery: header.delivery,
+        });
+        let acknowledge = header.control.has(Control::ACKNOWLEDGE);
+        if new != 0 {
+            record.attempts = 0;
+        } else if bytes != 0 && !acknowledge {
+            self.counters.duplicates += 1;
+        }
+        let (client, first, whole) =
+            (record.header.client, record.header.transaction, record.incoming.whole_groups());
+        if record.incoming.is_complete() {
+            self.counters.groups_received += u64::from(whole.max(1));
+            if acknowledge {
+                let transaction = first.wrapping_add(u32::from(whole.saturating_sub(1)));
+                let notice = Notice { transaction, delivery: u32::MAX, code: code::OK };
+                self.notify_server(Destination::Host(from), header.server, client, notice);
+            }
+            self.end_with_response(index);
+            return store;
+        }
+        if acknowledge {
+            if header.delivery == 0 {
+                self.report_gaps(index);
+            } else if whole > group {
+                let transaction = first.wrapping_add(u32::from(whole - 1));
+                let notice = Notice { transaction, delivery: u32::MAX, code: code::OK };
+                self.notify_server(Destination::Host(from), header.server, client, notice);
+            }
+        }
+        let wait_ns = self.configuration.group_gap_ns;
+        self.set_client_timer(index, self.now_ns + wait_ns);
+        store
+    }
+
+    pub(super) fn end_with_response(&mut self, index: usize) {
+        let record = &self.clients[index];
+        let response = Response {
+            server: record.responder,
+            message: record.response_message,
+            segment_bytes: record.response_message.segment_bytes(),
+        };
+        self.end_client(index, Outcome::Response(response));
+    }
+
+    /// The responder's host has been heard from, by a transaction that waited for it or another.
+    pub(super) fn hear_responder(&mut self, index: usize, from: Address, header: &Header) {
+        let host = self.clients[index].host;
+        let number = header.server.host();
+        if host != NO_HOST && self.hosts[host as usize].number == number {
+            self.hear_host(host as usize, from);
+        } else if let Some(host) = self.host_of(number) {
+            self.hear_host(host, from);
+        }
+    }
+
+    /// A response that nobody waits for: where it asks for an acknowledgement, its server must be told to stop.
+    pub(super) fn refuse_response(&mut self, from: Address, header: &Header) {
+        self.counters.duplicates += 1;
+        let asks = header.control.has(Control::ACKNOWLEDGE);
+        if asks && self.is_local(header.client.host()) && !header.client.is_group() {
+            let notice = Notice {
+                transaction: header.transaction,
+                delivery: u32::MAX,
+                code: code::BAD_TRANSACTION_ID,
+            };
+            self.notify_server(Destination::Host(from), header.server, header.client, notice);
+        }
+    }
+}

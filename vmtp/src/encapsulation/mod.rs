@@ -1,0 +1,18 @@
+//! What carries a packet: Ethernet frames of type 0x805B in a local domain, UDP beyond it.
+//!
+//! The engine knows an [`Address`] only as something to compare, keep and hand back. `ethernet` and `udp` put a
+//! packet's bytes into a frame and take them out.
+
+pub mod ethernet;
+pub mod udp;
+
+/// Where packets of a host are sent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Address {
+    /// A station on the local Ethernet.
+    Ethernet([u8; 6]),
+    /// A UDP port of an IPv4 address.
+    Udp4([u8; 4], u16),
+    /// A UDP port of an IPv6 address.
+    Udp6([u8; 16], u16),
+}

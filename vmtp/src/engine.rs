@@ -1,0 +1,299 @@
+//! The engine: its tables, the way of a packet through it, and what comes out.
+//!
+//! Everything that waits for something is a *node*: a client's transaction, a remote client's transaction, a remote
+//! host. Nodes have one numbering, by which `timers` holds their deadlines and `ready` those that have something to
+//! give out. [`Engine::next_action`] asks ready nodes first, then lets deadlines that are reached make more ready, so
+//! nothing is queued but node numbers, and the memory needed is known when the engine is made.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::action::{Action, Buffer, Destination, Store, Transmit};
+use crate::client::ClientRecord;
+use crate::configuration::Configuration;
+use crate::counters::Counters;
+use crate::encapsulation::Address;
+use crate::host::Host;
+use crate::packet::header::{HEADER_CHECKSUM_ONLY, MULTICAST};
+use crate::packet::{Function, Header, Packet, PacketError};
+use crate::server::ServerRecord;
+use crate::table::{IndexSet, Map, Pool, Timers};
+use crate::{EntityId, LogicalHost};
+
+/// One host's VMTP. See the crate.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Engine {
+    pub(crate) configuration: Configuration,
+    pub(crate) room_bytes: u32,
+    pub(crate) now_ns: u64,
+    /// When the engine was made: what was executed before, it does not know.
+    pub(crate) started_ns: u64,
+    /// Some transaction that began before this was executed and forgotten, of a host that is itself forgotten.
+    pub(crate) forgotten_ns: u64,
+    pub(crate) random: u64,
+    pub(crate) local_hosts: Vec<LogicalHost>,
+    pub(crate) groups: Vec<EntityId>,
+    pub(crate) clients: Pool<ClientRecord>,
+    pub(crate) client_map: Map,
+    pub(crate) servers: Pool<ServerRecord>,
+    pub(crate) server_map: Map,
+    pub(crate) hosts: Pool<Host>,
+    pub(crate) host_map: Map,
+    pub(crate) host_hand: usize,
+    pub(crate) free_buffers: IndexSet,
+    pub(crate) timers: Timers,
+    pub(crate) ready: IndexSet,
+    control: VecDeque<Transmit>,
+    pub(crate) counters: Counters,
+}
+
+/// What a node's number stands for.
+enum Node {
+    Client(usize),
+    Server(usize),
+    Host(usize),
+}
+
+impl Engine {
+    /// An engine that knows nobody. `seed` is for its random choices.
+    ///
+    /// # Panics
+    ///
+    /// If the configuration cannot be; the message names the field.
+    pub fn new(configuration: &Configuration, now_ns: u64, seed: u64) -> Engine {
+        configuration.check();
+        let Configuration { clients, servers, hosts, .. } = *configuration;
+        Engine {
+            room_bytes: configuration.room_bytes(),
+            now_ns,
+            started_ns: now_ns,
+            forgotten_ns: now_ns,
+            random: seed,
+            local_hosts: Vec::with_capacity(configuration.local_hosts),
+            groups: Vec::with_capacity(configuration.groups),
+            clients: Pool::new(clients),
+            client_map: Map::new(clients),
+            servers: Pool::new(servers),
+            server_map: Map::new(servers),
+            hosts: Pool::new(hosts),
+            host_map: Map::new(hosts),
+            host_hand: 0,
+            free_buffers: IndexSet::full(configuration.buffers),
+            timers: Timers::new(clients + servers + hosts),
+            ready: IndexSet::empty(clients + servers + hosts),
+            control: VecDeque::with_capacity(configuration.control_packets),
+            counters: Counters::default(),
+            configuration: configuration.clone(),
+        }
+    }
+
+    /// The configuration that the engine was made with.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// What has happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Makes `host` local: its entities may send, and requests to them are delivered. False if there are too many.
+    pub fn add_local_host(&mut self, host: LogicalHost) -> bool {
+        if self.is_local(host) {
+            return true;
+        }
+        if self.local_hosts.len() == self.configuration.local_hosts {
+            return false;
+        }
+        self.local_hosts.push(host);
+        true
+    }
+
+    /// Whether `host` is local.
+    pub fn is_local(&self, host: LogicalHost) -> bool {
+        self.local_hosts.contains(&host)
+    }
+
+    /// Makes requests to `group` be delivered here. False if there are too many groups.
+    pub fn join_group(&mut self, group: EntityId) -> bool {
+        match self.groups.binary_search(&group) {
+            Ok(_) => true,
+            Err(_) if self.groups.len() == self.configuration.groups => false,
+            Err(at) => {
+                self.groups.insert(at, group);
+                true
+            }
+        }
+    }
+
+    /// Ends that.
+    pub fn leave_group(&mut self, group: EntityId) {
+        if let Ok(at) = self.groups.binary_search(&group) {
+            self.groups.remove(at);
+        }
+    }
+
+    /// Whether requests to `group` are delivered here.
+    pub fn is_joined(&self, group: EntityId) -> bool {
+        self.groups.binary_search(&group).is_ok()
+    }
+
+    /// Whether no transaction, buffer or packet is left, only what is known of hosts.
+    pub fn is_quiet(&self) -> bool {
+        self.clients.used() == 0
+            && self.servers.used() == 0
+            && self.free_buffers == IndexSet::full(self.configuration.buffers)
+            && self.control.is_empty()
+            && self.ready.first().is_none()
+    }
+
+    /// Takes back the buffer of a delivered request's segment.
+    pub fn release_buffer(&mut self, buffer: Buffer) {
+        debug_assert!((buffer.0 as usize) < self.configuration.buffers, "one of the engine's buffers");
+        self.free_buffers.insert(buffer.0 as usize);
+    }
+
+    pub(crate) fn take_buffer(&mut self) -> Option<Buffer> {
+        let number = self.free_buffers.first()?;
+        self.free_buffers.remove(number);
+        Some(Buffer(number as u32))
+    }
+
+    /// The time is now `now_ns`; it never goes back. Deadlines that are reached show in [`Engine::next_action`].
+    pub fn advance(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
+    }
+
+    /// When [`Engine::advance`] must be called next, if nothing happens before.
+    pub fn next_deadline(&mut self) -> Option<u64> {
+        self.timers.next()
+    }
+
+    /// What is to be done next; none when all is done for now. Ask after every other call until there is none.
+    pub fn next_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(transmit) = self.control.pop_front() {
+                self.counters.packets_sent += 1;
+                return Some(Action::Transmit(transmit));
+            }
+            if let Some(node) = self.ready.first() {
+                let action = match self.node(node) {
+                    Node::Client(index) => self.client_action(index),
+                    Node::Server(index) => self.server_action(index),
+                    Node::Host(index) => self.host_action(index),
+                };
+                match action {
+                    Some(action) => return Some(action),
+                    None => self.ready.remove(node),
+                }
+            } else {
+                let node = self.timers.expire(self.now_ns)?;
+                match self.node(node) {
+                    Node::Client(index) => self.client_timeout(index),
+                    Node::Server(index) => self.server_timeout(index),
+                    Node::Host(index) => self.host_timeout(index),
+                }
+            }
+        }
+    }
+
+    /// A packet has come from `from`, without its encapsulation. What it carries for a segment must be stored by the
+    /// caller at once, before the next call: see [`Store`].
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no packet. They were dropped; nothing is left to do.
+    pub fn receive_packet(
+        &mut self,
+        now_ns: u64,
+        from: Address,
+        bytes: &[u8],
+    ) -> Result<Option<Store>, PacketError> {
+        match Packet::parse(bytes, self.configuration.accept_unchecked) {
+            Ok(packet) => Ok(self.receive(now_ns, from, &packet.header)),
+            Err(error) => {
+                match error {
+                    PacketError::Checksum => self.counters.checksum_errors += 1,
+                    _ => self.counters.packets_malformed += 1,
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// As [`Engine::receive_packet`], of a packet that the caller has taken apart and checked.
+    pub fn receive(&mut self, now_ns: u64, from: Address, header: &Header) -> Option<Store> {
+        self.advance(now_ns);
+        if header.domain != self.configuration.domain {
+            self.counters.packets_ignored += 1;
+            return None;
+        }
+        self.counters.packets_received += 1;
+        match header.control.function() {
+            Function::Request => self.receive_request(from, header),
+            Function::Response => self.receive_response(from, header),
+        }
+    }
+
+    fn node(&self, node: usize) -> Node {
+        let clients = self.clients.len();
+        let servers = clients + self.servers.len();
+        if node < clients {
+            Node::Client(node)
+        } else if node < servers {
+            Node::Server(node - clients)
+        } else {
+            Node::Host(node - servers)
+        }
+    }
+
+    pub(crate) fn server_node(&self, index: usize) -> usize {
+        self.clients.len() + index
+    }
+
+    pub(crate) fn host_node(&self, index: usize) -> usize {
+        self.clients.len() + self.servers.len() + index
+    }
+
+    /// The individual in whose name this engine speaks when no other is concerned.
+    pub(crate) fn own_manager(&self) -> EntityId {
+        self.local_hosts.first().map_or(EntityId::DEFAULT_CLIENT, |host| EntityId::manager_of(*host))
+    }
+
+    /// A random number (splitmix64).
+    pub(crate) fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// Fills in what all packets of this engine have in common.
+    pub(crate) fn finish_header(&self, header: &mut Header, destination: Destination) {
+        header.domain = self.configuration.domain;
+        header.flags = match destination {
+            Destination::Host(_) => 0,
+            Destination::Group(_) => MULTICAST,
+        };
+        if self.configuration.header_checksum_only {
+            header.flags |= HEADER_CHECKSUM_ONLY;
+        }
+    }
+
+    /// Queues a packet without data that no node answers for. When there is no room it is lost, as on the network.
+    pub(crate) fn transmit_control(&mut self, destination: Destination, mut header: Header) {
+        if self.control.len() == self.configuration.control_packets {
+            self.counters.overflows += 1;
+            return;
+        }
+        self.finish_header(&mut header, destination);
+        self.control.push_back(Transmit {
+            destination,
+            header,
+            buffer: None,
+            segment_offset: 0,
+            group_bytes: 0,
+        });
+    }
+}

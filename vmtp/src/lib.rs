@@ -1,0 +1,103 @@
+//! The Versatile Message Transaction Protocol, RFC 1045, as one engine without input or output.
+//!
+//! An [`Engine`] is the VMTP of one host. It neither sends nor sleeps: whoever drives it hands it packets, calls and
+//! the time, and asks what is to be done. So the network server, a node on another system, a simulator, a fuzzer and a
+//! model checker drive the same code. All memory is taken when the engine is made; every table is bounded; the same
+//! inputs give the same outputs; engines can be cloned, compared and hashed.
+//!
+//! # Driving it
+//!
+//! 1. Call [`Engine::send`], [`Engine::receive_packet`], [`Engine::reply`], [`Engine::refuse`] or, when
+//!    [`Engine::next_deadline`] is reached, [`Engine::advance`].
+//! 2. If it was a packet and a [`Store`] came back, copy the packet's data to the buffer it names, before the next
+//!    call.
+//! 3. Call [`Engine::next_action`] until there is none, and do each [`Action`].
+//!
+//! The engine never holds a segment's bytes. It says which blocks of which [`Buffer`] a packet takes
+//! ([`Transmit::write`] gathers them) and where a packet's blocks go ([`Store::copy`] scatters them). Memory for
+//! requests that come in is handed out by the engine as numbers below [`Configuration::buffers`], each for
+//! [`Configuration::buffer_bytes`]; a delivered one is given back with [`Engine::release_buffer`]. The other buffers
+//! are the caller's own numbers.
+//!
+//! # Example
+//!
+//! Two hosts on one Ethernet: a client asks, a server answers.
+//!
+//! ```
+//! use vmtp::encapsulation::Address;
+//! use vmtp::{Action, Configuration, Destination, Engine, EntityId, LogicalHost, Message, Outcome, Reply, Send};
+//!
+//! let addresses = [Address::Ethernet([2, 0, 0, 0, 0, 1]), Address::Ethernet([2, 0, 0, 0, 0, 2])];
+//! let mut hosts: Vec<Engine> = (0..2).map(|seed| Engine::new(&Configuration::default(), 0, seed)).collect();
+//! // An entity's identifier says which logical host it belongs to: here 100 and 200.
+//! hosts[0].add_local_host(LogicalHost::from_bits(100));
+//! hosts[1].add_local_host(LogicalHost::from_bits(200));
+//! let client = EntityId::from_bits(0x2000_0064_0001_0010);
+//! let server = EntityId::from_bits(0x2000_00c8_0001_0020);
+//!
+//! let question = Message { words: [0x1001, 1, 2, 3, 4, 5, 6, 7] };
+//! let send = Send { client, transaction: 1, server, message: question, ..Send::default() };
+//! hosts[0].send(0, &send).unwrap();
+//!
+//! let (mut now_ns, mut outcome) = (0, None);
+//! while outcome.is_none() {
+//!     for own in 0..2 {
+//!         while let Some(action) = hosts[own].next_action() {
+//!             match action {
+//!                 Action::Transmit(transmit) => {
+//!                     let mut packet = [0; 1500];
+//!                     let length = transmit.write(&[], &mut packet).unwrap();
+//!                     // The other host is the only one, so a multicast goes there too.
+//!                     let other = 1 - own;
+//!                     hosts[other].receive_packet(now_ns, addresses[own], &packet[..length]).unwrap();
+//!                 }
+//!                 Action::Deliver(request) => {
+//!                     let message = Message { words: [0, request.message.words[1] + 41, 0, 0, 0, 0, 0, 0] };
+//!                     let reply = Reply { server: request.server, message, segment: None };
+//!                     hosts[own].reply(now_ns, request.id, &reply).unwrap();
+//!                 }
+//!                 Action::Complete { outcome: ended, .. } => outcome = Some(ended),
+//!                 _ => {}
+//!             }
+//!         }
+//!     }
+//!     // Nothing more happens now: go to the next deadline.
+//!     now_ns = hosts.iter_mut().filter_map(|host| host.next_deadline()).min().unwrap_or(now_ns);
+//!     hosts.iter_mut().for_each(|host| host.advance(now_ns));
+//! }
+//! let Some(Outcome::Response(response)) = outcome else { panic!("{outcome:?}") };
+//! assert_eq!(response.message.words[1], 42);
+//! assert_eq!(response.server, server);
+//! ```
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod action;
+mod client;
+mod configuration;
+mod counters;
+pub mod encapsulation;
+mod engine;
+mod entity;
+mod host;
+pub mod manager;
+mod outcome;
+pub mod packet;
+mod server;
+mod table;
+mod transfer;
+
+pub use action::{
+    Action, Buffer, Destination, Request, RequestId, Response, Segment, SendId, Store, Transmit,
+};
+pub use client::{Send, transaction_step};
+pub use configuration::Configuration;
+pub use counters::Counters;
+pub use engine::Engine;
+pub use entity::{EntityId, LogicalHost};
+pub use outcome::{Failure, Outcome, Refusal, SendError, Stale};
+pub use packet::Message;
+pub use server::Reply;

@@ -1,0 +1,83 @@
+//! How transactions end, and why calls are refused.
+
+use crate::action::Response;
+
+/// The one outcome of a send.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    /// The server responded.
+    Response(Response),
+    /// A datagram was sent; nobody knows more.
+    Sent,
+    /// It failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Whether the request may have been executed: false is certain.
+        may_have_been_executed: bool,
+    },
+}
+
+/// Why a send failed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Failure {
+    /// No host answers for the server's logical host.
+    HostUnreachable,
+    /// The server's host has fallen silent.
+    HostSilent,
+    /// There is no such server.
+    NonexistentEntity,
+    /// The server does not serve this client.
+    NoPermission,
+    /// The send was conditional and the server was not waiting.
+    NotAwaiting,
+    /// The server's host was too busy for too long.
+    Busy,
+    /// The server's host no longer knows what became of the request.
+    Forgotten,
+    /// The time given by the user is over.
+    Timeout,
+    /// The user took it back.
+    Cancelled,
+    /// The response's segment did not arrive whole: this many bytes did, from its start.
+    BadReplySegment {
+        /// Bytes that arrived.
+        bytes: u32,
+    },
+    /// One side broke the protocol, or the message is too large for the other.
+    Protocol,
+}
+
+/// Why a send was not begun. Nothing was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SendError {
+    /// All records are in use: try again when a transaction is over.
+    TooManyTransactions,
+    /// All records of hosts are in use by transactions.
+    TooManyHosts,
+    /// The client has a transaction under way.
+    ClientBusy,
+    /// The client does not belong to a local logical host.
+    NotLocal,
+    /// The server belongs to a local logical host: the engine is for remote ones.
+    ServerLocal,
+    /// A length or combination of flags that the protocol does not have.
+    BadMessage,
+}
+
+/// The id of a request that is not, or no longer, waiting for this call: its client gave up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stale;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Refusal {
+    /// There is no such server; the request was not executed.
+    NonexistentEntity,
+    /// The server does not serve this client; the request was not executed.
+    NoPermission,
+    /// The request is conditional and the server is not waiting; it was not executed.
+    NotAwaiting,
+    /// The server died over it: it may have been executed.
+    Died,
+}

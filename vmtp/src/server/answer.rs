@@ -1,0 +1,141 @@
+//! What becomes of an answered request: its response is sent, repeated, acknowledged, forgotten.
+
+use super::{Answer, ServerState};
+use crate::encapsulation::Address;
+use crate::engine::Engine;
+use crate::manager::{Notice, code};
+use crate::packet::header::Control;
+use crate::packet::message;
+use crate::packet::message::Message;
+
+impl Engine {
+    /// From now on the record only keeps the request from being executed again.
+    pub(super) fn close_request(&mut self, index: usize) {
+        let keep_ns = self.now_ns + self.configuration.retention_ns;
+        let record = &mut self.servers[index];
+        record.state = ServerState::Answered;
+        record.delivered = false;
+        record.attempts = 0;
+        record.keep_ns = keep_ns;
+        self.timers.set(self.server_node(index), keep_ns);
+    }
+
+    pub(super) fn repeat_answer(&mut self, index: usize) {
+        let record = &mut self.servers[index];
+        match record.answer {
+            Answer::Nothing => {}
+            Answer::Response => {
+                if record.outgoing.is_idle() {
+                    if record.response.is_some() {
+                        record.header.control = record.header.control.and(Control::ACKNOWLEDGE);
+                    }
+                    record.outgoing.send_bare();
+                }
+                self.ready.insert(self.server_node(index));
+            }
+            Answer::Notice(code) => {
+                let transaction = record.header.transaction;
+                self.notify_request(index, transaction, 0, code);
+            }
+        }
+    }
+
+    /// Everything that was to be sent of a response has been given out.
+    pub(super) fn response_transmitted(&mut self, index: usize) {
+        let node = self.server_node(index);
+        let record = &mut self.servers[index];
+        if record.header.message.has(message::DATAGRAM) {
+            record.released = record.response.take().map(|segment| segment.buffer);
+        }
+        if record.response.is_some() {
+            // The segment is kept until the client says that it has it; it is asked after a while (TS5).
+            let (host, attempts) = (record.host, record.attempts);
+            let wait_ns = self.answer_time_ns(host, attempts) + self.configuration.group_gap_ns;
+            self.timers.set(node, self.now_ns + wait_ns);
+        }
+        if self.servers[index].released.is_none() {
+            self.ready.remove(node);
+        }
+    }
+
+    pub(super) fn answered_timeout(&mut self, index: usize) {
+        let node = self.server_node(index);
+        let record = &mut self.servers[index];
+        if let Some(segment) = record.response {
+            record.attempts += 1;
+            if record.attempts <= self.configuration.retries {
+                record.header.control = record.header.control.and(Control::ACKNOWLEDGE);
+                record.outgoing.send_bare();
+                self.counters.retransmissions += 1;
+            } else {
+                record.response = None;
+                record.released = Some(segment.buffer);
+                record.answer = Answer::Notice(code::RESPONSE_DISCARDED);
+                record.outgoing.clear();
+                record.keep_ns = self.now_ns + self.configuration.retention_ns;
+                let keep_ns = record.keep_ns;
+                self.timers.set(node, keep_ns);
+            }
+            self.ready.insert(node);
+            return;
+        }
+        if record.keep_ns > self.now_ns {
+            let keep_ns = record.keep_ns;
+            self.timers.set(node, keep_ns);
+            return;
+        }
+        let (host, arrived_ns) = (record.host as usize, record.arrived_ns);
+        self.hosts[host].forgotten_ns = self.hosts[host].forgotten_ns.max(arrived_ns);
+        self.free_server(index);
+    }
+
+    /// A notice about a response of a local server.
+    pub(crate) fn server_notified(&mut self, from: Address, message: &Message) {
+        let client = message.entity(3);
+        let notice = Notice::of(message);
+        let Some(index) = self.server_map.get(client.to_bits()) else { return };
+        let record = &self.servers[index];
+        let Some(group) = record.group_of(notice.transaction) else { return };
+        if record.state != ServerState::Answered || record.answer != Answer::Response {
+            return;
+        }
+        let host = record.host as usize;
+        self.hear_host(host, from);
+        let node = self.server_node(index);
+        let record = &mut self.servers[index];
+        match notice.code {
+            code::RETRY | code::RETRY_ALL => {
+                if record.header.message.has(message::DATAGRAM) || record.response.is_none() {
+                    return;
+                }
+                record.outgoing.acknowledge(group);
+                if record.outgoing.resend(group, notice.delivery) != 0 {
+                    record.attempts = 0;
+                    self.counters.retransmissions += 1;
+                    self.ready.insert(node);
+                }
+            }
+            code::BUSY => {}
+            code::ENTITY_MIGRATED => {
+                record.outgoing.restart();
+                self.hosts[host].address = None;
+                self.locate_host(host);
+            }
+            code::OK if !record.outgoing.is_idle() || record.outgoing.more_after(group) => {
+                record.outgoing.acknowledge(group + 1);
+                self.ready.insert(node);
+            }
+            _ => {
+                // The client has it, or does not want it.
+                record.outgoing.clear();
+                if let Some(segment) = record.response.take() {
+                    record.released = Some(segment.buffer);
+                    record.answer = Answer::Notice(code::RESPONSE_DISCARDED);
+                    self.ready.insert(node);
+                }
+                let keep_ns = record.keep_ns;
+                self.timers.set(node, keep_ns);
+            }
+        }
+    }
+}

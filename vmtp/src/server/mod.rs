@@ -1,0 +1,373 @@
+//! The server's side (RFC 1045, chapter 5): one record for each remote client, by which a request that comes twice is
+//! executed once.
+//!
+//! ```text
+//!           ┌─(may be old)─> Validating ─(current and new)─┐
+//!  request ─┤                                              ├──> Receiving ──whole──> Processing ──reply──> Answered
+//!           └─(surely new)─────────────────────────────────┘                                                  │
+//!                                                                                 free <──retention over──────┘
+//! ```
+//! A record's transaction only grows. A request without a record is surely new if it says that it was never sent
+//! before and this engine has been up for a packet's lifetime: had it been executed here, the record would still be
+//! kept. Any other is current and new if its client's manager says that the client waits for it and began to after the
+//! last time for which this engine may have forgotten something.
+
+mod answer;
+mod request;
+mod validate;
+
+use crate::EntityId;
+use crate::action::{Action, Buffer, Destination, Request, RequestId, Segment, Transmit};
+use crate::client::with_segment;
+use crate::engine::Engine;
+use crate::manager::{Notice, code};
+use crate::outcome::{Refusal, Stale};
+use crate::packet::header::{Control, Function, Header};
+use crate::packet::message::Message;
+use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, message};
+use crate::table::NEVER;
+use crate::transfer::{Incoming, Outgoing, group_bytes};
+
+/// What a clock may run faster than another: 1 in so many.
+const CLOCK_DRIFT: u64 = 1000;
+
+/// What [`Engine::reply`] takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// Who responds: the server that was asked, or the member of the group.
+    pub server: EntityId,
+    /// The message. Of its flags, [`message::SEGMENT`] and word 7 follow from `segment`. With [`message::DATAGRAM`]
+    /// the request is idempotent: the response is not kept, and the request is delivered again if need be.
+    pub message: Message,
+    /// The response's segment, which must stay as it is until [`Action::Release`].
+    pub segment: Option<Segment>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub(crate) enum ServerState {
+    #[default]
+    Free,
+    /// The client's manager is being asked whether the request is current.
+    Validating,
+    /// Some of the request's segment has come.
+    Receiving,
+    /// The request is the user's.
+    Processing,
+    /// It is answered; the record keeps it from being executed again.
+    Answered,
+}
+
+/// What is sent when an answered request comes again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+enum Answer {
+    /// Nothing: it was a datagram.
+    #[default]
+    Nothing,
+    /// The response.
+    Response,
+    /// A notice with this code.
+    Notice(u32),
+}
+
+/// The transaction of a remote client.
+#[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
+pub(crate) struct ServerRecord {
+    pub state: ServerState,
+    /// The request's; once there is a response, the response's.
+    header: Header,
+    /// The client's host.
+    pub host: u32,
+    arrived_ns: u64,
+    incoming: Incoming,
+    /// Where the request's segment is received, until it is delivered.
+    buffer: Option<Buffer>,
+    pub outgoing: Outgoing,
+    answer: Answer,
+    response: Option<Segment>,
+    /// Until when the record is kept.
+    keep_ns: u64,
+    attempts: u8,
+    /// The transaction of the last probe, and when it left.
+    probe: u32,
+    probe_sent_ns: u64,
+    /// To be delivered.
+    deliver: bool,
+    /// The user has it.
+    delivered: bool,
+    /// Transaction that the user has and is to be told to give up.
+    abandoned: Option<u32>,
+    /// A response's segment that is not needed any more.
+    released: Option<Buffer>,
+    /// Whom the request is for; the header may say the responder instead.
+    server: EntityId,
+}
+
+impl ServerRecord {
+    fn id(&self, index: usize) -> RequestId {
+        RequestId { index: index as u32, client: self.header.client, transaction: self.header.transaction }
+    }
+
+    /// Which packet group of the transaction has this number, if any.
+    fn group_of(&self, transaction: u32) -> Option<u16> {
+        let group = transaction.wrapping_sub(self.header.transaction);
+        let skips = self.header.control.has(Control::SKIP_TRANSACTIONS);
+        (group == 0 || skips && group < MESSAGE_GROUPS as u32).then_some(group as u16)
+    }
+}
+
+impl Engine {
+    /// Answers a delivered request. Its id is void from then on, unless the response is idempotent and the request is
+    /// delivered again.
+    pub fn reply(&mut self, now_ns: u64, id: RequestId, reply: &Reply) -> Result<(), Stale> {
+        self.advance(now_ns);
+        let index = self.processing(id)?;
+        let kept = message::CONDITIONAL | message::DATAGRAM | message::DELIVERY_MASK | message::CODE_MASK;
+        let mut message = reply.message;
+        message.words[0] &= kept;
+        let (message, bytes, wanted) = with_segment(message, reply.segment);
+        let record = &mut self.servers[index];
+        let request = record.header.control;
+        let mut control = Control::new(Function::Response)
+            .with_retransmit_count(request.retransmit_count())
+            .with_forward_count(request.forward_count())
+            .with_priority(request.priority());
+        control = control.and(request.0 & Control::SKIP_TRANSACTIONS);
+        record.header.control = control;
+        record.header.server = reply.server;
+        record.header.message = message;
+        record.outgoing = Outgoing::start(bytes, wanted);
+        record.response = reply.segment;
+        record.answer = Answer::Response;
+        self.close_request(index);
+        self.ready.insert(self.server_node(index));
+        Ok(())
+    }
+
+    /// Refuses a delivered request. Its id is void from then on.
+    pub fn refuse(&mut self, now_ns: u64, id: RequestId, refusal: Refusal) -> Result<(), Stale> {
+        self.advance(now_ns);
+        let index = self.processing(id)?;
+        let code = match refusal {
+            Refusal::NonexistentEntity => code::NONEXISTENT_ENTITY,
+            Refusal::NoPermission => code::NO_PERMISSION,
+            Refusal::NotAwaiting => code::NOT_AWAITING_MSG,
+            Refusal::Died => code::RESPONSE_DISCARDED,
+        };
+        self.servers[index].answer = Answer::Notice(code);
+        self.close_request(index);
+        self.repeat_answer(index);
+        Ok(())
+    }
+
+    /// The record of a request that the user has.
+    fn processing(&self, id: RequestId) -> Result<usize, Stale> {
+        let index = id.index as usize;
+        let record = self.servers.get(index).ok_or(Stale)?;
+        let is_it = record.delivered && record.state == ServerState::Processing && record.id(index) == id;
+        if is_it { Ok(index) } else { Err(Stale) }
+    }
+
+    /// Gives up what the record holds of its transaction.
+    fn drop_request(&mut self, index: usize) {
+        let node = self.server_node(index);
+        let record = &mut self.servers[index];
+        if record.state == ServerState::Processing && record.delivered {
+            record.abandoned = Some(record.header.transaction);
+            self.counters.requests_abandoned += 1;
+        }
+        if let Some(segment) = record.response.take() {
+            record.released = Some(segment.buffer);
+        }
+        record.delivered = false;
+        record.deliver = false;
+        record.outgoing.clear();
+        if record.abandoned.is_some() || record.released.is_some() {
+            self.ready.insert(node);
+        } else {
+            self.ready.remove(node);
+        }
+        if let Some(buffer) = record.buffer.take() {
+            self.free_buffers.insert(buffer.0 as usize);
+        }
+    }
+
+    fn set_orphan_timer(&mut self, index: usize) {
+        self.servers[index].attempts = 0;
+        self.timers.set(self.server_node(index), self.now_ns + self.configuration.orphan_ns);
+    }
+
+    /// A notice to the client of record `index`.
+    fn notify_request(&mut self, index: usize, transaction: u32, delivery: u32, code: u32) {
+        let record = &self.servers[index];
+        let Some(address) = self.hosts[record.host as usize].address else { return };
+        let (client, server, control) = (record.header.client, record.server, record.header.control);
+        self.notify_client(
+            Destination::Host(address),
+            server,
+            client,
+            control,
+            Notice { transaction, delivery, code },
+        );
+    }
+
+    /// What record `index` has to give out.
+    pub(crate) fn server_action(&mut self, index: usize) -> Option<Action> {
+        let record = &mut self.servers[index];
+        if let Some(transaction) = record.abandoned.take() {
+            return Some(Action::Abandon(RequestId { transaction, ..record.id(index) }));
+        }
+        if let Some(buffer) = record.released.take() {
+            return Some(Action::Release(buffer));
+        }
+        if record.deliver {
+            return Some(self.deliver(index));
+        }
+        if record.outgoing.is_idle() {
+            return None;
+        }
+        let host = record.host as usize;
+        let Some(address) = self.hosts[host].address else {
+            self.locate_host(host);
+            return None;
+        };
+        let destination = Destination::Host(address);
+        let room_bytes = self.room_bytes;
+        let piece = record.outgoing.next(room_bytes)?;
+        let mut header = record.header;
+        header.delivery = 0;
+        header.length_words = 0;
+        let mut transmit = Transmit {
+            destination,
+            header,
+            buffer: None,
+            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
+            group_bytes: 0,
+        };
+        if record.outgoing.has_data() {
+            transmit.group_bytes = group_bytes(header.message.segment_bytes(), piece.group);
+            piece.put_into(&mut header, transmit.group_bytes);
+            if piece.delivery != 0 {
+                transmit.buffer = record.response.map(|segment| segment.buffer);
+            }
+        }
+        if record.outgoing.is_idle() {
+            self.response_transmitted(index);
+        }
+        self.finish_header(&mut header, destination);
+        transmit.header = header;
+        self.counters.packets_sent += 1;
+        Some(Action::Transmit(transmit))
+    }
+
+    fn deliver(&mut self, index: usize) -> Action {
+        let record = &mut self.servers[index];
+        record.deliver = false;
+        record.delivered = true;
+        let buffer = record.buffer.take();
+        let bytes = record.header.message.segment_bytes();
+        let request = Request {
+            id: record.id(index),
+            server: record.header.server,
+            message: record.header.message,
+            segment: buffer.map(|buffer| Segment { buffer, bytes }),
+            forward_count: record.header.control.forward_count(),
+            priority: record.header.control.priority(),
+        };
+        if record.header.message.has(message::DATAGRAM) {
+            record.answer = Answer::Nothing;
+            self.close_request(index);
+        }
+        self.counters.requests += 1;
+        Action::Deliver(request)
+    }
+
+    pub(crate) fn server_timeout(&mut self, index: usize) {
+        let record = &mut self.servers[index];
+        match record.state {
+            ServerState::Free => {}
+            ServerState::Validating => {
+                record.attempts += 1;
+                if record.attempts > self.configuration.retries {
+                    self.free_server(index);
+                } else {
+                    self.probe_client(index);
+                }
+            }
+            ServerState::Receiving => {
+                self.counters.groups_with_gaps += 1;
+                record.attempts = record.attempts.saturating_add(1);
+                let (host, attempts) = (record.host, record.attempts);
+                let no_retransmission = record.header.control.has(Control::NO_RETRANSMISSION)
+                    || record.header.message.has(message::DATAGRAM);
+                if no_retransmission || self.is_silent(host, attempts) {
+                    self.give_up_receiving(index);
+                    return;
+                }
+                self.report_request_gaps(index);
+                let wait_ns = self.configuration.group_gap_ns.max(self.answer_time_ns(host, attempts));
+                self.timers.set(self.server_node(index), self.now_ns + wait_ns);
+            }
+            ServerState::Processing => {
+                record.attempts = record.attempts.saturating_add(1);
+                let (host, attempts) = (record.host, record.attempts);
+                if self.is_silent(host, attempts) {
+                    self.abandon(index);
+                } else {
+                    self.probe_client(index);
+                }
+            }
+            ServerState::Answered => self.answered_timeout(index),
+        }
+    }
+
+    /// The client no longer waits: the user is told, and the request is kept from being executed again.
+    fn abandon(&mut self, index: usize) {
+        self.drop_request(index);
+        self.servers[index].answer = Answer::Notice(code::RESPONSE_DISCARDED);
+        self.close_request(index);
+    }
+
+    /// Frees a record, or, if it has still something to tell the user, lets it stand for the transaction before.
+    fn free_server(&mut self, index: usize) {
+        let node = self.server_node(index);
+        let record = &mut self.servers[index];
+        if record.abandoned.is_some() || record.released.is_some() {
+            record.header.transaction = record.header.transaction.wrapping_sub(1);
+            record.answer = Answer::Nothing;
+            self.close_request(index);
+            self.ready.insert(node);
+            return;
+        }
+        let (client, host) = (record.header.client, record.host as usize);
+        self.server_map.remove(client.to_bits());
+        self.let_go_of_host(host);
+        self.servers.release(index);
+        self.timers.set(node, NEVER);
+        self.ready.remove(node);
+    }
+
+    /// Host `host` is dead: its clients wait for nothing any more.
+    pub(crate) fn end_servers_of_host(&mut self, host: usize) {
+        for index in 0..self.servers.len() {
+            let record = &self.servers[index];
+            if record.host as usize != host {
+                continue;
+            }
+            match record.state {
+                ServerState::Free => {}
+                ServerState::Validating => self.free_server(index),
+                ServerState::Receiving => {
+                    self.drop_request(index);
+                    self.free_server(index);
+                }
+                ServerState::Processing => self.abandon(index),
+                ServerState::Answered => {
+                    if record.response.is_some() {
+                        self.servers[index].attempts = self.configuration.retries;
+                        self.answered_timeout(index);
+                    }
+                }
+            }
+        }
+    }
+}

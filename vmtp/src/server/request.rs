@@ -1,0 +1,273 @@
+//! Requests for local servers, packet by packet: old or new, whole or not.
+
+use super::{Answer, ServerRecord, ServerState};
+use crate::EntityId;
+use crate::action::Store;
+use crate::encapsulation::Address;
+use crate::engine::Engine;
+use crate::manager::code;
+use crate::packet::header::{Control, Header, MULTICAST};
+use crate::packet::{GROUP_BYTES, message};
+use crate::transfer::{Incoming, group_bytes};
+
+impl Engine {
+    /// Whether a request to `server` is for us.
+    pub(super) fn serves(&self, server: EntityId) -> bool {
+        if server.is_group() { self.is_joined(server) } else { self.is_local(server.host()) }
+    }
+
+    pub(crate) fn receive_request(&mut self, from: Address, header: &Header) -> Option<Store> {
+        if header.server == EntityId::MANAGER_GROUP {
+            self.receive_management(from, header);
+            return None;
+        }
+        if !self.serves(header.server) || header.client.is_group() || header.client.is_none() {
+            self.counters.packets_ignored += 1;
+            if header.flags & MULTICAST == 0 && !header.server.is_group() {
+                self.notify_sender(from, header, code::ENTITY_MIGRATED);
+            }
+            return None;
+        }
+        match self.server_map.get(header.client.to_bits()) {
+            Some(index) => self.receive_known(index, from, header),
+            None => self.receive_unknown(from, header),
+        }
+    }
+
+    /// A request of a client that has no record.
+    pub(super) fn receive_unknown(&mut self, from: Address, header: &Header) -> Option<Store> {
+        if header.control.has(Control::NOT_START_OF_RUN) {
+            self.notify_sender(from, header, code::NO_RUN_RECORD);
+            return None;
+        }
+        let Some(host) = self.host_of(header.client.host()) else {
+            self.turn_away(from, header);
+            return None;
+        };
+        if header.control.forward_count() == 0 {
+            self.hear_host(host, from);
+        }
+        let record = ServerRecord {
+            state: ServerState::Validating,
+            header: *header,
+            host: host as u32,
+            arrived_ns: self.now_ns,
+            server: header.server,
+            ..ServerRecord::default()
+        };
+        let Some(index) = self.servers.take(record) else {
+            self.turn_away(from, header);
+            return None;
+        };
+        self.server_map.insert(header.client.to_bits(), index);
+        self.hold_host(host);
+        let age_ns = self.now_ns - self.started_ns;
+        let is_new =
+            header.control.retransmit_count() == 0 && age_ns >= self.configuration.maximum_packet_lifetime_ns;
+        if is_new {
+            self.begin_request(index, header)
+        } else {
+            self.probe_client(index);
+            None
+        }
+    }
+
+    pub(super) fn turn_away(&mut self, from: Address, header: &Header) {
+        self.counters.overflows += 1;
+        self.notify_sender(from, header, code::BUSY);
+    }
+
+    /// A request of a client that has a record.
+    pub(super) fn receive_known(&mut self, index: usize, from: Address, header: &Header) -> Option<Store> {
+        let record = &self.servers[index];
+        if header.control.forward_count() == 0 {
+            self.hear_host(record.host as usize, from);
+        }
+        let record = &mut self.servers[index];
+        let Some(group) = record.group_of(header.transaction) else {
+            if header.transaction.wrapping_sub(record.header.transaction).cast_signed() < 0 {
+                self.counters.duplicates += 1;
+                return None;
+            }
+            return self.supersede(index, from, header);
+        };
+        let (new_count, count) = (header.control.forward_count(), record.header.control.forward_count());
+        if new_count < count {
+            self.counters.duplicates += 1;
+            return None;
+        }
+        if new_count > count {
+            return self.supersede(index, from, header);
+        }
+        match record.state {
+            ServerState::Receiving => self.take_request_packet(index, group, header),
+            ServerState::Processing => {
+                self.counters.duplicates += 1;
+                if header.control.has(Control::ACKNOWLEDGE) {
+                    record.header.control =
+                        record.header.control.with_retransmit_count(header.control.retransmit_count());
+                    self.set_orphan_timer(index);
+                    self.notify_request(index, header.transaction, u32::MAX, code::OK);
+                }
+                None
+            }
+            ServerState::Answered => self.receive_answered(index, header),
+            ServerState::Validating | ServerState::Free => None,
+        }
+    }
+
+    /// An answered request has come again.
+    pub(super) fn receive_answered(&mut self, index: usize, header: &Header) -> Option<Store> {
+        self.counters.duplicates += 1;
+        let record = &mut self.servers[index];
+        let count = header.control.retransmit_count();
+        record.keep_ns = self.now_ns + self.configuration.retention_ns;
+        if record.answer == Answer::Response && record.header.message.has(message::DATAGRAM) {
+            if record.header.control.retransmit_count() == count {
+                return None;
+            }
+            self.counters.requests_redone += 1;
+            record.outgoing.clear();
+            record.attempts = 0;
+            record.answer = Answer::Nothing;
+            record.header = *header;
+            return self.begin_request(index, header);
+        }
+        record.header.control = record.header.control.with_retransmit_count(count);
+        self.repeat_answer(index);
+        None
+    }
+
+    /// A newer request takes the place of the client's last one.
+    pub(super) fn supersede(&mut self, index: usize, from: Address, header: &Header) -> Option<Store> {
+        if header.control.has(Control::NOT_START_OF_RUN) {
+            self.notify_sender(from, header, code::NO_RUN_RECORD);
+            return None;
+        }
+        self.drop_request(index);
+        let record = &mut self.servers[index];
+        let kept = ServerRecord {
+            state: ServerState::Receiving,
+            header: *header,
+            host: record.host,
+            arrived_ns: self.now_ns,
+            abandoned: record.abandoned,
+            released: record.released,
+            server: header.server,
+            ..ServerRecord::default()
+        };
+        *record = kept;
+        self.begin_request(index, header)
+    }
+
+    /// A request that is to be executed, with its first packet.
+    pub(super) fn begin_request(&mut self, index: usize, header: &Header) -> Option<Store> {
+        let bytes = header.message.segment_bytes();
+        let wanted =
+            if header.message.has(message::DELIVERY_MASK) { header.message.words[6] } else { u32::MAX };
+        let record = &mut self.servers[index];
+        record.state = ServerState::Receiving;
+        record.incoming = Incoming::start(bytes, wanted);
+        if bytes != 0 {
+            if bytes > self.configuration.buffer_bytes {
+                return self.reject(index, code::VMTP_ERROR);
+            }
+            let Some(buffer) = self.take_buffer() else {
+                self.counters.overflows += 1;
+                return self.reject(index, code::BUSY);
+            };
+            self.servers[index].buffer = Some(buffer);
+        }
+        self.take_request_packet(index, 0, header)
+    }
+
+    /// Tells the client why its request was not taken, and forgets it.
+    pub(super) fn reject(&mut self, index: usize, code: u32) -> Option<Store> {
+        let transaction = self.servers[index].header.transaction;
+        self.notify_request(index, transaction, 0, code);
+        self.free_server(index);
+        None
+    }
+
+    pub(super) fn take_request_packet(&mut self, index: usize, group: u16, header: &Header) -> Option<Store> {
+        let record = &mut self.servers[index];
+        let bytes = record.header.message.segment_bytes();
+        if record.header.message != header.message || record.header.server != header.server {
+            // Two packets of one group that differ in more than they may.
+            self.counters.packets_ignored += 1;
+            return None;
+        }
+        let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
+        let store = match record.buffer {
+            Some(buffer) if new != 0 => Some(Store {
+                buffer,
+                segment_offset: u32::from(group) * GROUP_BYTES as u32,
+                group_bytes: group_bytes(bytes, group),
+                delivery: header.delivery,
+            }),
+            _ => None,
+        };
+        if new != 0 {
+            record.attempts = 0;
+        }
+        let acknowledge = header.control.has(Control::ACKNOWLEDGE);
+        if acknowledge {
+            record.header.control =
+                record.header.control.with_retransmit_count(header.control.retransmit_count());
+        }
+        if record.incoming.is_complete() {
+            self.request_received(index, acknowledge);
+            return store;
+        }
+        if acknowledge {
+            let whole = record.incoming.whole_groups();
+            if header.delivery == 0 {
+                self.report_request_gaps(index);
+            } else if whole > group {
+                let transaction = record.header.transaction.wrapping_add(u32::from(whole - 1));
+                self.notify_request(index, transaction, u32::MAX, code::OK);
+            }
+        }
+        let node = self.server_node(index);
+        self.timers.set(node, self.now_ns + self.configuration.group_gap_ns);
+        store
+    }
+
+    /// All of a request has come.
+    pub(super) fn request_received(&mut self, index: usize, acknowledge: bool) {
+        let node = self.server_node(index);
+        let record = &mut self.servers[index];
+        let whole = record.incoming.whole_groups();
+        self.counters.groups_received += u64::from(whole.max(1));
+        record.state = ServerState::Processing;
+        record.deliver = true;
+        let transaction = record.header.transaction.wrapping_add(u32::from(whole.saturating_sub(1)));
+        self.ready.insert(node);
+        self.set_orphan_timer(index);
+        if acknowledge {
+            self.notify_request(index, transaction, u32::MAX, code::OK);
+        }
+    }
+
+    /// Tells the client which groups of its request are not whole.
+    pub(super) fn report_request_gaps(&mut self, index: usize) {
+        let record = &self.servers[index];
+        let first = record.header.transaction;
+        let gaps = record.incoming.gaps();
+        for (group, delivery) in gaps {
+            self.notify_request(index, first.wrapping_add(u32::from(group)), delivery, code::RETRY);
+        }
+    }
+
+    /// The rest of a request will not come.
+    pub(super) fn give_up_receiving(&mut self, index: usize) {
+        let record = &mut self.servers[index];
+        if record.header.message.has(message::DELIVERY_MASK) {
+            record.header.message.words[6] = record.incoming.first_received();
+            self.request_received(index, false);
+        } else {
+            self.drop_request(index);
+            self.free_server(index);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Bounded tables: all memory is taken when they are made.
+//!
+//! What can be derived from the rest ([`Map`], the order in [`Timers`]) counts as equal to any other of its kind, so
+//! that two engines in the same state compare equal whatever their past.
+
+mod map;
+mod pool;
+mod set;
+mod timers;
+
+pub use map::Map;
+pub use pool::Pool;
+pub use set::IndexSet;
+pub use timers::{NEVER, Timers};

@@ -1,0 +1,170 @@
+//! One deadline for each of a fixed number of owners, and the earliest of them.
+//!
+//! A 4-ary heap of (queued time, owner). Deadlines move later far more often than they are reached: a retransmission
+//! timer is set with each request and cleared with its response. So clearing or moving a deadline later only writes
+//! it down, and the heap learns of it when the old time comes to its top. A million deadlines that are far away cost
+//! nothing until they are due.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+
+/// The deadline of an owner that waits for none.
+pub const NEVER: u64 = u64::MAX;
+
+const CHILDREN: usize = 4;
+const NOT_QUEUED: u32 = u32::MAX;
+
+/// See the module. Times are nanoseconds.
+#[derive(Clone, Debug)]
+pub struct Timers {
+    deadlines: Vec<u64>,
+    /// Where in the heap each owner is, or [`NOT_QUEUED`].
+    positions: Vec<u32>,
+    /// Sorted by time, then owner. An owner's time here is never later than its deadline.
+    heap: Vec<(u64, u32)>,
+}
+
+impl Timers {
+    /// For `owners`, none of which waits.
+    pub fn new(owners: usize) -> Timers {
+        Timers {
+            deadlines: vec![NEVER; owners],
+            positions: vec![NOT_QUEUED; owners],
+            heap: Vec::with_capacity(owners),
+        }
+    }
+
+    /// Sets, moves or, with [`NEVER`], clears the deadline of `owner`.
+    pub fn set(&mut self, owner: usize, deadline_ns: u64) {
+        self.deadlines[owner] = deadline_ns;
+        let position = self.positions[owner];
+        if position == NOT_QUEUED {
+            if deadline_ns != NEVER {
+                self.heap.push((deadline_ns, owner as u32));
+                self.rise(self.heap.len() - 1);
+            }
+        } else if deadline_ns < self.heap[position as usize].0 {
+            self.heap[position as usize].0 = deadline_ns;
+            self.rise(position as usize);
+        }
+    }
+
+    /// The earliest deadline.
+    pub fn next(&mut self) -> Option<u64> {
+        while let Some((queued_ns, owner)) = self.heap.first().copied() {
+            let deadline_ns = self.deadlines[owner as usize];
+            if queued_ns == deadline_ns {
+                return Some(deadline_ns);
+            }
+            self.requeue_top(deadline_ns);
+        }
+        None
+    }
+
+    /// The owner whose deadline is the earliest, if that is reached, least owner first among equals. Its deadline is
+    /// cleared.
+    pub fn expire(&mut self, now_ns: u64) -> Option<usize> {
+        // What is queued is never later than what is due, so this look is enough when nothing is.
+        if self.heap.first().is_none_or(|(queued_ns, _)| *queued_ns > now_ns) {
+            return None;
+        }
+        if self.next()? > now_ns {
+            return None;
+        }
+        let owner = self.heap[0].1 as usize;
+        self.deadlines[owner] = NEVER;
+        self.requeue_top(NEVER);
+        Some(owner)
+    }
+
+    /// Moves the heap's top to a later time, or takes it out.
+    fn requeue_top(&mut self, deadline_ns: u64) {
+        if deadline_ns == NEVER {
+            let (_, owner) = self.heap.swap_remove(0);
+            self.positions[owner as usize] = NOT_QUEUED;
+        } else {
+            self.heap[0].0 = deadline_ns;
+        }
+        if !self.heap.is_empty() {
+            self.sink(0);
+        }
+    }
+
+    fn rise(&mut self, mut at: usize) {
+        let entry = self.heap[at];
+        while at > 0 {
+            let parent = (at - 1) / CHILDREN;
+            if self.heap[parent] <= entry {
+                break;
+            }
+            self.put(at, self.heap[parent]);
+            at = parent;
+        }
+        self.put(at, entry);
+    }
+
+    fn sink(&mut self, mut at: usize) {
+        let entry = self.heap[at];
+        loop {
+            let first = at * CHILDREN + 1;
+            let children = first..(first + CHILDREN).min(self.heap.len());
+            let Some(least) = children.min_by_key(|child| self.heap[*child]) else { break };
+            if entry <= self.heap[least] {
+                break;
+            }
+            self.put(at, self.heap[least]);
+            at = least;
+        }
+        self.put(at, entry);
+    }
+
+    fn put(&mut self, at: usize, entry: (u64, u32)) {
+        self.heap[at] = entry;
+        self.positions[entry.1 as usize] = at as u32;
+    }
+}
+
+/// Equal deadlines are equal timers: the heap follows from them.
+impl PartialEq for Timers {
+    fn eq(&self, other: &Timers) -> bool {
+        self.deadlines == other.deadlines
+    }
+}
+
+impl Eq for Timers {}
+
+impl Hash for Timers {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.deadlines.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn like_a_plain_search(steps in prop::collection::vec((0..20usize, prop_oneof![0..100u64, Just(NEVER)], any::<bool>()), 0..300)) {
+            let (mut timers, mut model) = (Timers::new(20), [NEVER; 20]);
+            for (owner, time, expire) in steps {
+                if expire {
+                    let due = model.iter().enumerate().map(|(owner, at)| (*at, owner)).min().unwrap();
+                    let expected = (due.0 <= time && due.0 != NEVER).then_some(due.1);
+                    prop_assert_eq!(timers.expire(time), expected);
+                    if let Some(owner) = expected {
+                        model[owner] = NEVER;
+                    }
+                } else {
+                    timers.set(owner, time);
+                    model[owner] = time;
+                }
+                let least = model.iter().copied().min().filter(|least| *least != NEVER);
+                prop_assert_eq!(timers.clone().next(), least);
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Engines on a simulated network that loses, repeats and reorders packets, with users that check what they are told.
+
+mod net;
+mod transactions;

@@ -1,0 +1,121 @@
+//! Plain transactions, in calm and in bad weather.
+
+use crate::net::*;
+use vmtp::{Configuration, Failure, Outcome};
+
+fn quick() -> Configuration {
+    Configuration { host_idle_ns: 20 * SECOND, ..Configuration::default() }
+}
+
+#[test]
+fn a_small_transaction_takes_two_packets() {
+    let mut net = Net::new(2, CALM, 1, quick());
+    let server = process(net.hosts[1].number, 2);
+    net.run_until(2 * SECOND);
+    net.send(0, (1, 1), server, [ask::SEGMENT, 0, 0, 0, 0, 0, 0, 0], (0, 0));
+    net.run_until_done();
+    assert!(matches!(net.hosts[0].outcomes[0].1, Outcome::Response(_)));
+    let before = net.hosts[0].engine.counters().packets_sent + net.hosts[1].engine.counters().packets_sent;
+    net.send(0, (1, 2), server, [ask::SEGMENT, 0, 0, 0, 0, 0, 0, 0], (0, 0));
+    net.run_until_done();
+    let after = net.hosts[0].engine.counters().packets_sent + net.hosts[1].engine.counters().packets_sent;
+    assert_eq!(after - before, 2);
+    net.run_until_quiet();
+}
+
+#[test]
+fn segments_go_both_ways() {
+    for mtu_bytes in [580, 1500, 9000, 65_000] {
+        let mut net = Net::new(2, CALM, 1, Configuration { mtu_bytes, ..quick() });
+        let server = process(net.hosts[1].number, 2);
+        net.run_until(2 * SECOND);
+        for (number, bytes) in [1, 511, 512, 513, 16_384, 16_385, 65_560].into_iter().enumerate() {
+            let words = [ask::SEGMENT, bytes, 0, 0, 0, 0, 0, 0];
+            net.send(0, (1, 256 * (number as u32 + 1)), server, words, (bytes as usize, 65_560));
+            net.run_until_done();
+            assert!(matches!(net.hosts[0].outcomes[number].1, Outcome::Response(_)), "{bytes}");
+        }
+        assert_eq!(net.hosts[0].engine.counters().retransmissions, 0);
+        net.run_until_quiet();
+    }
+}
+
+#[test]
+fn a_slow_server_is_waited_for() {
+    let mut net = Net::new(2, CALM, 1, quick());
+    let server = process(net.hosts[1].number, 2);
+    net.run_until(2 * SECOND);
+    net.send(0, (1, 1), server, [ask::DELAY, 0, 100_000, 0, 0, 0, 0, 0], (0, 0));
+    net.run_until_done();
+    assert!(matches!(net.hosts[0].outcomes[0].1, Outcome::Response(_)));
+    net.run_until_quiet();
+}
+
+#[test]
+fn a_host_that_is_not_there_is_certain() {
+    let mut net = Net::new(1, CALM, 1, quick());
+    let server = process(vmtp::LogicalHost::from_bits(999), 2);
+    net.send(0, (1, 1), server, [ask::SEGMENT, 0, 0, 0, 0, 0, 0, 0], (0, 0));
+    net.run_until_done();
+    let expected = Outcome::Failed { failure: Failure::HostUnreachable, may_have_been_executed: false };
+    assert_eq!(net.hosts[0].outcomes[0].1, expected);
+    net.run_until_quiet();
+}
+
+#[test]
+fn a_server_that_is_not_there_is_certain() {
+    let mut net = Net::new(2, CALM, 1, quick());
+    let server = process(net.hosts[1].number, 2);
+    net.run_until(2 * SECOND);
+    net.send(0, (1, 1), server, [ask::NOBODY, 0, 0, 0, 0, 0, 0, 0], (3000, 0));
+    net.run_until_done();
+    let expected = Outcome::Failed { failure: Failure::NonexistentEntity, may_have_been_executed: false };
+    assert_eq!(net.hosts[0].outcomes[0].1, expected);
+    net.run_until_quiet();
+}
+
+#[test]
+fn a_host_that_dies_ends_its_transactions() {
+    let mut net = Net::new(2, CALM, 1, quick());
+    let server = process(net.hosts[1].number, 2);
+    net.run_until(2 * SECOND);
+    net.send(0, (1, 1), server, [ask::DELAY, 0, 60_000, 0, 0, 0, 0, 0], (0, 0));
+    net.run_until(net.now_ns + SECOND);
+    net.hosts[1].connected = false;
+    net.run_until_done();
+    let expected = Outcome::Failed { failure: Failure::HostSilent, may_have_been_executed: true };
+    assert_eq!(net.hosts[0].outcomes[0].1, expected);
+    assert!(net.now_ns < 22 * SECOND);
+    net.run_until_quiet();
+}
+
+#[test]
+fn a_restarted_server_engine_does_not_execute_again() {
+    let mut net = Net::new(2, CALM, 1, quick());
+    let server = process(net.hosts[1].number, 2);
+    net.run_until(2 * SECOND);
+    net.send(0, (1, 1), server, [ask::DELAY, 0, 60_000, 0, 0, 0, 0, 0], (0, 0));
+    net.run_until(net.now_ns + 100 * MILLISECOND);
+    net.restart_engine(1);
+    net.run_until_done();
+    let expected = Outcome::Failed { failure: Failure::Forgotten, may_have_been_executed: true };
+    assert_eq!(net.hosts[0].outcomes[0].1, expected);
+    // A transaction that begins after the restart is taken at once, though its client is asked.
+    net.send(0, (1, 2), server, [ask::SEGMENT, 100, 0, 0, 0, 0, 0, 0], (1000, 100));
+    net.run_until_done();
+    assert!(matches!(net.hosts[0].outcomes[1].1, Outcome::Response(_)));
+    net.run_until_quiet();
+}
+
+#[test]
+fn a_restarted_client_engine_gets_the_response() {
+    let mut net = Net::new(2, CALM, 1, quick());
+    let server = process(net.hosts[1].number, 2);
+    net.run_until(2 * SECOND);
+    net.send(0, (1, 1), server, [ask::DELAY, 0, 3000, 0, 0, 0, 0, 0], (5000, 0));
+    net.run_until(net.now_ns + 100 * MILLISECOND);
+    net.restart_engine(0);
+    net.run_until_done();
+    assert!(matches!(net.hosts[0].outcomes[0].1, Outcome::Response(_)));
+    net.run_until_quiet();
+}
