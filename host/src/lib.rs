@@ -17,6 +17,7 @@ pub mod fuzz;
 pub mod guest;
 pub mod log;
 pub mod machine;
+pub mod network;
 pub mod new;
 pub mod node;
 pub mod package;
