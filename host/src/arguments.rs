@@ -3,7 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::memory::Memory;
+use crate::network::impairment::Impairments;
+use crate::network::partition::{MOST_NODES, Partition, node_place};
+use crate::network::units::{Chance, milliseconds};
 
 /// Builds, boots, tests, measures and debugs V in QEMU.
 #[derive(Debug, Parser)]
@@ -17,13 +23,18 @@ pub struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Boot a node and use its shell
+    /// Boot a node, or several, and use its shell
     ///
-    /// Builds the system, boots it in QEMU and connects this terminal to its console. Ctrl-] leaves and ends the node;
-    /// every other key goes to the node.
+    /// Builds the system, boots it in QEMU and connects this terminal to its console. Ctrl-] and then q leaves and ends
+    /// all nodes; Ctrl-] and then ? lists what else can be done. Every other key goes to the node.
     ///
     /// With --exec, runs shell lines instead: this tool's standard input, output and error are the commands', and its
     /// exit status is that of the last command, 124 if the time ran out, or 125 if the system failed.
+    ///
+    /// With --nodes, the nodes are node1, node2 and so on, on an Ethernet of their own that this tool switches. The
+    /// other nodes start first, then node1, which --exec is for; --exec-on is for the others. What those write goes to
+    /// standard error with the node's name before each line. All nodes stay on until the lines of all have ended. The
+    /// exit status is node1's if that is not 0, else that of the first other node whose lines failed.
     Run(Run),
     /// Run the tests: those on the host, then those on booted nodes
     Test(Test),
@@ -42,9 +53,9 @@ pub enum Command {
 /// How a node is made up, in every command that boots one.
 #[derive(Args, Clone, Debug)]
 pub struct NodeOptions {
-    /// Memory of the node, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(4..=1_048_576))]
-    pub memory: u32,
+    /// Memory of each node, in MiB; with `N:MIB` that of node N alone, as in `256,2:64`
+    #[arg(long, value_name = "MIB", default_value_t)]
+    pub memory: Memory,
 
     /// Put a host file or folder under `[boot]`, by its own name; repeatable
     ///
@@ -91,9 +102,108 @@ pub struct Run {
     #[arg(long, value_name = "LINES", allow_hyphen_values = true)]
     pub exec: Option<String>,
 
-    /// End after this time, counted from the node's start
+    /// End after this time
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+
+    /// The nodes and their network.
+    #[command(flatten)]
+    pub domain: DomainOptions,
+}
+
+/// Several nodes and the network between them.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Several nodes")]
+pub struct DomainOptions {
+    /// Boot that many nodes, on a network of their own
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_NODES as i64))]
+    pub nodes: u8,
+
+    /// Run shell lines on another node than the first; repeatable
+    #[arg(long, num_args = 2, value_names = ["NODE", "LINES"], requires = "exec", allow_hyphen_values = true)]
+    pub exec_on: Vec<String>,
+
+    /// Lose so many frames, in per cent, such as 0.5
+    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    pub loss: Chance,
+
+    /// Deliver so many frames twice, in per cent
+    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    pub duplicate: Chance,
+
+    /// Hold so many frames back for 10 ms, so that later ones overtake them, in per cent
+    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    pub reorder: Chance,
+
+    /// Delay each frame so long, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
+    pub delay: Duration,
+
+    /// Delay each frame by up to so much more, in milliseconds; frames stay in order
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
+    pub jitter: Duration,
+
+    /// Separate groups of nodes, as in '1 | 2-3,5 after 10s for 5s'; repeatable
+    ///
+    /// Groups stand between bars; each is a list of numbers and ranges. Nodes of different groups don't hear each
+    /// other; nodes in no group hear everyone. The times, in s or ms, count from the network's start, which is just
+    /// before that of the first node. Without `after` the partition is there at once, without `for` it lasts.
+    #[arg(long, value_name = "PARTITION", verbatim_doc_comment)]
+    pub partition: Vec<Partition>,
+
+    /// Decide what is lost, delayed and so on from this number: the same for the same frames
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Write all frames to this file, for Wireshark
+    ///
+    /// A frame is there once, as its node sent it; its comment says what the network did to it.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+}
+
+impl DomainOptions {
+    /// What the network does to frames.
+    pub fn impairments(&self) -> Impairments {
+        Impairments {
+            seed: self.seed,
+            loss: self.loss,
+            duplicate: self.duplicate,
+            reorder: self.reorder,
+            delay: self.delay,
+            jitter: self.jitter,
+            partitions: self.partition.clone(),
+        }
+    }
+
+    /// The lines of each node but the first, by its place.
+    pub fn lines(&self) -> Result<Vec<Option<String>>> {
+        let mut all = vec![None; self.nodes.into()];
+        for pair in self.exec_on.chunks(2) {
+            let [node, lines] = pair else { bail!("--exec-on takes a node's number and lines") };
+            let node = node_place(node).map_err(anyhow::Error::msg)?;
+            ensure!(node != 0, "--exec-on is for the other nodes; --exec is for node 1");
+            let place = all.get_mut(node).filter(|place| place.is_none());
+            let place = place.ok_or_else(|| {
+                anyhow::anyhow!("--exec-on {}: there is no such node, or it has lines already", node + 1)
+            })?;
+            *place = Some(lines.clone());
+        }
+        Ok(all)
+    }
+
+    /// Makes sure that what is said of nodes is about nodes that there are.
+    pub fn check(&self, icount: bool) -> Result<()> {
+        let nodes = usize::from(self.nodes);
+        let named = self.impairments().nodes_named();
+        ensure!(named <= nodes, "--partition names node {named}, but there are only {nodes}; see --nodes");
+        ensure!(nodes > 1 || self.pcap.is_none(), "--pcap needs a network: see --nodes");
+        ensure!(
+            nodes == 1 || !icount,
+            "--icount is for one node: time would not pass while nodes wait for each other"
+        );
+        Ok(())
+    }
 }
 
 /// `cargo v test`.
@@ -181,7 +291,7 @@ mod tests {
             "--exec",
             "-x; echo hi",
             "--memory",
-            "64",
+            "64,2:32",
             "--add",
             "a",
             "--add",
@@ -198,10 +308,56 @@ mod tests {
         let Command::Run(run) = arguments.command else { panic!("a run was asked for") };
         assert_eq!(run.exec.as_deref(), Some("-x; echo hi"));
         assert_eq!(run.timeout, Some(Duration::from_secs(9)));
-        assert_eq!(run.node.memory, 64);
+        assert_eq!((run.node.memory.of(0), run.node.memory.of(1)), (64, 32));
         assert_eq!(run.node.add, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(run.node.accel, Accel::Tcg);
         assert!(run.node.icount);
+    }
+
+    fn domain(arguments: &[&str]) -> Result<DomainOptions> {
+        let arguments = [&["cargo v", "run", "--exec", "true"], arguments].concat();
+        match Arguments::try_parse_from(arguments)?.command {
+            Command::Run(run) => run.domain.check(run.node.icount).map(|()| run.domain),
+            _ => bail!("a run was asked for"),
+        }
+    }
+
+    #[test]
+    fn a_domain_has_the_documented_options() {
+        let domain = domain(&[
+            "--nodes",
+            "3",
+            "--exec-on",
+            "3",
+            "-x",
+            "--loss",
+            "0.5%",
+            "--delay",
+            "20",
+            "--partition",
+            "1|2-3 after 1s",
+            "--seed",
+            "7",
+        ])
+        .unwrap();
+        assert_eq!(domain.lines().unwrap(), [None, None, Some("-x".to_owned())]);
+        let impairments = domain.impairments();
+        assert_eq!((impairments.seed, impairments.delay), (7, Duration::from_millis(20)));
+        assert_eq!(impairments.loss, "0.5".parse().unwrap());
+        assert_eq!(impairments.nodes_named(), 3);
+    }
+
+    #[test]
+    fn what_is_said_of_nodes_that_are_not_there_is_an_error() {
+        let complaint = |arguments: &[&str]| domain(arguments).unwrap_err().to_string();
+        assert!(complaint(&["--partition", "1|2"]).contains("names node 2"));
+        assert!(complaint(&["--pcap", "x"]).contains("--nodes"));
+        assert!(complaint(&["--nodes", "2", "--icount"]).contains("--icount"));
+        assert!(complaint(&["--nodes", "2", "--loss", "101"]).contains("no percentage"));
+        let lines = |node: &str| domain(&["--nodes", "2", "--exec-on", node, "x"]).unwrap().lines();
+        assert!(lines("1").unwrap_err().to_string().contains("--exec is for node 1"));
+        assert!(lines("3").unwrap_err().to_string().contains("no such node"));
+        assert!(lines("2").is_ok());
     }
 
     #[test]
@@ -209,7 +365,7 @@ mod tests {
         let complaint = |arguments: &[&str]| Arguments::try_parse_from(arguments).unwrap_err().to_string();
         assert!(complaint(&["cargo v", "rum"]).contains("'run'"));
         assert!(complaint(&["cargo v", "run", "--accel", "hvf"]).contains("auto, kvm, tcg"));
-        assert!(complaint(&["cargo v", "run", "--memory", "1"]).contains("4..=1048576"));
+        assert!(complaint(&["cargo v", "run", "--memory", "1"]).contains("from 4 to 1048576"));
         assert!(complaint(&["cargo v", "run", "--timeout", "0"]).contains("whole number of seconds"));
         assert!(complaint(&["cargo v", "run", "--memroy", "64"]).contains("--memory"));
     }

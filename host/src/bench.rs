@@ -11,20 +11,23 @@ mod size;
 use std::collections::BTreeMap;
 use std::io::{Cursor, sink};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
 use crate::arguments::{Accel, Bench, NodeOptions};
+use crate::domain::Domain;
+use crate::domain::plan::NoPlan;
 use crate::exec::Exec;
 use crate::guest::{self, Guest, checkout};
 use crate::log::Log;
-use crate::node::{End, Node};
+use crate::memory::Memory;
+use crate::output::Record;
 use crate::progress::Progress;
 use crate::qemu;
 use crate::run::Prepared;
+use crate::session::End;
 use rows::{KERNEL_SIZE, PEERS, ROWS, Row, SMALLEST_MEMORY};
 
 /// Memory of the measured node, in MiB.
@@ -103,25 +106,31 @@ pub fn bench(options: &Bench) -> Result<u8> {
 }
 
 fn options(memory: u32, icount: bool) -> NodeOptions {
+    let memory = Memory::for_all(memory);
     NodeOptions { memory, add: Vec::new(), accel: Accel::Tcg, icount, log: None, test_programs: icount }
 }
 
 /// Runs the guest's program `bench`.
 fn measure(guest: &Guest, qemu: &Path, log: Option<&Path>) -> Result<Vec<Figure>> {
-    let mut prepared = Prepared::new(guest, qemu, &options(MEMORY_MIB, true))?;
+    let mut prepared = Prepared::single(guest, qemu, &options(MEMORY_MIB, true))?;
     prepared.run_lines("bench")?;
-    let log = Arc::new(Log::new(&guest.kernel, log)?);
-    let (mut output, mut error) = (Vec::new(), Vec::new());
-    let mut node = Node::boot(&prepared.machine, &prepared.archive, Arc::clone(&log))?;
-    let end = node.watch(&mut Exec::silent(&log, &mut output, &mut error), Some(PATIENCE))?;
+    let log = Log::new(&guest.kernel, log)?;
+    let (output, error) = (Record::default(), Record::default());
+    let session = Exec::silent(log.clone(), output.clone(), error.clone());
+    let mut domain = Domain::new(vec![prepared], None, &log);
+    let end = domain.watch(&mut [Box::new(session)], &mut NoPlan, Some(PATIENCE))?.end;
     if end != End::Exit(0) {
         bail!(
             "the measurement failed: {end}\n{}\n{}",
-            String::from_utf8_lossy(&error).trim_end(),
+            String::from_utf8_lossy(&error.bytes()).trim_end(),
             log.text()
         );
     }
-    String::from_utf8(output).context("the measurement's output is not text")?.lines().map(figure).collect()
+    String::from_utf8(output.bytes())
+        .context("the measurement's output is not text")?
+        .lines()
+        .map(figure)
+        .collect()
 }
 
 /// Reads a line of the guest's.
@@ -151,18 +160,16 @@ fn smallest_memory(guest: &Guest, qemu: &Path) -> Result<u32> {
 /// Whether a system with that much memory runs a command.
 fn comes_up(guest: &Guest, qemu: &Path, memory: u32) -> Result<bool> {
     // An archive that does not even fit counts as too little memory.
-    let Ok(mut prepared) = Prepared::new(guest, qemu, &options(memory, false)) else {
+    let Ok(mut prepared) = Prepared::single(guest, qemu, &options(memory, false)) else {
         return Ok(false);
     };
     prepared.run_lines("true")?;
-    let log = Arc::new(Log::new(&guest.kernel, None)?);
+    let log = Log::new(&guest.kernel, None)?;
+    let session = Exec::new(log.clone(), Cursor::new([]), sink(), sink());
+    let mut domain = Domain::new(vec![prepared], None, &log);
     // QEMU itself refuses an archive that does not fit, which is no failure of the tool either.
-    let Ok(mut node) = Node::boot(&prepared.machine, &prepared.archive, Arc::clone(&log)) else {
-        return Ok(false);
-    };
-    let (mut output, mut error) = (sink(), sink());
-    let mut session = Exec::new(&node, &log, Cursor::new([]), &mut output, &mut error)?;
-    Ok(node.watch(&mut session, Some(SMALL_PATIENCE))? == End::Exit(0))
+    let outcome = domain.watch(&mut [Box::new(session)], &mut NoPlan, Some(SMALL_PATIENCE));
+    Ok(outcome.is_ok_and(|outcome| outcome.end == End::Exit(0)))
 }
 
 /// The table as text.

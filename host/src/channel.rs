@@ -9,13 +9,14 @@ use std::thread;
 
 use protocols::host_channel::{Frame, InputCredit, MAX_DATA, MAX_ENCODED};
 
-/// Sends frames. A thread of its own writes them, so that saying something never waits for the guest.
-#[derive(Clone, Debug)]
-pub struct Speaker(Sender<Vec<u8>>);
+/// Sends frames to a node, once it is connected. A thread of its own writes them, so that saying something never waits
+/// for the guest. Clones are the same speaker.
+#[derive(Clone, Debug, Default)]
+pub struct Speaker(Arc<Mutex<Option<Sender<Vec<u8>>>>>);
 
 impl Speaker {
-    /// A speaker on `line`.
-    pub fn new(mut line: UnixStream) -> Speaker {
+    /// Speaks on `line` from now on, to a node that has just started.
+    pub fn connect(&self, mut line: UnixStream) {
         let (sender, frames) = channel::<Vec<u8>>();
         thread::spawn(move || {
             for frame in frames {
@@ -25,7 +26,11 @@ impl Speaker {
                 }
             }
         });
-        Speaker(sender)
+        *self.line() = Some(sender);
+    }
+
+    fn line(&self) -> MutexGuard<'_, Option<Sender<Vec<u8>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says `frame`.
@@ -35,8 +40,10 @@ impl Speaker {
     pub fn say(&self, frame: Frame) {
         let mut line = [0; MAX_ENCODED];
         let encoded = frame.encode(&mut line).expect("the tool cuts data to size");
-        // Where the thread has ended, so has the node.
-        let _ = self.0.send(encoded.to_vec());
+        if let Some(sender) = &*self.line() {
+            // Where the thread has ended, so has the node.
+            let _ = sender.send(encoded.to_vec());
+        }
     }
 }
 
@@ -141,7 +148,8 @@ mod tests {
     #[test]
     fn input_flows_only_on_credit_even_where_the_credit_is_withdrawn() {
         let (host, mut guest) = UnixStream::pair().unwrap();
-        let speaker = Speaker::new(host);
+        let speaker = Speaker::default();
+        speaker.connect(host);
         let (mut from, input) = UnixStream::pair().unwrap();
         let mut decoder = Decoder::new();
         let tap = Tap::new(input, speaker);

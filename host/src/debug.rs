@@ -2,19 +2,19 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
 use crate::arguments::Debug;
+use crate::domain::plan::NoPlan;
+use crate::domain::{Domain, Event};
 use crate::guest::{self, Guest};
-use crate::log::{Log, Source};
-use crate::node::{End, Event, Node, Session};
+use crate::log::Log;
 use crate::run::{Prepared, status};
+use crate::session::{End, Unattended};
 use crate::terminal::Terminal;
 use crate::{package, qemu};
 
@@ -25,41 +25,44 @@ const GDB: &str = "gdb";
 pub fn debug(options: &Debug) -> Result<u8> {
     let qemu = qemu::find_or_install()?;
     let guest = guest::build()?;
-    let mut prepared = Prepared::new(&guest, &qemu, &options.node)?;
+    let mut prepared = Prepared::single(&guest, &qemu, &options.node)?;
     // A kernel that has failed stays to be looked at.
-    prepared.machine.command_line.clear();
+    prepared.keep_after_panic();
     prepared.machine.debugger = Some(options.port);
     let script = guest.products.join("debug.gdb");
     let commands = gdb_commands(&guest, &options.program, options.port)?;
     std::fs::write(&script, commands).with_context(|| format!("cannot write {}", script.display()))?;
 
     let log_path = options.node.log.clone().unwrap_or_else(|| guest.products.join("debug.log"));
-    let log = Arc::new(Log::new(&guest.kernel, Some(&log_path))?);
+    let log = Log::new(&guest.kernel, Some(&log_path))?;
     let gdb = package::in_path(GDB);
     if options.gdb && gdb.is_none() {
         bail!("{GDB} is not installed. On Debian or Ubuntu: sudo apt-get install {GDB}");
     }
-    let mut node = Node::boot(&prepared.machine, &prepared.archive, Arc::clone(&log))?;
+    let mut domain = Domain::new(vec![prepared], None, &log);
     eprintln!("The node waits at 127.0.0.1:{}; its log goes to {}.", options.port, log_path.display());
     if let (true, Some(gdb)) = (options.gdb, gdb) {
-        return run_gdb(&gdb, &script, node, log);
+        return run_gdb(&gdb, &script, domain);
     }
     eprintln!("In another terminal: {GDB} --command {}", script.display());
-    eprintln!("This terminal is the node's console; Ctrl-] leaves.");
-    let signals = node.heed_signals()?;
-    let mut terminal = Terminal::new(&node)?;
-    let end = node.watch(&mut terminal, None)?;
+    eprintln!("This terminal is the node's console; Ctrl-] q leaves.");
+    let signals = domain.heed_signals()?;
+    let terminal = Terminal::new(&domain)?;
+    let end = domain.watch(&mut terminal.sessions(), &mut NoPlan, None)?.end;
     drop((terminal, signals));
     eprintln!("\nv: {end}");
     Ok(status(&end))
 }
 
 /// Runs GDB in this terminal for as long as the user wants; the node ends with it.
-fn run_gdb(gdb: &Path, script: &Path, mut node: Node, log: Arc<Log>) -> Result<u8> {
+fn run_gdb(gdb: &Path, script: &Path, mut domain: Domain) -> Result<u8> {
     // Ctrl-C is for GDB, and must not end the tool.
     let interrupts = Signals::new([SIGINT]).context("cannot keep Ctrl-C for GDB")?;
-    let sender = node.sender();
-    let watch = thread::spawn(move || node.watch(&mut Unattended { log }, None));
+    let sender = domain.sender();
+    let watch = thread::spawn(move || {
+        let session = Unattended::new(domain.log(0), true);
+        domain.watch(&mut [Box::new(session)], &mut NoPlan, None)
+    });
     let ended =
         Command::new(gdb).arg("--quiet").arg("--command").arg(script).status().context("cannot run gdb");
     drop(interrupts);
@@ -67,26 +70,6 @@ fn run_gdb(gdb: &Path, script: &Path, mut node: Node, log: Arc<Log>) -> Result<u
     let _ = sender.send(Event::Stop(End::Left));
     watch.join().ok().context("the watch over the node failed")??;
     Ok(u8::from(!ended?.success()))
-}
-
-/// The session of a node whose console nobody uses.
-struct Unattended {
-    log: Arc<Log>,
-}
-
-impl Session for Unattended {
-    fn console(&mut self, bytes: &[u8]) -> Result<Option<End>> {
-        self.log.take(Source::Console, bytes);
-        Ok(None)
-    }
-
-    fn channel(&mut self, _bytes: &[u8]) -> Result<Option<End>> {
-        Ok(None)
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        None
-    }
 }
 
 /// What GDB has to know.

@@ -1,7 +1,6 @@
 //! The session of `--exec`: the commands' standard streams over the host channel.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,13 +8,9 @@ use protocols::host_channel::{Decoder, Frame, VERSION};
 
 use crate::channel::{Speaker, Tap};
 use crate::log::{Log, Source};
-use crate::node::{End, Node, Session};
+use crate::session::{BOOT_PATIENCE, End, Lines, Session};
 
-/// How long a system may take from its start until its host-channel server says hello. An emulated one takes about a
-/// second.
-pub const BOOT_PATIENCE: Duration = Duration::from_mins(1);
-
-/// One run of `--exec`.
+/// One run of `--exec`, or several where its node starts again.
 pub struct Exec<'a> {
     decoder: Decoder,
     streams: Streams<'a>,
@@ -25,42 +20,51 @@ pub struct Exec<'a> {
 struct Streams<'a> {
     /// `None` where the tool keeps silent, so that nothing from outside reaches a deterministic node.
     answer: Option<(Speaker, Tap)>,
-    output: &'a mut dyn Write,
-    error: &'a mut dyn Write,
-    log: Arc<Log>,
+    output: Box<dyn Write + 'a>,
+    error: Box<dyn Write + 'a>,
+    log: Log,
     greeted: bool,
 }
 
 impl<'a> Exec<'a> {
     /// A session in which commands read `input`.
     pub fn new(
-        node: &Node,
-        log: &Arc<Log>,
+        log: Log,
         input: impl Read + Send + 'static,
-        output: &'a mut dyn Write,
-        error: &'a mut dyn Write,
-    ) -> Result<Exec<'a>> {
-        let speaker = Speaker::new(node.channel()?);
+        output: impl Write + 'a,
+        error: impl Write + 'a,
+    ) -> Exec<'a> {
+        let speaker = Speaker::default();
         let tap = Tap::new(input, speaker.clone());
-        let answer = Some((speaker, tap));
-        let streams = Streams { answer, output, error, log: Arc::clone(log), greeted: false };
-        Ok(Exec { decoder: Decoder::new(), streams })
+        Exec::with(Some((speaker, tap)), log, output, error)
     }
 
     /// A session that says nothing to the node. Commands that read standard input wait forever.
-    pub fn silent(log: &Arc<Log>, output: &'a mut dyn Write, error: &'a mut dyn Write) -> Exec<'a> {
-        let streams = Streams { answer: None, output, error, log: Arc::clone(log), greeted: false };
-        Exec { decoder: Decoder::new(), streams }
+    pub fn silent(log: Log, output: impl Write + 'a, error: impl Write + 'a) -> Exec<'a> {
+        Exec::with(None, log, output, error)
     }
 
-    /// What the end of the watch means: commands may power the node off, but a system that does so before it has come
-    /// up has failed.
-    pub fn judge(&self, end: End) -> End {
-        if end == End::PowerOff && !self.streams.greeted { End::NoBoot } else { end }
+    fn with(
+        answer: Option<(Speaker, Tap)>,
+        log: Log,
+        output: impl Write + 'a,
+        error: impl Write + 'a,
+    ) -> Exec<'a> {
+        let (output, error) = (Box::new(output), Box::new(error));
+        Exec { decoder: Decoder::new(), streams: Streams { answer, output, error, log, greeted: false } }
     }
 }
 
 impl Session for Exec<'_> {
+    fn begin(&mut self, lines: Lines) -> Result<()> {
+        self.decoder = Decoder::new();
+        self.streams.greeted = false;
+        if let Some((speaker, _)) = &self.streams.answer {
+            speaker.connect(lines.channel);
+        }
+        Ok(())
+    }
+
     fn console(&mut self, bytes: &[u8]) -> Result<Option<End>> {
         self.streams.log.take(Source::Console, bytes);
         Ok(None)
@@ -86,14 +90,19 @@ impl Session for Exec<'_> {
     fn patience(&self) -> Option<Duration> {
         (!self.streams.greeted).then_some(BOOT_PATIENCE)
     }
+
+    fn ended(&mut self, end: End) -> End {
+        // Commands may power the node off, but a system that does so before it has come up has failed.
+        if end == End::PowerOff && !self.streams.greeted { End::NoBoot } else { end }
+    }
 }
 
 impl Streams<'_> {
     fn take(&mut self, frame: Frame) -> Result<Option<End>> {
         match frame {
             Frame::Hello { version } => return Ok(self.greet(version)),
-            Frame::Output(data) => return write(self.output, data),
-            Frame::ErrorOutput(data) => return write(self.error, data),
+            Frame::Output(data) => return write(&mut *self.output, data),
+            Frame::ErrorOutput(data) => return write(&mut *self.error, data),
             Frame::Exit { status } => return Ok(Some(End::Exit(status))),
             Frame::Credit { bytes } => self.answer.iter().for_each(|(_, tap)| tap.grant(bytes)),
             Frame::Input(_) | Frame::InputEnd | Frame::WindowSize { .. } => {

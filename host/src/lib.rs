@@ -1,9 +1,9 @@
 //! The tool `cargo v`: builds, boots, tests, measures and debugs V in QEMU.
 //!
 //! The way through `cargo v run`: [`arguments`] says what was asked, [`guest`] builds the kernel and the programs,
-//! [`archive`] packs them, [`machine`] words QEMU's command line, [`node`] starts QEMU and hears what it says, and a
-//! session ([`exec`] or [`terminal`]) talks with the system through it. [`run`] ties these together; [`test`],
-//! [`bench`] and [`debug`] use the same pieces.
+//! [`archive`] packs them, [`machine`] words QEMU's command line, [`node`] starts QEMU and hears what it says,
+//! [`domain`] watches over all nodes and their [`network`], and a [`session`] ([`exec`] or [`terminal`]) talks with the
+//! system of each. [`run`] ties these together; [`test`], [`bench`] and [`debug`] use the same pieces.
 
 #![forbid(unsafe_code)]
 
@@ -12,19 +12,24 @@ pub mod arguments;
 pub mod bench;
 pub mod channel;
 pub mod debug;
+pub mod domain;
 pub mod exec;
 pub mod fuzz;
 pub mod guest;
 pub mod log;
 pub mod machine;
+pub mod memory;
 pub mod network;
 pub mod new;
 pub mod node;
+pub mod output;
 pub mod package;
 pub mod progress;
 pub mod qemu;
 pub mod run;
 pub mod scenario;
+pub mod script;
+pub mod session;
 pub mod symbols;
 pub mod terminal;
 pub mod test;

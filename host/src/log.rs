@@ -1,11 +1,12 @@
-//! What the node says besides its console: the kernel's log, and what QEMU complains about. It is kept so that a
-//! failure can be shown, written to a file where one is asked for, and watched for a kernel panic.
+//! What nodes say besides their consoles: their kernels' logs, and what QEMU complains about. It is kept so that a
+//! failure can be shown, written to a file where one is asked for, and watched for a kernel panic. Where there are
+//! several nodes, each line begins with its node's name.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -20,7 +21,7 @@ const LINES_KEPT: usize = 2000;
 const LINE_BYTES: usize = 4096;
 
 /// Who said it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// The kernel and, through it, servers.
     Kernel,
@@ -32,56 +33,71 @@ pub enum Source {
     Tool,
 }
 
-/// The log of one node. All methods may be called from any thread.
-#[derive(Debug)]
-pub struct Log(Mutex<Inner>);
+/// The log of a node, or of a whole domain. Clones are the same log. All methods may be called from any thread.
+#[derive(Clone, Debug)]
+pub struct Log {
+    shared: Arc<Mutex<Shared>>,
+    /// What its lines begin with.
+    prefix: String,
+}
 
 #[derive(Debug)]
-struct Inner {
+struct Shared {
     file: Option<File>,
     lines: VecDeque<String>,
-    /// The begun line of each source.
-    begun: [Vec<u8>; 4],
-    panicked: bool,
+    /// The begun line of each source, by the prefix of its node.
+    begun: BTreeMap<(String, Source), Vec<u8>>,
+    /// The prefixes of nodes whose kernel has panicked.
+    panicked: BTreeSet<String>,
     kernel: PathBuf,
     symbols: Option<Symbols>,
 }
 
 impl Log {
-    /// A log of a node that runs `kernel`, written to `file` as well.
+    /// A log of nodes that run `kernel`, written to `file` as well.
     pub fn new(kernel: &Path, file: Option<&Path>) -> Result<Log> {
         let create =
             |path: &Path| File::create(path).with_context(|| format!("cannot write {}", path.display()));
-        let file = file.map(create).transpose()?;
-        let kernel = kernel.to_owned();
-        Ok(Log(Mutex::new(Inner {
-            file,
+        let shared = Shared {
+            file: file.map(create).transpose()?,
             lines: VecDeque::new(),
-            begun: Default::default(),
-            panicked: false,
-            kernel,
+            begun: BTreeMap::new(),
+            panicked: BTreeSet::new(),
+            kernel: kernel.to_owned(),
             symbols: None,
-        })))
+        };
+        Ok(Log { shared: Arc::new(Mutex::new(shared)), prefix: String::new() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    /// The same log, for what the node of that name says, which its lines then tell.
+    #[must_use]
+    pub fn of_node(&self, name: &str) -> Log {
+        Log { shared: Arc::clone(&self.shared), prefix: format!("{name}: ") }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
         // A log that a failing thread left is still worth reading.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes bytes from `source`. Whether they complete the first line of a kernel panic.
     pub fn take(&self, source: Source, bytes: &[u8]) -> bool {
-        let mut inner = self.lock();
-        let before = inner.panicked;
+        let mut shared = self.lock();
+        let before = shared.panicked.contains(&self.prefix);
+        let mut begun = shared.begun.remove(&(self.prefix.clone(), source)).unwrap_or_default();
         for &byte in bytes {
-            if byte == b'\n' || inner.begun[source as usize].len() >= LINE_BYTES {
-                inner.end_line(source);
+            if byte == b'\n' || begun.len() >= LINE_BYTES {
+                shared.line(&self.prefix, source, &begun);
+                begun.clear();
             }
             if byte != b'\n' && byte != b'\r' {
-                inner.begun[source as usize].push(byte);
+                begun.push(byte);
             }
         }
-        inner.panicked && !before
+        if !begun.is_empty() {
+            shared.begun.insert((self.prefix.clone(), source), begun);
+        }
+        !before && shared.panicked.contains(&self.prefix)
     }
 
     /// A line of the tool's own.
@@ -91,18 +107,21 @@ impl Log {
 
     /// Whether the kernel has panicked.
     pub fn panicked(&self) -> bool {
-        self.lock().panicked
+        self.lock().panicked.contains(&self.prefix)
     }
 
-    /// All that is kept, lines begun included.
+    /// Ends lines that have begun: the node starts again.
+    pub fn restart(&self) {
+        let mut shared = self.lock();
+        shared.end_lines();
+        shared.panicked.remove(&self.prefix);
+    }
+
+    /// All that is kept, of all nodes, lines begun included.
     pub fn text(&self) -> String {
-        let mut inner = self.lock();
-        for source in [Source::Kernel, Source::Console, Source::Qemu, Source::Tool] {
-            if !inner.begun[source as usize].is_empty() {
-                inner.end_line(source);
-            }
-        }
-        inner.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+        let mut shared = self.lock();
+        shared.end_lines();
+        shared.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 
     /// Prints all that is kept.
@@ -111,33 +130,33 @@ impl Log {
     }
 }
 
-impl Drop for Inner {
+impl Drop for Shared {
     fn drop(&mut self) {
         self.end_lines();
     }
 }
 
-impl Inner {
+impl Shared {
     fn end_lines(&mut self) {
-        for source in [Source::Kernel, Source::Console, Source::Qemu, Source::Tool] {
-            if !self.begun[source as usize].is_empty() {
-                self.end_line(source);
-            }
+        for ((prefix, source), bytes) in std::mem::take(&mut self.begun) {
+            self.line(&prefix, source, &bytes);
         }
     }
 
-    fn end_line(&mut self, source: Source) {
-        let bytes = std::mem::take(&mut self.begun[source as usize]);
-        let text = String::from_utf8_lossy(&bytes);
+    fn line(&mut self, prefix: &str, source: Source, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
         let line = match source {
             Source::Kernel => {
-                self.panicked |= text.starts_with(PANIC);
+                if text.starts_with(PANIC) {
+                    self.panicked.insert(prefix.to_owned());
+                }
                 self.named(&text).unwrap_or_else(|| text.into_owned())
             }
             Source::Console => format!("console: {text}"),
             Source::Qemu => format!("qemu: {text}"),
             Source::Tool => format!("v: {text}"),
         };
+        let line = format!("{prefix}{line}");
         if let Some(file) = &mut self.file {
             // A full disk must not end the node; what is kept in memory remains.
             let _ = writeln!(file, "{line}");
@@ -183,6 +202,21 @@ mod tests {
         assert!(log.take(Source::Kernel, b"nic: really\n"));
         assert!(!log.take(Source::Kernel, b"kernel panic: again\n"));
         assert!(log.panicked());
+    }
+
+    #[test]
+    fn lines_of_several_nodes_say_whose_they_are() {
+        let log = Log::new(Path::new("/none"), None).unwrap();
+        let (one, two) = (log.of_node("node1"), log.of_node("node2"));
+        one.take(Source::Kernel, b"be");
+        assert!(two.take(Source::Kernel, b"kernel panic: so\nmore"));
+        one.take(Source::Kernel, b"gun\n");
+        log.note("at the end");
+        assert!(two.panicked() && !one.panicked() && !log.panicked());
+        let text = "node2: kernel panic: so\nnode1: begun\nv: at the end\nnode2: more\n";
+        assert_eq!(log.text(), text);
+        two.restart();
+        assert!(!two.panicked());
     }
 
     #[test]

@@ -20,6 +20,41 @@ pub struct Machine {
     pub may_restart: bool,
     /// Wait for a debugger at this TCP port of the host.
     pub debugger: Option<u16>,
+    /// The network card, if it has one.
+    pub card: Option<Card>,
+}
+
+/// A network card.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// The socket of the switch's port that its cable leads to.
+    pub socket: PathBuf,
+    /// Its address.
+    pub address: [u8; 6],
+}
+
+/// QEMU's name for the card.
+pub const CARD: &str = "card";
+/// The most data in a frame, which the card announces: as much as switches usually let pass.
+const MOST_DATA_BYTES: u16 = 9000;
+
+impl Card {
+    /// The card of the node at that place, at the switch's port `socket`. Its address tells the node's number.
+    pub fn new(node: usize, socket: PathBuf) -> Card {
+        Card { socket, address: [0x52, 0x54, 0x00, 0x56, 0x00, node as u8 + 1] }
+    }
+
+    /// QEMU's arguments: the cable's end, and the card.
+    fn arguments(&self) -> [OsString; 4] {
+        let path = comma_twice(&self.socket);
+        let cable = format!("stream,id=cable,server=off,addr.type=unix,addr.path={path}");
+        let address = self.address.map(|byte| format!("{byte:02x}")).join(":");
+        // Without the file there is no firmware of the card's own to look for something to boot.
+        let card = format!(
+            "virtio-net-pci,id={CARD},netdev=cable,mac={address},host_mtu={MOST_DATA_BYTES},romfile="
+        );
+        ["-netdev".into(), cable.into(), "-device".into(), card.into()]
+    }
 }
 
 /// How the processor is run.
@@ -101,14 +136,19 @@ impl Machine {
         say(&["-mon", "chardev=monitor,mode=control"]);
         say(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         say(&["-append", &self.command_line]);
+        arguments.extend(self.card.iter().flat_map(Card::arguments));
         arguments
     }
 }
 
-/// A socket as QEMU words it: a comma in a path is said twice.
+/// A socket as QEMU words it.
 fn chardev(name: &str, path: &Path) -> OsString {
-    let path = path.to_string_lossy().replace(',', ",,");
-    format!("socket,id={name},path={path}").into()
+    format!("socket,id={name},path={}", comma_twice(path)).into()
+}
+
+/// A path among QEMU's options, in which a comma is said twice.
+fn comma_twice(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
 }
 
 #[cfg(test)]
@@ -124,6 +164,7 @@ mod tests {
             processor: Processor::Emulated,
             may_restart: false,
             debugger: None,
+            card: None,
         }
     }
 
@@ -148,7 +189,18 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
-        assert!(!line.contains("icount") && !line.contains("-gdb"));
+        assert!(!line.contains("icount") && !line.contains("-gdb") && !line.contains("-netdev"));
+    }
+
+    #[test]
+    fn a_card_has_its_nodes_address_and_a_cable() {
+        let line = line(&Machine { card: Some(Card::new(1, "/tmp/a,b".into())), ..machine() });
+        for part in [
+            "-netdev stream,id=cable,server=off,addr.type=unix,addr.path=/tmp/a,,b",
+            "virtio-net-pci,id=card,netdev=cable,mac=52:54:00:56:00:02,host_mtu=9000",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
     }
 
     #[test]

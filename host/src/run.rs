@@ -1,22 +1,25 @@
 //! `cargo v run`, and the way from options to a node that all commands share.
 
 use std::fs::File;
-use std::io::{IsTerminal, Write, stderr, stdin, stdout};
+use std::io::{Cursor, IsTerminal, Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
 use crate::archive::{Archive, EXEC};
 use crate::arguments::{NodeOptions, Run};
+use crate::domain::plan::NoPlan;
+use crate::domain::{Domain, Outcome, name};
 use crate::exec::Exec;
 use crate::guest::{self, Guest};
 use crate::log::Log;
-use crate::machine::Machine;
-use crate::node::{End, Node};
-use crate::progress::Progress;
+use crate::machine::{Card, Machine};
+use crate::network::Network;
+use crate::network::impairment::Impairments;
+use crate::output::Prefixed;
 use crate::qemu;
+use crate::session::{End, Session, Unattended};
 use crate::terminal::Terminal;
 
 /// The tool's status when the time ran out.
@@ -32,6 +35,8 @@ const SIGNAL_PIPE: u8 = 13;
 const EXIT_ON_PANIC: &str = "panic=exit";
 /// The word that makes the system run the lines in the archive rather than a shell at the console.
 const RUN_LINES: &str = "exec";
+/// The word that keeps a node on when its lines have ended, because there are others who may need it.
+const STAY: &str = "stay";
 
 /// A node that is ready to be booted.
 #[derive(Debug)]
@@ -43,10 +48,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Packs what `options` asks for, out of what has been built.
-    pub fn new(guest: &Guest, qemu: &Path, options: &NodeOptions) -> Result<Prepared> {
+    /// Packs what `options` asks for, out of what has been built, for that many nodes.
+    pub fn new(guest: &Guest, qemu: &Path, options: &NodeOptions, nodes: usize) -> Result<Vec<Prepared>> {
         let processor = qemu::processor(options.accel, options.icount)?;
-        let mut archive = Archive::new(options.memory);
+        // Nodes boot from the same files, so these must leave room on the smallest.
+        let least_mib = (0..nodes).map(|node| options.memory.of(node)).min();
+        let mut archive = Archive::new(least_mib.context("there is no node")?);
         archive.put_guest(guest, options.test_programs)?;
         for path in &options.add {
             match guest::build_program(path)? {
@@ -55,60 +62,109 @@ impl Prepared {
             }
         }
         archive.ensure_bootable()?;
-        let machine = Machine {
-            qemu: qemu.to_owned(),
-            kernel: guest.kernel.clone(),
-            command_line: EXIT_ON_PANIC.to_owned(),
-            memory_mib: options.memory,
-            processor,
-            may_restart: true,
-            debugger: None,
+        let prepared = |node| Prepared {
+            machine: Machine {
+                qemu: qemu.to_owned(),
+                kernel: guest.kernel.clone(),
+                command_line: format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node)),
+                memory_mib: options.memory.of(node),
+                processor,
+                may_restart: true,
+                debugger: None,
+                card: None,
+            },
+            archive: archive.clone(),
         };
-        Ok(Prepared { machine, archive })
+        Ok((0..nodes).map(prepared).collect())
+    }
+
+    /// As [`Prepared::new`], for one node.
+    pub fn single(guest: &Guest, qemu: &Path, options: &NodeOptions) -> Result<Prepared> {
+        Prepared::new(guest, qemu, options, 1)?.pop().context("there is no node")
+    }
+
+    /// More words for the boot command line.
+    pub fn say(&mut self, words: &str) {
+        self.machine.command_line += " ";
+        self.machine.command_line += words;
+    }
+
+    /// Has a node whose kernel has failed stay as it is.
+    pub fn keep_after_panic(&mut self) {
+        let words = self.machine.command_line.split(' ').filter(|word| *word != EXIT_ON_PANIC);
+        self.machine.command_line = words.collect::<Vec<_>>().join(" ");
     }
 
     /// Has the node run `lines` and end.
     pub fn run_lines(&mut self, lines: &str) -> Result<()> {
-        self.machine.command_line += " ";
-        self.machine.command_line += RUN_LINES;
+        self.say(RUN_LINES);
         self.machine.may_restart = false;
         self.archive.put_file(EXEC, lines.as_bytes().into())
     }
 }
 
+/// Puts nodes together: several of them on a network, which writes what passes to the file `capture`.
+pub fn connect(
+    mut nodes: Vec<Prepared>,
+    impairments: Impairments,
+    capture: Option<&Path>,
+    log: &Log,
+) -> Result<Domain> {
+    if nodes.len() == 1 {
+        return Ok(Domain::new(nodes, None, log));
+    }
+    let network = Network::start(nodes.len(), impairments, capture)?;
+    for (node, prepared) in nodes.iter_mut().enumerate() {
+        prepared.say(STAY);
+        prepared.machine.card = Some(Card::new(node, network.socket(node)));
+    }
+    Ok(Domain::new(nodes, Some(network), log))
+}
+
 /// `cargo v run`. The status that the tool is to end with.
 pub fn run(options: &Run) -> Result<u8> {
+    options.domain.check(options.node.icount)?;
+    let mut lines = options.domain.lines()?;
+    lines[0].clone_from(&options.exec);
     let qemu = qemu::find_or_install()?;
-    let mut prepared = Prepared::new(&guest::build()?, &qemu, &options.node)?;
-    let log = Arc::new(Log::new(&prepared.machine.kernel, options.node.log.as_deref())?);
-    let end = match &options.exec {
-        None => {
-            greet(options.node.log.as_deref());
-            let mut node = Node::boot(&prepared.machine, &prepared.archive, Arc::clone(&log))?;
-            let _signals = node.heed_signals()?;
-            // Dropped before anything is printed below, which gives the terminal back.
-            let mut terminal = Terminal::new(&node)?;
-            node.watch(&mut terminal, options.timeout)?
+    let guest = guest::build()?;
+    let log = Log::new(&guest.kernel, options.node.log.as_deref())?;
+    let mut nodes = Prepared::new(&guest, &qemu, &options.node, lines.len())?;
+    for (prepared, lines) in nodes.iter_mut().zip(&lines) {
+        lines.as_ref().map_or(Ok(()), |lines| prepared.run_lines(lines))?;
+    }
+    let mut domain = connect(nodes, options.domain.impairments(), options.domain.pcap.as_deref(), &log)?;
+    let _signals = domain.heed_signals()?;
+    let outcome = if options.exec.is_none() {
+        greet(options.node.log.as_deref());
+        // Dropped before anything is printed below, which gives the terminal back.
+        let terminal = Terminal::new(&domain)?;
+        domain.watch(&mut terminal.sessions(), &mut NoPlan, options.timeout)?
+    } else {
+        let mut sessions = Vec::new();
+        for (node, lines) in lines.iter().enumerate() {
+            sessions.push(session(node, lines.is_some(), domain.log(node))?);
         }
-        Some(lines) => {
-            prepared.run_lines(lines)?;
-            let progress = Progress::new("booting");
-            let mut node = Node::boot(&prepared.machine, &prepared.archive, Arc::clone(&log))?;
-            drop(progress);
-            let _signals = node.heed_signals()?;
-            // Not through `io::stdin()`, whose buffer would take more than the commands want.
-            let input =
-                File::from(stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?);
-            let (mut output, mut error) = (stdout(), stderr());
-            let mut session = Exec::new(&node, &log, input, &mut output, &mut error)?;
-            let end = node.watch(&mut session, options.timeout)?;
-            session.judge(end)
-        }
+        domain.watch(&mut sessions, &mut NoPlan, options.timeout)?
     };
     if options.exec.is_none() && stdout().is_terminal() {
         println!();
     }
-    report(&end, &log)
+    report(&outcome, domain.nodes(), &log)
+}
+
+/// The session of a node, with or without lines of its own. The first node's streams are the tool's.
+fn session(node: usize, has_lines: bool, log: Log) -> Result<Box<dyn Session>> {
+    if !has_lines {
+        return Ok(Box::new(Unattended::new(log, false)));
+    }
+    if node == 0 {
+        // Not through `io::stdin()`, whose buffer would take more than the commands want.
+        let input = File::from(stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?);
+        return Ok(Box::new(Exec::new(log, input, stdout(), stderr())));
+    }
+    let prefixed = || Prefixed::new(stderr(), format!("{}: ", name(node)));
+    Ok(Box::new(Exec::new(log, Cursor::new([]), prefixed(), prefixed())))
 }
 
 /// Says how to leave, where a person is there to read it.
@@ -116,19 +172,22 @@ fn greet(log: Option<&Path>) {
     if stdin().is_terminal() && stderr().is_terminal() {
         let log = log
             .map_or_else(|| "--log FILE keeps it".to_owned(), |path| format!("goes to {}", path.display()));
-        eprintln!("Ctrl-] leaves; the kernel's log: {log}.");
+        eprintln!("Ctrl-] q leaves, Ctrl-] ? lists what else there is; the kernel's log: {log}.");
     }
 }
 
 /// Says what there is to say about the end, and returns the tool's status.
-fn report(end: &End, log: &Log) -> Result<u8> {
+fn report(outcome: &Outcome, nodes: usize, log: &Log) -> Result<u8> {
+    let Outcome { node, end } = outcome;
+    let whose = if nodes > 1 { format!("{}: ", name(*node)) } else { String::new() };
     match end {
         End::Timeout | End::Signal(_) => eprintln!("v: {end}"),
         End::Panic | End::NoBoot | End::Failed(_) | End::Restart => {
             let mut stderr = stderr();
             log.print(&mut stderr)?;
-            writeln!(stderr, "v: {end}")?;
+            writeln!(stderr, "v: {whose}{end}")?;
         }
+        End::Exit(_) if *node > 0 => eprintln!("v: {whose}{end}"),
         End::Exit(_) | End::PowerOff | End::Left | End::OutputClosed => {}
     }
     Ok(status(end))

@@ -1,28 +1,35 @@
-//! The session of a person: this terminal becomes the node's console, key by key, until the leave key.
+//! The session of a person: this terminal becomes a node's console, key by key. [`keys`] says which keys are commands
+//! to the tool instead; one of them shows another node's console.
+//!
+//! Each node has a [`Pane`](pane), which keeps the node's screen while another is shown. The thread that reads keys
+//! never waits for a node, so that the commands always work.
+
+pub mod keys;
+mod pane;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Stdin, Stdout, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use protocols::host_channel::{Decoder, Frame, VERSION};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use signal_hook::consts::SIGWINCH;
 use signal_hook::iterator::Signals;
 
-use crate::channel::Speaker;
-use crate::node::{End, Event, Node, Session};
+use crate::domain::plan::Action;
+use crate::domain::{Domain, Event, name};
+use crate::session::{End, Session};
+use keys::{Command, HELP, Keyboard, Typed};
+use pane::{Pane, PaneSession};
 
-/// Ctrl-], which ends the session; every other byte goes to the node.
-pub const LEAVE: u8 = 0x1d;
+/// What a terminal does on a bad key.
+const BELL: &[u8] = b"\x07";
 
 /// Keys go to the node as they are pressed, for as long as this lives.
+#[derive(Debug)]
 struct RawKeys {
     input: Stdin,
     before: Termios,
@@ -50,123 +57,153 @@ impl Drop for RawKeys {
     }
 }
 
-/// A session at a terminal.
+/// This terminal, connected with the consoles of a domain until it is dropped.
+#[derive(Debug)]
 pub struct Terminal {
-    decoder: Decoder,
-    window: Window,
-    output: Stdout,
+    screens: Screens,
     _keys: Option<RawKeys>,
 }
 
+/// The nodes' screens, of which one is shown. Clones are the same screens.
+#[derive(Clone, Debug)]
+struct Screens(Arc<Mutex<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    panes: Vec<Pane>,
+    /// The place of the node whose screen is shown.
+    shown: usize,
+    output: Stdout,
+}
+
 impl Terminal {
-    /// Connects this terminal with the node's console.
-    pub fn new(node: &Node) -> Result<Terminal> {
+    /// Connects this terminal with the consoles of `domain`, the first of which it shows.
+    pub fn new(domain: &Domain) -> Result<Terminal> {
         let keys = RawKeys::new()?;
         // Not through `io::stdin()`, whose buffer would hold keys back from the next reader.
         let input =
             File::from(io::stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?);
-        let console = node.console()?;
-        let sender = node.sender();
-        let terminal = keys.is_some();
-        thread::spawn(move || relay_keys(input, console, terminal, &sender));
-        let window = Window { speaker: Speaker::new(node.channel()?), known: Arc::default() };
-        watch_size(window.clone())?;
-        Ok(Terminal { decoder: Decoder::new(), window, output: io::stdout(), _keys: keys })
+        let panes = (0..domain.nodes()).map(|_| Pane::new(window_size())).collect();
+        let screens = Screens(Arc::new(Mutex::new(Shared { panes, shown: 0, output: io::stdout() })));
+        let (own, terminal, sender) = (screens.clone(), keys.is_some(), domain.sender());
+        thread::spawn(move || if terminal { own.relay_keys(input, &sender) } else { own.relay_bytes(input) });
+        let own = screens.clone();
+        let mut signals = Signals::new([SIGWINCH]).context("cannot watch the terminal's size")?;
+        thread::spawn(move || signals.forever().for_each(|_| own.resize()));
+        Ok(Terminal { screens, _keys: keys })
+    }
+
+    /// A session for each node.
+    pub fn sessions(&self) -> Vec<Box<dyn Session>> {
+        let nodes = 0..self.screens.lock().panes.len();
+        nodes.map(|node| Box::new(PaneSession::new(self.screens.clone(), node)) as Box<dyn Session>).collect()
     }
 }
 
-impl Session for Terminal {
-    fn console(&mut self, bytes: &[u8]) -> Result<Option<End>> {
-        let written = self.output.write_all(bytes).and_then(|()| self.output.flush());
-        // A terminal that has gone away has left.
-        Ok(written.is_err().then_some(End::OutputClosed))
+/// Columns and rows.
+fn window_size() -> (u16, u16) {
+    match tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
+        // No terminal, or one that doesn't say.
+        _ => (80, 24),
+    }
+}
+
+impl Screens {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn channel(&mut self, bytes: &[u8]) -> Result<Option<End>> {
-        for &byte in bytes {
-            if let Some(Ok(Frame::Hello { version: VERSION })) = self.decoder.push(byte) {
-                self.window.greet();
+    fn resize(&self) {
+        let (columns, rows) = window_size();
+        self.lock().panes.iter_mut().for_each(|pane| pane.resize(columns, rows));
+    }
+
+    /// Sends what comes from `input` to the first node, however long that takes.
+    fn relay_bytes(&self, mut input: impl Read) {
+        let console = self.lock().panes[0].keys();
+        let mut bytes = [0; 256];
+        while let Ok(length @ 1..) = input.read(&mut bytes) {
+            if console.send(bytes[..length].to_vec()).is_err() {
+                return;
             }
         }
-        Ok(None)
     }
 
-    fn patience(&self) -> Option<Duration> {
+    /// Does as is typed.
+    fn relay_keys(&self, mut input: impl Read, sender: &SyncSender<Event>) {
+        let mut keyboard = Keyboard::default();
+        let mut bytes = [0; 256];
+        while let Ok(length @ 1..) = input.read(&mut bytes) {
+            keyboard.typed(&bytes[..length], |typed| {
+                let event = match typed {
+                    Typed::Keys(keys) => self.lock().press(keys),
+                    Typed::Command(command) => self.lock().obey(command),
+                };
+                // Not while the screens are locked, since this may wait.
+                if let Some(event) = event {
+                    // Where nobody watches any more, the session has ended already.
+                    let _ = sender.send(event);
+                }
+            });
+        }
+    }
+}
+
+impl Shared {
+    fn press(&mut self, keys: &[u8]) -> Option<Event> {
+        if self.panes[self.shown].keys().try_send(keys.to_vec()).is_err() {
+            self.bell();
+        }
         None
     }
-}
 
-/// Tells the guest how large the terminal is.
-#[derive(Clone)]
-struct Window {
-    speaker: Speaker,
-    /// The guest's server is there to hear it.
-    known: Arc<AtomicBool>,
-}
-
-impl Window {
-    fn greet(&self) {
-        self.speaker.say(Frame::Hello { version: VERSION });
-        self.known.store(true, Ordering::SeqCst);
-        self.tell();
-    }
-
-    fn tell(&self) {
-        if let (true, Ok(size)) = (self.known.load(Ordering::SeqCst), tcgetwinsize(io::stdout())) {
-            self.speaker.say(Frame::WindowSize { columns: size.ws_col, rows: size.ws_row });
+    fn obey(&mut self, command: Command) -> Option<Event> {
+        let (shown, nodes) = (self.shown, self.panes.len());
+        match command {
+            Command::Leave => return Some(Event::Stop(End::Left)),
+            Command::Show(node) => self.show(node),
+            Command::Next => self.show((shown + 1) % nodes),
+            Command::Previous => self.show((shown + nodes - 1) % nodes),
+            Command::Cable => {
+                let plugged = self.panes[shown].toggle_cable();
+                return Some(Event::Act(if plugged { Action::Plug(shown) } else { Action::Pull(shown) }));
+            }
+            Command::Power => {
+                let on = self.panes[shown].is_on();
+                return Some(Event::Act(if on { Action::PowerOff(shown) } else { Action::PowerOn(shown) }));
+            }
+            Command::Help => self.say(shown, &format!("{}; {HELP}", name(shown))),
         }
+        None
     }
-}
 
-/// Tells the guest of each new size.
-fn watch_size(window: Window) -> Result<()> {
-    let mut signals = Signals::new([SIGWINCH]).context("cannot watch the terminal's size")?;
-    thread::spawn(move || signals.forever().for_each(|_| window.tell()));
-    Ok(())
-}
-
-/// Sends what comes from `input` to the console, until the leave key if it is a terminal.
-fn relay_keys(mut input: impl Read, mut console: UnixStream, terminal: bool, sender: &SyncSender<Event>) {
-    let mut keys = [0; 256];
-    loop {
-        let Ok(length @ 1..) = input.read(&mut keys) else {
-            return;
-        };
-        let keys = &keys[..length];
-        let leave = keys.iter().position(|key| terminal && *key == LEAVE);
-        if console.write_all(&keys[..leave.unwrap_or(length)]).is_err() {
-            return;
+    /// Shows another node's screen.
+    fn show(&mut self, node: usize) {
+        if node >= self.panes.len() {
+            return self.bell();
         }
-        if leave.is_some() {
-            // Where nobody watches any more, the session has ended already.
-            let _ = sender.send(Event::Stop(End::Left));
-            return;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc::sync_channel;
-
-    fn relayed(keys: &[u8], terminal: bool) -> (Vec<u8>, bool) {
-        let (console, mut node) = UnixStream::pair().unwrap();
-        let (sender, events) = sync_channel(1);
-        relay_keys(keys, console, terminal, &sender);
-        let mut received = Vec::new();
-        node.read_to_end(&mut received).unwrap();
-        (received, matches!(events.try_recv(), Ok(Event::Stop(End::Left))))
+        self.shown = node;
+        let screen = self.panes[node].redrawn(&name(node));
+        self.write(&screen);
     }
 
-    #[test]
-    fn every_key_but_the_leave_key_goes_to_the_node() {
-        assert_eq!(relayed(b"ls\r\x03\x04", true), (b"ls\r\x03\x04".to_vec(), false));
-        assert_eq!(relayed(b"ab\x1dcd", true), (b"ab".to_vec(), true));
+    /// Shows what a node writes, or keeps it until the node is shown. Whether there still is a terminal.
+    fn take(&mut self, node: usize, bytes: &[u8]) -> bool {
+        self.panes[node].take(bytes);
+        node != self.shown || self.write(bytes)
     }
 
-    #[test]
-    fn piped_bytes_have_no_leave_key() {
-        assert_eq!(relayed(b"ab\x1dcd", false), (b"ab\x1dcd".to_vec(), false));
+    /// A word from the tool among what a node writes.
+    fn say(&mut self, node: usize, text: &str) {
+        self.take(node, format!("\r\n[{text}]\r\n").as_bytes());
+    }
+
+    fn bell(&mut self) {
+        self.write(BELL);
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        self.output.write_all(bytes).and_then(|()| self.output.flush()).is_ok()
     }
 }

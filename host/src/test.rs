@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write, stdout};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -245,9 +245,9 @@ fn run_on_node(scenario: &Scenario, guest: &Guest, qemu: &Path, logs: &Path) -> 
         new::make(&path)?;
         options.add.push(path);
     }
-    let prepared = Prepared::new(guest, qemu, &options)?;
-    let log = Arc::new(Log::new(&guest.kernel, Some(&logs.join(format!("{}.log", scenario.name))))?);
-    scenario.run(prepared, &log)
+    let nodes = Prepared::new(guest, qemu, &options, scenario.nodes)?;
+    let log = Log::new(&guest.kernel, Some(&logs.join(format!("{}.log", scenario.name))))?;
+    scenario.run(nodes, &log)
 }
 
 #[cfg(test)]

@@ -9,15 +9,17 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use serde::Deserialize;
 
 use super::partition::Partition;
-use super::units::Chance;
+use super::units::{Chance, milliseconds_written};
 
 /// How long a frame that others shall overtake is held back.
 pub const HOLD: Duration = Duration::from_millis(10);
 
-/// Everything that is done to frames.
-#[derive(Clone, Debug, Default)]
+/// Everything that is done to frames. In a file, chances, delays and partitions are written as for `cargo v run`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Impairments {
     /// Decisions follow from this.
     pub seed: u64,
@@ -28,10 +30,13 @@ pub struct Impairments {
     /// How likely it is held back, so that later ones overtake it.
     pub reorder: Chance,
     /// How long each frame is under way.
+    #[serde(deserialize_with = "milliseconds_written")]
     pub delay: Duration,
     /// How much longer at most; frames stay in order.
+    #[serde(deserialize_with = "milliseconds_written")]
     pub jitter: Duration,
     /// Who does not hear whom, and when.
+    #[serde(rename = "partition")]
     pub partitions: Vec<Partition>,
 }
 

@@ -12,13 +12,16 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::units::span;
 
 /// The highest number that a node may have.
 pub const MOST_NODES: usize = 64;
 
 /// A partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Partition {
     /// The group of each node, by the node's place; `None` for those that it doesn't concern.
     groups: Vec<Option<usize>>,
@@ -46,6 +49,14 @@ impl FromStr for Partition {
 
     fn from_str(text: &str) -> Result<Partition, String> {
         parse(text).map_err(|why| format!("{why}; a partition is, for example, `1 | 2-3 after 10s for 5s`"))
+    }
+}
+
+impl TryFrom<String> for Partition {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Partition, String> {
+        text.parse()
     }
 }
 

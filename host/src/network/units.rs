@@ -4,11 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
 /// The longest time that may be asked for, one day.
 const LONGEST_SECONDS: f64 = 86_400.0;
 
 /// A probability, written in per cent: `0.5` or `0.5%`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Chance {
     /// From 0 to 1.
     probability: f64,
@@ -37,6 +41,14 @@ impl FromStr for Chance {
     }
 }
 
+impl TryFrom<String> for Chance {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Chance, String> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for Chance {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "{}%", self.probability * 100.0)
@@ -47,6 +59,11 @@ impl fmt::Display for Chance {
 pub fn milliseconds(text: &str) -> Result<Duration, String> {
     time(decimal(text), 0.001)
         .ok_or_else(|| format!("`{text}` is no number of milliseconds, such as 20 or 0.5"))
+}
+
+/// A time in milliseconds, in a file.
+pub fn milliseconds_written<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    milliseconds(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
 /// A time with its unit, such as `10s`, `1.5s` or `200ms`.

@@ -28,6 +28,8 @@ const SHELL: &str = "[boot]bin/exec";
 const HOME: &str = "[tmp]";
 /// Says that the commands have been started already, should this server be started again.
 const STARTED_MARK: &str = "[tmp].commands-started";
+/// The word of the boot command line that says that other nodes may need this one when the commands have ended.
+const STAY_WORD: &str = "stay";
 /// What the tool is told when the commands could not be run or their end cannot be known.
 const FAILED_STATUS: u32 = 125;
 const HELPER_STACK_BYTES: usize = 64 * 1024;
@@ -97,6 +99,12 @@ fn run(server: Pid, line: Instance) {
         FAILED_STATUS
     });
     let told = call(server, &inner::CommandsEnded { status }, Segment::None).map(drop);
+    if v::entry::boot_command_line().split_ascii_whitespace().any(|word| word == STAY_WORD) {
+        if let Err(error) = told {
+            log::error!("the commands' end could not be told: {error}");
+        }
+        return;
+    }
     let off = told.and_then(|()| {
         // What the line still holds would be lost with the machine; if the line itself is, there is nothing to wait for.
         let _ = line.synchronize();
