@@ -21,7 +21,7 @@ pub const IMAGE_BEGIN: u64 = 0x1_0000;
 pub const IMAGE_END: u64 = abi::boot::ARCHIVE_ADDRESS;
 
 /// Most segments that an image may have. The linker makes four.
-const MAX_SEGMENTS: usize = 16;
+const MAX_SEGMENTS: usize = 8;
 const IDENT_BYTES: usize = 16;
 const PROGRAM_HEADER_BYTES: u16 = 56;
 

@@ -120,8 +120,9 @@ pub trait Machine {
     /// Unmaps the page at `address`; returns its frame if one was mapped.
     fn unmap(&mut self, space: Self::Space, address: u64) -> Option<Frame>;
 
-    /// The first address from `from` on, a page's, at which a page may be mapped; `end` or more if there is none
-    /// before it. What lets large regions that are hardly used be taken apart quickly.
+    /// An address from `from` on, a page's, before which no page is mapped; `end` or more if there is none before
+    /// that. What lets large regions that are hardly used be taken apart quickly. A machine passes over what is empty
+    /// for a bounded time, so a page need not be mapped where it stops.
     fn next_mapped(&self, space: Self::Space, from: u64, end: u64) -> u64 {
         let _ = (space, end);
         from

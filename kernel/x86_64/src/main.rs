@@ -11,7 +11,6 @@ extern crate alloc;
 
 mod apic;
 mod boot;
-mod builtins;
 mod clock;
 mod copy;
 mod cpu;
@@ -37,6 +36,7 @@ mod walks;
 
 use abi::LogicalHost;
 use abi::information::{Information, VERSION};
+use builtins as _;
 use firmware::loader::Loaded;
 use firmware::platform::Platform;
 use firmware::ranges::{Range, Ranges};

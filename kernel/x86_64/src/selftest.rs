@@ -39,6 +39,7 @@ fn run_all(machine: &mut X86, frames: &mut Frames) {
     for (name, test) in [
         ("memory functions", memory_functions as fn(&mut X86, &mut Frames)),
         ("mapping", spaces::mapping),
+        ("looking for pages", spaces::looking_for_pages),
         ("mapping without memory", spaces::mapping_without_memory),
         ("closed addresses", spaces::closed_addresses),
         ("tearing down in steps", spaces::tearing_down),

@@ -33,6 +33,8 @@ const COUNT_ONE: u64 = 1 << 52;
 const COUNT: u64 = 0x3ff << 52;
 /// What an entry leading to a table says besides.
 const TABLE: u64 = PRESENT | WRITABLE | USER;
+/// Empty tables that one look for the next page passes over, at most: it bounds how long interrupts are off.
+const PASSES: usize = 64;
 /// First entry of the root that is the kernel's.
 const USER_ENTRIES: usize = ENTRIES / 2;
 /// In a root's first entry: all below it is gone, and it has been counted, but not freed.
@@ -60,12 +62,6 @@ impl Common {
         }
         Common { root, direct_entries: direct_entries(root), directory }
     }
-}
-
-/// An entry, and the entry above that counts it.
-struct Slot {
-    own: *mut u64,
-    above: *mut u64,
 }
 
 impl Space {
@@ -189,52 +185,70 @@ impl Space {
 
     /// Unmaps a page. Returns its frame.
     pub fn unmap(self, address: u64) -> Option<Frame> {
-        let slot = self.slot(address)?;
+        let (slot, above) = self.slot(address)?;
         // SAFETY: the entries belong to this space; one processor, so nobody else is changing them.
         unsafe {
-            let old = *slot.own;
+            let old = *slot;
             if old == 0 {
                 return None;
             }
-            *slot.own = 0;
-            *slot.above -= COUNT_ONE;
+            *slot = 0;
+            *above -= COUNT_ONE;
             Some(Frame::containing(old & ADDRESS))
         }
     }
 
     /// Changes a page's protection; false if none is mapped.
     pub fn protect(self, address: u64, protection: Protection) -> bool {
-        let Some(slot) = self.slot(address) else {
+        let Some((slot, _)) = self.slot(address) else {
             return false;
         };
         // SAFETY: as in `unmap`.
         unsafe {
-            let old = *slot.own;
+            let old = *slot;
             if old == 0 {
                 return false;
             }
-            *slot.own = old & (ADDRESS | SPECIAL | UNCACHED) | protection_bits(protection);
+            *slot = old & (ADDRESS | SPECIAL | UNCACHED) | protection_bits(protection);
         }
         true
     }
 
-    /// The first page from `from` on that may be mapped, or `end`: whole tables that are missing are passed over.
+    /// The first page from `from` on that may be mapped, or `end`. Tables of which no entry is in use are passed over,
+    /// [`PASSES`] at most: what is returned after that many is passed over the next time.
     pub fn next_mapped(self, mut from: u64, end: u64) -> u64 {
         let end = end.min(USER_ADDRESS_END);
-        'page: while from < end {
-            let mut table = self.root;
-            for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT, PAGE_SHIFT] {
-                // SAFETY: as in `page_table`.
-                let found = unsafe { *entry(table, index(from, shift)) };
-                if found == 0 {
-                    from = ((from >> shift) + 1) << shift;
-                    continue 'page;
-                }
-                table = found & ADDRESS;
+        for _ in 0..PASSES {
+            if from >= end {
+                return end;
             }
-            return from;
+            match self.used_from(from) {
+                Ok(page) => return page.min(end),
+                Err(passed) => from = passed,
+            }
         }
-        end
+        from
+    }
+
+    /// The first page in use from `from` on, if it is in the same table of pages; else where what is empty around
+    /// `from` ends.
+    fn used_from(self, from: u64) -> Result<u64, u64> {
+        let mut table = self.root;
+        for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
+            // SAFETY: as in `walk`.
+            let found = unsafe { *entry(table, index(from, shift)) };
+            if found & COUNT == 0 {
+                return Err(((from >> shift) + 1) << shift);
+            }
+            table = found & ADDRESS;
+        }
+        // SAFETY: it is a table of pages in this space; one processor, so nobody changes it meanwhile.
+        let pages = unsafe { &*physical::pointer::<[u64; ENTRIES]>(table) };
+        let begin = from >> DIRECTORY_SHIFT << DIRECTORY_SHIFT;
+        match next_used(pages, index(from, PAGE_SHIFT)) {
+            Some(used) => Ok(begin + used as u64 * PAGE_BYTES),
+            None => Err(begin + (1 << DIRECTORY_SHIFT)),
+        }
     }
 
     /// The frame of a page if it allows `protection`.
@@ -254,7 +268,7 @@ impl Space {
         }
         // SAFETY: the reference lives for this statement, in which nobody else takes one.
         let walks = unsafe { &mut Cpu::this().walks };
-        walks.find(self.root, address, || self.walk(address))
+        walks.find(self.root, address, || self.walk(address).map(|(table, _)| table))
     }
 
     /// The entry of the page at `address`, if a recent walk led to its table.
@@ -269,38 +283,31 @@ impl Space {
         Some(unsafe { *entry(table, index(address, PAGE_SHIFT)) })
     }
 
+    /// The table of pages for an address, and the entry that leads to it.
     #[inline(never)]
-    fn walk(self, address: u64) -> Option<u64> {
-        let mut table = self.root;
-        for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
-            // SAFETY: `table` is a table of this space, its root or what an entry leads to; entries of programs'
-            // spaces lead to tables only.
-            let found = unsafe { *entry(table, index(address, shift)) };
-            if found & PRESENT == 0 {
-                return None;
-            }
-            table = found & ADDRESS;
-        }
-        Some(table)
-    }
-
-    /// The entry of a page that may be changed.
-    fn slot(self, address: u64) -> Option<Slot> {
-        if address >= USER_ADDRESS_END || is_shared(address) {
-            return None;
-        }
+    fn walk(self, address: u64) -> Option<(u64, *mut u64)> {
         let mut table = self.root;
         let mut above = core::ptr::null_mut();
         for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
             above = entry(table, index(address, shift));
-            // SAFETY: as in `page_table`.
+            // SAFETY: `table` is a table of this space, its root or what an entry leads to; entries of programs'
+            // spaces lead to tables only.
             let found = unsafe { *above };
             if found & PRESENT == 0 {
                 return None;
             }
             table = found & ADDRESS;
         }
-        Some(Slot { own: entry(table, index(address, PAGE_SHIFT)), above })
+        Some((table, above))
+    }
+
+    /// The entry of a page that may be changed, and the one above that counts it.
+    fn slot(self, address: u64) -> Option<(*mut u64, *mut u64)> {
+        if address >= USER_ADDRESS_END || is_shared(address) {
+            return None;
+        }
+        let (table, above) = self.walk(address)?;
+        Some((entry(table, index(address, PAGE_SHIFT)), above))
     }
 }
 

@@ -35,9 +35,10 @@
 
 #![no_std]
 
-mod builtins;
 mod entry;
 mod panic;
+
+use builtins as _;
 
 pub use v::process::Termination;
 

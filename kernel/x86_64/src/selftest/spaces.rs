@@ -8,6 +8,7 @@ use kernel_core::frame::{Frame, Frames};
 use kernel_core::machine::{Caching, Machine, MapError};
 
 use super::{Area, TABLE_BYTES};
+use crate::instructions::counter;
 use crate::machine::{X86, load};
 
 pub fn mapping(machine: &mut X86, frames: &mut Frames) {
@@ -34,6 +35,44 @@ pub fn mapping(machine: &mut X86, frames: &mut Frames) {
     assert!(!machine.protect(space, 2 * PAGE_BYTES, READ));
     assert_eq!(machine.unmap(space, 2 * PAGE_BYTES), None);
     assert_eq!(machine.unmap(space, 2 << 39), None);
+    area.end(machine, frames);
+}
+
+pub fn looking_for_pages(machine: &mut X86, frames: &mut Frames) {
+    const TABLES: u64 = 200;
+    const FIRST: u64 = 1 << 40;
+    let mut area = Area::new(machine, frames);
+    let address = |table: u64| FIRST + table * TABLE_BYTES + 7 * PAGE_BYTES;
+    for table in 0..TABLES {
+        area.map(machine, frames, address(table), READ);
+    }
+    let (space, end) = (area.space, FIRST + TABLES * TABLE_BYTES);
+    let mut found = 0;
+    for table in 0..TABLES {
+        found = machine.next_mapped(space, found, end);
+        // What lies below is two empty entries of the root, and passed over with few looks.
+        assert_eq!(found, address(table));
+        found += PAGE_BYTES;
+    }
+    assert_eq!(machine.next_mapped(space, found, end), end);
+    assert_eq!(machine.next_mapped(space, FIRST, address(0)), address(0));
+    // Every table but the last is emptied, and stays.
+    for table in 0..TABLES - 1 {
+        frames.release(machine.unmap(space, address(table)).expect("the page"));
+    }
+    area.pages.drain(..TABLES as usize - 1);
+    let begin = counter();
+    let mut next = machine.next_mapped(space, FIRST, end);
+    let ticks = counter() - begin;
+    let mut looks = 1;
+    while next < address(TABLES - 1) {
+        assert_eq!(next % TABLE_BYTES, 0, "whole tables are passed over");
+        next = machine.next_mapped(space, next, end);
+        looks += 1;
+    }
+    assert_eq!((next, looks), (address(TABLES - 1), 4));
+    // Where a tick is an instruction, one look is bounded.
+    assert!(machine.clock.counter_hz().abs_diff(1_000_000_000) > 1000 || ticks <= 3000, "{ticks} ticks");
     area.end(machine, frames);
 }
 

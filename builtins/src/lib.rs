@@ -2,57 +2,64 @@
 //!
 //! The prebuilt `core` expects the first to come from a C library. Long areas go by `rep movsq` and `rep stosq`, eight
 //! bytes a step, with one word over the last eight bytes, which may overlap the step before; areas of less than two
-//! words go by two such words, or halves. Loops in Rust would be compiled to calls of these very functions.
+//! words go by two such words, or halves. Loops in Rust would be compiled to calls of these very functions, and a frame
+//! would cost the short ones a third more.
+//!
+//! Loaded by the freestanding binaries only, the kernel and (by `v-start`) the programs: on the host these names are the
+//! C library's. What they do is tested on the machine, by the kernel's self-test and the scenario `runtime`.
 
-use core::arch::asm;
+#![no_std]
+
+use core::arch::{asm, naked_asm};
 
 const WORD: usize = size_of::<u64>();
-const HALF: usize = size_of::<u32>();
 
 /// Copies `bytes` bytes; the areas do not overlap.
 ///
 /// # Safety
 /// As C's.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *mut u8 {
-    // SAFETY: the caller says that both areas are valid for `bytes`; every piece below lies within them.
-    unsafe {
-        if bytes >= 2 * WORD {
-            copy_piece::<u64>(to, from, bytes - WORD);
-            asm!(
-                "rep movsq",
-                inout("rcx") bytes / WORD => _,
-                inout("rdi") to => _,
-                inout("rsi") from => _,
-                options(nostack, preserves_flags)
-            );
-        } else if bytes >= WORD {
-            copy_piece::<u64>(to, from, 0);
-            copy_piece::<u64>(to, from, bytes - WORD);
-        } else if bytes >= HALF {
-            copy_piece::<u32>(to, from, 0);
-            copy_piece::<u32>(to, from, bytes - HALF);
-        } else if bytes > 0 {
-            copy_piece::<u8>(to, from, 0);
-            copy_piece::<u8>(to, from, bytes / 2);
-            copy_piece::<u8>(to, from, bytes - 1);
-        }
-    }
-    to
-}
-
-/// Copies one number from an offset in one area to the same offset in another.
-///
-/// # Safety
-/// It must lie in both.
-#[inline(always)]
-#[allow(clippy::inline_always)] // Two instructions.
-unsafe fn copy_piece<T: Copy>(to: *mut u8, from: *const u8, offset: usize) {
-    // SAFETY: the caller says that it lies in both.
-    unsafe {
-        let piece = from.add(offset).cast::<T>().read_unaligned();
-        to.add(offset).cast::<T>().write_unaligned(piece);
-    }
+    naked_asm!(
+        "mov rax, rdi",
+        "cmp rdx, 16",
+        "jb 2f",
+        "mov rcx, [rsi + rdx - 8]",
+        "mov [rdi + rdx - 8], rcx",
+        "mov rcx, rdx",
+        "shr rcx, 3",
+        "rep movsq",
+        "ret",
+        "2:",
+        "cmp edx, 8",
+        "jb 3f",
+        "mov rcx, [rsi]",
+        "mov r8, [rsi + rdx - 8]",
+        "mov [rdi], rcx",
+        "mov [rdi + rdx - 8], r8",
+        "ret",
+        "3:",
+        "cmp edx, 4",
+        "jb 4f",
+        "mov ecx, [rsi]",
+        "mov r8d, [rsi + rdx - 4]",
+        "mov [rdi], ecx",
+        "mov [rdi + rdx - 4], r8d",
+        "ret",
+        "4:", // Up to three: the first, the one in the middle, the last.
+        "test edx, edx",
+        "jz 5f",
+        "mov cl, [rsi]",
+        "mov r8b, [rsi + rdx - 1]",
+        "mov [rdi], cl",
+        "mov [rdi + rdx - 1], r8b",
+        "shr edx, 1",
+        "mov cl, [rsi + rdx]",
+        "mov [rdi + rdx], cl",
+        "5:",
+        "ret",
+    )
 }
 
 /// Copies `bytes` bytes; the areas may overlap.
@@ -108,33 +115,40 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, bytes: usize) -> *mut
 ///
 /// # Safety
 /// As C's.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, value: i32, bytes: usize) -> *mut u8 {
-    let word = u64::from(value.cast_unsigned() as u8) * 0x0101_0101_0101_0101;
-    // SAFETY: the caller says that the area is valid for `bytes`; every piece below lies within it.
-    unsafe {
-        if bytes >= 2 * WORD {
-            to.add(bytes - WORD).cast::<u64>().write_unaligned(word);
-            asm!(
-                "rep stosq",
-                inout("rcx") bytes / WORD => _,
-                inout("rdi") to => _,
-                in("rax") word,
-                options(nostack, preserves_flags)
-            );
-        } else if bytes >= WORD {
-            to.cast::<u64>().write_unaligned(word);
-            to.add(bytes - WORD).cast::<u64>().write_unaligned(word);
-        } else if bytes >= HALF {
-            to.cast::<u32>().write_unaligned(word as u32);
-            to.add(bytes - HALF).cast::<u32>().write_unaligned(word as u32);
-        } else if bytes > 0 {
-            *to = word as u8;
-            *to.add(bytes / 2) = word as u8;
-            *to.add(bytes - 1) = word as u8;
-        }
-    }
-    to
+    naked_asm!(
+        "movzx esi, sil",
+        "movabs rax, 0x0101010101010101",
+        "imul rax, rsi",
+        "mov r8, rdi",
+        "cmp rdx, 8",
+        "jb 2f",
+        "mov [rdi + rdx - 8], rax",
+        "mov rcx, rdx",
+        "shr rcx, 3",
+        "rep stosq",
+        "mov rax, r8",
+        "ret",
+        "2:",
+        "cmp edx, 4",
+        "jb 3f",
+        "mov [rdi], eax",
+        "mov [rdi + rdx - 4], eax",
+        "mov rax, r8",
+        "ret",
+        "3:", // Up to three: the first, the one in the middle, the last.
+        "test edx, edx",
+        "jz 4f",
+        "mov [rdi], al",
+        "mov [rdi + rdx - 1], al",
+        "shr edx, 1",
+        "mov [rdi + rdx], al",
+        "4:",
+        "mov rax, r8",
+        "ret",
+    )
 }
 
 /// Compares two areas byte by byte.
@@ -178,11 +192,17 @@ unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, bytes: usize) -> i3
 /// Named by the prebuilt `core`'s unwind tables; `panic = "abort"` never calls it.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() -> ! {
-    v::process::exit(crate::panic::STATUS)
+    undefined()
 }
 
 /// As above.
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() -> ! {
-    v::process::exit(crate::panic::STATUS)
+    undefined()
+}
+
+/// An exception, which the kernel reports of itself and of a program alike.
+fn undefined() -> ! {
+    // SAFETY: the instruction does nothing but raise the exception.
+    unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
 }
