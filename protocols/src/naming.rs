@@ -20,8 +20,19 @@ pub fn is_prefix(name: &str) -> bool {
 /// Whether a prefix may have this byte in it.
 #[inline]
 pub const fn is_prefix_byte(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.')
+    PREFIX_BYTES[byte as usize]
 }
+
+/// The answer for each byte. Every name that is looked up is searched for the end of its prefix.
+static PREFIX_BYTES: [bool; 256] = {
+    let mut may = [false; 256];
+    let mut byte = 0;
+    while byte < may.len() {
+        may[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_' | b'.');
+        byte += 1;
+    }
+    may
+};
 
 protocol! {
     /// Prefixes.

@@ -17,12 +17,12 @@
 mod directory;
 mod names;
 
-use alloc_crate::borrow::ToOwned;
 use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
 
 use abi::Error;
 use protocols::io::{io, mode};
+use smol_str::SmolStr;
 
 pub use directory::{DirectoryEntry, read_directory};
 pub use names::{
@@ -44,7 +44,8 @@ pub struct File {
     instance: Mutex<Instance>,
     block_bytes: u32,
     position: u64,
-    name: String,
+    /// A short one lies here itself: opening a file allocates nothing.
+    name: SmolStr,
     /// How to open it again.
     mode: u32,
 }
@@ -72,7 +73,7 @@ impl File {
             instance: Mutex::new(instance),
             block_bytes: opened.block_bytes,
             position: 0,
-            name: name.to_owned(),
+            name: SmolStr::new(name),
             mode: mode & !(mode::CREATE | mode::NEW | mode::TRUNCATE),
         })
     }
@@ -83,7 +84,7 @@ impl File {
             instance: Mutex::new(instance),
             block_bytes: abi::PAGE_BYTES as u32,
             position: 0,
-            name: String::new(),
+            name: SmolStr::default(),
             mode: 0,
         }
     }
@@ -174,7 +175,7 @@ fn open_instance(name: &str, mode: u32) -> Result<(Instance, io::Opened)> {
 impl Drop for File {
     fn drop(&mut self) {
         // Nothing depends on it: the server notices the owner's end at the latest.
-        let _ = self.instance().release(crate::process::owner());
+        let _ = self.instance.get_mut().release(crate::process::owner());
     }
 }
 

@@ -71,9 +71,12 @@ pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
             Known::Place(server, context) => {
                 return Ok(Place { server, context, rest: end(expanded, path_bytes) });
             }
-            Known::Ask(prefix) => {
+            Known::Ask => {
+                let Parsed::Prefixed(prefix, _) = table::parse(&expanded) else {
+                    return Err(Error::NoSuchPrefix);
+                };
                 let resolved = ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes()))?;
-                with_table(|table| table.learn(&prefix, resolved.server, resolved.context));
+                with_table(|table| table.learn(prefix, resolved.server, resolved.context));
                 name = expanded;
             }
         }

@@ -38,7 +38,6 @@
 //! A request is answered and the next one received in one system call. What a client sent is an allegation, all but
 //! the pid and the user id, which the kernel stamped.
 
-use alloc_crate::borrow::Cow;
 use alloc_crate::vec::Vec;
 use alloc_crate::{string::String, vec};
 
@@ -73,7 +72,7 @@ pub enum Outcome<'a> {
     /// This is the reply.
     Reply(Message),
     /// This is the reply, and these bytes go to the beginning of the client's segment.
-    ReplyData(Message, Cow<'a, [u8]>),
+    ReplyData(Message, &'a [u8]),
     /// The server will reply some other time, by [`message::reply`]; or it has already.
     Later,
 }
@@ -84,9 +83,10 @@ impl<'a> Outcome<'a> {
         Outcome::Reply(refusal(error))
     }
 
-    /// A reply with data: a slice of the server's, or a vector.
-    pub fn data(reply: impl Reply, data: impl Into<Cow<'a, [u8]>>) -> Outcome<'a> {
-        Outcome::ReplyData(reply.to_message(), data.into())
+    /// A reply with data, a slice of the server's.
+    #[inline]
+    pub fn data(reply: impl Reply, data: &'a [u8]) -> Outcome<'a> {
+        Outcome::ReplyData(reply.to_message(), data)
     }
 }
 
@@ -116,6 +116,7 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
+    #[inline]
     fn new(received: &Received, buffer: &'a [u8]) -> Client<'a> {
         Client {
             pid: received.sender,
@@ -200,49 +201,73 @@ pub fn serve(server: &mut impl Server, options: Options) -> ! {
     let mut buffer = vec![0; options.buffer_bytes];
     let mut ticks = Ticks::new(options.tick_ns);
     ticks.arm(server);
-    let mut received = message::receive(None, &mut buffer, FOREVER);
+    let mut received = receive(&mut buffer);
     loop {
-        received = match received {
+        let outcome = if received.message.code() == notice::Alarm::CODE {
             // A client that pretends to be the alarm brings about a look at the clock, no more.
-            Ok(alarm) if alarm.message.code() == notice::Alarm::CODE => {
-                ticks.run(server);
-                answer(alarm.sender, &notice::AlarmHandled {}.to_message(), &[], &mut buffer)
-            }
-            Ok(received) => {
-                let client = Client::new(&received, &buffer);
-                match server.request(&client, &received.message) {
-                    Outcome::Reply(reply) => {
-                        ticks.arm(server);
-                        answer(received.sender, &reply, &[], &mut buffer)
-                    }
-                    Outcome::ReplyData(reply, data) => answer(received.sender, &reply, &data, &mut buffer),
-                    Outcome::Later => {
-                        ticks.arm(server);
-                        message::receive(None, &mut buffer, FOREVER)
-                    }
-                }
-            }
-            // A reply could not be given, and nothing was received.
-            Err(_) => message::receive(None, &mut buffer, FOREVER),
+            ticks.run(server);
+            Outcome::Reply(notice::AlarmHandled {}.to_message())
+        } else {
+            server.request(&Client::new(&received, &buffer), &received.message)
         };
+        let (reply, data) = match outcome {
+            Outcome::Reply(reply) => {
+                ticks.arm(server);
+                (reply, &[][..])
+            }
+            Outcome::ReplyData(reply, data) => (reply, data),
+            Outcome::Later => {
+                ticks.arm(server);
+                received = receive(&mut buffer);
+                continue;
+            }
+        };
+        if answer(&mut received, &reply, data, &mut buffer).is_err() {
+            // A reply could not be given, and nothing was received.
+            received = receive(&mut buffer);
+        }
     }
 }
 
-/// Replies and receives the next request. A client that has gone is no longer answered; one whose segment is not as
+/// The next request, whoever sends it.
+fn receive(buffer: &mut [u8]) -> Received {
+    loop {
+        // There is nothing that a receive from anyone could fail for.
+        if let Ok(received) = message::receive(None, buffer, FOREVER) {
+            return received;
+        }
+    }
+}
+
+/// Replies to a request and receives the next one in its place. A client that has gone is no longer answered; one whose segment is not as
 /// it said, or as the server's reply needs it, is told so.
-fn answer(client: Pid, reply: &Message, data: &[u8], buffer: &mut [u8]) -> Result<Received, Error> {
+#[inline]
+fn answer(received: &mut Received, reply: &Message, data: &[u8], buffer: &mut [u8]) -> Result<(), Error> {
+    let client = received.sender;
     // A reply carries so much; what is beyond goes ahead of it.
     let (head, rest) = data.split_at(data.len().min(HEAD_BYTES as usize));
-    let next = match rest {
-        [] => Ok(()),
-        rest => message::move_to(client, HEAD_BYTES, rest),
+    if !rest.is_empty()
+        && let Err(error) = message::move_to(client, HEAD_BYTES, rest)
+    {
+        return Err(refuse_after(error, client));
     }
-    .and_then(|()| message::reply_receive(client, reply, head, buffer, FOREVER));
-    if let Err(error @ (Error::NoWriteAccess | Error::TooLong | Error::BadAddressOfOther)) = next {
+    match message::reply_receive(client, reply, head, buffer, FOREVER) {
+        Ok(next) => {
+            *received = next;
+            Ok(())
+        }
+        Err(error) => Err(refuse_after(error, client)),
+    }
+}
+
+/// Tells a client what was wrong with its segment.
+#[cold]
+fn refuse_after(error: Error, client: Pid) -> Error {
+    if let Error::NoWriteAccess | Error::TooLong | Error::BadAddressOfOther = error {
         // If even this fails, the client has gone meanwhile.
         let _ = message::reply(client, &refusal(error), &[]);
     }
-    next
+    error
 }
 
 /// When to tick.

@@ -4,12 +4,12 @@
 use alloc::vec::Vec;
 
 use abi::notice::notice;
-use abi::protocol::{Reply as _, Request as _, refusal};
+use abi::protocol::{Reply as _, Request as _};
 use abi::{Error, Pid, UserId};
 use io_server::listing::{Flat, flat_root};
 use io_server::service::OpenInstance;
 use io_server::{
-    Answer, Client, Completion, Incoming, Instances, Listing, Opening, Reading, Request, Service, System,
+    Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Service, System,
     Writing,
 };
 use protocols::io::{attribute, mode};
@@ -183,16 +183,16 @@ impl<R: Registers> Service for UartServer<R> {
         request: &Request<'_>,
         _instances: &mut Instances<OpenInstance<OpenPort>>,
         system: &mut dyn System,
-    ) -> Answer<'a> {
+    ) -> Outcome<'a> {
         let port = self.ports.iter_mut().find(|port| {
             port.interrupt == request.client.pid && request.message.code() == notice::Interrupt::CODE
         });
         match port {
             Some(port) => {
                 port.port.attend(system);
-                Answer::Reply(notice::InterruptHandled {}.to_message())
+                Outcome::Reply(notice::InterruptHandled {}.to_message())
             }
-            None => Answer::Reply(refusal(Error::BadRequest)),
+            None => Outcome::refuse(Error::BadRequest),
         }
     }
 }

@@ -3,8 +3,8 @@
 //! A table of pages stays until its space is destroyed, so an entry here holds as long as its space does; destroying
 //! any space forgets them all. What a page's own entry says is never kept here: it is read each time.
 
-/// Walks that are kept.
-const COUNT: usize = 16;
+/// Walks that are kept. Two of a client and its server that fall into one place cost a walk each at every copy.
+const COUNT: usize = 64;
 /// Bits of address that one table of pages is for.
 const TABLE_SHIFT: u32 = 21;
 /// A root's address has this many zero bits below, the address's number of table fits in.

@@ -49,12 +49,12 @@ pub(super) struct Table {
 }
 
 /// What is known of a name.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Known {
     /// Its prefix, or the working directory, is this directory of this server.
     Place(Pid, u32),
-    /// The naming group has to be asked for this prefix.
-    Ask(String),
+    /// The naming group has to be asked for its prefix.
+    Ask,
 }
 
 /// Aliases of aliases are followed so far; beyond it they go in a circle.
@@ -81,41 +81,45 @@ impl Table {
 
     /// Where a name leads, as far as is known here; the name with its aliases replaced; and how long the path is at its
     /// end.
+    #[inline]
     pub(super) fn look_up<'a>(&self, mut name: Cow<'a, str>) -> Result<(Known, Cow<'a, str>, usize), Error> {
         for _ in 0..MAX_ALIASES {
-            let parsed = parse(&name);
-            let path_bytes = parsed.path().len();
-            let (prefix, path) = match parsed {
-                Parsed::Prefixed(prefix, path) => (prefix, path),
-                Parsed::Absolute(_) => {
-                    let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
-                    return Ok((Known::Place(directory.server, 0), name, path_bytes));
+            let own =
+                self.own.iter().find_map(|binding| Some((&binding.to, path_after(&binding.prefix, &name)?)));
+            match own {
+                Some((Bound::Context(server, context), path)) if !server.is_none() => {
+                    let path_bytes = path.len();
+                    return Ok((Known::Place(*server, *context), name, path_bytes));
                 }
-                Parsed::Relative(_) => {
-                    let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
-                    return Ok((Known::Place(directory.server, directory.context), name, path_bytes));
-                }
-            };
-            match self.own.iter().find(|binding| binding.prefix == prefix).map(|binding| &binding.to) {
-                Some(Bound::Alias(target)) => {
+                Some((Bound::Alias(target), path)) => {
                     let longer = join(target, path);
                     if longer.len() > MAX_EXPANDED_BYTES || !matches!(parse(&longer), Parsed::Prefixed(..)) {
                         return Err(Error::BadName);
                     }
                     name = Cow::Owned(longer);
+                    continue;
                 }
-                Some(Bound::Context(server, context)) if !server.is_none() => {
+                // Bound to whatever the naming group says, or not at all.
+                Some((Bound::Context(..), _)) | None => {}
+            }
+            for (prefix, server, context) in &self.learnt {
+                if let Some(path) = path_after(prefix, &name) {
+                    let path_bytes = path.len();
                     return Ok((Known::Place(*server, *context), name, path_bytes));
                 }
-                _ => {
-                    let learnt = self.learnt.iter().find(|(learnt, ..)| learnt == prefix);
-                    let known = match learnt {
-                        Some((_, server, context)) => Known::Place(*server, *context),
-                        None => Known::Ask(prefix.to_owned()),
-                    };
-                    return Ok((known, name, path_bytes));
-                }
             }
+            let (context, path) = match parse(&name) {
+                Parsed::Prefixed(_, path) => {
+                    let path_bytes = path.len();
+                    return Ok((Known::Ask, name, path_bytes));
+                }
+                Parsed::Absolute(path) => (Some(0), path),
+                Parsed::Relative(path) => (None, path),
+            };
+            let path_bytes = path.len();
+            let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
+            let place = Known::Place(directory.server, context.unwrap_or(directory.context));
+            return Ok((place, name, path_bytes));
         }
         Err(Error::BadName)
     }
@@ -171,6 +175,7 @@ pub(super) enum Parsed<'a> {
     Relative(&'a str),
 }
 
+#[inline]
 pub(super) fn parse(name: &str) -> Parsed<'_> {
     match prefix_bytes(name) {
         Some(bytes) => Parsed::Prefixed(&name[1..=bytes], without_slashes(&name[bytes + 2..])),
@@ -180,25 +185,31 @@ pub(super) fn parse(name: &str) -> Parsed<'_> {
 }
 
 /// How long the prefix is between the brackets that the name begins with.
+#[inline]
 fn prefix_bytes(name: &str) -> Option<usize> {
     let inside = name.as_bytes().strip_prefix(b"[")?;
     let bytes = inside.iter().position(|byte| !is_prefix_byte(*byte))?;
     (inside[bytes] == b']' && (1..=MAX_PREFIX_BYTES).contains(&bytes)).then_some(bytes)
 }
 
+/// The path of a name that begins with `[prefix]`, as [`parse`] would have it: to look for a known prefix takes less
+/// than to find the end of whichever there is.
+#[inline]
+fn path_after<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
+    // Most prefixes differ in length.
+    if name.as_bytes().get(prefix.len() + 1) != Some(&b']') {
+        return None;
+    }
+    let path = name.strip_prefix('[')?.strip_prefix(prefix)?.strip_prefix(']')?;
+    Some(without_slashes(path))
+}
+
+#[inline]
 fn without_slashes(mut path: &str) -> &str {
     while let Some(rest) = path.strip_prefix('/') {
         path = rest;
     }
     path
-}
-
-impl<'a> Parsed<'a> {
-    fn path(&self) -> &'a str {
-        match self {
-            Parsed::Prefixed(_, path) | Parsed::Absolute(path) | Parsed::Relative(path) => path,
-        }
-    }
 }
 
 /// A path below a name.
@@ -270,25 +281,52 @@ mod tests {
         }
     }
 
-    /// What is known of a name, and what its server would be asked for.
-    fn look_up(table: &Table, name: &'static str) -> Result<(Known, String), Error> {
+    /// What is known of a name, which prefix the naming group would be asked for, and what the server.
+    fn look_up(table: &Table, name: &'static str) -> Result<(Known, String, String), Error> {
         let (known, name, path_bytes) = table.look_up(Cow::Borrowed(name))?;
-        Ok((known, name[name.len() - path_bytes..].to_owned()))
+        let prefix = match (known, parse(&name)) {
+            (Known::Ask, Parsed::Prefixed(prefix, _)) => prefix,
+            _ => "",
+        };
+        Ok((known, prefix.to_owned(), name[name.len() - path_bytes..].to_owned()))
+    }
+
+    fn ask(prefix: &str, rest: &str) -> (Known, String, String) {
+        (Known::Ask, prefix.to_owned(), rest.to_owned())
     }
 
     #[test]
     fn prefixes_lead_to_servers() {
         let table = table();
-        let place = |server, context, rest: &str| Ok((Known::Place(server, context), rest.to_owned()));
-        let ask = |prefix: &str, rest: &str| Ok((Known::Ask(prefix.to_owned()), rest.to_owned()));
+        let place =
+            |server, context, rest: &str| Ok((Known::Place(server, context), String::new(), rest.to_owned()));
         assert_eq!(look_up(&table, "[tmp]/a/b"), place(ONE, 3, "a/b"));
         assert_eq!(look_up(&table, "a"), place(OTHER, 7, "a"));
         assert_eq!(look_up(&table, "/a"), place(OTHER, 0, "a"));
-        assert_eq!(look_up(&table, "[boot]a"), ask("boot", "a"));
-        assert_eq!(look_up(&table, "[node2]"), ask("node2", ""));
+        assert_eq!(look_up(&table, "[boot]a"), Ok(ask("boot", "a")));
+        assert_eq!(look_up(&table, "[node2]"), Ok(ask("node2", "")));
         assert_eq!(look_up(&table, "[home]a"), place(ONE, 3, "users/me/a"));
         assert_eq!(look_up(&table, "[home]"), place(ONE, 3, "users/me"));
         assert_eq!(look_up(&Table::default(), "a"), Err(Error::NoSuchPrefix));
+    }
+
+    #[test]
+    fn known_prefixes_are_found_as_names_are_parsed() {
+        const PREFIXES: [&str; 4] = ["a", "tmp", "t-1.x", "TMP"];
+        for inside in PREFIXES.into_iter().chain(["", "x", "tm", "tmpp", "t p", "ä", "a]"]) {
+            for beginning in ["", "[", "[[", "]", "x["] {
+                for end in ["", "]", "]]", "]/", "]//a", "]a/b", "]ä", "]]a", " ]", "[", "a]"] {
+                    let name = format!("{beginning}{inside}{end}");
+                    for known in PREFIXES {
+                        let plain = match parse(&name) {
+                            Parsed::Prefixed(prefix, path) => (prefix == known).then_some(path),
+                            Parsed::Absolute(_) | Parsed::Relative(_) => None,
+                        };
+                        assert_eq!(path_after(known, &name), plain, "{name}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]
@@ -307,8 +345,8 @@ mod tests {
         table.learn("boot", ONE, 2);
         assert_eq!(look_up(&table, "[boot]a").unwrap().0, Known::Place(ONE, 2));
         table.forget(ONE);
-        assert_eq!(look_up(&table, "[boot]a").unwrap().0, Known::Ask("boot".to_owned()));
-        assert_eq!(look_up(&table, "[home]a").unwrap().0, Known::Ask("tmp".to_owned()));
+        assert_eq!(look_up(&table, "[boot]a"), Ok(ask("boot", "a")));
+        assert_eq!(look_up(&table, "[home]a"), Ok(ask("tmp", "users/me/a")));
         table.learn("tmp", OTHER, 5);
         assert_eq!(look_up(&table, "[tmp]a").unwrap().0, Known::Place(OTHER, 5));
         assert!(table.unbind("home") && !table.unbind("home"));

@@ -15,13 +15,13 @@ extern crate alloc;
 #[cfg(test)]
 mod tests;
 
-use abi::protocol::{Reply as _, refusal};
+use abi::protocol::Reply as _;
 use abi::{Error, Pid};
 use alloc::vec::Vec;
 use io_server::listing::{Flat, flat_root};
 use io_server::service::OpenInstance;
 use io_server::{
-    Answer, Client, Incoming, Instances, Listing, Opening, Reading, Request, Ring, Service, System, Waiter,
+    Client, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Ring, Service, System, Waiter,
     Waiters, Writing, waiting,
 };
 use protocols::host_channel::{Decoder, Frame, InputGate, MAX_DATA, MAX_ENCODED, VERSION};
@@ -235,23 +235,21 @@ impl<L: Line> Service for HostLink<L> {
         request: &Request<'_>,
         _instances: &mut Instances<OpenInstance<Stream>>,
         system: &mut dyn System,
-    ) -> Answer<'a> {
+    ) -> Outcome<'a> {
         if !self.helpers.contains(&request.client.pid) {
-            return Answer::Reply(refusal(Error::BadRequest));
+            return Outcome::refuse(Error::BadRequest);
         }
         match inner::Inner::from_message(request.message) {
             Some(inner::Inner::Arrived(_)) => {
                 let noted = request.whole().and_then(|bytes| self.arrived(bytes, system));
-                Answer::from_result(noted.map(|()| inner::ArrivedNoted {}))
+                Outcome::from(noted.map(|()| inner::ArrivedNoted {}))
             }
-            Some(inner::Inner::LineLost(_)) => {
-                Answer::from_result(self.begin_anew().map(|()| inner::LossNoted {}))
-            }
+            Some(inner::Inner::LineLost(_)) => Outcome::from(self.begin_anew().map(|()| inner::LossNoted {})),
             Some(inner::Inner::CommandsEnded(ended)) => {
                 let told = self.say(&Frame::Exit { status: ended.status });
-                Answer::from_result(told.map(|()| inner::EndNoted {}))
+                Outcome::from(told.map(|()| inner::EndNoted {}))
             }
-            None => Answer::Reply(refusal(Error::BadRequest)),
+            None => Outcome::refuse(Error::BadRequest),
         }
     }
 }

@@ -5,12 +5,11 @@
 
 use abi::kernel::record::ProcessState;
 use abi::{Error, Message, Pid, UserId, kernel};
-use alloc::borrow::Cow;
 use v::message;
 use v::server::{Client as Sender, Options, Outcome, Server};
 
 use crate::server::IoServer;
-use crate::service::{Answer, Client, Request, Service};
+use crate::service::{Client, Request, Service};
 use crate::system::System;
 
 /// The kernel itself.
@@ -64,11 +63,7 @@ impl<S: Service> Server for Serving<S> {
             message,
             head: sender.head,
         };
-        match self.0.request(&request, &mut Kernel) {
-            Answer::Reply(reply) => Outcome::Reply(reply),
-            Answer::Data(reply, data) => Outcome::ReplyData(reply, Cow::Borrowed(data)),
-            Answer::Later => Outcome::Later,
-        }
+        self.0.request(&request, &mut Kernel)
     }
 
     fn tick(&mut self) {

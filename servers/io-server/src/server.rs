@@ -3,17 +3,18 @@
 
 use alloc::vec::Vec;
 
-use abi::protocol::{Reply, Request as _, refusal};
+use abi::protocol::{Reply, Request as _};
 use abi::segment::HEAD_BYTES;
 use abi::{Error, Pid, UserId};
 use protocols::io::{attribute, io, mode};
 use protocols::names::{Descriptor, kind, names};
+use v::server::Outcome;
 
 use crate::instances::{Instances, Limits};
 use crate::listing::{Listing, ListingBudget};
 use crate::path;
 use crate::service::{
-    Answer, Client, Completion, Content, OpenInstance, Opening, Reading, Request, Service, Writing,
+    Client, Completion, Content, OpenInstance, Opening, Reading, Request, Service, Writing,
 };
 use crate::sweeps::Sweeps;
 use crate::system::System;
@@ -46,15 +47,15 @@ impl<S: Service> IoServer<S> {
     }
 
     /// Does what a message asks. What is not in the I/O or the naming protocol goes to [`Service::other`].
-    pub fn request(&mut self, request: &Request<'_>, system: &mut dyn System) -> Answer<'_> {
+    pub fn request(&mut self, request: &Request<'_>, system: &mut dyn System) -> Outcome<'_> {
         if request.message.code() == io::Read::CODE {
-            return self.read(request, system).unwrap_or_else(refuse);
+            return self.read(request, system).unwrap_or_else(Outcome::refuse);
         }
         if let Some(operation) = io::Io::from_message(request.message) {
-            return self.io(operation, request, system).unwrap_or_else(refuse);
+            return self.io(operation, request, system).unwrap_or_else(Outcome::refuse);
         }
         if let Some(operation) = names::Names::from_message(request.message) {
-            return self.names(operation, request, system).unwrap_or_else(refuse);
+            return self.names(operation, request, system).unwrap_or_else(Outcome::refuse);
         }
         self.service.other(request, &mut self.instances, system)
     }
@@ -87,7 +88,7 @@ impl<S: Service> IoServer<S> {
         operation: io::Io,
         request: &Request<'_>,
         system: &mut dyn System,
-    ) -> Result<Answer<'_>, Error> {
+    ) -> Result<Outcome<'_>, Error> {
         let client = &request.client;
         match operation {
             io::Io::Open(open) => self.open(&open, request, system).map(plain),
@@ -133,7 +134,7 @@ impl<S: Service> IoServer<S> {
                     Completion::Now => plain(io::Synchronized {}),
                     Completion::Later => {
                         self.sweeps.note_wait(system.monotonic_ns());
-                        Answer::Later
+                        Outcome::Later
                     }
                 })
             }
@@ -175,7 +176,7 @@ impl<S: Service> IoServer<S> {
         Ok(io::Opened { instance: number, attributes, block_bytes, size })
     }
 
-    fn read(&mut self, request: &Request<'_>, system: &mut dyn System) -> Result<Answer<'_>, Error> {
+    fn read(&mut self, request: &Request<'_>, system: &mut dyn System) -> Result<Outcome<'_>, Error> {
         let read = io::Read::from_message(request.message);
         let instance = self.instances.get(read.instance, &request.client)?;
         require(instance.attributes, attribute::READABLE)?;
@@ -188,12 +189,12 @@ impl<S: Service> IoServer<S> {
         Ok(match reading {
             Reading::Data(data) => {
                 let count = data.len() as u32;
-                Answer::Data(io::ReadDone { count }.to_message(), data)
+                Outcome::data(io::ReadDone { count }, data)
             }
             Reading::Moved(count) => plain(io::ReadDone { count }),
             Reading::Later => {
                 self.sweeps.note_wait(system.monotonic_ns());
-                Answer::Later
+                Outcome::Later
             }
         })
     }
@@ -203,7 +204,7 @@ impl<S: Service> IoServer<S> {
         write: &io::Write,
         request: &Request<'_>,
         system: &mut dyn System,
-    ) -> Result<Answer<'_>, Error> {
+    ) -> Result<Outcome<'_>, Error> {
         let instance = self.instances.get(write.instance, &request.client)?;
         require(instance.attributes, attribute::WRITABLE)?;
         let data = request.incoming()?;
@@ -216,7 +217,7 @@ impl<S: Service> IoServer<S> {
             Writing::Done(count) => plain(io::Written { count }),
             Writing::Later => {
                 self.sweeps.note_wait(system.monotonic_ns());
-                Answer::Later
+                Outcome::Later
             }
         })
     }
@@ -226,7 +227,7 @@ impl<S: Service> IoServer<S> {
         operation: names::Names,
         request: &Request<'_>,
         system: &mut dyn System,
-    ) -> Result<Answer<'_>, Error> {
+    ) -> Result<Outcome<'_>, Error> {
         use names::Names;
         let client = &request.client;
         let path = || path::from_bytes(request.whole()?);
@@ -243,7 +244,7 @@ impl<S: Service> IoServer<S> {
                     return Err(Error::TooLong);
                 }
                 let count = self.answer.len() as u32;
-                Ok(Answer::Data(names::ContextNamed { count }.to_message(), &self.answer))
+                Ok(Outcome::data(names::ContextNamed { count }, &self.answer[..]))
             }
             Names::Describe(describe) => {
                 let name = request.head.get(..describe.name_bytes as usize);
@@ -252,7 +253,7 @@ impl<S: Service> IoServer<S> {
                 let room = client.writable_bytes()?;
                 let descriptor = self.service.describe(describe.context, path)?;
                 let count = put_descriptor(&descriptor, room, &mut self.answer);
-                Ok(Answer::Data(names::Described { count }.to_message(), &self.answer))
+                Ok(Outcome::data(names::Described { count }, &self.answer[..]))
             }
             Names::DescribeInstance(describe) => {
                 let room = client.writable_bytes()?;
@@ -262,7 +263,7 @@ impl<S: Service> IoServer<S> {
                     Content::Directory { listing, .. } => directory(listing),
                 };
                 let count = put_descriptor(&descriptor, room, &mut self.answer);
-                Ok(Answer::Data(names::InstanceDescribed { count }.to_message(), &self.answer))
+                Ok(Outcome::data(names::InstanceDescribed { count }, &self.answer[..]))
             }
             Names::Remove(remove) => {
                 self.service.remove(client, remove.context, path()?, system)?;
@@ -301,12 +302,8 @@ fn close<S: Service>(
     }
 }
 
-fn plain<R: Reply>(reply: R) -> Answer<'static> {
-    Answer::Reply(reply.to_message())
-}
-
-fn refuse<'a>(error: Error) -> Answer<'a> {
-    Answer::Reply(refusal(error))
+fn plain<R: Reply>(reply: R) -> Outcome<'static> {
+    Outcome::Reply(reply.to_message())
 }
 
 fn require(attributes: u32, needed: u32) -> Result<(), Error> {
@@ -323,6 +320,7 @@ fn named_or_self(owner: Pid, client: &Client) -> Pid {
 }
 
 /// Who is to own an instance, and of which user it is: the client's, unless the system asks.
+#[inline]
 pub fn owner(named: Pid, client: &Client, system: &mut dyn System) -> Result<(Pid, UserId), Error> {
     let owner = named_or_self(named, client);
     if owner == client.pid {

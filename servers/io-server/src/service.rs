@@ -1,8 +1,9 @@
-//! What a server says of itself: the trait [`Service`], the requests it is asked and the answers it gives.
+//! What a server says of itself: the trait [`Service`], the requests it is asked and what becomes of them.
 
-use abi::{Access, Error, Grant, Message, Pid, UserId, protocol::Reply, protocol::refusal};
+use abi::{Access, Error, Grant, Message, Pid, UserId};
 use alloc::string::String;
 use protocols::names::Descriptor;
+use v::server::Outcome;
 
 use crate::instances::Instances;
 use crate::listing::Listing;
@@ -68,27 +69,6 @@ impl<'a> Request<'a> {
         } else {
             Err(Error::TooLong)
         }
-    }
-}
-
-/// What the server does with a request.
-#[derive(Debug)]
-pub enum Answer<'a> {
-    /// Replies.
-    Reply(Message),
-    /// Replies, with data for the beginning of the client's segment.
-    Data(Message, &'a [u8]),
-    /// Replies some other time, by [`System::reply`].
-    Later,
-}
-
-impl Answer<'_> {
-    /// A plain reply, or the refusal.
-    pub fn from_result<R: Reply>(result: Result<R, Error>) -> Answer<'static> {
-        Answer::Reply(match result {
-            Ok(reply) => reply.to_message(),
-            Err(error) => refusal(error),
-        })
     }
 }
 
@@ -307,8 +287,8 @@ pub trait Service {
         request: &Request<'_>,
         instances: &mut Instances<OpenInstance<Self::Open>>,
         system: &mut dyn System,
-    ) -> Answer<'a> {
-        Answer::Reply(refusal(Error::BadRequest))
+    ) -> Outcome<'a> {
+        Outcome::refuse(Error::BadRequest)
     }
 
     /// Whether someone waits whom the end of another team would free: owners are then looked after more often.

@@ -3,7 +3,6 @@
 //! A number holds a slot and the slot's generation, so that the number of what is gone is noticed. It is never 0.
 //! The slot that has been free the longest is used next, so a number comes back as late as can be.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Most things in a table.
@@ -12,9 +11,14 @@ pub const MAX_SLOTS: usize = 1 << INDEX_BITS;
 const INDEX_BITS: u32 = 16;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
+/// A slot that no free slot comes after.
+const NONE: u32 = u32::MAX;
+
 #[derive(Clone, Debug)]
 struct Slot<T> {
     generation: u16,
+    /// The slot freed next after this one, while both are free.
+    next_free: u32,
     content: Option<T>,
 }
 
@@ -22,15 +26,18 @@ struct Slot<T> {
 #[derive(Clone, Debug)]
 pub struct Table<T> {
     slots: Vec<Slot<T>>,
-    /// Slots without content, the one freed first at the front.
-    free: VecDeque<u16>,
+    /// The slot that has been free the longest.
+    first_free: u32,
+    last_free: u32,
+    /// How many have content.
+    used: usize,
     most: usize,
 }
 
 impl<T> Table<T> {
     /// An empty table for at most `most` things, of which no more than [`MAX_SLOTS`] count.
     pub fn new(most: usize) -> Table<T> {
-        Table { slots: Vec::new(), free: VecDeque::new(), most: most.min(MAX_SLOTS) }
+        Table { slots: Vec::new(), first_free: NONE, last_free: NONE, used: 0, most: most.min(MAX_SLOTS) }
     }
 
     /// How many more go in.
@@ -40,12 +47,12 @@ impl<T> Table<T> {
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.free.len() == self.slots.len()
+        self.used == 0
     }
 
     /// How many things are in it.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.used
     }
 
     /// Takes `content` in and numbers it; gives it back if the table is full.
@@ -53,14 +60,16 @@ impl<T> Table<T> {
         if self.room() == 0 {
             return Err(content);
         }
-        let index = self.free.pop_front().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, content: None });
-            (self.slots.len() - 1) as u16
-        });
-        let slot = &mut self.slots[usize::from(index)];
+        self.used += 1;
+        let index = self.first_free;
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            self.slots.push(Slot { generation: 1, next_free: NONE, content: Some(content) });
+            return Ok(1 << INDEX_BITS | (self.slots.len() - 1) as u32);
+        };
+        self.first_free = slot.next_free;
         slot.generation = slot.generation.checked_add(1).unwrap_or(1);
         slot.content = Some(content);
-        Ok(u32::from(slot.generation) << INDEX_BITS | u32::from(index))
+        Ok(u32::from(slot.generation) << INDEX_BITS | index)
     }
 
     /// What has this number.
@@ -79,13 +88,20 @@ impl<T> Table<T> {
 
     /// Takes out what has this number.
     pub fn remove(&mut self, number: u32) -> Option<T> {
-        let index = (number & INDEX_MASK) as u16;
+        let index = number & INDEX_MASK;
         let slot = self
             .slots
-            .get_mut(usize::from(index))
+            .get_mut(index as usize)
             .filter(|slot| u32::from(slot.generation) == number >> INDEX_BITS)?;
         let content = slot.content.take()?;
-        self.free.push_back(index);
+        slot.next_free = NONE;
+        self.used -= 1;
+        if self.first_free == NONE {
+            self.first_free = index;
+        } else {
+            self.slots[self.last_free as usize].next_free = index;
+        }
+        self.last_free = index;
         Some(content)
     }
 

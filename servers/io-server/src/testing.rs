@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 
 use abi::protocol::{Reply as _, Request as WireRequest};
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid, UserId};
+use v::server::Outcome;
 
 use crate::server::IoServer;
-use crate::service::{Answer, Client, Request, Service};
+use crate::service::{Client, Request, Service};
 use crate::system::System;
 
 /// How much of a segment comes along with a request, as in the real serve loop.
@@ -104,12 +105,12 @@ impl TestSystem {
         };
         process.segment = Some((segment, access));
         let answered = match server.request(&request, self) {
-            Answer::Reply(message) => self.reply(pid, &message, &[]),
-            Answer::Data(message, data) => {
+            Outcome::Reply(message) => self.reply(pid, &message, &[]),
+            Outcome::ReplyData(message, data) => {
                 // As the kernel does: the data goes straight from the server's memory.
                 self.reply(pid, &message, data)
             }
-            Answer::Later => Ok(()),
+            Outcome::Later => Ok(()),
         };
         answered.expect("an answer fits its client");
     }

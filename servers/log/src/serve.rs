@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use abi::{Error, Pid, UserId};
 use io_server::path::{self, Step};
 use io_server::service::OpenInstance;
-use io_server::{Answer, Client, Instances, Opening, Reading, Request, Service, System};
+use io_server::{Client, Instances, Opening, Outcome, Reading, Request, Service, System};
 use protocols::io::{attribute, mode};
 use protocols::log::log::{Append, Appended, Log};
 use protocols::log::{Heading, MAX_ENTRY_BYTES};
@@ -172,10 +172,10 @@ impl<K: KernelLog> Service for LogServer<K> {
         request: &Request<'_>,
         _instances: &mut Instances<OpenInstance<OpenLog>>,
         system: &mut dyn System,
-    ) -> Answer<'a> {
+    ) -> Outcome<'a> {
         match Log::from_message(request.message) {
-            Some(Log::Append(append)) => Answer::from_result(self.append(append, request, system)),
-            None => Answer::Reply(abi::protocol::refusal(Error::BadRequest)),
+            Some(Log::Append(append)) => Outcome::from(self.append(append, request, system)),
+            None => Outcome::refuse(Error::BadRequest),
         }
     }
 }

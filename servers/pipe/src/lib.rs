@@ -13,7 +13,7 @@ use abi::{Error, Pid, UserId};
 use io_server::listing::{Flat, flat_root};
 use io_server::service::{Content, OpenInstance};
 use io_server::{
-    Answer, Client, Incoming, Instances, Listing, Opening, Reading, Request, Ring, Service, System, Table,
+    Client, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Ring, Service, System, Table,
     Waiter, Waiters, Writing, waiting,
 };
 use protocols::io::{attribute, io, mode};
@@ -263,12 +263,12 @@ impl Service for PipeServer {
         request: &Request<'_>,
         instances: &mut Instances<OpenInstance<End>>,
         system: &mut dyn System,
-    ) -> Answer<'a> {
+    ) -> Outcome<'a> {
         match pipe::Pipe::from_message(request.message) {
             Some(pipe::Pipe::CreatePipe(create)) => {
-                Answer::from_result(self.create(create, &request.client, instances, system))
+                Outcome::from(self.create(create, &request.client, instances, system))
             }
-            None => Answer::Reply(refusal(Error::BadRequest)),
+            None => Outcome::refuse(Error::BadRequest),
         }
     }
 

@@ -22,7 +22,8 @@ use crate::tree::{Kind, Place, Tree};
 #[derive(Debug)]
 pub struct OpenFile {
     node: u32,
-    append: bool,
+    /// Bits of [`mode`].
+    mode: u32,
 }
 
 /// The file server.
@@ -136,32 +137,28 @@ impl Service for FileServer {
             return Ok(Opening::Directory(self.tree.list(directory)?));
         }
         let number = self.find_or_create(context, path, mode, client.user, system)?;
-        if self.tree.node(number)?.is_directory() {
-            return Err(Error::IsADirectory);
-        }
         let writes = mode & (mode::WRITE | mode::APPEND | mode::TRUNCATE) != 0;
         if writes {
+            if self.tree.node(number)?.is_directory() {
+                return Err(Error::IsADirectory);
+            }
             self.tree.check_may_change(number, client.user)?;
         }
         if mode & mode::TRUNCATE != 0 {
             self.set_size_of(number, 0, system)?;
         }
-        let append = mode & mode::APPEND != 0;
         let node = self.tree.node_mut(number)?;
+        if node.is_directory() {
+            return Err(Error::IsADirectory);
+        }
         node.open_count += 1;
-        let mut attributes = 0;
-        if mode & mode::READ != 0 {
-            attributes |= attribute::READABLE;
-        }
-        if writes {
-            attributes |= attribute::WRITABLE;
-        }
-        if append {
-            attributes |= attribute::APPEND_ONLY;
-        }
+        let when = |may: bool, attribute: u32| if may { attribute } else { 0 };
+        let attributes = when(mode & mode::READ != 0, attribute::READABLE)
+            | when(writes, attribute::WRITABLE)
+            | when(mode & mode::APPEND != 0, attribute::APPEND_ONLY);
         Ok(Opening::Object {
             size: node.size(),
-            open: OpenFile { node: number, append },
+            open: OpenFile { node: number, mode },
             attributes,
             block_bytes: CHUNK_BYTES as u32,
         })
@@ -170,7 +167,9 @@ impl Service for FileServer {
     fn close(&mut self, open: OpenFile, _system: &mut dyn System) {
         if let Ok(node) = self.tree.node_mut(open.node) {
             node.open_count -= 1;
-            self.tree.drop_if_unused(open.node);
+            if node.is_unused() {
+                self.tree.drop_if_unused(open.node);
+            }
         }
     }
 
@@ -213,7 +212,8 @@ impl Service for FileServer {
         data: &Incoming<'_>,
         system: &mut dyn System,
     ) -> Result<Writing, Error> {
-        let position = if open.append { self.tree.node(open.node)?.size() } else { position };
+        let position =
+            if open.mode & mode::APPEND != 0 { self.tree.node(open.node)?.size() } else { position };
         let now_ns = system.real_ns();
         self.change(
             open.node,

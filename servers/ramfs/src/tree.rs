@@ -75,6 +75,11 @@ impl Node {
         matches!(self.kind, Kind::Archived(_) | Kind::ArchivedDirectory(_))
     }
 
+    /// Whether it has no name and is not open.
+    pub fn is_unused(&self) -> bool {
+        self.parent == 0 && self.open_count == 0
+    }
+
     /// Bytes of a file; names in a directory.
     pub fn size(&self) -> u64 {
         match &self.kind {
@@ -319,8 +324,7 @@ impl Tree {
 
     /// Forgets a node that has no name and is not open.
     pub fn drop_if_unused(&mut self, number: u32) {
-        let is_used = |node: &Node| node.parent != 0 || node.open_count != 0;
-        if self.nodes.get(number).is_none_or(is_used) {
+        if !self.nodes.get(number).is_some_and(Node::is_unused) {
             return;
         }
         if let Some(node) = self.nodes.remove(number) {

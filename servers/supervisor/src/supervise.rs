@@ -6,8 +6,8 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
-use alloc::{borrow::Cow, vec};
 
 use abi::kernel::device::ReleaseDma;
 use abi::kernel::record::ProcessRecord;
@@ -39,6 +39,12 @@ const LOOK_NS: u64 = 1_000_000_000;
 /// Records taken from the kernel at once.
 const RECORDS_AT_ONCE: usize = 64;
 
+/// Room for a record of either kind.
+const RECORD_BYTES: usize = {
+    let service = ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES;
+    if service > DeviceRecord::MAX_BYTES { service } else { DeviceRecord::MAX_BYTES }
+};
+
 /// All that the supervisor knows.
 #[derive(Debug)]
 pub struct Supervising {
@@ -49,6 +55,8 @@ pub struct Supervising {
     saved: Vec<Vec<u8>>,
     watchdog: Watchdog,
     next_look_ns: u64,
+    /// Where a record lies until it is sent.
+    record: [u8; RECORD_BYTES],
 }
 
 impl Supervising {
@@ -63,6 +71,7 @@ impl Supervising {
             devices,
             watchdog: Watchdog::default(),
             next_look_ns: 0,
+            record: [0; RECORD_BYTES],
         }
     }
 
@@ -161,20 +170,14 @@ impl Supervising {
         place.ok_or(Error::NoPermission)
     }
 
-    fn query(&self, client: &Client<'_>, position: u32) -> Outcome<'static> {
-        let record = || -> Result<Vec<u8>, Error> {
-            let entry = self.services.entries().get(position as usize).ok_or(Error::NotFound)?;
+    fn query(&mut self, client: &Client<'_>, position: u32) -> Outcome<'_> {
+        let record = self.services.entries().get(position as usize).map(|entry| {
             let room = client.writable_bytes()? as usize;
-            let mut bytes = vec![0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
-            let count = entry.record().encode(&mut bytes).filter(|count| *count <= room);
-            bytes.truncate(count.ok_or(Error::TooLong)?);
-            Ok(bytes)
-        };
-        match record() {
-            Ok(bytes) => {
-                let count = bytes.len() as u32;
-                Outcome::data(ServiceQueried { count }, bytes)
-            }
+            let count = entry.record().encode(&mut self.record).filter(|count| *count <= room);
+            count.ok_or(Error::TooLong)
+        });
+        match record.unwrap_or(Err(Error::NotFound)) {
+            Ok(count) => Outcome::data(ServiceQueried { count: count as u32 }, &self.record[..count]),
             Err(error) => Outcome::refuse(error),
         }
     }
@@ -205,21 +208,16 @@ impl Supervising {
         Ok(ServiceStarted {})
     }
 
-    fn query_device(&self, client: &Client<'_>, position: u32) -> Outcome<'static> {
-        let record = || -> Result<Vec<u8>, Error> {
-            let name = |place| self.name(place);
-            let record = self.devices.record(position as usize, name).ok_or(Error::NotFound)?;
+    fn query_device(&mut self, client: &Client<'_>, position: u32) -> Outcome<'_> {
+        let entries = self.services.entries();
+        let name = |place: usize| entries[place].configuration.name.as_str();
+        let record = self.devices.record(position as usize, name).map(|record| {
             let room = client.writable_bytes()? as usize;
-            let mut bytes = vec![0; DeviceRecord::MAX_BYTES];
-            let count = record.encode(&mut bytes).filter(|count| *count <= room);
-            bytes.truncate(count.ok_or(Error::TooLong)?);
-            Ok(bytes)
-        };
-        match record() {
-            Ok(bytes) => {
-                let count = bytes.len() as u32;
-                Outcome::data(DeviceQueried { count }, bytes)
-            }
+            let count = record.encode(&mut self.record).filter(|count| *count <= room);
+            count.ok_or(Error::TooLong)
+        });
+        match record.unwrap_or(Err(Error::NotFound)) {
+            Ok(count) => Outcome::data(DeviceQueried { count: count as u32 }, &self.record[..count]),
             Err(error) => Outcome::refuse(error),
         }
     }
@@ -253,7 +251,7 @@ impl Supervising {
         match saved() {
             Ok(saved) => {
                 let count = saved.len() as u32;
-                Outcome::ReplyData(StateLoaded { count }.to_message(), Cow::Borrowed(saved))
+                Outcome::data(StateLoaded { count }, saved)
             }
             Err(error) => Outcome::refuse(error),
         }

@@ -6,12 +6,12 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use abi::protocol::refusal;
 use abi::{Error, Pid, UserId};
 use io_server::listing::{Flat, flat_root};
 use io_server::service::OpenInstance;
 use io_server::{
-    Answer, Client, Incoming, Instances, Listing, Opening, Reading, Request, Service, System, Waiter, Writing,
+    Client, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Service, System, Waiter,
+    Writing,
 };
 use protocols::io::{attribute, mode};
 use protocols::names::{Descriptor, kind};
@@ -64,7 +64,7 @@ impl TerminalServer {
         request: &Request<'_>,
         instances: &mut Instances<OpenInstance<u64>>,
         system: &mut dyn System,
-    ) -> Result<Answer<'a>, Error> {
+    ) -> Result<Outcome<'a>, Error> {
         use terminal::Terminal;
         let client = &request.client;
         let mut check = |instance: u32| instances.get(instance, client).map(drop);
@@ -72,17 +72,17 @@ impl TerminalServer {
             Terminal::SetMode(set) => {
                 check(set.instance)?;
                 let previous = self.terminal.set_mode(set.mode, system);
-                Ok(Answer::from_result(Ok(terminal::ModeSet { previous })))
+                Ok(Outcome::from(Ok(terminal::ModeSet { previous })))
             }
             Terminal::QueryWindow(query) => {
                 check(query.instance)?;
                 let (columns, rows) = self.terminal.window();
-                Ok(Answer::from_result(Ok(terminal::Window { columns, rows })))
+                Ok(Outcome::from(Ok(terminal::Window { columns, rows })))
             }
             Terminal::SetWindow(set) => {
                 check(set.instance)?;
                 self.terminal.set_window(set.columns, set.rows, system)?;
-                Ok(Answer::from_result(Ok(terminal::WindowSet {})))
+                Ok(Outcome::from(Ok(terminal::WindowSet {})))
             }
             Terminal::AddForeground(add) => {
                 check(add.instance)?;
@@ -91,24 +91,24 @@ impl TerminalServer {
                     return Err(Error::NoPermission);
                 }
                 self.terminal.add_foreground(add.program, system)?;
-                Ok(Answer::from_result(Ok(terminal::ForegroundAdded {})))
+                Ok(Outcome::from(Ok(terminal::ForegroundAdded {})))
             }
             Terminal::ClearForeground(clear) => {
                 check(clear.instance)?;
                 let interrupted = u32::from(self.terminal.clear_foreground(system));
-                Ok(Answer::from_result(Ok(terminal::ForegroundCleared { interrupted })))
+                Ok(Outcome::from(Ok(terminal::ForegroundCleared { interrupted })))
             }
             Terminal::SetPrompt(set) => {
                 check(set.instance)?;
                 self.terminal.set_prompt(text(request, MAX_PROMPT_BYTES, system)?);
-                Ok(Answer::from_result(Ok(terminal::PromptSet {})))
+                Ok(Outcome::from(Ok(terminal::PromptSet {})))
             }
             Terminal::SetCompletions(set) => {
                 check(set.instance)?;
                 let lines = text(request, MAX_COMPLETIONS_BYTES, system)?;
                 let words = lines.lines().filter(|word| !word.contains(char::is_control));
                 self.terminal.set_completions(words.map(str::to_owned).collect());
-                Ok(Answer::from_result(Ok(terminal::CompletionsSet {})))
+                Ok(Outcome::from(Ok(terminal::CompletionsSet {})))
             }
         }
     }
@@ -119,7 +119,7 @@ impl TerminalServer {
         operation: channel::Channel,
         request: &Request<'_>,
         system: &mut dyn System,
-    ) -> Result<Answer<'a>, Error> {
+    ) -> Result<Outcome<'a>, Error> {
         if !self.helpers.contains(&request.client.pid) {
             return Err(Error::NoPermission);
         }
@@ -130,14 +130,14 @@ impl TerminalServer {
                     return Err(Error::TooLong);
                 }
                 Ok(match self.terminal.type_bytes(bytes, request.client.pid, system) {
-                    true => Answer::from_result(Ok(channel::TypedTaken {})),
-                    false => Answer::Later,
+                    true => Outcome::from(Ok(channel::TypedTaken {})),
+                    false => Outcome::Later,
                 })
             }
             channel::Channel::TakeOutput(_) => {
                 let room = usize::try_from(request.client.writable_bytes()?).unwrap_or(usize::MAX);
                 self.terminal.take_output(request.client.pid, room, system);
-                Ok(Answer::Later)
+                Ok(Outcome::Later)
             }
         }
     }
@@ -232,7 +232,7 @@ impl Service for TerminalServer {
         request: &Request<'_>,
         instances: &mut Instances<OpenInstance<u64>>,
         system: &mut dyn System,
-    ) -> Answer<'a> {
+    ) -> Outcome<'a> {
         let answer = if let Some(operation) = terminal::Terminal::from_message(request.message) {
             self.terminal_request(operation, request, instances, system)
         } else if let Some(operation) = channel::Channel::from_message(request.message) {
@@ -240,6 +240,6 @@ impl Service for TerminalServer {
         } else {
             Err(Error::BadRequest)
         };
-        answer.unwrap_or_else(|error| Answer::Reply(refusal(error)))
+        answer.unwrap_or_else(|error| Outcome::refuse(error))
     }
 }
