@@ -98,6 +98,8 @@ pub struct Scenario {
     status: u8,
     /// Standard output (without `exec`: what the console shows), exactly.
     output: Option<String>,
+    /// Standard output is the numbers from 1 to this, one a line.
+    output_numbers: Option<u64>,
     /// Patterns that it contains, in this order, without overlap.
     #[serde(default)]
     output_has: Vec<Pattern>,
@@ -231,7 +233,7 @@ impl Scenario {
     fn input(&self) -> Vec<u8> {
         match (&self.input, self.input_numbers) {
             (Some(text), _) => text.clone().into_bytes(),
-            (None, Some(last)) => (1..=last).flat_map(|number| format!("{number}\n").into_bytes()).collect(),
+            (None, Some(last)) => numbers(last).into_bytes(),
             (None, None) => Vec::new(),
         }
     }
@@ -242,6 +244,7 @@ impl Scenario {
         let compare = || {
             ensure!(status(end) == self.status, "{end}: status {}, not {}", status(end), self.status);
             exactly("output", self.output.as_deref(), output)?;
+            exactly("output", self.output_numbers.map(numbers).as_deref(), output)?;
             has("output", &self.output_has, output)?;
             lacks("output", &self.output_lacks, output)?;
             for (number, patterns) in &self.output_of {
@@ -259,6 +262,11 @@ impl Scenario {
             format!("output:\n{output}\nerror:\n{error}\nlog:\n{log}\n")
         })
     }
+}
+
+/// The numbers from 1 on, one a line.
+fn numbers(last: u64) -> String {
+    (1..=last).map(|number| format!("{number}\n")).collect()
 }
 
 /// The end of a long text.

@@ -21,6 +21,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn reboot(_: &Arguments, _: &mut Context<'_>) -> Outcome {
+    super::poweroff::wait_for_output();
     let server = v::name::resolve("[supervisor]").map_err(|error| failed("[supervisor]", error))?.server;
     call(server, &supervisor::Reboot {}, Segment::None).map_err(|error| failed("[supervisor]", error))?;
     Ok(())

@@ -21,8 +21,8 @@ use alloc::vec::Vec;
 use io_server::listing::{Flat, flat_root};
 use io_server::service::OpenInstance;
 use io_server::{
-    Client, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Ring, Service, System, Waiter,
-    Waiters, Writing, waiting,
+    Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Ring, Service,
+    System, Waiter, Waiters, Writing, waiting,
 };
 use protocols::host_channel::{Decoder, Frame, InputGate, MAX_DATA, MAX_ENCODED, VERSION};
 use protocols::io::{attribute, io, mode};
@@ -65,6 +65,9 @@ pub enum Stream {
 pub trait Line {
     /// Sends bytes, waiting as long as it takes.
     fn send(&mut self, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Waits until all that was sent has left.
+    fn synchronize(&mut self) -> Result<(), Error>;
 }
 
 /// The server.
@@ -217,6 +220,15 @@ impl<L: Line> Service for HostLink<L> {
         }
         self.line.send(&frames)?;
         Ok(Writing::Done(count as u32))
+    }
+
+    fn synchronize(
+        &mut self,
+        _client: &Client,
+        _stream: &mut Stream,
+        _system: &mut dyn System,
+    ) -> Result<Completion, Error> {
+        self.line.synchronize().map(|()| Completion::Now)
     }
 
     fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {

@@ -70,6 +70,10 @@ impl Line for SerialLine {
         }
         Ok(())
     }
+
+    fn synchronize(&mut self) -> Result<(), Error> {
+        self.0.synchronize()
+    }
 }
 
 /// The second process: from the line to the first.

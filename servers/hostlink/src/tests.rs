@@ -22,6 +22,10 @@ impl Line for TestLine {
         self.0.borrow_mut().extend_from_slice(bytes);
         Ok(())
     }
+
+    fn synchronize(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 struct Setup {

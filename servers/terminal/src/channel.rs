@@ -6,7 +6,8 @@ abi::protocol! {
     pub mod channel = 0x7f, enum Channel {
         /// The read segment was typed. The reply comes when there is room for more.
         Typed = 1 {} => TypedTaken {};
-        /// Asks for what is to be shown, into the write segment. The reply comes when there is something.
+        /// Asks for what is to be shown, into the write segment; what was given before is on its way. The reply comes
+        /// when there is something. No bytes mean that the line is to send all that it has before the next request.
         TakeOutput = 2 {} => OutputTaken { count: u32 };
     }
 }

@@ -68,6 +68,9 @@ fn take(line: &mut File, terminal: Pid) -> Result<Infallible, Error> {
     let mut buffer = [0; CHANNEL_BYTES];
     loop {
         let taken = call(terminal, &channel::TakeOutput {}, Segment::Write(&mut buffer))?;
-        line.write_all(&buffer[..(taken.count as usize).min(CHANNEL_BYTES)])?;
+        match taken.count as usize {
+            0 => line.synchronize()?,
+            count => line.write_all(&buffer[..count.min(CHANNEL_BYTES)])?,
+        }
     }
 }

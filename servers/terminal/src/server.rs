@@ -10,8 +10,8 @@ use abi::{Error, Pid, UserId};
 use io_server::listing::{Flat, flat_root};
 use io_server::service::OpenInstance;
 use io_server::{
-    Client, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Service, System, Waiter,
-    Writing,
+    Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Service, System,
+    Waiter, Writing,
 };
 use protocols::io::{attribute, mode};
 use protocols::names::{Descriptor, kind};
@@ -214,6 +214,16 @@ impl Service for TerminalServer {
         let writer = Waiter { client: client.pid, instance: *instance, bytes: data.bytes() };
         let taken = self.terminal.write(writer, data, system)?;
         Ok(taken.map_or(Writing::Later, |count| Writing::Done(count as u32)))
+    }
+
+    fn synchronize(
+        &mut self,
+        client: &Client,
+        instance: &mut u64,
+        system: &mut dyn System,
+    ) -> Result<Completion, Error> {
+        self.terminal.synchronize(Waiter { client: client.pid, instance: *instance, bytes: 0 }, system);
+        Ok(Completion::Later)
     }
 
     fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {

@@ -73,6 +73,10 @@ pub struct Terminal {
     bringer: Option<Pid>,
     /// The process that takes output away, and its room, while there is none.
     taker: Option<(Pid, usize)>,
+    /// Those who wait until all that was written has left,
+    synchronizers: Waiters,
+    /// and those of them for whom the serial line is waited for now.
+    line_synchronizers: Waiters,
 }
 
 impl Terminal {
@@ -97,6 +101,8 @@ impl Terminal {
             is_at_row_start: true,
             bringer: None,
             taker: None,
+            synchronizers: Waiters::new(),
+            line_synchronizers: Waiters::new(),
         }
     }
 
@@ -128,6 +134,14 @@ impl Terminal {
     pub fn close(&mut self, instance: u64, system: &mut dyn System) {
         self.readers.close(instance, system);
         self.writers.close(instance, system);
+        self.synchronizers.close(instance, system);
+        self.line_synchronizers.close(instance, system);
+    }
+
+    /// Answers when all that is written by now has left the serial line.
+    pub fn synchronize(&mut self, waiter: Waiter, system: &mut dyn System) {
+        self.synchronizers.push(waiter);
+        self.feed_taker(system);
     }
 
     /// Bytes that came from the keyboard, no more than there is room for. False if there is no room for more:
@@ -152,6 +166,7 @@ impl Terminal {
 
     /// Gives the process that takes output away what there is, now or later.
     pub fn take_output(&mut self, taker: Pid, room: usize, system: &mut dyn System) {
+        self.line_synchronizers.answer_all(&io::Synchronized {}.to_message(), system);
         self.taker = Some((taker, room));
         self.feed_taker(system);
     }
@@ -387,12 +402,15 @@ impl Terminal {
     }
 
     fn feed_taker(&mut self, system: &mut dyn System) {
-        if self.output.is_empty() {
+        if self.output.is_empty() && self.synchronizers.is_empty() {
             return;
         }
         let Some((taker, room)) = self.taker.take() else {
             return;
         };
+        if self.output.is_empty() {
+            self.line_synchronizers = core::mem::take(&mut self.synchronizers);
+        }
         let (first, _) = self.output.oldest(room);
         let count = first.len();
         let reply = channel::OutputTaken { count: count as u32 };
