@@ -158,18 +158,15 @@ unsafe extern "C" fn memset(to: *mut u8, value: i32, bytes: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, bytes: usize) -> i32 {
     let mut at = 0;
-    // SAFETY: every piece read ends at `bytes` at the latest, for which the caller says that both areas are valid.
+    // SAFETY: every offset read is below `bytes`, for which the caller says that both areas are valid.
     unsafe {
-        if bytes >= WORD {
-            while at + WORD < bytes {
-                let order = compare_words(left, right, at);
-                if order != 0 {
-                    return order;
-                }
-                at += WORD;
+        while at + WORD <= bytes {
+            let one = left.add(at).cast::<u64>().read_unaligned();
+            let other = right.add(at).cast::<u64>().read_unaligned();
+            if one != other {
+                return if one.swap_bytes() < other.swap_bytes() { -1 } else { 1 };
             }
-            // The last word may overlap what is known to be equal.
-            return compare_words(left, right, bytes - WORD);
+            at += WORD;
         }
         while at < bytes {
             let difference = i32::from(*left.add(at)) - i32::from(*right.add(at));
@@ -182,60 +179,14 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, bytes: usize) -> 
     0
 }
 
-/// Compares the words at an offset in two areas as their bytes compare.
-///
-/// # Safety
-/// They must lie in them.
-#[inline(always)]
-#[allow(clippy::inline_always)] // Two instructions where they are equal.
-unsafe fn compare_words(left: *const u8, right: *const u8, offset: usize) -> i32 {
-    // SAFETY: the caller says that they lie in the areas.
-    let (one, other) = unsafe {
-        (left.add(offset).cast::<u64>().read_unaligned(), right.add(offset).cast::<u64>().read_unaligned())
-    };
-    match one == other {
-        true => 0,
-        false if one.swap_bytes() < other.swap_bytes() => -1,
-        false => 1,
-    }
-}
-
 /// Whether two areas differ.
 ///
 /// # Safety
 /// As C's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, bytes: usize) -> i32 {
-    // SAFETY: every piece lies within `bytes`, for which the caller says that both areas are valid.
-    let differs = unsafe {
-        if bytes >= WORD {
-            let mut at = 0;
-            while at + WORD < bytes && !piece_differs::<u64>(left, right, at) {
-                at += WORD;
-            }
-            at + WORD < bytes || piece_differs::<u64>(left, right, bytes - WORD)
-        } else if bytes >= HALF {
-            piece_differs::<u32>(left, right, 0) | piece_differs::<u32>(left, right, bytes - HALF)
-        } else if bytes > 0 {
-            piece_differs::<u8>(left, right, 0)
-                | piece_differs::<u8>(left, right, bytes / 2)
-                | piece_differs::<u8>(left, right, bytes - 1)
-        } else {
-            false
-        }
-    };
-    i32::from(differs)
-}
-
-/// Whether one number differs, at the same offset in both areas.
-///
-/// # Safety
-/// It must lie in both.
-#[inline(always)]
-#[allow(clippy::inline_always)] // Two instructions.
-unsafe fn piece_differs<T: PartialEq>(left: *const u8, right: *const u8, offset: usize) -> bool {
-    // SAFETY: the caller says that it lies in both.
-    unsafe { left.add(offset).cast::<T>().read_unaligned() != right.add(offset).cast::<T>().read_unaligned() }
+    // SAFETY: as this function's.
+    unsafe { memcmp(left, right, bytes) }
 }
 
 /// Named by the prebuilt `core`'s unwind tables; `panic = "abort"` never calls it.
