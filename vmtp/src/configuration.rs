@@ -30,7 +30,7 @@ pub struct Configuration {
     pub buffers: usize,
     /// Bytes of such a buffer: the longest segment that is received.
     pub buffer_bytes: u32,
-    /// Local logical hosts at a time, and as many more that migrated away and are remembered.
+    /// Local logical hosts at a time, claims to such included.
     pub local_hosts: usize,
     /// Groups with local members at a time.
     pub groups: usize,
@@ -59,6 +59,12 @@ pub struct Configuration {
     pub silence_ns: u64,
     /// How long a server works without word from the client before the engine asks whether it still waits (TS2).
     pub orphan_ns: u64,
+    /// Probes for a logical host before it is used.
+    pub claim_probes: u8,
+    /// Time between them.
+    pub claim_interval_ns: u64,
+    /// Time between announcements of a claimed logical host.
+    pub announce_ns: u64,
     /// How long a host with no transactions is remembered.
     pub host_idle_ns: u64,
 }
@@ -90,6 +96,9 @@ impl Default for Configuration {
             retries: 5,
             silence_ns: 5 * SECOND_NS,
             orphan_ns: 15 * SECOND_NS,
+            claim_probes: 3,
+            claim_interval_ns: 50 * MILLISECOND_NS,
+            announce_ns: 60 * SECOND_NS,
             host_idle_ns: 600 * SECOND_NS,
         }
     }

@@ -62,6 +62,8 @@ counters! {
     requests_forgotten,
     /// Requests turned away because a table or the buffers were full.
     overflows,
+    /// Packets from elsewhere in the name of a local logical host.
+    conflicts,
     /// Hosts declared dead.
     hosts_dead,
 }

@@ -1,7 +1,7 @@
 //! The engine: its tables, the way of a packet through it, and what comes out.
 //!
 //! Everything that waits for something is a *node*: a client's transaction, a remote client's transaction, a remote
-//! host. Nodes have one numbering, by which `timers` holds their deadlines and `ready` those that have something to
+//! host, a claim. Nodes have one numbering, by which `timers` holds their deadlines and `ready` those that have something to
 //! give out. [`Engine::next_action`] asks ready nodes first, then lets deadlines that are reached make more ready, so
 //! nothing is queued but node numbers, and the memory needed is known when the engine is made.
 
@@ -9,6 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::action::{Action, Buffer, Destination, Store, Transmit};
+use crate::claim::Claim;
 use crate::client::ClientRecord;
 use crate::configuration::Configuration;
 use crate::counters::Counters;
@@ -26,9 +27,9 @@ pub struct Engine {
     pub(crate) configuration: Configuration,
     pub(crate) room_bytes: u32,
     pub(crate) now_ns: u64,
-    /// When the engine was made: what was executed before, it does not know.
-    pub(crate) started_ns: u64,
-    /// Some transaction that began before this was executed and forgotten, of a host that is itself forgotten.
+    /// From now on a request that was never sent before is new: packets of an earlier engine's time are gone.
+    pub(crate) trusted_from_ns: u64,
+    /// Some transaction that began before this may have been executed and forgotten.
     pub(crate) forgotten_ns: u64,
     pub(crate) random: u64,
     pub(crate) local_hosts: Vec<LogicalHost>,
@@ -40,6 +41,7 @@ pub struct Engine {
     pub(crate) hosts: Pool<Host>,
     pub(crate) host_map: Map,
     pub(crate) host_hand: usize,
+    pub(crate) claims: Pool<Claim>,
     pub(crate) free_buffers: IndexSet,
     pub(crate) timers: Timers,
     pub(crate) ready: IndexSet,
@@ -52,6 +54,7 @@ enum Node {
     Client(usize),
     Server(usize),
     Host(usize),
+    Claim(usize),
 }
 
 impl Engine {
@@ -62,14 +65,15 @@ impl Engine {
     /// If the configuration cannot be; the message names the field.
     pub fn new(configuration: &Configuration, now_ns: u64, seed: u64) -> Engine {
         configuration.check();
-        let Configuration { clients, servers, hosts, .. } = *configuration;
+        let Configuration { clients, servers, hosts, local_hosts, .. } = *configuration;
+        let nodes = clients + servers + hosts + local_hosts;
         Engine {
             room_bytes: configuration.room_bytes(),
             now_ns,
-            started_ns: now_ns,
-            forgotten_ns: now_ns,
+            trusted_from_ns: 0,
+            forgotten_ns: 0,
             random: seed,
-            local_hosts: Vec::with_capacity(configuration.local_hosts),
+            local_hosts: Vec::with_capacity(local_hosts),
             groups: Vec::with_capacity(configuration.groups),
             clients: Pool::new(clients),
             client_map: Map::new(clients),
@@ -78,9 +82,10 @@ impl Engine {
             hosts: Pool::new(hosts),
             host_map: Map::new(hosts),
             host_hand: 0,
+            claims: Pool::new(local_hosts),
             free_buffers: IndexSet::full(configuration.buffers),
-            timers: Timers::new(clients + servers + hosts),
-            ready: IndexSet::empty(clients + servers + hosts),
+            timers: Timers::new(nodes),
+            ready: IndexSet::empty(nodes),
             control: VecDeque::with_capacity(configuration.control_packets),
             counters: Counters::default(),
             configuration: configuration.clone(),
@@ -95,18 +100,6 @@ impl Engine {
     /// What has happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Makes `host` local: its entities may send, and requests to them are delivered. False if there are too many.
-    pub fn add_local_host(&mut self, host: LogicalHost) -> bool {
-        if self.is_local(host) {
-            return true;
-        }
-        if self.local_hosts.len() == self.configuration.local_hosts {
-            return false;
-        }
-        self.local_hosts.push(host);
-        true
     }
 
     /// Whether `host` is local.
@@ -181,10 +174,12 @@ impl Engine {
                     Node::Client(index) => self.client_action(index),
                     Node::Server(index) => self.server_action(index),
                     Node::Host(index) => self.host_action(index),
+                    Node::Claim(index) => self.claim_action(index),
                 };
                 match action {
                     Some(action) => return Some(action),
-                    None => self.ready.remove(node),
+                    None if self.control.is_empty() => self.ready.remove(node),
+                    None => {}
                 }
             } else {
                 let node = self.timers.expire(self.now_ns)?;
@@ -192,6 +187,7 @@ impl Engine {
                     Node::Client(index) => self.client_timeout(index),
                     Node::Server(index) => self.server_timeout(index),
                     Node::Host(index) => self.host_timeout(index),
+                    Node::Claim(index) => self.claim_timeout(index),
                 }
             }
         }
@@ -242,8 +238,10 @@ impl Engine {
             Node::Client(node)
         } else if node < servers {
             Node::Server(node - clients)
-        } else {
+        } else if node < servers + self.hosts.len() {
             Node::Host(node - servers)
+        } else {
+            Node::Claim(node - servers - self.hosts.len())
         }
     }
 
@@ -253,6 +251,10 @@ impl Engine {
 
     pub(crate) fn host_node(&self, index: usize) -> usize {
         self.clients.len() + self.servers.len() + index
+    }
+
+    pub(crate) fn claim_node(&self, index: usize) -> usize {
+        self.clients.len() + self.servers.len() + self.hosts.len() + index
     }
 
     /// The individual in whose name this engine speaks when no other is concerned.

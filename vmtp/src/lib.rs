@@ -76,6 +76,7 @@
 extern crate alloc;
 
 mod action;
+mod claim;
 mod client;
 mod configuration;
 mod counters;

@@ -140,6 +140,8 @@ impl Engine {
         } else if is(procedure::NOTIFY_CLIENT) && is_for_us {
             self.counters.notices_received += 1;
             self.client_notified(from, message);
+        } else if is(procedure::PROBE_ENTITY_BLOCK) {
+            self.claim_probed(from, header);
         } else if !is_for_us {
             self.counters.packets_ignored += 1;
         } else if is(procedure::PROBE_ENTITY) {

@@ -138,6 +138,12 @@ impl Outgoing {
         self.bare = true;
     }
 
+    /// Sends nothing until the receiver asks.
+    pub fn pause(&mut self) {
+        self.bare = false;
+        self.pending = [0; SLOTS];
+    }
+
     /// Everything before `group` has arrived.
     pub fn acknowledge(&mut self, group: u16) {
         let group = group.min(self.opened);
@@ -158,6 +164,16 @@ impl Outgoing {
         missing.count_ones()
     }
 
+    /// The receiver, which had `group`, must have it again: it carries the request out once more.
+    pub fn reopen(&mut self, group: u16) {
+        if group < self.base {
+            self.pause();
+            self.base = group;
+            self.opened = group;
+            self.open();
+        }
+    }
+
     /// The receiver knows nothing of the message: begins again.
     pub fn restart(&mut self) {
         *self = Outgoing::start(self.bytes, self.wanted);
@@ -169,8 +185,6 @@ impl Outgoing {
 pub struct Incoming {
     bytes: u32,
     base: u16,
-    /// The group after the last that was seen.
-    seen: u16,
     received: [u32; SLOTS],
     wanted: u32,
 }
@@ -193,7 +207,6 @@ impl Incoming {
             self.received[slot(self.base)] = 0;
             self.base += 1;
         }
-        self.seen = self.seen.max(self.base);
     }
 
     /// A packet has come with the blocks `delivery` of `group`. None if the group is beyond the window; else the
@@ -205,7 +218,6 @@ impl Incoming {
         if group >= groups_of(self.bytes).min(self.base + WINDOW) {
             return None;
         }
-        self.seen = self.seen.max(group + 1);
         let new = delivery & self.blocks(group) & !self.received[slot(group)];
         self.received[slot(group)] |= new;
         self.advance();
@@ -222,13 +234,18 @@ impl Incoming {
         self.base
     }
 
-    /// The groups that are not whole and have been seen, or are next, each with the blocks that came.
+    /// The groups of the window that are not whole, each with the blocks that came.
     pub fn gaps(&self) -> impl Iterator<Item = (u16, u32)> + use<> {
         let incoming = *self;
-        let end = groups_of(self.bytes).min(self.seen + 1).min(self.base + WINDOW);
+        let end = groups_of(self.bytes).min(self.base + WINDOW);
         (self.base..end)
             .map(move |group| (group, incoming.received[slot(group)]))
             .filter(move |(group, received)| *received != incoming.blocks(*group))
+    }
+
+    /// The last group before which everything is whole, if the sender must know in order to go on.
+    pub fn movable(&self) -> Option<u16> {
+        (groups_of(self.bytes) > WINDOW).then(|| self.base.checked_sub(1)).flatten()
     }
 
     /// The blocks of the first group that came.
@@ -271,7 +288,7 @@ mod tests {
                         taken += u64::from(new.count_ones());
                     }
                 }
-                outgoing.acknowledge(incoming.whole_groups());
+                outgoing.acknowledge(incoming.movable().map_or(0, |group| group + 1));
                 for (group, received) in incoming.gaps() {
                     outgoing.resend(group, received);
                 }

@@ -48,12 +48,19 @@ impl Engine {
         let record = &mut self.clients[index];
         record.outgoing.acknowledge(group + 1);
         record.attempts = 0;
+        let host = record.host;
         if !record.outgoing.is_idle() {
             self.ready.insert(index);
             return;
         }
+        if record.outgoing.more_after(group) {
+            // The rest is on its way, or the server will say what is missing.
+            let wait_ns = self.answer_time_ns(host, 0);
+            self.set_client_timer(index, self.now_ns + wait_ns);
+            return;
+        }
         record.polls = record.polls.saturating_add(1);
-        let (host, polls) = (record.host, record.polls);
+        let polls = record.polls;
         let wait_ns = self.answer_time_ns(host, 0) + self.configuration.service_time_ns;
         let wait_ns = (wait_ns << polls.min(8)).min(self.configuration.poll_max_ns);
         self.set_client_timer(index, self.now_ns + wait_ns);
@@ -61,7 +68,7 @@ impl Engine {
 
     pub(super) fn request_misses(&mut self, index: usize, group: u16, received: u32) {
         let record = &mut self.clients[index];
-        record.outgoing.acknowledge(group);
+        record.outgoing.reopen(group);
         record.outgoing.resend(group, received);
         record.attempts = 0;
         if !record.outgoing.is_idle() {
@@ -75,6 +82,7 @@ impl Engine {
         let record = &mut self.clients[index];
         record.attempts = 0;
         record.polls = record.polls.saturating_add(1);
+        record.outgoing.pause();
         let wait_ns = self.configuration.service_time_ns << record.polls.min(4);
         self.set_client_timer(index, self.now_ns + wait_ns.min(self.configuration.poll_max_ns));
     }

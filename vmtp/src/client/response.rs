@@ -1,6 +1,7 @@
 //! Responses to local clients, packet by packet, and what is said about them to their servers.
 
 use super::ClientState;
+use crate::EntityId;
 use crate::action::{Destination, Response, Store};
 use crate::encapsulation::Address;
 use crate::engine::Engine;
@@ -19,7 +20,10 @@ impl Engine {
         record.attempts = record.attempts.saturating_add(1);
         let (host, attempts) = (record.host, record.attempts);
         if record.response_message.has(message::DATAGRAM) {
-            // Nobody kept the response: the request is carried out again.
+            // Nobody kept the response: the request is carried out again, from its first block on.
+            record.state = ClientState::Awaiting;
+            record.outgoing.restart();
+            record.outgoing.pause();
             self.retransmit_request(index);
             return;
         }
@@ -48,8 +52,13 @@ impl Engine {
         let record = &self.clients[index];
         let (client, server) = (record.header.client, record.responder);
         let first = record.header.transaction;
-        let gaps = record.incoming.gaps();
+        let (gaps, movable) = (record.incoming.gaps(), record.incoming.movable());
         let Some(destination) = self.server_destination(index) else { return };
+        if let Some(group) = movable {
+            let transaction = first.wrapping_add(u32::from(group));
+            let notice = Notice { transaction, delivery: u32::MAX, code: code::OK };
+            self.notify_server(destination, server, client, notice);
+        }
         for (group, delivery) in gaps {
             let transaction = first.wrapping_add(u32::from(group));
             let notice = Notice { transaction, delivery, code: code::RETRY };
@@ -65,6 +74,11 @@ impl Engine {
     }
 
     pub(crate) fn receive_response(&mut self, from: Address, header: &Header) -> Option<Store> {
+        self.watch_for_conflict(header, header.server);
+        if header.client == EntityId::DEFAULT_CLIENT {
+            self.claim_answered(header);
+            return None;
+        }
         if header.client.is_manager() {
             self.receive_probe_answer(from, header);
             return None;
@@ -108,7 +122,7 @@ impl Engine {
         record.response_control = header.control;
         record.response_message = header.message;
         record.attempts = 0;
-        record.outgoing.clear();
+        record.outgoing.pause();
         self.ready.remove(index);
         true
     }
@@ -123,6 +137,10 @@ impl Engine {
         let record = &mut self.clients[index];
         let bytes = record.response_message.segment_bytes();
         let in_group_bytes = group_bytes(bytes, group);
+        if !header.holds(in_group_bytes) {
+            self.counters.packets_malformed += 1;
+            return None;
+        }
         let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
         let store = (new != 0).then_some(Store {
             buffer: record.response.buffer,

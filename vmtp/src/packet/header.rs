@@ -9,6 +9,7 @@
 //! All words are big-endian.
 
 use super::HEADER_BYTES;
+use super::mask::bytes_of;
 use super::message::Message;
 use crate::EntityId;
 
@@ -62,6 +63,8 @@ impl Control {
     pub const SKIP_TRANSACTIONS: u32 = 1 << 24;
     /// Request: delay the response at random (DRT).
     pub const DELAY_RESPONSE: u32 = 1 << 23;
+    /// What tells the packet groups of a run apart.
+    pub const RUN: u32 = Control::NOT_START_OF_RUN | Control::NOT_END_OF_RUN | Control::CONTINUED;
     /// The bits that are reserved and must be 0.
     pub const RESERVED: u32 = 0b1110;
 
@@ -221,6 +224,11 @@ impl Header {
             *place = word.to_be_bytes();
         }
         bytes
+    }
+
+    /// Whether the packet is long enough for the blocks that it claims to hold, of a packet group of `group_bytes`.
+    pub const fn holds(&self, group_bytes: u32) -> bool {
+        bytes_of(self.delivery, group_bytes) <= self.length_words as u32 * 4
     }
 
     /// From 64 bytes. Reserved bits are kept as they came: whoever knows their meaning may have set them.

@@ -108,7 +108,6 @@ impl Engine {
                 if record.header.message.has(message::DATAGRAM) || record.response.is_none() {
                     return;
                 }
-                record.outgoing.acknowledge(group);
                 if record.outgoing.resend(group, notice.delivery) != 0 {
                     record.attempts = 0;
                     self.counters.retransmissions += 1;

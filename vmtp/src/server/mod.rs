@@ -37,7 +37,8 @@ pub struct Reply {
     /// Who responds: the server that was asked, or the member of the group.
     pub server: EntityId,
     /// The message. Of its flags, [`message::SEGMENT`] and word 7 follow from `segment`. With [`message::DATAGRAM`]
-    /// the request is idempotent: the response is not kept, and the request is delivered again if need be.
+    /// the request is idempotent: a response of one packet is not kept, and the request is delivered again if need be.
+    /// A longer response is kept like any other, so that its parts can be sent again.
     pub message: Message,
     /// The response's segment, which must stay as it is until [`Action::Release`].
     pub segment: Option<Segment>,
@@ -124,6 +125,10 @@ impl Engine {
         let kept = message::CONDITIONAL | message::DATAGRAM | message::DELIVERY_MASK | message::CODE_MASK;
         let mut message = reply.message;
         message.words[0] &= kept;
+        if reply.segment.is_some_and(|segment| segment.bytes > self.room_bytes) {
+            // Of a response that nobody keeps no part can be sent again: over a bad network it would never arrive.
+            message.words[0] &= !message::DATAGRAM;
+        }
         let (message, bytes, wanted) = with_segment(message, reply.segment);
         let record = &mut self.servers[index];
         let request = record.header.control;

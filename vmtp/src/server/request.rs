@@ -10,6 +10,11 @@ use crate::packet::header::{Control, Header, MULTICAST};
 use crate::packet::{GROUP_BYTES, message};
 use crate::transfer::{Incoming, group_bytes};
 
+/// Whether a packet is the one of its message that may be answered with an error: one error is enough.
+fn is_first(header: &Header) -> bool {
+    header.delivery == 0 || header.delivery & 1 == 1
+}
+
 impl Engine {
     /// Whether a request to `server` is for us.
     pub(super) fn serves(&self, server: EntityId) -> bool {
@@ -17,6 +22,9 @@ impl Engine {
     }
 
     pub(crate) fn receive_request(&mut self, from: Address, header: &Header) -> Option<Store> {
+        if header.control.forward_count() == 0 {
+            self.watch_for_conflict(header, header.client);
+        }
         if header.server == EntityId::MANAGER_GROUP {
             self.receive_management(from, header);
             return None;
@@ -37,7 +45,7 @@ impl Engine {
     /// A request of a client that has no record.
     pub(super) fn receive_unknown(&mut self, from: Address, header: &Header) -> Option<Store> {
         if header.control.has(Control::NOT_START_OF_RUN) {
-            self.notify_sender(from, header, code::NO_RUN_RECORD);
+            self.miss_start_of_run(from, header);
             return None;
         }
         let Some(host) = self.host_of(header.client.host()) else {
@@ -61,20 +69,27 @@ impl Engine {
         };
         self.server_map.insert(header.client.to_bits(), index);
         self.hold_host(host);
-        let age_ns = self.now_ns - self.started_ns;
-        let is_new =
-            header.control.retransmit_count() == 0 && age_ns >= self.configuration.maximum_packet_lifetime_ns;
+        let is_new = header.control.retransmit_count() == 0 && self.now_ns >= self.trusted_from_ns;
         if is_new {
-            self.begin_request(index, header)
+            self.begin_request(index, 0, header)
         } else {
             self.probe_client(index);
             None
         }
     }
 
-    pub(super) fn turn_away(&mut self, from: Address, header: &Header) {
+    /// The start of this message is not here. Perhaps it was only overtaken: the client is told when it asks.
+    fn miss_start_of_run(&mut self, from: Address, header: &Header) {
+        if header.delivery == 0 {
+            self.notify_sender(from, header, code::NO_RUN_RECORD);
+        }
+    }
+
+    fn turn_away(&mut self, from: Address, header: &Header) {
         self.counters.overflows += 1;
-        self.notify_sender(from, header, code::BUSY);
+        if is_first(header) {
+            self.notify_sender(from, header, code::BUSY);
+        }
     }
 
     /// A request of a client that has a record.
@@ -111,13 +126,13 @@ impl Engine {
                 }
                 None
             }
-            ServerState::Answered => self.receive_answered(index, header),
+            ServerState::Answered => self.receive_answered(index, group, header),
             ServerState::Validating | ServerState::Free => None,
         }
     }
 
     /// An answered request has come again.
-    pub(super) fn receive_answered(&mut self, index: usize, header: &Header) -> Option<Store> {
+    pub(super) fn receive_answered(&mut self, index: usize, group: u16, header: &Header) -> Option<Store> {
         self.counters.duplicates += 1;
         let record = &mut self.servers[index];
         let count = header.control.retransmit_count();
@@ -130,8 +145,9 @@ impl Engine {
             record.outgoing.clear();
             record.attempts = 0;
             record.answer = Answer::Nothing;
-            record.header = *header;
-            return self.begin_request(index, header);
+            record.header = Header { transaction: record.header.transaction, ..*header };
+            record.header.control = header.control.without(Control::RUN);
+            return self.begin_request(index, group, header);
         }
         record.header.control = record.header.control.with_retransmit_count(count);
         self.repeat_answer(index);
@@ -141,7 +157,7 @@ impl Engine {
     /// A newer request takes the place of the client's last one.
     pub(super) fn supersede(&mut self, index: usize, from: Address, header: &Header) -> Option<Store> {
         if header.control.has(Control::NOT_START_OF_RUN) {
-            self.notify_sender(from, header, code::NO_RUN_RECORD);
+            self.miss_start_of_run(from, header);
             return None;
         }
         self.drop_request(index);
@@ -157,11 +173,11 @@ impl Engine {
             ..ServerRecord::default()
         };
         *record = kept;
-        self.begin_request(index, header)
+        self.begin_request(index, 0, header)
     }
 
     /// A request that is to be executed, with its first packet.
-    pub(super) fn begin_request(&mut self, index: usize, header: &Header) -> Option<Store> {
+    pub(super) fn begin_request(&mut self, index: usize, group: u16, header: &Header) -> Option<Store> {
         let bytes = header.message.segment_bytes();
         let wanted =
             if header.message.has(message::DELIVERY_MASK) { header.message.words[6] } else { u32::MAX };
@@ -170,21 +186,22 @@ impl Engine {
         record.incoming = Incoming::start(bytes, wanted);
         if bytes != 0 {
             if bytes > self.configuration.buffer_bytes {
-                return self.reject(index, code::VMTP_ERROR);
+                return self.reject(index, header, code::VMTP_ERROR);
             }
             let Some(buffer) = self.take_buffer() else {
                 self.counters.overflows += 1;
-                return self.reject(index, code::BUSY);
+                return self.reject(index, header, code::BUSY);
             };
             self.servers[index].buffer = Some(buffer);
         }
-        self.take_request_packet(index, 0, header)
+        self.take_request_packet(index, group, header)
     }
 
     /// Tells the client why its request was not taken, and forgets it.
-    pub(super) fn reject(&mut self, index: usize, code: u32) -> Option<Store> {
-        let transaction = self.servers[index].header.transaction;
-        self.notify_request(index, transaction, 0, code);
+    pub(super) fn reject(&mut self, index: usize, header: &Header, code: u32) -> Option<Store> {
+        if is_first(header) {
+            self.notify_request(index, header.transaction, 0, code);
+        }
         self.free_server(index);
         None
     }
@@ -195,6 +212,10 @@ impl Engine {
         if record.header.message != header.message || record.header.server != header.server {
             // Two packets of one group that differ in more than they may.
             self.counters.packets_ignored += 1;
+            return None;
+        }
+        if !header.holds(group_bytes(bytes, group)) {
+            self.counters.packets_malformed += 1;
             return None;
         }
         let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
@@ -253,7 +274,10 @@ impl Engine {
     pub(super) fn report_request_gaps(&mut self, index: usize) {
         let record = &self.servers[index];
         let first = record.header.transaction;
-        let gaps = record.incoming.gaps();
+        let (gaps, movable) = (record.incoming.gaps(), record.incoming.movable());
+        if let Some(group) = movable {
+            self.notify_request(index, first.wrapping_add(u32::from(group)), u32::MAX, code::OK);
+        }
         for (group, delivery) in gaps {
             self.notify_request(index, first.wrapping_add(u32::from(group)), delivery, code::RETRY);
         }

@@ -48,11 +48,12 @@ impl Engine {
                 let age_ns = u64::from(answer.words[7]) * 1000;
                 // The earliest that the client can have begun, by our clock.
                 let began_ns = probe_sent_ns.saturating_sub(age_ns + age_ns / CLOCK_DRIFT);
-                let is_new = answer.words[7] != u32::MAX && began_ns > self.hosts[host].forgotten_ns;
+                let forgotten_ns = self.hosts[host].forgotten_ns.max(self.forgotten_ns);
+                let is_new = answer.words[7] != u32::MAX && (began_ns > forgotten_ns || forgotten_ns == 0);
                 if waits && is_new {
                     let header = record.header;
                     record.attempts = 0;
-                    self.begin_request(index, &Header { delivery: 0, ..header });
+                    self.begin_request(index, 0, &Header { delivery: 0, ..header });
                     if self.servers.get(index).is_some_and(|record| record.state == ServerState::Receiving) {
                         self.report_request_gaps(index);
                     }
@@ -60,7 +61,8 @@ impl Engine {
                     if waits {
                         self.counters.requests_forgotten += 1;
                     }
-                    self.reject(index, code::RESPONSE_DISCARDED);
+                    let header = Header { delivery: 0, ..record.header };
+                    self.reject(index, &header, code::RESPONSE_DISCARDED);
                 }
             }
             ServerState::Processing if waits => self.set_orphan_timer(index),

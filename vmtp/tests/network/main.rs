@@ -1,4 +1,5 @@
 //! Engines on a simulated network that loses, repeats and reorders packets, with users that check what they are told.
 
+mod claims;
 mod net;
 mod transactions;

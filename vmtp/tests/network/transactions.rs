@@ -1,6 +1,7 @@
 //! Plain transactions, in calm and in bad weather.
 
 use crate::net::*;
+use proptest::prelude::*;
 use vmtp::{Configuration, Failure, Outcome};
 
 fn quick() -> Configuration {
@@ -118,4 +119,43 @@ fn a_restarted_client_engine_gets_the_response() {
     net.run_until_done();
     assert!(matches!(net.hosts[0].outcomes[0].1, Outcome::Response(_)));
     net.run_until_quiet();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the weather: one outcome each, at most one execution, whole segments, nothing left.
+    #[test]
+    fn transactions_in_any_weather(
+        seed in 1u64..u64::MAX / 4,
+        loss in prop_oneof![Just(0u64), Just(20), Just(200)],
+        repeat in prop_oneof![Just(0u64), Just(100)],
+        jitter_ns in prop_oneof![Just(0u64), Just(300_000), Just(30 * MILLISECOND)],
+        mtu_bytes in prop_oneof![Just(580u32), Just(1500), Just(9000)],
+        sends in prop::collection::vec((0..3usize, 1..3usize, 0..4u64, 0..4u32, prop_oneof![Just(0usize), 1..2000usize, 1..65_560usize], prop_oneof![Just(0u32), 1..2000u32, 1..65_560u32], 0..3000u64), 1..25),
+        restarts in prop::collection::vec((0..3usize, 0..25usize), 0..3),
+    ) {
+        let weather = Weather { loss, repeat, delay_ns: 50_000, jitter_ns };
+        let configuration = Configuration { mtu_bytes, buffers: 6, ..quick() };
+        let mut net = Net::new(3, weather, seed, configuration);
+        let mut transactions = std::collections::BTreeMap::new();
+        for (number, (from, ahead, index, code, request, response, pause)) in sends.into_iter().enumerate() {
+            for (host, at) in &restarts {
+                if *at == number {
+                    net.restart_engine(*host);
+                }
+            }
+            let client = process(net.hosts[from].number, index);
+            if net.is_waiting(from, client) {
+                net.run_until_done();
+            }
+            let transaction = transactions.entry(client).or_insert(0xffff_f000u32);
+            *transaction = transaction.wrapping_add(256);
+            let server = process(net.hosts[(from + ahead) % 3].number, 100 + index);
+            let words = [ask::SEGMENT + code, response, pause as u32 / 8, 0, 0, 0, 0, 0];
+            net.send(from, (index, *transaction), server, words, (request, 65_560));
+            net.run_until(net.now_ns + pause * MILLISECOND / 10);
+        }
+        net.run_until_quiet();
+    }
 }
