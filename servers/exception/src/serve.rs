@@ -1,9 +1,10 @@
 //! The exception server at work.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::kernel::record::{ProcessRecord, RegisterRecord};
 use abi::kernel::{self, process};
@@ -12,6 +13,7 @@ use abi::notice::{STATUS_EXCEPTION, STATUS_PANIC};
 use abi::{Error, Message, Pid};
 use protocols::io::{attribute, io};
 use protocols::program::program::{QueryStandardError, StandardError};
+use v::process::{Thread, spawn_thread};
 use v::server::{Client, Outcome, Server};
 use v::{Segment, message};
 
@@ -25,22 +27,28 @@ const TELLER_STACK_BYTES: usize = 64 * 1024;
 /// Records taken from the kernel at once.
 const RECORDS_AT_ONCE: usize = 64;
 
-static TELLERS: AtomicUsize = AtomicUsize::new(0);
-
 /// All that the exception server knows.
 #[derive(Debug)]
 pub struct Excepting {
     images: Images<'static>,
+    tellers: Vec<Teller>,
+}
+
+/// A process that tells a report to a standard error. Once it is done it is joined, so that its stack is used again.
+#[derive(Debug)]
+struct Teller {
+    thread: Thread,
+    is_done: Arc<AtomicBool>,
 }
 
 impl Excepting {
     /// A server that names functions by the images in this boot archive.
     pub const fn new(archive: &'static [u8]) -> Excepting {
-        Excepting { images: Images::new(archive) }
+        Excepting { images: Images::new(archive), tellers: Vec::new() }
     }
 
     /// Reports an exception and ends its team.
-    fn exception(&self, sender: Pid, exception: &Exception) -> Result<(), Error> {
+    fn exception(&mut self, sender: Pid, exception: &Exception) -> Result<(), Error> {
         let registers = registers(sender)?;
         let team = v::process::identify(sender)?;
         let root = v::process::query(team.team)?;
@@ -63,10 +71,43 @@ impl Excepting {
         let end = End { team: team.team, status };
         // A service's fault is no one's to read but the log's; and whoever would have to be asked may be what stopped.
         let is_service = team.user.is_system() || team.owner == v::entry::creator();
-        if is_service || !tell_and_end(team.owner, end, &lines) {
+        if is_service || !self.tell_and_end(team.owner, end, &lines) {
             end.destroy();
         }
         Ok(())
+    }
+
+    /// Tells the program's standard error, which its `manager` knows, and then ends it; in a process of its own,
+    /// which may have to wait. False if there can be none.
+    fn tell_and_end(&mut self, manager: Pid, end: End, lines: &[String]) -> bool {
+        self.join_done();
+        if self.tellers.len() >= MOST_TELLERS {
+            return false;
+        }
+        let mut text = lines.join("\n");
+        text.push('\n');
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_done);
+        let tell = move || {
+            // A program without a standard error, or with one that takes nothing, has its report in the log.
+            let _ = tell(manager, end.team, text.as_bytes());
+            end.destroy();
+            done.store(true, Ordering::Release);
+        };
+        let Ok(thread) = spawn_thread(TELLER_STACK_BYTES, tell) else {
+            return false;
+        };
+        self.tellers.push(Teller { thread, is_done });
+        true
+    }
+
+    /// Takes the stacks of the processes that are done back.
+    fn join_done(&mut self) {
+        for teller in self.tellers.extract_if(.., |teller| teller.is_done.load(Ordering::Acquire)) {
+            if let Err(error) = teller.thread.join() {
+                v::log::error!("a teller's stack is lost: {error}");
+            }
+        }
     }
 }
 
@@ -105,28 +146,6 @@ impl End {
             Err(error) => v::log::error!("cannot end {}: {error}", self.team),
         }
     }
-}
-
-/// Tells the program's standard error, which its `manager` knows, and then ends it; in a process of its own, which
-/// may have to wait. False if there can be none.
-fn tell_and_end(manager: Pid, end: End, lines: &[String]) -> bool {
-    if TELLERS.fetch_add(1, Ordering::Relaxed) >= MOST_TELLERS {
-        TELLERS.fetch_sub(1, Ordering::Relaxed);
-        return false;
-    }
-    let mut text = lines.join("\n");
-    text.push('\n');
-    let tell = move || {
-        // A program without a standard error, or with one that takes nothing, has its report in the log.
-        let _ = tell(manager, end.team, text.as_bytes());
-        end.destroy();
-        TELLERS.fetch_sub(1, Ordering::Relaxed);
-    };
-    let is_told = v::process::spawn_thread(TELLER_STACK_BYTES, tell).is_ok();
-    if !is_told {
-        TELLERS.fetch_sub(1, Ordering::Relaxed);
-    }
-    is_told
 }
 
 fn tell(manager: Pid, program: Pid, mut text: &[u8]) -> Result<(), Error> {

@@ -4,4 +4,5 @@
 
 pub mod random;
 pub mod raw;
+pub mod remains;
 pub mod storm;

@@ -2,7 +2,8 @@
 //!
 //! `fuzz-calls [CALLS [SEED]]`: so many calls (a million unless told) in child teams of [`CALLS_EACH`], each of whose
 //! sequences its seed repeats. A child may well end itself, by unmapping what it runs on or by writing to it; that is
-//! its own affair. One that waits for ever is ended by the parent's second process. Nothing else may suffer.
+//! its own affair. One that waits for ever is ended by the parent's second process. Nothing else may suffer, and
+//! nothing may be lost: the calls are repeated until they leave the kernel's tables exactly as they were before.
 
 #![no_std]
 #![no_main]
@@ -19,6 +20,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use hostile::random::Random;
 use hostile::raw::system_call;
+use hostile::remains;
 use v::prelude::*;
 use v::process::{Command, spawn_thread};
 
@@ -41,11 +43,9 @@ fn main() -> i32 {
         eprintln!("fuzz-calls: usage: fuzz-calls [CALLS [SEED]]");
         return 2;
     };
-    match fuzz(calls, seed) {
-        Ok(report) => {
-            println!("{report}");
-            0
-        }
+    match compare(calls, seed) {
+        Ok(true) => 0,
+        Ok(false) => 1,
         Err(error) => {
             eprintln!("fuzz-calls: {error}");
             1
@@ -56,8 +56,20 @@ fn main() -> i32 {
 /// The child that runs, for the process that watches the time; 0 for none.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
 
-fn fuzz(calls: u64, first_seed: u64) -> Result<String, Error> {
+/// Whether the calls, repeated with the same seeds, leave everything exactly as it was.
+fn compare(calls: u64, seed: u64) -> Result<bool, Error> {
     let _watch = spawn_thread(16 * 1024, watch)?;
+    let remains = remains::unchanged(|| {
+        println!("{}", fuzz(calls, seed)?);
+        Ok(())
+    })?;
+    if let Some(remains) = &remains {
+        println!("{remains} as before");
+    }
+    Ok(remains.is_some())
+}
+
+fn fuzz(calls: u64, first_seed: u64) -> Result<String, Error> {
     let (mut done, mut ended_early, mut seed) = (0, 0, first_seed);
     while done < calls {
         let now = CALLS_EACH.min(calls - done);

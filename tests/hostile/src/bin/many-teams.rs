@@ -9,11 +9,9 @@
 extern crate alloc;
 
 use abi::Error;
-use abi::kernel::record::StatisticsRecord;
-use abi::kernel::{STATISTICS, server, statistics};
 use alloc::string::String;
 use alloc::vec::Vec;
-use v::message::{Segment, call};
+use hostile::remains;
 use v::prelude::*;
 use v::process::Command;
 
@@ -23,8 +21,6 @@ v_start::program!(main);
 const TOGETHER: usize = 8;
 /// Teams after which the servers have what they need.
 const WARM_UP: usize = 300;
-/// Rounds of which one must leave everything as it was.
-const ROUNDS: u32 = 3;
 
 fn main() -> i32 {
     let words: Vec<String> = v::env::arguments().map(String::from).collect();
@@ -49,29 +45,14 @@ fn main() -> i32 {
     }
 }
 
-/// Whether a round of `count` teams leaves everything exactly as it was before that round.
-///
-/// A server whose heap or stack reaches a new height keeps the page, once; that is why a further round may settle what
-/// an earlier one did not. What is lost with each team is lost in every round, and shows in the last.
+/// Whether `count` teams leave everything exactly as it was.
 fn compare(count: usize) -> Result<bool, Error> {
     start(WARM_UP)?;
-    let mut before = settled()?;
-    for round in 1..=ROUNDS {
-        start(count)?;
-        let after = settled()?;
-        if before == after {
-            let [frames, processes, teams, regions] = after;
-            println!(
-                "{count} teams came and went; {frames} frames free, {processes} processes, {teams} teams, {regions} regions as before"
-            );
-            return Ok(true);
-        }
-        eprintln!(
-            "many-teams: round {round}: before [frames, processes, teams, regions] {before:?}, after {after:?}"
-        );
-        before = after;
-    }
-    Ok(false)
+    let Some(remains) = remains::unchanged(|| start(count))? else {
+        return Ok(false);
+    };
+    println!("{count} teams came and went; {remains} as before");
+    Ok(true)
 }
 
 fn start(count: usize) -> Result<(), Error> {
@@ -90,20 +71,4 @@ fn start(count: usize) -> Result<(), Error> {
         left -= now;
     }
     Ok(())
-}
-
-/// Free frames, processes, teams and regions once nothing is being torn down any more.
-fn settled() -> Result<[u64; 4], Error> {
-    let mut last = [0; 4];
-    loop {
-        v::time::sleep(core::time::Duration::from_millis(300))?;
-        let mut buffer = [0; StatisticsRecord::BYTES];
-        call(server(STATISTICS), &statistics::QueryStatistics {}, Segment::Write(&mut buffer))?;
-        let record = StatisticsRecord::from_bytes(&buffer);
-        let now = [record.free_frames, record.processes, record.teams, record.regions];
-        if now == last {
-            return Ok(now);
-        }
-        last = now;
-    }
 }
