@@ -164,6 +164,9 @@ protocol! {
         /// Of the network server: what it sent for `client` with this cookie is no longer wanted. Who has received it
         /// finds that the client awaits no reply.
         DestroyAlien = 19 { client: Pid, cookie: u64 } => AlienDestroyed {};
+        /// Makes the caller the owner of a team whose owner has ended, so that it receives the team's end. Needs the
+        /// right to create teams for others.
+        AdoptTeam = 20 { team: Pid } => TeamAdopted {};
     }
 }
 

@@ -4,7 +4,7 @@
 //! components with `/` between, relative to a context; `.` and `..` mean what they mean elsewhere, and `..` of the
 //! root is the root. The name is the request's segment.
 
-use abi::protocol;
+use abi::{UserId, protocol};
 
 /// Longest path that a server must accept, in bytes.
 pub const MAX_PATH_BYTES: usize = 1024;
@@ -33,8 +33,9 @@ protocol! {
         /// The segment, granted for both, holds a name of `name_bytes`; the descriptor is written over it, cut to
         /// the segment's length.
         Describe = 3 { context: u32, name_bytes: u32 } => Described { count: u32 };
-        /// The descriptor of an instance, into the write segment.
-        DescribeInstance = 4 { instance: u32 } => InstanceDescribed { count: u32 };
+        /// The descriptor of an instance, into the write segment. The system may ask on behalf of a user, who must be
+        /// one that may use the instance; of others `user` means nothing.
+        DescribeInstance = 4 { instance: u32, user: UserId } => InstanceDescribed { count: u32 };
         /// Removes the file or empty directory.
         Remove = 5 { context: u32 } => Removed {};
         /// The read segment holds the old name, `old_bytes` long, and then the new one, which replaces a file of

@@ -3,6 +3,8 @@
 mod command;
 mod thread;
 
+use alloc_crate::vec::Vec;
+
 use abi::kernel::record::{ProcessRecord, ProcessState};
 use abi::{Error, Pid, kernel};
 
@@ -93,6 +95,24 @@ pub fn query(process: Pid) -> Result<ProcessRecord, Error> {
     let request = kernel::process::QueryProcess { process };
     call(kernel::server(kernel::PROCESS), &request, Segment::Write(&mut bytes))?;
     Ok(ProcessRecord::from_bytes(&bytes))
+}
+
+/// What the kernel knows of every process of this node, in the order of its table.
+pub fn all() -> Result<Vec<ProcessRecord>, Error> {
+    const AT_ONCE: usize = 32;
+    let mut records = Vec::new();
+    let mut bytes = [0; AT_ONCE * ProcessRecord::BYTES];
+    let mut index = 0;
+    loop {
+        let request = kernel::process::QueryProcesses { index };
+        let reply = call(kernel::server(kernel::PROCESS), &request, Segment::Write(&mut bytes))?;
+        let (found, _) = bytes.as_chunks();
+        records.extend(found.iter().take(reply.count as usize).map(ProcessRecord::from_bytes));
+        if reply.next <= index {
+            return Ok(records);
+        }
+        index = reply.next;
+    }
 }
 
 /// The team's root, for requests: none, which means the calling process itself, while that is the only one; so a

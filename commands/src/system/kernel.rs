@@ -2,29 +2,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use abi::kernel::record::{ProcessRecord, StatisticsRecord};
-use abi::kernel::{PROCESS, STATISTICS, process, server, statistics};
+use abi::kernel::{STATISTICS, server, statistics};
 use abi::{Error, Pid};
 use v::message::{Segment, call};
-
-/// Every process that the kernel knows, in the order of its table.
-pub fn processes() -> Result<Vec<ProcessRecord>, Error> {
-    let mut records = Vec::new();
-    let mut buffer = [0; 32 * ProcessRecord::BYTES];
-    let mut index = 0;
-    loop {
-        let request = process::QueryProcesses { index };
-        let reply = call(server(PROCESS), &request, Segment::Write(&mut buffer))?;
-        let (found, _) = buffer.as_chunks::<{ ProcessRecord::BYTES }>();
-        records.extend(found.iter().take(reply.count as usize).map(ProcessRecord::from_bytes));
-        if reply.next == 0 {
-            return Ok(records);
-        }
-        index = reply.next;
-    }
-}
 
 /// The kernel's counters.
 pub fn statistics() -> Result<StatisticsRecord, Error> {

@@ -3,12 +3,17 @@
 use abi::kernel::{PROCESS, process, server};
 use abi::notice::STATUS_KILLED;
 use abi::{Error, Pid};
-use protocols::supervisor::supervisor;
+use protocols::supervisor::{ServiceRecord, state, supervisor};
 use v::message::{Segment, call};
+use v::time::{Duration, Instant};
 
 use crate::Command;
 use crate::context::{Context, Outcome};
 use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
+
+/// How long to wait for a service to come back.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -16,7 +21,8 @@ pub const COMMAND: Command = Command {
         name: "kill",
         synopsis: "[-s SERVICE] [PID...]",
         summary: "Ends processes; a team's first process ends the team.",
-        details: "A PID is as ps shows it. A service is started again by the supervisor.",
+        details: "A PID is as ps shows it. A service is started again by the supervisor;\n\
+                  kill waits for that, up to five seconds.",
         choices: &[Choice {
             letter: 's',
             long: "service",
@@ -49,8 +55,35 @@ fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
+/// Kills a service and waits until it runs again or stays stopped; not for longer than [`PATIENCE`].
 fn kill_service(service: &str) -> Result<(), Error> {
     let supervisor = v::name::resolve("[supervisor]")?.server;
+    let before = find(supervisor, service)?.ok_or(Error::NoSuchService)?;
     call(supervisor, &supervisor::KillService {}, Segment::Read(service.as_bytes()))?;
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        match find(supervisor, service)? {
+            Some((state::RUNNING, process)) if process != before.1 => break,
+            Some((state::STOPPED, _)) => break,
+            _ => v::time::sleep(PAUSE)?,
+        }
+    }
     Ok(())
+}
+
+/// State and process of a service.
+fn find(supervisor: Pid, service: &str) -> Result<Option<(u32, u64)>, Error> {
+    let mut buffer = [0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
+    for position in 0.. {
+        match call(supervisor, &supervisor::QueryService { position }, Segment::Write(&mut buffer)) {
+            Ok(_) => {}
+            Err(Error::NotFound) => break,
+            Err(error) => return Err(error),
+        }
+        let record = ServiceRecord::decode(&buffer).ok_or(Error::BadReply)?;
+        if record.name == service {
+            return Ok(Some((record.state, record.process)));
+        }
+    }
+    Ok(None)
 }

@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::kernel::{describe, names, processes};
+use super::kernel::{describe, names};
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
 use crate::usage::{Arguments, Usage};
@@ -21,7 +21,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn prefixes(_: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let names = processes().map(|records| names(&records)).unwrap_or_default();
+    let names = v::process::all().map(|records| names(&records)).unwrap_or_default();
     let mut found = v::name::global_prefixes().map_err(|error| failed("naming", error))?;
     found.sort();
     for (name, server, _) in found {

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use abi::kernel::record::{ProcessRecord, ProcessState};
 
-use super::kernel::{describe, name, names, processes};
+use super::kernel::{describe, name, names};
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
 use crate::usage::{Arguments, Choice, Usage};
@@ -32,7 +32,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn ps(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let records = processes().map_err(|error| failed("process server", error))?;
+    let records = v::process::all().map_err(|error| failed("process server", error))?;
     let names = names(&records);
     context.output.write_all(
         format!(

@@ -10,7 +10,7 @@ use abi::{Error, Pid};
 use v::message::{Segment, call};
 use v::process::Command as Program;
 
-use super::kernel::{describe, names, processes};
+use super::kernel::{describe, names};
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
 use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
@@ -47,7 +47,7 @@ fn trace(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         arguments.operands.split_first().ok_or_else(|| Misuse("a program is missing".into()))?;
     let refused = |error: Error| failed("statistics server", error);
     let from = read(u64::MAX, |_| Ok(())).map_err(refused)?;
-    let before = processes().map(|records| names(&records)).unwrap_or_default();
+    let before = v::process::all().map(|records| names(&records)).unwrap_or_default();
     set(chosen).map_err(refused)?;
     let mut command = Program::new(name);
     for word in words {
@@ -55,7 +55,7 @@ fn trace(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     }
     let result = command.start().and_then(|mut child| child.wait());
     let reset = set(0);
-    let mut names = processes().map(|records| names(&records)).unwrap_or_default();
+    let mut names = v::process::all().map(|records| names(&records)).unwrap_or_default();
     names.extend(before);
     let mut start_ns = None;
     read(from, |record| {

@@ -4,8 +4,8 @@ use abi::kernel::priority;
 use abi::kernel::process::{
     AlienDestroyed, AlienSent, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, Identified, NameSet,
     NetworkServerSet, Prepared, PrioritySet, Process, ProcessCreated, ProcessQueried, ProcessesQueried,
-    RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetPriority, Suspended, TeamCreated,
-    Yielded,
+    RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetPriority, Suspended, TeamAdopted,
+    TeamCreated, Yielded,
 };
 use abi::kernel::record::{AlienRecord, ProcessRecord, ProcessState, RegisterRecord};
 use abi::protocol::Reply;
@@ -103,6 +103,16 @@ pub(crate) fn request<M: Machine>(
         Process::DestroyAlien(destroy) => {
             kernel.destroy_alien(caller, destroy.client, destroy.cookie)?;
             Ok(Answer::reply(&AlienDestroyed {}))
+        }
+        Process::AdoptTeam(adopt) => {
+            kernel.need_right(caller, Rights::CREATE_FOR_OTHERS)?;
+            let team = kernel.find_team(caller, adopt.team)?;
+            if kernel.is_alive(kernel.team(team).owner) {
+                return Err(Error::NoPermission);
+            }
+            let pid = kernel.processes[caller].pid;
+            kernel.team_mut(team).owner = pid;
+            Ok(Answer::reply(&TeamAdopted {}))
         }
     }
 }

@@ -353,3 +353,26 @@ fn thousands_of_lives_leave_nothing() {
     }
     end_all(&mut node);
 }
+
+#[test]
+fn a_team_without_owner_can_be_adopted() {
+    let mut node = Node::new();
+    let root = node.root;
+    let makes_teams = CreateTeam { rights: Rights::CREATE_FOR_OTHERS, ..description() };
+    let [owner, heir] = [(); 2].map(|()| node.team_as(root, &makes_teams, 0).unwrap());
+    let stranger = node.team(100, 12, 0);
+    let team = node.team_as(owner, &description(), 0).unwrap();
+    let adopt =
+        |node: &mut Node, caller| node.request(caller, PROCESS, &process::AdoptTeam { team }).map(drop);
+    // Nobody takes a team away from an owner that lives.
+    assert_eq!(adopt(&mut node, heir), Err(Error::NoPermission));
+    destroy(&mut node, root, owner, 0).unwrap();
+    reap(&mut node, root, owner);
+    assert_eq!(adopt(&mut node, stranger), Err(Error::NoPermission));
+    assert_eq!(adopt(&mut node, heir), Ok(()));
+    let identified = node.request(heir, PROCESS, &Identify { process: team }).unwrap();
+    assert_eq!(identified.owner, heir);
+    destroy(&mut node, root, team, 5).unwrap();
+    assert_eq!(reap(&mut node, heir, team), 5);
+    assert_eq!(adopt(&mut node, heir), Err(Error::StaleProcess));
+}

@@ -1,6 +1,6 @@
 //! What can be done with a file or directory by its name alone.
 
-use abi::Error;
+use abi::{Error, UserId};
 use protocols::names::{Descriptor, MAX_PATH_BYTES, kind, names};
 
 use crate::file::DirectoryEntry;
@@ -89,7 +89,7 @@ pub fn metadata(name: &str) -> Result<Metadata> {
 /// What the server says of an open instance, its name included.
 pub(super) fn describe_instance(instance: &Instance) -> Result<DirectoryEntry> {
     let mut segment = [0; Descriptor::MAX_BYTES];
-    let request = names::DescribeInstance { instance: instance.number };
+    let request = names::DescribeInstance { instance: instance.number, user: UserId::SYSTEM };
     let described = call(instance.server, &request, Segment::Write(&mut segment))?;
     entry(&segment, described.count)
 }

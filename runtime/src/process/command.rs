@@ -14,14 +14,11 @@ use crate::file::File;
 use crate::io::{Instance, current_position, standard_stream};
 use crate::message::{Segment, call};
 use crate::name::{self, Bound, is_server_gone, with_place};
-use crate::time::{self, Duration};
 
 /// Where programs are looked for when the variable `PATH` does not say.
 pub const DEFAULT_PATH: &str = "[boot]bin";
 /// By this prefix the node's program manager is found.
 const PROGRAM_MANAGER: &str = "[program]";
-/// How often a program is looked at whose manager has died.
-const PAUSE: Duration = Duration::from_millis(20);
 /// What [`Child::kill`] makes the exit status: 128 and the number of the signal of that meaning.
 const STATUS_KILLED: u32 = abi::notice::STATUS_KILLED;
 
@@ -331,21 +328,30 @@ impl Child {
 
     /// Waits until it has ended. How it ended can be learnt once.
     ///
-    /// If the program manager dies meanwhile the program goes on, but how it ends nobody learns: this waits until
-    /// then, and gives [`DiedBeforeReply`](Error::DiedBeforeReply).
+    /// If the program manager dies meanwhile, the next one is asked, which has adopted the program. If the program
+    /// ended between the two, nobody knows how: [`DiedBeforeReply`](Error::DiedBeforeReply).
     pub fn wait(&mut self) -> Result<Status, Error> {
         let request = program::WaitProgram { program: self.pid };
-        match call(self.manager, &request, Segment::None) {
-            Ok(ended) => {
-                Ok(Status { code: ended.status.cast_signed(), exception: ended.exception.checked_sub(1) })
-            }
-            Err(error) if is_server_gone(error, true) => {
-                while !crate::process::has_ended(self.pid)? {
-                    time::sleep(PAUSE)?;
+        let mut manager_died = false;
+        loop {
+            let error = match call(self.manager, &request, Segment::None) {
+                Ok(ended) => {
+                    let exception = ended.exception.checked_sub(1);
+                    return Ok(Status { code: ended.status.cast_signed(), exception });
                 }
-                Err(Error::DiedBeforeReply)
+                Err(error) => error,
+            };
+            if !is_server_gone(error, true) {
+                return Err(error);
             }
-            Err(error) => Err(error),
+            name::forget(self.manager)?;
+            let manager = name::resolve(PROGRAM_MANAGER)?.server;
+            if manager == self.manager {
+                // It was the manager itself that does not know the program.
+                return Err(if manager_died { Error::DiedBeforeReply } else { error });
+            }
+            self.manager = manager;
+            manager_died = true;
         }
     }
 

@@ -1,8 +1,8 @@
 //! The exception server at work.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,8 +24,6 @@ use crate::report::{self, Victim};
 /// Most reports that are being told to standard errors at a time. Of more there is word in the log only.
 const MOST_TELLERS: usize = 8;
 const TELLER_STACK_BYTES: usize = 64 * 1024;
-/// Records taken from the kernel at once.
-const RECORDS_AT_ONCE: usize = 64;
 
 /// All that the exception server knows.
 #[derive(Debug)]
@@ -185,25 +183,22 @@ fn name(record: &ProcessRecord) -> String {
 }
 
 /// Makes the calling process hear of the exceptions of every other team there is, and so of those that they make.
+///
+/// A team that is not told yet may make another meanwhile, so this looks again until there is none that it has not seen.
 pub fn take_over() -> Result<(), Error> {
     let own = v::process::query(Pid::NONE)?;
-    let mut bytes = vec![0; RECORDS_AT_ONCE * ProcessRecord::BYTES];
-    let mut index = 0;
+    let mut seen = BTreeSet::from([own.team]);
     loop {
-        let query = process::QueryProcesses { index };
-        let queried = v::call(kernel::server(kernel::PROCESS), &query, Segment::Write(&mut bytes))?;
-        let (records, _) = bytes.as_chunks::<{ ProcessRecord::BYTES }>();
-        for record in records.iter().take(queried.count as usize) {
-            let record = ProcessRecord::from_bytes(record);
-            if record.pid == record.team && record.team != own.team {
+        let before = seen.len();
+        for record in v::process::all()? {
+            if record.pid == record.team && seen.insert(record.team) {
                 let set = process::SetExceptionServer { team: record.process(), server: own.process() };
                 // What has ended meanwhile meets no exception.
                 let _ = v::call(kernel::server(kernel::PROCESS), &set, Segment::None);
             }
         }
-        if queried.next <= index {
+        if seen.len() == before {
             return Ok(());
         }
-        index = queried.next;
     }
 }

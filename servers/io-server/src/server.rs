@@ -257,7 +257,8 @@ impl<S: Service> IoServer<S> {
             }
             Names::DescribeInstance(describe) => {
                 let room = client.writable_bytes()?;
-                let instance = self.instances.get(describe.instance, client)?;
+                let user = if client.user.is_system() { describe.user } else { client.user };
+                let instance = self.instances.get(describe.instance, &Client { user, ..*client })?;
                 let descriptor = match &instance.content {
                     Content::Object(open) => self.service.describe_open(open)?,
                     Content::Directory { listing, .. } => directory(listing),

@@ -142,6 +142,11 @@ fn modes_grants_and_users_are_checked() {
     let theirs = io::Read { instance: number, position: 0 };
     assert!(system.ask(&mut server, stranger, &theirs, 1).is_ok());
     assert_eq!(system.ask(&mut server, client, &theirs, 1), Err(Error::NoPermission));
+    // The system can ask whether another user may; others cannot pretend to be one.
+    let describe = |user| names::DescribeInstance { instance: number, user };
+    assert!(system.ask(&mut server, root, &describe(OTHER), 256).is_ok());
+    assert_eq!(system.ask(&mut server, root, &describe(USER), 256), Err(Error::NoPermission));
+    assert_eq!(system.ask(&mut server, client, &describe(OTHER), 256), Err(Error::NoPermission));
 }
 
 #[test]

@@ -19,9 +19,10 @@ v_start::program!(main);
 fn main() -> Result<Infallible, Error> {
     let join = group::Join { group: well_known_group::PROGRAM_MANAGERS, process: v::process::own_pid()? };
     call(kernel::server(kernel::GROUP), &join, Segment::None)?;
+    let mut managing = Managing::new(v::entry::information().total_frames);
+    // Before anybody finds this manager: who waited for a program with an earlier one asks here next.
+    managing.adopt_orphans()?;
     server::register_prefix("program", 0)?;
     server::ready();
-    let memory_pages = v::entry::information().total_frames;
-    let options = Options { tick_ns: TICK_NS, ..Options::default() };
-    server::serve(&mut Managing::new(memory_pages), options)
+    server::serve(&mut managing, Options { tick_ns: TICK_NS, ..Options::default() })
 }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use abi::kernel::{self, priority, process};
 use abi::notice::notice::{EndNoted, TeamEnded};
 use abi::protocol::Reply;
-use abi::{Error, Message, Pid, Rights};
+use abi::{Error, Message, Pid, Rights, UserId};
 use program_image::{HEAD_BYTES, Layout, NewTeam, Owner, team_end};
 use protocols::io::io;
 use protocols::names::{Descriptor, kind, names};
@@ -59,11 +59,28 @@ impl Managing {
         }
     }
 
+    /// Adopts the programs of an earlier manager: whatever team of the users' has no owner any more.
+    pub fn adopt_orphans(&mut self) -> Result<(), Error> {
+        for record in v::process::all()? {
+            if record.pid != record.team || record.user().is_system() {
+                continue;
+            }
+            let adopt = process::AdoptTeam { team: record.process() };
+            // Most have an owner, and some end meanwhile.
+            if v::call(kernel::server(kernel::PROCESS), &adopt, Segment::None).is_ok() {
+                let program =
+                    Program { user: record.user(), starter: None, detached: false, standard_error: None };
+                self.programs.started(record.process(), program);
+            }
+        }
+        Ok(())
+    }
+
     /// Loads and starts a program.
     fn start(&mut self, client: &Client<'_>, start: &StartProgram) -> Result<ProgramStarted, Error> {
         let block = start_block(client)?;
         let facts = Facts::read(&block);
-        let image = self.image(start.image_server, start.image_instance)?;
+        let image = self.image(start.image_server, start.image_instance, client.user)?;
         let starter = v::process::identify(client.pid)?;
         let mut rights = starter.rights.intersection(HANDED_DOWN);
         if start.flags & flag::WITHOUT_RIGHTS != 0 {
@@ -87,7 +104,7 @@ impl Managing {
         let program = team.begin(image.layout.entry, &block)?;
         let record = Program {
             user: client.user,
-            starter: starter.team,
+            starter: Some(starter.team),
             detached: start.flags & flag::DETACHED != 0,
             standard_error: facts.standard_error,
         };
@@ -95,11 +112,11 @@ impl Managing {
         Ok(ProgramStarted { program })
     }
 
-    /// The image in an open file, from the cache if it is there.
-    fn image(&mut self, server: Pid, instance: u32) -> Result<Rc<Image>, Error> {
+    /// The image in a file that `user` has open, from the cache if it is there.
+    fn image(&mut self, server: Pid, instance: u32, user: UserId) -> Result<Rc<Image>, Error> {
         self.check_trusted(server)?;
         let mut bytes = [0; Descriptor::MAX_BYTES];
-        let describe = names::DescribeInstance { instance };
+        let describe = names::DescribeInstance { instance, user };
         let described = v::call(server, &describe, Segment::Write(&mut bytes))?;
         let (descriptor, _) =
             bytes.get(..described.count as usize).and_then(Descriptor::decode).ok_or(Error::BadReply)?;
@@ -145,7 +162,7 @@ impl Managing {
     fn wait(&mut self, client: &Client<'_>, program: Pid) -> Outcome<'static> {
         let mut wait = || {
             let team = v::process::identify(client.pid)?.team;
-            self.programs.wait(program, client.pid, team)
+            self.programs.wait(program, client.pid, team, client.user)
         };
         match wait() {
             Ok(Wait::Over(end)) => Outcome::Reply(end.to_message()),

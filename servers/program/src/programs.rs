@@ -27,8 +27,9 @@ pub struct Stream {
 pub struct Program {
     /// Whose it is.
     pub user: UserId,
-    /// The team that started it, and may wait for it.
-    pub starter: Pid,
+    /// The team that started it, and may wait for it. Of a program that an earlier manager started it is not known:
+    /// the first of its user's teams that waits for it is taken for it.
+    pub starter: Option<Pid>,
     /// Whether anybody will wait.
     pub detached: bool,
     /// Its standard error, if it has one.
@@ -76,10 +77,10 @@ impl Programs {
         matches!(self.programs.get(&pid), Some((_, State::Running { .. })))
     }
 
-    /// `waiter`, a process of `team`, wants to know how the program ends.
-    pub fn wait(&mut self, pid: Pid, waiter: Pid, team: Pid) -> Result<Wait, Error> {
+    /// `waiter`, a process of `user`'s `team`, wants to know how the program ends.
+    pub fn wait(&mut self, pid: Pid, waiter: Pid, team: Pid, user: UserId) -> Result<Wait, Error> {
         let (program, state) = self.programs.get_mut(&pid).ok_or(Error::NonexistentProcess)?;
-        if program.starter != team || program.detached {
+        if program.user != user || *program.starter.get_or_insert(team) != team || program.detached {
             return Err(Error::NoPermission);
         }
         match state {
@@ -134,13 +135,14 @@ impl Programs {
             .programs
             .values()
             .filter(|(_, state)| matches!(state, State::Ended { .. }))
-            .map(|(program, _)| program.starter)
+            .filter_map(|(program, _)| program.starter)
             .collect();
         starters.sort_unstable();
         starters.dedup();
         starters.retain(|starter| has_ended(*starter));
         self.programs.retain(|_, (program, state)| {
-            matches!(state, State::Running { .. }) || starters.binary_search(&program.starter).is_err()
+            matches!(state, State::Running { .. })
+                || program.starter.is_none_or(|starter| starters.binary_search(&starter).is_err())
         });
     }
 
@@ -183,22 +185,23 @@ mod tests {
     }
 
     fn program(starter: u32) -> Program {
-        Program { user: UserId(7), starter: pid(starter), detached: false, standard_error: None }
+        Program { user: USER, starter: Some(pid(starter)), detached: false, standard_error: None }
     }
 
+    const USER: UserId = UserId(7);
     const END: ProgramEnded = ProgramEnded { status: 3, exception: 0 };
 
     #[test]
     fn a_wait_before_the_end_is_answered_at_the_end() {
         let mut programs = Programs::default();
         programs.started(pid(1), program(9));
-        assert_eq!(programs.wait(pid(1), pid(8), pid(8)), Err(Error::NoPermission));
-        assert_eq!(programs.wait(pid(1), pid(8), pid(9)), Ok(Wait::Later));
-        assert_eq!(programs.wait(pid(1), pid(7), pid(9)), Err(Error::Busy));
+        assert_eq!(programs.wait(pid(1), pid(8), pid(8), USER), Err(Error::NoPermission));
+        assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Ok(Wait::Later));
+        assert_eq!(programs.wait(pid(1), pid(7), pid(9), USER), Err(Error::Busy));
         assert!(programs.is_running(pid(1)));
         assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
         assert_eq!(programs.ended(pid(1), END), None);
-        assert_eq!(programs.wait(pid(1), pid(8), pid(9)), Err(Error::NonexistentProcess));
+        assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Err(Error::NonexistentProcess));
     }
 
     #[test]
@@ -207,15 +210,29 @@ mod tests {
         programs.started(pid(1), program(9));
         assert_eq!(programs.ended(pid(1), END), None);
         assert!(!programs.is_running(pid(1)) && programs.has_unclaimed());
-        assert_eq!(programs.wait(pid(1), pid(9), pid(9)), Ok(Wait::Over(END)));
+        assert_eq!(programs.wait(pid(1), pid(9), pid(9), USER), Ok(Wait::Over(END)));
         assert!(programs.get(pid(1)).is_err() && !programs.has_unclaimed());
+    }
+
+    #[test]
+    fn who_waits_first_is_taken_for_the_starter_that_is_not_known() {
+        let mut programs = Programs::default();
+        programs.started(pid(1), Program { starter: None, ..program(0) });
+        assert_eq!(programs.wait(pid(1), pid(8), pid(9), UserId(8)), Err(Error::NoPermission));
+        assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Ok(Wait::Later));
+        assert_eq!(programs.wait(pid(1), pid(7), pid(7), USER), Err(Error::NoPermission));
+        assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
+        programs.started(pid(2), Program { starter: None, ..program(0) });
+        assert_eq!(programs.ended(pid(2), END), None);
+        programs.forget_orphans(|_| true);
+        assert_eq!(programs.wait(pid(2), pid(9), pid(9), USER), Ok(Wait::Over(END)));
     }
 
     #[test]
     fn a_detached_program_leaves_nothing() {
         let mut programs = Programs::default();
         programs.started(pid(1), Program { detached: true, ..program(9) });
-        assert_eq!(programs.wait(pid(1), pid(9), pid(9)), Err(Error::NoPermission));
+        assert_eq!(programs.wait(pid(1), pid(9), pid(9), USER), Err(Error::NoPermission));
         assert_eq!(programs.ended(pid(1), END), None);
         assert!(programs.get(pid(1)).is_err());
     }

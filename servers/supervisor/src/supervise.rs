@@ -36,8 +36,6 @@ use crate::watchdog::{Watchdog, Watched};
 
 /// How often the watchdog looks.
 const LOOK_NS: u64 = 1_000_000_000;
-/// Records taken from the kernel at once.
-const RECORDS_AT_ONCE: usize = 64;
 
 /// Room for a record of either kind.
 const RECORD_BYTES: usize = {
@@ -330,25 +328,10 @@ fn destroy(team: Pid) {
 
 /// Every process of the node.
 fn all_processes() -> Vec<ProcessRecord> {
-    let mut records = Vec::new();
-    let mut bytes = vec![0; RECORDS_AT_ONCE * ProcessRecord::BYTES];
-    let mut index = 0;
-    loop {
-        let request = process::QueryProcesses { index };
-        let queried = match v::call(kernel::server(kernel::PROCESS), &request, Segment::Write(&mut bytes)) {
-            Ok(queried) => queried,
-            Err(error) => {
-                say(&format!("cannot look at the processes: {error}"));
-                return records;
-            }
-        };
-        let (chunks, _) = bytes.as_chunks::<{ ProcessRecord::BYTES }>();
-        records.extend(chunks.iter().take(queried.count as usize).map(ProcessRecord::from_bytes));
-        if queried.next <= index {
-            return records;
-        }
-        index = queried.next;
-    }
+    v::process::all().unwrap_or_else(|error| {
+        say(&format!("cannot look at the processes: {error}"));
+        Vec::new()
+    })
 }
 
 /// Reads the configuration in the archive: the services that this node wants, of those that drive devices the ones that

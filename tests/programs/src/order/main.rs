@@ -15,8 +15,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use test_programs::must;
 use test_programs::order::{COMMANDS, KERNEL, Order};
-use v::abi::kernel::record::ProcessRecord;
-use v::abi::kernel::{PROCESS, STATISTICS, process, server, statistics, well_known_group};
+use v::abi::kernel::{STATISTICS, server, statistics, well_known_group};
 use v::abi::trace::{Event, TraceRecord};
 use v::name::with_place;
 use v::prelude::*;
@@ -148,7 +147,7 @@ impl Watch {
     fn read(&mut self) -> Result<(), String> {
         let records = self.records()?;
         let roots = services()?;
-        for record in processes()? {
+        for record in must("processes", v::process::all())? {
             let root = roots.iter().find(|(root, ..)| root.to_bits() == record.team);
             if let Some((_, name, _)) = root {
                 self.services.insert(record.process(), name.clone());
@@ -244,20 +243,4 @@ fn service(name: &str) -> Result<Pid, String> {
 
 fn is_running(name: &str) -> Result<bool, String> {
     Ok(services()?.into_iter().any(|(_, known, state)| known == name && state == RUNNING))
-}
-
-fn processes() -> Result<Vec<ProcessRecord>, String> {
-    let mut records = Vec::new();
-    let mut buffer = [0; 32 * ProcessRecord::BYTES];
-    let mut index = 0;
-    loop {
-        let request = process::QueryProcesses { index };
-        let reply = must("query processes", call(server(PROCESS), &request, Segment::Write(&mut buffer)))?;
-        let (found, _) = buffer.as_chunks::<{ ProcessRecord::BYTES }>();
-        records.extend(found.iter().take(reply.count as usize).map(ProcessRecord::from_bytes));
-        if reply.next == 0 {
-            return Ok(records);
-        }
-        index = reply.next;
-    }
 }

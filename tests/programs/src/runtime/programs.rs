@@ -36,7 +36,10 @@ pub fn child(words: &[&str]) -> i32 {
             started.map_or(1, |status| status.code)
         }
         ["panic"] => panic!("on purpose"),
-        ["nap"] => i32::from(v::time::sleep(v::time::Duration::from_millis(300)).is_err()),
+        ["nap", status] => match v::time::sleep(v::time::Duration::from_millis(300)) {
+            Ok(()) => status.parse().unwrap_or(-1),
+            Err(_) => -1,
+        },
         ["wait"] => loop {
             if v::time::sleep(v::time::Duration::from_secs(1000)).is_err() {
                 return 1;

@@ -78,12 +78,20 @@ pub fn program_manager() -> Result<(), String> {
     let three = || this().args(["child", "status", "3"]).start();
     let mut before = must("start", three())?;
     ensure_equal!(must("wait", before.wait())?.code, 3);
-    let mut during = must("start", this().args(["child", "nap"]).start())?;
+    let mut during = must("start", this().args(["child", "nap", "4"]).start())?;
+    let mut killed = must("start", this().args(["child", "wait"]).start())?;
     kill("program")?;
-    // It goes on; only how it ends is not known.
+    // It goes on, and the next manager tells how it ended, once.
     ensure_equal!(during.try_wait(), Ok(None));
-    ensure_equal!(during.wait(), Err(Error::DiedBeforeReply));
-    ensure!(v::process::has_ended(during.pid()) == Ok(true));
+    ensure_equal!(must("wait", during.wait())?.code, 4);
+    ensure!(during.wait().is_err());
+    // What was adopted once is adopted again.
+    kill("program")?;
+    ensure_equal!(killed.try_wait(), Ok(None));
+    let mut between = must("start", three())?;
+    ensure_equal!(must("wait", between.wait())?.code, 3);
+    must("kill", killed.kill())?;
+    ensure_equal!(must("wait", killed.wait())?.code, 137);
     let mut after = must("start again", three())?;
     ensure_equal!(must("wait", after.wait())?.code, 3);
     Ok(())
