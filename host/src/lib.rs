@@ -11,6 +11,7 @@ pub mod archive;
 pub mod arguments;
 pub mod bench;
 pub mod channel;
+pub mod counting;
 pub mod debug;
 pub mod domain;
 pub mod exec;

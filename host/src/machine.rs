@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::counting::Counting;
+
 /// A node to be booted.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -22,6 +24,8 @@ pub struct Machine {
     pub debugger: Option<u16>,
     /// The network card, if it has one.
     pub card: Option<Card>,
+    /// What counts its instructions, if they are. An emulated processor only.
+    pub counting: Option<Counting>,
 }
 
 /// A network card.
@@ -32,6 +36,10 @@ pub struct Card {
     /// Its address.
     pub address: [u8; 6],
 }
+
+/// The processor where instructions are counted. A REP instruction counts once per iteration, so code that prefers them
+/// where they are announced fast would look slow.
+const COUNTED: &str = "max,-erms,-fsrm";
 
 /// QEMU's name for the card.
 pub const CARD: &str = "card";
@@ -109,14 +117,13 @@ impl Machine {
         say(&["-no-user-config", "-nodefaults", "-display", "none", "-vga", "none"]);
         say(match self.processor {
             Processor::Virtual => &["-accel", "kvm", "-cpu", "max"],
+            Processor::Emulated if self.counting.is_some() => &["-accel", "tcg", "-cpu", COUNTED],
             Processor::Emulated => &["-accel", "tcg", "-cpu", "max"],
-            // A REP instruction counts once per iteration, so code that prefers them where they are announced fast
-            // would look slow.
             Processor::Counted => &[
                 "-accel",
                 "tcg",
                 "-cpu",
-                "max,-erms,-fsrm",
+                COUNTED,
                 "-icount",
                 "shift=0,sleep=off",
                 "-rtc",
@@ -137,6 +144,7 @@ impl Machine {
         say(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         say(&["-append", &self.command_line]);
         arguments.extend(self.card.iter().flat_map(Card::arguments));
+        arguments.extend(self.counting.iter().flat_map(Counting::arguments));
         arguments
     }
 }
@@ -147,7 +155,7 @@ fn chardev(name: &str, path: &Path) -> OsString {
 }
 
 /// A path among QEMU's options, in which a comma is said twice.
-fn comma_twice(path: &Path) -> String {
+pub fn comma_twice(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
@@ -165,6 +173,7 @@ mod tests {
             may_restart: false,
             debugger: None,
             card: None,
+            counting: None,
         }
     }
 

@@ -72,6 +72,7 @@ impl Prepared {
                 may_restart: true,
                 debugger: None,
                 card: None,
+                counting: None,
             },
             archive: archive.clone(),
         };
