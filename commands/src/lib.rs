@@ -40,6 +40,7 @@ pub const COMMANDS: &[&Command] = &[
     &text::grep::COMMAND,
     &text::head::COMMAND,
     &text::hexdump::COMMAND,
+    &system::hostname::COMMAND,
     &system::kill::COMMAND,
     &system::log::COMMAND,
     &files::ls::COMMAND,

@@ -50,6 +50,7 @@ pub mod log;
 pub mod memory;
 pub mod message;
 pub mod name;
+pub mod node;
 pub mod pipe;
 pub mod prelude;
 pub mod process;

@@ -5,6 +5,7 @@ pub mod date;
 pub mod devices;
 pub mod env;
 pub mod free;
+pub mod hostname;
 pub mod kill;
 pub mod log;
 pub mod poweroff;
