@@ -281,7 +281,7 @@ fn checksums_may_cover_less() {
     assert_eq!(Packet::parse(&bytes, false).unwrap_err(), PacketError::Checksum);
 }
 
-/// NotifyVmtpClient, NotifyVmtpServer and NotifyRemoteVmtpClient, with their flags (RFC 1045, III).
+/// The notices to a client, a server and a forwarder, flags included (RFC 1045, III).
 const CLIENT_CODE: u32 = 0x4500_010f;
 const SERVER_CODE: u32 = 0x4500_0110;
 const REMOTE_CODE: u32 = 0x4100_0111;

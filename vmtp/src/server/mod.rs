@@ -101,6 +101,8 @@ pub(crate) struct ServerRecord {
     released: Option<Buffer>,
     /// Whom the request is for; the header may say the responder instead.
     server: EntityId,
+    /// While the request is received: one before it may have been executed, which must not be forgotten with it.
+    follows: bool,
 }
 
 impl ServerRecord {
@@ -332,12 +334,15 @@ impl Engine {
         self.close_request(index);
     }
 
-    /// Frees a record, or, if it has still something to tell the user, lets it stand for the transaction before.
+    /// Frees a record, or, if it has still something to tell the user or to keep from being executed again, lets it
+    /// stand for the transaction before.
     fn free_server(&mut self, index: usize) {
         let node = self.server_node(index);
         let record = &mut self.servers[index];
-        if record.abandoned.is_some() || record.released.is_some() {
+        let follows = record.state == ServerState::Receiving && record.follows;
+        if follows || record.abandoned.is_some() || record.released.is_some() {
             record.header.transaction = record.header.transaction.wrapping_sub(1);
+            record.header.control = record.header.control.without(Control::SKIP_TRANSACTIONS);
             record.answer = Answer::Nothing;
             self.close_request(index);
             self.ready.insert(node);

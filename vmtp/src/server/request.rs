@@ -104,6 +104,11 @@ impl Engine {
                 self.counters.duplicates += 1;
                 return None;
             }
+            if record.state == ServerState::Validating {
+                // That one may be old: what it would take the place of says nothing about this one.
+                self.free_server(index);
+                return self.receive_unknown(from, header);
+            }
             return self.supersede(index, from, header);
         };
         let (new_count, count) = (header.control.forward_count(), record.header.control.forward_count());
@@ -170,6 +175,7 @@ impl Engine {
             abandoned: record.abandoned,
             released: record.released,
             server: header.server,
+            follows: record.follows || record.state != ServerState::Receiving,
             ..ServerRecord::default()
         };
         *record = kept;

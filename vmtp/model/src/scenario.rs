@@ -1,0 +1,135 @@
+//! What a network consists of, what its processes do, and what may go wrong.
+
+use vmtp::{Configuration, EntityId, LogicalHost};
+
+/// A small network. Hosts are known by their place in it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// How many hosts there are.
+    pub hosts: usize,
+    /// Who sends what, in which order: the sends of one client follow each other.
+    pub orders: Vec<Order>,
+    /// What a process does with a request; its server, when the same is asked twice.
+    pub deeds: Vec<Deed>,
+    /// What may go wrong.
+    pub budget: Budget,
+    /// Buffers for segments of requests, on each host.
+    pub buffers: usize,
+    /// For how long the engines have been up when the first send begins.
+    pub up_ns: u64,
+}
+
+/// A send.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// The client's host.
+    pub from: usize,
+    /// The server's host; of a group's servers, none.
+    pub to: Option<usize>,
+    /// Bytes of the request's segment.
+    pub request_bytes: u32,
+    /// Bytes of the response's segment.
+    pub response_bytes: u32,
+    /// The response may be computed again.
+    pub idempotent: bool,
+    /// It is a datagram.
+    pub datagram: bool,
+    /// How long the client waits at most.
+    pub patience_ns: Option<u64>,
+}
+
+/// What servers do with a request that they are given.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Deed {
+    /// Reply.
+    Reply,
+    /// Refuse it: there is no such server.
+    Refuse,
+    /// Send it on to the server of that host, once.
+    Forward(usize),
+}
+
+/// How often something may go wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct Budget {
+    /// Packets lost.
+    pub losses: u8,
+    /// Packets repeated by the network, to arrive at any time of a packet's life.
+    pub copies: u8,
+    /// Times that a deadline passes while a packet is on its way or a server at work.
+    pub delays: u8,
+    /// Engines that lose their state while their host lives on.
+    pub restarts: u8,
+    /// Hosts that fall silent for ever.
+    pub crashes: u8,
+    /// Hosts that crash and are up again at once, under another number.
+    pub reboots: u8,
+    /// Sends that are taken back.
+    pub cancels: u8,
+}
+
+impl Default for Scenario {
+    /// A client on host 0, a server on host 1, a request and a response without segments; nothing goes wrong.
+    fn default() -> Scenario {
+        Scenario {
+            hosts: 2,
+            orders: vec![Order::small(0, 1)],
+            deeds: vec![Deed::Reply],
+            budget: Budget::default(),
+            buffers: 1,
+            up_ns: 2 * SECOND_NS,
+        }
+    }
+}
+
+impl Order {
+    /// A request without a segment for a response without one.
+    pub const fn small(from: usize, to: usize) -> Order {
+        Order {
+            from,
+            to: Some(to),
+            request_bytes: 0,
+            response_bytes: 0,
+            idempotent: false,
+            datagram: false,
+            patience_ns: None,
+        }
+    }
+}
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+impl Scenario {
+    /// What the engines are made with: tables as small as the scenario allows, and few retries, since each makes
+    /// every course longer.
+    pub fn configuration(&self) -> Configuration {
+        Configuration {
+            mtu_bytes: 600,
+            clients: 2,
+            servers: 2,
+            hosts: self.hosts,
+            buffers: self.buffers,
+            buffer_bytes: 64 * 1024,
+            local_hosts: 1,
+            groups: 1,
+            control_packets: 8,
+            retries: 2,
+            silence_ns: SECOND_NS,
+            host_idle_ns: 60 * SECOND_NS,
+            ..Configuration::default()
+        }
+    }
+
+    /// The number of a host that was booted so often.
+    pub(crate) fn number(host: usize, boots: u8) -> LogicalHost {
+        LogicalHost::from_bits(0x100 * (host as u32 + 1) + u32::from(boots))
+    }
+}
+
+/// The group that all servers are in.
+pub const GROUP: EntityId = EntityId::from_bits(0x6000_0000_0000_0007);
+
+/// A process of a host.
+pub const fn entity(host: LogicalHost, process: u32) -> EntityId {
+    EntityId::from_bits(0x2000_0000_0001_0000 | (host.to_bits() as u64) << 32 | process as u64)
+}

@@ -1,0 +1,123 @@
+//! What is checked: scenarios small enough for every test run, and at the end some for `cargo v test --soak`.
+
+use std::time::Instant;
+
+use vmtp_model::{Budget, Deed, Order, Scenario, check};
+
+const NOTHING: Budget =
+    Budget { losses: 0, copies: 0, delays: 0, restarts: 0, crashes: 0, reboots: 0, cancels: 0 };
+
+fn all_courses(scenario: &Scenario) {
+    let started = Instant::now();
+    match check(scenario) {
+        Ok(checked) => println!("{checked:?} in {:.1} s", started.elapsed().as_secs_f32()),
+        Err(course) => panic!("{course}"),
+    }
+}
+
+fn with(orders: &[Order], budget: Budget) -> Scenario {
+    Scenario { orders: orders.to_vec(), budget, ..Scenario::default() }
+}
+
+#[test]
+fn nothing_goes_wrong() {
+    all_courses(&Scenario::default());
+}
+
+#[test]
+fn packets_are_lost_repeated_and_late() {
+    all_courses(&with(&[Order::small(0, 1)], Budget { losses: 2, copies: 1, delays: 1, ..NOTHING }));
+}
+
+#[test]
+fn requests_follow_each_other() {
+    all_courses(&with(&[Order::small(0, 1); 2], Budget { losses: 1, copies: 2, cancels: 1, ..NOTHING }));
+}
+
+#[test]
+fn both_ask_each_other() {
+    let orders = [Order::small(0, 1), Order::small(1, 0)];
+    all_courses(&with(&orders, Budget { losses: 1, copies: 1, ..NOTHING }));
+}
+
+#[test]
+fn segments_have_holes() {
+    let order = Order { request_bytes: 1024, response_bytes: 1024, ..Order::small(0, 1) };
+    all_courses(&with(&[order], Budget { losses: 2, copies: 1, ..NOTHING }));
+}
+
+#[test]
+fn responses_are_idempotent() {
+    let order = Order { idempotent: true, ..Order::small(0, 1) };
+    all_courses(&with(&[order], Budget { losses: 2, copies: 1, ..NOTHING }));
+    let order = Order { response_bytes: 1024, ..order };
+    all_courses(&with(&[order], Budget { losses: 1, copies: 1, ..NOTHING }));
+}
+
+#[test]
+fn datagrams_are_executed_once_at_most() {
+    let order = Order { datagram: true, ..Order::small(0, 1) };
+    all_courses(&with(&[order, Order::small(0, 1)], Budget { losses: 1, copies: 2, ..NOTHING }));
+}
+
+#[test]
+fn servers_refuse() {
+    let budget = Budget { losses: 1, copies: 1, delays: 1, ..NOTHING };
+    all_courses(&Scenario { deeds: vec![Deed::Reply, Deed::Refuse], budget, ..Scenario::default() });
+}
+
+#[test]
+fn a_full_server_forgets_nothing() {
+    // The second request's segment finds no buffer. The first request, late, must not be executed again.
+    let second = Order { request_bytes: 8, patience_ns: Some(500_000_000), ..Order::small(0, 1) };
+    let budget = Budget { copies: 1, delays: 1, ..NOTHING };
+    all_courses(&Scenario { buffers: 0, ..with(&[Order::small(0, 1), second], budget) });
+}
+
+#[test]
+fn engines_lose_their_state() {
+    all_courses(&with(&[Order::small(0, 1)], Budget { losses: 1, copies: 1, restarts: 2, ..NOTHING }));
+    // Late copies of two requests that the old engine executed meet the new one.
+    all_courses(&with(&[Order::small(0, 1); 2], Budget { copies: 2, restarts: 1, ..NOTHING }));
+    let order = Order { request_bytes: 1024, response_bytes: 1024, ..Order::small(0, 1) };
+    all_courses(&with(&[order], Budget { restarts: 1, ..NOTHING }));
+}
+
+#[test]
+fn hosts_crash_and_boot_again() {
+    all_courses(&with(&[Order::small(0, 1)], Budget { losses: 1, delays: 1, crashes: 1, ..NOTHING }));
+    all_courses(&with(&[Order::small(0, 1)], Budget { losses: 1, copies: 1, reboots: 1, ..NOTHING }));
+}
+
+#[test]
+fn a_group_of_two_is_asked() {
+    let order = Order { to: None, ..Order::small(0, 1) };
+    all_courses(&Scenario { hosts: 3, ..with(&[order], Budget { losses: 1, copies: 1, ..NOTHING }) });
+}
+
+#[test]
+#[ignore = "soak"]
+fn more_goes_wrong() {
+    all_courses(&with(&[Order::small(0, 1)], Budget { losses: 2, copies: 2, delays: 1, ..NOTHING }));
+    all_courses(&with(&[Order::small(0, 1); 3], Budget { losses: 1, copies: 2, cancels: 1, ..NOTHING }));
+    let idempotent = Order { idempotent: true, ..Order::small(0, 1) };
+    all_courses(&with(&[idempotent], Budget { losses: 2, copies: 1, delays: 1, ..NOTHING }));
+}
+
+#[test]
+#[ignore = "soak"]
+fn engines_lose_their_state_amid_segments() {
+    let order = Order { request_bytes: 1024, response_bytes: 1024, ..Order::small(0, 1) };
+    all_courses(&with(&[order], Budget { copies: 1, restarts: 1, ..NOTHING }));
+}
+
+#[test]
+#[ignore = "soak"]
+fn everything_goes_wrong_once() {
+    let budget = Budget { losses: 1, copies: 1, restarts: 1, reboots: 1, cancels: 1, ..NOTHING };
+    all_courses(&with(&[Order::small(0, 1)], budget));
+    all_courses(&with(
+        &[Order::small(0, 1)],
+        Budget { crashes: 1, delays: 1, restarts: 1, losses: 1, copies: 1, ..NOTHING },
+    ));
+}
