@@ -175,6 +175,15 @@ pub enum Action {
         /// The outcome: exactly one for each send.
         outcome: Outcome,
     },
+    /// A member of a group has responded to a send that wants several responses.
+    Collect {
+        /// Which.
+        id: SendId,
+        /// The response.
+        response: Response,
+        /// Its segment, in one of the engine's buffers, now the user's to release.
+        segment: Option<Segment>,
+    },
     /// A logical host's number is ours.
     Claimed(LogicalHost),
     /// A logical host's number is another's: give it up and choose again.

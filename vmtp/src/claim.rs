@@ -36,7 +36,7 @@ enum Standing {
 #[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
 pub(crate) struct Claim {
     number: LogicalHost,
-    claim: u64,
+    strength: u64,
     standing: Standing,
     probes: u8,
     /// A probe or announcement is to be sent.
@@ -53,8 +53,8 @@ impl Engine {
         if host.to_bits() < LogicalHost::FIRST_CLAIMABLE || self.find_claim(host).is_some() {
             return false;
         }
-        let claim = self.random();
-        let record = Claim { number: host, claim, speak: true, announces: true, ..Claim::default() };
+        let strength = self.random();
+        let record = Claim { number: host, strength, speak: true, announces: true, ..Claim::default() };
         let Some(index) = self.claims.take(record) else { return false };
         self.ready.insert(self.claim_node(index));
         true
@@ -75,9 +75,9 @@ impl Engine {
         if self.is_local(host) {
             return true;
         }
-        let claim = self.random();
+        let strength = self.random();
         let standing = Standing::Owned;
-        if self.claims.take(Claim { number: host, claim, standing, ..Claim::default() }).is_none() {
+        if self.claims.take(Claim { number: host, strength, standing, ..Claim::default() }).is_none() {
             return false;
         }
         self.local_hosts.push(host);
@@ -150,7 +150,7 @@ impl Engine {
         let mut message = Message::default();
         message.words[0] = procedure::PROBE_ENTITY_BLOCK;
         message.set_entity(1, EntityId::manager_of(claim.number));
-        message.set_entity(3, EntityId::from_bits(claim.claim));
+        message.set_entity(3, EntityId::from_bits(claim.strength));
         message.words[5] = if owns { ANNOUNCEMENT } else { 0 };
         let header = Header {
             client: EntityId::DEFAULT_CLIENT,
@@ -183,7 +183,7 @@ impl Engine {
         let Some(index) = self.find_claim(entity.host()) else { return };
         let claim = &self.claims[index];
         let other = message.entity(3).to_bits();
-        if other == claim.claim {
+        if other == claim.strength {
             // Our own packet, come back.
             return;
         }
@@ -193,7 +193,7 @@ impl Engine {
                 let mut answer = Message::default();
                 answer.words[0] = code::OK | message::DATAGRAM;
                 answer.set_entity(1, entity);
-                answer.set_entity(3, EntityId::from_bits(claim.claim));
+                answer.set_entity(3, EntityId::from_bits(claim.strength));
                 self.counters.probes_answered += 1;
                 let header = Header {
                     client: header.client,
@@ -217,18 +217,17 @@ impl Engine {
         let Some(index) = self.find_claim(message.entity(1).host()) else { return };
         let other = message.entity(3).to_bits();
         match self.claims[index].standing {
-            Standing::Lost => {}
             Standing::Probing => self.lose_claim(index),
             // Late, and from one of the same standing.
-            Standing::Won | Standing::Owned if other != self.claims[index].claim => {
+            Standing::Won | Standing::Owned if other != self.claims[index].strength => {
                 self.compare_claims(index, other);
             }
-            Standing::Won | Standing::Owned => {}
+            _ => {}
         }
     }
 
     fn compare_claims(&mut self, index: usize, other: u64) {
-        if other > self.claims[index].claim {
+        if other > self.claims[index].strength {
             self.lose_claim(index);
         } else {
             self.claims[index].speak = true;

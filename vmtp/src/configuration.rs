@@ -22,6 +22,8 @@ pub struct Configuration {
 
     /// Transactions of local clients at a time.
     pub clients: usize,
+    /// Responses of groups' members to transactions under way, at a time.
+    pub group_responses: usize,
     /// Remembered transactions of remote clients, answered ones included.
     pub servers: usize,
     /// Remote logical hosts known at a time.
@@ -78,6 +80,7 @@ impl Default for Configuration {
             header_checksum_only: false,
             accept_unchecked: false,
             clients: 256,
+            group_responses: 64,
             servers: 512,
             hosts: 256,
             buffers: 64,

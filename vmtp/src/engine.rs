@@ -1,7 +1,7 @@
 //! The engine: its tables, the way of a packet through it, and what comes out.
 //!
 //! Everything that waits for something is a *node*: a client's transaction, a remote client's transaction, a remote
-//! host, a claim. Nodes have one numbering, by which `timers` holds their deadlines and `ready` those that have something to
+//! host, a claim, a group member's response. Nodes have one numbering, by which `timers` holds their deadlines and `ready` those that have something to
 //! give out. [`Engine::next_action`] asks ready nodes first, then lets deadlines that are reached make more ready, so
 //! nothing is queued but node numbers, and the memory needed is known when the engine is made.
 
@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use crate::action::{Action, Buffer, Destination, Store, Transmit};
 use crate::claim::Claim;
-use crate::client::ClientRecord;
+use crate::client::{ClientRecord, MemberRecord};
 use crate::configuration::Configuration;
 use crate::counters::Counters;
 use crate::encapsulation::Address;
@@ -36,6 +36,7 @@ pub struct Engine {
     pub(crate) groups: Vec<EntityId>,
     pub(crate) clients: Pool<ClientRecord>,
     pub(crate) client_map: Map,
+    pub(crate) members: Pool<MemberRecord>,
     pub(crate) servers: Pool<ServerRecord>,
     pub(crate) server_map: Map,
     pub(crate) hosts: Pool<Host>,
@@ -55,6 +56,7 @@ enum Node {
     Server(usize),
     Host(usize),
     Claim(usize),
+    Member(usize),
 }
 
 impl Engine {
@@ -65,8 +67,8 @@ impl Engine {
     /// If the configuration cannot be; the message names the field.
     pub fn new(configuration: &Configuration, now_ns: u64, seed: u64) -> Engine {
         configuration.check();
-        let Configuration { clients, servers, hosts, local_hosts, .. } = *configuration;
-        let nodes = clients + servers + hosts + local_hosts;
+        let Configuration { clients, group_responses, servers, hosts, local_hosts, .. } = *configuration;
+        let nodes = clients + servers + hosts + local_hosts + group_responses;
         Engine {
             room_bytes: configuration.room_bytes(),
             now_ns,
@@ -77,6 +79,7 @@ impl Engine {
             groups: Vec::with_capacity(configuration.groups),
             clients: Pool::new(clients),
             client_map: Map::new(clients),
+            members: Pool::new(group_responses),
             servers: Pool::new(servers),
             server_map: Map::new(servers),
             hosts: Pool::new(hosts),
@@ -175,6 +178,7 @@ impl Engine {
                     Node::Server(index) => self.server_action(index),
                     Node::Host(index) => self.host_action(index),
                     Node::Claim(index) => self.claim_action(index),
+                    Node::Member(index) => self.member_action(index),
                 };
                 match action {
                     Some(action) => return Some(action),
@@ -188,6 +192,7 @@ impl Engine {
                     Node::Server(index) => self.server_timeout(index),
                     Node::Host(index) => self.host_timeout(index),
                     Node::Claim(index) => self.claim_timeout(index),
+                    Node::Member(index) => self.member_timeout(index),
                 }
             }
         }
@@ -240,8 +245,10 @@ impl Engine {
             Node::Server(node - clients)
         } else if node < servers + self.hosts.len() {
             Node::Host(node - servers)
-        } else {
+        } else if node < servers + self.hosts.len() + self.claims.len() {
             Node::Claim(node - servers - self.hosts.len())
+        } else {
+            Node::Member(node - servers - self.hosts.len() - self.claims.len())
         }
     }
 
@@ -255,6 +262,10 @@ impl Engine {
 
     pub(crate) fn claim_node(&self, index: usize) -> usize {
         self.clients.len() + self.servers.len() + self.hosts.len() + index
+    }
+
+    pub(crate) fn member_node(&self, index: usize) -> usize {
+        self.claim_node(self.claims.len()) + index
     }
 
     /// The individual in whose name this engine speaks when no other is concerned.

@@ -254,7 +254,9 @@ impl Engine {
             }
         }
         for server in 0..self.servers.len() {
-            if self.servers[server].host as usize == index && !self.servers[server].outgoing.is_idle() {
+            let record = &self.servers[server];
+            let goes_there = record.target.unwrap_or(record.host) as usize == index;
+            if goes_there && !record.outgoing.is_idle() {
                 self.ready.insert(self.server_node(server));
             }
         }

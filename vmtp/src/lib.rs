@@ -99,6 +99,6 @@ pub use configuration::Configuration;
 pub use counters::Counters;
 pub use engine::Engine;
 pub use entity::{EntityId, LogicalHost};
-pub use outcome::{Failure, Outcome, Refusal, SendError, Stale};
+pub use outcome::{Failure, ForwardError, Outcome, Refusal, SendError, Stale};
 pub use packet::Message;
-pub use server::Reply;
+pub use server::{Forward, Reply};

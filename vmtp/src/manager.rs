@@ -137,6 +137,9 @@ impl Engine {
         if is(procedure::NOTIFY_SERVER) && is_for_us {
             self.counters.notices_received += 1;
             self.server_notified(from, message);
+        } else if is(procedure::NOTIFY_REMOTE_CLIENT) {
+            self.counters.notices_received += 1;
+            self.forwarding_notified(from, message);
         } else if is(procedure::NOTIFY_CLIENT) && is_for_us {
             self.counters.notices_received += 1;
             self.client_notified(from, message);
@@ -224,7 +227,11 @@ impl Engine {
             .with_retransmit_count(control.retransmit_count())
             .with_forward_count(control.forward_count())
             .with_priority(control.priority());
-        self.notify(destination, server, told, notice, notice.to_client(client, told.0));
+        let mut message = notice.to_client(client, told.0);
+        if control.forward_count() != 0 {
+            message.words[0] = procedure::NOTIFY_REMOTE_CLIENT;
+        }
+        self.notify(destination, server, told, notice, message);
     }
 
     /// Tells a server about its response.
@@ -241,6 +248,10 @@ impl Engine {
 
     /// Tells the sender of a request that has no record what became of it.
     pub(crate) fn notify_sender(&mut self, from: Address, header: &Header, code: u32) {
+        if header.flags & MULTICAST != 0 {
+            // Of many that a multicast reaches, none can say that it fails.
+            return;
+        }
         let notice = Notice { transaction: header.transaction, delivery: 0, code };
         self.notify_client(Destination::Host(from), header.server, header.client, header.control, notice);
     }

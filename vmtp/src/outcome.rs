@@ -7,6 +7,12 @@ use crate::action::Response;
 pub enum Outcome {
     /// The server responded.
     Response(Response),
+    /// The time for responses of a group's members is over; so many came, each with an
+    /// [`Action::Collect`](crate::Action::Collect).
+    Collected {
+        /// How many.
+        responses: u32,
+    },
     /// A datagram was sent; nobody knows more.
     Sent,
     /// It failed.
@@ -68,6 +74,19 @@ pub enum SendError {
 /// The id of a request that is not, or no longer, waiting for this call: its client gave up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stale;
+
+/// Why a request was not forwarded. Nothing was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ForwardError {
+    /// The client gave up: see [`Stale`].
+    Stale,
+    /// The server is local: hand the request to it.
+    ServerLocal,
+    /// The protocol cannot: to or from a group, for the sixteenth time, or back to the client's own host.
+    Nested,
+    /// All records of hosts are in use by transactions.
+    TooManyHosts,
+}
 
 /// Why a request is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

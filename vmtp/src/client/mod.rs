@@ -8,8 +8,11 @@
 //! Whether a failed request may have been executed follows from two things: whether a packet of it ever left, and
 //! whether the server's host said that it was not.
 
+mod members;
 mod notice;
 mod response;
+
+pub(crate) use members::MemberRecord;
 
 use crate::action::{Action, Buffer, Destination, Segment, SendId, Transmit};
 use crate::engine::Engine;
@@ -53,7 +56,8 @@ pub struct Send {
     pub response: Segment,
     /// VMTP's priority, 4 bits: 12 urgent, 8 important, 0 normal, 4 background; the low two bits are gradations.
     pub priority: u8,
-    /// When the transaction fails at the latest.
+    /// When the transaction ends at the latest. Needed where several responses are wanted
+    /// ([`message::MULTIPLE_RESPONSES`] to a group).
     pub deadline_ns: Option<u64>,
     /// When the client began to wait, if an earlier engine sent this transaction already and then lost its state.
     pub resumed_since_ns: Option<u64>,
@@ -113,6 +117,8 @@ pub(crate) struct ClientRecord {
     response_control: Control,
     response_message: Message,
     outcome: Option<Outcome>,
+    /// Responses given out, of a request that wants several.
+    collected: u32,
 }
 
 impl Default for ClientRecord {
@@ -135,6 +141,7 @@ impl Default for ClientRecord {
             response_control: Control(0),
             response_message: Message::default(),
             outcome: None,
+            collected: 0,
         }
     }
 }
@@ -253,6 +260,11 @@ impl Engine {
         if send.message.has(message::DELIVERY_MASK) && bytes as usize > GROUP_BYTES {
             return Err(SendError::BadMessage);
         }
+        let collects = send.message.has(message::MULTIPLE_RESPONSES);
+        if send.server.is_group() && (bytes as usize > GROUP_BYTES || collects && send.deadline_ns.is_none())
+        {
+            return Err(SendError::BadMessage);
+        }
         if self.client_map.get(send.client.to_bits()).is_some() {
             return Err(SendError::ClientBusy);
         }
@@ -342,6 +354,10 @@ impl Engine {
         let id = record.id(index);
         let outcome = record.outcome?;
         self.client_map.remove(id.client.to_bits());
+        if self.collects(index) {
+            self.free_client_members(index);
+        }
+        let record = &self.clients[index];
         if record.host != NO_HOST {
             self.let_go_of_host(record.host as usize);
         }
@@ -361,12 +377,18 @@ impl Engine {
         self.ready.insert(index);
         match outcome {
             Outcome::Failed { .. } => self.counters.failures += 1,
-            Outcome::Response(_) => self.counters.responses += 1,
+            Outcome::Response(_) | Outcome::Collected { .. } => self.counters.responses += 1,
             Outcome::Sent => {}
         }
     }
 
     pub(crate) fn fail_client(&mut self, index: usize, failure: Failure) {
+        let record = &self.clients[index];
+        if record.collected != 0 {
+            let responses = record.collected;
+            self.end_client(index, Outcome::Collected { responses });
+            return;
+        }
         let refused =
             matches!(failure, Failure::NonexistentEntity | Failure::NoPermission | Failure::NotAwaiting);
         let may_have_been_executed = self.clients[index].sent && !refused;

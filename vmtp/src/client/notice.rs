@@ -28,6 +28,9 @@ impl Engine {
             }
             self.hear_host(host as usize, from);
         }
+        if host == NO_HOST && !matches!(notice.code, code::OK | code::RETRY) {
+            return;
+        }
         let failure = match notice.code {
             code::OK => return self.request_acknowledged(index, group),
             code::RETRY | code::RETRY_ALL => return self.request_misses(index, group, notice.delivery),

@@ -92,6 +92,9 @@ impl Engine {
             return None;
         };
         self.hear_responder(index, from, header);
+        if self.is_collecting(index) {
+            return self.receive_member(index, group, from, header);
+        }
         let record = &self.clients[index];
         let is_first = record.state == ClientState::Awaiting;
         // Of an idempotent response the request may be carried out again: pieces of two responses do not mix.

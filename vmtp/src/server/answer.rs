@@ -1,6 +1,6 @@
 //! What becomes of an answered request: its response is sent, repeated, acknowledged, forgotten.
 
-use super::{Answer, ServerState};
+use super::{Answer, Handed, ServerState};
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{Notice, code};
@@ -14,7 +14,7 @@ impl Engine {
         let keep_ns = self.now_ns + self.configuration.retention_ns;
         let record = &mut self.servers[index];
         record.state = ServerState::Answered;
-        record.delivered = false;
+        record.handed = Handed::No;
         record.attempts = 0;
         record.keep_ns = keep_ns;
         self.timers.set(self.server_node(index), keep_ns);
@@ -23,7 +23,8 @@ impl Engine {
     pub(super) fn repeat_answer(&mut self, index: usize) {
         let record = &mut self.servers[index];
         match record.answer {
-            Answer::Nothing => {}
+            Answer::Nothing => self.repeat_members(index),
+            Answer::Forwarded => self.forward_again(index),
             Answer::Response => {
                 if record.outgoing.is_idle() {
                     if record.response.is_some() {
@@ -61,6 +62,12 @@ impl Engine {
     pub(super) fn answered_timeout(&mut self, index: usize) {
         let node = self.server_node(index);
         let record = &mut self.servers[index];
+        if core::mem::take(&mut record.delayed) {
+            self.ready.insert(node);
+            let keep_ns = record.keep_ns;
+            self.timers.set(node, keep_ns);
+            return;
+        }
         if let Some(segment) = record.response {
             record.attempts += 1;
             if record.attempts <= self.configuration.retries {
@@ -79,6 +86,14 @@ impl Engine {
             self.ready.insert(node);
             return;
         }
+        if record.is_member && record.keep_ns == 0 {
+            self.free_member(index);
+            return;
+        }
+        if record.is_member {
+            // It goes with the request that it answers.
+            return;
+        }
         if record.keep_ns > self.now_ns {
             let keep_ns = record.keep_ns;
             self.timers.set(node, keep_ns);
@@ -94,6 +109,7 @@ impl Engine {
         let client = message.entity(3);
         let notice = Notice::of(message);
         let Some(index) = self.server_map.get(client.to_bits()) else { return };
+        let Some(index) = self.responder_of(index, message.entity(1)) else { return };
         let record = &self.servers[index];
         let Some(group) = record.group_of(notice.transaction) else { return };
         if record.state != ServerState::Answered || record.answer != Answer::Response {

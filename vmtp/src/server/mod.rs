@@ -13,12 +13,15 @@
 //! last time for which this engine may have forgotten something.
 
 mod answer;
+mod forward;
+mod members;
 mod request;
 mod validate;
 
 use crate::EntityId;
 use crate::action::{Action, Buffer, Destination, Request, RequestId, Segment, Transmit};
 use crate::client::with_segment;
+use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{Notice, code};
 use crate::outcome::{Refusal, Stale};
@@ -27,6 +30,8 @@ use crate::packet::message::Message;
 use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, message};
 use crate::table::NEVER;
 use crate::transfer::{Incoming, Outgoing, group_bytes};
+
+pub use forward::Forward;
 
 /// What a clock may run faster than another: 1 in so many.
 const CLOCK_DRIFT: u64 = 1000;
@@ -54,6 +59,8 @@ pub(crate) enum ServerState {
     Receiving,
     /// The request is the user's.
     Processing,
+    /// The request is being forwarded; the other server's host has not said yet that it has it.
+    Forwarding,
     /// It is answered; the record keeps it from being executed again.
     Answered,
 }
@@ -68,6 +75,20 @@ enum Answer {
     Response,
     /// A notice with this code.
     Notice(u32),
+    /// The request, to the server that it was forwarded to.
+    Forwarded,
+}
+
+/// Whether the user has a request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+enum Handed {
+    /// Not yet, or no longer.
+    #[default]
+    No,
+    /// It is to get it.
+    Due,
+    /// It has.
+    Over,
 }
 
 /// The transaction of a remote client.
@@ -91,10 +112,7 @@ pub(crate) struct ServerRecord {
     /// The transaction of the last probe, and when it left.
     probe: u32,
     probe_sent_ns: u64,
-    /// To be delivered.
-    deliver: bool,
-    /// The user has it.
-    delivered: bool,
+    handed: Handed,
     /// Transaction that the user has and is to be told to give up.
     abandoned: Option<u32>,
     /// A response's segment that is not needed any more.
@@ -103,6 +121,18 @@ pub(crate) struct ServerRecord {
     server: EntityId,
     /// While the request is received: one before it may have been executed, which must not be forgotten with it.
     follows: bool,
+    /// Who forwarded the request to us: it is told what is missing.
+    forwarder: Option<Address>,
+    /// The host that we forward the request to.
+    pub target: Option<u32>,
+    /// Of a request to a group: the first record of a response to it. Of such a record: the next.
+    member: Option<u32>,
+    /// This is the response of one member of a group.
+    is_member: bool,
+    /// How often the request had been forwarded when it came.
+    forward_count: u8,
+    /// The response waits for a random time to be over.
+    delayed: bool,
 }
 
 impl ServerRecord {
@@ -120,7 +150,12 @@ impl ServerRecord {
 
 impl Engine {
     /// Answers a delivered request. Its id is void from then on, unless the response is idempotent and the request is
-    /// delivered again.
+    /// delivered again. A request to a group may be answered once by each member, until [`Engine::finish`].
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent and the segment is the caller's: the client gave up, or the group's members have more to say
+    /// than there are records for.
     pub fn reply(&mut self, now_ns: u64, id: RequestId, reply: &Reply) -> Result<(), Stale> {
         self.advance(now_ns);
         let index = self.processing(id)?;
@@ -132,6 +167,7 @@ impl Engine {
             message.words[0] &= !message::DATAGRAM;
         }
         let (message, bytes, wanted) = with_segment(message, reply.segment);
+        let index = self.responding(index)?;
         let record = &mut self.servers[index];
         let request = record.header.control;
         let mut control = Control::new(Function::Response)
@@ -146,7 +182,24 @@ impl Engine {
         record.response = reply.segment;
         record.answer = Answer::Response;
         self.close_request(index);
-        self.ready.insert(self.server_node(index));
+        let node = self.server_node(index);
+        if request.has(Control::DELAY_RESPONSE) {
+            // So that the members of a group do not all answer at once.
+            let delay_ns = self.random() % self.configuration.group_gap_ns.max(1);
+            self.servers[index].delayed = true;
+            self.timers.set(node, self.now_ns + delay_ns);
+        } else {
+            self.ready.insert(node);
+        }
+        Ok(())
+    }
+
+    /// Ends a delivered request without a response, or of a request to a group, without a further one. Its id is void
+    /// from then on.
+    pub fn finish(&mut self, now_ns: u64, id: RequestId) -> Result<(), Stale> {
+        self.advance(now_ns);
+        let index = self.processing(id)?;
+        self.close_request(index);
         Ok(())
     }
 
@@ -170,7 +223,9 @@ impl Engine {
     fn processing(&self, id: RequestId) -> Result<usize, Stale> {
         let index = id.index as usize;
         let record = self.servers.get(index).ok_or(Stale)?;
-        let is_it = record.delivered && record.state == ServerState::Processing && record.id(index) == id;
+        let is_it = record.handed == Handed::Over
+            && record.state == ServerState::Processing
+            && record.id(index) == id;
         if is_it { Ok(index) } else { Err(Stale) }
     }
 
@@ -178,22 +233,26 @@ impl Engine {
     fn drop_request(&mut self, index: usize) {
         let node = self.server_node(index);
         let record = &mut self.servers[index];
-        if record.state == ServerState::Processing && record.delivered {
+        if record.state == ServerState::Processing && record.handed == Handed::Over {
             record.abandoned = Some(record.header.transaction);
             self.counters.requests_abandoned += 1;
         }
         if let Some(segment) = record.response.take() {
             record.released = Some(segment.buffer);
         }
-        record.delivered = false;
-        record.deliver = false;
+        let target = record.target.take();
+        record.handed = Handed::No;
         record.outgoing.clear();
         if record.abandoned.is_some() || record.released.is_some() {
             self.ready.insert(node);
         } else {
             self.ready.remove(node);
         }
-        if let Some(buffer) = record.buffer.take() {
+        let buffer = record.buffer.take();
+        if let Some(target) = target {
+            self.let_go_of_host(target as usize);
+        }
+        if let Some(buffer) = buffer {
             self.free_buffers.insert(buffer.0 as usize);
         }
     }
@@ -206,8 +265,17 @@ impl Engine {
     /// A notice to the client of record `index`.
     fn notify_request(&mut self, index: usize, transaction: u32, delivery: u32, code: u32) {
         let record = &self.servers[index];
-        let Some(address) = self.hosts[record.host as usize].address else { return };
-        let (client, server, control) = (record.header.client, record.server, record.header.control);
+        // Of many that a multicast reaches, none can say that it fails.
+        let fails = !matches!(code, code::OK | code::RETRY);
+        if fails && record.server.is_group() {
+            return;
+        }
+        let address = record.forwarder.or(self.hosts[record.host as usize].address);
+        let Some(address) = address else { return };
+        let (client, server) = (record.header.client, record.server);
+        // A forwarder is told as such, a client as such.
+        let count = if record.forwarder.is_some() { record.forward_count } else { 0 };
+        let control = record.header.control.with_forward_count(count);
         self.notify_client(
             Destination::Host(address),
             server,
@@ -226,13 +294,13 @@ impl Engine {
         if let Some(buffer) = record.released.take() {
             return Some(Action::Release(buffer));
         }
-        if record.deliver {
+        if record.handed == Handed::Due {
             return Some(self.deliver(index));
         }
         if record.outgoing.is_idle() {
             return None;
         }
-        let host = record.host as usize;
+        let host = record.target.unwrap_or(record.host) as usize;
         let Some(address) = self.hosts[host].address else {
             self.locate_host(host);
             return None;
@@ -268,8 +336,7 @@ impl Engine {
 
     fn deliver(&mut self, index: usize) -> Action {
         let record = &mut self.servers[index];
-        record.deliver = false;
-        record.delivered = true;
+        record.handed = Handed::Over;
         let buffer = record.buffer.take();
         let bytes = record.header.message.segment_bytes();
         let request = Request {
@@ -323,6 +390,7 @@ impl Engine {
                     self.probe_client(index);
                 }
             }
+            ServerState::Forwarding => self.forwarding_timeout(index),
             ServerState::Answered => self.answered_timeout(index),
         }
     }
@@ -349,8 +417,13 @@ impl Engine {
             return;
         }
         let (client, host) = (record.header.client, record.host as usize);
+        let target = record.target;
+        self.free_members(index);
         self.server_map.remove(client.to_bits());
         self.let_go_of_host(host);
+        if let Some(target) = target {
+            self.let_go_of_host(target as usize);
+        }
         self.servers.release(index);
         self.timers.set(node, NEVER);
         self.ready.remove(node);
@@ -360,6 +433,10 @@ impl Engine {
     pub(crate) fn end_servers_of_host(&mut self, host: usize) {
         for index in 0..self.servers.len() {
             let record = &self.servers[index];
+            if record.state == ServerState::Forwarding && record.target == Some(host as u32) {
+                self.forwarding_failed(index, code::RESPONSE_DISCARDED);
+                continue;
+            }
             if record.host as usize != host {
                 continue;
             }
@@ -370,7 +447,7 @@ impl Engine {
                     self.drop_request(index);
                     self.free_server(index);
                 }
-                ServerState::Processing => self.abandon(index),
+                ServerState::Processing | ServerState::Forwarding => self.abandon(index),
                 ServerState::Answered => {
                     if record.response.is_some() {
                         self.servers[index].attempts = self.configuration.retries;

@@ -1,12 +1,12 @@
 //! Requests for local servers, packet by packet: old or new, whole or not.
 
-use super::{Answer, ServerRecord, ServerState};
+use super::{Answer, Handed, ServerRecord, ServerState};
 use crate::EntityId;
 use crate::action::Store;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::code;
-use crate::packet::header::{Control, Header, MULTICAST};
+use crate::packet::header::{Control, Header};
 use crate::packet::{GROUP_BYTES, message};
 use crate::transfer::{Incoming, group_bytes};
 
@@ -16,9 +16,9 @@ fn is_first(header: &Header) -> bool {
 }
 
 impl Engine {
-    /// Whether a request to `server` is for us.
-    pub(super) fn serves(&self, server: EntityId) -> bool {
-        if server.is_group() { self.is_joined(server) } else { self.is_local(server.host()) }
+    /// Whether `entity` is local, or a group with local members.
+    pub(super) fn lives_here(&self, entity: EntityId) -> bool {
+        if entity.is_group() { self.is_joined(entity) } else { self.is_local(entity.host()) }
     }
 
     pub(crate) fn receive_request(&mut self, from: Address, header: &Header) -> Option<Store> {
@@ -29,9 +29,13 @@ impl Engine {
             self.receive_management(from, header);
             return None;
         }
-        if !self.serves(header.server) || header.client.is_group() || header.client.is_none() {
+        let is_away =
+            header.message.co_resident().is_some_and(|entity| !entity.is_none() && !self.lives_here(entity));
+        let is_odd =
+            header.client.is_group() || header.client.is_none() || self.is_local(header.client.host());
+        if !self.lives_here(header.server) || is_away || is_odd {
             self.counters.packets_ignored += 1;
-            if header.flags & MULTICAST == 0 && !header.server.is_group() {
+            if !header.server.is_group() && !is_odd {
                 self.notify_sender(from, header, code::ENTITY_MIGRATED);
             }
             return None;
@@ -61,6 +65,8 @@ impl Engine {
             host: host as u32,
             arrived_ns: self.now_ns,
             server: header.server,
+            forward_count: header.control.forward_count(),
+            forwarder: (header.control.forward_count() != 0).then_some(from),
             ..ServerRecord::default()
         };
         let Some(index) = self.servers.take(record) else {
@@ -111,7 +117,7 @@ impl Engine {
             }
             return self.supersede(index, from, header);
         };
-        let (new_count, count) = (header.control.forward_count(), record.header.control.forward_count());
+        let (new_count, count) = (header.control.forward_count(), record.forward_count);
         if new_count < count {
             self.counters.duplicates += 1;
             return None;
@@ -128,10 +134,11 @@ impl Engine {
                         record.header.control.with_retransmit_count(header.control.retransmit_count());
                     self.set_orphan_timer(index);
                     self.notify_request(index, header.transaction, u32::MAX, code::OK);
+                    self.repeat_members(index);
                 }
                 None
             }
-            ServerState::Answered => self.receive_answered(index, group, header),
+            ServerState::Answered | ServerState::Forwarding => self.receive_answered(index, group, header),
             ServerState::Validating | ServerState::Free => None,
         }
     }
@@ -142,6 +149,10 @@ impl Engine {
         let record = &mut self.servers[index];
         let count = header.control.retransmit_count();
         record.keep_ns = self.now_ns + self.configuration.retention_ns;
+        if record.answer == Answer::Forwarded {
+            self.forward_again(index);
+            return None;
+        }
         if record.answer == Answer::Response && record.header.message.has(message::DATAGRAM) {
             if record.header.control.retransmit_count() == count {
                 return None;
@@ -166,6 +177,7 @@ impl Engine {
             return None;
         }
         self.drop_request(index);
+        self.free_members(index);
         let record = &mut self.servers[index];
         let kept = ServerRecord {
             state: ServerState::Receiving,
@@ -176,6 +188,8 @@ impl Engine {
             released: record.released,
             server: header.server,
             follows: record.follows || record.state != ServerState::Receiving,
+            forward_count: header.control.forward_count(),
+            forwarder: (header.control.forward_count() != 0).then_some(from),
             ..ServerRecord::default()
         };
         *record = kept;
@@ -267,7 +281,7 @@ impl Engine {
         let whole = record.incoming.whole_groups();
         self.counters.groups_received += u64::from(whole.max(1));
         record.state = ServerState::Processing;
-        record.deliver = true;
+        record.handed = Handed::Due;
         let transaction = record.header.transaction.wrapping_add(u32::from(whole.saturating_sub(1)));
         self.ready.insert(node);
         self.set_orphan_timer(index);

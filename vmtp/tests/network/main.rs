@@ -1,5 +1,6 @@
 //! Engines on a simulated network that loses, repeats and reorders packets, with users that check what they are told.
 
 mod claims;
+mod groups;
 mod net;
 mod transactions;

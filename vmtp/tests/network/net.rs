@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use vmtp::encapsulation::Address;
 use vmtp::packet::message;
 use vmtp::{
-    Action, Buffer, Configuration, Destination, Engine, EntityId, LogicalHost, Message, Outcome, Refusal,
-    Reply, Request, RequestId, Segment, Send, SendId,
+    Action, Buffer, Configuration, Destination, Engine, EntityId, Forward, LogicalHost, Message, Outcome,
+    Refusal, Reply, Request, RequestId, Segment, Send, SendId,
 };
 
 pub const MILLISECOND: u64 = 1_000_000;
@@ -25,6 +25,8 @@ pub mod ask {
     pub const IDEMPOTENT: u32 = 0x1003;
     /// There is no such server.
     pub const NOBODY: u32 = 0x1004;
+    /// Forward to the host of index word 3, which does as for SEGMENT.
+    pub const FORWARD: u32 = 0x1005;
 }
 
 /// Chances, in 1/1000, and times.
@@ -63,6 +65,7 @@ pub struct Host {
     pub connected: bool,
     pub claimed: BTreeSet<LogicalHost>,
     pub lost: Vec<LogicalHost>,
+    pub collected: Vec<(SendId, EntityId)>,
     /// Memory of the engine's own buffers and, above, of everything else.
     pub memory: BTreeMap<Buffer, Vec<u8>>,
     next_buffer: u32,
@@ -98,6 +101,19 @@ pub fn segment(transaction: u32, bytes: usize) -> Vec<u8> {
     (0..bytes).map(|offset| pattern(transaction, offset)).collect()
 }
 
+impl Host {
+    /// The response to a transaction, with a segment of `bytes`.
+    fn answer(&mut self, transaction: u32, bytes: u32) -> (Message, Option<Segment>) {
+        let response = (bytes != 0).then(|| {
+            let buffer = Buffer(self.next_buffer);
+            self.next_buffer += 1;
+            self.memory.insert(buffer, segment(transaction ^ 0x55, bytes as usize));
+            Segment { buffer, bytes }
+        });
+        (Message { words: [7, bytes, transaction, 0, 0, 0, 0, 99] }, response)
+    }
+}
+
 impl Net {
     pub fn new(count: u32, weather: Weather, seed: u64, configuration: Configuration) -> Net {
         let hosts = (0..count)
@@ -111,6 +127,7 @@ impl Net {
                     connected: true,
                     claimed: BTreeSet::new(),
                     lost: Vec::new(),
+                    collected: Vec::new(),
                     memory: BTreeMap::new(),
                     next_buffer: configuration.buffers as u32,
                     later: Vec::new(),
@@ -175,7 +192,9 @@ impl Net {
             bytes: request_bytes as u32,
         });
         let response = Segment { buffer: buffer(vec![0xee; capacity as usize]), bytes: capacity };
+        let several = server.is_group() && words[0] & message::MULTIPLE_RESPONSES != 0;
         let send = Send {
+            deadline_ns: several.then_some(now_ns + 5 * SECOND),
             client: process(host.number, index),
             transaction,
             server,
@@ -231,20 +250,6 @@ impl Net {
                     Some(buffer) => &self.hosts[from].memory[&buffer],
                     None => &empty,
                 };
-                if std::env::var("TRACE").is_ok() {
-                    let h = &transmit.header;
-                    std::eprintln!(
-                        "{} {from}->{:?} {:?} ctl {:x} t {:x} d {:x} len {} words {:x?}",
-                        self.now_ns,
-                        transmit.destination,
-                        h.control.function(),
-                        h.control.0,
-                        h.transaction,
-                        h.delivery,
-                        h.length_words,
-                        h.message.words
-                    );
-                }
                 let mut packet = vec![0; transmit.packet_bytes()];
                 assert_eq!(transmit.write(segment, &mut packet), Some(packet.len()));
                 assert!(packet.len() <= self.configuration.mtu_bytes as usize);
@@ -274,6 +279,16 @@ impl Net {
                 }
                 self.hosts[from].outcomes.push((id, outcome));
             }
+            Action::Collect { id, response, segment: received } => {
+                assert!(self.hosts[from].waiting.contains_key(&(id.client, id.transaction)));
+                if let Some(received) = received {
+                    let memory = self.hosts[from].memory.remove(&received.buffer).expect("it was stored");
+                    let bytes = received.bytes as usize;
+                    assert_eq!(&memory[..bytes], &segment(id.transaction ^ 0x55, bytes)[..]);
+                    self.hosts[from].engine.release_buffer(received.buffer);
+                }
+                self.hosts[from].collected.push((id, response.server));
+            }
             Action::Claimed(number) => assert!(self.hosts[from].claimed.insert(number)),
             Action::ClaimLost(number) => {
                 self.hosts[from].claimed.remove(&number);
@@ -295,18 +310,37 @@ impl Net {
             host.engine.refuse(self.now_ns, request.id, Refusal::NonexistentEntity).expect("it waits");
             return;
         }
+        if request.message.code() == ask::FORWARD {
+            let number = LogicalHost::from_bits(100 + words[3]);
+            let mut words = words;
+            words[0] = ask::SEGMENT;
+            let held = (words[2] != 0).then(|| {
+                let buffer = Buffer(host.next_buffer);
+                host.next_buffer += 1;
+                host.memory.insert(buffer, segment(transaction, words[2] as usize));
+                Segment { buffer, bytes: words[2] }
+            });
+            let forward = Forward { server: process(number, 50), message: Message { words }, segment: held };
+            host.engine.forward(self.now_ns, request.id, &forward).expect("it is forwarded");
+            return;
+        }
+        if request.server.is_group() {
+            self.executed.insert((request.id.client, transaction), 1);
+            for member in 200..202 {
+                let number = host.number;
+                let (message, response) = host.answer(transaction, words[1]);
+                let reply = Reply { server: process(number, member), message, segment: response };
+                host.engine.reply(self.now_ns, request.id, &reply).expect("it waits");
+            }
+            host.engine.finish(self.now_ns, request.id).expect("it waits");
+            return;
+        }
         *self.executed.entry((request.id.client, transaction)).or_default() += 1;
         if request.message.has(message::DATAGRAM) {
             return;
         }
         let bytes = if request.message.code() == ask::DELAY { 0 } else { words[1] };
-        let response = (bytes != 0).then(|| {
-            let buffer = Buffer(host.next_buffer);
-            host.next_buffer += 1;
-            host.memory.insert(buffer, segment(transaction ^ 0x55, bytes as usize));
-            Segment { buffer, bytes }
-        });
-        let mut answer = Message { words: [7, words[1], transaction, 0, 0, 0, 0, 99] };
+        let (mut answer, response) = host.answer(transaction, bytes);
         if request.message.code() == ask::IDEMPOTENT {
             answer.words[0] |= message::DATAGRAM;
             self.idempotent.insert((request.id.client, transaction));
@@ -336,7 +370,7 @@ impl Net {
             Outcome::Failed { may_have_been_executed: false, .. } => {
                 assert_eq!(times, 0, "{id:?} failed for certain but was executed");
             }
-            Outcome::Failed { .. } | Outcome::Sent => {}
+            Outcome::Failed { .. } | Outcome::Sent | Outcome::Collected { .. } => {}
         }
     }
 

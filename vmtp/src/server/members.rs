@@ -1,0 +1,89 @@
+//! Requests to groups, and the responses of their members.
+//!
+//! A request to a group is delivered once. Each member's response has a record of its own, on a list that hangs on the
+//! request's: it is sent, kept and acknowledged like any other, and goes when the request's record goes.
+
+use super::{ServerRecord, ServerState};
+use crate::EntityId;
+use crate::engine::Engine;
+use crate::outcome::Stale;
+use crate::table::NEVER;
+
+impl Engine {
+    /// The record for a response to request `index`: its own, or if it is to a group, a new one.
+    pub(super) fn responding(&mut self, index: usize) -> Result<usize, Stale> {
+        let record = &self.servers[index];
+        if !record.server.is_group() {
+            return Ok(index);
+        }
+        let member = ServerRecord {
+            state: ServerState::Processing,
+            header: record.header,
+            host: record.host,
+            forwarder: record.forwarder,
+            server: record.server,
+            member: record.member,
+            is_member: true,
+            ..ServerRecord::default()
+        };
+        let host = record.host as usize;
+        let Some(member) = self.servers.take(member) else {
+            self.counters.overflows += 1;
+            return Err(Stale);
+        };
+        self.hold_host(host);
+        self.servers[index].member = Some(member as u32);
+        Ok(member)
+    }
+
+    /// The record of the response by `server` to request `index`.
+    pub(super) fn responder_of(&self, index: usize, server: EntityId) -> Option<usize> {
+        if !self.servers[index].server.is_group() {
+            return Some(index);
+        }
+        self.members(index).find(|member| self.servers[*member].header.server == server)
+    }
+
+    fn members(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        let next = |index: usize| self.servers[index].member.map(|member| member as usize);
+        core::iter::successors(next(index), move |index| next(*index))
+    }
+
+    /// Sends the responses to a request to a group again.
+    pub(super) fn repeat_members(&mut self, index: usize) {
+        let mut next = self.servers[index].member;
+        while let Some(member) = next {
+            next = self.servers[member as usize].member;
+            let count = self.servers[index].header.control.retransmit_count();
+            let control = &mut self.servers[member as usize].header.control;
+            *control = control.with_retransmit_count(count);
+            self.repeat_answer(member as usize);
+        }
+    }
+
+    /// Frees the responses to request `index`; those with a segment to give back as soon as that is done.
+    pub(super) fn free_members(&mut self, index: usize) {
+        let mut next = self.servers[index].member.take();
+        while let Some(member) = next {
+            let member = member as usize;
+            next = self.servers[member].member.take();
+            self.drop_request(member);
+            self.servers[member].keep_ns = 0;
+            if self.servers[member].released.is_some() {
+                let node = self.server_node(member);
+                self.timers.set(node, self.now_ns);
+            } else {
+                self.free_member(member);
+            }
+        }
+    }
+
+    pub(super) fn free_member(&mut self, member: usize) {
+        let node = self.server_node(member);
+        let host = self.servers[member].host as usize;
+        self.let_go_of_host(host);
+        self.servers.release(member);
+        self.timers.set(node, NEVER);
+        self.ready.remove(node);
+    }
+}
