@@ -157,7 +157,10 @@ protocol! {
         Yield = 16 {} => Yielded {};
         /// Makes the caller the network server: the kernel's partner for processes on other machines, until it ends.
         /// Needs the right; there is one at a time. See [`remote`](crate::remote).
-        BecomeNetworkServer = 17 {} => NetworkServerSet {};
+        BecomeNetworkServer = 17 {} => NetworkServerSet {
+            /// How many there were before it: the first has the node's logical host to claim.
+            former: u32,
+        };
         /// Of the network server: sends for a process on another machine, as the read segment, an
         /// [`AlienRecord`](crate::kernel::record::AlienRecord), says. The reply comes back as a message. An error means that nothing was sent.
         SendAlien = 18 {} => AlienSent {};

@@ -15,7 +15,7 @@
 //! any client's. What became of an alien needs no reply: the alien is no more.
 
 use crate::call::Registers;
-use crate::{Error, Pid};
+use crate::{Error, Grant, Message, Pid, UserId};
 
 /// From one transaction of a process to the next: VMTP uses a number for each packet group of a long message
 /// (RFC 1045, 2.14).
@@ -93,6 +93,41 @@ impl Arrival {
     }
 }
 
+/// What the network server receives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Who sent; an alien's client.
+    pub sender: Pid,
+    /// The message. Its word 7 says how much of the sender's segment is in the receiver's buffer, or of a reply in an
+    /// alien's.
+    pub message: Message,
+    /// Length and access of the segment that the sender granted.
+    pub grant: Grant,
+    /// The sender's user id.
+    pub user: UserId,
+    /// Who forwarded the message, or none.
+    pub forwarder: Pid,
+    /// What it is about.
+    pub arrival: Arrival,
+}
+
+impl Received {
+    /// Out of the results of a Receive.
+    pub fn decode(registers: &Registers) -> Received {
+        let arrival = Arrival::decode(registers);
+        let [grant, user, forwarder, ..] = registers.extra;
+        let is_sender = matches!(arrival, Arrival::Own | Arrival::Elsewhere { .. });
+        Received {
+            sender: Pid::from_bits(registers.pid),
+            message: Message::from_registers(registers.message),
+            grant: if is_sender { Grant::from_bits(grant) } else { Grant::NONE },
+            user: UserId(user as u32),
+            forwarder: Pid::from_bits(forwarder),
+            arrival,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,8 +144,8 @@ mod tests {
         ] {
             let mut registers = Registers { extra: [1, 7, 3, 4, 5], ..Registers::default() };
             arrival.encode(&mut registers);
-            assert_eq!(Arrival::decode(&registers), arrival);
-            assert_eq!(registers.extra[1] as u32, 7, "the user id");
+            let received = Received::decode(&registers);
+            assert_eq!((received.arrival, received.user), (arrival, UserId(7)));
         }
     }
 }

@@ -2,26 +2,35 @@
 //!
 //! The eight words are the message control block, word for word, in network byte order. Word 0's top byte holds
 //! VMTP's code flags; its low 24 bits are the program's code. Word 7 is VMTP's segment size. What VMTP has no field
-//! for travels in a fixed prefix of the segment data: [`Prefix`].
+//! for travels in a fixed prefix of the segment data: [`RequestPrefix`], [`ReplyPrefix`].
 
-use crate::{Grant, Message, Pid, UserId};
+use crate::{Error, Grant, Message, Pid, UserId};
 
 /// Bytes of the message control block.
 pub const CONTROL_BLOCK_BYTES: usize = 32;
-/// Bytes of the prefix.
+/// Bytes of either prefix.
 pub const PREFIX_BYTES: usize = 24;
 /// VMTP's flag "a segment is appended" in the top byte of word 0 (SDA, bit 28).
 pub const SEGMENT_APPENDED: u32 = 1 << 28;
 
-/// What travels ahead of the segment data.
+/// What travels ahead of a request's segment data, always.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Prefix {
+pub struct RequestPrefix {
     /// Length and access that the sender granted.
     pub grant: Grant,
     /// The sender's user id.
     pub user: UserId,
-    /// Offset in the segment, of a remote `MoveTo` or `MoveFrom`; else 0.
-    pub offset: u64,
+    /// Who forwarded the message to this machine, or none.
+    pub forwarder: Pid,
+}
+
+/// What travels ahead of a response's segment data. A response without a segment is a plain reply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplyPrefix {
+    /// How the Send ended on the server's machine: with a reply or a Forward, or with this error.
+    pub outcome: Result<(), Error>,
+    /// To whom the responder forwards the message, which is the response's; none if it is a reply.
+    pub forward_to: Pid,
 }
 
 /// The message as its control block. `segment_bytes` counts the prefix and is 0 for none.
@@ -58,31 +67,50 @@ pub fn decode_pid(bytes: [u8; 8]) -> Pid {
     Pid::from_bits(u64::from_be_bytes(bytes))
 }
 
-impl Prefix {
-    /// As bytes: grant, user, four zero bytes, offset.
+fn word(bytes: &[u8; PREFIX_BYTES], at: usize) -> u64 {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_be_bytes(eight)
+}
+
+fn prefix(words: [u64; 3]) -> [u8; PREFIX_BYTES] {
+    let mut bytes = [0; PREFIX_BYTES];
+    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+    bytes
+}
+
+impl RequestPrefix {
+    /// As bytes: grant, user, four zero bytes, forwarder.
     pub fn encode(&self) -> [u8; PREFIX_BYTES] {
-        let mut bytes = [0; PREFIX_BYTES];
-        bytes[..8].copy_from_slice(&self.grant.to_bits().to_be_bytes());
-        bytes[8..12].copy_from_slice(&self.user.0.to_be_bytes());
-        bytes[16..].copy_from_slice(&self.offset.to_be_bytes());
-        bytes
+        prefix([self.grant.to_bits(), u64::from(self.user.0) << 32, self.forwarder.to_bits()])
     }
 
-    /// From bytes; none if the four reserved bytes are not zero.
-    pub fn decode(bytes: &[u8; PREFIX_BYTES]) -> Option<Prefix> {
-        let word = |at: usize| {
-            let mut eight = [0; 8];
-            eight.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_be_bytes(eight)
-        };
-        let user_and_reserved = word(8);
-        if user_and_reserved as u32 != 0 {
-            return None;
-        }
-        Some(Prefix {
-            grant: Grant::from_bits(word(0)),
+    /// From bytes; none if the reserved ones are not zero.
+    pub fn decode(bytes: &[u8; PREFIX_BYTES]) -> Option<RequestPrefix> {
+        let user_and_reserved = word(bytes, 8);
+        (user_and_reserved as u32 == 0).then(|| RequestPrefix {
+            grant: Grant::from_bits(word(bytes, 0)),
             user: UserId((user_and_reserved >> 32) as u32),
-            offset: word(16),
+            forwarder: Pid::from_bits(word(bytes, 16)),
+        })
+    }
+}
+
+impl ReplyPrefix {
+    /// As bytes: the error's code or 0, four zero bytes, whom it is forwarded to, eight zero bytes.
+    pub fn encode(&self) -> [u8; PREFIX_BYTES] {
+        let code = self.outcome.err().map_or(Error::OK_CODE, Error::code);
+        prefix([u64::from(code) << 32, self.forward_to.to_bits(), 0])
+    }
+
+    /// From bytes; none if the reserved ones are not zero.
+    pub fn decode(bytes: &[u8; PREFIX_BYTES]) -> Option<ReplyPrefix> {
+        let code_and_reserved = word(bytes, 0);
+        (code_and_reserved as u32 == 0 && word(bytes, 16) == 0).then(|| ReplyPrefix {
+            outcome: Error::check((code_and_reserved >> 32) as u32),
+            forward_to: Pid::from_bits(word(bytes, 8)),
         })
     }
 }
@@ -117,13 +145,40 @@ mod tests {
     }
 
     #[test]
-    fn golden_prefix() {
-        let prefix = Prefix { grant: Grant::new(0x1_0000, Access::WRITE), user: UserId(100), offset: 0x0102 };
-        let golden = [0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
+    fn golden_request_prefix() {
+        let prefix = RequestPrefix {
+            grant: Grant::new(0x1_0000, Access::WRITE),
+            user: UserId(100),
+            forwarder: Pid::process(LogicalHost::from_bits(0xabc_def1), 0x1234, 0x5678),
+        };
+        let golden = [
+            0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0x2a, 0xbc, 0xde, 0xf1, 0x12, 0x34, 0x56,
+            0x78,
+        ];
         assert_eq!(prefix.encode(), golden);
-        assert_eq!(Prefix::decode(&golden), Some(prefix));
+        assert_eq!(RequestPrefix::decode(&golden), Some(prefix));
         let mut reserved = golden;
         reserved[15] = 1;
-        assert_eq!(Prefix::decode(&reserved), None);
+        assert_eq!(RequestPrefix::decode(&reserved), None);
+    }
+
+    #[test]
+    fn golden_reply_prefix() {
+        let forward_to = Pid::process(LogicalHost::from_bits(0xabc_def1), 0x1234, 0x5678);
+        let prefix = ReplyPrefix { outcome: Err(Error::DiedBeforeReply), forward_to };
+        let mut golden = [0; PREFIX_BYTES];
+        golden[3] = 18;
+        golden[8..16].copy_from_slice(&[0x2a, 0xbc, 0xde, 0xf1, 0x12, 0x34, 0x56, 0x78]);
+        assert_eq!(prefix.encode(), golden);
+        assert_eq!(ReplyPrefix::decode(&golden), Some(prefix));
+        assert_eq!(
+            ReplyPrefix::decode(&[0; PREFIX_BYTES]),
+            Some(ReplyPrefix { outcome: Ok(()), forward_to: Pid::NONE })
+        );
+        for at in [7, 23] {
+            let mut reserved = golden;
+            reserved[at] = 1;
+            assert_eq!(ReplyPrefix::decode(&reserved), None);
+        }
     }
 }

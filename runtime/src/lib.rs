@@ -30,6 +30,7 @@
 //! | [`memory`] | pages |
 //! | [`device`] | the machine's devices |
 //! | [`time`] | clocks, sleeping |
+//! | [`remote`] | to be the network server |
 //! | [`sync`] | locks between the processes of a team |
 //! | [`entry`] | what the program was given at its beginning |
 
@@ -54,6 +55,7 @@ pub mod node;
 pub mod pipe;
 pub mod prelude;
 pub mod process;
+pub mod remote;
 pub mod server;
 pub mod sync;
 #[allow(unsafe_code)] // The one instruction that traps.

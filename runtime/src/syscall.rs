@@ -13,7 +13,7 @@
 use core::arch::asm;
 
 use abi::call::{self, Deadline, FOREVER, Registers};
-use abi::{Access, Error, Grant, Message, Pid, UserId};
+use abi::{Access, Error, Grant, Message, Pid, UserId, remote};
 
 /// The memory that a Send grants to whoever receives the message, until the reply.
 #[derive(Debug)]
@@ -198,6 +198,12 @@ pub fn forward(client: Pid, to: Pid, message: &Message) -> Result<(), Error> {
 /// Copies `data` into the segment of a process that awaits the caller's reply, `offset` bytes from its beginning.
 #[inline]
 pub fn move_to(client: Pid, offset: u64, data: &[u8]) -> Result<(), Error> {
+    move_to_counted(client, offset, data).1
+}
+
+/// As [`move_to`]; says how many bytes were copied, also where it fails midway.
+#[inline]
+pub(crate) fn move_to_counted(client: Pid, offset: u64, data: &[u8]) -> (u64, Result<(), Error>) {
     let mut registers = call::MoveTo {
         client,
         segment_offset: offset,
@@ -207,12 +213,18 @@ pub fn move_to(client: Pid, offset: u64, data: &[u8]) -> Result<(), Error> {
     .encode();
     // SAFETY: the kernel only reads `data`.
     unsafe { trap(&mut registers) };
-    Error::check(registers.number as u32)
+    (registers.extra[0], Error::check(registers.number as u32))
 }
 
 /// Copies out of the segment of a process that awaits the caller's reply, from `offset` on, until `buffer` is full.
 #[inline]
 pub fn move_from(client: Pid, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+    move_from_counted(client, offset, buffer).1
+}
+
+/// As [`move_from`]; says how many bytes were copied, also where it fails midway.
+#[inline]
+pub(crate) fn move_from_counted(client: Pid, offset: u64, buffer: &mut [u8]) -> (u64, Result<(), Error>) {
     let mut registers = call::MoveFrom {
         client,
         segment_offset: offset,
@@ -221,6 +233,57 @@ pub fn move_from(client: Pid, offset: u64, buffer: &mut [u8]) -> Result<(), Erro
     }
     .encode();
     // SAFETY: the kernel writes to `buffer` alone, which is borrowed exclusively.
+    unsafe { trap(&mut registers) };
+    (registers.extra[0], Error::check(registers.number as u32))
+}
+
+/// As [`receive`] from anyone; tells what the network server is told.
+#[inline]
+pub(crate) fn receive_remote(buffer: &mut [u8], deadline: Deadline) -> Result<remote::Received, Error> {
+    let mut registers = call::Receive {
+        from: Pid::NONE,
+        buffer_address: buffer.as_mut_ptr().expose_provenance() as u64,
+        buffer_bytes: buffer.len() as u64,
+        deadline,
+    }
+    .encode();
+    // SAFETY: the kernel writes to `buffer` alone, which is borrowed exclusively; and to the buffers of aliens, which
+    // their owner does not touch.
+    unsafe { trap(&mut registers) };
+    Error::check(registers.number as u32)?;
+    Ok(remote::Received::decode(&registers))
+}
+
+/// As [`reply`], of the network server to a process that sent to another machine.
+#[inline]
+pub(crate) fn reply_remote(
+    to: Pid,
+    message: &Message,
+    data: &[u8],
+    replier: Pid,
+    error: Option<Error>,
+) -> Result<(), Error> {
+    let mut registers = call::Reply {
+        to,
+        message: *message,
+        segment_address: data.as_ptr().expose_provenance() as u64,
+        segment_bytes: data.len() as u64,
+        replier: replier.to_bits(),
+        error: u64::from(error.map_or(Error::OK_CODE, Error::code)),
+    }
+    .encode();
+    // SAFETY: the kernel only reads `data`.
+    unsafe { trap(&mut registers) };
+    Error::check(registers.number as u32)
+}
+
+/// As [`forward`], of the network server, for a process that sent to another machine.
+#[inline]
+pub(crate) fn forward_remote(client: Pid, to: Pid, message: &Message, forwarder: Pid) -> Result<(), Error> {
+    let mut registers =
+        call::Forward { client, message: *message, to: to.to_bits(), forwarder: forwarder.to_bits() }
+            .encode();
+    // SAFETY: no address goes to the kernel.
     unsafe { trap(&mut registers) };
     Error::check(registers.number as u32)
 }

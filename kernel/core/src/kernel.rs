@@ -123,6 +123,8 @@ pub struct Kernel<M: Machine> {
     pub groups: Groups,
     /// The partner for processes on other nodes, or nobody.
     pub network_server: ProcessIndex,
+    /// How many network servers there were before.
+    pub former_network_servers: u32,
     /// What it sends for them.
     pub aliens: Aliens,
     /// The latest events.
@@ -177,6 +179,7 @@ impl<M: Machine> Kernel<M> {
             held: RegionList::EMPTY,
             groups: Groups::new(process_slots),
             network_server: NOBODY,
+            former_network_servers: 0,
             aliens: Aliens::new(process_slots),
             trace: Trace::new(configuration.trace_records),
             log: Ring::new(LOG_BYTES),

@@ -92,7 +92,7 @@ pub(crate) fn request<M: Machine>(
         }
         Process::BecomeNetworkServer(_) => {
             kernel.become_network_server(caller)?;
-            Ok(Answer::reply(&NetworkServerSet {}))
+            Ok(Answer::reply(&NetworkServerSet { former: kernel.former_network_servers }))
         }
         Process::SendAlien(_) => {
             let mut bytes = [0; AlienRecord::BYTES];

@@ -53,6 +53,7 @@ impl<M: Machine> Kernel<M> {
         if self.network_server == index {
             self.release_aliens();
             self.network_server = NOBODY;
+            self.former_network_servers += 1;
         }
     }
 

@@ -39,7 +39,10 @@ impl Fixture {
     fn new() -> Fixture {
         let mut node = Node::new();
         let network = network_team(&mut node);
-        assert_eq!(node.request(network, PROCESS, &become_server()), Ok(process::NetworkServerSet {}));
+        assert_eq!(
+            node.request(network, PROCESS, &become_server()),
+            Ok(process::NetworkServerSet { former: 0 })
+        );
         let mut fixture = Fixture { node, network };
         assert_eq!(fixture.receive(), None);
         fixture
@@ -207,7 +210,10 @@ fn there_is_one_network_server_with_the_right() {
     let first = network_team(&mut node);
     let second = network_team(&mut node);
     for _ in 0..2 {
-        assert_eq!(node.request(first, PROCESS, &become_server()), Ok(process::NetworkServerSet {}));
+        assert_eq!(
+            node.request(first, PROCESS, &become_server()),
+            Ok(process::NetworkServerSet { former: 0 })
+        );
         assert_eq!(node.request(second, PROCESS, &become_server()), Err(Error::Busy));
     }
     // Only that may do what it may do.
@@ -222,7 +228,7 @@ fn there_is_one_network_server_with_the_right() {
     fixture.end(first);
     let node = &mut fixture.node;
     assert_eq!(refused(node.call(plain, send(FAR, WORDS))), Error::NoNetwork);
-    assert_eq!(node.request(second, PROCESS, &become_server()), Ok(process::NetworkServerSet {}));
+    assert_eq!(node.request(second, PROCESS, &become_server()), Ok(process::NetworkServerSet { former: 1 }));
     fixture.finish(&[plain, second]);
 }
 
