@@ -143,6 +143,11 @@ impl Engine {
             && self.ready.first().is_none()
     }
 
+    /// Whether nothing is in one of the engine's buffers: no request that comes in, and none that was delivered.
+    pub fn is_free(&self, buffer: Buffer) -> bool {
+        self.free_buffers.contains(buffer.0 as usize)
+    }
+
     /// Takes back the buffer of a delivered request's segment.
     pub fn release_buffer(&mut self, buffer: Buffer) {
         debug_assert!((buffer.0 as usize) < self.configuration.buffers, "one of the engine's buffers");

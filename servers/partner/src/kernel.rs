@@ -1,0 +1,65 @@
+//! What the partner needs of the kernel: system calls and requests of the process that is the network server.
+
+use alloc::vec::Vec;
+
+use abi::{Error, Grant, Message, Pid, UserId};
+
+/// A client on another machine, as the kernel is told of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alien {
+    /// Who it is.
+    pub client: Pid,
+    /// Whom it addresses: a process or kernel server of this machine.
+    pub to: Pid,
+    /// Who forwarded its message, or none.
+    pub forwarder: Pid,
+    /// Its user id.
+    pub user: UserId,
+    /// The number of its transaction.
+    pub transaction: u32,
+    /// The priority with which it waits.
+    pub priority: u8,
+    /// Its message.
+    pub message: Message,
+    /// What it grants.
+    pub grant: Grant,
+    /// Bytes of its segment, from the beginning, in the buffer behind the prefix.
+    pub head_bytes: usize,
+    /// What it is known by when the kernel speaks of it.
+    pub cookie: u64,
+}
+
+/// The calls of the network server. None of them waits.
+pub trait Kernel {
+    /// Replies to a process that sent to another machine, in the name of `replier`.
+    fn reply(&mut self, client: Pid, message: &Message, data: &[u8], replier: Pid) -> Result<(), Error>;
+
+    /// Ends the call of such a process with an error.
+    fn fail(&mut self, client: Pid, error: Error) -> Result<(), Error>;
+
+    /// Forwards such a process to another one, of any machine, in the name of `forwarder`.
+    fn forward(&mut self, client: Pid, to: Pid, message: &Message, forwarder: Pid) -> Result<(), Error>;
+
+    /// Copies into such a process's segment; says how much, also where it fails midway.
+    fn move_to(&mut self, client: Pid, offset: u64, data: &[u8]) -> (u64, Result<(), Error>);
+
+    /// Copies out of it.
+    fn move_from(&mut self, client: Pid, offset: u64, buffer: &mut [u8]) -> (u64, Result<(), Error>);
+
+    /// Sends for a client on another machine. `buffer` is the kernel's, behind the prefix, until
+    /// [`Kernel::take_back`]: if this fails, if the alien's answer or Forward has been received, or if it was
+    /// destroyed.
+    fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error>;
+
+    /// Has an alien end, if it is still there.
+    fn destroy_alien(&mut self, client: Pid, cookie: u64);
+
+    /// Takes the buffer of an alien back that is no more.
+    fn take_back(&mut self, cookie: u64) -> Vec<u8>;
+
+    /// Whether a process still awaits the network server's reply.
+    fn awaits_reply(&mut self, client: Pid) -> bool {
+        // Where it grants nothing, that is found out only once it is known to wait.
+        matches!(self.move_from(client, 0, &mut []).1, Ok(()) | Err(Error::NoReadAccess))
+    }
+}

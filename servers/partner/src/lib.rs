@@ -1,0 +1,298 @@
+//! The kernel's partner for processes on other machines, without input or output: what the network server does between
+//! the messages that the kernel gives it (`abi::remote`) and VMTP.
+//!
+//! [`Partner`] is driven like the engine in it: by messages received, packets received, and the time. It acts on its
+//! kernel and its link through two small traits, and never waits. So the network server and the simulator run the same
+//! code.
+//!
+//! | module | what for |
+//! |---|---|
+//! | `sends` | processes here that send to other machines |
+//! | `serves` | clients on other machines that send to processes here |
+//! | `moves` | copies to and from the segments of processes here, which servers elsewhere ask for |
+//! | `memory` | segments on their way |
+//! | [`kernel`] | what it needs of the kernel |
+//!
+//! Nothing here outlives the partner: when it ends, the kernel ends what was under way, and the next one begins anew.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod kernel;
+mod memory;
+mod moves;
+mod sends;
+mod serves;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use abi::remote::{Arrival, Received};
+use abi::segment::HEAD_BYTES;
+use abi::wire::PREFIX_BYTES;
+use abi::{LogicalHost, Pid};
+use vmtp::encapsulation::Address;
+use vmtp::{Action, Destination, Engine, EntityId};
+
+pub use kernel::{Alien, Kernel};
+use memory::Memory;
+use sends::Sends;
+use serves::Serves;
+
+/// Bytes of the longest segment on the wire: a head, behind its prefix.
+pub const WIRE_SEGMENT_BYTES: usize = PREFIX_BYTES + HEAD_BYTES as usize;
+
+/// How often the partner looks whether those who wait for it are still there, and what memory is for nothing.
+const LOOK_NS: u64 = 1_000_000_000;
+
+/// How much of what a partner may have at a time.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The engine's.
+    pub engine: vmtp::Configuration,
+    /// Requests from other machines that are being served.
+    pub serves: usize,
+    /// Of these, from one machine.
+    pub serves_per_host: usize,
+    /// Bytes of memory for segments; beyond it nothing new is begun.
+    pub memory_bytes: usize,
+}
+
+impl Default for Configuration {
+    fn default() -> Configuration {
+        Configuration {
+            engine: vmtp::Configuration {
+                buffer_bytes: WIRE_SEGMENT_BYTES as u32,
+                // Where three packets in ten are lost, half of all attempts are in vain: a dozen in a row, and twenty of
+                // a machine that is known, are less likely than its death.
+                retries: 12,
+                retransmit_max_ns: 500_000_000,
+                silence_ns: 10_000_000_000,
+                ..vmtp::Configuration::default()
+            },
+            serves: 128,
+            serves_per_host: 64,
+            memory_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+/// Where packets go.
+pub trait Link {
+    /// Sends a packet of `bytes` bytes, which `fill` writes. Without room for it, it is lost, as on the way.
+    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]));
+}
+
+/// See the crate.
+pub struct Partner {
+    configuration: Configuration,
+    own: LogicalHost,
+    engine: Engine,
+    memory: Memory,
+    sends: Sends,
+    serves: Serves,
+    /// Where the next message's segment goes, behind room for a prefix.
+    inbox: Vec<u8>,
+    look_ns: u64,
+    standing: Standing,
+    /// What was received while the logical host was being claimed.
+    waiting: Vec<Received>,
+}
+
+/// What is known of the node's logical host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It is being claimed: what is sent waits.
+    Claiming,
+    /// It is the node's.
+    Owned,
+    /// It is another node's. This one is to boot again, with another number.
+    Lost,
+}
+
+impl Partner {
+    /// A partner of the kernel with the logical host `own`, at a time, with a seed for what is random. The node's
+    /// first has the logical host to claim; `former` is how many there were before. Begins with [`Partner::advance`].
+    pub fn new(
+        configuration: &Configuration,
+        own: LogicalHost,
+        former: u32,
+        now_ns: u64,
+        seed: u64,
+    ) -> Partner {
+        let mut engine = Engine::new(&configuration.engine, now_ns, seed);
+        let host = vmtp::LogicalHost::from_bits(own.to_bits());
+        let standing = if former > 0 && engine.add_local_host(host) {
+            Standing::Owned
+        } else if engine.claim(now_ns, host) {
+            Standing::Claiming
+        } else {
+            Standing::Lost
+        };
+        let (clients, buffers) = (configuration.engine.clients, configuration.engine.buffers);
+        Partner {
+            own,
+            engine,
+            memory: Memory::new(buffers, clients, configuration.serves),
+            sends: Sends::new(clients),
+            serves: Serves::new(configuration.serves),
+            inbox: alloc::vec![0; WIRE_SEGMENT_BYTES],
+            look_ns: now_ns + LOOK_NS,
+            standing,
+            waiting: Vec::new(),
+            configuration: configuration.clone(),
+        }
+    }
+
+    /// Where the kernel is to put the head of the segment of the next message that is received.
+    pub fn inbox(&mut self) -> &mut [u8] {
+        &mut self.inbox[PREFIX_BYTES..]
+    }
+
+    /// A message has been received, its segment's head into the inbox. False if it is for the network server itself.
+    pub fn take_message<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        received: &Received,
+        kernel: &mut K,
+        link: &mut L,
+    ) -> bool {
+        match received.arrival {
+            Arrival::Own => return false,
+            Arrival::Elsewhere { .. } => self.send(now_ns, received, kernel),
+            Arrival::Answered { cookie, replier, outcome } => {
+                self.answered(now_ns, cookie, &received.message, replier, outcome, kernel);
+            }
+            Arrival::Forwarded { cookie, forwarder, to } => {
+                self.forwarded(now_ns, cookie, &received.message, forwarder, to, kernel);
+            }
+        }
+        self.act(now_ns, kernel, link);
+        true
+    }
+
+    /// A packet has come from `from`, without what it was carried in.
+    pub fn take_packet<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        from: Address,
+        packet: &[u8],
+        kernel: &mut K,
+        link: &mut L,
+    ) {
+        // What is no packet has been counted and dropped.
+        if let Ok(Some(store)) = self.engine.receive_packet(now_ns, from, packet) {
+            let end = store.segment_offset + store.group_bytes;
+            // The engine has checked the packet against the segment's length.
+            let _ = store.copy(packet, self.memory.at_least(store.buffer, end as usize));
+        }
+        self.act(now_ns, kernel, link);
+    }
+
+    /// It is `now_ns`; to be told when [`Partner::next_deadline`] has come.
+    pub fn advance<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
+        self.engine.advance(now_ns);
+        if now_ns >= self.look_ns {
+            self.look_ns = now_ns + LOOK_NS;
+            self.look_for_clients(now_ns, kernel);
+            self.memory.empty_incoming(|buffer| self.engine.is_free(buffer));
+        }
+        self.act(now_ns, kernel, link);
+    }
+
+    /// When [`Partner::advance`] is to be called, if nothing happens before.
+    pub fn next_deadline(&mut self) -> Option<u64> {
+        let engine = self.engine.next_deadline();
+        let look = (!self.sends.is_empty() || self.memory.used_bytes() > 0).then_some(self.look_ns);
+        [engine, look].into_iter().flatten().min()
+    }
+
+    /// What is known of the node's logical host.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Whether nothing is under way, and no memory is held.
+    pub fn is_quiet(&self) -> bool {
+        self.engine.is_quiet()
+            && self.sends.is_empty()
+            && self.serves.is_empty()
+            && self.waiting.is_empty()
+            && self.memory.used_bytes() == 0
+    }
+
+    /// What the engine has counted.
+    pub fn counters(&self) -> &vmtp::Counters {
+        self.engine.counters()
+    }
+
+    /// Does all that the engine wants done.
+    fn act<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
+        while let Some(action) = self.engine.next_action() {
+            match action {
+                Action::Transmit(transmit) => {
+                    let segment = transmit.buffer.map_or(&[][..], |buffer| self.memory.get(buffer));
+                    let bytes = transmit.packet_bytes();
+                    link.transmit(transmit.destination, bytes, &mut |packet| {
+                        let _ = transmit.write(segment, packet);
+                    });
+                }
+                Action::Deliver(request) => self.serve(now_ns, &request, kernel),
+                Action::Abandon(id) => self.abandon(id, kernel),
+                Action::Release(buffer) => self.release(buffer),
+                Action::Complete { id, outcome } => self.complete(id, &outcome, kernel),
+                // Messages to groups do not go elsewhere: nobody wants several responses.
+                Action::Collect { segment, .. } => {
+                    if let Some(segment) = segment {
+                        drop(self.memory.take(segment.buffer));
+                        self.engine.release_buffer(segment.buffer);
+                    }
+                }
+                Action::Claimed(_) => self.set_standing(now_ns, Standing::Owned, kernel),
+                Action::ClaimLost(_) => self.set_standing(now_ns, Standing::Lost, kernel),
+            }
+        }
+    }
+}
+
+/// What is under way, without what is in the buffers.
+impl fmt::Debug for Partner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Partner")
+            .field("standing", &self.standing)
+            .field("waiting", &self.waiting)
+            .field("sends", &self.sends)
+            .field("serves", &self.serves)
+            .field("memory_bytes", &self.memory.used_bytes())
+            .field("engine_is_quiet", &self.engine.is_quiet())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A pid as VMTP has it.
+fn entity(pid: Pid) -> EntityId {
+    EntityId::from_bits(pid.to_bits())
+}
+
+/// VMTP's entity as a pid.
+fn pid(entity: EntityId) -> Pid {
+    Pid::from_bits(entity.to_bits())
+}
+
+/// A message as VMTP has it: the flags are its own.
+fn to_wire(message: &abi::Message) -> vmtp::Message {
+    let mut words = message.words;
+    words[0] = message.code();
+    words[7] = 0;
+    vmtp::Message { words }
+}
+
+/// A message from VMTP, with `segment_bytes` bytes of data behind the prefix.
+fn from_wire(message: &vmtp::Message, segment_bytes: usize) -> abi::Message {
+    let mut words = message.words;
+    words[0] = message.code();
+    words[7] = segment_bytes as u32;
+    abi::Message { words }
+}

@@ -1,0 +1,211 @@
+//! Processes here that send to other machines: each message becomes a transaction, and its outcome the process's.
+//!
+//! | what came of it | what the process gets |
+//! |---|---|
+//! | a response | the reply, in the name of who responded |
+//! | a response that names another process | its message forwarded there |
+//! | a response whose data does not fit its segment | `ReplyLost` |
+//! | an error from the server's machine | that |
+//! | the server's machine has no room for it | `NoResources`: not executed |
+//! | no machine answers for the server | `HostNotFound`: not executed |
+//! | the server's machine fell silent | `HostUnreachable`: perhaps executed |
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use abi::kernel::REMOTE;
+use abi::remote::{Arrival, Received};
+use abi::segment::HEAD_BYTES;
+use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
+use abi::{Access, Error, Pid};
+use vmtp::{Failure, Outcome, Response, Segment, SendError, SendId};
+
+use crate::kernel::Kernel;
+use crate::{Partner, Standing, entity, from_wire, pid, to_wire};
+
+/// Segments from this size on are not copied out of the inbox, but sent from where they are.
+const WHOLE_INBOX_BYTES: usize = 8 * 1024;
+
+/// A process that waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// Who.
+    pub client: Pid,
+    /// For whom.
+    pub to: Pid,
+    /// The number of its transaction.
+    pub transaction: u32,
+    id: SendId,
+}
+
+/// All that wait.
+pub struct Sends {
+    slots: Vec<Option<Sent>>,
+    /// The slot of each of the engine's records.
+    slot_of: Vec<u32>,
+    used: usize,
+}
+
+impl fmt::Debug for Sends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.slots.iter().flatten()).finish()
+    }
+}
+
+impl Sends {
+    /// None, and room for `count`.
+    pub fn new(count: usize) -> Sends {
+        Sends { slots: alloc::vec![None; count], slot_of: alloc::vec![0; count], used: 0 }
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Who waits in the name of `client`.
+    pub fn find(&self, client: Pid) -> Option<&Sent> {
+        self.slots.iter().flatten().find(|sent| sent.client == client)
+    }
+}
+
+impl Partner {
+    /// A process sends to another machine.
+    pub(crate) fn send<K: Kernel>(&mut self, now_ns: u64, received: &Received, kernel: &mut K) {
+        let begun = match self.standing {
+            Standing::Claiming => {
+                self.waiting.push(*received);
+                Ok(())
+            }
+            Standing::Owned => self.begin_send(now_ns, received),
+            Standing::Lost => Err(Error::NoNetwork),
+        };
+        if let Err(error) = begun {
+            // It may have ended in the meantime: then there is nobody to tell.
+            let _ = kernel.fail(received.sender, error);
+        }
+    }
+
+    /// What became of the claim to the logical host. Those who waited for it need not wait longer.
+    pub(crate) fn set_standing<K: Kernel>(&mut self, now_ns: u64, standing: Standing, kernel: &mut K) {
+        self.standing = standing;
+        for received in core::mem::take(&mut self.waiting) {
+            // The inbox has had something else since; the segment is still there.
+            let head = received.message.segment_bytes() as usize;
+            if head == 0 || kernel.move_from(received.sender, 0, &mut self.inbox()[..head]).1.is_ok() {
+                self.send(now_ns, &received, kernel);
+            } else {
+                let _ = kernel.fail(received.sender, Error::BadAddress);
+            }
+        }
+    }
+
+    fn begin_send(&mut self, now_ns: u64, received: &Received) -> Result<(), Error> {
+        let Arrival::Elsewhere { to, transaction } = received.arrival else { return Ok(()) };
+        let slot = self.sends.slots.iter().position(Option::is_none).ok_or(Error::NoResources)?;
+        let grant = received.grant;
+        let head_bytes = received.message.segment_bytes() as usize;
+        let reply_bytes =
+            if grant.access().contains(Access::WRITE) { grant.bytes().min(HEAD_BYTES) as usize } else { 0 };
+        if self.memory.used_bytes() + head_bytes + reply_bytes > self.configuration.memory_bytes {
+            return Err(Error::NoResources);
+        }
+        let prefix = RequestPrefix { grant, user: received.user, forwarder: received.forwarder };
+        let request_bytes = PREFIX_BYTES + head_bytes;
+        let mut request = if head_bytes < WHOLE_INBOX_BYTES {
+            self.inbox[..request_bytes].to_vec()
+        } else {
+            let next = alloc::vec![0; self.inbox.len()];
+            core::mem::replace(&mut self.inbox, next)
+        };
+        request[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
+        let (request_buffer, response_buffer) = (self.memory.request(slot), self.memory.response(slot));
+        let send = vmtp::Send {
+            client: entity(received.sender),
+            transaction,
+            server: entity(to),
+            message: to_wire(&received.message),
+            segment: Some(Segment { buffer: request_buffer, bytes: request_bytes as u32 }),
+            response: Segment { buffer: response_buffer, bytes: (PREFIX_BYTES + reply_bytes) as u32 },
+            ..vmtp::Send::default()
+        };
+        let id = self.engine.send(now_ns, &send).map_err(|error| match error {
+            SendError::TooManyTransactions | SendError::TooManyHosts => Error::NoResources,
+            SendError::ClientBusy => Error::Busy,
+            SendError::NotLocal | SendError::ServerLocal | SendError::BadMessage => Error::BadArgument,
+        })?;
+        self.memory.put(request_buffer, request);
+        self.sends.slots[slot] = Some(Sent { client: received.sender, to, transaction, id });
+        self.sends.slot_of[id.index as usize] = slot as u32;
+        self.sends.used += 1;
+        Ok(())
+    }
+
+    /// A transaction has its outcome.
+    pub(crate) fn complete<K: Kernel>(&mut self, id: SendId, outcome: &Outcome, kernel: &mut K) {
+        let slot = self.sends.slot_of[id.index as usize] as usize;
+        let request = self.memory.request(slot);
+        let response = self.memory.response(slot);
+        drop(self.memory.take(request));
+        let data = self.memory.take(response);
+        let Some(sent) = self.sends.slots[slot].take_if(|sent| sent.id == id) else { return };
+        self.sends.used -= 1;
+        let ended = match outcome {
+            Outcome::Response(response) => respond(&sent, response, &data, kernel),
+            // Only datagrams and messages to groups end so.
+            Outcome::Sent | Outcome::Collected { .. } => Err(Error::HostUnreachable),
+            Outcome::Failed { failure, may_have_been_executed } => {
+                Err(failed(*failure, *may_have_been_executed))
+            }
+        };
+        if let Err(error) = ended {
+            // It may have ended in the meantime: then there is nobody to tell.
+            let _ = kernel.fail(sent.client, error);
+        }
+    }
+
+    /// Takes transactions back whose processes have ended.
+    pub(crate) fn look_for_clients<K: Kernel>(&mut self, now_ns: u64, kernel: &mut K) {
+        for sent in self.sends.slots.iter().flatten() {
+            if !kernel.awaits_reply(sent.client) {
+                self.engine.cancel(now_ns, sent.id);
+            }
+        }
+    }
+}
+
+/// Gives a response to the process that waits for it.
+fn respond<K: Kernel>(sent: &Sent, response: &Response, data: &[u8], kernel: &mut K) -> Result<(), Error> {
+    let (prefix, data) = match data.get(..response.segment_bytes as usize).unwrap_or(data) {
+        [] => (None, &[][..]),
+        segment => {
+            let (prefix, data) = segment.split_first_chunk().ok_or(Error::ReplyLost)?;
+            (Some(ReplyPrefix::decode(prefix).ok_or(Error::ReplyLost)?), data)
+        }
+    };
+    let message = from_wire(&response.message, data.len());
+    let responder = pid(response.server);
+    if let Some(prefix) = prefix {
+        prefix.outcome?;
+        if !prefix.forward_to.is_none() {
+            return kernel.forward(sent.client, prefix.forward_to, &message, responder);
+        }
+    }
+    kernel.reply(sent.client, &message, data, responder).map_err(|error| match error {
+        // What copies from elsewhere wants to write is its own.
+        Error::BadAddressOfOther if sent.to.is_kernel_server() && sent.to.index() == REMOTE => {
+            Error::BadAddress
+        }
+        _ => Error::ReplyLost,
+    })
+}
+
+/// The error for a failed transaction: one that tells whether it may have been executed.
+fn failed(failure: Failure, may_have_been_executed: bool) -> Error {
+    match failure {
+        Failure::BadReplySegment { .. } => Error::ReplyLost,
+        _ if may_have_been_executed => Error::HostUnreachable,
+        Failure::Busy | Failure::NotAwaiting => Error::NoResources,
+        _ => Error::HostNotFound,
+    }
+}

@@ -1,0 +1,247 @@
+//! Clients on other machines that send to processes here: each request becomes an alien, and what becomes of that the
+//! response.
+//!
+//! A serve's memory is the request's segment, which the kernel gets as the alien's buffer; then, with a new prefix, the
+//! response's, until the client's machine has it.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use abi::kernel::{REMOTE, priority};
+use abi::segment::HEAD_BYTES;
+use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
+use abi::{Access, Error, LogicalHost, Message, Pid};
+use vmtp::{Buffer, Refusal, Reply, Request, RequestId, Segment};
+
+use crate::kernel::{Alien, Kernel};
+use crate::{Partner, entity, from_wire, pid, to_wire};
+
+/// A client's request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Serve {
+    /// There is none.
+    Free,
+    /// Its alien is with the kernel.
+    Under {
+        /// Whose.
+        id: RequestId,
+        /// For whom.
+        server: Pid,
+        /// The alien's.
+        cookie: u64,
+    },
+    /// It is answered, and the response's segment kept.
+    Answered {
+        /// Whose machine has not said yet that it has it.
+        host: LogicalHost,
+    },
+}
+
+impl Serve {
+    fn host(&self) -> Option<LogicalHost> {
+        match self {
+            Serve::Free => None,
+            Serve::Under { id, .. } => Some(pid(id.client).host()),
+            Serve::Answered { host } => Some(*host),
+        }
+    }
+}
+
+/// All of them.
+pub struct Serves {
+    slots: Vec<Serve>,
+    /// How many there have been: no two cookies are the same.
+    count: u64,
+}
+
+impl fmt::Debug for Serves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.slots.iter().filter(|slot| **slot != Serve::Free)).finish()
+    }
+}
+
+impl Serves {
+    /// None, and room for `count`.
+    pub fn new(count: usize) -> Serves {
+        Serves { slots: alloc::vec![Serve::Free; count], count: 0 }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.iter().all(|slot| *slot == Serve::Free)
+    }
+
+    /// A free slot for a client of `host`, if that has not `most` already.
+    fn free(&self, host: LogicalHost, most: usize) -> Option<usize> {
+        let (mut free, mut hosts_own) = (None, 0);
+        for (index, slot) in self.slots.iter().enumerate() {
+            match slot.host() {
+                None => free = free.or(Some(index)),
+                Some(other) => hosts_own += usize::from(other == host),
+            }
+        }
+        free.filter(|_| hosts_own < most)
+    }
+
+    /// Which slot a cookie is of.
+    fn of_cookie(&self, wanted: u64) -> Option<usize> {
+        let index = (wanted % self.slots.len() as u64) as usize;
+        matches!(self.slots[index], Serve::Under { cookie, .. } if cookie == wanted).then_some(index)
+    }
+}
+
+impl Partner {
+    /// A request has come for a process here.
+    pub(crate) fn serve<K: Kernel>(&mut self, now_ns: u64, request: &Request, kernel: &mut K) {
+        let segment = match request.segment {
+            Some(segment) => {
+                let mut content = self.memory.take(segment.buffer);
+                // More than that is of a request of which the rest never came.
+                content.truncate(segment.bytes as usize);
+                self.engine.release_buffer(segment.buffer);
+                content
+            }
+            None => Vec::new(),
+        };
+        let prefix = segment.first_chunk().and_then(RequestPrefix::decode);
+        let (Some(prefix), false) = (prefix, request.server.is_group()) else {
+            // Who sends such is no kernel.
+            let _ = self.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity);
+            return;
+        };
+        let client = pid(request.id.client);
+        let slot = self.serves.free(client.host(), self.configuration.serves_per_host);
+        let room = self.memory.used_bytes() + segment.len() < self.configuration.memory_bytes;
+        let Some(slot) = slot.filter(|_| room) else {
+            // Not executed: the client's machine says so.
+            let _ = self.engine.refuse(now_ns, request.id, Refusal::NotAwaiting);
+            return;
+        };
+        let server = pid(request.server);
+        if server == Pid::kernel_server(self.own, REMOTE) {
+            return self.move_for(now_ns, request, &prefix, segment, slot, kernel);
+        }
+        self.serves.count += 1;
+        let slots = self.serves.slots.len() as u64;
+        let cookie = self.serves.count * slots + slot as u64;
+        let head_bytes = segment.len() - PREFIX_BYTES;
+        let reply_bytes = if prefix.grant.access().contains(Access::WRITE) {
+            prefix.grant.bytes().min(HEAD_BYTES) as usize
+        } else {
+            0
+        };
+        let mut buffer = segment;
+        buffer.resize(PREFIX_BYTES + head_bytes.max(reply_bytes), 0);
+        let alien = Alien {
+            client,
+            to: server,
+            forwarder: prefix.forwarder,
+            user: prefix.user,
+            transaction: request.id.transaction,
+            priority: priority::FOREGROUND,
+            message: from_wire(&request.message, head_bytes),
+            grant: prefix.grant,
+            head_bytes,
+            cookie,
+        };
+        self.memory.lend(buffer.len());
+        self.serves.slots[slot] = Serve::Under { id: request.id, server, cookie };
+        if let Err(error) = kernel.send_alien(&alien, buffer) {
+            self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
+        }
+    }
+
+    /// An alien is no more: its server has answered, or never will.
+    pub(crate) fn answered<K: Kernel>(
+        &mut self,
+        now_ns: u64,
+        cookie: u64,
+        message: &Message,
+        replier: Pid,
+        outcome: Result<(), Error>,
+        kernel: &mut K,
+    ) {
+        let mut segment = kernel.take_back(cookie);
+        self.memory.give_back(segment.len());
+        let Some(slot) = self.serves.of_cookie(cookie) else { return };
+        let data_bytes = if outcome.is_ok() { message.segment_bytes() as usize } else { 0 };
+        segment.truncate(PREFIX_BYTES + data_bytes);
+        if outcome.is_err() || data_bytes > 0 {
+            let prefix = ReplyPrefix { outcome, forward_to: Pid::NONE };
+            segment[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
+        } else {
+            segment.clear();
+        }
+        self.respond(now_ns, slot, message, replier, segment);
+    }
+
+    /// An alien is no more: it was forwarded to a process of another machine. Its own machine is to send it there.
+    pub(crate) fn forwarded<K: Kernel>(
+        &mut self,
+        now_ns: u64,
+        cookie: u64,
+        message: &Message,
+        forwarder: Pid,
+        to: Pid,
+        kernel: &mut K,
+    ) {
+        let mut segment = kernel.take_back(cookie);
+        self.memory.give_back(segment.len());
+        let Some(slot) = self.serves.of_cookie(cookie) else { return };
+        segment.truncate(PREFIX_BYTES);
+        segment[..PREFIX_BYTES].copy_from_slice(&ReplyPrefix { outcome: Ok(()), forward_to: to }.encode());
+        self.respond(now_ns, slot, message, forwarder, segment);
+    }
+
+    /// Gives the engine the response of a serve.
+    fn respond(&mut self, now_ns: u64, slot: usize, message: &Message, replier: Pid, segment: Vec<u8>) {
+        let Serve::Under { id, server, .. } = self.serves.slots[slot] else { return };
+        let replier = if replier.is_none() { server } else { replier };
+        self.reply(now_ns, slot, id, message, replier, segment);
+    }
+
+    /// Answers a request with a segment that is kept in `slot`, or none.
+    pub(crate) fn reply(
+        &mut self,
+        now_ns: u64,
+        slot: usize,
+        id: RequestId,
+        message: &Message,
+        replier: Pid,
+        segment: Vec<u8>,
+    ) {
+        let buffer = self.memory.reply(slot);
+        let bytes = segment.len() as u32;
+        let reply = Reply {
+            server: entity(replier),
+            message: to_wire(message),
+            segment: (bytes > 0).then_some(Segment { buffer, bytes }),
+        };
+        self.serves.slots[slot] = Serve::Free;
+        // The client may have given up: then nobody wants it.
+        if self.engine.reply(now_ns, id, &reply).is_ok() && bytes > 0 {
+            self.memory.put(buffer, segment);
+            self.serves.slots[slot] = Serve::Answered { host: pid(id.client).host() };
+        }
+    }
+
+    /// The client of a request does not wait any more.
+    pub(crate) fn abandon<K: Kernel>(&mut self, id: RequestId, kernel: &mut K) {
+        let is_it = |slot: &Serve| matches!(slot, Serve::Under { id: other, .. } if *other == id);
+        let Some(slot) = self.serves.slots.iter().position(is_it) else { return };
+        if let Serve::Under { cookie, .. } = self.serves.slots[slot] {
+            kernel.destroy_alien(pid(id.client), cookie);
+            let buffer = kernel.take_back(cookie);
+            self.memory.give_back(buffer.len());
+        }
+        self.serves.slots[slot] = Serve::Free;
+    }
+
+    /// A response's segment has arrived, or will not.
+    pub(crate) fn release(&mut self, buffer: Buffer) {
+        if let Some(slot) = self.memory.serve_of(buffer) {
+            drop(self.memory.take(buffer));
+            self.serves.slots[slot] = Serve::Free;
+        }
+    }
+}
