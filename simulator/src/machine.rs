@@ -49,6 +49,11 @@ pub struct SimulatedMachine {
 }
 
 impl SimulatedMachine {
+    /// A machine whose clock says this.
+    pub fn booted(now_ns: u64) -> SimulatedMachine {
+        SimulatedMachine { now_ns, ..SimulatedMachine::default() }
+    }
+
     /// How many address spaces there are.
     pub fn space_count(&self) -> usize {
         self.spaces.len()

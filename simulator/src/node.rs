@@ -47,17 +47,25 @@ impl Node {
     /// # Panics
     /// If they leave no room for the first team.
     pub fn with_slots(process_slots: u16, team_slots: u16) -> Node {
+        Node::booted(LogicalHost::from_bits(0x123), process_slots, team_slots, 0)
+    }
+
+    /// A node that boots at a time, with its logical host and tables of a given size.
+    ///
+    /// # Panics
+    /// If they leave no room for the first team.
+    pub fn booted(logical_host: LogicalHost, process_slots: u16, team_slots: u16, now_ns: u64) -> Node {
         let mut frames = Frames::new(4096);
         frames.add(Frame(1), Frame(4096));
         let configuration = Configuration {
-            logical_host: LogicalHost::from_bits(0x123),
+            logical_host,
             process_slots,
             team_slots,
             region_slots: 1000,
             trace_records: 1024,
             kernel_frames: 0,
         };
-        let mut kernel = Kernel::new(SimulatedMachine::default(), frames, &configuration);
+        let mut kernel = Kernel::new(SimulatedMachine::booted(now_ns), frames, &configuration);
         let free_at_start = kernel.frames.free_count();
         let team = kernel.create_first_team(abi::kernel::priority::COUNT - 1).expect("a first team");
         kernel.start_first(team, 0x1000, 0x2000, &Message::with_code(0));
@@ -303,6 +311,18 @@ impl Node {
         let mut content = vec![0; bytes];
         self.kernel.machine.read(Place { space, address }, &mut content).expect("memory to peek");
         content
+    }
+
+    /// As `peek`, of memory that may never have been touched.
+    ///
+    /// # Panics
+    /// If it is not mapped.
+    pub fn peek_touched(&mut self, pid: Pid, address: u64, bytes: usize) -> Vec<u8> {
+        let team = self.kernel.processes[self.index(pid)].team;
+        for page in (address & !4095..address + bytes as u64).step_by(4096) {
+            self.kernel.touch(team, page, protection::READ).expect("memory to peek");
+        }
+        self.peek(pid, address, bytes)
     }
 
     /// Checks that, with every team gone, the node has what it had at the start.

@@ -1,0 +1,156 @@
+//! What the network server's partner library needs, made of a simulated node: its system calls, and memory for the
+//! buffers that it lends to the kernel.
+
+use std::collections::BTreeMap;
+
+use abi::call::{self, MoveFrom, MoveTo, Registers};
+use abi::kernel::record::AlienRecord;
+use abi::kernel::{PROCESS, process};
+use abi::wire::PREFIX_BYTES;
+use abi::{Access, Error, Grant, Message, Pid};
+use network_partner::{Alien, Kernel};
+
+use crate::{Node, Outcome};
+
+/// Bytes of each of the network server's areas: the inbox, the outbox, a lent buffer.
+const AREA_BYTES: u64 = 0x1_0000;
+const OUTBOX: u64 = AREA_BYTES;
+const RECORD: u64 = 2 * AREA_BYTES;
+const LENT: u64 = 3 * AREA_BYTES;
+
+/// Buffers that the kernel has.
+#[derive(Default)]
+pub struct Lent {
+    /// By cookie: which area, and the buffer as it was lent.
+    buffers: BTreeMap<u64, (u64, Vec<u8>)>,
+}
+
+impl Lent {
+    /// Pages of memory for so many buffers at a time.
+    pub const fn pages(buffers: usize) -> u32 {
+        ((LENT + buffers as u64 * AREA_BYTES) / abi::PAGE_BYTES) as u32
+    }
+
+    /// Whether the kernel has none.
+    pub fn is_empty(&self) -> bool {
+        self.buffers.is_empty()
+    }
+
+    fn free_area(&self) -> u64 {
+        let taken = |area| self.buffers.values().any(|(other, _)| *other == area);
+        (0..=self.buffers.len() as u64).find(|area| !taken(*area)).expect("one more than are taken")
+    }
+}
+
+/// The network server, seen from its library.
+pub struct Bridge<'a> {
+    pub node: &'a mut Node,
+    pub pid: Pid,
+    pub lent: &'a mut Lent,
+}
+
+impl Bridge<'_> {
+    /// A call that does not wait.
+    fn call(&mut self, registers: Registers) -> (Registers, Result<(), Error>) {
+        let Outcome::Done(results) = self.node.call(self.pid, registers) else {
+            panic!("the network server waits");
+        };
+        (results, Error::check(results.number as u32))
+    }
+
+    fn reply_as(&mut self, reply: call::Reply) -> Result<(), Error> {
+        self.call(reply.encode()).1
+    }
+}
+
+impl Kernel for Bridge<'_> {
+    fn reply(&mut self, client: Pid, message: &Message, data: &[u8], replier: Pid) -> Result<(), Error> {
+        let address = Node::data(OUTBOX);
+        self.node.poke(self.pid, address, data);
+        self.reply_as(call::Reply {
+            to: client,
+            message: *message,
+            segment_address: address,
+            segment_bytes: data.len() as u64,
+            replier: replier.to_bits(),
+            error: 0,
+        })
+    }
+
+    fn fail(&mut self, client: Pid, error: Error) -> Result<(), Error> {
+        self.reply_as(call::Reply {
+            to: client,
+            message: Message::default(),
+            segment_address: 0,
+            segment_bytes: 0,
+            replier: 0,
+            error: u64::from(error.code()),
+        })
+    }
+
+    fn forward(&mut self, client: Pid, to: Pid, message: &Message, forwarder: Pid) -> Result<(), Error> {
+        let forward =
+            call::Forward { client, message: *message, to: to.to_bits(), forwarder: forwarder.to_bits() };
+        self.call(forward.encode()).1
+    }
+
+    fn move_to(&mut self, client: Pid, offset: u64, data: &[u8]) -> (u64, Result<(), Error>) {
+        let address = Node::data(OUTBOX);
+        self.node.poke(self.pid, address, data);
+        let bytes = data.len() as u64;
+        let (results, outcome) =
+            self.call(MoveTo { client, segment_offset: offset, address, bytes }.encode());
+        (results.extra[0], outcome)
+    }
+
+    fn move_from(&mut self, client: Pid, offset: u64, buffer: &mut [u8]) -> (u64, Result<(), Error>) {
+        let (address, bytes) = (Node::data(OUTBOX), buffer.len() as u64);
+        let (results, outcome) =
+            self.call(MoveFrom { client, segment_offset: offset, address, bytes }.encode());
+        let count = results.extra[0] as usize;
+        buffer[..count].copy_from_slice(&self.node.peek_touched(self.pid, address, count));
+        (results.extra[0], outcome)
+    }
+
+    fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
+        let area = self.lent.free_area();
+        let buffer_address = Node::data(LENT + area * AREA_BYTES);
+        let head = &buffer[PREFIX_BYTES..PREFIX_BYTES + alien.head_bytes];
+        self.node.poke(self.pid, buffer_address, head);
+        let [message_0, message_1, message_2, message_3] = alien.message.to_registers();
+        let record = AlienRecord {
+            client: alien.client.to_bits(),
+            to: alien.to.to_bits(),
+            forwarder: alien.forwarder.to_bits(),
+            user_and_transaction: u64::from(alien.user.0) | u64::from(alien.transaction) << 32,
+            priority: u64::from(alien.priority),
+            message_0,
+            message_1,
+            message_2,
+            message_3,
+            grant: alien.grant.to_bits(),
+            buffer_address,
+            buffer_bytes: alien.head_bytes as u64,
+            buffer_capacity: (buffer.len() - PREFIX_BYTES) as u64,
+            cookie: alien.cookie,
+        };
+        self.lent.buffers.insert(alien.cookie, (area, buffer));
+        self.node.poke(self.pid, Node::data(RECORD), &record.to_bytes());
+        let grant = Grant::new(AlienRecord::BYTES as u64, Access::READ);
+        let request = process::SendAlien {};
+        self.node.request_with(self.pid, PROCESS, &request, Node::data(RECORD), grant).map(|_| ())
+    }
+
+    fn destroy_alien(&mut self, client: Pid, cookie: u64) {
+        // It may have answered already.
+        let _ = self.node.request(self.pid, PROCESS, &process::DestroyAlien { client, cookie });
+    }
+
+    fn take_back(&mut self, cookie: u64) -> Vec<u8> {
+        let (area, mut buffer) = self.lent.buffers.remove(&cookie).expect("a buffer that was lent");
+        let bytes = buffer.len() - PREFIX_BYTES;
+        let content = self.node.peek_touched(self.pid, Node::data(LENT + area * AREA_BYTES), bytes);
+        buffer[PREFIX_BYTES..].copy_from_slice(&content);
+        buffer
+    }
+}

@@ -1,0 +1,309 @@
+//! One machine: a node, the network server on it, and programs.
+//!
+//! The kernel decides who runs; what a program or the network server then does takes no time. The first team's root is
+//! the idle process, and the owner of all teams.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use abi::call::{self, NOW};
+use abi::kernel::{PROCESS, process};
+use abi::notice;
+use abi::protocol::Request as _;
+use abi::remote::{Arrival, Received};
+use abi::{Error, LogicalHost, Message, Pid, Rights, UserId};
+use kernel_core::machine::Next;
+use network_partner::{Configuration, Link, Partner};
+use vmtp::Destination;
+use vmtp::encapsulation::Address;
+
+use super::bridge::{Bridge, Lent};
+use super::oracle::Shared;
+use super::programs::{Context, Program};
+use crate::{Node, Outcome, check};
+
+/// The network card's interrupt line.
+const LINE: u32 = 5;
+/// Packets that its ring holds.
+const RING_PACKETS: usize = 64;
+/// Requests from other machines that are served at a time.
+const SERVES: usize = 24;
+/// Pages that each program has.
+const PROGRAM_PAGES: u32 = 24;
+/// Priority of programs, and of the network server.
+const PRIORITY: u8 = 12;
+const NETWORK_PRIORITY: u8 = 6;
+
+/// A packet on its way.
+pub type Sent = (Destination, Vec<u8>);
+
+/// The network server.
+struct Network {
+    pid: Pid,
+    interrupt: Pid,
+    partner: Partner,
+    lent: Lent,
+}
+
+/// See the module.
+pub struct Host {
+    /// The kernel.
+    pub node: Node,
+    network: Option<Network>,
+    programs: BTreeMap<Pid, Box<dyn Program>>,
+    ring: VecDeque<(Address, Vec<u8>)>,
+    /// What is to be sent.
+    pub outbox: Vec<Sent>,
+}
+
+struct Outbox<'a>(&'a mut Vec<Sent>);
+
+impl Link for Outbox<'_> {
+    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8])) {
+        let mut packet = vec![0; bytes];
+        fill(&mut packet);
+        self.0.push((destination, packet));
+    }
+}
+
+impl Host {
+    /// A machine that boots now, with a network server.
+    pub fn boot(logical_host: LogicalHost, shared: &mut Shared) -> Host {
+        let mut node = Node::booted(logical_host, 120, 60, shared.now_ns);
+        node.checked = false;
+        let mut host = Host {
+            node,
+            network: None,
+            programs: BTreeMap::new(),
+            ring: VecDeque::new(),
+            outbox: Vec::new(),
+        };
+        host.start_network(shared);
+        host
+    }
+
+    /// Its logical host.
+    pub fn logical_host(&self) -> LogicalHost {
+        self.node.root.host()
+    }
+
+    /// Starts a network server.
+    ///
+    /// # Panics
+    /// If there is one.
+    pub fn start_network(&mut self, shared: &mut Shared) {
+        let create = process::CreateTeam {
+            user: UserId::SYSTEM,
+            rights: Rights::NETWORK_SERVER,
+            priority: u32::from(NETWORK_PRIORITY),
+            quota_pages: 0,
+            quota_processes: SERVES as u32 + 2,
+        };
+        let pid = self.node.team_as(self.node.root, &create, Lent::pages(SERVES)).expect("a team");
+        let become_server = process::BecomeNetworkServer {};
+        let former = self.node.request(pid, PROCESS, &become_server).expect("the only network server").former;
+        let index = self.node.index(pid);
+        let interrupt = self.node.kernel.claim_interrupt(index, LINE).expect("a free line");
+        let default = Configuration::default();
+        let configuration = Configuration {
+            engine: vmtp::Configuration {
+                clients: 64,
+                servers: 128,
+                hosts: 32,
+                buffers: 32,
+                ..default.engine
+            },
+            serves: SERVES,
+            serves_per_host: SERVES / 2,
+            ..default
+        };
+        let seed = shared.random.bits();
+        let partner = Partner::new(&configuration, self.logical_host(), former, shared.now_ns, seed);
+        let mut network = Network { pid, interrupt, partner, lent: Lent::default() };
+        let mut bridge = Bridge { node: &mut self.node, pid, lent: &mut network.lent };
+        network.partner.advance(shared.now_ns, &mut bridge, &mut Outbox(&mut self.outbox));
+        self.network = Some(network);
+        self.receive();
+    }
+
+    /// Ends the network server. Whatever it had is lost.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn end_network(&mut self) {
+        let network = self.network.take().expect("a network server");
+        self.end(network.pid);
+        self.ring.clear();
+    }
+
+    /// Ends a team.
+    pub fn end(&mut self, pid: Pid) {
+        let destroy = process::Destroy { process: pid, status: 0 };
+        // It may have ended by itself.
+        let _ = self.node.request(self.node.root, PROCESS, &destroy);
+        self.programs.remove(&pid);
+    }
+
+    /// Ends a program that may be in the midst of something.
+    pub fn kill(&mut self, pid: Pid, shared: &mut Shared) {
+        let successor = self.programs.get(&pid).and_then(|program| program.successor());
+        self.end(pid);
+        if let Some((user, successor)) = successor {
+            let pid = self.start(user, successor);
+            shared.oracle.meet_server(pid);
+        }
+    }
+
+    /// Starts a program of a user in a team of its own.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn start(&mut self, user: u32, program: Box<dyn Program>) -> Pid {
+        let pid = self.node.team(user, PRIORITY, PROGRAM_PAGES);
+        self.programs.insert(pid, program);
+        pid
+    }
+
+    /// The programs that there are.
+    pub fn programs(&self) -> impl Iterator<Item = (Pid, &dyn Program)> {
+        self.programs.iter().map(|(pid, program)| (*pid, program.as_ref()))
+    }
+
+    /// A packet has come.
+    pub fn take_packet(&mut self, from: Address, packet: Vec<u8>) {
+        if self.network.is_some() && self.ring.len() < RING_PACKETS {
+            self.ring.push_back((from, packet));
+            self.node.interrupt(LINE);
+        }
+    }
+
+    /// The time has come, and whoever can run does, until nobody can.
+    ///
+    /// # Panics
+    /// If that has no end, or someone does what he should not.
+    pub fn run(&mut self, shared: &mut Shared) {
+        let passed = shared.now_ns - self.node.kernel.machine.now_ns;
+        self.node.pass(passed);
+        for _ in 0..100_000 {
+            let Next::Run { process, .. } = self.node.next else {
+                panic!("the idle process does not run");
+            };
+            let pid = self.node.kernel.processes[process].pid;
+            if pid == self.node.root {
+                if !self.reap(shared) {
+                    return;
+                }
+            } else if self.network.as_ref().is_some_and(|network| network.pid == pid) {
+                self.step_network(shared);
+            } else {
+                self.step_program(pid, shared);
+            }
+        }
+        panic!("the machine does not come to rest");
+    }
+
+    /// When the machine wants the time.
+    pub fn deadline_ns(&self) -> Option<u64> {
+        self.node.kernel.machine.timer_ns
+    }
+
+    /// The idle process takes notice of a team's end, if there is one. A server gets a successor.
+    fn reap(&mut self, shared: &mut Shared) -> bool {
+        let root = self.node.root;
+        let receive = call::Receive { from: Pid::NONE, buffer_address: 0, buffer_bytes: 0, deadline: NOW };
+        let Outcome::Done(results) = self.node.call(root, receive.encode()) else {
+            panic!("the idle process waits");
+        };
+        if results.number != 0 {
+            return false;
+        }
+        let ended = Pid::from_bits(results.pid);
+        self.node.call(root, crate::node::reply(ended, Message::default()));
+        if let Some(program) = self.programs.remove(&ended)
+            && let Some((user, successor)) = program.successor()
+        {
+            let pid = self.start(user, successor);
+            shared.oracle.meet_server(pid);
+        }
+        true
+    }
+
+    fn step_program(&mut self, pid: Pid, shared: &mut Shared) {
+        let results = self.node.results(pid);
+        let program = self.programs.get_mut(&pid).expect("who runs is known");
+        let registers = program.step(&results, &mut Context { pid, node: &mut self.node, shared });
+        self.node.call(pid, registers);
+    }
+
+    /// The network server has received something, or its time has come.
+    fn step_network(&mut self, shared: &mut Shared) {
+        let Some(network) = self.network.as_mut() else { return };
+        let results = self.node.results(network.pid);
+        let mut bridge = Bridge { node: &mut self.node, pid: network.pid, lent: &mut network.lent };
+        let mut link = Outbox(&mut self.outbox);
+        let now_ns = shared.now_ns;
+        if results.number != 0 {
+            assert_eq!(Error::from_code(results.number as u32), Error::DeadlinePassed);
+            network.partner.advance(now_ns, &mut bridge, &mut link);
+        } else {
+            let received = Received::decode(&results);
+            let head = received.message.segment_bytes() as usize;
+            if head > 0 && matches!(received.arrival, Arrival::Elsewhere { .. }) {
+                let content = bridge.node.peek(network.pid, Node::data(0), head);
+                network.partner.inbox()[..head].copy_from_slice(&content);
+            }
+            if !network.partner.take_message(now_ns, &received, &mut bridge, &mut link) {
+                assert_eq!(received.sender, network.interrupt, "nobody else sends to the network server");
+                assert_eq!(received.message.code(), notice::notice::Interrupt::CODE);
+                while let Some((from, packet)) = self.ring.pop_front() {
+                    network.partner.take_packet(now_ns, from, &packet, &mut bridge, &mut link);
+                }
+                self.node.call(network.pid, crate::node::reply(network.interrupt, Message::default()));
+            }
+        }
+        self.receive();
+    }
+
+    /// The network server receives, until the partner wants the time.
+    fn receive(&mut self) {
+        let Some(network) = self.network.as_mut() else { return };
+        let now_ns = self.node.kernel.machine.now_ns;
+        let deadline = network.partner.next_deadline().map_or(call::FOREVER, |at| at.max(now_ns + 1));
+        let receive = call::Receive {
+            from: Pid::NONE,
+            buffer_address: Node::data(0),
+            buffer_bytes: abi::segment::HEAD_BYTES,
+            deadline,
+        };
+        self.node.call(network.pid, receive.encode());
+    }
+
+    /// Checks that nothing is under way between this machine and others, and the kernel's invariants.
+    ///
+    /// # Panics
+    /// If anything is.
+    pub fn assert_quiet(&self) {
+        check::invariants(&self.node.kernel);
+        assert_eq!(self.node.kernel.aliens.count(&self.node.kernel.processes), 0, "aliens are left");
+        let network = self.network.as_ref().expect("a network server");
+        assert!(network.partner.is_quiet(), "the partner still has something: {:?}", network.partner);
+        assert!(network.lent.is_empty(), "the kernel still has buffers");
+    }
+
+    /// Ends all programs and the network server.
+    ///
+    /// # Panics
+    /// If the machine has not then all that it had at first.
+    pub fn shut_down(mut self, shared: &mut Shared) {
+        let programs: Vec<Pid> = self.programs.keys().copied().collect();
+        for pid in programs {
+            self.end(pid);
+        }
+        self.end_network();
+        self.run(shared);
+        let destroy = process::Destroy { process: Pid::NONE, status: 0 };
+        let root = self.node.root;
+        self.node.call(root, crate::node::send(abi::kernel::server(PROCESS), destroy.to_message()));
+        self.node.pass(1_000_000_000);
+        self.node.assert_empty();
+    }
+}

@@ -1,0 +1,134 @@
+//! What befalls a network, all of it drawn from a seed.
+
+use super::programs::Manner;
+use super::random::Random;
+
+const MILLISECOND_NS: u64 = 1_000_000;
+
+/// Something that befalls the network or a machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Two machines do not hear each other any more.
+    Part(usize, usize),
+    /// They do again.
+    Join(usize, usize),
+    /// A machine stops, and forgets everything.
+    Crash(usize),
+    /// A machine that has stopped boots.
+    Boot(usize),
+    /// A machine's network server ends, and is started anew.
+    RestartNetwork(usize),
+    /// Some program of a machine ends.
+    Kill(usize, usize),
+    /// The network is sound from now on, and every machine runs.
+    Heal,
+}
+
+/// A network and what befalls it.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// What all that is random follows from.
+    pub seed: u64,
+    /// Machines.
+    pub hosts: usize,
+    /// Servers on each.
+    pub servers: u32,
+    /// Clients on each.
+    pub clients: u32,
+    /// What the clients do.
+    pub manner: Manner,
+    /// Packets lost, in a thousand.
+    pub loss: u64,
+    /// Packets that arrive twice.
+    pub repeats: u64,
+    /// Packets of which a bit is changed.
+    pub corruption: u64,
+    /// Time that a packet is on its way at least.
+    pub delay_ns: u64,
+    /// Time that it may be later; more than the delay, and packets overtake each other.
+    pub spread_ns: u64,
+    /// Whether anything may fail.
+    pub rough: bool,
+    /// When, and what.
+    pub events: Vec<(u64, Event)>,
+    /// When all is well again.
+    pub heal_ns: u64,
+}
+
+impl Schedule {
+    /// The schedule of a seed: everything may happen.
+    pub fn rough(seed: u64) -> Schedule {
+        let mut random = Random::new(seed ^ 0x5eed);
+        let hosts = 2 + random.below(3) as usize;
+        let mut schedule = Schedule {
+            servers: 1 + random.below(2) as u32,
+            clients: 1 + random.below(3) as u32,
+            manner: Manner {
+                start_ns: random.pick(&[0, 1_500]) * MILLISECOND_NS,
+                requests: 2 + random.below(6) as u32,
+                pause_ns: random.pick(&[0, 10, 500]) * MILLISECOND_NS,
+                segment_bytes: random.pick(&[2_000, 20_000, 90_000]),
+                rough: true,
+            },
+            loss: random.pick(&[0, 0, 20, 100, 300]),
+            repeats: random.pick(&[0, 0, 20, 200]),
+            corruption: random.pick(&[0, 0, 10, 100]),
+            delay_ns: random.pick(&[20_000, 1_000_000, 15_000_000]),
+            spread_ns: random.pick(&[0, 100_000, 5_000_000, 50_000_000]),
+            rough: true,
+            events: Vec::new(),
+            heal_ns: 40_000 * MILLISECOND_NS,
+            hosts,
+            seed,
+        };
+        schedule.events = events(&mut random, hosts);
+        schedule
+    }
+
+    /// A network that only loses packets, so many in a thousand: everything must end well.
+    pub fn lossy(seed: u64, loss: u64) -> Schedule {
+        Schedule {
+            loss,
+            repeats: 20,
+            corruption: 20,
+            rough: false,
+            events: Vec::new(),
+            manner: Manner {
+                start_ns: 1_500 * MILLISECOND_NS,
+                requests: 6,
+                pause_ns: 0,
+                segment_bytes: 70_000,
+                rough: false,
+            },
+            delay_ns: 100_000,
+            spread_ns: 300_000,
+            ..Schedule::rough(seed)
+        }
+    }
+}
+
+/// Some misfortunes, most of them early, when much is under way.
+fn events(random: &mut Random, hosts: usize) -> Vec<(u64, Event)> {
+    let mut events = Vec::new();
+    for _ in 0..random.below(5) {
+        let span = random.pick(&[50, 500, 3_000, 20_000]);
+        let at_ns = random.below(span) * MILLISECOND_NS + random.below(MILLISECOND_NS);
+        let length = random.pick(&[20, 1_000, 15_000]);
+        let later_ns = at_ns + random.below(length) * MILLISECOND_NS + 1;
+        let host = random.below(hosts as u64) as usize;
+        let other = (host + 1 + random.below(hosts as u64 - 1) as usize) % hosts;
+        match random.below(6) {
+            0 | 1 => {
+                events.push((at_ns, Event::Part(host, other)));
+                events.push((later_ns, Event::Join(host, other)));
+            }
+            2 => {
+                events.push((at_ns, Event::Crash(host)));
+                events.push((later_ns, Event::Boot(host)));
+            }
+            3 | 4 => events.push((at_ns, Event::RestartNetwork(host))),
+            _ => events.push((at_ns, Event::Kill(host, random.below(8) as usize))),
+        }
+    }
+    events
+}

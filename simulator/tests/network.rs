@@ -1,0 +1,87 @@
+//! Messages between machines, on a network of which anything can be expected.
+//!
+//! Each seed is a schedule. One that fails prints how to see it again, with everything that happened:
+//! `V_NETWORK_SEED=7 cargo test -p simulator --test network replay -- --nocapture`; `V_NETWORK_LOSS=300` beside it makes
+//! it one of those in which packets are lost, so many in a thousand, and nothing else goes wrong.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use simulator::network::{Schedule, World};
+
+/// Lines of a failed schedule's trace that are shown.
+const LAST_LINES: usize = 60;
+
+/// Runs a schedule for each seed, on all processors; says how many requests ended well, and how many did not.
+fn run_all(seeds: std::ops::Range<u64>, again: &str, schedule: fn(u64) -> Schedule) -> (usize, usize) {
+    let (next, failures) = (AtomicU64::new(seeds.start), AtomicUsize::new(0));
+    let (well, badly) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let worker = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || failures.load(Ordering::Relaxed) > 2 {
+                return;
+            }
+            let mut world = World::new(schedule(seed), false);
+            if catch_unwind(AssertUnwindSafe(|| world.run())).is_err() {
+                failures.fetch_add(1, Ordering::Relaxed);
+                let command = "cargo test -p simulator --test network replay -- --nocapture";
+                eprintln!(
+                    "seed {seed} fails; {again}V_NETWORK_SEED={seed} {command}\n{}",
+                    end_of(seed, schedule)
+                );
+            }
+            let (more_well, more_badly) = world.counts();
+            well.fetch_add(more_well, Ordering::Relaxed);
+            badly.fetch_add(more_badly, Ordering::Relaxed);
+        }
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| (0..processors).for_each(|_| drop(scope.spawn(worker))));
+    assert_eq!(failures.into_inner(), 0, "schedules fail");
+    (well.into_inner(), badly.into_inner())
+}
+
+/// The last that happened in a schedule.
+fn end_of(seed: u64, schedule: fn(u64) -> Schedule) -> String {
+    let mut world = World::new(schedule(seed), true);
+    let _ = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let lines: Vec<&str> = world.trace().lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+}
+
+#[test]
+fn nothing_goes_wrong_that_must_not() {
+    let (well, badly) = run_all(0..2_000, "", Schedule::rough);
+    // Neither a network on which everything works, nor one on which nothing does.
+    assert!(well > 10_000 && badly > 500, "{well} requests ended well, {badly} did not");
+}
+
+#[test]
+#[ignore = "soak"]
+fn nothing_goes_wrong_that_must_not_in_many_schedules() {
+    run_all(2_000..102_000, "", Schedule::rough);
+}
+
+#[test]
+fn everything_ends_well_though_a_third_is_lost() {
+    let (well, badly) = run_all(0..60, "V_NETWORK_LOSS=300 ", |seed| Schedule::lossy(seed, 300));
+    assert!(well > 500 && badly == 0, "{well} requests ended well, {badly} did not");
+}
+
+#[test]
+fn replay() {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let Some(seed) = number("V_NETWORK_SEED") else { return };
+    let schedule = match number("V_NETWORK_LOSS") {
+        Some(loss) => Schedule::lossy(seed, loss),
+        None => Schedule::rough(seed),
+    };
+    let mut world = World::new(schedule, true);
+    let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));
+    println!("{}", world.trace());
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
