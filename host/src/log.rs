@@ -47,8 +47,9 @@ struct Shared {
     lines: VecDeque<String>,
     /// The begun line of each source, by the prefix of its node.
     begun: BTreeMap<(String, Source), Vec<u8>>,
-    /// The prefixes of nodes whose kernel has panicked.
+    /// The prefixes of nodes whose kernel has panicked, and not been started again.
     panicked: BTreeSet<String>,
+    any_panicked: bool,
     kernel: PathBuf,
     symbols: Option<Symbols>,
 }
@@ -63,6 +64,7 @@ impl Log {
             lines: VecDeque::new(),
             begun: BTreeMap::new(),
             panicked: BTreeSet::new(),
+            any_panicked: false,
             kernel: kernel.to_owned(),
             symbols: None,
         };
@@ -110,6 +112,11 @@ impl Log {
         self.lock().panicked.contains(&self.prefix)
     }
 
+    /// Whether any node's kernel ever has.
+    pub fn any_panicked(&self) -> bool {
+        self.lock().any_panicked
+    }
+
     /// Ends lines that have begun: the node starts again.
     pub fn restart(&self) {
         let mut shared = self.lock();
@@ -149,6 +156,7 @@ impl Shared {
             Source::Kernel => {
                 if text.starts_with(PANIC) {
                     self.panicked.insert(prefix.to_owned());
+                    self.any_panicked = true;
                 }
                 self.named(&text).unwrap_or_else(|| text.into_owned())
             }
@@ -216,7 +224,7 @@ mod tests {
         let text = "node2: kernel panic: so\nnode1: begun\nv: at the end\nnode2: more\n";
         assert_eq!(log.text(), text);
         two.restart();
-        assert!(!two.panicked());
+        assert!(!two.panicked() && log.any_panicked());
     }
 
     #[test]

@@ -36,7 +36,7 @@ use switch::{Counts, Outcome, Switch};
 pub struct Network {
     /// Holds the ports' sockets, and takes them away in the end.
     folder: TempDir,
-    /// An order is two bytes: a node's place, and whether its cable is to be plugged.
+    /// An order is two bytes: a node's place, and whether its cable is to be plugged. They come back when it is.
     orders: Option<UnixStream>,
     thread: Option<JoinHandle<Counts>>,
 }
@@ -75,10 +75,12 @@ impl Network {
         port_path(self.folder.path(), node)
     }
 
-    /// Plugs or pulls a node's cable.
+    /// Plugs or pulls a node's cable. Frames that the node sends after this has returned find it so.
     pub fn plug(&self, node: usize, plugged: bool) -> Result<()> {
         let mut orders = self.orders.as_ref().context("the network has ended")?;
-        orders.write_all(&[node as u8, u8::from(plugged)]).context("the network does not listen")
+        let mut order = [node as u8, u8::from(plugged)];
+        let obeyed = orders.write_all(&order).and_then(|()| orders.read_exact(&mut order));
+        obeyed.context("the network does not listen")
     }
 
     /// Ends the network, and tells what became of the frames.
@@ -168,11 +170,13 @@ impl Wire {
     /// Does as ordered. Whether there can be more orders.
     fn obey(&mut self) -> bool {
         let mut order = [0; 2];
-        let heard = self.orders.read_exact(&mut order).is_ok();
-        if heard && usize::from(order[0]) < self.ports.len() {
+        if self.orders.read_exact(&mut order).is_err() {
+            return false;
+        }
+        if usize::from(order[0]) < self.ports.len() {
             self.switch.plug(order[0].into(), order[1] != 0);
         }
-        heard
+        self.orders.write_all(&order).is_ok()
     }
 
     fn receive(&mut self, port: usize) {
@@ -270,17 +274,15 @@ mod tests {
 
     #[test]
     fn a_pulled_cable_is_silent_until_it_is_plugged() {
-        let network = Network::start(2, Impairments::default(), None).unwrap();
-        let mut cards = [0, 1].map(|node| Card::new(&network, node));
+        let network = Network::start(3, Impairments::default(), None).unwrap();
+        let mut cards = [0, 1, 2].map(|node| Card::new(&network, node));
         network.plug(1, false).unwrap();
-        // Orders and frames come by different ways; the network is slower than neither by this much.
-        thread::sleep(Duration::from_millis(200));
         cards[0].send(b"unheard");
-        thread::sleep(Duration::from_millis(200));
+        assert_eq!(cards[2].receive(), b"unheard");
         network.plug(1, true).unwrap();
-        thread::sleep(Duration::from_millis(200));
         cards[0].send(b"heard");
         assert_eq!(cards[1].receive(), b"heard");
+        assert_eq!(network.end().unplugged, 1);
     }
 
     #[test]

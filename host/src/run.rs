@@ -137,7 +137,7 @@ pub fn run(options: &Run) -> Result<u8> {
     let mut domain = connect(nodes, options.domain.impairments(), options.domain.pcap.as_deref(), &log)?;
     let _signals = domain.heed_signals()?;
     let outcome = if options.exec.is_none() {
-        greet(options.node.log.as_deref());
+        greet(options.node.log.as_deref(), domain.nodes());
         // Dropped before anything is printed below, which gives the terminal back.
         let terminal = Terminal::new(&domain)?;
         domain.watch(&mut terminal.sessions(), &mut NoPlan, options.timeout)?
@@ -169,11 +169,14 @@ fn session(node: usize, has_lines: bool, log: Log) -> Result<Box<dyn Session>> {
 }
 
 /// Says how to leave, where a person is there to read it.
-fn greet(log: Option<&Path>) {
+fn greet(log: Option<&Path>, nodes: usize) {
     if stdin().is_terminal() && stderr().is_terminal() {
         let log = log
             .map_or_else(|| "--log FILE keeps it".to_owned(), |path| format!("goes to {}", path.display()));
         eprintln!("Ctrl-] q leaves, Ctrl-] ? lists what else there is; the kernel's log: {log}.");
+        if nodes > 1 {
+            eprintln!("node1 starts when the others have come up.");
+        }
     }
 }
 
@@ -189,6 +192,8 @@ fn report(outcome: &Outcome, nodes: usize, log: &Log) -> Result<u8> {
             writeln!(stderr, "v: {whose}{end}")?;
         }
         End::Exit(_) if *node > 0 => eprintln!("v: {whose}{end}"),
+        // At a terminal other nodes go on after it.
+        End::Left | End::PowerOff if log.any_panicked() => log.print(&mut stderr())?,
         End::Exit(_) | End::PowerOff | End::Left | End::OutputClosed => {}
     }
     Ok(status(end))
