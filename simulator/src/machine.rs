@@ -216,7 +216,7 @@ impl Machine for SimulatedMachine {
     }
 
     fn unmask_interrupt(&mut self, line: u32) -> bool {
-        (line < 24 || line >= message_line::FIRST) && {
+        !(24..message_line::FIRST).contains(&line) && {
             self.unmasked.insert(line);
             true
         }

@@ -1,0 +1,199 @@
+//! A node with a network server, and what tests of it share.
+
+use abi::call::{self, NOW, Registers};
+use abi::kernel::record::AlienRecord;
+use abi::kernel::{PROCESS, process};
+use abi::protocol::{Reply as _, Request};
+use abi::remote::Arrival;
+use abi::{Access, Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
+use simulator::node::{receive_from, reply, send};
+use simulator::{Node, Outcome};
+
+pub const WORDS: Message = Message { words: [0x71, 2, 3, 4, 5, 6, 7, 0] };
+pub const ANSWER: Message = Message { words: [0, 12, 13, 14, 15, 16, 17, 0] };
+pub const ELSEWHERE: LogicalHost = LogicalHost::from_bits(0x999);
+pub const FAR: Pid = Pid::process(ELSEWHERE, 3, 40);
+pub const FARTHER: Pid = Pid::process(LogicalHost::from_bits(0x777), 1, 17);
+/// Everyone's: all are ready most of the time, and take turns.
+pub const PRIORITY: u8 = 12;
+
+/// Of the clients elsewhere.
+pub const USER: UserId = UserId(100);
+pub const TRANSACTION: u64 = 77;
+
+/// Where the network server takes data, and where it keeps aliens' buffers.
+pub const INBOX: u64 = 0;
+pub const BUFFER: u64 = 0x2_0000;
+pub const BUFFER_BYTES: u64 = 0x1_0000;
+
+/// A node with a network server, which waits for messages.
+pub struct Fixture {
+    pub node: Node,
+    pub network: Pid,
+}
+
+impl Fixture {
+    pub fn new() -> Fixture {
+        let mut node = Node::new();
+        let network = network_team(&mut node);
+        assert_eq!(
+            node.request(network, PROCESS, &become_server()),
+            Ok(process::NetworkServerSet { former: 0 })
+        );
+        let mut fixture = Fixture { node, network };
+        assert_eq!(fixture.receive(), None);
+        fixture
+    }
+
+    /// The network server takes a message, if there is one.
+    pub fn receive(&mut self) -> Option<Registers> {
+        match self.node.call(self.network, take_until(NOW)) {
+            Outcome::Done(registers) if registers.number == 0 => Some(registers),
+            Outcome::Done(registers) => {
+                assert_eq!(registers.number, u64::from(Error::NothingWaiting.code()));
+                None
+            }
+            Outcome::Waits => panic!("it does not want to wait"),
+        }
+    }
+
+    /// What came, and what it is about.
+    pub fn arrival(&mut self) -> (Registers, Arrival) {
+        let registers = self.receive().expect("something has come");
+        assert_eq!(registers.number, 0);
+        (registers, Arrival::decode(&registers))
+    }
+
+    pub fn reply(&mut self, client: Pid, message: Message, replier: Pid, error: Option<Error>) -> Outcome {
+        let reply = call::Reply {
+            to: client,
+            message,
+            segment_address: 0,
+            segment_bytes: 0,
+            replier: replier.to_bits(),
+            error: error.map_or(0, |error| u64::from(error.code())),
+        };
+        self.node.call(self.network, reply.encode())
+    }
+
+    pub fn reply_with_data(&mut self, client: Pid, message: Message, data: &[u8]) -> Outcome {
+        self.node.poke(self.network, Node::data(INBOX), data);
+        let reply = call::Reply {
+            to: client,
+            message,
+            segment_address: Node::data(INBOX),
+            segment_bytes: data.len() as u64,
+            replier: 0,
+            error: 0,
+        };
+        self.node.call(self.network, reply.encode())
+    }
+
+    /// What the network server sends for [`FAR`], with `head` in the buffer.
+    pub fn record(&mut self, to: Pid, grant: Grant, head: &[u8]) -> AlienRecord {
+        if !head.is_empty() {
+            self.node.poke(self.network, Node::data(BUFFER), head);
+        }
+        let [message_0, message_1, message_2, message_3] = WORDS.to_registers();
+        AlienRecord {
+            client: FAR.to_bits(),
+            to: to.to_bits(),
+            user_and_transaction: u64::from(USER.0) | TRANSACTION << 32,
+            priority: 14,
+            message_0,
+            message_1,
+            message_2,
+            message_3,
+            grant: grant.to_bits(),
+            buffer_address: Node::data(BUFFER),
+            buffer_bytes: head.len() as u64,
+            buffer_capacity: BUFFER_BYTES,
+            cookie: 0xc0_0c1e,
+            ..AlienRecord::default()
+        }
+    }
+
+    pub fn send_alien(&mut self, record: &AlienRecord) -> Result<(), Error> {
+        // Behind the buffer.
+        let at = Node::data(BUFFER + BUFFER_BYTES);
+        self.node.poke(self.network, at, &record.to_bytes());
+        let grant = Grant::new(AlienRecord::BYTES as u64, Access::READ);
+        self.node.request_with(self.network, PROCESS, &process::SendAlien {}, at, grant).map(|_| ())
+    }
+
+    pub fn destroy_alien(&mut self, cookie: u64) -> Result<process::AlienDestroyed, Error> {
+        self.node.request(self.network, PROCESS, &process::DestroyAlien { client: FAR, cookie })
+    }
+
+    /// A request of [`FAR`] to a kernel server, and its answer.
+    pub fn ask_kernel<R: Request>(&mut self, server: u16, request: &R) -> Result<R::Reply, Error> {
+        let [message_0, message_1, message_2, message_3] = request.to_message().to_registers();
+        let host = self.network.host();
+        let record = self.record(Pid::kernel_server(host, server), Grant::NONE, b"");
+        self.send_alien(&AlienRecord { message_0, message_1, message_2, message_3, ..record })?;
+        let (registers, arrival) = self.arrival();
+        let replier = Pid::kernel_server(host, server);
+        assert_eq!(arrival, Arrival::Answered { cookie: 0xc0_0c1e, replier, outcome: Ok(()) });
+        let message = Message::from_registers(registers.message);
+        Error::check(message.code())?;
+        Ok(R::Reply::from_message(&message))
+    }
+
+    pub fn end(&mut self, team: Pid) {
+        let root = self.node.root;
+        let destroy = process::Destroy { process: team, status: 0 };
+        self.node.request(root, PROCESS, &destroy).expect("destroyed");
+        self.node.pass(500_000_000);
+        assert!(matches!(self.node.call(root, receive_from(team, NOW)), Outcome::Done(_)));
+        self.node.call(root, reply(team, Message::default()));
+        self.node.pass(500_000_000);
+    }
+
+    /// Ends these teams, which are all that there are, and looks whether nothing is left.
+    pub fn finish(mut self, teams: &[Pid]) {
+        for team in teams {
+            self.end(*team);
+        }
+        let root = self.node.root;
+        let destroy = process::Destroy { process: Pid::NONE, status: 0 };
+        self.node.call(root, send(abi::kernel::server(PROCESS), destroy.to_message()));
+        self.node.pass(1_000_000_000);
+        self.node.assert_empty();
+    }
+}
+
+/// The network server's Receive.
+pub fn take_until(deadline: u64) -> Registers {
+    let buffer_address = Node::data(INBOX);
+    call::Receive { from: Pid::NONE, buffer_address, buffer_bytes: 0x1_0000, deadline }.encode()
+}
+
+pub fn become_server() -> process::BecomeNetworkServer {
+    process::BecomeNetworkServer {}
+}
+
+pub fn network_team(node: &mut Node) -> Pid {
+    let create = process::CreateTeam {
+        user: UserId::SYSTEM,
+        rights: Rights::NETWORK_SERVER,
+        priority: u32::from(PRIORITY),
+        quota_pages: 0,
+        quota_processes: 20,
+    };
+    node.team_as(node.root, &create, 64).expect("a team for the network server")
+}
+
+pub fn refused(outcome: Outcome) -> Error {
+    let Outcome::Done(registers) = outcome else {
+        panic!("it waits");
+    };
+    Error::check(registers.number as u32).expect_err("an error")
+}
+
+pub fn succeeded(outcome: Outcome) -> Registers {
+    let Outcome::Done(registers) = outcome else {
+        panic!("it waits");
+    };
+    assert_eq!(registers.number, 0, "{}", Error::from_code(registers.number as u32));
+    registers
+}
