@@ -142,7 +142,7 @@ pub struct Request {
     pub segment: Option<Segment>,
     /// How often it was forwarded.
     pub forward_count: u8,
-    /// VMTP's priority, 4 bits of a two's complement, lower is more urgent.
+    /// VMTP's priority: 12 urgent, 8 important, 0 normal, 4 background; the low two bits are gradations.
     pub priority: u8,
 }
 

@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::packet::header::{HEADER_CHECKSUM_ONLY, MULTICAST};
 use crate::packet::{Function, Header, Packet, PacketError};
 use crate::server::ServerRecord;
-use crate::table::{IndexSet, Map, Pool, Timers};
+use crate::table::{IndexSet, Map, Pool, Ready, Timers};
 use crate::{EntityId, LogicalHost};
 
 /// One host's VMTP. See the crate.
@@ -45,7 +45,7 @@ pub struct Engine {
     pub(crate) claims: Pool<Claim>,
     pub(crate) free_buffers: IndexSet,
     pub(crate) timers: Timers,
-    pub(crate) ready: IndexSet,
+    pub(crate) ready: Ready,
     control: VecDeque<Transmit>,
     pub(crate) counters: Counters,
 }
@@ -88,7 +88,7 @@ impl Engine {
             claims: Pool::new(local_hosts),
             free_buffers: IndexSet::full(configuration.buffers),
             timers: Timers::new(nodes),
-            ready: IndexSet::empty(nodes),
+            ready: Ready::empty(nodes),
             control: VecDeque::with_capacity(configuration.control_packets),
             counters: Counters::default(),
             configuration: configuration.clone(),

@@ -31,6 +31,11 @@ pub(crate) struct Host {
     /// Smoothed round trip time and its variation (RFC 6298); 0 before the first measurement.
     pub round_trip_ns: u64,
     pub variation_ns: u64,
+    /// The gap between packets to it, and that which it is asked for, in 1/32 of a packet's time; see `pace`.
+    pub gap: u8,
+    pub wanted_gap: u8,
+    /// When the next packet may go to it.
+    pub pace_ns: u64,
     /// No transaction of it that began after this was executed and forgotten.
     pub forgotten_ns: u64,
     /// It is being looked for.

@@ -86,6 +86,7 @@ mod entity;
 mod host;
 pub mod manager;
 mod outcome;
+mod pace;
 pub mod packet;
 mod server;
 mod table;

@@ -106,6 +106,11 @@ impl Outgoing {
         !self.bare && self.pending == [0; SLOTS]
     }
 
+    /// Whether data is waiting to be sent.
+    pub fn has_pending(&self) -> bool {
+        !self.bare && self.pending != [0; SLOTS]
+    }
+
     /// Whether the message has data at all.
     pub fn has_data(&self) -> bool {
         self.bytes != 0
@@ -227,6 +232,11 @@ impl Incoming {
     /// Whether everything has come.
     pub fn is_complete(&self) -> bool {
         self.base == groups_of(self.bytes)
+    }
+
+    /// Whether any block has come.
+    pub fn has_some(&self) -> bool {
+        self.base != 0 || self.received != [0; SLOTS]
     }
 
     /// How many groups at the start are whole.

@@ -205,6 +205,9 @@ impl Engine {
         let mut control = Control::new(Function::Request)
             .with_priority(send.priority)
             .with_retransmit_count(u8::from(resumed));
+        if host != NO_HOST {
+            control = control.with_gap_or_group_count(self.hosts[host as usize].wanted_gap);
+        }
         if transaction_step(bytes, send.response.bytes) != 1 {
             control = control.and(Control::SKIP_TRANSACTIONS);
         }
@@ -233,6 +236,7 @@ impl Engine {
         };
         let index = self.clients.take(record).ok_or(SendError::TooManyTransactions)?;
         self.client_map.insert(send.client.to_bits(), index);
+        self.ready.set_priority(index, send.priority);
         self.counters.sends += 1;
         if host != NO_HOST {
             self.hold_host(host as usize);
@@ -303,6 +307,14 @@ impl Engine {
             return None;
         };
         let room_bytes = self.room_bytes;
+        let record = &self.clients[index];
+        if record.outgoing.has_pending() && record.host != NO_HOST {
+            let host = record.host as usize;
+            if let Some(at_ns) = self.pace(host, 0) {
+                self.set_client_timer(index, at_ns);
+                return None;
+            }
+        }
         let record = &mut self.clients[index];
         let piece = record.outgoing.next(room_bytes)?;
         let mut header = record.header;
@@ -362,6 +374,7 @@ impl Engine {
             self.let_go_of_host(record.host as usize);
         }
         self.clients.release(index);
+        self.ready.set_priority(index, 0);
         Some(Action::Complete { id, outcome })
     }
 
@@ -412,6 +425,12 @@ impl Engine {
             self.fail_client(index, Failure::Timeout);
             return;
         }
+        if !record.outgoing.is_idle() && self.client_destination(index).is_some() {
+            // The packet's time has come.
+            self.ready.insert(index);
+            return;
+        }
+        let record = &mut self.clients[index];
         match record.state {
             ClientState::Awaiting => {
                 record.attempts = record.attempts.saturating_add(1);

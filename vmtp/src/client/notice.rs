@@ -72,7 +72,13 @@ impl Engine {
     pub(super) fn request_misses(&mut self, index: usize, group: u16, received: u32) {
         let record = &mut self.clients[index];
         record.outgoing.reopen(group);
-        record.outgoing.resend(group, received);
+        // A group of which nothing is there may simply not have been sent.
+        let lost = record.outgoing.resend(group, received) != 0 && received != 0;
+        let host = record.host;
+        if lost && host != NO_HOST {
+            self.widen_gap(host as usize);
+        }
+        let record = &mut self.clients[index];
         record.attempts = 0;
         if !record.outgoing.is_idle() {
             self.counters.retransmissions += 1;

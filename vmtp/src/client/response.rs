@@ -49,6 +49,10 @@ impl Engine {
 
     /// Tells the server which groups of the response are not whole.
     pub(super) fn report_gaps(&mut self, index: usize) {
+        let host = self.clients[index].host;
+        if host != NO_HOST && self.clients[index].incoming.has_some() {
+            self.widen_wanted_gap(host as usize);
+        }
         let record = &self.clients[index];
         let (client, server) = (record.header.client, record.responder);
         let first = record.header.transaction;
@@ -126,7 +130,11 @@ impl Engine {
         record.response_message = header.message;
         record.attempts = 0;
         record.outgoing.pause();
+        let (host, had_data) = (record.host, record.outgoing.has_data());
         self.ready.remove(index);
+        if had_data && host != NO_HOST {
+            self.narrow_gap(host as usize);
+        }
         true
     }
 
@@ -161,6 +169,10 @@ impl Engine {
             (record.header.client, record.header.transaction, record.incoming.whole_groups());
         if record.incoming.is_complete() {
             self.counters.groups_received += u64::from(whole.max(1));
+            let host = record.host;
+            if bytes != 0 && host != NO_HOST {
+                self.narrow_wanted_gap(host as usize);
+            }
             if acknowledge {
                 let transaction = first.wrapping_add(u32::from(whole.saturating_sub(1)));
                 let notice = Notice { transaction, delivery: u32::MAX, code: code::OK };

@@ -146,7 +146,7 @@ impl Control {
         self.with(Control::GAP_SHIFT, 0xff, value)
     }
 
-    /// The priority: 4 bits of a two's complement, lower is more urgent.
+    /// The priority, a sign and a magnitude, lower is more urgent: 12 urgent, 8 important, 0 normal, 4 background.
     pub const fn priority(self) -> u8 {
         self.field(Control::PRIORITY_SHIFT, 15)
     }

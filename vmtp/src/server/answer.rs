@@ -128,6 +128,9 @@ impl Engine {
                     record.attempts = 0;
                     self.counters.retransmissions += 1;
                     self.ready.insert(node);
+                    if notice.delivery != 0 {
+                        self.widen_gap(host);
+                    }
                 }
             }
             code::BUSY => {}
@@ -147,8 +150,9 @@ impl Engine {
                     record.released = Some(segment.buffer);
                     record.answer = Answer::Notice(code::RESPONSE_DISCARDED);
                     self.ready.insert(node);
+                    self.narrow_gap(host);
                 }
-                let keep_ns = record.keep_ns;
+                let keep_ns = self.servers[index].keep_ns;
                 self.timers.set(node, keep_ns);
             }
         }

@@ -85,5 +85,6 @@ impl Engine {
         self.servers.release(member);
         self.timers.set(node, NEVER);
         self.ready.remove(node);
+        self.ready.set_priority(node, 0);
     }
 }

@@ -129,6 +129,8 @@ pub(crate) struct ServerRecord {
     member: Option<u32>,
     /// This is the response of one member of a group.
     is_member: bool,
+    /// The gap between packets that the client wants.
+    wanted_gap: u8,
     /// How often the request had been forwarded when it came.
     forward_count: u8,
     /// The response waits for a random time to be over.
@@ -170,6 +172,7 @@ impl Engine {
         let index = self.responding(index)?;
         let record = &mut self.servers[index];
         let request = record.header.control;
+        record.wanted_gap = request.gap_or_group_count();
         let mut control = Control::new(Function::Response)
             .with_retransmit_count(request.retransmit_count())
             .with_forward_count(request.forward_count())
@@ -307,6 +310,14 @@ impl Engine {
         };
         let destination = Destination::Host(address);
         let room_bytes = self.room_bytes;
+        if record.outgoing.has_pending() {
+            let wanted = record.wanted_gap;
+            if let Some(at_ns) = self.pace(host, wanted) {
+                self.timers.set(self.server_node(index), at_ns);
+                return None;
+            }
+        }
+        let record = &mut self.servers[index];
         let piece = record.outgoing.next(room_bytes)?;
         let mut header = record.header;
         header.delivery = 0;
@@ -335,7 +346,11 @@ impl Engine {
     }
 
     fn deliver(&mut self, index: usize) -> Action {
+        let node = self.server_node(index);
         let record = &mut self.servers[index];
+        self.ready.remove(node);
+        self.ready.set_priority(node, record.header.control.priority());
+        self.ready.insert(node);
         record.handed = Handed::Over;
         let buffer = record.buffer.take();
         let bytes = record.header.message.segment_bytes();
@@ -356,6 +371,14 @@ impl Engine {
     }
 
     pub(crate) fn server_timeout(&mut self, index: usize) {
+        let record = &self.servers[index];
+        let host = record.target.unwrap_or(record.host) as usize;
+        if record.outgoing.has_pending() && self.hosts[host].address.is_some() {
+            // The packet's time has come.
+            self.servers[index].delayed = false;
+            self.ready.insert(self.server_node(index));
+            return;
+        }
         let record = &mut self.servers[index];
         match record.state {
             ServerState::Free => {}
@@ -427,6 +450,7 @@ impl Engine {
         self.servers.release(index);
         self.timers.set(node, NEVER);
         self.ready.remove(node);
+        self.ready.set_priority(node, 0);
     }
 
     /// Host `host` is dead: its clients wait for nothing any more.

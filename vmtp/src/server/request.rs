@@ -40,6 +40,10 @@ impl Engine {
             }
             return None;
         }
+        if header.control.has(Control::NOT_END_OF_RUN) && !header.control.has(Control::CONTINUED) {
+            self.notify_sender(from, header, code::STREAMING_NOT_SUPPORTED);
+            return None;
+        }
         match self.server_map.get(header.client.to_bits()) {
             Some(index) => self.receive_known(index, from, header),
             None => self.receive_unknown(from, header),

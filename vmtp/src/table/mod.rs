@@ -5,10 +5,12 @@
 
 mod map;
 mod pool;
+mod ready;
 mod set;
 mod timers;
 
 pub use map::Map;
 pub use pool::Pool;
+pub use ready::Ready;
 pub use set::IndexSet;
 pub use timers::{NEVER, Timers};

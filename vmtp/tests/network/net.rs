@@ -83,6 +83,9 @@ pub struct Net {
     pub configuration: Configuration,
     flying: BTreeMap<(u64, u64), (usize, usize, Vec<u8>)>,
     flights: u64,
+    /// Time of a packet on the link from each host, and how many may wait for it.
+    pub queue: Option<(u64, u64)>,
+    busy_ns: BTreeMap<usize, u64>,
     pub executed: BTreeMap<Executed, u32>,
     /// Requests whose response was idempotent.
     pub idempotent: BTreeSet<Executed>,
@@ -145,6 +148,8 @@ impl Net {
             configuration,
             flying: BTreeMap::new(),
             flights: 0,
+            queue: None,
+            busy_ns: BTreeMap::new(),
             executed: BTreeMap::new(),
             idempotent: BTreeSet::new(),
         }
@@ -220,8 +225,18 @@ impl Net {
                 continue;
             }
             let jitter_ns = self.random.below(self.weather.jitter_ns + 1);
+            let mut left_ns = self.now_ns;
+            if let Some((packet_ns, length)) = self.queue {
+                let busy_ns = self.busy_ns.entry(from).or_default();
+                let start_ns = (*busy_ns).max(self.now_ns);
+                if start_ns - self.now_ns >= packet_ns * length {
+                    continue;
+                }
+                *busy_ns = start_ns + packet_ns;
+                left_ns = *busy_ns;
+            }
             self.flights += 1;
-            let key = (self.now_ns + self.weather.delay_ns + jitter_ns, self.flights);
+            let key = (left_ns + self.weather.delay_ns + jitter_ns, self.flights);
             self.flying.insert(key, (from, to, packet.to_vec()));
         }
     }
@@ -452,7 +467,9 @@ impl Net {
         self.run_until(self.now_ns + quiet_ns);
         for host in &mut self.hosts {
             assert_eq!(host.engine.next_deadline(), None);
-            assert!(host.memory.is_empty(), "memory was not given back");
+            // The engine takes back itself what it never delivered.
+            host.memory.retain(|buffer, _| buffer.0 as usize >= self.configuration.buffers);
+            assert!(host.memory.is_empty(), "memory was not given back: {:?}", host.memory.keys());
             let mut fresh = host.engine.clone();
             fresh.advance(self.now_ns);
             assert!(fresh.is_quiet(), "{:?}", host.engine);

@@ -122,7 +122,7 @@ fn a_restarted_client_engine_gets_the_response() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever the weather: one outcome each, at most one execution, whole segments, nothing left.
     #[test]
@@ -158,4 +158,26 @@ proptest! {
         }
         net.run_until_quiet();
     }
+}
+
+/// A link with a short queue: what comes too fast is lost. Without a gap every burst would lose most of itself.
+#[test]
+fn the_gap_adapts_to_a_slow_link() {
+    let configuration = Configuration { packet_time_ns: 1_000_000, ..quick() };
+    let mut net = Net::new(2, CALM, 1, configuration);
+    net.queue = Some((1_000_000, 4));
+    let server = process(net.hosts[1].number, 2);
+    net.run_until(2 * SECOND);
+    let mut sent = Vec::new();
+    for round in 1..40 {
+        let before = net.hosts[1].engine.counters().packets_sent;
+        net.send(0, (1, 256 * round), server, [ask::SEGMENT, 65_560, 0, 0, 0, 0, 0, 0], (0, 65_560));
+        net.run_until_done();
+        assert!(matches!(net.hosts[0].outcomes.last().unwrap().1, Outcome::Response(_)));
+        sent.push(net.hosts[1].engine.counters().packets_sent - before);
+    }
+    // 65 packets are needed; the last rounds come close.
+    let last: u64 = sent[30..].iter().sum::<u64>() / 9;
+    assert!(last < 80, "{sent:?}");
+    net.run_until_quiet();
 }
