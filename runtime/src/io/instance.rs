@@ -4,7 +4,7 @@ use abi::Pid;
 use protocols::io::{attribute, io};
 
 use super::{Result, TRANSFER_BYTES};
-use crate::message::{Segment, call, call_group};
+use crate::message::{Segment, call};
 
 /// An open instance in a server. Copying it does not open it again: who gives it away shares it first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,13 +64,6 @@ impl Instance {
     pub fn synchronize(&self) -> Result<()> {
         let request = io::Synchronize { instance: self.number };
         call(self.server, &request, Segment::None)?;
-        Ok(())
-    }
-
-    /// As [`synchronize`](Instance::synchronize), but not beyond a deadline.
-    pub fn synchronize_until(&self, deadline: abi::call::Deadline) -> Result<()> {
-        let request = io::Synchronize { instance: self.number };
-        call_group(self.server, &request, Segment::None, deadline)?;
         Ok(())
     }
 
