@@ -158,15 +158,18 @@ unsafe extern "C" fn memset(to: *mut u8, value: i32, bytes: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, bytes: usize) -> i32 {
     let mut at = 0;
-    // SAFETY: every offset read is below `bytes`, for which the caller says that both areas are valid.
+    // SAFETY: every piece read ends at `bytes` at the latest, for which the caller says that both areas are valid.
     unsafe {
-        while at + WORD <= bytes {
-            let one = left.add(at).cast::<u64>().read_unaligned();
-            let other = right.add(at).cast::<u64>().read_unaligned();
-            if one != other {
-                return if one.swap_bytes() < other.swap_bytes() { -1 } else { 1 };
+        if bytes >= WORD {
+            while at + WORD < bytes {
+                let order = compare_words(left, right, at);
+                if order != 0 {
+                    return order;
+                }
+                at += WORD;
             }
-            at += WORD;
+            // The last word may overlap what is known to be equal.
+            return compare_words(left, right, bytes - WORD);
         }
         while at < bytes {
             let difference = i32::from(*left.add(at)) - i32::from(*right.add(at));
@@ -177,6 +180,24 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, bytes: usize) -> 
         }
     }
     0
+}
+
+/// Compares the words at an offset in two areas as their bytes compare.
+///
+/// # Safety
+/// They must lie in them.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Few instructions where they are equal.
+unsafe fn compare_words(left: *const u8, right: *const u8, offset: usize) -> i32 {
+    // SAFETY: the caller says that they lie in the areas.
+    let (one, other) = unsafe {
+        (left.add(offset).cast::<u64>().read_unaligned(), right.add(offset).cast::<u64>().read_unaligned())
+    };
+    match one == other {
+        true => 0,
+        false if one.swap_bytes() < other.swap_bytes() => -1,
+        false => 1,
+    }
 }
 
 /// Whether two areas differ.
