@@ -16,9 +16,12 @@ use std::path::{Path, PathBuf};
 
 mod archive;
 mod channel;
+mod engine;
 mod image;
 pub mod mutate;
+mod packet;
 mod records;
+mod user;
 
 /// A boundary, and what is promised there.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,9 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "archive", check: archive::check },
     Target { name: "channel", check: channel::check },
+    Target { name: "engine", check: engine::check },
     Target { name: "image", check: image::check },
+    Target { name: "packet", check: packet::check },
     Target { name: "records", check: records::check },
 ];
 

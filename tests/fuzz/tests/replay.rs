@@ -43,8 +43,18 @@ fn channel() {
 }
 
 #[test]
+fn engine() {
+    run("engine");
+}
+
+#[test]
 fn image() {
     run("image");
+}
+
+#[test]
+fn packet() {
+    run("packet");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{Notice, code};
 use crate::outcome::ForwardError;
-use crate::packet::Message;
 use crate::packet::header::Control;
+use crate::packet::message::{self, Message};
 use crate::transfer::Outgoing;
 
 /// How often a request may be forwarded.
@@ -54,7 +54,9 @@ impl Engine {
         }
         let target = self.host_of(number).ok_or(ForwardError::TooManyHosts)?;
         self.hold_host(target);
-        let (message, bytes, wanted) = with_segment(forward.message, forward.segment);
+        let (mut message, bytes, wanted) = with_segment(forward.message, forward.segment);
+        // The client waits for a response, whatever the forwarder says.
+        message.words[0] &= !message::DATAGRAM;
         let record = &mut self.servers[index];
         record.header.control = record
             .header
