@@ -60,6 +60,11 @@ pub const ROWS: &[Row] = &[
     row("zero-page-fault", "zero-page fault, no page zeroed beforehand", [1_400.0, 1_100.0], linux(4_303.0)),
     // The firmware's 16 M included. Linux: to /init.
     row("boot-to-here", "reset to first command", [100.0e6, 40.0e6], linux(1_570.0e6)),
+    // Both engines together, the packets' bytes and checksums included.
+    row("vmtp-transaction", "VMTP engines: a 32-byte transaction", [1_600.0, 1_200.0], [None, None]),
+    // Both engines together, without copies and checksums, in 16 packets of two blocks.
+    row("vmtp-packet-group-16-kib", "VMTP engines: a 16 KiB packet group", [3_000.0, 2_000.0], [None, None]),
+    row("vmtp-idle-hosts", "VMTP engine: a look at 10,000 idle hosts", [100.0, 50.0], [None, None]),
     row(SMALLEST_MEMORY, "smallest memory", [24.0, 12.0], linux(80.0)),
     row(KERNEL_SIZE, "kernel, without comments and tests", [8_000.0, 6_000.0], [None, None]),
 ];

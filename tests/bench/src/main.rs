@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod measure;
 mod peer;
+mod protocol;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -52,7 +53,8 @@ fn measure_all(bench: &Bench) -> Result<(), Error> {
     messages(bench)?;
     files(bench)?;
     memory_and_processes(bench)?;
-    programs(bench)
+    programs(bench)?;
+    protocol::protocol(bench)
 }
 
 /// A page that begins where a page begins.

@@ -1,0 +1,150 @@
+//! The message protocol's engine: what two of them take for a transaction between their hosts, without a network.
+
+use abi::Error;
+use alloc::vec;
+use alloc::vec::Vec;
+use vmtp::encapsulation::Address;
+use vmtp::{
+    Action, Buffer, Configuration, Engine, EntityId, LogicalHost, Message, Outcome, Reply, Segment, Send,
+};
+
+use crate::measure::{Bench, measure, report};
+
+/// Between two transactions.
+const PAUSE_NS: u64 = 100_000;
+/// Bytes of a packet group.
+const GROUP_BYTES: u32 = 16 * 1024;
+/// Hosts that are known and do nothing.
+const IDLE_HOSTS: u32 = 10_000;
+const CLIENT_HOST: LogicalHost = LogicalHost::from_bits(100);
+const SERVER_HOST: LogicalHost = LogicalHost::from_bits(200);
+const CLIENT: EntityId = EntityId::from_bits(0x2000_0064_0001_0010);
+const SERVER: EntityId = EntityId::from_bits(0x2000_00c8_0001_0020);
+
+/// All rows of the protocol.
+pub fn protocol(bench: &Bench) -> Result<(), Error> {
+    let mut pair = Pair::new();
+    bench.row("vmtp-transaction", 100, || pair.transaction(0, true))?;
+    if bench.wants("vmtp-packet-group-16-kib") {
+        // What these two differ by is one packet group, sent, received and acknowledged by the next request. Its
+        // bytes are neither copied nor summed.
+        let mut pair = Pair::new();
+        let small = measure(20, || pair.transaction(0, false))?;
+        let large = measure(20, || pair.transaction(GROUP_BYTES, false))?;
+        report("vmtp-packet-group-16-kib", large - small);
+    }
+    if bench.wants("vmtp-idle-hosts") {
+        let mut engine = with_idle_hosts();
+        let mut now_ns = engine.next_deadline().ok_or(Error::DeadlinePassed)? - 1_000_000;
+        bench.row("vmtp-idle-hosts", 100, || {
+            now_ns += 1;
+            engine.advance(now_ns);
+            let idle = engine.next_action().is_none() && engine.next_deadline().is_some();
+            if idle { Ok(()) } else { Err(Error::DeadlinePassed) }
+        })?;
+    }
+    Ok(())
+}
+
+/// A client's engine and a server's.
+struct Pair {
+    engines: [Engine; 2],
+    now_ns: u64,
+    transaction: u32,
+    packet: Vec<u8>,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        let configuration = Configuration { clients: 16, servers: 16, hosts: 16, ..Configuration::default() };
+        let engine = |seed: u64, host| {
+            let mut engine = Engine::new(&configuration, 0, seed);
+            engine.add_new_local_host(host);
+            engine
+        };
+        Pair {
+            engines: [engine(1, CLIENT_HOST), engine(2, SERVER_HOST)],
+            now_ns: 0,
+            transaction: 0,
+            packet: vec![0; 1500],
+        }
+    }
+
+    /// One transaction with a response of so many bytes. `whole` says whether packets become bytes on the way;
+    /// otherwise only headers change hands.
+    fn transaction(&mut self, response_bytes: u32, whole: bool) -> Result<(), Error> {
+        self.now_ns += PAUSE_NS;
+        self.transaction += 1;
+        let send = Send {
+            client: CLIENT,
+            transaction: self.transaction,
+            server: SERVER,
+            message: Message { words: [0x1001, 1, 2, 3, 4, 5, 6, 7] },
+            response: Segment { buffer: Buffer(1000), bytes: response_bytes },
+            ..Send::default()
+        };
+        self.engines[0].send(self.now_ns, &send).map_err(|_| Error::TooLong)?;
+        loop {
+            let mut idle = true;
+            for own in 0..2 {
+                while let Some(action) = self.engines[own].next_action() {
+                    idle = false;
+                    match action {
+                        Action::Transmit(transmit) => {
+                            let from = Address::Ethernet([2, 0, 0, 0, 0, own as u8]);
+                            let other = &mut self.engines[1 - own];
+                            if whole {
+                                let length = transmit.write(&[], &mut self.packet).ok_or(Error::TooLong)?;
+                                let packet = &self.packet[..length];
+                                let _ = other
+                                    .receive_packet(self.now_ns, from, packet)
+                                    .map_err(|_| Error::TooLong)?;
+                            } else {
+                                let _ = other.receive(self.now_ns, from, &transmit.header);
+                            }
+                        }
+                        Action::Deliver(request) => {
+                            let segment = (response_bytes > 0)
+                                .then_some(Segment { buffer: Buffer(1001), bytes: response_bytes });
+                            let reply = Reply { server: SERVER, message: request.message, segment };
+                            self.engines[own]
+                                .reply(self.now_ns, request.id, &reply)
+                                .map_err(|_| Error::TooLong)?;
+                        }
+                        Action::Complete { outcome: Outcome::Response(_), .. } => return Ok(()),
+                        Action::Complete { .. } => return Err(Error::DeadlinePassed),
+                        _ => {}
+                    }
+                }
+            }
+            if idle {
+                return Err(Error::DeadlinePassed);
+            }
+        }
+    }
+}
+
+/// An engine that has looked for many hosts and found none, and remembers them for a while.
+fn with_idle_hosts() -> Engine {
+    let configuration = Configuration { hosts: IDLE_HOSTS as usize, ..Configuration::default() };
+    let mut engine = Engine::new(&configuration, 0, 1);
+    engine.add_new_local_host(CLIENT_HOST);
+    let mut now_ns = 0;
+    for number in 0..IDLE_HOSTS {
+        let server = EntityId::from_bits(0x2000_0000_0001_0020 | u64::from(1000 + number) << 32);
+        let send = Send { client: CLIENT, transaction: number + 1, server, ..Send::default() };
+        if let Ok(id) = engine.send(now_ns, &send) {
+            while engine.next_action().is_some() {}
+            engine.cancel(now_ns, id);
+            while engine.next_action().is_some() {}
+        }
+        now_ns += 1;
+    }
+    // All are given up after some seconds, and forgotten much later.
+    for _ in 0..60 {
+        now_ns += 1_000_000_000;
+        engine.advance(now_ns);
+        while engine.next_action().is_some() {}
+    }
+    engine
+}
