@@ -19,6 +19,37 @@
 //! [`Configuration::buffer_bytes`]; a delivered one is given back with [`Engine::release_buffer`]. The other buffers
 //! are the caller's own numbers.
 //!
+//! # What of RFC 1045 is here
+//!
+//! | section | | |
+//! |---|---|---|
+//! | 1, 2.1–2.4 model, entities, domains, messages | implemented | one domain for each engine; the process and principal of a probe's answer have our domain's meaning (`manager`) |
+//! | 2.5.1 transaction identifiers | implemented | at most once across restarts: stricter than asked, `server` |
+//! | 2.5.2, 3.2 checksum | implemented | header only (HCO) by configuration; none is accepted by configuration, never sent |
+//! | 2.5.3 acknowledgement | implemented | |
+//! | 2.5.4 retransmission | changed | of the header only, with back-off; long idempotent responses are kept: without that they never arrive over a bad network |
+//! | 2.5.5 timers | changed | TC1–TC4, TS1–TS5 as in [`Configuration`]; round trips are smoothed; silence is judged for each host, so a slow server is not taken for a dead one |
+//! | 2.5.6 rate control | implemented | gaps kept on average over a millisecond, since timers are no finer (`pace`) |
+//! | 2.6, V security | left out | a later step; encrypted packets are refused, [`packet::header::ENCRYPTED`] is the place |
+//! | 2.7, 4.6.2 multicast, several responses, co-residence | implemented | requests to groups are one packet group long; responses *to* groups (experimental) are left out |
+//! | 2.8 real time | implemented | priorities order transmission; datagrams; CMD is the user's to judge; NRT; HCO for the whole engine |
+//! | 2.9, 5.6.3 forwarding | implemented | where the RFC asks for a nested call, and back to the client's own host, the user makes it |
+//! | 2.10, III management | changed | ProbeEntity, ProbeEntityBlock, QueryVMTPNode and the three notices are answered here; entities and groups are made by sending to the kernel's servers, so those procedures get NO_PERMISSION |
+//! | 2.11 runs of transactions | left out | optional; a client has one transaction under way. Refused with STREAMING_NOT_SUPPORTED |
+//! | 2.12 fault tolerance | left out | experimental; the NRS flag and sequence numbers stay 0 |
+//! | 2.13 packet groups, delivery masks | implemented | `transfer`, [`packet::mask`] |
+//! | 2.14 runs of packet groups, skipped identifiers | implemented | up to 4 MiB, a window of eight groups |
+//! | 2.15 byte order | implemented | the message's words are big-endian on the wire; segments are bytes |
+//! | 2.16, 2.17, VIII | not applicable | minimal subsets, procedure calls, the 4.3 BSD interface |
+//! | 3 packet formats | implemented | `packet` |
+//! | 4 client | implemented | `client` |
+//! | 5 server | implemented | `server` |
+//! | I response codes | implemented | [`manager::code`], those that are sent or understood |
+//! | II presentation | implemented | of the managers' procedures |
+//! | IV domains, decentralised allocation | changed | logical hosts of 2^32 identifiers are claimed, announced and defended (`claim`) |
+//! | VI IP | changed | UDP over IPv4 and IPv6 in place of protocol 81 ([`encapsulation`]) |
+//! | VII implementation notes | followed | maps, one pool of records, one timer structure |
+//!
 //! # Example
 //!
 //! Two hosts on one Ethernet: a client asks, a server answers.

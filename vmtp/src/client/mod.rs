@@ -54,6 +54,8 @@ pub struct Send {
     pub segment: Option<Segment>,
     /// Where the response's segment goes and how long it may be; 0 bytes if none will do.
     pub response: Segment,
+    /// [`Control::NO_RETRANSMISSION`], [`Control::DELAY_RESPONSE`]; other bits are dropped.
+    pub flags: u32,
     /// VMTP's priority, 4 bits: 12 urgent, 8 important, 0 normal, 4 background; the low two bits are gradations.
     pub priority: u8,
     /// When the transaction ends at the latest. Needed where several responses are wanted
@@ -73,6 +75,7 @@ impl Default for Send {
             message: Message::default(),
             segment: None,
             response: Segment { buffer: Buffer(0), bytes: 0 },
+            flags: 0,
             priority: 0,
             deadline_ns: None,
             resumed_since_ns: None,
@@ -204,7 +207,8 @@ impl Engine {
         let resumed = send.resumed_since_ns.is_some();
         let mut control = Control::new(Function::Request)
             .with_priority(send.priority)
-            .with_retransmit_count(u8::from(resumed));
+            .with_retransmit_count(u8::from(resumed))
+            .and(send.flags & (Control::NO_RETRANSMISSION | Control::DELAY_RESPONSE));
         if host != NO_HOST {
             control = control.with_gap_or_group_count(self.hosts[host as usize].wanted_gap);
         }

@@ -1,6 +1,6 @@
 //! A packet's bytes from its header and its blocks of the segment, and the way back.
 
-use super::checksum::{self, Checksum};
+use super::checksum::Checksum;
 use super::header::{ENCRYPTED, HEADER_CHECKSUM_ONLY, Header, HeaderError};
 use super::mask::{self, Stretch};
 use super::{CHECKSUM_BYTES, HEADER_BYTES};
@@ -50,8 +50,8 @@ impl Packet<'_> {
             return if unchecked { Ok(Packet { header, data }) } else { Err(PacketError::Checksum) };
         }
         let mut sums = Checksum::default();
-        sums.add(start);
-        if header.flags & HEADER_CHECKSUM_ONLY == 0 {
+        sums.add_header(start);
+        if header.flags & HEADER_CHECKSUM_ONLY == 0 && !data.is_empty() {
             sums.add(data);
         }
         if sums.finish() == *sent { Ok(Packet { header, data }) } else { Err(PacketError::Checksum) }
@@ -73,7 +73,9 @@ pub fn assemble(
     let (place, _) = rest.split_first_chunk_mut::<CHECKSUM_BYTES>()?;
     *start = header.encode();
     if data_bytes == 0 {
-        *place = checksum::of(start);
+        let mut sums = Checksum::default();
+        sums.add_header(start);
+        *place = sums.finish();
         return Some(HEADER_BYTES + CHECKSUM_BYTES);
     }
     let mut filled = 0;
@@ -84,7 +86,7 @@ pub fn assemble(
     }
     data[filled..].fill(0);
     let mut sums = Checksum::default();
-    sums.add(start);
+    sums.add_header(start);
     if header.flags & HEADER_CHECKSUM_ONLY == 0 {
         sums.add(data);
     }

@@ -12,6 +12,15 @@ pub struct Checksum {
 }
 
 impl Checksum {
+    /// Adds a header, whose length makes a loop of it needless.
+    pub fn add_header(&mut self, header: &[u8; 2 * CLUSTER_BYTES]) {
+        let words = header.as_chunks::<4>().0;
+        for at in 0..8 {
+            self.sums[0] += u64::from(u32::from_le_bytes(words[at]));
+            self.sums[1] += u64::from(u32::from_le_bytes(words[at + 8]));
+        }
+    }
+
     /// Adds the next bytes of the packet, a multiple of 2 of them.
     pub fn add(&mut self, bytes: &[u8]) {
         let (pairs, rest) = bytes.as_chunks::<{ 2 * CLUSTER_BYTES }>();
