@@ -48,9 +48,10 @@ impl Engine {
         if record.header.message.has(message::DATAGRAM) {
             record.released = record.response.take().map(|segment| segment.buffer);
         }
-        if record.response.is_some() {
-            // The segment is kept until the client says that it has it; it is asked after a while (TS5).
-            let (host, attempts) = (record.host, record.attempts);
+        if record.response.is_some() || record.state == ServerState::Forwarding {
+            // It is kept until the client, or whom it was forwarded to, says that it is there; who is asked after a
+            // while (TS5).
+            let (host, attempts) = (record.target.unwrap_or(record.host), record.attempts);
             let wait_ns = self.answer_time_ns(host, attempts) + self.configuration.group_gap_ns;
             self.timers.set(node, self.now_ns + wait_ns);
         }
