@@ -1,0 +1,257 @@
+//! A partner with a kernel that only notes what it is asked, and peers that are bare VMTP engines: they may say anything.
+
+use std::collections::BTreeMap;
+
+use abi::remote::{Arrival, Received};
+use abi::wire::RequestPrefix;
+use abi::{Error, Grant, LogicalHost, Message, Pid, UserId};
+use network_partner::{Alien, Configuration, Kernel, Link, Partner};
+use vmtp::encapsulation::Address;
+use vmtp::{Action, Buffer, Destination, Engine, EntityId, Outcome, Request, Segment};
+
+pub const OWN: LogicalHost = LogicalHost::from_bits(0x100);
+pub const USER: UserId = UserId(100);
+
+/// A process of the partner's node.
+pub const fn here(index: u16) -> Pid {
+    Pid::process(OWN, 1, index)
+}
+
+/// A process of a peer.
+pub const fn there(peer: u32, index: u16) -> Pid {
+    Pid::process(LogicalHost::from_bits(0x200 + peer), 1, index)
+}
+
+pub fn entity(pid: Pid) -> EntityId {
+    EntityId::from_bits(pid.to_bits())
+}
+
+/// The kernel: what it was asked, and the buffers that it has.
+#[derive(Default)]
+pub struct Notes {
+    pub aliens: Vec<Alien>,
+    pub replies: Vec<(Pid, Message, Vec<u8>)>,
+    pub failures: Vec<(Pid, Error)>,
+    pub moved: Vec<(Pid, u64, Vec<u8>)>,
+    /// What a Reply says, if not that all is well.
+    pub reply_error: Option<Error>,
+    /// Who does not wait any more.
+    pub gone: Vec<Pid>,
+    lent: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Kernel for Notes {
+    fn reply(&mut self, client: Pid, message: &Message, data: &[u8], _: Pid) -> Result<(), Error> {
+        self.replies.push((client, *message, data.to_vec()));
+        self.reply_error.map_or(Ok(()), Err)
+    }
+
+    fn fail(&mut self, client: Pid, error: Error) -> Result<(), Error> {
+        self.failures.push((client, error));
+        Ok(())
+    }
+
+    fn forward(&mut self, _: Pid, _: Pid, _: &Message, _: Pid) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn move_to(&mut self, client: Pid, offset: u64, data: &[u8]) -> (u64, Result<(), Error>) {
+        self.moved.push((client, offset, data.to_vec()));
+        (data.len() as u64, Ok(()))
+    }
+
+    fn move_from(&mut self, client: Pid, _: u64, buffer: &mut [u8]) -> (u64, Result<(), Error>) {
+        buffer.fill(7);
+        let outcome = if self.gone.contains(&client) { Err(Error::StaleProcess) } else { Ok(()) };
+        (buffer.len() as u64, outcome)
+    }
+
+    fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
+        self.lent.insert(alien.cookie, buffer);
+        self.aliens.push(*alien);
+        Ok(())
+    }
+
+    fn destroy_alien(&mut self, _: Pid, cookie: u64) {
+        self.aliens.retain(|alien| alien.cookie != cookie);
+    }
+
+    fn take_back(&mut self, cookie: u64) -> Vec<u8> {
+        self.lent.remove(&cookie).expect("a buffer that was lent")
+    }
+}
+
+/// A peer.
+pub struct Peer {
+    pub engine: Engine,
+    pub outcomes: Vec<(EntityId, Outcome)>,
+    pub requests: Vec<Request>,
+    /// What it sends as every request's segment.
+    segments: BTreeMap<u32, Vec<u8>>,
+}
+
+/// A partner with peers on a network that does what it should.
+pub struct Net {
+    pub partner: Partner,
+    pub kernel: Notes,
+    pub peers: Vec<Peer>,
+    pub now_ns: u64,
+}
+
+#[derive(Default)]
+struct Sent(Vec<(Destination, Vec<u8>)>);
+
+impl Link for Sent {
+    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8])) {
+        let mut packet = vec![0; bytes];
+        fill(&mut packet);
+        self.0.push((destination, packet));
+    }
+}
+
+fn address(of: usize) -> Address {
+    Address::Ethernet([2, 0, 0, 0, 0, of as u8])
+}
+
+impl Net {
+    /// A partner that has its logical host, and so many peers.
+    pub fn new(configuration: &Configuration, peers: u32) -> Net {
+        let mut net = Net::claiming(configuration, peers);
+        net.settle();
+        net.pass(5_000_000_000);
+        assert_eq!(net.partner.standing(), network_partner::Standing::Owned);
+        net
+    }
+
+    /// A partner that has not begun to claim its logical host.
+    pub fn claiming(configuration: &Configuration, peers: u32) -> Net {
+        let peer = |number| {
+            let mut engine = Engine::new(&configuration.engine, 0, u64::from(number) + 10);
+            engine.add_new_local_host(vmtp::LogicalHost::from_bits(there(number, 0).host().to_bits()));
+            Peer { engine, outcomes: Vec::new(), requests: Vec::new(), segments: BTreeMap::new() }
+        };
+        Net {
+            partner: Partner::new(configuration, OWN, 0, 0, 1),
+            kernel: Notes::default(),
+            peers: (0..peers).map(peer).collect(),
+            now_ns: 0,
+        }
+    }
+
+    /// A request of a client of a peer, with this segment, or none.
+    pub fn ask(&mut self, peer: u32, client: Pid, server: EntityId, message: Message, segment: &[u8]) {
+        let host = &mut self.peers[peer as usize];
+        let buffer = Buffer(100_000 + host.segments.len() as u32);
+        host.segments.insert(buffer.0, segment.to_vec());
+        let bytes = segment.len() as u32;
+        let send = vmtp::Send {
+            client: entity(client),
+            transaction: 256,
+            server,
+            message: vmtp::Message { words: message.words },
+            segment: (bytes > 0).then_some(Segment { buffer, bytes }),
+            response: Segment { buffer: Buffer(200_000), bytes: 24 },
+            ..vmtp::Send::default()
+        };
+        host.engine.send(self.now_ns, &send).expect("a request that can be sent");
+        self.settle();
+    }
+
+    /// A process of the partner's node sends to `to`.
+    pub fn send(&mut self, from: Pid, to: Pid, transaction: u32, grant: Grant) {
+        let arrival = Arrival::Elsewhere { to, transaction };
+        let received = Received {
+            sender: from,
+            message: Message::with_code(0x77),
+            grant,
+            user: USER,
+            forwarder: Pid::NONE,
+            arrival,
+        };
+        self.take(&received);
+    }
+
+    /// The partner receives.
+    pub fn take(&mut self, received: &Received) {
+        let mut sent = Sent::default();
+        self.partner.take_message(self.now_ns, received, &mut self.kernel, &mut sent);
+        self.carry(sent);
+        self.settle();
+    }
+
+    /// Time passes, and whatever is due happens.
+    pub fn pass(&mut self, ns: u64) {
+        let end_ns = self.now_ns + ns;
+        while let Some(at_ns) = self
+            .peers
+            .iter_mut()
+            .map(|peer| peer.engine.next_deadline())
+            .chain([self.partner.next_deadline()])
+            .flatten()
+            .min()
+            .filter(|at_ns| *at_ns <= end_ns)
+        {
+            self.now_ns = self.now_ns.max(at_ns);
+            self.settle();
+        }
+        self.now_ns = end_ns;
+    }
+
+    /// Whatever can happen now does.
+    pub fn settle(&mut self) {
+        let mut sent = Sent::default();
+        self.partner.advance(self.now_ns, &mut self.kernel, &mut sent);
+        self.carry(sent);
+        for own in 0..self.peers.len() {
+            self.peers[own].engine.advance(self.now_ns);
+            self.act(own);
+        }
+    }
+
+    fn act(&mut self, own: usize) {
+        while let Some(action) = self.peers[own].engine.next_action() {
+            let peer = &mut self.peers[own];
+            match action {
+                Action::Transmit(transmit) => {
+                    let empty = Vec::new();
+                    let segment = transmit.buffer.and_then(|buffer| peer.segments.get(&buffer.0));
+                    let mut packet = vec![0; transmit.packet_bytes()];
+                    transmit.write(segment.unwrap_or(&empty), &mut packet).expect("room for the packet");
+                    let mut sent = Sent::default();
+                    self.partner.take_packet(
+                        self.now_ns,
+                        address(own + 1),
+                        &packet,
+                        &mut self.kernel,
+                        &mut sent,
+                    );
+                    self.carry(sent);
+                }
+                Action::Deliver(request) => peer.requests.push(request),
+                Action::Complete { id, outcome } => peer.outcomes.push((id.client, outcome)),
+                _ => {}
+            }
+        }
+    }
+
+    /// What the partner has sent arrives.
+    fn carry(&mut self, sent: Sent) {
+        for (destination, packet) in sent.0 {
+            for to in 0..self.peers.len() {
+                let reached = match destination {
+                    Destination::Host(host) => host == address(to + 1),
+                    Destination::Group(_) => true,
+                };
+                if reached {
+                    let _ = self.peers[to].engine.receive_packet(self.now_ns, address(0), &packet);
+                    self.act(to);
+                }
+            }
+        }
+    }
+}
+
+/// A sound prefix.
+pub fn prefix(grant: Grant) -> Vec<u8> {
+    RequestPrefix { grant, user: USER, forwarder: Pid::NONE }.encode().to_vec()
+}

@@ -1,0 +1,161 @@
+//! The partner against peers that say what they like, a kernel that refuses, and limits that are reached.
+
+mod fixture;
+
+use abi::kernel::{REMOTE, remote};
+use abi::protocol::Request as _;
+use abi::remote::{Arrival, Received};
+use abi::{Access, Error, Grant, Message, Pid};
+use fixture::{Net, OWN, USER, entity, here, prefix, there};
+use network_partner::{Configuration, Standing};
+use vmtp::{Failure, Outcome};
+
+const MESSAGE: Message = Message { words: [0x71, 2, 3, 4, 5, 6, 7, 0] };
+
+fn net(peers: u32) -> Net {
+    Net::new(&Configuration::default(), peers)
+}
+
+#[test]
+fn what_no_kernel_sends_reaches_no_process() {
+    let mut net = net(1);
+    let sound = prefix(Grant::NONE);
+    let mut reserved = sound.clone();
+    reserved[15] = 1;
+    for (number, segment) in (20..).zip([&[][..], &sound[..23], &reserved]) {
+        net.ask(0, there(0, number), entity(here(16)), MESSAGE, segment);
+    }
+    assert!(net.kernel.aliens.is_empty());
+    let failures: Vec<Failure> = net.peers[0]
+        .outcomes
+        .iter()
+        .map(|(_, outcome)| match outcome {
+            Outcome::Failed { failure, may_have_been_executed: false } => *failure,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(failures, [Failure::NonexistentEntity; 3]);
+    // And what one does send.
+    net.ask(0, there(0, 30), entity(here(16)), MESSAGE, &sound);
+    assert_eq!(net.kernel.aliens.len(), 1);
+    let alien = net.kernel.aliens[0];
+    assert_eq!((alien.client, alien.to, alien.user, alien.head_bytes), (there(0, 30), here(16), USER, 0));
+    assert_eq!(alien.message.words, MESSAGE.words);
+}
+
+#[test]
+fn only_who_has_a_message_may_copy_for_it() {
+    let mut net = net(2);
+    let (client, transaction) = (here(20), 512);
+    net.send(client, there(0, 16), transaction, Grant::new(100, Access::WRITE));
+    assert_eq!(net.peers[0].requests.len(), 1);
+    let server = entity(Pid::kernel_server(OWN, REMOTE));
+    let segment = [&prefix(Grant::new(3, Access::READ))[..], b"abc"].concat();
+    let copy = |client, transaction| remote::MoveTo { client, transaction, offset: 5 }.to_message();
+    // Another machine; another transaction; another process.
+    net.ask(1, there(1, 16), server, copy(client, transaction), &segment);
+    net.ask(0, there(0, 16), server, copy(client, transaction + 256), &segment);
+    net.ask(0, there(0, 17), server, copy(here(21), transaction), &segment);
+    assert!(net.kernel.moved.is_empty());
+    let refused = |net: &Net, peer: usize| {
+        let (_, Outcome::Response(response)) = net.peers[peer].outcomes.last().copied().expect("an outcome")
+        else {
+            panic!("no response");
+        };
+        response.message.words[0]
+    };
+    assert_eq!(refused(&net, 1), Error::NotAwaitingReply.code());
+    assert_eq!(refused(&net, 0), Error::NotAwaitingReply.code());
+    net.ask(0, there(0, 18), server, copy(client, transaction), &segment);
+    assert_eq!(net.kernel.moved, [(client, 5, b"abc".to_vec())]);
+    assert_eq!(refused(&net, 0), Error::OK_CODE);
+    net.ask(0, there(0, 19), server, Message::with_code(0x799), &segment);
+    assert_eq!(refused(&net, 0), Error::BadRequest.code());
+}
+
+#[test]
+fn one_machine_cannot_keep_the_others_out() {
+    let configuration = Configuration { serves: 8, serves_per_host: 5, ..Configuration::default() };
+    let mut net = Net::new(&configuration, 2);
+    let sound = prefix(Grant::NONE);
+    for number in 0..20 {
+        net.ask(0, there(0, 100 + number), entity(here(16)), MESSAGE, &sound);
+    }
+    assert_eq!(net.kernel.aliens.len(), 5);
+    let refused = |outcome: &Outcome| {
+        let failure = Failure::NotAwaiting;
+        *outcome == Outcome::Failed { failure, may_have_been_executed: false }
+    };
+    assert_eq!(net.peers[0].outcomes.iter().filter(|(_, outcome)| refused(outcome)).count(), 15);
+    net.ask(1, there(1, 100), entity(here(16)), MESSAGE, &sound);
+    assert_eq!(net.kernel.aliens.len(), 6);
+    // An answer makes room.
+    let cookie = net.kernel.aliens[0].cookie;
+    let arrival = Arrival::Answered { cookie, replier: here(16), outcome: Ok(()) };
+    let message = Message::default();
+    let sender = there(0, 100);
+    let answer = Received { sender, message, grant: Grant::NONE, user: USER, forwarder: Pid::NONE, arrival };
+    net.take(&answer);
+    assert!(matches!(net.peers[0].outcomes.last(), Some((_, Outcome::Response(_)))));
+    net.ask(0, there(0, 200), entity(here(16)), MESSAGE, &sound);
+    assert_eq!(net.kernel.aliens.len(), 7);
+}
+
+#[test]
+fn memory_is_bounded() {
+    let configuration = Configuration { memory_bytes: 200_000, ..Configuration::default() };
+    let mut net = Net::new(&configuration, 1);
+    let grant = Grant::new(64 * 1024, Access::WRITE);
+    for number in 0..4 {
+        net.ask(0, there(0, 100 + number), entity(here(16)), MESSAGE, &prefix(grant));
+    }
+    assert_eq!(net.kernel.aliens.len(), 4, "each has room for the longest reply");
+    net.ask(0, there(0, 200), entity(here(16)), MESSAGE, &prefix(grant));
+    assert_eq!(net.kernel.aliens.len(), 4);
+    net.send(here(20), there(0, 16), 256, grant);
+    assert_eq!(net.kernel.failures, [(here(20), Error::NoResources)]);
+}
+
+#[test]
+fn a_reply_that_does_not_fit_is_told_apart() {
+    let mut net = net(1);
+    net.send(here(20), there(0, 16), 256, Grant::NONE);
+    net.kernel.reply_error = Some(Error::BadAddressOfOther);
+    let id = net.peers[0].requests[0].id;
+    let server = entity(there(0, 16));
+    let reply = vmtp::Reply { server, message: vmtp::Message::default(), segment: None };
+    net.peers[0].engine.reply(net.now_ns, id, &reply).expect("a client that waits");
+    net.settle();
+    assert_eq!(net.kernel.replies.len(), 1);
+    assert_eq!(net.kernel.failures, [(here(20), Error::ReplyLost)]);
+}
+
+#[test]
+fn nobody_is_sent_for_who_has_ended() {
+    let mut net = net(1);
+    net.send(here(20), there(0, 16), 256, Grant::NONE);
+    assert!(!net.partner.is_quiet());
+    net.kernel.gone.push(here(20));
+    net.pass(2_000_000_000);
+    assert!(net.partner.is_quiet());
+    assert!(net.kernel.replies.is_empty());
+}
+
+#[test]
+fn what_is_sent_waits_for_the_logical_host() {
+    let mut net = Net::claiming(&Configuration::default(), 1);
+    net.send(here(20), there(0, 16), 256, Grant::NONE);
+    assert_eq!((net.partner.standing(), net.peers[0].requests.len()), (Standing::Claiming, 0));
+    net.pass(5_000_000_000);
+    assert_eq!((net.partner.standing(), net.peers[0].requests.len()), (Standing::Owned, 1));
+
+    // A peer has the same logical host, and had it first.
+    let mut net = Net::claiming(&Configuration::default(), 1);
+    net.peers[0].engine.add_new_local_host(vmtp::LogicalHost::from_bits(OWN.to_bits()));
+    net.send(here(20), there(0, 16), 256, Grant::NONE);
+    net.pass(5_000_000_000);
+    assert_eq!(net.partner.standing(), Standing::Lost);
+    assert_eq!(net.kernel.failures, [(here(20), Error::NoNetwork)]);
+    net.send(here(21), there(0, 16), 256, Grant::NONE);
+    assert_eq!(net.kernel.failures.last(), Some(&(here(21), Error::NoNetwork)));
+}
