@@ -2,7 +2,8 @@
 //!
 //! Each seed is a schedule. One that fails prints how to see it again, with everything that happened:
 //! `V_NETWORK_SEED=7 cargo test -p simulator --test network replay -- --nocapture`; `V_NETWORK_LOSS=300` beside it makes
-//! it one of those in which packets are lost, so many in a thousand, and nothing else goes wrong.
+//! it one of those in which packets are lost, so many in a thousand, and nothing else goes wrong; `V_NETWORK_FLOOD=1`,
+//! one in which a machine asks as much as it can.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -71,12 +72,19 @@ fn everything_ends_well_though_a_third_is_lost() {
 }
 
 #[test]
+fn a_machine_that_asks_too_much_does_not_keep_the_others_out() {
+    let (well, _) = run_all(0..20, "V_NETWORK_FLOOD=1 ", Schedule::flooded);
+    assert!(well > 10_000, "{well} requests ended well");
+}
+
+#[test]
 fn replay() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
     let Some(seed) = number("V_NETWORK_SEED") else { return };
-    let schedule = match number("V_NETWORK_LOSS") {
-        Some(loss) => Schedule::lossy(seed, loss),
-        None => Schedule::rough(seed),
+    let schedule = match (number("V_NETWORK_LOSS"), number("V_NETWORK_FLOOD")) {
+        (Some(loss), _) => Schedule::lossy(seed, loss),
+        (None, Some(_)) => Schedule::flooded(seed),
+        (None, None) => Schedule::rough(seed),
     };
     let mut world = World::new(schedule, true);
     let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));

@@ -56,7 +56,7 @@ pub struct Configuration {
     pub serves: usize,
     /// Of these, from one machine.
     pub serves_per_host: usize,
-    /// Bytes of memory for segments; beyond it nothing new is begun.
+    /// Bytes of memory for segments; beyond it nothing new is begun but copies, which let others end.
     pub memory_bytes: usize,
 }
 
@@ -135,9 +135,10 @@ impl Partner {
         Partner {
             own,
             engine,
-            memory: Memory::new(buffers, clients, configuration.serves),
+            // Each process that sends has one copy made for it at a time.
+            memory: Memory::new(buffers, clients, configuration.serves + clients),
             sends: Sends::new(clients),
-            serves: Serves::new(configuration.serves),
+            serves: Serves::new(configuration.serves, clients),
             inbox: alloc::vec![0; WIRE_SEGMENT_BYTES],
             look_ns: now_ns + LOOK_NS,
             standing,

@@ -49,7 +49,9 @@ impl Serve {
 
 /// All of them.
 pub struct Serves {
+    /// First those for aliens, then those for copies: these let others end, and must not wait for them.
     slots: Vec<Serve>,
+    aliens: usize,
     /// How many there have been: no two cookies are the same.
     count: u64,
 }
@@ -61,9 +63,9 @@ impl fmt::Debug for Serves {
 }
 
 impl Serves {
-    /// None, and room for `count`.
-    pub fn new(count: usize) -> Serves {
-        Serves { slots: alloc::vec![Serve::Free; count], count: 0 }
+    /// None, and room for so many aliens and copies.
+    pub fn new(aliens: usize, copies: usize) -> Serves {
+        Serves { slots: alloc::vec![Serve::Free; aliens + copies], aliens, count: 0 }
     }
 
     /// Whether there are none.
@@ -71,10 +73,16 @@ impl Serves {
         self.slots.iter().all(|slot| *slot == Serve::Free)
     }
 
+    /// A free slot for a copy's reply.
+    fn free_for_copy(&self) -> Option<usize> {
+        let slot = self.slots[self.aliens..].iter().position(|slot| *slot == Serve::Free)?;
+        Some(self.aliens + slot)
+    }
+
     /// A free slot for a client of `host`, if that has not `most` already.
     fn free(&self, host: LogicalHost, most: usize) -> Option<usize> {
         let (mut free, mut hosts_own) = (None, 0);
-        for (index, slot) in self.slots.iter().enumerate() {
+        for (index, slot) in self.slots[..self.aliens].iter().enumerate() {
             match slot.host() {
                 None => free = free.or(Some(index)),
                 Some(other) => hosts_own += usize::from(other == host),
@@ -109,16 +117,20 @@ impl Partner {
             let _ = self.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity);
             return;
         };
-        let client = pid(request.id.client);
-        let slot = self.serves.free(client.host(), self.configuration.serves_per_host);
-        let room = self.memory.used_bytes() + segment.len() < self.configuration.memory_bytes;
-        let Some(slot) = slot.filter(|_| room) else {
+        let (client, server) = (pid(request.id.client), pid(request.server));
+        let is_copy = server == Pid::kernel_server(self.own, REMOTE);
+        let slot = if is_copy {
+            self.serves.free_for_copy()
+        } else {
+            let room = self.memory.used_bytes() + segment.len() < self.configuration.memory_bytes;
+            self.serves.free(client.host(), self.configuration.serves_per_host).filter(|_| room)
+        };
+        let Some(slot) = slot else {
             // Not executed: the client's machine says so.
             let _ = self.engine.refuse(now_ns, request.id, Refusal::NotAwaiting);
             return;
         };
-        let server = pid(request.server);
-        if server == Pid::kernel_server(self.own, REMOTE) {
+        if is_copy {
             return self.move_for(now_ns, request, &prefix, segment, slot, kernel);
         }
         self.serves.count += 1;

@@ -68,7 +68,7 @@ impl Link for Outbox<'_> {
 impl Host {
     /// A machine that boots now, with a network server.
     pub fn boot(logical_host: LogicalHost, shared: &mut Shared) -> Host {
-        let mut node = Node::booted(logical_host, 120, 60, shared.now_ns);
+        let mut node = Node::booted(logical_host, 200, 100, shared.now_ns);
         node.checked = false;
         let mut host = Host {
             node,

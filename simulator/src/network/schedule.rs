@@ -35,6 +35,8 @@ pub struct Schedule {
     pub servers: u32,
     /// Clients on each.
     pub clients: u32,
+    /// Further clients on the first, which ask without a pause.
+    pub flood: u32,
     /// What the clients do.
     pub manner: Manner,
     /// Packets lost, in a thousand.
@@ -63,6 +65,7 @@ impl Schedule {
         let mut schedule = Schedule {
             servers: 1 + random.below(2) as u32,
             clients: 1 + random.below(3) as u32,
+            flood: 0,
             manner: Manner {
                 start_ns: random.pick(&[0, 1_500]) * MILLISECOND_NS,
                 requests: 2 + random.below(6) as u32,
@@ -104,6 +107,11 @@ impl Schedule {
             spread_ns: 300_000,
             ..Schedule::rough(seed)
         }
+    }
+
+    /// A network that loses nothing, on which one machine asks as much as it can: all must end well for the others.
+    pub fn flooded(seed: u64) -> Schedule {
+        Schedule { hosts: 3, clients: 2, flood: 60, ..Schedule::lossy(seed, 0) }
     }
 }
 
