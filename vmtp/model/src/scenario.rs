@@ -45,7 +45,7 @@ pub enum Deed {
     Reply,
     /// Refuse it: there is no such server.
     Refuse,
-    /// Send it on to the server of that host, once.
+    /// Send it on to the server of that host, which itself never does.
     Forward(usize),
 }
 

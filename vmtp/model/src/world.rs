@@ -4,8 +4,8 @@ use vmtp::encapsulation::Address;
 use vmtp::packet::message::{self, Message};
 use vmtp::packet::{HEADER_BYTES, Header};
 use vmtp::{
-    Action, Buffer, Destination, Engine, EntityId, Outcome, Refusal, Reply, Request, Segment, Send, SendId,
-    transaction_step,
+    Action, Buffer, Destination, Engine, EntityId, Forward, Outcome, Refusal, Reply, Request, Segment, Send,
+    SendId, transaction_step,
 };
 
 use crate::scenario::{Budget, Deed, GROUP, Order, Scenario, entity};
@@ -137,7 +137,8 @@ impl World {
         }
         for (number, host) in self.hosts.iter().enumerate() {
             if !host.serving.is_empty() {
-                steps.extend(scenario.deeds.iter().map(|deed| Step::Serve(number, *deed)));
+                let can = |deed: &&Deed| **deed != Deed::Forward(number);
+                steps.extend(scenario.deeds.iter().filter(can).map(|deed| Step::Serve(number, *deed)));
             }
             // Faults after everything is over change nothing.
             if host.boots.is_some() && (busy || self.fates.iter().any(Fate::is_open)) {
@@ -266,9 +267,19 @@ impl World {
                 let message = Message { words: [flags, request.message.words[1], 0, 0, 0, 0, 0, 0] };
                 let reply = Reply { server, message, segment };
                 // A client that has given up is not told.
-                let _ = self.hosts[at].engine.reply(now_ns, request.id, &reply);
+                let engine = &mut self.hosts[at].engine;
+                let _ = engine.reply(now_ns, request.id, &reply);
+                if request.server.is_group() {
+                    let _ = engine.finish(now_ns, request.id);
+                }
             }
-            Deed::Forward(_) => self.broken = Some("forwarding is not modelled"),
+            Deed::Forward(to) => {
+                let server = entity(Scenario::number(to, 0), SERVER);
+                let forward = Forward { server, message: request.message, segment: None };
+                if self.hosts[at].engine.forward(now_ns, request.id, &forward).is_err() {
+                    self.broken = Some("a request was not forwarded");
+                }
+            }
         }
     }
 

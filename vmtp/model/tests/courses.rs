@@ -90,6 +90,15 @@ fn hosts_crash_and_boot_again() {
 }
 
 #[test]
+fn requests_are_forwarded() {
+    let scenario =
+        |deeds: &[Deed], budget| Scenario { hosts: 3, deeds: deeds.to_vec(), budget, ..Scenario::default() };
+    all_courses(&scenario(&[Deed::Forward(2), Deed::Reply], Budget { losses: 1, ..NOTHING }));
+    all_courses(&scenario(&[Deed::Forward(2), Deed::Reply], Budget { copies: 1, ..NOTHING }));
+    all_courses(&scenario(&[Deed::Forward(2), Deed::Reply], Budget { restarts: 1, ..NOTHING }));
+}
+
+#[test]
 fn a_group_of_two_is_asked() {
     let order = Order { to: None, ..Order::small(0, 1) };
     all_courses(&Scenario { hosts: 3, ..with(&[order], Budget { losses: 1, copies: 1, ..NOTHING }) });
@@ -109,6 +118,20 @@ fn more_goes_wrong() {
 fn engines_lose_their_state_amid_segments() {
     let order = Order { request_bytes: 1024, response_bytes: 1024, ..Order::small(0, 1) };
     all_courses(&with(&[order], Budget { copies: 1, restarts: 1, ..NOTHING }));
+}
+
+#[test]
+#[ignore = "soak"]
+fn requests_are_forwarded_while_more_goes_wrong() {
+    let scenario = |budget| Scenario {
+        hosts: 3,
+        deeds: vec![Deed::Forward(2), Deed::Reply],
+        budget,
+        ..Scenario::default()
+    };
+    all_courses(&scenario(Budget { losses: 2, delays: 1, ..NOTHING }));
+    all_courses(&scenario(Budget { losses: 1, copies: 1, restarts: 1, ..NOTHING }));
+    all_courses(&scenario(Budget { copies: 1, reboots: 1, cancels: 1, ..NOTHING }));
 }
 
 #[test]
