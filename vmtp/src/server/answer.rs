@@ -54,6 +54,10 @@ impl Engine {
             let (host, attempts) = (record.target.unwrap_or(record.host), record.attempts);
             let wait_ns = self.answer_time_ns(host, attempts) + self.configuration.group_gap_ns;
             self.timers.set(node, self.now_ns + wait_ns);
+        } else {
+            // The timer may have been used for the gaps between packets.
+            let keep_ns = record.keep_ns;
+            self.timers.set(node, keep_ns);
         }
         if self.servers[index].released.is_none() {
             self.ready.remove(node);
