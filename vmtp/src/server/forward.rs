@@ -142,7 +142,12 @@ impl Engine {
         let record = &mut self.servers[index];
         match notice.code {
             code::RETRY | code::RETRY_ALL if record.response.is_none() && record.outgoing.has_data() => {
-                self.forwarding_failed(index, code::RESPONSE_DISCARDED);
+                // It had everything: if this is not older, it has lost it.
+                let lifetime_ns = self.configuration.maximum_packet_lifetime_ns;
+                let had_ns = record.keep_ns.saturating_sub(self.configuration.retention_ns);
+                if self.now_ns > had_ns.saturating_add(lifetime_ns) {
+                    self.forwarding_failed(index, code::RESPONSE_DISCARDED);
+                }
             }
             code::RETRY | code::RETRY_ALL => {
                 record.attempts = 0;
