@@ -46,6 +46,7 @@ pub const COMMANDS: &[&Command] = &[
     &files::ls::COMMAND,
     &files::mkdir::COMMAND,
     &files::mv::COMMAND,
+    &system::netstat::COMMAND,
     &system::poweroff::COMMAND,
     &system::prefixes::COMMAND,
     &system::ps::COMMAND,

@@ -12,6 +12,7 @@
 //! | `host_channel` | the tool on the host and the guest, over a serial line |
 //! | `log` | the log server, beside `io` |
 //! | `supervisor` | the supervisor: services, devices, power |
+//! | `network` | the network server of each node: cards and frames |
 //! | `device` | how the supervisor describes a device |
 //!
 //! Numbers: 0x01–0x0f are the kernel's (see `abi`), these begin at 0x10.
@@ -25,6 +26,7 @@ pub mod io;
 pub mod log;
 pub mod names;
 pub mod naming;
+pub mod network;
 pub mod pipe;
 pub mod program;
 pub mod supervisor;
@@ -47,6 +49,7 @@ pub const NAME_TABLES: &[&[(u32, &str)]] = &[
     pipe::pipe::NAMES,
     log::log::NAMES,
     supervisor::supervisor::NAMES,
+    network::network::NAMES,
 ];
 
 /// The operation that a request code stands for.

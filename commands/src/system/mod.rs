@@ -8,6 +8,7 @@ pub mod free;
 pub mod hostname;
 pub mod kill;
 pub mod log;
+pub mod netstat;
 pub mod poweroff;
 pub mod prefixes;
 pub mod ps;

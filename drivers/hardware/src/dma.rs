@@ -1,15 +1,36 @@
 //! Memory that a device reads and writes by itself: contiguous, wired, at a known physical address.
 //!
-//! A device may change it at any moment, so it is never lent as a Rust slice: bytes are copied in and out with
-//! volatile accesses. It is not unmapped when dropped, because a device may still be told of it: it stays the team's
-//! until the team ends, and the kernel holds it back until the device has been reset.
+//! A device may change it at any moment, so it is never lent as a Rust slice: values are read and written, and bytes
+//! copied in and out, with volatile accesses. What driver and device have by turns is in [`Buffers`](crate::buffers). It
+//! is not unmapped when dropped, because a device may still be told of it: it stays the team's until the team ends, and
+//! the kernel holds it back until the device has been reset.
 
+use alloc::boxed::Box;
+use alloc::vec;
 use core::ptr::{NonNull, with_exposed_provenance_mut};
 use core::sync::atomic::{Ordering, fence};
 
 use v::abi::PAGE_BYTES;
 use v::abi::kernel::{self, device};
 use v::{Error, Segment, call};
+
+use crate::register::Width;
+
+/// What was written before is seen by devices before anything behind this is read.
+///
+/// That takes more than a fence: QEMU's emulator with one processor leaves fences out, though its devices run beside the
+/// processor (up to version 8 at least), and of what it does for an instruction, what it does to read the time-stamp
+/// counter holds a lock. On a real processor that is a few dozen cycles more.
+#[inline]
+pub fn barrier() {
+    fence(Ordering::SeqCst);
+    v::entry::time_stamp_counter();
+}
+
+/// For alignment: what the kernel gives is whole pages.
+#[derive(Clone)]
+#[repr(align(4096))]
+struct Page(#[allow(dead_code)] [u8; PAGE_BYTES as usize]);
 
 /// DMA memory.
 #[derive(Debug)]
@@ -37,6 +58,14 @@ impl DmaMemory {
         })
     }
 
+    /// Memory that no device knows, for tests on the host. Its "physical" address is where it is.
+    pub fn imitate(bytes: usize) -> DmaMemory {
+        let pages = vec![Page([0; PAGE_BYTES as usize]); bytes.max(1).div_ceil(PAGE_BYTES as usize)];
+        let bytes = pages.len() * PAGE_BYTES as usize;
+        let first = NonNull::from(Box::leak(pages.into_boxed_slice())).cast::<u8>();
+        DmaMemory { first, bytes, physical: first.as_ptr().expose_provenance() as u64 }
+    }
+
     /// Its physical address, for the device.
     pub const fn physical(&self) -> u64 {
         self.physical
@@ -45,6 +74,34 @@ impl DmaMemory {
     /// Its length in bytes.
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Reads what the device or the driver has written at `offset`.
+    ///
+    /// # Panics
+    /// If it lies beyond the memory, or is not aligned.
+    #[inline]
+    pub fn get<T: Width>(&self, offset: usize) -> T {
+        // SAFETY: within the memory and aligned, by `place`; any bits are a value of these types.
+        unsafe { self.place::<T>(offset).read_volatile() }
+    }
+
+    /// Writes a value, for the device to see from now on: not before what was written earlier.
+    ///
+    /// # Panics
+    /// As [`get`](DmaMemory::get).
+    #[inline]
+    pub fn set<T: Width>(&self, offset: usize, value: T) {
+        fence(Ordering::Release);
+        // SAFETY: within the memory and aligned, by `place`; no Rust value lies there.
+        unsafe { self.place::<T>(offset).write_volatile(value) }
+    }
+
+    #[inline]
+    fn place<T>(&self, offset: usize) -> *mut T {
+        let place = self.range(offset, size_of::<T>()).cast::<T>();
+        assert!(place.is_aligned(), "offset {offset:#x} of DMA memory is not aligned");
+        place
     }
 
     /// Copies bytes in, for the device to see from now on.
@@ -73,7 +130,9 @@ impl DmaMemory {
         }
     }
 
-    fn range(&self, offset: usize, bytes: usize) -> *mut u8 {
+    /// Where `bytes` bytes from `offset` on lie; they are within the memory.
+    #[inline]
+    pub(crate) fn range(&self, offset: usize, bytes: usize) -> *mut u8 {
         let end = offset.checked_add(bytes).filter(|end| *end <= self.bytes);
         assert!(end.is_some(), "{bytes} bytes at {offset} of {} of DMA memory", self.bytes);
         self.first.as_ptr().wrapping_add(offset)

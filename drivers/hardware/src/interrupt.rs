@@ -10,13 +10,19 @@ use v::{Error, Message, Pid, Segment, call, message};
 #[derive(Debug)]
 pub struct InterruptLine {
     sender: Pid,
+    message: (u64, u32),
 }
 
 impl InterruptLine {
     /// Claims a line (a global system interrupt; legacy lines follow the machine's overrides) for the calling process.
     pub fn claim(line: u32) -> Result<InterruptLine, Error> {
         let claimed = call(kernel::server(kernel::DEVICE), &device::ClaimInterrupt { line }, Segment::None)?;
-        Ok(InterruptLine { sender: claimed.interrupt })
+        Ok(InterruptLine { sender: claimed.interrupt, message: (claimed.address, claimed.data) })
+    }
+
+    /// Of a message line: the address to which the device writes to interrupt, and the data.
+    pub const fn message(&self) -> (u64, u32) {
+        self.message
     }
 
     /// Who sends this line's interrupts.

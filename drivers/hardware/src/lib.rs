@@ -9,12 +9,18 @@
 //! | [`interrupt`] | interrupts, which come as messages |
 //! | [`register`] | device registers in memory |
 //! | [`dma`] | memory that a device reads and writes |
+//! | [`buffers`] | pieces of it that driver and device have by turns |
+//! | [`device`] | a PCI device that the team was given: its registers, its interrupt |
 //! | [`physical`] | memory that holds facts |
 //! | [`random`] | the processor's random numbers |
 //! | [`fault`] | faults on purpose |
 
 #![no_std]
 
+extern crate alloc;
+
+pub mod buffers;
+pub mod device;
 pub mod dma;
 pub mod fault;
 pub mod interrupt;

@@ -1,0 +1,120 @@
+//! `netstat`: the network cards and what they have done.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use abi::{Error, Pid};
+use pci::Address;
+use protocols::network::CounterRecord;
+use protocols::network::network::{self, CardQueried};
+use v::message::{Segment, call};
+
+use crate::Command;
+use crate::context::{Context, Outcome, failed};
+use crate::usage::{Arguments, Choice, Usage};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    usage: Usage {
+        name: "netstat",
+        synopsis: "[--json]",
+        summary: "Shows the network cards and what they have done.",
+        details: "The counters begin anew when the network server is started.",
+        choices: &[Choice {
+            letter: '\0',
+            long: "json",
+            value: None,
+            help: "Write one JSON array with an object for each card.",
+        }],
+        operands: (0, 0),
+    },
+    body: netstat,
+};
+
+fn netstat(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let is_json = arguments.has("json");
+    let cards = v::name::with_place("[network]", true, |network| cards(network.server, is_json));
+    let text = cards.map_err(|error| failed("[network]", error))?;
+    Ok(context.output.write_all(text.as_bytes())?)
+}
+
+/// What there is to say of all cards.
+fn cards(server: Pid, is_json: bool) -> Result<String, Error> {
+    let mut text = String::new();
+    for card in 0.. {
+        let queried = match call(server, &network::QueryCard { card }, Segment::None) {
+            Ok(queried) => queried,
+            Err(Error::NotFound) => break,
+            Err(error) => return Err(error),
+        };
+        let mut bytes = [0; CounterRecord::BYTES];
+        call(server, &network::QueryCounters { card }, Segment::Write(&mut bytes))?;
+        let counters = CounterRecord::from_bytes(&bytes);
+        text += &if is_json { json(card, &queried, &counters) } else { plain(card, &queried, &counters) };
+    }
+    Ok(if is_json { format!("[{text}]\n") } else { text })
+}
+
+// A string takes whatever is written to it, so no `write!` here fails.
+
+/// A station's address as people write it.
+fn station(bits: u64) -> String {
+    let mut text = String::new();
+    for (at, byte) in bits.to_be_bytes()[2..].iter().enumerate() {
+        let _ = write!(text, "{}{byte:02x}", if at == 0 { "" } else { ":" });
+    }
+    text
+}
+
+fn plain(card: u32, queried: &CardQueried, counters: &CounterRecord) -> String {
+    let mut text = format!(
+        "card {card}: device {}, station {}, {}, content up to {} bytes\n",
+        Address::from_bits(queried.device as u16),
+        station(queried.station),
+        if queried.is_connected == 0 { "not connected" } else { "connected" },
+        queried.largest_content
+    );
+    for (name, value) in CounterRecord::NAMES.iter().zip(counters.values()) {
+        let _ = writeln!(text, "  {:<18} {value:>14}", name.replace('_', " "));
+    }
+    text
+}
+
+fn json(card: u32, queried: &CardQueried, counters: &CounterRecord) -> String {
+    let comma = if card == 0 { "" } else { "," };
+    let mut text = format!(
+        "{comma}{{\"card\":{card},\"device\":\"{}\",\"station\":\"{}\",\"is_connected\":{},\"largest_content\":{}",
+        Address::from_bits(queried.device as u16),
+        station(queried.station),
+        queried.is_connected != 0,
+        queried.largest_content
+    );
+    for (name, value) in CounterRecord::NAMES.iter().zip(counters.values()) {
+        let _ = write!(text, ",\"{name}\":{value}");
+    }
+    text + "}"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_are_shown_to_people_and_to_programs() {
+        let card =
+            CardQueried { station: 0x5254_0056_0001, largest_content: 9000, is_connected: 1, device: 0x10 };
+        let counters = CounterRecord { received_frames: 7, ..CounterRecord::default() };
+        let shown = plain(0, &card, &counters);
+        assert!(shown.starts_with(
+            "card 0: device 00:02.0, station 52:54:00:56:00:01, connected, content up to 9000 bytes\n  \
+             received frames                 7\n"
+        ));
+        let json = json(1, &card, &counters);
+        assert!(json.starts_with(
+            ",{\"card\":1,\"device\":\"00:02.0\",\"station\":\"52:54:00:56:00:01\",\"is_connected\":true,\
+             \"largest_content\":9000,\"received_frames\":7,\"received_bytes\":0,"
+        ));
+        assert!(json.ends_with(",\"notices\":0}"));
+    }
+}

@@ -1,0 +1,293 @@
+//! Virtio network cards.
+//!
+//! Two queues, one for each way, and a fixed set of buffers for each, that lie at the same place all the time. Each
+//! begins with a head of the card's own, which says what the card checked or is to fill in.
+//!
+//! The card interrupts when it has received something after the driver has looked for the last time; for frames sent it
+//! interrupts only when the driver has waited for room. Buffers of sent frames are taken back when there are no others.
+
+use alloc::vec::Vec;
+
+use hardware::buffers::Buffers;
+use hardware::device::Device;
+use hardware::interrupt::InterruptLine;
+use v::{Error, Pid};
+use virtio::transport::Bell;
+use virtio::{Queue, Transport, feature};
+
+use crate::{Card, Checksum, Counters, HEAD_BYTES, Received, Station};
+
+/// Features of network cards.
+mod network_feature {
+    pub const FILLS_CHECKSUMS_IN: u64 = 1 << 0;
+    pub const CHECKS_CHECKSUMS: u64 = 1 << 1;
+    pub const LARGEST_CONTENT: u64 = 1 << 3;
+    pub const STATION: u64 = 1 << 5;
+    pub const STATUS: u64 = 1 << 16;
+}
+
+const WANTED: u64 = feature::EVENT_INDEX
+    | network_feature::FILLS_CHECKSUMS_IN
+    | network_feature::CHECKS_CHECKSUMS
+    | network_feature::LARGEST_CONTENT
+    | network_feature::STATION
+    | network_feature::STATUS;
+
+const RECEIVE_QUEUE: u16 = 0;
+const SEND_QUEUE: u16 = 1;
+
+/// Offsets in the registers of network cards.
+const STATION: usize = 0;
+const STATUS: usize = 6;
+const LARGEST_CONTENT: usize = 10;
+const IS_CONNECTED: u16 = 1;
+
+/// The head before each frame: flags, kind of segmentation, three lengths that go with it, then where a checksum's range
+/// begins and where in it it goes, and a count of buffers.
+const CARD_HEAD_BYTES: usize = 12;
+const HEAD_FLAGS: usize = 0;
+const HEAD_CHECKSUM_START: usize = 6;
+const HEAD_CHECKSUM_OFFSET: usize = 8;
+const NEEDS_CHECKSUM: u8 = 1;
+const CHECKSUM_IS_GOOD: u8 = 2;
+
+/// Buffers each way, at most.
+const MOST_BUFFERS: u16 = 128;
+/// Bytes of all buffers of one way, at most.
+const MOST_BYTES: usize = 1 << 20;
+/// Longest content where the card doesn't say, and the longest that is used where it does.
+const ORDINARY_CONTENT: usize = 1500;
+const LONGEST_CONTENT: usize = 9000;
+/// A received frame may have a tag before its type.
+const TAG_BYTES: usize = 4;
+/// How many buffers are given back before the card is shown them.
+const GIVEN_AT_ONCE: u16 = 16;
+
+/// One way: the queue, its buffers, and how the card is told of it.
+#[derive(Debug)]
+struct Way {
+    queue: Queue,
+    buffers: Buffers,
+    bell: Bell,
+}
+
+/// A started card.
+#[derive(Debug)]
+pub struct VirtioCard {
+    transport: Transport,
+    interrupt: InterruptLine,
+    receiving: Way,
+    sending: Way,
+    /// Buffers that the card does not have of those to send with.
+    free: Vec<u16>,
+    given_back: u16,
+    station: Station,
+    largest_content: usize,
+    features: u64,
+    counters: Counters,
+}
+
+impl VirtioCard {
+    /// Resets the card and starts it.
+    pub fn start(device: &Device) -> Result<VirtioCard, Error> {
+        let transport = Transport::open(device)?;
+        let features = transport.agree(WANTED)?;
+        if features & network_feature::STATION == 0 {
+            return Err(Error::NotSupported);
+        }
+        let mut station = Station::default();
+        for (at, byte) in (STATION..).zip(&mut station.0) {
+            *byte = transport.own_u8(at).ok_or(Error::NotSupported)?;
+        }
+        let largest_content = if features & network_feature::LARGEST_CONTENT == 0 {
+            ORDINARY_CONTENT
+        } else {
+            let said = transport.own_u16(LARGEST_CONTENT).ok_or(Error::NotSupported)?;
+            usize::from(said).clamp(ORDINARY_CONTENT, LONGEST_CONTENT)
+        };
+        let interrupt = device.claim_interrupt()?;
+        let has_events = features & feature::EVENT_INDEX != 0;
+        let way =
+            |number, card_writes| Way::new(&transport, number, largest_content, has_events, card_writes);
+        let (receiving, sending) = (way(RECEIVE_QUEUE, true)?, way(SEND_QUEUE, false)?);
+        transport.start();
+        let mut card = VirtioCard {
+            free: (0..sending.buffers.count() as u16).rev().collect(),
+            transport,
+            interrupt,
+            receiving,
+            sending,
+            given_back: 0,
+            station,
+            largest_content,
+            features,
+            counters: Counters::default(),
+        };
+        for buffer in 0..card.receiving.buffers.count() as u16 {
+            card.receiving.hand_over(buffer);
+        }
+        card.receiving.queue.ask();
+        card.sending.queue.quieten();
+        card.flush();
+        Ok(card)
+    }
+
+    /// Takes the buffers of sent frames back.
+    #[cold]
+    fn take_sent(&mut self) {
+        while let Some(used) = self.sending.queue.take() {
+            let buffer = used.buffer as usize;
+            if self.sending.buffers.take_back(buffer) {
+                self.free.push(buffer as u16);
+            } else {
+                self.counters.nonsense += 1;
+                break;
+            }
+        }
+        self.sending.queue.quieten();
+    }
+}
+
+impl Way {
+    fn new(
+        transport: &Transport,
+        number: u16,
+        largest_content: usize,
+        has_events: bool,
+        card_writes: bool,
+    ) -> Result<Way, Error> {
+        let bytes = (CARD_HEAD_BYTES + HEAD_BYTES + TAG_BYTES + largest_content).next_multiple_of(64);
+        let fitting = 1 << (MOST_BYTES / bytes).ilog2();
+        let size = transport.queue_size(number, MOST_BUFFERS.min(fitting))?;
+        let mut queue = Queue::allocate(size, has_events)?;
+        let buffers = Buffers::allocate(size.into(), bytes)?;
+        for buffer in 0..size {
+            queue.describe(buffer, buffers.physical(buffer.into()), bytes as u32, card_writes);
+        }
+        let bell = transport.set_up(number, &queue)?;
+        Ok(Way { queue, buffers, bell })
+    }
+
+    #[inline]
+    fn hand_over(&mut self, buffer: u16) {
+        self.buffers.lend(buffer.into());
+        self.queue.name(buffer);
+    }
+
+    /// Shows the card what it was handed; counts if it has to be told.
+    #[inline]
+    fn show(&mut self, transport: &Transport, counters: &mut Counters) {
+        if self.queue.show() {
+            counters.notices += 1;
+            transport.ring(self.bell);
+        }
+    }
+}
+
+impl Card for VirtioCard {
+    fn station(&self) -> Station {
+        self.station
+    }
+
+    fn largest_content(&self) -> usize {
+        self.largest_content
+    }
+
+    fn is_connected(&self) -> bool {
+        self.features & network_feature::STATUS == 0
+            || self.transport.own_u16(STATUS).is_none_or(|status| status & IS_CONNECTED != 0)
+    }
+
+    fn has_checksums(&self) -> bool {
+        self.features & network_feature::FILLS_CHECKSUMS_IN != 0
+    }
+
+    fn interrupt(&self) -> Pid {
+        self.interrupt.sender()
+    }
+
+    fn receive(&mut self) -> Option<Received> {
+        loop {
+            let used = self.receiving.queue.take()?;
+            let buffer = used.buffer as usize;
+            if !self.receiving.buffers.take_back(buffer) {
+                self.counters.nonsense += 1;
+                // A card that counts buffers which it does not have may do so without end.
+                return None;
+            }
+            let shortest = CARD_HEAD_BYTES + HEAD_BYTES;
+            if !(shortest..=self.receiving.buffers.bytes()).contains(&(used.bytes as usize)) {
+                self.counters.nonsense += 1;
+                self.receiving.hand_over(buffer as u16);
+                continue;
+            }
+            let flags = self.receiving.buffers.get(buffer)[HEAD_FLAGS];
+            let bytes = used.bytes as u16 - CARD_HEAD_BYTES as u16;
+            self.counters.received += 1;
+            self.counters.received_bytes += u64::from(bytes);
+            return Some(Received {
+                buffer: buffer as u16,
+                bytes,
+                is_checked: flags & (NEEDS_CHECKSUM | CHECKSUM_IS_GOOD) != 0,
+            });
+        }
+    }
+
+    fn frame(&self, received: &Received) -> &[u8] {
+        let buffer = self.receiving.buffers.get(received.buffer.into());
+        &buffer[CARD_HEAD_BYTES..][..received.bytes.into()]
+    }
+
+    fn give_back(&mut self, received: Received) {
+        self.receiving.hand_over(received.buffer);
+        self.given_back += 1;
+        if self.given_back == GIVEN_AT_ONCE {
+            self.given_back = 0;
+            self.receiving.show(&self.transport, &mut self.counters);
+        }
+    }
+
+    fn rearm(&mut self) -> bool {
+        self.counters.interrupts += 1;
+        self.given_back = 0;
+        self.receiving.show(&self.transport, &mut self.counters);
+        self.receiving.queue.ask()
+    }
+
+    fn next_frame(&mut self) -> Option<&mut [u8]> {
+        if self.free.is_empty() {
+            self.take_sent();
+            if self.free.is_empty() && self.sending.queue.ask() {
+                self.take_sent();
+            }
+        }
+        let buffer = *self.free.last()?;
+        let end = CARD_HEAD_BYTES + HEAD_BYTES + self.largest_content;
+        Some(&mut self.sending.buffers.get_mut(buffer.into())[CARD_HEAD_BYTES..end])
+    }
+
+    fn send(&mut self, bytes: usize, checksum: Option<Checksum>) {
+        assert!(bytes <= HEAD_BYTES + self.largest_content, "a frame of {bytes} bytes");
+        let buffer = self.free.pop().expect("`next_frame` has given one");
+        let head = &mut self.sending.buffers.get_mut(buffer.into())[..CARD_HEAD_BYTES];
+        head.fill(0);
+        if let Some(checksum) = checksum {
+            head[HEAD_FLAGS] = NEEDS_CHECKSUM;
+            head[HEAD_CHECKSUM_START..][..2].copy_from_slice(&checksum.start.to_le_bytes());
+            head[HEAD_CHECKSUM_OFFSET..][..2].copy_from_slice(&checksum.offset.to_le_bytes());
+        }
+        self.sending.queue.set_length(buffer, (CARD_HEAD_BYTES + bytes) as u32);
+        self.sending.hand_over(buffer);
+        self.counters.sent += 1;
+        self.counters.sent_bytes += bytes as u64;
+    }
+
+    fn flush(&mut self) {
+        self.sending.show(&self.transport, &mut self.counters);
+        self.receiving.show(&self.transport, &mut self.counters);
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
