@@ -65,6 +65,14 @@ fn nothing_goes_wrong_that_must_not_in_many_schedules() {
     run_all(2_000..102_000, "", Schedule::rough);
 }
 
+/// Seeds that found something, once.
+#[test]
+fn what_was_found_stays_found() {
+    for seed in [4, 61_473] {
+        run_all(seed..seed + 1, "", Schedule::rough);
+    }
+}
+
 #[test]
 fn everything_ends_well_though_a_third_is_lost() {
     let (well, badly) = run_all(0..60, "V_NETWORK_LOSS=300 ", |seed| Schedule::lossy(seed, 300));

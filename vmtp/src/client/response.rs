@@ -12,6 +12,9 @@ use crate::packet::header::{Control, Header};
 use crate::packet::{GROUP_BYTES, message};
 use crate::transfer::{Incoming, group_bytes};
 
+/// A response of which nothing new has come after so many times the retries is given up, though its host is heard.
+const ASKS_PER_RETRY: u16 = 4;
+
 impl Engine {
     /// The response has stopped coming: says what is missing.
     pub(super) fn ask_for_gaps(&mut self, index: usize) {
@@ -27,7 +30,9 @@ impl Engine {
             self.retransmit_request(index);
             return;
         }
-        if self.is_silent(host, attempts) {
+        // A host that lives may have lost the response all the same, with its engine's state.
+        let stalled = u16::from(attempts) > ASKS_PER_RETRY * u16::from(self.configuration.retries);
+        if stalled || self.is_silent(host, attempts) {
             self.end_partial(index);
             return;
         }
