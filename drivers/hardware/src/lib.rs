@@ -28,3 +28,8 @@ pub mod physical;
 pub mod port;
 pub mod random;
 pub mod register;
+
+/// The driver in the book compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/book/drivers.md")]
+struct Book;
