@@ -51,7 +51,8 @@ pub struct Configuration {
     pub retransmit_min_ns: u64,
     /// Longest time between retransmissions to a host that does not answer.
     pub retransmit_max_ns: u64,
-    /// Longest time between polls of a server that is at work on a request.
+    /// Longest time between polls of a server that is at work on a request. Never more than half of `retention_ns`: a
+    /// response that was lost must still be there when the client asks again.
     pub poll_max_ns: u64,
     /// Longest expected time between packets of a group (TC3, TS1).
     pub group_gap_ns: u64,
@@ -112,6 +113,11 @@ impl Configuration {
     pub(crate) fn room_bytes(&self) -> u32 {
         let overhead = (HEADER_BYTES + CHECKSUM_BYTES) as u32;
         (self.mtu_bytes - overhead).min(crate::packet::GROUP_BYTES as u32) / 8 * 8
+    }
+
+    /// See `poll_max_ns`.
+    pub(crate) fn longest_poll_ns(&self) -> u64 {
+        self.poll_max_ns.min(self.retention_ns / 2)
     }
 
     /// Panics with the field that cannot be.

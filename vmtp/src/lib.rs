@@ -34,8 +34,8 @@
 //! | 2.7, 4.6.2 multicast, several responses, co-residence | implemented | requests to groups are one packet group long; responses *to* groups (experimental) are left out |
 //! | 2.8 real time | implemented | priorities order transmission; datagrams; CMD is the user's to judge; NRT; HCO for the whole engine |
 //! | 2.9, 5.6.3 forwarding | implemented | where the RFC asks for a nested call, and back to the client's own host, the user makes it |
-//! | 2.10, III management | changed | ProbeEntity, ProbeEntityBlock, QueryVMTPNode and the three notices are answered here; entities and groups are made by sending to the kernel's servers, so those procedures get NO_PERMISSION |
-//! | 2.11 runs of transactions | left out | optional; a client has one transaction under way. Refused with STREAMING_NOT_SUPPORTED |
+//! | 2.10, III management | changed | `ProbeEntity`, `ProbeEntityBlock`, `QueryVMTPNode` and the three notices are answered here; entities and groups are made by sending to the kernel's servers, so those procedures get `NO_PERMISSION` |
+//! | 2.11 runs of transactions | left out | optional; a client has one transaction under way. Refused with `STREAMING_NOT_SUPPORTED` |
 //! | 2.12 fault tolerance | left out | experimental; the NRS flag and sequence numbers stay 0 |
 //! | 2.13 packet groups, delivery masks | implemented | `transfer`, [`packet::mask`] |
 //! | 2.14 runs of packet groups, skipped identifiers | implemented | up to 4 MiB, a window of eight groups |

@@ -65,7 +65,7 @@ impl Engine {
         record.polls = record.polls.saturating_add(1);
         let polls = record.polls;
         let wait_ns = self.answer_time_ns(host, 0) + self.configuration.service_time_ns;
-        let wait_ns = (wait_ns << polls.min(8)).min(self.configuration.poll_max_ns);
+        let wait_ns = (wait_ns << polls.min(8)).min(self.configuration.longest_poll_ns());
         self.set_client_timer(index, self.now_ns + wait_ns);
     }
 
@@ -93,7 +93,7 @@ impl Engine {
         record.polls = record.polls.saturating_add(1);
         record.outgoing.pause();
         let wait_ns = self.configuration.service_time_ns << record.polls.min(4);
-        self.set_client_timer(index, self.now_ns + wait_ns.min(self.configuration.poll_max_ns));
+        self.set_client_timer(index, self.now_ns + wait_ns.min(self.configuration.longest_poll_ns()));
     }
 
     /// The server's host knows nothing of the message's beginning.

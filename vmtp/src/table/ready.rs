@@ -133,7 +133,9 @@ mod tests {
                 }
                 prop_assert_eq!(ready.first(), model.first().map(|first| first.1));
             }
-            model.iter().for_each(|(_, owner)| other.insert(*owner));
+            for (_, owner) in &model {
+                other.insert(*owner);
+            }
             prop_assert_eq!(ready, other, "what is in says all");
         }
     }
