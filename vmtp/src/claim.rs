@@ -66,7 +66,8 @@ impl Engine {
     pub fn add_local_host(&mut self, host: LogicalHost) -> bool {
         let lifetime_ns = self.configuration.maximum_packet_lifetime_ns;
         self.trusted_from_ns = self.trusted_from_ns.max(self.now_ns + lifetime_ns);
-        self.forgotten_ns = self.forgotten_ns.max(self.now_ns);
+        // Zero would say that nothing is forgotten; an engine's clock may begin there.
+        self.forgotten_ns = self.forgotten_ns.max(self.now_ns).max(1);
         self.add_new_local_host(host)
     }
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use fuzz::{TARGETS, Target, mutate};
 
 /// Inputs made for each target.
-const INPUTS: u64 = 4_000;
+const INPUTS: u64 = 20_000;
 /// Bytes of an input that is made, at most.
 const MAX_BYTES: usize = 8192;
 

@@ -98,7 +98,7 @@ impl World {
     /// The beginning: the first order of each client is sent.
     pub fn new(scenario: &Scenario) -> World {
         let host = |number: usize| Host {
-            engine: engine(scenario, number, 0, 0, 0),
+            engine: engine(scenario, number, 0, 0, None),
             deadline_ns: None,
             boots: Some(0),
             serving: Vec::new(),
@@ -191,7 +191,7 @@ impl World {
                 self.crash(scenario, host);
                 let boots = self.hosts[host].boots.unwrap_or_default() + 1;
                 self.hosts[host].boots = Some(boots);
-                self.hosts[host].engine = engine(scenario, host, boots, self.now_ns, self.budget.restarts);
+                self.hosts[host].engine = engine(scenario, host, boots, self.now_ns, None);
             }
             Step::Cancel(order) => {
                 self.budget.cancels -= 1;
@@ -295,7 +295,7 @@ impl World {
     fn restart(&mut self, scenario: &Scenario, at: usize) {
         let (now_ns, restarts) = (self.now_ns, self.budget.restarts + 1);
         let host = &mut self.hosts[at];
-        host.engine = engine(scenario, at, host.boots.unwrap_or_default(), now_ns, restarts);
+        host.engine = engine(scenario, at, host.boots.unwrap_or_default(), now_ns, Some(restarts));
         // The buffers were the old engine's, and so were the ids of requests: nobody can answer them.
         host.serving.clear();
         for order in 0..self.fates.len() {
@@ -440,11 +440,15 @@ fn address(host: usize) -> Address {
     Address::Ethernet([2, 0, 0, 0, 0, host as u8])
 }
 
-/// A new engine. Its seed is another each time, as its driver must see to.
-fn engine(scenario: &Scenario, host: usize, boots: u8, now_ns: u64, restarts: u8) -> Engine {
-    let seed = u64::from_le_bytes([host as u8, boots, restarts, 1, 0, 0, 0, 0]);
+/// A new engine, of a host that has just booted or of one whose engine was started for the so manyth time. Its seed is
+/// another each time, as its driver must see to.
+fn engine(scenario: &Scenario, host: usize, boots: u8, now_ns: u64, restarts: Option<u8>) -> Engine {
+    let seed = u64::from_le_bytes([host as u8, boots, restarts.unwrap_or_default(), 1, 0, 0, 0, 0]);
+    let restarted = restarts.is_some();
     let mut engine = Engine::new(&scenario.configuration(), now_ns, seed);
-    assert!(engine.add_local_host(Scenario::number(host, boots)), "there is room for one");
+    let number = Scenario::number(host, boots);
+    let added = if restarted { engine.add_local_host(number) } else { engine.add_new_local_host(number) };
+    assert!(added, "there is room for one");
     assert!(engine.join_group(GROUP), "there is room for one");
     engine
 }

@@ -99,6 +99,12 @@ fn requests_are_forwarded() {
 }
 
 #[test]
+fn requests_come_as_soon_as_hosts_are_up() {
+    let budget = Budget { losses: 1, copies: 1, restarts: 1, ..NOTHING };
+    all_courses(&Scenario { up_ns: 0, ..with(&[Order::small(0, 1)], budget) });
+}
+
+#[test]
 fn a_group_of_two_is_asked() {
     let order = Order { to: None, ..Order::small(0, 1) };
     all_courses(&Scenario { hosts: 3, ..with(&[order], Budget { losses: 1, copies: 1, ..NOTHING }) });
@@ -129,7 +135,7 @@ fn requests_are_forwarded_while_more_goes_wrong() {
         budget,
         ..Scenario::default()
     };
-    all_courses(&scenario(Budget { losses: 2, delays: 1, ..NOTHING }));
+    all_courses(&scenario(Budget { losses: 1, delays: 1, ..NOTHING }));
     all_courses(&scenario(Budget { losses: 1, copies: 1, restarts: 1, ..NOTHING }));
     all_courses(&scenario(Budget { copies: 1, reboots: 1, cancels: 1, ..NOTHING }));
 }

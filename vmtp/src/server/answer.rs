@@ -105,7 +105,7 @@ impl Engine {
             return;
         }
         let (host, arrived_ns) = (record.host as usize, record.arrived_ns);
-        self.hosts[host].forgotten_ns = self.hosts[host].forgotten_ns.max(arrived_ns);
+        self.hosts[host].forgotten_ns = self.hosts[host].forgotten_ns.max(arrived_ns).max(1);
         self.free_server(index);
     }
 
