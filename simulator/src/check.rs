@@ -159,7 +159,7 @@ fn nobody_waits_for_nothing<M: Machine>(kernel: &Kernel<M>) {
             assert!(live(process.owner), "pseudo-sender {index} belongs to nobody");
         }
     }
-    assert_eq!(timed, kernel.timers.len(), "deadlines and flags differ");
+    assert_eq!(timed, kernel.deadlines.count(), "deadlines and flags differ");
 }
 
 /// Slots in use are charged to their teams.

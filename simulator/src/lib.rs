@@ -15,4 +15,4 @@ pub mod node;
 pub mod storm;
 
 pub use machine::{SimulatedMachine, Space};
-pub use node::{Node, Outcome};
+pub use node::{Node, Outcome, system_call};

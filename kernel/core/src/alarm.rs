@@ -3,17 +3,17 @@
 //! An alarm is a pseudo-sender with a deadline. It keeps its slot from the first `SetAlarm` of its process until it is
 //! cancelled. One that comes due while the last notice is still unanswered follows as soon as that is answered.
 
-use abi::Error;
 use abi::notice;
 use abi::protocol::Request;
 
+use crate::Result;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Kind, NOBODY, State};
 
 impl<M: Machine> Kernel<M> {
     /// Sets, or sets anew, the alarm of a process.
-    pub(crate) fn set_alarm(&mut self, owner: ProcessIndex, at_ns: u64, tag: u32) -> Result<(), Error> {
+    pub(crate) fn set_alarm(&mut self, owner: ProcessIndex, at_ns: u64, tag: u32) -> Result<()> {
         let process = &self.processes[owner];
         let mut slot = process.alarm;
         if slot == NOBODY {
@@ -57,15 +57,6 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn alarm_answered(&mut self, slot: ProcessIndex) {
         if self.processes[slot].extra.due {
             self.alarm_due(slot);
-        }
-    }
-
-    /// A pseudo-sender that is not a copy was replied to.
-    pub(crate) fn pseudo_answered(&mut self, slot: ProcessIndex) {
-        match self.processes[slot].kind {
-            Kind::Interrupt => self.interrupt_answered(slot),
-            Kind::Alarm => self.alarm_answered(slot),
-            Kind::Program | Kind::Copy | Kind::Alien => {}
         }
     }
 }

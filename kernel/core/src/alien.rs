@@ -31,6 +31,7 @@ use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, Process, State};
 use crate::request::Answer;
 use crate::table::Processes;
+use crate::{Result, ensure};
 
 /// What a client elsewhere may ask of the kernel servers: what names its object and is done at once. No part of the
 /// network server's own team is within its reach by the words "the caller's own".
@@ -117,7 +118,7 @@ impl<M: Machine> Kernel<M> {
         receiver: ProcessIndex,
         client: Pid,
         error: Error,
-    ) -> Result<ProcessIndex, Error> {
+    ) -> Result<ProcessIndex> {
         if error != Error::ProcessElsewhere {
             return Err(error);
         }
@@ -125,26 +126,25 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Sends for a client elsewhere.
-    pub(crate) fn send_alien(&mut self, caller: ProcessIndex, record: &AlienRecord) -> Result<(), Error> {
+    pub(crate) fn send_alien(&mut self, caller: ProcessIndex, record: &AlienRecord) -> Result<()> {
         self.need_network_server(caller)?;
         let client = Pid::from_bits(record.client);
         let is_process = client == Pid::process(client.host(), client.generation(), client.index());
         let host = client.host();
-        if !is_process
-            || client.generation() == 0
-            || host == self.processes.host()
-            || host == LogicalHost::OWN
-            || record.priority >= u64::from(priority::COUNT)
-        {
-            return Err(Error::BadArgument);
-        }
+        ensure(
+            is_process
+                && client.generation() != 0
+                && host != self.processes.host()
+                && host != LogicalHost::OWN
+                && record.priority < u64::from(priority::COUNT),
+            Error::BadArgument,
+        )?;
         let grant = check_buffer(record)?;
         let to = Pid::from_bits(record.to);
         let receiver = self.find_receiver(to)?;
         // One message of a client is enough for each process: a reply must belong to the last.
-        if self.alien_where(client, |alien| alien.partner == receiver && !alien.is_told()).is_some() {
-            return Err(Error::Busy);
-        }
+        let last = self.alien_where(client, |alien| alien.partner == receiver && !alien.is_told());
+        ensure(last.is_none(), Error::Busy)?;
 
         let server = &self.processes[caller];
         let (team, space) = (server.team, server.space);
@@ -190,7 +190,7 @@ impl<M: Machine> Kernel<M> {
         }
         let reply = match answer {
             Ok(Answer::Now(reply)) => reply,
-            Ok(Answer::Later | Answer::InSteps) => refusal(Error::NotSupported),
+            Ok(Answer::InSteps) => refusal(Error::NotSupported),
             Err(error) => refusal(error),
         };
         let replier = Pid::kernel_server(self.processes.host(), server);
@@ -200,11 +200,8 @@ impl<M: Machine> Kernel<M> {
         self.tell_network_server(alien, Pid::NONE, replier);
     }
 
-    /// Who received an alien's message has replied, its data is in the buffer.
-    pub(crate) fn answer_alien(&mut self, caller: ProcessIndex, alien: ProcessIndex, bytes: u64) {
-        self.counters.replies += 1;
-        self.end_waiting(alien, caller);
-        self.trace_message(Event::Reply, caller, alien);
+    /// Who received an alien's message has replied; its data is in the buffer.
+    pub(crate) fn alien_answered(&mut self, alien: ProcessIndex, caller: ProcessIndex, bytes: u64) {
         let (from, to) = self.processes.pair(caller, alien);
         let replier = from.pid;
         to.extra.count = bytes;
@@ -259,12 +256,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The network server has no use for an alien any more.
-    pub(crate) fn destroy_alien(
-        &mut self,
-        caller: ProcessIndex,
-        client: Pid,
-        cookie: u64,
-    ) -> Result<(), Error> {
+    pub(crate) fn destroy_alien(&mut self, caller: ProcessIndex, client: Pid, cookie: u64) -> Result<()> {
         self.need_network_server(caller)?;
         let alien = self.alien_where(client, |alien| alien.registers.extra[2] == cookie);
         self.release_alien(alien.ok_or(Error::NonexistentProcess)?);
@@ -309,7 +301,7 @@ impl<Space> Process<Space> {
 }
 
 /// The grant that a record tells, if the buffer is sound for it.
-fn check_buffer(record: &AlienRecord) -> Result<Grant, Error> {
+fn check_buffer(record: &AlienRecord) -> Result<Grant> {
     let grant = Grant::from_bits(record.grant);
     let (readable, writable) =
         (grant.access().contains(Access::READ), grant.access().contains(Access::WRITE));
@@ -318,8 +310,9 @@ fn check_buffer(record: &AlienRecord) -> Result<Grant, Error> {
     if capacity < wanted || record.buffer_bytes > if readable { capacity.min(grant.bytes()) } else { 0 } {
         return Err(Error::BadArgument);
     }
-    if capacity > USER_ADDRESS_END || record.buffer_address > USER_ADDRESS_END - capacity {
-        return Err(Error::BadAddress);
-    }
+    ensure(
+        capacity <= USER_ADDRESS_END && record.buffer_address <= USER_ADDRESS_END - capacity,
+        Error::BadAddress,
+    )?;
     Ok(if grant.bytes() == 0 || grant.access() == Access::NONE { Grant::NONE } else { grant })
 }

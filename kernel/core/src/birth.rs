@@ -4,27 +4,13 @@
 //! address space if it is a new team's, and replies, which starts it with the reply in its registers.
 
 use abi::trace::Event;
-use abi::{Access, Error, Grant, Message, Pid, Rights, USER_ADDRESS_END, UserId};
+use abi::{Access, Error, Grant, Message, Rights, USER_ADDRESS_END, UserId};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, Process, State};
 use crate::team::{NO_TEAM, Quota, Team, TeamIndex};
-
-/// What a new team is to be; checked by the process server.
-#[derive(Clone, Copy, Debug)]
-pub struct TeamDescription {
-    /// Whose.
-    pub user: UserId,
-    /// What it may do.
-    pub rights: Rights,
-    /// Its class, and its root's priority.
-    pub priority: u8,
-    /// Most pages.
-    pub pages: u32,
-    /// Most processes.
-    pub processes: u32,
-}
+use crate::{Result, ensure};
 
 impl<M: Machine> Kernel<M> {
     /// A team, by index.
@@ -40,15 +26,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The first team of all, with every right, whose root will run once [`Kernel::start_first`] has been called.
-    pub fn create_first_team(&mut self, priority: u8) -> Result<TeamIndex, Error> {
-        let description = TeamDescription {
+    pub fn create_first_team(&mut self, priority: u8) -> Result<TeamIndex> {
+        let team = Team {
             user: UserId::SYSTEM,
             rights: Rights::ALL,
             priority,
-            pages: self.frames.total_count(),
-            processes: u32::from(self.processes.count()),
+            pages: Quota::new(self.frames.total_count()),
+            processes: Quota::new(self.processes.count().into()),
+            ..Team::free()
         };
-        self.create_team(NOBODY, &description)
+        self.create_team(NOBODY, team)
     }
 
     /// Starts the first team's root.
@@ -63,42 +50,28 @@ impl<M: Machine> Kernel<M> {
         self.make_ready(root);
     }
 
-    /// A team with an empty address space and its newborn root.
+    /// Makes a team with an empty address space and its newborn root. What `team` may have and do, the process server
+    /// has checked.
     pub(crate) fn create_team(
         &mut self,
         creator: ProcessIndex,
-        description: &TeamDescription,
-    ) -> Result<TeamIndex, Error> {
+        mut team: Team<M::Space>,
+    ) -> Result<TeamIndex> {
         let index = self.free_team;
-        if index == NO_TEAM {
-            return Err(Error::NoResources);
-        }
-        let (owner, exception_server) = if creator == NOBODY {
-            (Pid::NONE, Pid::NONE)
-        } else {
+        ensure(index != NO_TEAM, Error::NoResources)?;
+        if creator != NOBODY {
             let process = &self.processes[creator];
-            (process.pid, self.team(process.team).exception_server)
-        };
+            team.owner = process.pid;
+            team.exception_server = self.team(process.team).exception_server;
+        }
         let free_before = self.frames.free_count();
         let space = self.machine.create_space(&mut self.frames).ok_or(Error::NoMemory)?;
         let tables = free_before - self.frames.free_count();
-        let next_free = self.team(index).next_free;
-        *self.team_mut(index) = Team {
-            space: Some(space),
-            owner,
-            user: description.user,
-            rights: description.rights,
-            priority: description.priority,
-            exception_server,
-            pages: Quota { limit: description.pages, used: 0 },
-            processes: Quota { limit: description.processes, used: 0 },
-            ..Team::free()
-        };
-        let root = self
-            .team_mut(index)
-            .pages
-            .take(tables)
-            .and_then(|()| self.create_process(index, creator, description.priority));
+        team.space = Some(space);
+        let priority = team.priority;
+        let next_free = core::mem::replace(self.team_mut(index), team).next_free;
+        let taken = self.team_mut(index).pages.take(tables);
+        let root = taken.and_then(|()| self.create_process(index, creator, priority));
         match root {
             Ok(root) => {
                 self.free_team = next_free;
@@ -123,7 +96,7 @@ impl<M: Machine> Kernel<M> {
         team: TeamIndex,
         creator: ProcessIndex,
         priority: u8,
-    ) -> Result<ProcessIndex, Error> {
+    ) -> Result<ProcessIndex> {
         let index = self.create_slot(team, Kind::Program, priority)?;
         let next = core::mem::replace(&mut self.team_mut(team).first_process, index);
         if next != NOBODY {
@@ -143,12 +116,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A slot charged to a team.
-    pub(crate) fn create_slot(
-        &mut self,
-        team: TeamIndex,
-        kind: Kind,
-        priority: u8,
-    ) -> Result<ProcessIndex, Error> {
+    pub(crate) fn create_slot(&mut self, team: TeamIndex, kind: Kind, priority: u8) -> Result<ProcessIndex> {
         self.team_mut(team).processes.take(1)?;
         let index = match self.processes.allocate() {
             Ok(index) => index,

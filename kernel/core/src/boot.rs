@@ -13,6 +13,7 @@ use abi::{Error, PAGE_BYTES, Request};
 use formats::archive::{Archive, Damage, Kind};
 use formats::image::{BadImage, Layout, Segment};
 
+use crate::Result;
 use crate::device_server::add_grant;
 use crate::frame::Frame;
 use crate::kernel::{INTERRUPT_LINES, Kernel};
@@ -108,7 +109,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Maps one segment of an image, all of it present, and fills it from the image's file.
-    fn load(&mut self, team: TeamIndex, segment: &Segment, file: &[u8]) -> Result<(), Error> {
+    fn load(&mut self, team: TeamIndex, segment: &Segment, file: &[u8]) -> Result<()> {
         self.add_region(team, segment.address, segment.pages, segment.protection | WIRED, Backing::Zero)?;
         let mut content = &file[segment.file.start as usize..segment.file.end as usize];
         let mut offset = segment.offset as usize;

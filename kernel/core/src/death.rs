@@ -53,10 +53,7 @@ impl<M: Machine> Kernel<M> {
         let root = self.team(team).root;
         self.leave_state(root);
         let process = &mut self.processes[root];
-        process.flags.clear(Flags::SUSPENDED);
-        process.flags.clear(Flags::NEWBORN);
-        process.flags.clear(Flags::EXCEPTION);
-        process.flags.clear(Flags::REMOTE);
+        process.flags.clear(Flags(!Flags::GROUP.0));
         process.flags.set(Flags::ENDED);
         process.clear_results();
         process.extra.value = status;
@@ -89,13 +86,7 @@ impl<M: Machine> Kernel<M> {
             self.end_process(member);
             return;
         }
-        if !self.processes[root].queue.is_empty()
-            || !self.processes[root].waiters.is_empty()
-            || self.has_belongings(root)
-        {
-            self.abandon_all(root);
-            return;
-        }
+        self.abandon_all(root);
         if !self.release_memory_step(team) {
             return;
         }
@@ -202,7 +193,7 @@ impl<M: Machine> Kernel<M> {
             // Where processes wait for each other in a circle, the last step comes back to this one: it must be seen
             // to wait no longer.
             State::Sending => {
-                self.unqueue(index);
+                self.processes.dequeue(index);
                 self.processes[index].state = State::Idle;
                 self.end_waiting(index, partner);
             }
@@ -219,29 +210,17 @@ impl<M: Machine> Kernel<M> {
         cpu.last = core::mem::replace(&mut cpu.current, NOBODY);
     }
 
-    /// Whether a process has anything that `abandon_all` would give back.
-    fn has_belongings(&self, index: ProcessIndex) -> bool {
-        let process = &self.processes[index];
-        process.interrupts > 0
-            || process.memberships > 0
-            || process.alarm != NOBODY
-            || process.flags.has(Flags::GROUP)
-            || self.network_server == index
-    }
-
     /// Gives back what a process has beside its slot, and tells whoever waits for it.
     fn abandon_all(&mut self, index: ProcessIndex) {
-        if self.has_belongings(index) {
-            self.discard_group(index);
-            self.leave_groups(index);
-            self.cancel_alarm(index);
-            self.release_interrupts(index);
-            self.end_network_server(index);
-        }
+        self.discard_group(index);
+        self.leave_groups(index);
+        self.cancel_alarm(index);
+        self.release_interrupts(index);
+        self.end_network_server(index);
         while let sender = self.processes[index].queue.head
             && sender != NOBODY
         {
-            self.unqueue(sender);
+            self.processes.dequeue(sender);
             self.end_waiting(sender, index);
             self.abandon(sender, Error::StaleProcess);
         }

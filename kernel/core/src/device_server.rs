@@ -22,6 +22,7 @@ use crate::machine::{Caching, Machine, ProcessIndex};
 use crate::region::{Backing, Region, check_protection};
 use crate::request::Answer;
 use crate::team::{DeviceGrant, Team};
+use crate::{Result, ensure};
 
 /// Most pages of DMA memory in one piece: they are zeroed at once.
 pub const DMA_PAGES_AT_ONCE: u32 = 512;
@@ -40,11 +41,7 @@ const PORT_COUNT: u64 = 1 << 16;
 impl<M: Machine> Kernel<M> {
     /// Carries out a request.
     #[inline(never)]
-    pub(crate) fn device_request(
-        &mut self,
-        caller: ProcessIndex,
-        message: &Message,
-    ) -> Result<Answer, Error> {
+    pub(crate) fn device_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer> {
         match Device::from_message(message).ok_or(Error::BadRequest)? {
             Device::ClaimInterrupt(claim) => {
                 self.need_grant(caller, resource::INTERRUPTS, u64::from(claim.line), 1)?;
@@ -78,44 +75,33 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn need_grant(
-        &self,
-        caller: ProcessIndex,
-        kind: u32,
-        start: u64,
-        count: u32,
-    ) -> Result<DeviceGrant, Error> {
+    fn need_grant(&self, caller: ProcessIndex, kind: u32, start: u64, count: u32) -> Result<DeviceGrant> {
         let team = self.team(self.processes[caller].team);
         find_grant(team, kind, start, count).ok_or(Error::NoPermission)
     }
 
     /// The process server's request to hand a resource to a team.
-    pub(crate) fn grant_device(
-        &mut self,
-        caller: ProcessIndex,
-        request: &GrantDevice,
-    ) -> Result<Answer, Error> {
+    pub(crate) fn grant_device(&mut self, caller: ProcessIndex, request: &GrantDevice) -> Result<Answer> {
         self.need_right(caller, Rights::DEVICES)?;
         let team = self.find_team(caller, request.team)?;
         self.may_control(caller, self.team(team).root)?;
         let known =
             matches!(request.kind, resource::PORTS | resource::INTERRUPTS | resource::MEMORY | resource::DMA);
-        if !known || request.count == 0 {
-            return Err(Error::BadArgument);
-        }
+        ensure(known && request.count != 0, Error::BadArgument)?;
         let own = self.need_grant(caller, request.kind, request.start, request.count)?;
         let grant = DeviceGrant { start: request.start, count: request.count, ..own };
         add_grant(self.team_mut(team), grant)?;
         Ok(Answer::reply(&DeviceGranted {}))
     }
 
-    fn map_physical(&mut self, caller: ProcessIndex, request: &MapPhysical) -> Result<Answer, Error> {
+    fn map_physical(&mut self, caller: ProcessIndex, request: &MapPhysical) -> Result<Answer> {
         check_protection(request.protection, READ | WRITE)?;
         let page = request.physical / PAGE_BYTES;
         let first = u32::try_from(page).map_err(|_| Error::BadArgument)?;
-        if !request.physical.is_multiple_of(PAGE_BYTES) || first.checked_add(request.pages).is_none() {
-            return Err(Error::BadArgument);
-        }
+        ensure(
+            request.physical.is_multiple_of(PAGE_BYTES) && !first.checked_add(request.pages).is_none(),
+            Error::BadArgument,
+        )?;
         let grant = self.need_grant(caller, resource::MEMORY, page, request.pages)?;
         let backing = Backing::Physical {
             first: Frame(first),
@@ -126,14 +112,10 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::reply(&PhysicalMapped { address: range.start }))
     }
 
-    fn allocate_dma(&mut self, caller: ProcessIndex, request: &AllocateDma) -> Result<Answer, Error> {
+    fn allocate_dma(&mut self, caller: ProcessIndex, request: &AllocateDma) -> Result<Answer> {
         let pages = request.pages;
-        if pages == 0 {
-            return Err(Error::BadArgument);
-        }
-        if pages > DMA_PAGES_AT_ONCE {
-            return Err(Error::TooLong);
-        }
+        ensure(pages != 0, Error::BadArgument)?;
+        ensure(pages <= DMA_PAGES_AT_ONCE, Error::TooLong)?;
         let index = self.processes[caller].team;
         let wanted = self.team(index).dma_pages + pages;
         self.need_grant(caller, resource::DMA, 0, wanted)?;
@@ -174,19 +156,18 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Checks a port and the width of an access to it.
-    fn need_port(&self, caller: ProcessIndex, port: u32, width: u32) -> Result<u16, Error> {
-        if !matches!(width, 1 | 2 | 4) || u64::from(port) + u64::from(width) > PORT_COUNT {
-            return Err(Error::BadArgument);
-        }
+    fn need_port(&self, caller: ProcessIndex, port: u32, width: u32) -> Result<u16> {
+        ensure(
+            matches!(width, 1 | 2 | 4) && u64::from(port) + u64::from(width) <= PORT_COUNT,
+            Error::BadArgument,
+        )?;
         self.need_grant(caller, resource::PORTS, u64::from(port), width)?;
         Ok(port as u16)
     }
 
-    fn read_port_bytes(&mut self, caller: ProcessIndex, port: u32, count: u32) -> Result<Answer, Error> {
+    fn read_port_bytes(&mut self, caller: ProcessIndex, port: u32, count: u32) -> Result<Answer> {
         let port = self.need_port(caller, port, 1)?;
-        if count > PORT_BYTES_IN_REPLY {
-            return Err(Error::TooLong);
-        }
+        ensure(count <= PORT_BYTES_IN_REPLY, Error::TooLong)?;
         let mut bytes = 0_u128;
         for at in 0..count {
             bytes |= u128::from(self.machine.read_port(port, 1) & 0xff) << (8 * at);
@@ -194,7 +175,7 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::reply(&PortBytesRead { first_bytes: bytes as u64, last_bytes: (bytes >> 64) as u64 }))
     }
 
-    fn write_port_bytes(&mut self, caller: ProcessIndex, port: u32) -> Result<Answer, Error> {
+    fn write_port_bytes(&mut self, caller: ProcessIndex, port: u32) -> Result<Answer> {
         let port = self.need_port(caller, port, 1)?;
         let granted = self.processes[caller].grant().bytes();
         let mut buffer = [0; PORT_BYTES_AT_ONCE];
@@ -219,7 +200,7 @@ fn find_grant<Space>(team: &Team<Space>, kind: u32, start: u64, count: u32) -> O
 }
 
 /// Gives a grant to a team, unless it has it already.
-pub(crate) fn add_grant<Space>(team: &mut Team<Space>, grant: DeviceGrant) -> Result<(), Error> {
+pub(crate) fn add_grant<Space>(team: &mut Team<Space>, grant: DeviceGrant) -> Result<()> {
     if find_grant(team, grant.kind, grant.start, grant.count).is_some() {
         return Ok(());
     }

@@ -13,6 +13,7 @@ use abi::{Access, Error, Grant, Pid, USER_ADDRESS_END};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Protection};
 use crate::process::{Flags, State};
+use crate::{Result, ensure};
 
 /// The processor's number of a page fault.
 const PAGE_FAULT: u32 = 14;
@@ -59,15 +60,17 @@ impl<M: Machine> Kernel<M> {
         self.leave()
     }
 
-    fn find_exception_server(&self, index: ProcessIndex) -> Result<ProcessIndex, Error> {
+    fn find_exception_server(&self, index: ProcessIndex) -> Result<ProcessIndex> {
         let team = self.processes[index].team;
         let server = self.find_receiver(self.team(team).exception_server)?;
         let process = &self.processes[server];
         // Nobody would ever answer.
-        if process.state == State::KernelServer || process.team == team || process.flags.has(Flags::EXCEPTION)
-        {
-            return Err(Error::NonexistentProcess);
-        }
+        ensure(
+            process.state != State::KernelServer
+                && process.team != team
+                && !process.flags.has(Flags::EXCEPTION),
+            Error::NonexistentProcess,
+        )?;
         Ok(server)
     }
 }

@@ -11,6 +11,7 @@ use abi::{Error, LogicalHost, Pid, UserId};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::NOBODY;
+use crate::{Result, ensure};
 
 /// Groups that one process may be in.
 pub const MEMBERSHIPS_PER_PROCESS: u16 = 16;
@@ -47,7 +48,7 @@ impl Groups {
     }
 
     /// The `position`th member of a group, or nobody beyond the last; and how many there are.
-    pub fn member(&self, group: Pid, position: u32) -> Result<(ProcessIndex, u32), Error> {
+    pub fn member(&self, group: Pid, position: u32) -> Result<(ProcessIndex, u32)> {
         let (mut member, mut count, mut row) = (NOBODY, 0, 0);
         while let Some((process, next)) = self.next_member(group, row) {
             if count == position {
@@ -60,7 +61,7 @@ impl Groups {
     }
 
     /// Whose the group is.
-    fn user(&self, group: Pid) -> Result<UserId, Error> {
+    fn user(&self, group: Pid) -> Result<UserId> {
         let row = self.rows.iter().find(|membership| membership.group == group);
         row.map(|membership| membership.user).ok_or(Error::EmptyGroup)
     }
@@ -73,14 +74,10 @@ impl Groups {
 
 impl<M: Machine> Kernel<M> {
     /// A group's pid as this node's table has it: the well-known ones belong to every host.
-    pub(crate) fn local_group(&self, group: Pid) -> Result<Pid, Error> {
+    pub(crate) fn local_group(&self, group: Pid) -> Result<Pid> {
         let host = self.processes.host();
-        if !group.is_group() {
-            return Err(Error::BadArgument);
-        }
-        if group.host() != host && group.host() != LogicalHost::OWN {
-            return Err(Error::ProcessElsewhere);
-        }
+        ensure(group.is_group(), Error::BadArgument)?;
+        ensure(group.host() == host || group.host() == LogicalHost::OWN, Error::ProcessElsewhere)?;
         if group.group_number() >= FIRST_DYNAMIC_NUMBER {
             return Ok(group);
         }
@@ -93,7 +90,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes a group with one member.
-    pub(crate) fn create_group(&mut self, member: ProcessIndex, restricted: bool) -> Result<Pid, Error> {
+    pub(crate) fn create_group(&mut self, member: ProcessIndex, restricted: bool) -> Result<Pid> {
         let (host, number) = (self.processes.host(), self.groups.next_number);
         let pid = if restricted {
             Pid::restricted_group(host, number)
@@ -107,7 +104,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Adds a process to a group.
-    pub(crate) fn join_group(&mut self, group: Pid, process: ProcessIndex) -> Result<(), Error> {
+    pub(crate) fn join_group(&mut self, group: Pid, process: ProcessIndex) -> Result<()> {
         let group = self.local_group(group)?;
         let user = self.processes[process].user;
         // A well-known group is there whether it has members or not.
@@ -117,19 +114,15 @@ impl<M: Machine> Kernel<M> {
             let owner = self.groups.user(group)?;
             (owner, group.is_unrestricted_group() || owner == user)
         };
-        if !allowed {
-            return Err(Error::NoPermission);
-        }
+        ensure(allowed, Error::NoPermission)?;
         if self.groups.find(group, process).is_some() {
             return Ok(());
         }
         self.add_member(group, owner, process)
     }
 
-    fn add_member(&mut self, group: Pid, user: UserId, process: ProcessIndex) -> Result<(), Error> {
-        if self.processes[process].memberships >= MEMBERSHIPS_PER_PROCESS {
-            return Err(Error::NoQuota);
-        }
+    fn add_member(&mut self, group: Pid, user: UserId, process: ProcessIndex) -> Result<()> {
+        ensure(self.processes[process].memberships < MEMBERSHIPS_PER_PROCESS, Error::NoQuota)?;
         let free = self.groups.find(Pid::NONE, NOBODY).ok_or(Error::NoResources)?;
         *free = Membership { group, process, user };
         self.processes[process].memberships += 1;
@@ -137,7 +130,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Takes a process out of a group.
-    pub(crate) fn leave_group(&mut self, group: Pid, process: ProcessIndex) -> Result<(), Error> {
+    pub(crate) fn leave_group(&mut self, group: Pid, process: ProcessIndex) -> Result<()> {
         let group = self.local_group(group)?;
         self.groups.user(group)?;
         let row = self.groups.find(group, process).ok_or(Error::BadArgument)?;

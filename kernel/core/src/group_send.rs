@@ -17,30 +17,20 @@ use crate::ipc::delivered;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Side};
 use crate::process::{Flags, Kind, NOBODY, State};
+use crate::{Result, ensure};
 
 /// Most bytes that a message to a group, or a reply to one, carries.
 pub const GROUP_SEGMENT_BYTES: u64 = PAGE_BYTES;
 
-/// Bytes that go through the kernel's stack at a time.
-const PIECE_BYTES: usize = 512;
-
 impl<M: Machine> Kernel<M> {
     /// System call Send, to a group.
-    pub(crate) fn send_to_group(&mut self, caller: ProcessIndex, to: Pid) -> Next<M::Space> {
+    pub(crate) fn send_to_group(&mut self, caller: ProcessIndex, to: Pid) -> Result<Next<M::Space>> {
         self.counters.sends += 1;
         let registers = &self.processes[caller].registers;
-        let (number, deadline) = (registers.number, registers.extra[2]);
-        debug_assert_eq!(number, call::Send::NUMBER);
-        match self.make_copies(caller, to, deadline) {
-            Ok(()) => {}
-            Err(error) => {
-                self.discard_group(caller);
-                return self.refuse(caller, error);
-            }
-        }
-        let process = &self.processes[caller];
-        let (from, code) = (process.pid, process.registers.message[0] as u32 & CODE_MASK);
-        self.trace(Event::Send, code, from, to);
+        let (message, deadline) = (registers.message, registers.extra[2]);
+        self.make_copies(caller, to, deadline).inspect_err(|_| self.discard_group(caller))?;
+        let from = self.processes[caller].pid;
+        self.trace(Event::Send, message[0] as u32 & CODE_MASK, from, to);
         self.block_current(State::AwaitingGroup);
         self.set_deadline(caller, deadline);
         let mut copy = self.processes[caller].copy;
@@ -50,14 +40,12 @@ impl<M: Machine> Kernel<M> {
             self.post(copy, member);
             copy = next;
         }
-        self.choose()
+        Ok(self.choose())
     }
 
-    fn make_copies(&mut self, caller: ProcessIndex, to: Pid, deadline: u64) -> Result<(), Error> {
+    fn make_copies(&mut self, caller: ProcessIndex, to: Pid, deadline: u64) -> Result<()> {
         let group = self.local_group(to)?;
-        if deadline == FOREVER {
-            return Err(Error::BadArgument);
-        }
+        ensure(deadline != FOREVER, Error::BadArgument)?;
         self.groups.member(group, 0)?;
         self.discard_group(caller);
         self.processes[caller].flags.set(Flags::GROUP);
@@ -71,7 +59,7 @@ impl<M: Machine> Kernel<M> {
             let frame = self.keep(caller, caller, address, bytes)?;
             self.processes[caller].extra.frame = Some(frame);
         }
-        let mut last = NOBODY;
+        let mut last = caller;
         let mut row = 0;
         while let Some((member, next)) = self.groups.next_member(group, row) {
             row = next;
@@ -87,46 +75,24 @@ impl<M: Machine> Kernel<M> {
                 Access::NONE => 0,
                 access => Grant::new(bytes, access).to_bits(),
             };
-            if last == NOBODY {
-                self.processes[caller].copy = copy;
-            } else {
-                self.processes[last].copy = copy;
-            }
+            self.processes[last].copy = copy;
             last = copy;
         }
-        if last == NOBODY {
-            return Err(Error::EmptyGroup);
-        }
-        Ok(())
+        ensure(last != caller, Error::EmptyGroup)
     }
 
     /// Copies memory of `from` into a frame that is charged to the team of `owner`.
-    fn keep(
-        &mut self,
-        owner: ProcessIndex,
-        from: ProcessIndex,
-        address: u64,
-        bytes: u64,
-    ) -> Result<Frame, Error> {
+    fn keep(&mut self, owner: ProcessIndex, from: ProcessIndex, address: u64, bytes: u64) -> Result<Frame> {
         let team = self.processes[owner].team;
         self.team_mut(team).pages.take(1)?;
         let Some(frame) = self.frames.allocate() else {
             self.team_mut(team).pages.give_back(1);
             return Err(Error::NoMemory);
         };
-        let mut piece = [0; PIECE_BYTES];
-        let mut done = 0;
-        while done < bytes as usize {
-            let count = PIECE_BYTES.min(bytes as usize - done);
-            let place = address.checked_add(done as u64).ok_or(Error::BadAddress);
-            let read = place.and_then(|place| self.read_from(from, place, &mut piece[..count]));
-            if let Err(error) = read {
-                self.release_kept(owner, frame);
-                return Err(error);
-            }
-            self.machine.write_frame(frame, done, &piece[..count]);
-            done += count;
-        }
+        let mut page = [0; PAGE_BYTES as usize];
+        let kept = &mut page[..bytes as usize];
+        self.read_from(from, address, kept).inspect_err(|_| self.release_kept(owner, frame))?;
+        self.machine.write_frame(frame, 0, kept);
         Ok(frame)
     }
 
@@ -138,17 +104,11 @@ impl<M: Machine> Kernel<M> {
         to: ProcessIndex,
         address: u64,
         bytes: u64,
-    ) -> Result<(), Error> {
-        let mut piece = [0; PIECE_BYTES];
-        let mut done = 0;
-        while done < bytes as usize {
-            let count = PIECE_BYTES.min(bytes as usize - done);
-            self.machine.read_frame(frame, offset as usize + done, &mut piece[..count]);
-            let place = address.checked_add(done as u64).ok_or(Error::BadAddress)?;
-            self.write_to(to, place, &piece[..count])?;
-            done += count;
-        }
-        Ok(())
+    ) -> Result<()> {
+        let mut page = [0; PAGE_BYTES as usize];
+        let kept = &mut page[..bytes as usize];
+        self.machine.read_frame(frame, offset as usize, kept);
+        self.write_to(to, address, kept)
     }
 
     fn release_kept(&mut self, owner: ProcessIndex, frame: Frame) {
@@ -182,7 +142,7 @@ impl<M: Machine> Kernel<M> {
         to: ProcessIndex,
         address: u64,
         bytes: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let owner = self.processes[copy].owner;
         match self.processes[owner].extra.frame {
             Some(frame) => self.unpack(frame, offset, to, address, bytes),
@@ -197,16 +157,12 @@ impl<M: Machine> Kernel<M> {
         copy: ProcessIndex,
         address: u64,
         bytes: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let process = &self.processes[copy];
         let (owner, grant) = (process.owner, process.grant());
         if bytes != 0 {
-            if !grant.access().contains(Access::WRITE) {
-                return Err(Error::NoWriteAccess);
-            }
-            if bytes > grant.bytes() {
-                return Err(Error::TooLong);
-            }
+            ensure(grant.access().contains(Access::WRITE), Error::NoWriteAccess)?;
+            ensure(bytes <= grant.bytes(), Error::TooLong)?;
             let frame = self.keep(owner, member, address, bytes)?;
             self.processes[copy].extra.frame = Some(frame);
         }
@@ -228,29 +184,23 @@ impl<M: Machine> Kernel<M> {
 
     /// System call GetReply.
     #[inline(never)]
-    pub(crate) fn get_reply(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+    pub(crate) fn get_reply(&mut self, caller: ProcessIndex) -> Result<Next<M::Space>> {
         let process = &self.processes[caller];
         let deadline = process.registers.extra[2];
-        if deadline == FOREVER {
-            return self.refuse(caller, Error::BadArgument);
-        }
-        if !process.flags.has(Flags::GROUP) {
-            return self.refuse(caller, Error::NothingWaiting);
-        }
+        ensure(deadline != FOREVER, Error::BadArgument)?;
+        ensure(process.flags.has(Flags::GROUP), Error::NothingWaiting)?;
         let mut copy = process.copy;
         while copy != NOBODY && self.processes[copy].state != State::Idle {
             copy = self.processes[copy].copy;
         }
         if copy != NOBODY {
             self.take_reply(caller, copy);
-            return self.leave();
+            return Ok(self.leave());
         }
-        if deadline == NOW {
-            return self.refuse(caller, Error::DeadlinePassed);
-        }
+        ensure(deadline != NOW, Error::DeadlinePassed)?;
         self.block_current(State::AwaitingGroup);
         self.set_deadline(caller, deadline);
-        self.choose()
+        Ok(self.choose())
     }
 
     /// Gives the reply in a copy to the sender, as result of its Send or GetReply.
@@ -264,30 +214,23 @@ impl<M: Machine> Kernel<M> {
             0
         };
         let address = process.registers.extra[0];
-        let kept = self.processes[copy].extra;
+        let answered = &self.processes[copy];
+        let (member, message, kept) = (answered.registers.pid, answered.registers.message, answered.extra);
         let bytes = kept.count.min(capacity);
-        let (member, message) = {
-            let registers = &self.processes[copy].registers;
-            (registers.pid, registers.message)
-        };
         let moved = match kept.frame {
             Some(frame) => self.unpack(frame, 0, sender, address, bytes),
             None => Ok(()),
         };
         let process = &mut self.processes[sender];
-        if let Err(error) = moved {
-            process.set_error(error);
-        } else {
-            process.clear_results();
-            process.registers.pid = member;
-            process.registers.message = delivered(message, bytes);
+        match moved {
+            Ok(()) => {
+                process.clear_results();
+                process.registers.pid = member;
+                process.registers.message = delivered(message, bytes);
+            }
+            Err(error) => process.set_error(error),
         }
         self.free_copy(copy);
-    }
-
-    /// The time has come for a sender that waits for a reply. Later ones can still be taken.
-    pub(crate) fn group_deadline(&mut self, sender: ProcessIndex) {
-        self.fail(sender, Error::DeadlinePassed);
     }
 
     /// A copy's member has ended without answering.
@@ -309,15 +252,11 @@ impl<M: Machine> Kernel<M> {
     /// Frees a copy; with the last one, what was kept for all.
     fn free_copy(&mut self, copy: ProcessIndex) {
         let (sender, next) = (self.processes[copy].owner, self.processes[copy].copy);
-        if self.processes[sender].copy == copy {
-            self.processes[sender].copy = next;
-        } else {
-            let mut before = self.processes[sender].copy;
-            while self.processes[before].copy != copy {
-                before = self.processes[before].copy;
-            }
-            self.processes[before].copy = next;
+        let mut before = sender;
+        while self.processes[before].copy != copy {
+            before = self.processes[before].copy;
         }
+        self.processes[before].copy = next;
         if let Some(frame) = self.processes[copy].extra.frame.take() {
             self.release_kept(sender, frame);
         }
@@ -329,18 +268,14 @@ impl<M: Machine> Kernel<M> {
 
     /// Forgets a process's last Send to a group, with all replies not taken.
     pub(crate) fn discard_group(&mut self, sender: ProcessIndex) {
-        while let copy = self.processes[sender].copy
-            && copy != NOBODY
-        {
-            self.processes[sender].copy = self.processes[copy].copy;
-            if let Some(frame) = self.processes[copy].extra.frame.take() {
-                self.release_kept(sender, frame);
-            }
-            self.release_pseudo(copy);
-        }
+        self.processes[sender].flags.clear(Flags::GROUP);
         if let Some(frame) = self.processes[sender].extra.frame.take() {
             self.release_kept(sender, frame);
         }
-        self.processes[sender].flags.clear(Flags::GROUP);
+        while let copy = self.processes[sender].copy
+            && copy != NOBODY
+        {
+            self.free_copy(copy);
+        }
     }
 }

@@ -7,16 +7,15 @@ use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::NOBODY;
 use crate::request::Answer;
+use crate::{Result, ensure};
 
 impl<M: Machine> Kernel<M> {
     /// Answers one request.
     #[inline(never)]
-    pub(crate) fn group_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer, Error> {
+    pub(crate) fn group_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer> {
         match Group::from_message(message).ok_or(Error::BadRequest)? {
             Group::Create(create) => {
-                if create.restricted > 1 {
-                    return Err(Error::BadArgument);
-                }
+                ensure(create.restricted <= 1, Error::BadArgument)?;
                 let group = self.create_group(caller, create.restricted == 1)?;
                 Ok(Answer::reply(&Created { group }))
             }
@@ -40,7 +39,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A process of the caller's own user.
-    fn find_own_users(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+    fn find_own_users(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         let process = self.find_process(caller, pid)?;
         if self.processes[process].user == self.processes[caller].user {
             Ok(process)

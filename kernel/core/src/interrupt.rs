@@ -11,6 +11,7 @@ use abi::{Error, Pid};
 use crate::kernel::{INTERRUPT_LINES, Kernel};
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::{Kind, NOBODY, State};
+use crate::{Result, ensure};
 
 impl<M: Machine> Kernel<M> {
     /// A device interrupt on `line`, which the machine has acknowledged.
@@ -50,7 +51,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes `caller`, which may, the receiver of a line's interrupts. The pid is the notices' sender.
-    pub fn claim_interrupt(&mut self, caller: ProcessIndex, line: u32) -> Result<Pid, Error> {
+    pub fn claim_interrupt(&mut self, caller: ProcessIndex, line: u32) -> Result<Pid> {
         match self.interrupt_slots.get(line as usize) {
             None => return Err(Error::BadArgument),
             Some(&slot) if slot != NOBODY => return Err(Error::Busy),
@@ -72,18 +73,19 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Gives a line back that `caller` has claimed.
-    pub fn release_interrupt(&mut self, caller: ProcessIndex, interrupt: Pid) -> Result<(), Error> {
+    pub fn release_interrupt(&mut self, caller: ProcessIndex, interrupt: Pid) -> Result<()> {
         let slot = self.processes.find(interrupt)?;
         let process = &self.processes[slot];
-        if process.kind != Kind::Interrupt || process.owner != caller {
-            return Err(Error::NoPermission);
-        }
+        ensure(process.kind == Kind::Interrupt && process.owner == caller, Error::NoPermission)?;
         self.free_interrupt(slot);
         Ok(())
     }
 
     /// Gives all lines of a process back.
     pub(crate) fn release_interrupts(&mut self, owner: ProcessIndex) {
+        if self.processes[owner].interrupts == 0 {
+            return;
+        }
         for line in 0..INTERRUPT_LINES {
             let slot = self.interrupt_slots[line];
             if slot != NOBODY && self.processes[slot].owner == owner {

@@ -12,7 +12,7 @@
 //! | replier's data is not mapped | `BadAddress` | the replier; the client waits on |
 //! | client's segment is not mapped | `BadAddressOfOther` | the replier; the client waits on |
 
-use abi::call::{Deadline, FOREVER, NOW};
+use abi::call::{FOREVER, NOW};
 use abi::message::CODE_MASK;
 use abi::trace::Event;
 use abi::{Access, Error, Grant, Pid, Rights, USER_ADDRESS_END};
@@ -21,6 +21,7 @@ use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Resume, Side};
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::transfer::HEAD_BYTES;
+use crate::{Result, ensure};
 
 /// The first register of a message without the bits that are the kernel's.
 const FIRST_REGISTER_MASK: u64 = 0xffff_ffff_0000_0000 | CODE_MASK as u64;
@@ -38,47 +39,32 @@ pub(crate) const fn delivered(message: [u64; 4], segment_bytes: u64) -> [u64; 4]
     ]
 }
 
-/// What became of an attempt to receive.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Received {
-    /// A message is in the registers.
-    Message,
-    /// Nothing was waiting.
-    Nothing,
-    /// The receiver's buffer is bad.
-    BadBuffer,
-}
-
 impl<M: Machine> Kernel<M> {
     /// System call Send, where the receiver is not simply waiting for it.
     #[inline(never)]
-    pub(crate) fn send(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+    pub(crate) fn send(&mut self, caller: ProcessIndex) -> Result<Next<M::Space>> {
         let to = Pid::from_bits(self.processes[caller].registers.pid);
         if to.is_group() {
             return self.send_to_group(caller, to);
         }
-        let found = self.find_receiver(to);
-        let receiver = match found {
-            Ok(receiver) => receiver,
-            Err(Error::ProcessElsewhere) if self.network_server != NOBODY => self.network_server,
-            Err(Error::ProcessElsewhere) => return self.refuse(caller, Error::NoNetwork),
-            Err(error) => return self.refuse(caller, error),
-        };
+        let found = self.find_receiver_anywhere(to)?;
+        let receiver = if found == NOBODY { self.network_server } else { found };
         if self.processes[receiver].state == State::KernelServer {
             return self.kernel_request(caller, receiver);
         }
         // It would wait for itself for ever.
-        if receiver == caller || self.processes[caller].registers.extra[2] != FOREVER {
-            return self.refuse(caller, Error::BadArgument);
-        }
-        if !self.accept_grant(caller) {
-            return self.refuse(caller, Error::BadAddress);
-        }
+        ensure(receiver != caller, Error::BadArgument)?;
+        self.accept_send(caller)?;
         self.counters.sends += 1;
         self.trace_message(Event::Send, caller, receiver);
-        if found.is_err() {
+        if found == NOBODY {
             self.processes[caller].begin_transaction();
         }
+        Ok(self.send_on(caller, receiver))
+    }
+
+    /// The current process sends what is in its registers, and waits.
+    pub(crate) fn send_on(&mut self, caller: ProcessIndex, receiver: ProcessIndex) -> Next<M::Space> {
         self.block_current(State::Sending);
         match self.hand_over(caller, receiver) {
             NOBODY => self.choose(),
@@ -87,29 +73,37 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A process of this node that may be sent to; `ProcessElsewhere` for another node's.
-    pub(crate) fn find_receiver(&self, to: Pid) -> Result<ProcessIndex, Error> {
+    pub(crate) fn find_receiver(&self, to: Pid) -> Result<ProcessIndex> {
         let index = self.processes.find(to)?;
         let flags = self.processes[index].flags;
-        if flags.has(Flags::ENDED) {
-            return Err(Error::StaleProcess);
-        }
-        if flags.has(Flags::PSEUDO) {
-            return Err(Error::NonexistentProcess);
-        }
+        ensure(!flags.has(Flags::ENDED), Error::StaleProcess)?;
+        ensure(!flags.has(Flags::PSEUDO), Error::NonexistentProcess)?;
         Ok(index)
     }
 
-    /// Whether the segment that `caller` grants is within what programs may address; drops meaningless bits.
-    pub(crate) fn accept_grant(&mut self, caller: ProcessIndex) -> bool {
+    /// A process that may be sent to: of this node, or nobody for another node's, which the network server reaches.
+    fn find_receiver_anywhere(&self, to: Pid) -> Result<ProcessIndex> {
+        match self.find_receiver(to) {
+            Err(Error::ProcessElsewhere) if self.network_server == NOBODY => Err(Error::NoNetwork),
+            Err(Error::ProcessElsewhere) => Ok(NOBODY),
+            found => found,
+        }
+    }
+
+    /// Checks a Send to one receiver: without a deadline, and the segment that it grants is within what programs may
+    /// address. Drops meaningless bits of the grant.
+    pub(crate) fn accept_send(&mut self, caller: ProcessIndex) -> Result<()> {
         let registers = &mut self.processes[caller].registers;
+        ensure(registers.extra[2] == FOREVER, Error::BadArgument)?;
         let grant = Grant::from_bits(registers.extra[1]);
         if grant.access() == Access::NONE || grant.bytes() == 0 {
             registers.extra[1] = 0;
-            return true;
+            return Ok(());
         }
         registers.extra[1] = grant.to_bits();
+        let address = registers.extra[0];
         // The length has 48 bits, so this cannot overflow where it matters.
-        registers.extra[0] <= USER_ADDRESS_END && registers.extra[0] + grant.bytes() <= USER_ADDRESS_END
+        ensure(address <= USER_ADDRESS_END && address + grant.bytes() <= USER_ADDRESS_END, Error::BadAddress)
     }
 
     /// Sends the message in the registers of `sender`, which is in no list and does not run, to `receiver`: delivers it
@@ -148,9 +142,7 @@ impl<M: Machine> Kernel<M> {
             }
         }
         self.processes[sender].state = State::Sending;
-        let mut queue = self.processes[receiver].queue;
-        queue.insert_by_priority(&mut self.processes, sender);
-        self.processes[receiver].queue = queue;
+        self.processes.enqueue(sender);
         self.begin_waiting(sender, receiver);
         NOBODY
     }
@@ -220,77 +212,14 @@ impl<M: Machine> Kernel<M> {
 
     /// System call Receive.
     #[inline(never)]
-    pub(crate) fn receive(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+    pub(crate) fn receive(&mut self, caller: ProcessIndex) -> Result<Next<M::Space>> {
         let registers = &self.processes[caller].registers;
         let deadline = registers.extra[2];
-        match self.find_source(caller, Pid::from_bits(registers.pid)) {
-            Err(error) => self.refuse(caller, error),
-            Ok(from) => match self.take_message(caller, from) {
-                Received::Message => self.leave(),
-                Received::BadBuffer => self.refuse(caller, Error::BadAddress),
-                Received::Nothing if deadline == NOW => self.refuse(caller, Error::NothingWaiting),
-                Received::Nothing => {
-                    self.begin_receiving(caller, from, deadline);
-                    self.choose()
-                }
-            },
+        let from = self.find_source(caller, Pid::from_bits(registers.pid))?;
+        if self.take_message(caller, from)? {
+            return Ok(self.leave());
         }
-    }
-
-    /// From whom to receive: nobody in particular, or one slot.
-    fn find_source(&self, caller: ProcessIndex, from: Pid) -> Result<ProcessIndex, Error> {
-        if from.is_none() {
-            return Ok(NOBODY);
-        }
-        let index = self.processes.find(from)?;
-        if index == caller || self.processes[index].state == State::KernelServer {
-            return Err(Error::BadArgument);
-        }
-        Ok(index)
-    }
-
-    /// Receives the first message in the queue, or the one of `from`.
-    fn take_message(&mut self, receiver: ProcessIndex, from: ProcessIndex) -> Received {
-        loop {
-            let sender = if from == NOBODY {
-                self.processes[receiver].queue.head
-            } else {
-                let process = &self.processes[from];
-                if process.state == State::Sending && process.partner == receiver { from } else { NOBODY }
-            };
-            if sender == NOBODY {
-                return Received::Nothing;
-            }
-            match self.deliver(sender, receiver) {
-                Ok(()) => {
-                    self.unqueue(sender);
-                    let now = self.coarse_now_ns;
-                    let process = &mut self.processes[sender];
-                    process.state = State::AwaitingReply;
-                    process.since_ns = now;
-                    self.end_if_alien_told(sender);
-                    return Received::Message;
-                }
-                Err(Side::Destination) => return Received::BadBuffer,
-                Err(Side::Source) => {
-                    self.unqueue(sender);
-                    self.end_waiting(sender, receiver);
-                    self.fail_sender(sender, Error::BadAddress);
-                }
-            }
-        }
-    }
-
-    /// Takes a sender out of its receiver's queue.
-    pub(crate) fn unqueue(&mut self, sender: ProcessIndex) {
-        let receiver = self.processes[sender].partner;
-        let mut queue = self.processes[receiver].queue;
-        queue.remove(&mut self.processes, sender);
-        self.processes[receiver].queue = queue;
-    }
-
-    /// The current process waits in Receive, its arguments in the registers of a Receive.
-    fn begin_receiving(&mut self, caller: ProcessIndex, from: ProcessIndex, deadline: Deadline) {
+        ensure(deadline != NOW, Error::NothingWaiting)?;
         if from == NOBODY {
             self.block_current(State::Receiving);
         } else {
@@ -300,6 +229,49 @@ impl<M: Machine> Kernel<M> {
         self.processes[caller].partner = from;
         if deadline != FOREVER {
             self.set_deadline(caller, deadline);
+        }
+        Ok(self.choose())
+    }
+
+    /// From whom to receive: nobody in particular, or one slot.
+    fn find_source(&self, caller: ProcessIndex, from: Pid) -> Result<ProcessIndex> {
+        if from.is_none() {
+            return Ok(NOBODY);
+        }
+        let index = self.processes.find(from)?;
+        ensure(index != caller && self.processes[index].state != State::KernelServer, Error::BadArgument)?;
+        Ok(index)
+    }
+
+    /// Receives the first message in the queue, or the one of `from`; false if there is none.
+    fn take_message(&mut self, receiver: ProcessIndex, from: ProcessIndex) -> Result<bool> {
+        loop {
+            let sender = if from == NOBODY {
+                self.processes[receiver].queue.head
+            } else {
+                let process = &self.processes[from];
+                if process.state == State::Sending && process.partner == receiver { from } else { NOBODY }
+            };
+            if sender == NOBODY {
+                return Ok(false);
+            }
+            match self.deliver(sender, receiver) {
+                Ok(()) => {
+                    self.processes.dequeue(sender);
+                    let now = self.coarse_now_ns;
+                    let process = &mut self.processes[sender];
+                    process.state = State::AwaitingReply;
+                    process.since_ns = now;
+                    self.end_if_alien_told(sender);
+                    return Ok(true);
+                }
+                Err(Side::Destination) => return Err(Error::BadAddress),
+                Err(Side::Source) => {
+                    self.processes.dequeue(sender);
+                    self.end_waiting(sender, receiver);
+                    self.fail_sender(sender, Error::BadAddress);
+                }
+            }
         }
     }
 
@@ -322,70 +294,50 @@ impl<M: Machine> Kernel<M> {
             _ => return,
         };
         match self.take_message(index, from) {
-            Received::Nothing => {}
-            Received::Message => {
+            Ok(false) => {}
+            Ok(true) => {
                 self.end_receiving(index);
                 self.make_ready(index);
             }
-            Received::BadBuffer => {
+            Err(error) => {
                 self.end_receiving(index);
-                self.fail(index, Error::BadAddress);
+                self.fail(index, error);
             }
         }
     }
 
     /// System call Reply.
     #[inline(never)]
-    pub(crate) fn reply(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+    pub(crate) fn reply(&mut self, caller: ProcessIndex) -> Result<Next<M::Space>> {
         let registers = &self.processes[caller].registers;
-        let client = Pid::from_bits(registers.pid);
         let [address, bytes, ..] = registers.extra;
-        match self.answer(caller, client, address, bytes) {
-            Err(error) => self.refuse(caller, error),
-            Ok(client) => {
-                self.processes[caller].clear_results();
-                if client != NOBODY {
-                    self.make_ready(client);
-                }
-                self.leave()
-            }
+        let client = self.answer(caller, Pid::from_bits(registers.pid), address, bytes)?;
+        self.processes[caller].clear_results();
+        if client != NOBODY {
+            self.make_ready(client);
         }
+        Ok(self.leave())
     }
 
     /// System call ReplyReceive.
     #[inline(never)]
-    pub(crate) fn reply_receive(&mut self, caller: ProcessIndex) -> Next<M::Space> {
-        let registers = &mut self.processes[caller].registers;
-        let client = Pid::from_bits(registers.pid);
+    pub(crate) fn reply_receive(&mut self, caller: ProcessIndex) -> Result<Next<M::Space>> {
+        let registers = &self.processes[caller].registers;
         let [address, bytes, deadline, buffer_address, buffer_bytes] = registers.extra;
-        let client = match self.answer(caller, client, address, bytes) {
-            Ok(client) => client,
-            Err(error) => return self.refuse(caller, error),
-        };
+        let client = self.answer(caller, Pid::from_bits(registers.pid), address, bytes)?;
         let server = &mut self.processes[caller];
         server.registers.extra[0] = buffer_address;
         server.registers.extra[1] = buffer_bytes;
-        if !server.queue.is_empty() || deadline != FOREVER || client == NOBODY {
-            return self.receive_after_reply(caller, client, deadline);
+        if server.queue.is_empty() && deadline == FOREVER && client != NOBODY {
+            self.block_current(State::Receiving);
+            return Ok(self.switch_to(client));
         }
-        self.block_current(State::Receiving);
-        self.switch_to(client)
-    }
-
-    /// The second half of ReplyReceive where it is not simply to wait.
-    #[cold]
-    fn receive_after_reply(
-        &mut self,
-        caller: ProcessIndex,
-        client: ProcessIndex,
-        deadline: Deadline,
-    ) -> Next<M::Space> {
+        // What remains is a Receive from anyone.
+        server.registers.pid = 0;
+        server.registers.extra[2] = deadline;
         if client != NOBODY {
             self.make_ready(client);
         }
-        let registers = &mut self.processes[caller].registers;
-        registers.pid = 0;
-        registers.extra[2] = deadline;
         self.receive(caller)
     }
 
@@ -393,13 +345,7 @@ impl<M: Machine> Kernel<M> {
     ///
     /// Returns the client, ready but in no list yet; or nobody, if there is no one to run because of it.
     #[inline]
-    fn answer(
-        &mut self,
-        caller: ProcessIndex,
-        pid: Pid,
-        address: u64,
-        bytes: u64,
-    ) -> Result<ProcessIndex, Error> {
+    fn answer(&mut self, caller: ProcessIndex, pid: Pid, address: u64, bytes: u64) -> Result<ProcessIndex> {
         let client = self.find_client(caller, pid)?;
         let process = &self.processes[client];
         if !process.flags.is_empty() && !process.flags.only(Flags::SUSPENDED) {
@@ -414,7 +360,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The process, or pseudo-sender, that is known as `pid` and awaits the reply of `caller`.
     #[inline]
-    pub fn find_client(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+    pub fn find_client(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         match self.processes.find(pid) {
             Ok(client) if self.processes[client].awaits_reply_of(caller) => Ok(client),
             Ok(_) => Err(Error::NotAwaitingReply),
@@ -445,15 +391,11 @@ impl<M: Machine> Kernel<M> {
         client: ProcessIndex,
         address: u64,
         bytes: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let process = &self.processes[client];
         let grant = process.grant();
-        if !grant.access().contains(Access::WRITE) {
-            return Err(Error::NoWriteAccess);
-        }
-        if bytes > grant.bytes() || bytes > HEAD_BYTES {
-            return Err(Error::TooLong);
-        }
+        ensure(grant.access().contains(Access::WRITE), Error::NoWriteAccess)?;
+        ensure(bytes <= grant.bytes() && bytes <= HEAD_BYTES, Error::TooLong)?;
         let segment_address = process.segment_address();
         self.copy(caller, address, client, segment_address, bytes).map_err(|stop| stop.blame(Side::Source))
     }
@@ -466,83 +408,71 @@ impl<M: Machine> Kernel<M> {
         client: ProcessIndex,
         address: u64,
         bytes: u64,
-    ) -> Result<ProcessIndex, Error> {
+    ) -> Result<ProcessIndex> {
         let process = &self.processes[client];
-        let (flags, process_kind) = (process.flags, process.kind);
-        if process_kind == Kind::Copy {
+        let (flags, kind) = (process.flags, process.kind);
+        if kind == Kind::Copy {
             self.answer_copy(caller, client, address, bytes)?;
             return Ok(NOBODY);
         }
         if bytes != 0 {
             self.copy_reply(caller, client, address, bytes)?;
         }
-        if process_kind == Kind::Alien {
-            self.answer_alien(caller, client, bytes);
-            return Ok(NOBODY);
-        }
         if flags.has(Flags::REMOTE) {
             return Ok(self.answer_remote(caller, client, bytes));
         }
-        if flags.has(Flags::PSEUDO) {
-            self.counters.replies += 1;
-            self.end_waiting(client, caller);
-            self.processes[client].state = State::Idle;
-            self.pseudo_answered(client);
-            return Ok(NOBODY);
+        if kind == Kind::Program && !flags.has(Flags(Flags::ENDED.0 | Flags::EXCEPTION.0)) {
+            self.processes[client].flags.clear(Flags::NEWBORN);
+            self.finish_answer(caller, client, bytes);
+            return Ok(client);
         }
-        if flags.has(Flags::ENDED) {
-            self.counters.replies += 1;
-            self.end_waiting(client, caller);
-            self.forget_team(client);
-            return Ok(NOBODY);
+        self.counters.replies += 1;
+        self.trace_message(Event::Reply, caller, client);
+        self.end_waiting(client, caller);
+        self.processes[client].state = State::Idle;
+        match kind {
+            Kind::Alien => self.alien_answered(client, caller, bytes),
+            Kind::Interrupt => self.interrupt_answered(client),
+            Kind::Alarm => self.alarm_answered(client),
+            Kind::Program | Kind::Copy if flags.has(Flags::ENDED) => self.forget_team(client),
+            Kind::Program | Kind::Copy => {
+                let process = &mut self.processes[client];
+                process.flags.clear(Flags::EXCEPTION);
+                process.resume = Resume::Full;
+                // Not switched to directly: it resumes in full.
+                self.make_ready(client);
+            }
         }
-        if flags.has(Flags::EXCEPTION) {
-            self.counters.replies += 1;
-            self.end_waiting(client, caller);
-            let process = &mut self.processes[client];
-            process.flags.clear(Flags::EXCEPTION);
-            process.state = State::Ready;
-            process.resume = Resume::Full;
-            // Not switched to directly: it resumes in full.
-            self.make_ready(client);
-            return Ok(NOBODY);
-        }
-        self.processes[client].flags.clear(Flags::NEWBORN);
-        self.finish_answer(caller, client, bytes);
-        Ok(client)
+        Ok(NOBODY)
     }
 
     /// System call Forward.
     #[inline(never)]
-    pub(crate) fn forward(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+    pub(crate) fn forward(&mut self, caller: ProcessIndex) -> Result<Next<M::Space>> {
         let registers = &self.processes[caller].registers;
         let client = Pid::from_bits(registers.pid);
         let to = Pid::from_bits(registers.extra[0]);
-        match self.find_forward(caller, client, to) {
-            Err(error) => self.refuse(caller, error),
-            Ok((client, receiver)) => {
-                self.end_waiting(client, caller);
-                let from_pid = self.sender_pid(client);
-                let code = self.processes[caller].registers.message[0] as u32 & CODE_MASK;
-                self.trace(Event::Forward, code, from_pid, to);
-                let (from, process) = self.processes.pair(caller, client);
-                process.registers.message = delivered(from.registers.message, 0);
-                process.forwarder = from.pid;
-                let told = Pid::from_bits(from.registers.extra[1]);
-                from.clear_results();
-                if process.flags.has(Flags::REMOTE) {
-                    // It was the network server's client, which knows who forwards it.
-                    process.forwarder = told;
-                    process.flags.clear(Flags::REMOTE);
-                }
-                if receiver == NOBODY {
-                    self.forward_elsewhere(client, to);
-                } else {
-                    self.post(client, receiver);
-                }
-                self.leave()
-            }
+        let (client, receiver) = self.find_forward(caller, client, to)?;
+        self.end_waiting(client, caller);
+        let from_pid = self.sender_pid(client);
+        let code = self.processes[caller].registers.message[0] as u32 & CODE_MASK;
+        self.trace(Event::Forward, code, from_pid, to);
+        let (from, process) = self.processes.pair(caller, client);
+        process.registers.message = delivered(from.registers.message, 0);
+        process.forwarder = from.pid;
+        let told = Pid::from_bits(from.registers.extra[1]);
+        from.clear_results();
+        if process.flags.has(Flags::REMOTE) {
+            // It was the network server's client, which knows who forwards it.
+            process.forwarder = told;
+            process.flags.clear(Flags::REMOTE);
         }
+        if receiver == NOBODY {
+            self.forward_elsewhere(client, to);
+        } else {
+            self.post(client, receiver);
+        }
+        Ok(self.leave())
     }
 
     /// Checks a Forward: only a program's Send may be handed on, here or elsewhere, to another process. The receiver is
@@ -552,30 +482,26 @@ impl<M: Machine> Kernel<M> {
         caller: ProcessIndex,
         client: Pid,
         to: Pid,
-    ) -> Result<(ProcessIndex, ProcessIndex), Error> {
+    ) -> Result<(ProcessIndex, ProcessIndex)> {
         let client = self.find_client(caller, client)?;
         let process = &self.processes[client];
         let own = &self.processes[caller];
-        let special = Flags(Flags::NEWBORN.0 | Flags::ENDED.0 | Flags::PSEUDO.0);
+        let special = Flags(Flags::NEWBORN.0 | Flags::ENDED.0);
         let may = own.user == process.user
             || process.flags.has(Flags::REMOTE)
             || self.has_right(caller, Rights::FORWARD);
-        if process.flags.has(special) && process.kind != Kind::Alien || !may || process.is_moving() {
-            return Err(Error::NotForwardable);
-        }
-        if to.is_group() {
-            return Err(Error::BadArgument);
-        }
-        let receiver = match self.find_receiver(to) {
-            Err(Error::ProcessElsewhere) if process.flags.has(Flags::EXCEPTION) => {
-                return Err(Error::NotForwardable);
-            }
-            Err(Error::ProcessElsewhere) if self.network_server == NOBODY => return Err(Error::NoNetwork),
-            Err(Error::ProcessElsewhere) => NOBODY,
-            found => found?,
-        };
-        if receiver == client || receiver != NOBODY && self.processes[receiver].state == State::KernelServer {
-            return Err(Error::BadArgument);
+        let is_send = matches!(process.kind, Kind::Program | Kind::Alien)
+            && !process.flags.has(special)
+            && !process.is_moving();
+        ensure(may && is_send, Error::NotForwardable)?;
+        ensure(!to.is_group(), Error::BadArgument)?;
+        let receiver = self.find_receiver_anywhere(to)?;
+        if receiver == NOBODY {
+            ensure(!process.flags.has(Flags::EXCEPTION), Error::NotForwardable)?;
+        } else {
+            let to_itself_or_kernel =
+                receiver == client || self.processes[receiver].state == State::KernelServer;
+            ensure(!to_itself_or_kernel, Error::BadArgument)?;
         }
         Ok((client, receiver))
     }

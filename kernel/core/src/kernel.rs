@@ -24,7 +24,7 @@ use crate::ring::Ring;
 use crate::schedule::ReadyLists;
 use crate::table::Processes;
 use crate::team::{NO_TEAM, Team, TeamIndex};
-use crate::timer::TimerHeap;
+use crate::timer::Deadlines;
 use crate::trace::Trace;
 
 /// Processors that the kernel can run.
@@ -134,7 +134,7 @@ pub struct Kernel<M: Machine> {
     /// Frames that the kernel's image and tables take.
     pub kernel_frames: u32,
     /// Who waits for a time.
-    pub timers: TimerHeap,
+    pub deadlines: Deadlines,
     /// The monotonic clock when the kernel last read it: good enough for listings.
     pub coarse_now_ns: u64,
     /// Nanoseconds from 1970 to boot; 0 until someone knows.
@@ -184,7 +184,7 @@ impl<M: Machine> Kernel<M> {
             trace: Trace::new(configuration.trace_records),
             log: Ring::new(LOG_BYTES),
             kernel_frames: configuration.kernel_frames,
-            timers: TimerHeap::new(process_slots),
+            deadlines: Deadlines::new(process_slots),
             coarse_now_ns: 0,
             real_base_ns: 0,
             nowhere,

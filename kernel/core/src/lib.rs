@@ -47,6 +47,15 @@ mod statistics_server;
 mod system_call;
 mod time_server;
 
+/// What may fail, mostly with an error that programs know.
+pub type Result<T, E = abi::Error> = core::result::Result<T, E>;
+
+/// The error unless the condition holds.
+#[inline]
+pub(crate) fn ensure(condition: bool, error: abi::Error) -> Result<()> {
+    if condition { Ok(()) } else { Err(error) }
+}
+
 #[cfg(test)]
 #[path = "tests/machine.rs"]
 mod test_machine;

@@ -10,8 +10,9 @@ use abi::{Access, Error, Pid};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Side};
-use crate::process::{Kind, NOBODY, State};
+use crate::process::Kind;
 use crate::transfer::HEAD_BYTES;
+use crate::{Result, ensure};
 
 /// What became of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,28 +28,23 @@ enum Step {
 impl<M: Machine> Kernel<M> {
     /// System calls MoveTo and MoveFrom.
     #[inline(never)]
-    pub(crate) fn begin_long_copy(&mut self, caller: ProcessIndex) -> Next<M::Space> {
+    pub(crate) fn begin_long_copy(&mut self, caller: ProcessIndex) -> Result<Next<M::Space>> {
         self.processes[caller].extra.count = 0;
         match self.copy_step(caller) {
-            Step::Done => return self.leave(),
-            Step::Elsewhere(alien) => return self.begin_move(caller, alien),
-            Step::More => {}
+            Step::Done => Ok(self.leave()),
+            Step::Elsewhere(alien) => self.begin_move(caller, alien),
+            Step::More => {
+                self.begin_work(caller);
+                Ok(Next::Work)
+            }
         }
-        self.block_current(State::Working);
-        self.processes[caller].partner = NOBODY;
-        self.ready.push_front(&mut self.processes, caller);
-        Next::Work
     }
 
     /// A further step, for a process that is `Working`.
     pub(crate) fn continue_long_copy(&mut self, index: ProcessIndex) {
-        self.cpu_mut().last = index;
-        if self.copy_step(index) == Step::More {
-            return;
+        if self.copy_step(index) != Step::More {
+            self.end_work(index);
         }
-        self.ready.remove(&mut self.processes, index);
-        self.processes[index].state = State::Ready;
-        self.ready.push_front(&mut self.processes, index);
     }
 
     /// Copies up to 64 KiB. When the call is done, well or not, its results are in the registers.
@@ -69,7 +65,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies, or says for which alien the network server must.
-    fn copy_some(&mut self, caller: ProcessIndex) -> Result<Option<ProcessIndex>, Error> {
+    fn copy_some(&mut self, caller: ProcessIndex) -> Result<Option<ProcessIndex>> {
         let process = &self.processes[caller];
         let [offset, address, total, ..] = process.registers.extra;
         let done = process.extra.count;
@@ -88,9 +84,7 @@ impl<M: Machine> Kernel<M> {
         if !grant.access().contains(wanted) || one_way {
             return Err(refusal);
         }
-        if offset.checked_add(total).is_none_or(|end| end > grant.bytes()) {
-            return Err(Error::TooLong);
-        }
+        ensure(offset.checked_add(total).is_some_and(|end| end <= grant.bytes()), Error::TooLong)?;
         let bytes = (total - done).min(HEAD_BYTES);
         if other.kind == Kind::Copy {
             // Its segment, of a page at most, is kept by the kernel.

@@ -15,6 +15,7 @@ use crate::kernel::Kernel;
 use crate::machine::{Caching, Machine, MapError, Protection};
 use crate::region::{Backing, PageRange, Region};
 use crate::team::{Team, TeamIndex};
+use crate::{Result, ensure};
 
 /// Pages that one step of long work takes or looks at.
 pub const PAGES_PER_STEP: u32 = 64;
@@ -37,7 +38,7 @@ struct Site<'a, M: Machine> {
 impl<M: Machine> Site<'_, M> {
     /// Gives the page at `address` a frame of zeros.
     #[inline]
-    fn give(&mut self, address: u64, region: &Region) -> Result<(), Error> {
+    fn give(&mut self, address: u64, region: &Region) -> Result<()> {
         self.team.pages.take(1)?;
         let Some(frame) = self.frames.allocate() else {
             self.team.pages.give_back(1);
@@ -54,7 +55,7 @@ impl<M: Machine> Site<'_, M> {
 
     /// Maps a frame. False if the page was there: then it has the region's protection now.
     #[inline]
-    fn map(&mut self, address: u64, frame: Frame, region: &Region, caching: Caching) -> Result<bool, Error> {
+    fn map(&mut self, address: u64, frame: Frame, region: &Region, caching: Caching) -> Result<bool> {
         let protection = region.machine_protection();
         match self.machine.map(self.space, address, frame, protection, caching, self.frames) {
             Ok(tables) => {
@@ -70,7 +71,7 @@ impl<M: Machine> Site<'_, M> {
 
     /// Makes the page at `address` of `region` present.
     #[inline]
-    fn make_present(&mut self, address: u64, region: &Region) -> Result<(), Error> {
+    fn make_present(&mut self, address: u64, region: &Region) -> Result<()> {
         let offset = ((address - region.start) / PAGE_BYTES) as u32;
         match region.backing {
             Backing::Zero => self.give(address, region),
@@ -93,7 +94,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes the page that holds `address` present if the team may have it for `access`.
-    pub fn touch(&mut self, team: TeamIndex, address: u64, access: Protection) -> Result<(), Error> {
+    pub fn touch(&mut self, team: TeamIndex, address: u64, access: Protection) -> Result<()> {
         let slot = &mut self.teams[usize::from(team)];
         let region = match self.regions.find(&mut slot.regions, address) {
             Some(region) if region.protection & access == access => *region,
@@ -114,19 +115,15 @@ impl<M: Machine> Kernel<M> {
         pages: u32,
         protection: Protection,
         backing: Backing,
-    ) -> Result<PageRange, Error> {
+    ) -> Result<PageRange> {
         let team = &mut self.teams[usize::from(team)];
         let range = if address == 0 {
-            if pages == 0 {
-                return Err(Error::BadArgument);
-            }
+            ensure(pages != 0, Error::BadArgument)?;
             self.regions.gap(&team.regions, pages, RESERVED)?
         } else {
             PageRange::new(address, pages)?
         };
-        if range.overlaps(&RESERVED) {
-            return Err(Error::AlreadyMapped);
-        }
+        ensure(!range.overlaps(&RESERVED), Error::AlreadyMapped)?;
         self.regions.insert(&mut team.regions, range, protection, backing)?;
         if protection & WIRED != 0 {
             team.wired_pages += pages;
@@ -135,20 +132,19 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Whether a team may wire so many pages more: up to half of its quota, or all of it by right.
-    pub(crate) fn may_wire(&self, team: TeamIndex, pages: u32) -> Result<(), Error> {
+    pub(crate) fn may_wire(&self, team: TeamIndex, pages: u32) -> Result<()> {
         let team = &self.teams[usize::from(team)];
-        if u64::from(team.pages.used) + u64::from(pages) > u64::from(team.pages.limit) {
-            return Err(Error::NoQuota);
-        }
+        ensure(u64::from(team.pages.used) + u64::from(pages) <= u64::from(team.pages.limit), Error::NoQuota)?;
         let wired = u64::from(team.wired_pages) + u64::from(pages);
-        if wired > u64::from(team.pages.limit / 2) && !team.rights.contains(Rights::WIRE_MEMORY) {
-            return Err(Error::NoQuota);
-        }
+        ensure(
+            wired <= u64::from(team.pages.limit / 2) || team.rights.contains(Rights::WIRE_MEMORY),
+            Error::NoQuota,
+        )?;
         Ok(())
     }
 
     /// Makes pages of a range present, from its start on; returns the address to go on with.
-    pub(crate) fn populate_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64, Error> {
+    pub(crate) fn populate_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64> {
         let mut address = range.start;
         for _ in 0..ZEROED_PAGES_PER_STEP {
             if address < range.end {
@@ -166,7 +162,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Takes pages out of a range, from its start on, frames and regions; returns the address to go on with.
-    pub(crate) fn unmap_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64, Error> {
+    pub(crate) fn unmap_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64> {
         let mut left = PAGES_PER_STEP;
         let mut address = range.start;
         while left > 0 {
@@ -235,15 +231,11 @@ impl<M: Machine> Kernel<M> {
         team: TeamIndex,
         range: PageRange,
         protection: Protection,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let list = &mut self.teams[usize::from(team)].regions;
-        let may_be_code = |region: &Region| region.backing == Backing::Zero;
-        if protection & EXECUTE != 0
-            && self.regions.covers(list, range, |_| true)
-            && !self.regions.covers(list, range, may_be_code)
-        {
-            return Err(Error::BadArgument);
-        }
+        ensure(self.regions.covers(list, range, |_| true), Error::NotMapped)?;
+        let may_be_so = |region: &Region| protection & EXECUTE == 0 || region.backing == Backing::Zero;
+        ensure(self.regions.covers(list, range, may_be_so), Error::BadArgument)?;
         self.regions.protect(list, range, protection)
     }
 

@@ -13,6 +13,7 @@ use abi::kernel::memory::{
 use abi::kernel::protection::{DEVICE, EXECUTE, READ, WIRED, WRITE};
 use abi::{Error, Message, Pid, Request};
 
+use crate::Result;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::region::{Backing, PageRange, check_protection};
@@ -22,11 +23,7 @@ use crate::team::TeamIndex;
 impl<M: Machine> Kernel<M> {
     /// Carries out a request, or the next step of it.
     #[inline(never)]
-    pub(crate) fn memory_request(
-        &mut self,
-        caller: ProcessIndex,
-        message: &Message,
-    ) -> Result<Answer, Error> {
+    pub(crate) fn memory_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer> {
         match Memory::from_message(message).ok_or(Error::BadRequest)? {
             Memory::Map(request) => self.map_memory(caller, &request),
             Memory::Unmap(request) => self.unmap_memory(caller, &request),
@@ -46,7 +43,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A team whose address space the caller may change.
-    fn find_own_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex, Error> {
+    fn find_own_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex> {
         let team = self.find_team(caller, pid)?;
         if team == self.processes[caller].team || self.is_newborn_of(caller, team) {
             Ok(team)
@@ -56,7 +53,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A team that the caller may look at.
-    fn find_visible_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex, Error> {
+    fn find_visible_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex> {
         let team = self.find_team(caller, pid)?;
         if team != self.processes[caller].team || self.own(caller).is_err() {
             self.may_control(caller, self.team(team).root)?;
@@ -64,7 +61,7 @@ impl<M: Machine> Kernel<M> {
         Ok(team)
     }
 
-    fn map_memory(&mut self, caller: ProcessIndex, request: &Map) -> Result<Answer, Error> {
+    fn map_memory(&mut self, caller: ProcessIndex, request: &Map) -> Result<Answer> {
         let team = self.find_own_team(caller, request.team)?;
         let cursor = self.processes[caller].extra.count;
         let range = if cursor == 0 {
@@ -107,12 +104,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A wired region could not be filled: takes it away again, then says why.
-    fn unmap_failed(
-        &mut self,
-        caller: ProcessIndex,
-        team: TeamIndex,
-        range: PageRange,
-    ) -> Result<Answer, Error> {
+    fn unmap_failed(&mut self, caller: ProcessIndex, team: TeamIndex, range: PageRange) -> Result<Answer> {
         let next = self.unmap_some(team, range)?;
         if next == range.end {
             Err(Error::from_code(self.processes[caller].extra.value))
@@ -121,7 +113,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn unmap_memory(&mut self, caller: ProcessIndex, request: &Unmap) -> Result<Answer, Error> {
+    fn unmap_memory(&mut self, caller: ProcessIndex, request: &Unmap) -> Result<Answer> {
         let team = self.find_own_team(caller, request.team)?;
         let mut range = PageRange::new(request.address, request.pages)?;
         match self.processes[caller].extra.count {
@@ -133,7 +125,7 @@ impl<M: Machine> Kernel<M> {
         if next == range.end { Ok(Answer::reply(&Unmapped {})) } else { Ok(self.go_on_at(caller, next)) }
     }
 
-    fn protect_memory(&mut self, caller: ProcessIndex, request: &Protect) -> Result<Answer, Error> {
+    fn protect_memory(&mut self, caller: ProcessIndex, request: &Protect) -> Result<Answer> {
         let team = self.find_own_team(caller, request.team)?;
         let mut range = PageRange::new(request.address, request.pages)?;
         match self.processes[caller].extra.count {
@@ -150,7 +142,7 @@ impl<M: Machine> Kernel<M> {
         if next == range.end { Ok(Answer::reply(&Protected {})) } else { Ok(self.go_on_at(caller, next)) }
     }
 
-    fn query_region(&mut self, caller: ProcessIndex, request: &QueryRegion) -> Result<Answer, Error> {
+    fn query_region(&mut self, caller: ProcessIndex, request: &QueryRegion) -> Result<Answer> {
         let team = self.find_visible_team(caller, request.team)?;
         let region = self.first_region_ending_after(team, request.address).ok_or(Error::NotMapped)?;
         let (protection, resident) = match region.backing {

@@ -92,11 +92,9 @@ impl<M: Machine> Kernel<M> {
                     self.ready.push_back(&mut self.processes, index);
                 }
                 State::Sending => {
-                    let mut queue = self.processes[partner].queue;
-                    queue.remove(&mut self.processes, index);
+                    self.processes.dequeue(index);
                     self.processes[index].priority = new;
-                    queue.insert_by_priority(&mut self.processes, index);
-                    self.processes[partner].queue = queue;
+                    self.processes.enqueue(index);
                 }
                 _ => self.processes[index].priority = new,
             }

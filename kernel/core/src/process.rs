@@ -79,7 +79,7 @@ pub struct Flags(pub u8);
 impl Flags {
     /// Does not run and receives nothing until resumed.
     pub const SUSPENDED: Flags = Flags(1);
-    /// Has a deadline in the timer heap.
+    /// Has a deadline.
     pub const TIMED: Flags = Flags(2);
     /// Awaits its creator's reply, which starts it.
     pub const NEWBORN: Flags = Flags(4);
@@ -185,9 +185,7 @@ pub struct Process<Space> {
     pub copy: ProcessIndex,
     /// Which use of the slot this is, or was.
     pub generation: u16,
-    /// Where in the timer heap it is, if `TIMED`.
-    pub timer_position: u16,
-    /// When its deadline is.
+    /// When its deadline is, if `TIMED`.
     pub deadline_ns: u64,
     /// When it last began to wait or to be ready, by the coarse clock.
     pub since_ns: u64,
@@ -246,7 +244,6 @@ impl<Space: Copy> Process<Space> {
             alarm: NOBODY,
             copy: NOBODY,
             generation: 0,
-            timer_position: 0,
             deadline_ns: 0,
             since_ns: 0,
             run_ns: 0,

@@ -8,305 +8,225 @@ use abi::kernel::process::{
     TeamCreated, Yielded,
 };
 use abi::kernel::record::{AlienRecord, ProcessRecord, ProcessState, RegisterRecord};
-use abi::protocol::Reply;
 use abi::{Error, Message, Pid, Rights};
 
-use crate::birth::TeamDescription;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::request::Answer;
-
-/// Answers one request.
-#[inline(never)]
-pub(crate) fn request<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    message: &Message,
-) -> Result<Answer, Error> {
-    match Process::from_message(message).ok_or(Error::BadRequest)? {
-        Process::CreateTeam(create) => create_team(kernel, caller, &create),
-        Process::CreateProcess(create) => create_process(kernel, caller, &create),
-        Process::Prepare(prepare) => {
-            let process = find_newborn(kernel, caller, prepare.process)?;
-            let registers = &mut kernel.processes[process].registers;
-            registers.instruction = prepare.instruction;
-            registers.stack = prepare.stack;
-            Ok(Answer::reply(&Prepared {}))
-        }
-        Process::Destroy(destroy) => {
-            let process = kernel.find_controlled(caller, destroy.process)?;
-            kernel.destroy(process, destroy.status);
-            Ok(if_it_goes_on(kernel, caller, &Destroyed {}))
-        }
-        Process::QueryProcesses(query) => query_processes(kernel, caller, query.index),
-        Process::QueryProcess(query) => {
-            let process = kernel.find_listed(caller, query.process)?;
-            let record = kernel.record(process).to_bytes();
-            with_record(kernel, caller, &ProcessQueried {}, &record)
-        }
-        Process::Suspend(suspend) => {
-            let process = kernel.find_controlled(caller, suspend.process)?;
-            kernel.suspend(process);
-            Ok(Answer::reply(&Suspended {}))
-        }
-        Process::Resume(resume) => {
-            let process = kernel.find_controlled(caller, resume.process)?;
-            kernel.resume(process)?;
-            Ok(Answer::reply(&Resumed {}))
-        }
-        Process::SetPriority(set) => set_priority(kernel, caller, &set),
-        Process::SetName(set) => {
-            let process = kernel.find_controlled(caller, set.process)?;
-            kernel.processes[process].name = [set.first_bytes, set.last_bytes];
-            Ok(Answer::reply(&NameSet {}))
-        }
-        Process::SetExceptionServer(set) => set_exception_server(kernel, caller, &set),
-        Process::GrantDevice(grant) => kernel.grant_device(caller, &grant),
-        Process::Identify(identify) => {
-            let process = kernel.find_sender(caller, identify.process)?;
-            let team = kernel.team(kernel.processes[process].team);
-            Ok(Answer::reply(&Identified {
-                team: kernel.processes[team.root].pid,
-                owner: team.owner,
-                user: team.user,
-                rights: team.rights,
-            }))
-        }
-        Process::ReadRegisters(read) => {
-            let process = find_excepted(kernel, caller, read.process)?;
-            let record = kernel.machine.full_registers(process).to_bytes();
-            with_record(kernel, caller, &RegistersRead {}, &record)
-        }
-        Process::WriteRegisters(write) => {
-            let process = find_excepted(kernel, caller, write.process)?;
-            let mut bytes = [0; RegisterRecord::BYTES];
-            kernel.read_request_segment(caller, &mut bytes)?;
-            let record = RegisterRecord::from_bytes(&bytes);
-            kernel.machine.set_full_registers(process, &record);
-            Ok(Answer::reply(&RegistersWritten {}))
-        }
-        Process::Yield(_) => {
-            kernel.rotate();
-            Ok(Answer::reply(&Yielded {}))
-        }
-        Process::BecomeNetworkServer(_) => {
-            kernel.become_network_server(caller)?;
-            Ok(Answer::reply(&NetworkServerSet { former: kernel.former_network_servers }))
-        }
-        Process::SendAlien(_) => {
-            let mut bytes = [0; AlienRecord::BYTES];
-            kernel.read_request_segment(caller, &mut bytes)?;
-            kernel.send_alien(caller, &AlienRecord::from_bytes(&bytes))?;
-            Ok(if_it_goes_on(kernel, caller, &AlienSent {}))
-        }
-        Process::DestroyAlien(destroy) => {
-            kernel.destroy_alien(caller, destroy.client, destroy.cookie)?;
-            Ok(Answer::reply(&AlienDestroyed {}))
-        }
-        Process::AdoptTeam(adopt) => {
-            kernel.need_right(caller, Rights::CREATE_FOR_OTHERS)?;
-            let team = kernel.find_team(caller, adopt.team)?;
-            if kernel.is_alive(kernel.team(team).owner) {
-                return Err(Error::NoPermission);
-            }
-            let pid = kernel.processes[caller].pid;
-            kernel.team_mut(team).owner = pid;
-            Ok(Answer::reply(&TeamAdopted {}))
-        }
-    }
-}
-
-/// The reply, unless the caller has just ended.
-fn if_it_goes_on<M: Machine>(kernel: &Kernel<M>, caller: ProcessIndex, reply: &impl Reply) -> Answer {
-    match kernel.processes[caller].state {
-        State::Free | State::Working => Answer::Later,
-        _ => Answer::reply(reply),
-    }
-}
-
-fn create_team<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    create: &CreateTeam,
-) -> Result<Answer, Error> {
-    let own = kernel.team(kernel.processes[caller].team);
-    let mut others = create.user != own.user || create.rights != Rights::NONE;
-    let limit = |asked: u32, own: u32| if asked == 0 { own } else { asked };
-    let pages = limit(create.quota_pages, own.pages.limit);
-    let processes = limit(create.quota_processes, own.processes.limit);
-    others |= pages > own.pages.limit || processes > own.processes.limit;
-    if (others && !own.rights.contains(Rights::CREATE_FOR_OTHERS)) || !own.rights.contains(create.rights) {
-        return Err(Error::NoPermission);
-    }
-    let priority = legal_priority(kernel, caller, create.priority, own.priority)?;
-    let description =
-        TeamDescription { user: create.user, rights: create.rights, priority, pages, processes };
-    let team = kernel.create_team(caller, &description)?;
-    let root = kernel.team(team).root;
-    Ok(Answer::reply(&TeamCreated { team: kernel.processes[root].pid }))
-}
-
-fn create_process<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    create: &CreateProcess,
-) -> Result<Answer, Error> {
-    let own = &kernel.processes[caller];
-    let team = own.team;
-    let asked = match create.priority {
-        priority::OWN => u32::from(own.own_priority),
-        other => other,
-    };
-    let priority = legal_priority(kernel, caller, asked, kernel.team(team).priority)?;
-    let process = kernel.create_process(team, caller, priority)?;
-    let registers = &mut kernel.processes[process].registers;
-    registers.instruction = create.instruction;
-    registers.stack = create.stack;
-    Ok(Answer::reply(&ProcessCreated { process: kernel.processes[process].pid }))
-}
-
-/// A priority that the caller may give where `most_urgent` is the limit without the right to more.
-fn legal_priority<M: Machine>(
-    kernel: &Kernel<M>,
-    caller: ProcessIndex,
-    asked: u32,
-    most_urgent: u8,
-) -> Result<u8, Error> {
-    if asked >= u32::from(priority::COUNT) {
-        return Err(Error::BadArgument);
-    }
-    if asked < u32::from(most_urgent) {
-        kernel.need_right(caller, Rights::HIGH_PRIORITY)?;
-    }
-    Ok(asked as u8)
-}
-
-fn set_priority<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    set: &SetPriority,
-) -> Result<Answer, Error> {
-    let process = kernel.find_controlled(caller, set.process)?;
-    let team = kernel.team(kernel.processes[process].team);
-    let priority = legal_priority(kernel, caller, set.priority, team.priority)?;
-    kernel.processes[process].own_priority = priority;
-    kernel.update_priority(process);
-    Ok(Answer::reply(&PrioritySet {}))
-}
-
-fn set_exception_server<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    set: &SetExceptionServer,
-) -> Result<Answer, Error> {
-    let team = kernel.find_team(caller, set.team)?;
-    kernel.may_control(caller, kernel.team(team).root)?;
-    if !set.server.is_none() {
-        let server = kernel.find_process(caller, set.server)?;
-        // It will see the memory of those teams.
-        if kernel.processes[server].user != kernel.processes[caller].user {
-            kernel.need_right(caller, Rights::CONTROL_OTHERS)?;
-        }
-        if kernel.processes[server].user != kernel.team(team).user {
-            kernel.need_right(server, Rights::EXCEPTION_SERVER)?;
-        }
-    }
-    kernel.team_mut(team).exception_server = set.server;
-    Ok(Answer::reply(&ExceptionServerSet {}))
-}
-
-fn find_newborn<M: Machine>(
-    kernel: &Kernel<M>,
-    caller: ProcessIndex,
-    pid: Pid,
-) -> Result<ProcessIndex, Error> {
-    let index = kernel.find_receiver(pid)?;
-    let process = &kernel.processes[index];
-    if process.flags.has(Flags::NEWBORN) && process.partner == caller {
-        Ok(index)
-    } else {
-        Err(Error::NotAwaitingReply)
-    }
-}
-
-/// A process whose exception the caller has received.
-fn find_excepted<M: Machine>(
-    kernel: &Kernel<M>,
-    caller: ProcessIndex,
-    pid: Pid,
-) -> Result<ProcessIndex, Error> {
-    let index = kernel.find_receiver(pid)?;
-    let process = &kernel.processes[index];
-    if process.flags.has(Flags::EXCEPTION)
-        && process.state == State::AwaitingReply
-        && process.partner == caller
-    {
-        Ok(index)
-    } else {
-        Err(Error::NotAwaitingReply)
-    }
-}
-
-fn query_processes<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    from: u32,
-) -> Result<Answer, Error> {
-    let grant = kernel.processes[caller].grant();
-    let capacity = grant.bytes() / ProcessRecord::BYTES as u64;
-    let capacity = capacity.min(RECORDS_PER_REQUEST) as u32;
-    if capacity == 0 {
-        return Err(Error::TooLong);
-    }
-    let total = u32::from(kernel.processes.count());
-    let mut index = from.max(u32::from(abi::kernel::FIRST_PROCESS_INDEX));
-    let (mut count, mut bytes) = (0, 0);
-    while index < total && count < capacity {
-        if kernel.processes[index as ProcessIndex].is_program() {
-            let record = kernel.record(index as ProcessIndex).to_bytes();
-            kernel.write_reply_segment(caller, bytes, &record)?;
-            bytes += record.len() as u64;
-            count += 1;
-        }
-        index += 1;
-    }
-    let next = if index < total { index } else { 0 };
-    Ok(Answer::with_segment(&ProcessesQueried { count, next }, bytes))
-}
+use crate::team::{Quota, Team};
+use crate::{Result, ensure};
 
 /// Records written in one go, so that a request stays short.
 const RECORDS_PER_REQUEST: u64 = 64;
 
-/// A reply with a record in the caller's segment.
-fn with_record<M: Machine>(
-    kernel: &mut Kernel<M>,
-    caller: ProcessIndex,
-    reply: &impl Reply,
-    record: &[u8],
-) -> Result<Answer, Error> {
-    kernel.write_reply_segment(caller, 0, record)?;
-    Ok(Answer::with_segment(reply, record.len() as u64))
-}
-
 impl<M: Machine> Kernel<M> {
-    /// Stops a process until it is resumed.
-    fn suspend(&mut self, index: ProcessIndex) {
-        if !self.processes[index].flags.has(Flags::SUSPENDED) {
-            self.stop(index);
+    /// Answers one request.
+    #[inline(never)]
+    pub(crate) fn process_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer> {
+        match Process::from_message(message).ok_or(Error::BadRequest)? {
+            Process::CreateTeam(create) => self.create_team_for(caller, &create),
+            Process::CreateProcess(create) => self.create_process_for(caller, &create),
+            Process::Prepare(prepare) => {
+                let process = self.find_awaiting(caller, prepare.process, Flags::NEWBORN)?;
+                let registers = &mut self.processes[process].registers;
+                registers.instruction = prepare.instruction;
+                registers.stack = prepare.stack;
+                Ok(Answer::reply(&Prepared {}))
+            }
+            Process::Destroy(destroy) => {
+                let process = self.find_controlled(caller, destroy.process)?;
+                self.destroy(process, destroy.status);
+                Ok(Answer::reply(&Destroyed {}))
+            }
+            Process::QueryProcesses(query) => self.query_processes(caller, query.index),
+            Process::QueryProcess(query) => {
+                let process = self.find_listed(caller, query.process)?;
+                let record = self.record(process).to_bytes();
+                self.reply_with(caller, &ProcessQueried {}, &record)
+            }
+            Process::Suspend(suspend) => {
+                let process = self.find_controlled(caller, suspend.process)?;
+                self.stop(process);
+                Ok(Answer::reply(&Suspended {}))
+            }
+            Process::Resume(resume) => {
+                let process = self.find_controlled(caller, resume.process)?;
+                self.resume(process)?;
+                Ok(Answer::reply(&Resumed {}))
+            }
+            Process::SetPriority(set) => self.set_priority(caller, &set),
+            Process::SetName(set) => {
+                let process = self.find_controlled(caller, set.process)?;
+                self.processes[process].name = [set.first_bytes, set.last_bytes];
+                Ok(Answer::reply(&NameSet {}))
+            }
+            Process::SetExceptionServer(set) => self.set_exception_server(caller, &set),
+            Process::GrantDevice(grant) => self.grant_device(caller, &grant),
+            Process::Identify(identify) => {
+                let process = self.find_sender(caller, identify.process)?;
+                let team = self.team(self.processes[process].team);
+                Ok(Answer::reply(&Identified {
+                    team: self.processes[team.root].pid,
+                    owner: team.owner,
+                    user: team.user,
+                    rights: team.rights,
+                }))
+            }
+            Process::ReadRegisters(read) => {
+                let process = self.find_awaiting(caller, read.process, Flags::EXCEPTION)?;
+                let record = self.machine.full_registers(process).to_bytes();
+                self.reply_with(caller, &RegistersRead {}, &record)
+            }
+            Process::WriteRegisters(write) => {
+                let process = self.find_awaiting(caller, write.process, Flags::EXCEPTION)?;
+                let mut bytes = [0; RegisterRecord::BYTES];
+                self.read_request_segment(caller, &mut bytes)?;
+                let record = RegisterRecord::from_bytes(&bytes);
+                self.machine.set_full_registers(process, &record);
+                Ok(Answer::reply(&RegistersWritten {}))
+            }
+            Process::Yield(_) => {
+                self.rotate();
+                Ok(Answer::reply(&Yielded {}))
+            }
+            Process::BecomeNetworkServer(_) => {
+                self.become_network_server(caller)?;
+                Ok(Answer::reply(&NetworkServerSet { former: self.former_network_servers }))
+            }
+            Process::SendAlien(_) => {
+                let mut bytes = [0; AlienRecord::BYTES];
+                self.read_request_segment(caller, &mut bytes)?;
+                self.send_alien(caller, &AlienRecord::from_bytes(&bytes))?;
+                Ok(Answer::reply(&AlienSent {}))
+            }
+            Process::DestroyAlien(destroy) => {
+                self.destroy_alien(caller, destroy.client, destroy.cookie)?;
+                Ok(Answer::reply(&AlienDestroyed {}))
+            }
+            Process::AdoptTeam(adopt) => {
+                self.need_right(caller, Rights::CREATE_FOR_OTHERS)?;
+                let team = self.find_team(caller, adopt.team)?;
+                ensure(!self.is_alive(self.team(team).owner), Error::NoPermission)?;
+                let pid = self.processes[caller].pid;
+                self.team_mut(team).owner = pid;
+                Ok(Answer::reply(&TeamAdopted {}))
+            }
         }
     }
 
+    fn create_team_for(&mut self, caller: ProcessIndex, create: &CreateTeam) -> Result<Answer> {
+        let own = self.team(self.processes[caller].team);
+        let mut others = create.user != own.user || create.rights != Rights::NONE;
+        let limit = |asked: u32, own: u32| if asked == 0 { own } else { asked };
+        let pages = limit(create.quota_pages, own.pages.limit);
+        let processes = limit(create.quota_processes, own.processes.limit);
+        others |= pages > own.pages.limit || processes > own.processes.limit;
+        ensure(
+            (!others || own.rights.contains(Rights::CREATE_FOR_OTHERS)) && own.rights.contains(create.rights),
+            Error::NoPermission,
+        )?;
+        let priority = self.legal_priority(caller, create.priority, own.priority)?;
+        let team = Team {
+            user: create.user,
+            rights: create.rights,
+            priority,
+            pages: Quota::new(pages),
+            processes: Quota::new(processes),
+            ..Team::free()
+        };
+        let team = self.create_team(caller, team)?;
+        let root = self.team(team).root;
+        Ok(Answer::reply(&TeamCreated { team: self.processes[root].pid }))
+    }
+
+    fn create_process_for(&mut self, caller: ProcessIndex, create: &CreateProcess) -> Result<Answer> {
+        let own = &self.processes[caller];
+        let team = own.team;
+        let asked = match create.priority {
+            priority::OWN => u32::from(own.own_priority),
+            other => other,
+        };
+        let priority = self.legal_priority(caller, asked, self.team(team).priority)?;
+        let process = self.create_process(team, caller, priority)?;
+        let registers = &mut self.processes[process].registers;
+        registers.instruction = create.instruction;
+        registers.stack = create.stack;
+        Ok(Answer::reply(&ProcessCreated { process: self.processes[process].pid }))
+    }
+
+    /// A priority that the caller may give where `most_urgent` is the limit without the right to more.
+    fn legal_priority(&self, caller: ProcessIndex, asked: u32, most_urgent: u8) -> Result<u8> {
+        ensure(asked < u32::from(priority::COUNT), Error::BadArgument)?;
+        if asked < u32::from(most_urgent) {
+            self.need_right(caller, Rights::HIGH_PRIORITY)?;
+        }
+        Ok(asked as u8)
+    }
+
+    fn set_priority(&mut self, caller: ProcessIndex, set: &SetPriority) -> Result<Answer> {
+        let process = self.find_controlled(caller, set.process)?;
+        let team = self.team(self.processes[process].team);
+        let priority = self.legal_priority(caller, set.priority, team.priority)?;
+        self.processes[process].own_priority = priority;
+        self.update_priority(process);
+        Ok(Answer::reply(&PrioritySet {}))
+    }
+
+    fn set_exception_server(&mut self, caller: ProcessIndex, set: &SetExceptionServer) -> Result<Answer> {
+        let team = self.find_team(caller, set.team)?;
+        self.may_control(caller, self.team(team).root)?;
+        if !set.server.is_none() {
+            let server = self.find_process(caller, set.server)?;
+            // It will see the memory of those teams.
+            if self.processes[server].user != self.processes[caller].user {
+                self.need_right(caller, Rights::CONTROL_OTHERS)?;
+            }
+            if self.processes[server].user != self.team(team).user {
+                self.need_right(server, Rights::EXCEPTION_SERVER)?;
+            }
+        }
+        self.team_mut(team).exception_server = set.server;
+        Ok(Answer::reply(&ExceptionServerSet {}))
+    }
+
+    /// A process that awaits the caller's reply to its birth or its exception, as `flag` says.
+    fn find_awaiting(&self, caller: ProcessIndex, pid: Pid, flag: Flags) -> Result<ProcessIndex> {
+        let index = self.find_receiver(pid)?;
+        let process = &self.processes[index];
+        ensure(process.flags.has(flag) && process.awaits_reply_of(caller), Error::NotAwaitingReply)?;
+        Ok(index)
+    }
+
+    fn query_processes(&mut self, caller: ProcessIndex, from: u32) -> Result<Answer> {
+        let grant = self.processes[caller].grant();
+        let capacity = grant.bytes() / ProcessRecord::BYTES as u64;
+        let capacity = capacity.min(RECORDS_PER_REQUEST) as u32;
+        ensure(capacity != 0, Error::TooLong)?;
+        let total = u32::from(self.processes.count());
+        let mut index = from.max(u32::from(abi::kernel::FIRST_PROCESS_INDEX));
+        let (mut count, mut bytes) = (0, 0);
+        while index < total && count < capacity {
+            if self.processes[index as ProcessIndex].is_program() {
+                let record = self.record(index as ProcessIndex).to_bytes();
+                self.write_reply_segment(caller, bytes, &record)?;
+                bytes += record.len() as u64;
+                count += 1;
+            }
+            index += 1;
+        }
+        let next = if index < total { index } else { 0 };
+        Ok(Answer::with_segment(&ProcessesQueried { count, next }, bytes))
+    }
+
     /// Lets a suspended process run and receive again.
-    fn resume(&mut self, index: ProcessIndex) -> Result<(), Error> {
+    fn resume(&mut self, index: ProcessIndex) -> Result<()> {
         let process = &mut self.processes[index];
         if !process.flags.has(Flags::SUSPENDED) {
             return Ok(());
         }
         let (team, state) = (process.team, process.state);
-        if self.team(team).ending {
-            return Err(Error::StaleProcess);
-        }
+        ensure(!self.team(team).ending, Error::StaleProcess)?;
         self.processes[index].flags.clear(Flags::SUSPENDED);
         match state {
             State::Ready | State::Working => self.ready.push_back(&mut self.processes, index),
@@ -316,19 +236,17 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A program's process, also one that has ended and has not been forgotten.
-    fn find_listed(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+    fn find_listed(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         if pid.is_none() {
             return self.own(caller);
         }
         let index = self.processes.find(pid)?;
-        if !self.processes[index].is_program() {
-            return Err(Error::NonexistentProcess);
-        }
+        ensure(self.processes[index].is_program(), Error::NonexistentProcess)?;
         Ok(index)
     }
 
     /// A program's process, or what a message to a group comes from: that is its sender's team's.
-    fn find_sender(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+    fn find_sender(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         match self.processes.find(pid) {
             Ok(index) if self.processes[index].kind == Kind::Copy => Ok(index),
             _ => self.find_listed(caller, pid),

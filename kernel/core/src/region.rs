@@ -17,6 +17,7 @@ use abi::{Error, PAGE_BYTES, Pid, USER_ADDRESS_END};
 
 use crate::frame::Frame;
 use crate::machine::{Caching, Protection};
+use crate::{Result, ensure};
 
 /// Index of a region's slot.
 pub type RegionIndex = u32;
@@ -41,7 +42,7 @@ pub struct PageRange {
 
 impl PageRange {
     /// `pages` pages from `address` on, both a program's allegations. Page 0 is never legal.
-    pub fn new(address: u64, pages: u32) -> Result<PageRange, Error> {
+    pub fn new(address: u64, pages: u32) -> Result<PageRange> {
         let bytes = u64::from(pages) * PAGE_BYTES;
         match address.checked_add(bytes) {
             Some(end)
@@ -68,7 +69,7 @@ impl PageRange {
 }
 
 /// Checks what a program asks for: something legal, never writable and executable at once.
-pub fn check_protection(protection: Protection, allowed: Protection) -> Result<(), Error> {
+pub fn check_protection(protection: Protection, allowed: Protection) -> Result<()> {
     let legal = protection & !allowed == 0
         && protection & READ != 0
         && protection & (WRITE | EXECUTE) != WRITE | EXECUTE;
@@ -255,7 +256,7 @@ impl Regions {
     }
 
     /// The lowest free place for `pages` pages with an unmapped page on either side, away from `forbidden`.
-    pub fn gap(&self, list: &RegionList, pages: u32, forbidden: PageRange) -> Result<PageRange, Error> {
+    pub fn gap(&self, list: &RegionList, pages: u32, forbidden: PageRange) -> Result<PageRange> {
         let mut address = CHOSEN_ADDRESS_START;
         let mut index = self.first_ending_after(list, address - PAGE_BYTES);
         loop {
@@ -282,14 +283,12 @@ impl Regions {
         range: PageRange,
         protection: Protection,
         backing: Backing,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let before = self.last_starting_before(list, range.start);
         let next = self.behind(list, before);
         let overlaps_before = before != NO_REGION && self.get(before).end() > range.start;
         let overlaps_next = next != NO_REGION && self.get(next).start < range.end;
-        if overlaps_before || overlaps_next {
-            return Err(Error::AlreadyMapped);
-        }
+        ensure(!overlaps_before && !overlaps_next, Error::AlreadyMapped)?;
         let region = Region { start: range.start, pages: range.pages(), protection, backing, next };
         if before != NO_REGION && self.get(before).is_continued_by(&region) {
             self.slots[before as usize].pages += region.pages;
@@ -303,12 +302,7 @@ impl Regions {
     }
 
     /// Cuts a region in two at `address`, inside it; returns the second.
-    pub fn split(
-        &mut self,
-        list: &mut RegionList,
-        index: RegionIndex,
-        address: u64,
-    ) -> Result<RegionIndex, Error> {
+    pub fn split(&mut self, list: &mut RegionList, index: RegionIndex, address: u64) -> Result<RegionIndex> {
         let region = *self.get(index);
         let kept = ((address - region.start) / PAGE_BYTES) as u32;
         let second = Region {
@@ -340,15 +334,8 @@ impl Regions {
     }
 
     /// Changes READ, WRITE and EXECUTE of pages that are all in regions.
-    pub fn protect(
-        &mut self,
-        list: &mut RegionList,
-        range: PageRange,
-        protection: Protection,
-    ) -> Result<(), Error> {
-        if !self.covers(list, range, |_| true) {
-            return Err(Error::NotMapped);
-        }
+    pub fn protect(&mut self, list: &mut RegionList, range: PageRange, protection: Protection) -> Result<()> {
+        ensure(self.covers(list, range, |_| true), Error::NotMapped)?;
         self.cut_at(list, range.start)?;
         if let Err(error) = self.cut_at(list, range.end) {
             self.merge_around(list, range);
@@ -406,7 +393,7 @@ impl Regions {
     }
 
     /// Makes `address` a boundary if it is inside a region.
-    fn cut_at(&mut self, list: &mut RegionList, address: u64) -> Result<(), Error> {
+    fn cut_at(&mut self, list: &mut RegionList, address: u64) -> Result<()> {
         match self.first_ending_after(list, address) {
             Some(index) if self.get(index).start < address => self.split(list, index, address).map(|_| ()),
             _ => Ok(()),
@@ -488,11 +475,9 @@ impl Regions {
         }
     }
 
-    fn allocate(&mut self, list: &mut RegionList, region: Region) -> Result<RegionIndex, Error> {
+    fn allocate(&mut self, list: &mut RegionList, region: Region) -> Result<RegionIndex> {
         let index = self.free;
-        if index == NO_REGION || list.count >= REGIONS_PER_TEAM {
-            return Err(Error::NoResources);
-        }
+        ensure(index != NO_REGION && list.count < REGIONS_PER_TEAM, Error::NoResources)?;
         self.free = self.get(index).next;
         self.slots[index as usize] = region;
         self.used += 1;

@@ -18,6 +18,7 @@ use abi::{Access, Error, Grant, Message, Pid, Rights, USER_ADDRESS_END};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, Process, State};
+use crate::{Result, ensure};
 
 impl<Space> Process<Space> {
     /// What it sends now goes to another node.
@@ -34,18 +35,16 @@ impl<Space> Process<Space> {
 
 impl<M: Machine> Kernel<M> {
     /// Makes a process the network server.
-    pub(crate) fn become_network_server(&mut self, caller: ProcessIndex) -> Result<(), Error> {
+    pub(crate) fn become_network_server(&mut self, caller: ProcessIndex) -> Result<()> {
         self.need_right(caller, Rights::NETWORK_SERVER)?;
-        if self.network_server != NOBODY && self.network_server != caller {
-            return Err(Error::Busy);
-        }
+        ensure(self.network_server == NOBODY || self.network_server == caller, Error::Busy)?;
         self.network_server = caller;
         Ok(())
     }
 
     /// The error unless `caller` is the network server.
-    pub(crate) fn need_network_server(&self, caller: ProcessIndex) -> Result<(), Error> {
-        if caller == self.network_server { Ok(()) } else { Err(Error::NoPermission) }
+    pub(crate) fn need_network_server(&self, caller: ProcessIndex) -> Result<()> {
+        ensure(caller == self.network_server, Error::NoPermission)
     }
 
     /// If `index` is the network server, it is no more; its aliens end.
@@ -122,22 +121,14 @@ impl<M: Machine> Kernel<M> {
 
     /// MoveTo or MoveFrom on an alien of which that is not here. The arguments are in the caller's registers and have
     /// been checked.
-    pub(crate) fn begin_move(&mut self, caller: ProcessIndex, alien: ProcessIndex) -> Next<M::Space> {
+    pub(crate) fn begin_move(&mut self, caller: ProcessIndex, alien: ProcessIndex) -> Result<Next<M::Space>> {
         let [offset, address, total, ..] = self.processes[caller].registers.extra;
         // What the network server received itself it must move itself.
-        if caller == self.network_server {
-            return self.refuse(caller, Error::NotSupported);
-        }
-        if address > USER_ADDRESS_END || total > USER_ADDRESS_END - address {
-            return self.refuse(caller, Error::BadAddress);
-        }
+        ensure(caller != self.network_server, Error::NotSupported)?;
+        ensure(address <= USER_ADDRESS_END && total <= USER_ADDRESS_END - address, Error::BadAddress)?;
         self.processes[caller].registers.extra = [address, 0, total, offset, 0];
         self.prepare_piece(caller, alien);
-        self.block_current(State::Sending);
-        match self.hand_over(caller, self.network_server) {
-            NOBODY => self.choose(),
-            woken => self.switch_to(woken),
-        }
+        Ok(self.send_on(caller, self.network_server))
     }
 
     /// Makes the caller's registers the Send of the next piece: `[its address, its grant, bytes after it, its offset
@@ -200,7 +191,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The results of a MoveTo or MoveFrom for another node.
-    fn end_move(&mut self, mover: ProcessIndex, outcome: Result<(), Error>) {
+    fn end_move(&mut self, mover: ProcessIndex, outcome: Result<()>) {
         let process = &mut self.processes[mover];
         process.flags.clear(Flags::REMOTE);
         match outcome {

@@ -1,6 +1,5 @@
 //! Requests to the kernel servers: a Send that the kernel answers itself, at once or when a time has come.
 
-use abi::call::FOREVER;
 use abi::protocol::{Reply, refusal};
 use abi::trace::Event;
 use abi::{Error, Message, Pid, Rights};
@@ -8,15 +7,13 @@ use abi::{Error, Message, Pid, Rights};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, State};
-use crate::process_server;
 use crate::team::TeamIndex;
+use crate::{Result, ensure};
 
 /// What becomes of a request that is not refused.
 pub enum Answer {
-    /// Its sender goes on with this.
+    /// Its sender goes on with this, unless it has ended or waits for a time.
     Now(Message),
-    /// Its sender no longer runs: it waits for a time, has given way, or is no more.
-    Later,
     /// A step of it is done; the rest goes on as long work of its sender, whose registers keep the request.
     InSteps,
 }
@@ -39,30 +36,30 @@ impl Answer {
 impl<M: Machine> Kernel<M> {
     /// The current process sends to a kernel server.
     #[inline(never)]
-    pub(crate) fn kernel_request(&mut self, caller: ProcessIndex, server: ProcessIndex) -> Next<M::Space> {
+    pub(crate) fn kernel_request(
+        &mut self,
+        caller: ProcessIndex,
+        server: ProcessIndex,
+    ) -> Result<Next<M::Space>> {
         self.counters.kernel_requests += 1;
-        if self.processes[caller].registers.extra[2] != FOREVER {
-            return self.refuse(caller, Error::BadArgument);
-        }
-        if !self.accept_grant(caller) {
-            return self.refuse(caller, Error::BadAddress);
-        }
+        self.accept_send(caller)?;
         self.trace_message(Event::Send, caller, server);
         let message = Message::from_registers(self.processes[caller].registers.message);
-        match self.answer_request(caller, server, &message) {
-            Ok(Answer::Now(reply)) => self.set_reply(caller, server, &reply),
-            Ok(Answer::Later) => {}
+        let reply = match self.answer_request(caller, server, &message) {
+            Ok(Answer::Now(reply)) => reply,
             Ok(Answer::InSteps) => {
-                self.block_current(State::Working);
-                self.processes[caller].partner = NOBODY;
-                self.ready.push_front(&mut self.processes, caller);
+                self.begin_work(caller);
+                return Ok(Next::Work);
             }
-            Err(error) => self.set_reply(caller, server, &refusal(error)),
+            Err(error) => refusal(error),
+        };
+        if self.processes[caller].state == State::Ready {
+            self.set_reply(caller, server, &reply);
         }
         if self.cpu().current != caller {
-            return self.leave();
+            return Ok(self.leave());
         }
-        self.stay(caller)
+        Ok(self.stay(caller))
     }
 
     /// Has a kernel server do what `caller`, the current process or an alien, asks.
@@ -71,36 +68,31 @@ impl<M: Machine> Kernel<M> {
         caller: ProcessIndex,
         server: ProcessIndex,
         message: &Message,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer> {
         match server {
-            abi::kernel::PROCESS => process_server::request(self, caller, message),
+            abi::kernel::PROCESS => self.process_request(caller, message),
             abi::kernel::TIME => self.time_request(caller, message),
             abi::kernel::GROUP => self.group_request(caller, message),
-            abi::kernel::MEMORY => self.begin_memory_request(caller, message),
+            abi::kernel::MEMORY => {
+                self.processes[caller].extra.count = 0;
+                self.memory_request(caller, message)
+            }
             abi::kernel::DEVICE => self.device_request(caller, message),
             abi::kernel::STATISTICS => self.statistics_request(caller, message),
             _ => Err(Error::BadRequest),
         }
     }
 
-    fn begin_memory_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer, Error> {
-        self.processes[caller].extra.count = 0;
-        self.memory_request(caller, message)
-    }
-
     /// The next step of a request, for a process that is `Working`. Only the memory server's take more than one.
     pub(crate) fn continue_request(&mut self, index: ProcessIndex) {
-        self.cpu_mut().last = index;
         let message = Message::from_registers(self.processes[index].registers.message);
         let reply = match self.memory_request(index, &message) {
             Ok(Answer::Now(reply)) => reply,
-            Ok(Answer::InSteps | Answer::Later) => return,
+            Ok(Answer::InSteps) => return,
             Err(error) => refusal(error),
         };
         self.set_reply(index, abi::kernel::MEMORY, &reply);
-        self.ready.remove(&mut self.processes, index);
-        self.processes[index].state = State::Ready;
-        self.ready.push_front(&mut self.processes, index);
+        self.end_work(index);
     }
 
     /// Puts a kernel server's reply into a process's registers.
@@ -114,51 +106,52 @@ impl<M: Machine> Kernel<M> {
         registers.extra = [0; 5];
     }
 
+    /// A reply with a record in the caller's segment.
+    pub(crate) fn reply_with(
+        &mut self,
+        caller: ProcessIndex,
+        reply: &impl Reply,
+        record: &[u8],
+    ) -> Result<Answer> {
+        self.write_reply_segment(caller, 0, record)?;
+        Ok(Answer::with_segment(reply, record.len() as u64))
+    }
+
     /// A program's process on this node; the caller's own if `pid` is none.
-    pub(crate) fn find_process(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+    pub(crate) fn find_process(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         if pid.is_none() {
             return self.own(caller);
         }
         let index = self.find_receiver(pid)?;
-        if self.processes[index].state == State::KernelServer {
-            return Err(Error::NonexistentProcess);
-        }
+        ensure(self.processes[index].state != State::KernelServer, Error::NonexistentProcess)?;
         Ok(index)
     }
 
     /// What a request means by "the caller's own": nothing here, if it comes from elsewhere.
-    pub(crate) fn own(&self, caller: ProcessIndex) -> Result<ProcessIndex, Error> {
-        if caller != NOBODY && self.processes[caller].kind == Kind::Alien {
-            return Err(Error::NonexistentProcess);
-        }
+    pub(crate) fn own(&self, caller: ProcessIndex) -> Result<ProcessIndex> {
+        ensure(caller == NOBODY || self.processes[caller].kind != Kind::Alien, Error::NonexistentProcess)?;
         Ok(caller)
     }
 
     /// As `find_process`, for a process that the caller may act on.
-    pub(crate) fn find_controlled(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex, Error> {
+    pub(crate) fn find_controlled(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         let index = self.find_process(caller, pid)?;
         self.may_control(caller, index)?;
         Ok(index)
     }
 
     /// The team with the root `pid`; the caller's own if that is none.
-    pub fn find_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex, Error> {
+    pub fn find_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex> {
         let index = self.find_process(caller, pid)?;
         let team = self.processes[index].team;
-        if !pid.is_none() && self.team(team).root != index {
-            return Err(Error::BadArgument);
-        }
+        ensure(pid.is_none() || self.team(team).root == index, Error::BadArgument)?;
         Ok(team)
     }
 
     /// Whether the caller may act on a process: the same user's, or by right.
-    pub(crate) fn may_control(&self, caller: ProcessIndex, index: ProcessIndex) -> Result<(), Error> {
-        if self.processes[caller].user == self.processes[index].user
-            || self.has_right(caller, Rights::CONTROL_OTHERS)
-        {
-            return Ok(());
-        }
-        Err(Error::NoPermission)
+    pub(crate) fn may_control(&self, caller: ProcessIndex, index: ProcessIndex) -> Result<()> {
+        let same_user = self.processes[caller].user == self.processes[index].user;
+        ensure(same_user || self.has_right(caller, Rights::CONTROL_OTHERS), Error::NoPermission)
     }
 
     /// Whether the caller's team has a right. Rights never travel: an alien has none.
@@ -168,8 +161,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The error if it hasn't.
-    pub fn need_right(&self, caller: ProcessIndex, right: Rights) -> Result<(), Error> {
-        if self.has_right(caller, right) { Ok(()) } else { Err(Error::NoPermission) }
+    pub fn need_right(&self, caller: ProcessIndex, right: Rights) -> Result<()> {
+        ensure(self.has_right(caller, right), Error::NoPermission)
     }
 
     /// Whether a team's root awaits its first reply from `caller`, who may fill its address space until then.

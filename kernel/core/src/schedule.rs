@@ -99,6 +99,20 @@ impl<M: Machine> Kernel<M> {
         process.since_ns = now;
     }
 
+    /// The current process goes on with long work, a step whenever it would run.
+    pub(crate) fn begin_work(&mut self, caller: ProcessIndex) {
+        self.block_current(State::Working);
+        self.processes[caller].partner = NOBODY;
+        self.ready.push_front(&mut self.processes, caller);
+    }
+
+    /// A process's long work is done; its results are in its registers.
+    pub(crate) fn end_work(&mut self, index: ProcessIndex) {
+        self.ready.remove(&mut self.processes, index);
+        self.processes[index].state = State::Ready;
+        self.ready.push_front(&mut self.processes, index);
+    }
+
     /// Runs `index`, which is ready and in no list, unless someone more urgent is.
     #[inline]
     pub(crate) fn switch_to(&mut self, index: ProcessIndex) -> Next<M::Space> {
@@ -150,6 +164,7 @@ impl<M: Machine> Kernel<M> {
             self.end_idle();
         }
         if self.processes[index].state == State::Working {
+            self.cpu_mut().last = index;
             if self.processes[index].flags.has(Flags::ENDED) {
                 self.end_team_step(index);
             } else if self.processes[index].registers.number == Send::NUMBER {

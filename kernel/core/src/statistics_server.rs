@@ -7,6 +7,7 @@ use abi::kernel::statistics::{
 use abi::trace::TraceRecord;
 use abi::{Error, Message, Rights};
 
+use crate::Result;
 use crate::kernel::{CPUS, Kernel};
 use crate::machine::{Machine, ProcessIndex};
 use crate::request::Answer;
@@ -24,17 +25,12 @@ const RING_BYTES_PER_WRITE: usize = 512;
 impl<M: Machine> Kernel<M> {
     /// Carries out a request.
     #[inline(never)]
-    pub(crate) fn statistics_request(
-        &mut self,
-        caller: ProcessIndex,
-        message: &Message,
-    ) -> Result<Answer, Error> {
+    pub(crate) fn statistics_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer> {
         match Statistics::from_message(message).ok_or(Error::BadRequest)? {
             Statistics::Null(_) => Ok(Answer::reply(&Nothing {})),
             Statistics::QueryStatistics(_) => {
                 let bytes = self.statistics().to_bytes();
-                self.write_reply_segment(caller, 0, &bytes)?;
-                Ok(Answer::with_segment(&StatisticsQueried {}, bytes.len() as u64))
+                self.reply_with(caller, &StatisticsQueried {}, &bytes)
             }
             Statistics::SetTrace(set) => {
                 self.need_right(caller, Rights::TRACE)?;
@@ -83,7 +79,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn write_log(&mut self, caller: ProcessIndex) -> Result<Answer, Error> {
+    fn write_log(&mut self, caller: ProcessIndex) -> Result<Answer> {
         let granted = self.processes[caller].grant().bytes();
         let mut buffer = [0; LOG_BYTES_PER_WRITE];
         let bytes =
@@ -101,7 +97,7 @@ impl<M: Machine> Kernel<M> {
         ring: impl Fn(&Kernel<M>) -> &Ring<BYTES>,
         from: u64,
         most: u64,
-    ) -> Result<(u64, u64), Error> {
+    ) -> Result<(u64, u64)> {
         let room = most.min(self.processes[caller].grant().bytes() / BYTES as u64);
         let first = ring(self).first_from(from);
         let mut buffer = [0; RING_BYTES_PER_WRITE];

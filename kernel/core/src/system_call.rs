@@ -4,34 +4,15 @@ use abi::Error;
 use abi::call::{Forward, GetReply, MoveFrom, MoveTo, Receive, Reply, ReplyReceive, Send};
 
 use crate::kernel::Kernel;
-use crate::machine::{Machine, Next, ProcessIndex, Resume};
+use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::Process;
-use crate::short_path::ShortCall;
 
 impl<M: Machine> Kernel<M> {
-    /// The current process made a system call; its registers are in its descriptor.
-    #[inline]
-    pub fn system_call(&mut self) -> Next<M::Space> {
-        let done = match self.short_call() {
-            ShortCall::Segment => self.short_call_with_segment(),
-            done => done,
-        };
-        match done {
-            ShortCall::Run(process) => self.run_by_results(process),
-            ShortCall::Stay => self.run_by_results(self.cpu().current),
-            ShortCall::Segment | ShortCall::General => self.general_call(),
-        }
-    }
-
-    fn run_by_results(&self, process: ProcessIndex) -> Next<M::Space> {
-        Next::Run { process, space: self.processes[process].space, resume: Resume::Results }
-    }
-
-    /// The same, for what the short path cannot do.
+    /// The current process made a system call that the short path cannot do; its registers are in its descriptor.
     #[inline(never)]
     pub fn general_call(&mut self) -> Next<M::Space> {
         let caller = self.cpu().current;
-        match self.processes[caller].registers.number {
+        let outcome = match self.processes[caller].registers.number {
             Send::NUMBER => self.send(caller),
             Receive::NUMBER => self.receive(caller),
             Reply::NUMBER => self.reply(caller),
@@ -39,15 +20,12 @@ impl<M: Machine> Kernel<M> {
             Forward::NUMBER => self.forward(caller),
             MoveTo::NUMBER | MoveFrom::NUMBER => self.begin_long_copy(caller),
             GetReply::NUMBER => self.get_reply(caller),
-            _ => self.refuse(caller, Error::BadRequest),
-        }
-    }
-
-    /// The current process's call fails, and it goes on.
-    #[cold]
-    pub(crate) fn refuse(&mut self, caller: ProcessIndex, error: Error) -> Next<M::Space> {
-        self.processes[caller].set_error(error);
-        self.leave()
+            _ => Err(Error::BadRequest),
+        };
+        outcome.unwrap_or_else(|error| {
+            self.processes[caller].set_error(error);
+            self.leave()
+        })
     }
 
     /// The call of a process that waits, and is in no list, fails.

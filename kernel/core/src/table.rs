@@ -10,8 +10,10 @@ use core::ops::{Index, IndexMut};
 use abi::kernel::FIRST_PROCESS_INDEX;
 use abi::{Error, LogicalHost, Pid};
 
+use crate::list::List;
 use crate::machine::ProcessIndex;
 use crate::process::{NOBODY, Process, State};
+use crate::{Result, ensure};
 
 /// All slots.
 #[derive(Debug)]
@@ -19,8 +21,8 @@ pub struct Processes<Space> {
     slots: Box<[Process<Space>]>,
     /// The node's own logical host.
     host: LogicalHost,
-    first_free: ProcessIndex,
-    last_free: ProcessIndex,
+    /// Free slots, the longest free first.
+    free: List,
     used: u32,
 }
 
@@ -31,8 +33,7 @@ impl<Space: Copy> Processes<Space> {
         let mut processes = Processes {
             slots: (0..total).map(|_| Process::free(nowhere)).collect(),
             host,
-            first_free: NOBODY,
-            last_free: NOBODY,
+            free: List::EMPTY,
             used: 0,
         };
         for index in FIRST_PROCESS_INDEX..total {
@@ -47,17 +48,11 @@ impl<Space: Copy> Processes<Space> {
     }
 
     /// Takes the slot that has been free for longest, and gives it a pid never used before.
-    pub fn allocate(&mut self) -> Result<ProcessIndex, Error> {
-        let index = self.first_free;
-        if index == NOBODY {
-            return Err(Error::NoResources);
-        }
-        let nowhere = self[index].space;
-        let (generation, next) = (self[index].generation + 1, self[index].next);
-        self.first_free = next;
-        if next == NOBODY {
-            self.last_free = NOBODY;
-        }
+    pub fn allocate(&mut self) -> Result<ProcessIndex> {
+        let mut free = self.free;
+        let index = free.pop_front(self).ok_or(Error::NoResources)?;
+        self.free = free;
+        let (nowhere, generation) = (self[index].space, self[index].generation + 1);
         self.used += 1;
         let pid = Pid::process(self.host, generation, index);
         let process = &mut self[index];
@@ -80,21 +75,16 @@ impl<Space: Copy> Processes<Space> {
     }
 
     fn append_free(&mut self, index: ProcessIndex) {
-        self[index].next = NOBODY;
-        if self.last_free == NOBODY {
-            self.first_free = index;
-        } else {
-            let last = self.last_free;
-            self[last].next = index;
-        }
-        self.last_free = index;
+        let mut free = self.free;
+        free.push_back(self, index);
+        self.free = free;
     }
 }
 
 impl<Space> Processes<Space> {
     /// The slot of a process on this node, or of a kernel server.
     #[inline]
-    pub fn find(&self, pid: Pid) -> Result<ProcessIndex, Error> {
+    pub fn find(&self, pid: Pid) -> Result<ProcessIndex> {
         match self.slots.get(usize::from(pid.index())) {
             Some(process) if process.pid == pid && !pid.is_none() => Ok(pid.index()),
             _ => self.find_slowly(pid),
@@ -103,13 +93,9 @@ impl<Space> Processes<Space> {
 
     /// What there is to say of a pid that no slot has just so.
     #[cold]
-    fn find_slowly(&self, pid: Pid) -> Result<ProcessIndex, Error> {
-        if pid.is_none() || pid.is_group() {
-            return Err(Error::NonexistentProcess);
-        }
-        if pid.host() != self.host && pid.host() != LogicalHost::OWN {
-            return Err(Error::ProcessElsewhere);
-        }
+    fn find_slowly(&self, pid: Pid) -> Result<ProcessIndex> {
+        ensure(!pid.is_none() && !pid.is_group(), Error::NonexistentProcess)?;
+        ensure(pid.host() == self.host || pid.host() == LogicalHost::OWN, Error::ProcessElsewhere)?;
         let index = pid.index();
         let Some(process) = self.slots.get(usize::from(index)) else {
             return Err(Error::NonexistentProcess);
@@ -166,9 +152,23 @@ impl<Space> Processes<Space> {
         one: ProcessIndex,
         other: ProcessIndex,
     ) -> (&mut Process<Space>, &mut Process<Space>) {
-        let [one, other] =
-            self.slots.get_disjoint_mut([usize::from(one), usize::from(other)]).expect("two different slots");
-        (one, other)
+        self.two(one, other).expect("two different slots")
+    }
+
+    /// Puts a sender into its partner's queue.
+    pub(crate) fn enqueue(&mut self, sender: ProcessIndex) {
+        let receiver = self[sender].partner;
+        let mut queue = self[receiver].queue;
+        queue.insert_by_priority(self, sender);
+        self[receiver].queue = queue;
+    }
+
+    /// Takes a sender out of its partner's queue.
+    pub(crate) fn dequeue(&mut self, sender: ProcessIndex) {
+        let receiver = self[sender].partner;
+        let mut queue = self[receiver].queue;
+        queue.remove(self, sender);
+        self[receiver].queue = queue;
     }
 
     /// Every slot in use by programs, with its index.

@@ -41,6 +41,11 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// Nothing used of so much.
+    pub const fn new(limit: u32) -> Quota {
+        Quota { limit, used: 0 }
+    }
+
     /// Takes `count` if that stays within the limit.
     #[inline]
     pub fn take(&mut self, count: u32) -> Result<(), abi::Error> {

@@ -9,11 +9,12 @@ use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::State;
 use crate::request::Answer;
+use crate::{Result, ensure};
 
 impl<M: Machine> Kernel<M> {
     /// Answers one request.
     #[inline(never)]
-    pub(crate) fn time_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer, Error> {
+    pub(crate) fn time_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer> {
         match Time::from_message(message).ok_or(Error::BadRequest)? {
             Time::Now(_) => {
                 let monotonic_ns = self.read_clock();
@@ -23,19 +24,16 @@ impl<M: Machine> Kernel<M> {
                 }))
             }
             Time::Delay(delay) => {
-                if delay.until_ns <= self.read_clock() {
-                    return Ok(Answer::reply(&Delayed {}));
+                if delay.until_ns > self.read_clock() {
+                    self.block_current(State::Delaying);
+                    self.processes[caller].clear_results();
+                    self.set_deadline(caller, delay.until_ns);
                 }
-                self.block_current(State::Delaying);
-                self.processes[caller].clear_results();
-                self.set_deadline(caller, delay.until_ns);
-                Ok(Answer::Later)
+                Ok(Answer::reply(&Delayed {}))
             }
             Time::Wake(wake) => {
                 let process = self.find_controlled(caller, wake.process)?;
-                if self.processes[process].state != State::Delaying {
-                    return Err(Error::BadArgument);
-                }
+                ensure(self.processes[process].state == State::Delaying, Error::BadArgument)?;
                 self.clear_deadline(process);
                 self.finish_delay(process, &refusal(Error::Aborted));
                 Ok(Answer::reply(&Woken {}))

@@ -1,8 +1,8 @@
-//! Deadlines: a heap of slots by time, the machine's one timer, and what happens when a time comes.
+//! Deadlines: slots in the order of their times, the machine's one timer, and what happens when a time comes.
 //!
-//! Each slot has at most one deadline. The heap has room for every slot from boot, and each slot knows its place
-//! in it, so that a deadline is taken out as quickly as it is put in. A cancelled deadline may leave the machine's
-//! timer set too early, which costs one needless interrupt at most.
+//! Each slot has at most one deadline. The list has room for every slot from boot. A deadline is put in and taken out
+//! where a binary search finds its place; those behind it move up, and they are few, since the earliest come last. A
+//! cancelled deadline may leave the machine's timer set too early, which costs one needless interrupt at most.
 
 use alloc::vec::Vec;
 
@@ -12,88 +12,35 @@ use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::schedule::SLICE_NS;
-use crate::table::Processes;
 
-/// Slots with a deadline, the earliest first, as a binary heap.
+/// Deadlines with their slots, the earliest last.
 #[derive(Clone, Debug)]
-pub struct TimerHeap {
-    heap: Vec<ProcessIndex>,
-}
+pub struct Deadlines(Vec<(u64, ProcessIndex)>);
 
-impl TimerHeap {
+impl Deadlines {
     /// Empty, with room for every slot.
-    pub fn new(process_slots: u16) -> TimerHeap {
-        let slots = usize::from(process_slots) + usize::from(abi::kernel::FIRST_PROCESS_INDEX);
-        TimerHeap { heap: Vec::with_capacity(slots) }
+    pub fn new(process_slots: u16) -> Deadlines {
+        Deadlines(Vec::with_capacity(process_slots.into()))
     }
 
-    /// Who has the earliest deadline.
-    pub fn first(&self) -> Option<ProcessIndex> {
-        self.heap.first().copied()
+    /// The earliest deadline, and whose it is.
+    pub fn first(&self) -> Option<(u64, ProcessIndex)> {
+        self.0.last().copied()
     }
 
-    /// How many have one.
-    pub fn len(&self) -> usize {
-        self.heap.len()
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
-    /// Whether nobody has one.
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+    fn insert(&mut self, at_ns: u64, index: ProcessIndex) {
+        let place = self.0.partition_point(|later| *later > (at_ns, index));
+        self.0.insert(place, (at_ns, index));
     }
 
-    fn insert<S>(&mut self, table: &mut Processes<S>, index: ProcessIndex) {
-        let position = self.heap.len();
-        self.heap.push(index);
-        table[index].timer_position = position as u16;
-        self.rise(table, position);
-    }
-
-    fn remove<S>(&mut self, table: &mut Processes<S>, index: ProcessIndex) {
-        let position = usize::from(table[index].timer_position);
-        self.heap.swap_remove(position);
-        if let Some(moved) = self.heap.get(position) {
-            table[*moved].timer_position = position as u16;
-            self.rise(table, position);
-            self.sink(table, position);
-        }
-    }
-
-    fn rise<S>(&mut self, table: &mut Processes<S>, mut position: usize) {
-        while position > 0 {
-            let parent = (position - 1) / 2;
-            if !self.earlier(table, position, parent) {
-                return;
-            }
-            self.swap(table, position, parent);
-            position = parent;
-        }
-    }
-
-    fn sink<S>(&mut self, table: &mut Processes<S>, mut position: usize) {
-        loop {
-            let mut earliest = position;
-            for child in [2 * position + 1, 2 * position + 2] {
-                if child < self.heap.len() && self.earlier(table, child, earliest) {
-                    earliest = child;
-                }
-            }
-            if earliest == position {
-                return;
-            }
-            self.swap(table, position, earliest);
-            position = earliest;
-        }
-    }
-
-    fn earlier<S>(&self, table: &Processes<S>, one: usize, other: usize) -> bool {
-        table[self.heap[one]].deadline_ns < table[self.heap[other]].deadline_ns
-    }
-
-    fn swap<S>(&mut self, table: &mut Processes<S>, one: usize, other: usize) {
-        self.heap.swap(one, other);
-        table[self.heap[one]].timer_position = one as u16;
-        table[self.heap[other]].timer_position = other as u16;
+    fn remove(&mut self, at_ns: u64, index: ProcessIndex) {
+        let place = self.0.partition_point(|later| *later > (at_ns, index));
+        self.0.remove(place);
     }
 }
 
@@ -105,8 +52,8 @@ impl<M: Machine> Kernel<M> {
         self.charge();
         let now = self.coarse_now_ns;
         self.cpu_mut().timer_ns = u64::MAX;
-        while let Some(first) = self.timers.first()
-            && self.processes[first].deadline_ns <= now
+        while let Some((at_ns, first)) = self.deadlines.first()
+            && at_ns <= now
         {
             self.clear_deadline(first);
             self.expire(first);
@@ -125,7 +72,7 @@ impl<M: Machine> Kernel<M> {
         let process = &mut self.processes[index];
         process.deadline_ns = at_ns;
         process.flags.set(Flags::TIMED);
-        self.timers.insert(&mut self.processes, index);
+        self.deadlines.insert(at_ns, index);
         if at_ns < self.cpu().timer_ns {
             self.set_timer();
         }
@@ -135,17 +82,14 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub(crate) fn clear_deadline(&mut self, index: ProcessIndex) {
         if self.processes[index].flags.has(Flags::TIMED) {
-            self.timers.remove(&mut self.processes, index);
+            self.deadlines.remove(self.processes[index].deadline_ns, index);
             self.processes[index].flags.clear(Flags::TIMED);
         }
     }
 
     /// Sets the machine's timer for the earliest deadline, or the end of the running process's slice.
     pub(crate) fn set_timer(&mut self) {
-        let deadline_ns = match self.timers.first() {
-            Some(first) => self.processes[first].deadline_ns,
-            None => u64::MAX,
-        };
+        let deadline_ns = self.deadlines.first().map_or(u64::MAX, |(at_ns, _)| at_ns);
         let cpu = self.cpu_mut();
         let at_ns = if cpu.idle { deadline_ns } else { deadline_ns.min(cpu.slice_end_ns) };
         if at_ns != cpu.timer_ns {
@@ -162,7 +106,7 @@ impl<M: Machine> Kernel<M> {
                 self.end_receiving(index);
                 self.fail(index, Error::DeadlinePassed);
             }
-            (_, State::AwaitingGroup) => self.group_deadline(index),
+            (_, State::AwaitingGroup) => self.fail(index, Error::DeadlinePassed),
             (_, State::Delaying) => self.end_delay(index),
             (_, state) => debug_assert!(false, "slot {index} in {state:?} has a deadline"),
         }
@@ -180,31 +124,23 @@ impl<M: Machine> Kernel<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use abi::LogicalHost;
 
     #[test]
     fn deadlines_leave_in_order_and_by_name() {
-        let mut table = Processes::new(LogicalHost::from_bits(1), 64, ());
-        let mut heap = TimerHeap::new(64);
+        let mut deadlines = Deadlines::new(64);
         let times = [50, 20, 90, 10, 60, 30, 80, 40, 70, 20];
-        let slots: Vec<ProcessIndex> = times
-            .iter()
-            .map(|time| {
-                let index = table.allocate().unwrap();
-                table[index].deadline_ns = *time;
-                heap.insert(&mut table, index);
-                index
-            })
-            .collect();
-        heap.remove(&mut table, slots[3]);
-        heap.remove(&mut table, slots[9]);
-        heap.remove(&mut table, slots[2]);
+        for (slot, time) in (20..).zip(times) {
+            deadlines.insert(time, slot);
+        }
+        for slot in [23, 29, 22] {
+            deadlines.remove(times[usize::from(slot - 20)], slot);
+        }
         let mut left = Vec::new();
-        while let Some(first) = heap.first() {
-            left.push(table[first].deadline_ns);
-            heap.remove(&mut table, first);
+        while let Some((time, slot)) = deadlines.first() {
+            left.push(time);
+            deadlines.remove(time, slot);
         }
         assert_eq!(left, [20, 30, 40, 50, 60, 70, 80]);
-        assert!(heap.is_empty());
+        assert_eq!(deadlines.count(), 0);
     }
 }

@@ -9,6 +9,7 @@ use abi::{Access, Error, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
 use crate::machine::{CopyFault, Machine, Place, ProcessIndex, Side};
+use crate::{Result, ensure};
 
 pub use abi::segment::HEAD_BYTES;
 
@@ -55,7 +56,9 @@ impl<M: Machine> Kernel<M> {
         }
         let result = match self.machine.copy(source, destination, bytes) {
             Ok(()) => Ok(()),
-            Err(fault) => self.copy_on(from, source, to, destination, bytes, fault),
+            Err(fault) => self.go_on(fault, (from, from_address), (to, to_address), |machine, done| {
+                machine.copy(beyond(source, done), beyond(destination, done), bytes - done)
+            }),
         };
         self.counters.bytes_moved += match result {
             Ok(()) => bytes,
@@ -64,33 +67,30 @@ impl<M: Machine> Kernel<M> {
         result
     }
 
-    /// Goes on with a copy that met a missing page, page by page.
+    /// Goes on with a copy between two processes' memory that met a missing page, page by page: `copy` copies what is
+    /// left behind so many bytes.
     #[cold]
-    fn copy_on(
+    fn go_on(
         &mut self,
-        from: ProcessIndex,
-        source: Place<M::Space>,
-        to: ProcessIndex,
-        destination: Place<M::Space>,
-        bytes: u64,
         mut fault: CopyFault,
+        source: (ProcessIndex, u64),
+        destination: (ProcessIndex, u64),
+        mut copy: impl FnMut(&mut M, u64) -> Result<(), CopyFault>,
     ) -> Result<(), Stop> {
         let mut done = fault.done;
         loop {
-            let (process, start, access) = match fault.side {
-                Side::Source => (from, source.address, READ),
-                Side::Destination => (to, destination.address, WRITE),
+            let side = fault.side;
+            let ((process, start), access) = match side {
+                Side::Source => (source, READ),
+                Side::Destination => (destination, WRITE),
             };
-            self.touch_for(process, start + done, access).map_err(|error| Stop {
-                done,
-                side: fault.side,
-                error,
-            })?;
-            match self.machine.copy(beyond(source, done), beyond(destination, done), bytes - done) {
+            let team = self.processes[process].team;
+            self.touch(team, start + done, access).map_err(|error| Stop { done, side, error })?;
+            match copy(&mut self.machine, done) {
                 Ok(()) => return Ok(()),
                 // The page was given just now: it would be given for ever.
-                Err(again) if again.done == 0 && again.side == fault.side => {
-                    return Err(Stop { done, side: fault.side, error: Error::BadAddress });
+                Err(again) if again.done == 0 && again.side == side => {
+                    return Err(Stop { done, side, error: Error::BadAddress });
                 }
                 Err(again) => {
                     done += again.done;
@@ -101,96 +101,57 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies the kernel's bytes to a process's memory. For pieces of a page or so.
-    pub(crate) fn write_to(&mut self, to: ProcessIndex, address: u64, bytes: &[u8]) -> Result<(), Error> {
-        let mut at = 0;
-        let mut given = None;
-        while let Err(fault) = self.machine.write(self.place(to, offset(address, at)?), &bytes[at..]) {
-            at += fault.done as usize;
-            self.touch_once(to, offset(address, at)?, WRITE, &mut given)?;
+    pub(crate) fn write_to(&mut self, to: ProcessIndex, address: u64, bytes: &[u8]) -> Result<()> {
+        let place = self.place(to, address);
+        let write = |machine: &mut M, done| machine.write(beyond(place, done), &bytes[done as usize..]);
+        match write(&mut self.machine, 0) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.go_on(fault, (to, address), (to, address), write).map_err(|stop| stop.error),
         }
-        Ok(())
     }
 
     /// Copies a process's bytes to the kernel. For pieces of a page or so.
-    pub(crate) fn read_from(
-        &mut self,
-        from: ProcessIndex,
-        address: u64,
-        bytes: &mut [u8],
-    ) -> Result<(), Error> {
-        let mut at = 0;
-        let mut given = None;
-        while let Err(fault) = self.machine.read(self.place(from, offset(address, at)?), &mut bytes[at..]) {
-            at += fault.done as usize;
-            self.touch_once(from, offset(address, at)?, READ, &mut given)?;
+    pub(crate) fn read_from(&mut self, from: ProcessIndex, address: u64, bytes: &mut [u8]) -> Result<()> {
+        let place = self.place(from, address);
+        let mut read = |machine: &mut M, done| machine.read(beyond(place, done), &mut bytes[done as usize..]);
+        match read(&mut self.machine, 0) {
+            Ok(()) => Ok(()),
+            Err(fault) => {
+                self.go_on(fault, (from, address), (from, address), read).map_err(|stop| stop.error)
+            }
         }
-        Ok(())
     }
 
     /// Writes into the segment that the caller of a kernel server granted, `at` bytes from its beginning.
-    pub(crate) fn write_reply_segment(
-        &mut self,
-        caller: ProcessIndex,
-        at: u64,
-        bytes: &[u8],
-    ) -> Result<(), Error> {
+    pub(crate) fn write_reply_segment(&mut self, caller: ProcessIndex, at: u64, bytes: &[u8]) -> Result<()> {
         let address = self.segment_place(caller, at, bytes.len() as u64, Access::WRITE)?;
         self.write_to(caller, address, bytes)
     }
 
     /// Reads the beginning of the segment that the caller of a kernel server granted.
-    pub(crate) fn read_request_segment(
-        &mut self,
-        caller: ProcessIndex,
-        bytes: &mut [u8],
-    ) -> Result<(), Error> {
+    pub(crate) fn read_request_segment(&mut self, caller: ProcessIndex, bytes: &mut [u8]) -> Result<()> {
         let address = self.segment_place(caller, 0, bytes.len() as u64, Access::READ)?;
         self.read_from(caller, address, bytes)
     }
 
-    fn segment_place(&self, caller: ProcessIndex, at: u64, bytes: u64, access: Access) -> Result<u64, Error> {
+    fn segment_place(&self, caller: ProcessIndex, at: u64, bytes: u64, access: Access) -> Result<u64> {
         let process = &self.processes[caller];
         let grant = process.grant();
         if !grant.access().contains(access) {
             return Err(if access == Access::READ { Error::NoReadAccess } else { Error::NoWriteAccess });
         }
-        if at.checked_add(bytes).is_none_or(|end| end > grant.bytes()) {
-            return Err(Error::TooLong);
-        }
+        ensure(at.checked_add(bytes).is_some_and(|end| end <= grant.bytes()), Error::TooLong)?;
         // Within what programs may address: checked when the grant was made.
-        offset(process.segment_address(), at as usize)
+        Ok(process.segment_address() + at)
     }
 
     fn place(&self, process: ProcessIndex, address: u64) -> Place<M::Space> {
         Place { space: self.processes[process].space, address }
     }
-
-    fn touch_for(&mut self, process: ProcessIndex, address: u64, access: u32) -> Result<(), Error> {
-        let team = self.processes[process].team;
-        self.touch(team, address, access)
-    }
-
-    /// As `touch_for`; but where it was just done for the same address, and did not help, that is a bad address.
-    fn touch_once(
-        &mut self,
-        process: ProcessIndex,
-        address: u64,
-        access: u32,
-        given: &mut Option<u64>,
-    ) -> Result<(), Error> {
-        if given.replace(address) == Some(address) {
-            return Err(Error::BadAddress);
-        }
-        self.touch_for(process, address, access)
-    }
 }
 
 fn beyond<Space>(place: Place<Space>, bytes: u64) -> Place<Space> {
     Place { address: place.address + bytes, ..place }
-}
-
-fn offset(address: u64, bytes: usize) -> Result<u64, Error> {
-    address.checked_add(bytes as u64).ok_or(Error::BadAddress)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ fn begin(node: &mut Node, pid: Pid, request: &impl Request) {
         flags: registers.flags,
         ..send(server(MEMORY), request.to_message())
     };
-    let mut next = node.kernel.system_call();
+    let mut next = simulator::system_call(&mut node.kernel);
     for _ in 0..3 {
         assert_eq!(next, Next::Work);
         assert_eq!(node.state(pid), State::Working);

@@ -144,7 +144,7 @@ fn receive_from_one_and_until_a_time() {
     assert!(
         matches!(node.call(server, late.encode()), Outcome::Done(registers) if registers.pid == third.to_bits())
     );
-    assert!(node.kernel.timers.is_empty());
+    assert!(node.kernel.deadlines.first().is_none());
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn a_delay_lasts_until_its_time() {
     let results = node.results(sleeper);
     assert_eq!(results.message[0], u64::from(Error::Aborted.code()));
     assert_eq!(node.request(waker, TIME, &wake), Err(Error::BadArgument));
-    assert!(node.kernel.timers.is_empty());
+    assert!(node.kernel.deadlines.first().is_none());
 }
 
 #[test]

@@ -9,7 +9,6 @@ use abi::kernel::message_line;
 use abi::{Access, Grant, Rights, UserId};
 
 use super::*;
-use crate::process_server;
 use crate::region::PageRange;
 use crate::team::{GRANTS_PER_TEAM, TeamIndex};
 use crate::test_machine::{FakeMachine, MESSAGE_ADDRESS, ask, kernel, release, team};
@@ -216,7 +215,7 @@ fn only_what_one_has_can_be_handed_on() {
     let (other_team, other) = team(&mut kernel, 100);
     let pid = kernel.processes[other].pid;
     let hand = |kind, start, count| GrantDevice { team: pid, kind, start, count };
-    let server = process_server::request;
+    let server = Kernel::process_request;
     let good = hand(resource::PORTS, 0x3fa, 2);
     assert_eq!(ask(&mut kernel, server, root, &good), Err(Error::NoPermission));
     kernel.team_mut(own).rights = Rights::DEVICES;

@@ -12,13 +12,12 @@ use abi::kernel::record::RegisterRecord;
 use abi::protocol::Reply;
 use abi::{Error, LogicalHost, Message, PAGE_BYTES, Request, Rights, UserId};
 
-use crate::birth::TeamDescription;
 use crate::frame::{Frame, Frames};
 use crate::kernel::{Configuration, Kernel};
 use crate::machine::{Caching, CopyFault, Machine, MapError, Place, ProcessIndex, Protection, Side};
 use crate::process::{Flags, NOBODY};
 use crate::request::Answer;
-use crate::team::TeamIndex;
+use crate::team::{Quota, Team, TeamIndex};
 
 /// Names a space.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -247,14 +246,15 @@ pub fn kernel(frame_count: u32) -> Kernel<FakeMachine> {
 
 /// A team of a user without rights, and the slot of its root.
 pub fn team(kernel: &mut Kernel<FakeMachine>, quota_pages: u32) -> (TeamIndex, ProcessIndex) {
-    let description = TeamDescription {
+    let team = Team {
         user: UserId::FIRST_ORDINARY,
         rights: Rights::NONE,
         priority: abi::kernel::priority::FOREGROUND,
-        pages: quota_pages,
-        processes: 10,
+        pages: Quota::new(quota_pages),
+        processes: Quota::new(10),
+        ..Team::free()
     };
-    let team = kernel.create_team(NOBODY, &description).expect("room for a team");
+    let team = kernel.create_team(NOBODY, team).expect("room for a team");
     let root = kernel.team(team).root;
     // What it was born awaiting is none of these tests' business.
     kernel.processes[root].flags.clear(Flags::NEWBORN);
@@ -289,7 +289,6 @@ pub fn ask<R: Request>(
         match server(kernel, caller, &message)? {
             Answer::Now(reply) => return Ok(R::Reply::from_message(&reply)),
             Answer::InSteps => {}
-            Answer::Later => panic!("{} left its caller waiting", R::NAME),
         }
     }
 }
