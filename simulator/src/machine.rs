@@ -101,7 +101,7 @@ impl Machine for SimulatedMachine {
         Some(space)
     }
 
-    fn destroy_space(&mut self, space: Space, limit: u32, frames: &mut Frames) -> u32 {
+    fn destroy_space(&mut self, space: Space, limit: u32, frames: &mut Frames) -> (u32, bool) {
         let pages = self.spaces.get_mut(&space).expect("a space is destroyed once");
         assert!(pages.pages.is_empty(), "a space is destroyed with pages in it");
         let mut freed = 0;
@@ -111,10 +111,11 @@ impl Machine for SimulatedMachine {
             frames.release(frame);
             freed += 1;
         }
-        if freed < limit {
+        let gone = pages.tables.is_empty();
+        if gone {
             self.spaces.remove(&space);
         }
-        freed
+        (freed, gone)
     }
 
     fn map(

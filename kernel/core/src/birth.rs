@@ -82,7 +82,7 @@ impl<M: Machine> Kernel<M> {
                 Ok(index)
             }
             Err(error) => {
-                while self.machine.destroy_space(space, u32::MAX, &mut self.frames) == u32::MAX {}
+                self.machine.destroy_space(space, u32::MAX, &mut self.frames);
                 *self.team_mut(index) = Team::free();
                 self.team_mut(index).next_free = next_free;
                 Err(error)

@@ -78,11 +78,9 @@ impl<M: Machine> Kernel<M> {
     /// One step of ending a team, for its root's slot.
     pub(crate) fn end_team_step(&mut self, root: ProcessIndex) {
         let team = self.processes[root].team;
-        let mut member = self.team(team).first_process;
-        if member == root {
-            member = self.processes[root].team_next;
-        }
-        if member != NOBODY {
+        // The root is the last of the list, as it was the first process.
+        let member = self.team(team).first_process;
+        if member != root {
             self.end_process(member);
             return;
         }
@@ -104,13 +102,13 @@ impl<M: Machine> Kernel<M> {
         if !self.release_regions_step(team) {
             return false;
         }
-        let freed = self.machine.destroy_space(space, TABLES_PER_STEP, &mut self.frames);
-        self.team_mut(team).pages.give_back(freed);
-        if freed == TABLES_PER_STEP {
-            return false;
+        let (freed, gone) = self.machine.destroy_space(space, TABLES_PER_STEP, &mut self.frames);
+        let team = self.team_mut(team);
+        team.pages.give_back(freed);
+        if gone {
+            team.space = None;
         }
-        self.team_mut(team).space = None;
-        true
+        gone
     }
 
     /// All of a team has been given back but its root's slot: that sends the notice, if anyone wants to know.

@@ -102,8 +102,8 @@ pub trait Machine {
     fn create_space(&mut self, frames: &mut Frames) -> Option<Self::Space>;
 
     /// Frees at most `limit` page tables of a space whose pages have all been unmapped. Returns how many were
-    /// freed; fewer than `limit` means that the space is gone.
-    fn destroy_space(&mut self, space: Self::Space, limit: u32, frames: &mut Frames) -> u32;
+    /// freed, and whether the space is gone.
+    fn destroy_space(&mut self, space: Self::Space, limit: u32, frames: &mut Frames) -> (u32, bool);
 
     /// Maps one page. Returns how many page tables had to be added, whose frames came from `frames`; they stay
     /// until the space is destroyed.

@@ -141,22 +141,11 @@ impl LocalApic {
     }
 }
 
-/// Masks the two interrupt controllers of old, their vectors away from the exceptions in case one speaks up all the
-/// same.
+/// Masks the two interrupt controllers of old. The line on which they would reach this processor, the first of the
+/// local controller's two, stays masked as well.
 fn mask_legacy_controllers() {
-    for (port, value) in [
-        (0x20, 0x11),
-        (0xa0, 0x11),
-        (0x21, vector::SPURIOUS & 0xf8),
-        (0xa1, vector::SPURIOUS & 0xf8),
-        (0x21, 4),
-        (0xa1, 2),
-        (0x21, 1),
-        (0xa1, 1),
-        (0x21, 0xff),
-        (0xa1, 0xff),
-    ] {
-        // SAFETY: the old controllers' ports, written in their initialisation's order.
-        unsafe { write_port_u8(port, value) };
+    for port in [0x21, 0xa1] {
+        // SAFETY: the old controllers' mask registers, all of whose lines may be masked at any time.
+        unsafe { write_port_u8(port, 0xff) };
     }
 }

@@ -1,7 +1,7 @@
 //! Randomness at boot, for the node's logical host.
 
 use crate::features::Features;
-use crate::instructions::{counter, random, random_seed, read_port_u8, write_port_u8};
+use crate::instructions::{counter, random, read_port_u8, write_port_u8};
 
 /// Tries before a source is given up.
 const TRIES: u32 = 16;
@@ -13,16 +13,8 @@ const TRIES: u32 = 16;
 pub fn gather(features: &Features, salt: &[u8]) -> u64 {
     let mut pool = mix(real_time() ^ counter());
     for _ in 0..TRIES {
-        // SAFETY: each instruction is used only where the processor says that it has it.
-        let value = unsafe {
-            if features.random_seed {
-                random_seed()
-            } else if features.random {
-                random()
-            } else {
-                None
-            }
-        };
+        // SAFETY: the instruction is used only where the processor says that it has it.
+        let value = if features.random { unsafe { random() } } else { None };
         if let Some(value) = value {
             pool = mix(pool ^ value);
             break;

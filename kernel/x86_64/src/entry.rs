@@ -273,21 +273,9 @@ trap_in_kernel:
     call on_trap
     jmp dispatch
 1:  pop rax
-2:  push r15
-    push r14
-    push r13
-    push r12
-    push r11
-    push r10
-    push r9
-    push r8
-    push rbp
-    push rdi
-    push rsi
-    push rdx
-    push rcx
-    push rbx
-    push rax
+2:  .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax
+    push \register
+    .endr
     mov rdi, rsp
     cld
     and rsp, -16

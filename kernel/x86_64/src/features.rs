@@ -42,8 +42,6 @@ pub struct Features {
     pub counter_deadline: bool,
     /// RDRAND.
     pub random: bool,
-    /// RDSEED.
-    pub random_seed: bool,
     /// Physical addresses lie below this.
     pub physical_end: u64,
     /// Ticks of the time-stamp counter in a second, where the processor or the hypervisor says.
@@ -64,7 +62,6 @@ pub fn initialize() -> Features {
         x2apic: basic.ecx & 1 << 21 != 0,
         counter_deadline: basic.ecx & 1 << 24 != 0,
         random: basic.ecx & 1 << 30 != 0,
-        random_seed: extended.ebx & 1 << 18 != 0,
         physical_end: 1 << physical_bits(),
         counter_hz: counter_hz(highest, basic.ecx & 1 << 31 != 0),
     };

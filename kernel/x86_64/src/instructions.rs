@@ -4,7 +4,7 @@
 //! what the caller must see to. Ports are safe to name but not to touch: a device may do anything.
 
 use core::arch::asm;
-use core::arch::x86_64::{_rdrand64_step, _rdseed64_step, _rdtsc};
+use core::arch::x86_64::{_rdrand64_step, _rdtsc};
 
 /// Reads a byte from an I/O port.
 ///
@@ -159,16 +159,6 @@ pub unsafe fn write_register(number: u32, value: u64) {
 pub unsafe fn random() -> Option<u64> {
     let mut value = 0;
     (_rdrand64_step(&mut value) == 1).then_some(value)
-}
-
-/// A number straight from the processor's source of randomness; none if it has none to give now.
-///
-/// # Safety
-/// The processor has RDSEED.
-#[target_feature(enable = "rdseed")]
-pub unsafe fn random_seed() -> Option<u64> {
-    let mut value = 0;
-    (_rdseed64_step(&mut value) == 1).then_some(value)
 }
 
 /// The time-stamp counter.

@@ -42,20 +42,14 @@ fn is_message_line(line: u32) -> bool {
     line.checked_sub(message_line::FIRST).is_some_and(|at| at < message_line::COUNT)
 }
 
-/// A set of lines.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lines([u64; LINES.div_ceil(64) as usize]);
-
-impl Lines {
-    fn has(&self, line: u32) -> bool {
-        self.0[line as usize / 64] & 1 << (line % 64) != 0
-    }
-
-    fn set(&mut self, line: u32, value: bool) {
-        let bit = 1 << (line % 64);
-        let word = &mut self.0[line as usize / 64];
-        *word = if value { *word | bit } else { *word & !bit };
-    }
+/// What is known of a line.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    edge_triggered: bool,
+    /// Held back.
+    held: bool,
+    /// An interrupt came while it was.
+    pending: bool,
 }
 
 /// All of them.
@@ -66,9 +60,7 @@ pub struct IoApics {
     controllers: [Option<Controller>; IO_APICS],
     /// The line of each legacy interrupt.
     legacy: [u32; LEGACY_INTERRUPTS],
-    edge_triggered: Lines,
-    held: Lines,
-    pending: Lines,
+    lines: [Line; LINES as usize],
 }
 
 impl IoApics {
@@ -87,9 +79,7 @@ impl IoApics {
             processor: identity,
             controllers,
             legacy: platform.legacy.map(|interrupt| interrupt.line),
-            edge_triggered: Lines::default(),
-            held: Lines([u64::MAX; _]),
-            pending: Lines::default(),
+            lines: [Line { edge_triggered: false, held: true, pending: false }; LINES as usize],
         };
         for controller in all.controllers.iter().flatten() {
             for entry in 0..controller.lines {
@@ -98,7 +88,7 @@ impl IoApics {
                 let low = MASKED | (u32::from(vector::FIRST_LINE) + line) | trigger;
                 controller.write_entry(entry, 0, low);
                 controller.write_entry(entry, 1, identity << 24);
-                all.edge_triggered.set(line, trigger & LEVEL_TRIGGERED == 0);
+                all.lines[line as usize].edge_triggered = trigger & LEVEL_TRIGGERED == 0;
             }
         }
         all
@@ -107,8 +97,9 @@ impl IoApics {
     /// An interrupt has arrived on a line. Returns the number by which programs know the line, or none if it is held
     /// back and will be delivered later.
     pub fn arrived(&mut self, line: u32) -> Option<u32> {
-        if self.held.has(line) {
-            self.pending.set(line, true);
+        let state = &mut self.lines[line as usize];
+        if state.held {
+            state.pending = true;
             return None;
         }
         if is_message_line(line) {
@@ -126,10 +117,9 @@ impl IoApics {
             let (controller, entry) = self.find(line)?;
             controller.set_masked(entry, false);
         }
-        self.held.set(line, false);
-        let pending = self.pending.has(line);
-        self.pending.set(line, false);
-        Some((line, pending))
+        let state = &mut self.lines[line as usize];
+        state.held = false;
+        Some((line, core::mem::take(&mut state.pending)))
     }
 
     /// Holds a line back.
@@ -138,15 +128,13 @@ impl IoApics {
     /// claimed, and what comes is remembered here.
     pub fn mask(&mut self, number: u32) {
         let line = self.line(number);
-        if is_message_line(line) {
-            self.held.set(line, true);
+        let controller = self.find(line);
+        if controller.is_none() && !is_message_line(line) {
             return;
         }
-        let Some((controller, entry)) = self.find(line) else {
-            return;
-        };
-        self.held.set(line, true);
-        if !self.edge_triggered.has(line) {
+        let state = &mut self.lines[line as usize];
+        state.held = true;
+        if let (Some((controller, entry)), false) = (controller, state.edge_triggered) {
             controller.set_masked(entry, true);
         }
     }

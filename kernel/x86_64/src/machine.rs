@@ -129,11 +129,11 @@ impl Machine for X86 {
         Space::create(&self.common, frames)
     }
 
-    fn destroy_space(&mut self, space: Space, limit: u32, frames: &mut Frames) -> u32 {
+    fn destroy_space(&mut self, space: Space, limit: u32, frames: &mut Frames) -> (u32, bool) {
         if is_loaded(space) {
             load(self.common.root);
         }
-        // SAFETY: it is not loaded now, and the kernel's logic forgets it when fewer than `limit` were freed.
+        // SAFETY: it is not loaded now, and the kernel's logic forgets it when all is freed.
         unsafe { space.destroy(limit, frames) }
     }
 

@@ -193,23 +193,12 @@ pub fn is_direct(root: u64, frame: u64) -> bool {
     true
 }
 
-/// The entries of the root table that the direct map uses.
-pub fn direct_entries(root: u64) -> core::ops::Range<usize> {
-    let end = (ENTRIES / 2..ENTRIES - 1)
-        // SAFETY: the kernel's own root.
-        .rfind(|at| unsafe { *entry(root, *at) != 0 })
-        .map_or(ENTRIES / 2, |last| last + 1);
-    ENTRIES / 2..end
-}
-
-/// Puts the kernel's half of the root table into another, which is empty: `direct_entries`, and the image's.
+/// Puts the kernel's half of the root table into another.
 ///
 /// # Safety
 /// `to` is the physical address of a page that is the caller's alone, in the direct map.
-#[inline]
-pub unsafe fn share_kernel_half(root: u64, direct_entries: core::ops::Range<usize>, to: u64) {
-    for at in direct_entries.chain([ENTRIES - 1]) {
-        // SAFETY: both are pages in the direct map; `to` is the caller's.
-        unsafe { *entry(to, at) = *entry(root, at) };
-    }
+pub unsafe fn share_kernel_half(root: u64, to: u64) {
+    const HALF: usize = ENTRIES / 2;
+    // SAFETY: both are tables in the direct map; `to` is the caller's.
+    unsafe { entry(to, HALF).copy_from_nonoverlapping(entry(root, HALF), HALF) };
 }

@@ -84,7 +84,7 @@ impl Area {
         for address in self.pages {
             frames.release(machine.unmap(self.space, address).expect("the page"));
         }
-        while machine.destroy_space(self.space, 100, frames) == 100 {}
+        while !machine.destroy_space(self.space, 100, frames).1 {}
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cpu::Cpu;
 use crate::heap;
 use crate::paging::{
     ADDRESS, DIRECTORY_SHIFT, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT, SPECIAL,
-    UNCACHED, USER, WRITABLE, direct_entries, entry, index, is_direct, share_kernel_half,
+    UNCACHED, USER, WRITABLE, entry, index, is_direct, share_kernel_half,
 };
 use crate::physical;
 
@@ -37,15 +37,11 @@ const TABLE: u64 = PRESENT | WRITABLE | USER;
 const PASSES: usize = 64;
 /// First entry of the root that is the kernel's.
 const USER_ENTRIES: usize = ENTRIES / 2;
-/// In a root's first entry: all below it is gone, and it has been counted, but not freed.
-const COUNTED: u64 = SPECIAL;
 
 /// What all spaces have in common.
 pub struct Common {
     /// The kernel's own root, which has no lower half.
     pub root: u64,
-    /// Entries of the root that the direct map uses.
-    direct_entries: core::ops::Range<usize>,
     /// The shared directory that holds the information page.
     directory: u64,
 }
@@ -60,7 +56,7 @@ impl Common {
             *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
             *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
         }
-        Common { root, direct_entries: direct_entries(root), directory }
+        Common { root, directory }
     }
 }
 
@@ -81,7 +77,7 @@ impl Space {
         // SAFETY: both frames were just allocated, so they are nobody else's, and usable memory is in the direct map.
         unsafe {
             copy::zero_page(root);
-            share_kernel_half(common.root, common.direct_entries.clone(), root);
+            share_kernel_half(common.root, root);
             copy::zero_page(pointers);
             let address = information::ADDRESS;
             *entry(pointers, index(address, POINTERS_SHIFT)) = common.directory | PRESENT | USER | SPECIAL;
@@ -90,41 +86,30 @@ impl Space {
         Some(Space { root })
     }
 
-    /// Frees at most `limit` tables of a space without pages. Returns how many; fewer than `limit` means all.
+    /// Frees at most `limit` tables of a space without pages. Returns how many, and whether those were all.
     ///
     /// # Safety
-    /// The space is not loaded, and is not used again if this returns fewer than `limit`.
-    pub unsafe fn destroy(self, limit: u32, frames: &mut Frames) -> u32 {
+    /// The space is not loaded, and is not used again once all have been freed.
+    pub unsafe fn destroy(self, limit: u32, frames: &mut Frames) -> (u32, bool) {
         // SAFETY: the reference lives for this statement.
         unsafe { Cpu::this() }.walks.clear();
         let root = physical::pointer::<[u64; ENTRIES]>(self.root);
         // SAFETY: the space is the caller's and not loaded, so its tables are used by nobody but this function.
         let root = unsafe { &mut *root };
-        if root[0] == COUNTED {
-            frames.release(Frame::containing(self.root));
-            return 0;
-        }
         let mut left = limit;
         let mut at = 0;
         while let Some(used) = next_used(&root[..USER_ENTRIES], at) {
             at = used + 1;
-            let slot = &mut root[used];
             // SAFETY: the entry leads to a table of pointers of this space, two levels above pages' tables.
-            if !unsafe { free_tables(slot, 2, &mut left, frames) } {
-                return limit;
+            if !unsafe { free_tables(&mut root[used], 2, &mut left, frames) } {
+                return (limit, false);
             }
         }
         if left == 0 {
-            return limit;
+            return (limit, false);
         }
-        left -= 1;
-        if left == 0 {
-            // `limit` must mean that there is more to do: the root is counted now and freed the next time.
-            root[0] = COUNTED;
-        } else {
-            frames.release(Frame::containing(self.root));
-        }
-        limit - left
+        frames.release(Frame::containing(self.root));
+        (limit - left + 1, true)
     }
 
     /// Maps a page; see `Machine::map`. The kernel's copies only go to and from memory in the direct map.
@@ -141,13 +126,15 @@ impl Space {
             return Err(MapError::Occupied);
         }
         let mut added = 0;
-        let mut above: *mut u64 = core::ptr::null_mut();
+        // Nobody counts the root's entries.
+        let mut uncounted = 0;
+        let mut above = &raw mut uncounted;
         let mut table = self.root;
         let mut shift = ROOT_SHIFT;
         while shift > PAGE_SHIFT {
             let slot = entry(table, index(address, shift));
             // SAFETY: `table` is a table of this space: its root, or what an entry not shared leads to. `above` is
-            // the entry that led to it. One processor, so nobody else is changing them.
+            // the entry that led to it, with room to count all its entries. One processor, so nobody else is changing them.
             unsafe {
                 if *slot == 0 {
                     // All that are missing or none, so that a failure leaves nothing behind.
@@ -158,7 +145,7 @@ impl Space {
                     let new = frames.allocate().ok_or(MapError::NoMemory)?.address();
                     copy::zero_page(new);
                     *slot = new | TABLE;
-                    count_one_more(above);
+                    *above += COUNT_ONE;
                     added += 1;
                 }
                 table = *slot & ADDRESS;
@@ -178,7 +165,7 @@ impl Space {
                 Caching::Uncached => SPECIAL | UNCACHED,
             };
             *slot = frame.address() | special | protection_bits(protection);
-            count_one_more(above);
+            *above += COUNT_ONE;
         }
         Ok(added)
     }
@@ -315,16 +302,6 @@ impl Space {
 #[inline]
 const fn is_shared(address: u64) -> bool {
     address >> POINTERS_SHIFT == information::ADDRESS >> POINTERS_SHIFT
-}
-
-/// # Safety
-/// `above` is null, or the entry that leads to the table in which an entry was just put to use.
-#[inline]
-unsafe fn count_one_more(above: *mut u64) {
-    if !above.is_null() {
-        // SAFETY: the caller's; at most 512 entries are in use, for which the count has room.
-        unsafe { *above += COUNT_ONE };
-    }
 }
 
 /// The first entry from `from` on that is in use. Most are not, so they are looked at in groups.

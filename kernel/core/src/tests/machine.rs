@@ -96,19 +96,19 @@ impl Machine for FakeMachine {
         Some(space)
     }
 
-    fn destroy_space(&mut self, space: FakeSpace, limit: u32, frames: &mut Frames) -> u32 {
+    fn destroy_space(&mut self, space: FakeSpace, limit: u32, frames: &mut Frames) -> (u32, bool) {
         let tables = self.spaces.get_mut(&space).expect("a space that exists");
         assert!(tables.pages.is_empty(), "pages were left in a space");
         let mut freed = 0;
         while freed < limit {
             let Some((_, frame)) = tables.tables.pop_last() else {
                 self.spaces.remove(&space);
-                break;
+                return (freed, true);
             };
             frames.release(frame);
             freed += 1;
         }
-        freed
+        (freed, false)
     }
 
     fn map(
@@ -265,7 +265,7 @@ pub fn team(kernel: &mut Kernel<FakeMachine>, quota_pages: u32) -> (TeamIndex, P
 pub fn release(kernel: &mut Kernel<FakeMachine>, team: TeamIndex) {
     while !kernel.release_regions_step(team) {}
     let space = kernel.team_mut(team).space.take().expect("a space");
-    let freed = kernel.machine.destroy_space(space, u32::MAX, &mut kernel.frames);
+    let (freed, _) = kernel.machine.destroy_space(space, u32::MAX, &mut kernel.frames);
     kernel.team_mut(team).pages.give_back(freed);
     let team = kernel.team(team);
     assert_eq!((team.pages.used, team.wired_pages, team.dma_pages), (0, 0, 0));

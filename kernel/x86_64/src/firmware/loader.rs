@@ -16,8 +16,6 @@ pub struct Loaded {
     pub memory: Ranges,
     /// The first module: the boot archive.
     pub archive: Option<Range>,
-    /// Where the loader's own information lies, which must survive until it has been read.
-    pub information: Range,
     command_line: [u8; COMMAND_LINE_BYTES],
     command_line_bytes: usize,
     /// ACPI's root pointer, where the loader says.
@@ -39,11 +37,10 @@ const TAG_ACPI_OLD: u32 = 14;
 const TAG_ACPI_NEW: u32 = 15;
 
 impl Loaded {
-    fn new(information: Range) -> Loaded {
+    const fn new() -> Loaded {
         Loaded {
             memory: Ranges::new(),
             archive: None,
-            information,
             command_line: [0; COMMAND_LINE_BYTES],
             command_line_bytes: 0,
             root_pointer: None,
@@ -56,7 +53,7 @@ impl Loaded {
         if start.word(0)? != PVH_MAGIC || start.word(4)? < 1 {
             return None;
         }
-        let mut loaded = Loaded::new(Range::new(address, PVH_BYTES as u64));
+        let mut loaded = Loaded::new();
         if start.word(12)? > 0 {
             let module = memory.bytes(start.double(16)?, PVH_MODULE_BYTES)?;
             loaded.archive = Some(Range::new(module.double(0)?, module.double(8)?));
@@ -83,7 +80,7 @@ impl Loaded {
         let bytes = memory.bytes(address, 8)?.word(0)? as usize;
         let information = memory.bytes(address, bytes)?;
         let information = information.as_ref();
-        let mut loaded = Loaded::new(Range::new(address, bytes as u64));
+        let mut loaded = Loaded::new();
         let mut at = 8;
         while let (Some(kind), Some(length)) = (information.word(at), information.word(at + 4)) {
             let length = length as usize;

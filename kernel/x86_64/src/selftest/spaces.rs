@@ -141,10 +141,10 @@ pub fn tearing_down(machine: &mut X86, frames: &mut Frames) {
         let tables = before - frames.free_count();
         let mut freed = 0;
         loop {
-            let step = machine.destroy_space(area.space, limit, frames);
+            let (step, gone) = machine.destroy_space(area.space, limit, frames);
             freed += step;
             assert!(step <= limit);
-            if step < limit {
+            if gone {
                 break;
             }
         }
