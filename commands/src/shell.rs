@@ -27,6 +27,7 @@ mod pipeline;
 pub mod print;
 pub mod program;
 mod redirect;
+mod room;
 mod session;
 mod simple;
 mod stack;

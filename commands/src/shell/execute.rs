@@ -12,9 +12,8 @@ use core::mem::{replace, take};
 
 use super::ast::{AndOr, Command, Connector, Kind, List, Pipeline, Position, Text, Word};
 use super::jobs::Jobs;
-use super::parser::Parser;
-use super::pattern::Pattern;
 use super::redirect::Streams;
+use super::room::ENTRY_BYTES;
 use super::stack::Stack;
 use super::state::State;
 use super::system::System;
@@ -57,6 +56,8 @@ pub struct Shell<S: System> {
     pub(super) is_foreground: bool,
     /// The status of the last command substitution, for commands that are only assignments.
     pub(super) substituted: Option<i32>,
+    /// What was allocated since the system was last asked whether there is room.
+    pub(super) unasked_bytes: usize,
 }
 
 impl<S: System> Shell<S> {
@@ -81,6 +82,7 @@ impl<S: System> Shell<S> {
             at: Position { line: 1, column: 1 },
             is_foreground: true,
             substituted: None,
+            unasked_bytes: 0,
         }
     }
 
@@ -123,16 +125,18 @@ impl<S: System> Shell<S> {
 
     /// Assigns a variable.
     pub(super) fn assign(&mut self, name: &[u8], value: Text, at: Position) -> Flow {
+        self.need_at(ENTRY_BYTES + name.len() + value.len(), at)?;
         self.state.assign(name, value).map_err(|message| self.fail(at, &message))
     }
 
     /// Runs the commands of a text, one complete line after the other.
     pub(super) fn run_text(&mut self, text: &[u8]) -> Flow {
-        let mut parser = Parser::new(text, self.stack);
+        let mut parser = self.parser(text);
         loop {
             match parser.next_line() {
                 Ok(None) => return Ok(()),
                 Ok(Some(list)) => {
+                    self.need_at(parser.taken_bytes(), self.at)?;
                     if !self.state.options.no_run {
                         self.list(&list)?;
                     }
@@ -275,7 +279,10 @@ impl<S: System> Shell<S> {
         let at = self.at;
         let values = match words {
             Some(words) => self.expand_words(words)?,
-            None => self.state.arguments.clone(),
+            None => {
+                self.need_at(self.state.argument_bytes(), at)?;
+                self.state.arguments.clone()
+            }
         };
         self.state.status = 0;
         self.in_loop(|shell| {
@@ -307,7 +314,7 @@ impl<S: System> Shell<S> {
         let subject = self.expand_text(subject)?;
         for (patterns, body) in arms {
             for pattern in patterns {
-                let pattern = Pattern::new(&self.expand_pattern(pattern)?);
+                let pattern = self.compile(pattern)?;
                 if pattern.matches(&subject) {
                     self.state.status = 0;
                     return self.list(body);
@@ -320,6 +327,7 @@ impl<S: System> Shell<S> {
 
     /// Runs something on a copy of the state, of which only the status remains.
     pub(super) fn subshell(&mut self, run: impl FnOnce(&mut Self) -> Flow) -> Flow {
+        self.need_at(self.state.bytes(), self.at)?;
         let state = Box::new(self.state.clone());
         let names = self.system.names();
         let streams = self.streams.clone();

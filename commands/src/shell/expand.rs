@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::arithmetic;
 use super::ast::{Name, Operation, Otherwise, Parameter, Piece, Position, Text, Word};
 use super::execute::{Leave, Shell};
-use super::fields::{Fields, append};
+use super::fields::Fields;
 use super::lexer::shorten;
 use super::pattern::{Masked, Pattern, count_characters};
 use super::system::System;
@@ -45,7 +45,7 @@ impl<S: System> Shell<S> {
         let mut all = Vec::new();
         for field in fields.finish() {
             if field.is_pattern() && !self.state.options.no_names {
-                all.extend(self.match_names(field));
+                all.extend(self.match_names(field, word.at)?);
             } else {
                 all.push(field.text);
             }
@@ -65,6 +65,13 @@ impl<S: System> Shell<S> {
         Ok(fields.finish_whole())
     }
 
+    /// The pattern that a word expands to, compiled.
+    pub(super) fn compile(&mut self, word: &Word) -> Result<Pattern, Leave> {
+        let masked = self.expand_pattern(word)?;
+        self.need_at(Pattern::most_bytes(&masked), word.at)?;
+        Ok(Pattern::new(&masked))
+    }
+
     fn pieces(
         &mut self,
         pieces: &[Piece],
@@ -80,15 +87,15 @@ impl<S: System> Shell<S> {
 
     fn piece(&mut self, piece: &Piece, mode: Mode, fields: &mut Fields, at: Position) -> Result<(), Leave> {
         match piece {
-            Piece::Literal(text) => match mode {
-                Mode::Plain => fields.push(text, false),
-                Mode::Expansion => fields.push_expansion(text),
-                Mode::Quoted => fields.push(text, true),
+            Piece::Literal(text) if mode == Mode::Plain => {
+                self.need_at(fields.cost(text, true), at)?;
+                fields.push(text, false);
+                Ok(())
             }
-            .map_err(|message| self.fail(at, &message)),
+            Piece::Literal(text) => self.push_value(text, mode, fields, at),
             Piece::Quoted(text) => {
                 fields.open();
-                fields.push(text, true).map_err(|message| self.fail(at, &message))
+                self.push_value(text, Mode::Quoted, fields, at)
             }
             Piece::Double(pieces) => {
                 // Quotes make a field even if it is empty; but `"$@"` makes none where there is no argument.
@@ -99,7 +106,7 @@ impl<S: System> Shell<S> {
             }
             Piece::Home => {
                 let home = self.state.value(b"HOME").cloned().unwrap_or_else(|| b"~".to_vec());
-                fields.push(&home, true).map_err(|message| self.fail(at, &message))
+                self.push_value(&home, Mode::Quoted, fields, at)
             }
             Piece::Parameter(parameter) => self.parameter(parameter, mode, fields),
             Piece::Command(list, at) => {
@@ -131,17 +138,18 @@ impl<S: System> Shell<S> {
         fields: &mut Fields,
         at: Position,
     ) -> Result<(), Leave> {
-        let result = match mode {
+        self.need_at(fields.cost(text, mode == Mode::Quoted), at)?;
+        match mode {
             Mode::Quoted => fields.push(text, true),
             Mode::Plain | Mode::Expansion => fields.push_expansion(text),
-        };
-        result.map_err(|message| self.fail(at, &message))
+        }
+        Ok(())
     }
 
     fn parameter(&mut self, parameter: &Parameter, mode: Mode, fields: &mut Fields) -> Result<(), Leave> {
         self.check_depth(parameter.at)?;
         let at = parameter.at;
-        let value = self.value_of(&parameter.name);
+        let value = self.value_of(&parameter.name, at)?;
         let value = match &parameter.operation {
             Operation::Otherwise { action, empty_too, word } => {
                 let counts = value.as_ref().is_some_and(|value| !*empty_too || !value.is_empty());
@@ -179,8 +187,9 @@ impl<S: System> Shell<S> {
                 self.push_value(length.to_string().as_bytes(), mode, fields, at)
             }
             Operation::Trim { suffix, longest, pattern } => {
-                let pattern = Pattern::new(&self.expand_pattern(pattern)?);
+                let pattern = self.compile(pattern)?;
                 let value = value.unwrap_or_default();
+                self.need_at(pattern.matching_bytes(&value), at)?;
                 let rest = if *suffix {
                     pattern.match_suffix(&value, *longest).map_or(&value[..], |start| &value[..start])
                 } else {
@@ -199,7 +208,7 @@ impl<S: System> Shell<S> {
     fn all_arguments(&mut self, mode: Mode, fields: &mut Fields, at: Position) -> Result<(), Leave> {
         for index in 0..self.state.arguments.len() {
             if index > 0 {
-                fields.boundary().map_err(|message| self.fail(at, &message))?;
+                fields.boundary();
             }
             if mode == Mode::Quoted {
                 fields.open();
@@ -220,9 +229,13 @@ impl<S: System> Shell<S> {
     }
 
     /// A parameter's value, if it is set.
-    fn value_of(&mut self, name: &Name) -> Option<Text> {
+    fn value_of(&mut self, name: &Name, at: Position) -> Result<Option<Text>, Leave> {
+        if matches!(name, Name::Special(b'@' | b'*')) {
+            let bytes = self.state.arguments.iter().map(|argument| argument.len() + 1).sum();
+            self.need_at(bytes, at)?;
+        }
         let state = &self.state;
-        match name {
+        Ok(match name {
             Name::Variable(name) if name == b"LINENO" => Some(self.at.line.to_string().into_bytes()),
             Name::Variable(name) => state.value(name).cloned(),
             Name::Positional(0) => Some(state.name.clone()),
@@ -239,22 +252,12 @@ impl<S: System> Shell<S> {
                 Some(letters)
             }
             Name::Special(byte) => {
-                if state.arguments.is_empty() {
-                    return None;
-                }
                 // `$*` has the first separator between arguments; `$@` where it can't be split, a blank.
                 let separators = state.separators();
                 let separator = if *byte == b'*' { separators.get(..1).unwrap_or_default() } else { b" " };
-                let mut joined = Text::new();
-                for (index, argument) in state.arguments.iter().enumerate() {
-                    if index > 0 {
-                        append(&mut joined, separator).ok()?;
-                    }
-                    append(&mut joined, argument).ok()?;
-                }
-                Some(joined)
+                (!state.arguments.is_empty()).then(|| state.arguments.join(separator))
             }
-        }
+        })
     }
 }
 

@@ -1,27 +1,20 @@
 //! Field splitting: pieces of expanded words in, fields out.
 //!
 //! What comes from an unquoted expansion is split where `IFS` says; what was quoted or written in the script
-//! is not. Every byte keeps whether it was quoted, for the matching of names that comes after.
+//! is not. Every byte keeps whether it was quoted, for the matching of names that comes after. Whoever adds a text
+//! has asked for the memory that it takes ([`Fields::cost`]).
 
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::mem::take;
 
 use super::ast::Text;
 use super::pattern::Masked;
 
-/// The most bytes that one expansion may grow to; so that a doubling loop ends with an error.
-pub(super) const LONGEST_BYTES: usize = 16 << 20;
-
-/// Appends, unless the text would grow too long or memory lacks.
-pub(super) fn append(text: &mut Text, more: &[u8]) -> Result<(), String> {
-    if text.len() + more.len() > LONGEST_BYTES {
-        return Err("a text grew past 16 MiB".to_string());
-    }
-    text.try_reserve(more.len()).map_err(|_| "out of memory".to_string())?;
-    text.extend_from_slice(more);
-    Ok(())
-}
+/// What a byte takes at most while its field grows: itself and whether it was quoted, in vectors that are moved to
+/// larger ones.
+const BYTES_PER_BYTE: usize = 6;
+/// What a field takes besides its bytes, here and as a word of a command.
+const FIELD_BYTES: usize = 256;
 
 /// Gathers fields.
 pub(super) struct Fields {
@@ -33,7 +26,6 @@ pub(super) struct Fields {
     after_blank: bool,
     /// `None`: nothing is split, there is one field.
     separators: Option<Text>,
-    total_bytes: usize,
 }
 
 impl Fields {
@@ -50,7 +42,6 @@ impl Fields {
             is_open: false,
             after_blank: false,
             separators: None,
-            total_bytes: 0,
         }
     }
 
@@ -60,77 +51,68 @@ impl Fields {
         self.after_blank = false;
     }
 
-    /// Text that is not split.
-    pub(super) fn push(&mut self, text: &[u8], quoted: bool) -> Result<(), String> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        self.open();
-        self.append(text, quoted)
+    /// How much memory a text takes if it is added, at most.
+    pub(super) fn cost(&self, text: &[u8], quoted: bool) -> usize {
+        let separators = self.separators.as_deref().filter(|_| !quoted).unwrap_or_default();
+        let ends = text.iter().filter(|byte| separators.contains(byte)).count();
+        BYTES_PER_BYTE * text.len() + FIELD_BYTES * (ends + 1)
     }
 
-    fn append(&mut self, text: &[u8], quoted: bool) -> Result<(), String> {
-        self.total_bytes += text.len();
-        if self.total_bytes > LONGEST_BYTES {
-            return Err("an expansion grew past 16 MiB".to_string());
+    /// Text that is not split.
+    pub(super) fn push(&mut self, text: &[u8], quoted: bool) {
+        if text.is_empty() {
+            return;
         }
-        append(&mut self.current.text, text)?;
-        self.current.quoted.try_reserve(text.len()).map_err(|_| "out of memory".to_string())?;
+        self.open();
+        self.current.text.extend_from_slice(text);
         self.current.quoted.resize(self.current.text.len(), quoted);
-        Ok(())
     }
 
     /// Text from an unquoted expansion.
-    pub(super) fn push_expansion(&mut self, text: &[u8]) -> Result<(), String> {
+    pub(super) fn push_expansion(&mut self, text: &[u8]) {
         let Some(separators) = take(&mut self.separators) else {
             return self.push(text, false);
         };
-        let result = self.split(text, &separators);
+        self.split(text, &separators);
         self.separators = Some(separators);
-        result
     }
 
-    fn split(&mut self, mut text: &[u8], separators: &[u8]) -> Result<(), String> {
+    fn split(&mut self, mut text: &[u8], separators: &[u8]) {
         while let Some(first) = text.first() {
             let length = text.iter().position(|byte| separators.contains(byte)).unwrap_or(text.len());
             if length > 0 {
-                self.push(&text[..length], false)?;
+                self.push(&text[..length], false);
                 text = &text[length..];
                 continue;
             }
             text = &text[1..];
             if matches!(first, b' ' | b'\t' | b'\n') {
                 if self.is_open {
-                    self.end_field()?;
+                    self.end_field();
                     self.after_blank = true;
                 }
             } else if self.after_blank {
                 self.after_blank = false;
             } else {
-                self.end_field()?;
+                self.end_field();
             }
         }
-        Ok(())
     }
 
-    fn end_field(&mut self) -> Result<(), String> {
-        self.done.try_reserve(1).map_err(|_| "out of memory".to_string())?;
+    fn end_field(&mut self) {
         self.done.push(take(&mut self.current));
         self.is_open = false;
-        self.total_bytes += size_of::<Masked>();
-        Ok(())
     }
 
     /// The boundary between two arguments in `$@`.
-    pub(super) fn boundary(&mut self) -> Result<(), String> {
+    pub(super) fn boundary(&mut self) {
         if self.separators.is_none() {
             return self.push(b" ", false);
         }
         if self.is_open {
-            self.end_field()?;
+            self.end_field();
         }
         self.after_blank = false;
-        Ok(())
     }
 
     /// The fields.

@@ -7,9 +7,11 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell};
+
+use abi::Error;
 
 use super::ast::{Position, Text, Word};
 use super::cursor::{Cursor, ParseError};
@@ -85,6 +87,10 @@ pub struct Parser<'a> {
     /// How many `$((` turned out to be `$( (`, here and in the texts inside this one. Each is read twice, so
     /// nesting them would take time without bound.
     pub(super) fallbacks: Rc<Cell<u32>>,
+    /// How much memory the tree may take yet, the trees of texts inside this one included.
+    pub(super) room_bytes: Rc<Cell<usize>>,
+    /// How much each line's tree may take.
+    pub(super) line_bytes: usize,
 }
 
 /// What parsing yields.
@@ -104,12 +110,27 @@ impl<'a> Parser<'a> {
             peeked: None,
             pending: Vec::new(),
             fallbacks: Rc::default(),
+            room_bytes: Rc::new(Cell::new(usize::MAX)),
+            line_bytes: usize::MAX,
         }
     }
 
     /// A parser of a text that stands inside this one's.
     pub(super) fn inside<'b>(&self, source: &'b [u8], at: Position) -> Parser<'b> {
-        Parser { fallbacks: Rc::clone(&self.fallbacks), ..Parser::at(source, at, self.stack) }
+        Parser {
+            fallbacks: Rc::clone(&self.fallbacks),
+            room_bytes: Rc::clone(&self.room_bytes),
+            ..Parser::at(source, at, self.stack)
+        }
+    }
+
+    /// Counts what is about to be added to the tree; an error at the current place if memory lacks for it.
+    pub(super) fn take_room(&self, bytes: usize) -> Parsed<()> {
+        let Some(left) = self.room_bytes.get().checked_sub(bytes) else {
+            return Err(ParseError::wrong(self.cursor.position(), Error::NoMemory.to_string()));
+        };
+        self.room_bytes.set(left);
+        Ok(())
     }
 
     /// An error at the current place if recursion has to stop.

@@ -5,28 +5,30 @@
 
 use alloc::vec::Vec;
 
-use super::ast::Text;
-use super::execute::Shell;
-use super::pattern::{Masked, Pattern};
-use super::system::{ObjectKind, System};
+use abi::Error;
 
-/// The most names that one pattern may match.
-const MOST_NAMES: usize = 1 << 20;
+use super::ast::{Position, Text};
+use super::execute::{Leave, Shell};
+use super::pattern::{Masked, Pattern};
+use super::room::ENTRY_BYTES;
+use super::system::{ObjectKind, System};
 
 impl<S: System> Shell<S> {
     /// The names that a field's pattern matches, sorted; its own text if there are none.
-    pub(super) fn match_names(&mut self, field: Masked) -> Vec<Text> {
+    pub(super) fn match_names(&mut self, field: Masked, at: Position) -> Result<Vec<Text>, Leave> {
         let start = self.prefix_length(&field);
         let components = split_components(&field, start);
         if !components.iter().any(|(component, _)| component.is_pattern()) {
-            return Vec::from([field.text]);
+            return Ok(Vec::from([field.text]));
         }
+        self.need_at(components.len() * ENTRY_BYTES + Pattern::most_bytes(&field), at)?;
         let mut found = Vec::from([field.text[..start].to_vec()]);
         for (index, (component, slashes)) in components.iter().enumerate() {
             let is_last = index + 1 == components.len();
             let mut next = Vec::new();
             for base in found {
-                self.match_component(base, component, is_last, &mut next);
+                let matched = self.match_component(base, component, is_last, &mut next);
+                matched.map_err(|error| self.fail(at, &alloc::format!("the names that match: {error}")))?;
             }
             if !is_last {
                 for name in &mut next {
@@ -39,7 +41,7 @@ impl<S: System> Shell<S> {
         if found.is_empty() {
             found.push(field.text);
         }
-        found
+        Ok(found)
     }
 
     /// The length of a leading `[name]` with a known prefix.
@@ -54,26 +56,34 @@ impl<S: System> Shell<S> {
     }
 
     /// Adds to `next` the names that `base` has with this component.
-    fn match_component(&mut self, base: Text, component: &Masked, is_last: bool, next: &mut Vec<Text>) {
+    fn match_component(
+        &mut self,
+        base: Text,
+        component: &Masked,
+        is_last: bool,
+        next: &mut Vec<Text>,
+    ) -> Result<(), Error> {
         if !component.is_pattern() {
             let mut name = base;
             name.extend_from_slice(&component.text);
             if !is_last || component.text.is_empty() || self.system.look_up(&name).is_ok() {
                 next.push(name);
             }
-            return;
+            return Ok(());
         }
         let Ok(entries) = self.system.list(&base) else {
-            return;
+            return Ok(());
         };
         let pattern = Pattern::new(component);
         for (entry, kind) in entries {
             let is_hidden = entry.first() == Some(&b'.') && !pattern.starts_with_dot();
             let fits = is_last || kind == ObjectKind::Directory;
-            if fits && !is_hidden && pattern.matches(&entry) && next.len() < MOST_NAMES {
+            if fits && !is_hidden && pattern.matches(&entry) {
+                self.need(ENTRY_BYTES + base.len() + entry.len())?;
                 next.push([&*base, &*entry].concat());
             }
         }
+        Ok(())
     }
 }
 

@@ -16,8 +16,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::Cell;
 
-use abi::Error;
 use abi::boot::STACK_BYTES;
+use abi::{Error, PAGE_BYTES, Pid};
 use protocols::io::{attribute, mode};
 use protocols::terminal::terminal;
 use v::file::{self, File, Kind};
@@ -29,6 +29,7 @@ use v::time::{self, Duration};
 
 use super::ast::{Mode, Text};
 use super::system::{Ended, Object, ObjectKind, Placement, Program, Start, System};
+use crate::system::kernel::statistics;
 
 /// Where the shell's own image is.
 const SHELL: &str = "[boot]bin/exec";
@@ -429,5 +430,16 @@ impl System for Node {
 
     fn stack_bytes(&self) -> usize {
         STACK_BYTES as usize - SPARE_STACK_BYTES
+    }
+
+    fn free_bytes(&mut self) -> usize {
+        // Where the kernel does not answer, nothing is free.
+        let (Ok(team), Ok(record)) = (v::memory::query_team(Pid::NONE), statistics()) else {
+            return 0;
+        };
+        let pages = u64::from(team.quota_pages.saturating_sub(team.used_pages)).min(record.free_frames);
+        // Tables that grow are moved to larger ones, so as much as there is already is kept for that.
+        let pages = pages.saturating_sub(u64::from(team.used_pages));
+        usize::try_from(pages * PAGE_BYTES).unwrap_or(usize::MAX)
     }
 }

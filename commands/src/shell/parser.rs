@@ -21,6 +21,9 @@ pub use super::lexer::Parser;
 /// Words that end a list where a command could stand.
 const CLOSING: [&[u8]; 7] = [b"then", b"elif", b"else", b"fi", b"do", b"done", b"esac"];
 
+/// What a command takes in a tree besides its words: its own nodes, and those of its pipeline and list.
+const COMMAND_BYTES: usize = 1024;
+
 /// Words with a meaning where a command's name could stand.
 pub(super) fn is_reserved(word: &[u8]) -> bool {
     const OPENING: [&[u8]; 9] = [b"!", b"{", b"}", b"case", b"for", b"if", b"in", b"until", b"while"];
@@ -38,8 +41,22 @@ impl<'a> Parser<'a> {
         Parser::at(source, Position { line: 1, column: 1 }, stack)
     }
 
+    /// The same with a bound on the memory that each line's tree takes.
+    #[must_use]
+    pub fn within(mut self, bytes: usize) -> Parser<'a> {
+        self.line_bytes = bytes;
+        self.room_bytes.set(bytes);
+        self
+    }
+
+    /// How much memory the last line's tree takes, at most.
+    pub fn taken_bytes(&self) -> usize {
+        self.line_bytes - self.room_bytes.get()
+    }
+
     /// The commands of the next line that has any, and of the lines they extend over; `None` at the end.
     pub fn next_line(&mut self) -> Result<Option<List>, ParseError> {
+        self.room_bytes.set(self.line_bytes);
         while *self.peek()? == Token::Newline {
             self.next()?;
         }
@@ -167,6 +184,7 @@ impl<'a> Parser<'a> {
 
     fn command(&mut self) -> Parsed<Command> {
         self.check_depth()?;
+        self.take_room(COMMAND_BYTES)?;
         let at = self.position()?;
         let kind = match self.peek()? {
             Token::Operator(Operator::Open) => {

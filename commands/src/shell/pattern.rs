@@ -98,6 +98,16 @@ impl Pattern {
         Pattern { elements }
     }
 
+    /// How much memory the pattern of a text takes at most, and matching with it.
+    pub(super) fn most_bytes(masked: &Masked) -> usize {
+        4 * size_of::<Element>() * masked.text.len()
+    }
+
+    /// How much memory matching the start or the end of a text takes at most.
+    pub(super) fn matching_bytes(&self, text: &[u8]) -> usize {
+        size_of::<(u32, usize)>() * text.len() + (size_of::<Element>() + 1) * self.elements.len()
+    }
+
     /// Whether all of `text` matches.
     pub fn matches(&self, text: &[u8]) -> bool {
         let mut states = self.start();
@@ -121,7 +131,7 @@ impl Pattern {
 
     /// Where the shortest or longest end of `text` that matches begins.
     pub fn match_suffix(&self, text: &[u8], longest: bool) -> Option<usize> {
-        let mut backwards = Vec::new();
+        let mut backwards = Vec::with_capacity(text.len());
         let mut start = 0;
         for (character, end) in characters(text) {
             backwards.push((character, text.len() - start));

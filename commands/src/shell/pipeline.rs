@@ -18,10 +18,13 @@ use abi::Error;
 use super::ast::{AndOr, Command, Item, Kind, List, Position, Simple, Text, Word};
 use super::builtins;
 use super::execute::{Flow, Leave, Shell};
-use super::fields::append;
 use super::print::{print_and_or, print_command, print_list, quote};
 use super::redirect::{Sink, Streams};
 use super::system::{Placement, Program, Start, System};
+
+/// How often what a shell remembers lies in memory while another shell is started with it: quoting may make four
+/// bytes of one, in a script that grows, which is then packed.
+const SHELL_COPIES: usize = 16;
 
 /// A pipeline's programs as they were started; the status of a stage that could not be.
 struct Started<S: System> {
@@ -160,7 +163,7 @@ impl<S: System> Shell<S> {
             if count == 0 {
                 return Ok(text);
             }
-            append(&mut text, &buffer[..count]).map_err(|_| Error::TooLong)?;
+            self.append(&mut text, &buffer[..count])?;
         }
     }
 
@@ -216,6 +219,7 @@ impl<S: System> Shell<S> {
     ) -> Result<Option<S::Child>, Leave> {
         self.check_depth(stage.at)?;
         self.at = stage.at;
+        self.need_at(self.state.bytes(), stage.at)?;
         let before = self.state.clone();
         let outer = core::mem::replace(&mut self.streams, streams);
         self.state.is_subshell = true;
@@ -277,19 +281,22 @@ impl<S: System> Shell<S> {
 
     /// Starts a shell like this one on a text.
     fn start_shell(&mut self, text: &[u8], streams: &Streams<S::Stream>) -> Option<S::Child> {
-        let script = self.state.script(text);
-        let mut arguments = vec![b"exec".to_vec(), b"-c".to_vec(), script, self.state.name.clone()];
-        arguments.extend_from_slice(&self.state.arguments);
-        let environment = self.state.environment();
-        let start = Start {
-            program: Program::Shell,
-            arguments: &arguments,
-            environment: &environment,
-            streams: streams.standard(),
-            placement: Placement::Here,
-            is_foreground: self.is_foreground,
-        };
-        match self.system.start(&start) {
+        let room = self.need(SHELL_COPIES * (self.state.bytes() + text.len()));
+        let started = room.and_then(|()| {
+            let script = self.state.script(text);
+            let mut arguments = vec![b"exec".to_vec(), b"-c".to_vec(), script, self.state.name.clone()];
+            arguments.extend_from_slice(&self.state.arguments);
+            let environment = self.state.environment();
+            self.system.start(&Start {
+                program: Program::Shell,
+                arguments: &arguments,
+                environment: &environment,
+                streams: streams.standard(),
+                placement: Placement::Here,
+                is_foreground: self.is_foreground,
+            })
+        });
+        match started {
             Ok(child) => Some(child),
             Err(error) => {
                 self.report(self.at, &format!("no shell for this command: {error}"));

@@ -9,7 +9,6 @@ use abi::Error;
 
 use super::ast::{Mode, Redirection, Target, Text};
 use super::execute::{Flow, Leave, Shell};
-use super::fields::append;
 use super::lexer::shorten;
 use super::system::{ObjectKind, System};
 
@@ -160,7 +159,8 @@ impl<S: System> Shell<S> {
             None => Err(Error::NotWritable),
             Some(Sink::System(stream)) => self.system.write(stream, bytes),
             Some(Sink::Buffer(buffer)) => {
-                append(&mut buffer.borrow_mut(), bytes).map_err(|_| Error::NoMemory)
+                let buffer = Rc::clone(buffer);
+                self.append(&mut buffer.borrow_mut(), bytes)
             }
         }
     }
@@ -196,7 +196,7 @@ impl<S: System> Shell<S> {
             if count == 0 {
                 return Ok((!line.is_empty()).then_some(line));
             }
-            append(&mut line, &buffer[..count]).map_err(|_| Error::NoMemory)?;
+            self.append(&mut line, &buffer[..count])?;
             if line.last() == Some(&b'\n') {
                 return Ok(Some(line));
             }
@@ -213,7 +213,7 @@ impl<S: System> Shell<S> {
             if count == 0 {
                 return Ok(text);
             }
-            append(&mut text, &buffer[..count]).map_err(|_| Error::TooLong)?;
+            self.append(&mut text, &buffer[..count])?;
         }
     }
 }

@@ -7,9 +7,7 @@ use abi::Error;
 
 use super::ast::{List, Position, Text, Word};
 use super::execute::{Flow, Leave, Shell};
-use super::fields::append;
 use super::lexer::shorten;
-use super::parser::Parser;
 use super::stack::Stack;
 use super::system::System;
 
@@ -148,14 +146,17 @@ impl<S: System> Shell<S> {
             if self.state.options.verbose {
                 self.write_error(&line);
             }
-            if let Err(message) = append(&mut text, &line) {
-                return Err(self.fail(Position { line: 1, column: 1 }, &message));
+            if let Err(error) = self.append(&mut text, &line) {
+                return Err(self.fail(Position { line: 1, column: 1 }, &format!("{error}")));
             }
-            let mut parser = Parser::new(&text, self.stack);
+            let mut parser = self.parser(&text);
             let mut items = Vec::new();
             let result = loop {
                 match parser.next_line() {
-                    Ok(Some(list)) => items.extend(list.items),
+                    Ok(Some(list)) => {
+                        self.need_at(parser.taken_bytes(), Position { line: 1, column: 1 })?;
+                        items.extend(list.items);
+                    }
                     Ok(None) => break Ok(parser.is_continued()),
                     Err(error) => break Err(error),
                 }
@@ -191,7 +192,7 @@ impl<S: System> Shell<S> {
         let text = self.state.value(name).cloned().unwrap_or_else(|| default.to_vec());
         let status = self.state.status;
         let at = Position { line: 1, column: 1 };
-        let pieces = Parser::new(&text, self.stack).document();
+        let pieces = self.parser(&text).document();
         let prompt = match pieces {
             Ok(pieces) => self.expand_text(&Word { pieces, at }).unwrap_or(text),
             Err(_) => text,

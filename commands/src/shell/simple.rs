@@ -12,9 +12,12 @@ use super::builtins::{self, Builtin};
 use super::execute::{Flow, Leave, Shell};
 use super::lexer::shorten;
 use super::redirect::Streams;
+use super::room::ENTRY_BYTES;
 use super::state::Variable;
 use super::system::{ObjectKind, Placement, Program, Start, System};
 
+/// How often words and environment lie in memory while a program is started with them: copied, and packed.
+const START_COPIES: usize = 4;
 /// A program is missing.
 const NOT_FOUND: i32 = 127;
 /// A program is there, but can't be run.
@@ -183,9 +186,12 @@ impl<S: System> Shell<S> {
             Some([]) => Placement::Anywhere,
             Some(node) => Placement::Node(node),
         };
-        let environment = self.state.environment();
-        let mut error = Error::NotFound;
-        for file in self.program_files(name) {
+        let words_bytes: usize = words.iter().map(|word| ENTRY_BYTES + word.len()).sum();
+        let room = self.need(START_COPIES * (words_bytes + self.state.bytes()));
+        let mut error = room.err().unwrap_or(Error::NotFound);
+        let environment = if room.is_ok() { self.state.environment() } else { Vec::new() };
+        let files = if room.is_ok() { self.program_files(name) } else { Vec::new() };
+        for file in files {
             let mut start = Start {
                 program: Program::File(&file),
                 arguments: words,

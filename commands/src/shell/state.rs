@@ -13,6 +13,7 @@ use super::arithmetic::Variables;
 use super::ast::{Command, Text};
 use super::lexer::shorten;
 use super::print::{print_function, quote};
+use super::room::ENTRY_BYTES;
 use super::word::is_name;
 
 /// A variable. It may be exported or read-only before it is set.
@@ -134,6 +135,21 @@ impl State {
             return Err(format!("{}: read-only", shorten(name)));
         }
         Ok(variable)
+    }
+
+    /// How much memory the arguments take.
+    pub(super) fn argument_bytes(&self) -> usize {
+        self.arguments.iter().map(|argument| ENTRY_BYTES + argument.len()).sum()
+    }
+
+    /// How much memory a copy takes; that of functions, which copies share, is not counted.
+    pub(super) fn bytes(&self) -> usize {
+        let value = |variable: &Variable| variable.value.as_ref().map_or(0, Vec::len);
+        let entry = |(name, variable): (&Text, &Variable)| ENTRY_BYTES + name.len() + value(variable);
+        let hidden = self.hidden.iter().flatten();
+        let hidden = hidden.map(|(name, was)| ENTRY_BYTES + name.len() + was.as_ref().map_or(0, value));
+        let functions = self.functions.keys().map(|name| ENTRY_BYTES + name.len());
+        self.variables.iter().map(entry).chain(hidden).chain(functions).sum::<usize>() + self.argument_bytes()
     }
 
     /// The bytes that separate fields.

@@ -82,6 +82,8 @@ pub trait System {
     fn default_path(&self) -> Text;
     /// How much stack the shell may use for nesting.
     fn stack_bytes(&self) -> usize;
+    /// How much memory this process could still take, by its quota and by what is free.
+    fn free_bytes(&mut self) -> usize;
 }
 
 /// A program to be started.

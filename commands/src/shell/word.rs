@@ -15,6 +15,11 @@ use super::lexer::{Operator, Parsed, Parser, ends_word, shorten};
 /// How often in a script `$((` may turn out to be a subshell in a substitution.
 const MOST_FALLBACKS: u32 = 1000;
 
+/// What a word takes in a tree, or another run of pieces, with its first pieces.
+const WORD_BYTES: usize = 384;
+/// What a piece takes at most besides its text.
+const PIECE_BYTES: usize = 256;
+
 /// What ends a run of pieces, and with it which quoting rules hold inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
@@ -110,7 +115,11 @@ impl Parser<'_> {
         let start = self.cursor.position();
         let mut pieces = Pieces::default();
         let mut open_parentheses = 0_usize;
+        let mut counted = 0;
+        self.take_room(WORD_BYTES)?;
         loop {
+            self.take_room((pieces.done.len() - counted) * PIECE_BYTES)?;
+            counted = pieces.done.len();
             let Some(byte) = self.cursor.peek() else {
                 if matches!(until, Until::Blank | Until::End) {
                     break;

@@ -20,4 +20,4 @@ pub mod trace;
 pub mod truth;
 pub mod uptime;
 
-mod kernel;
+pub(crate) mod kernel;

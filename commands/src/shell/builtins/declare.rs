@@ -7,9 +7,13 @@ use crate::shell::ast::Text;
 use crate::shell::execute::{Flow, Leave, Shell};
 use crate::shell::lexer::shorten;
 use crate::shell::print::quote;
+use crate::shell::room::ENTRY_BYTES;
 use crate::shell::state::{Options, Variable};
 use crate::shell::system::System;
 use crate::shell::word::is_name;
+
+/// How often variables lie in memory while they are listed: quoting may make four bytes of one, in a text that grows.
+const LISTED_COPIES: usize = 12;
 
 impl<S: System> Shell<S> {
     pub(super) fn export(&mut self, words: &[Text]) -> Flow {
@@ -27,6 +31,7 @@ impl<S: System> Shell<S> {
             operands => operands,
         };
         if operands.is_empty() {
+            self.need_at(LISTED_COPIES * self.state.bytes(), self.at)?;
             let mut lines = Text::new();
             for (name, variable) in self.state.variables.iter().filter(|(_, variable)| is_marked(variable)) {
                 lines.extend_from_slice(&words[0]);
@@ -68,6 +73,8 @@ impl<S: System> Shell<S> {
         }
         for operand in &words[1..] {
             let (name, value) = self.name_and_value(words, operand)?;
+            let outer_bytes = self.state.value(&name).map_or(0, Vec::len);
+            self.need_at(ENTRY_BYTES + outer_bytes, self.at)?;
             let outer = self.state.variables.get(&name).cloned();
             if let Some(hidden) = self.state.hidden.last_mut() {
                 hidden.entry(name.clone()).or_insert(outer);
@@ -105,6 +112,7 @@ impl<S: System> Shell<S> {
     pub(super) fn set(&mut self, words: &[Text]) -> Flow {
         self.state.status = 0;
         if words.len() == 1 {
+            self.need_at(LISTED_COPIES * self.state.bytes(), self.at)?;
             let mut lines = Text::new();
             for (name, variable) in
                 self.state.variables.iter().filter(|(_, variable)| variable.value.is_some())

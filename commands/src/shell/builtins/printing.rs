@@ -4,10 +4,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use abi::Error;
+
 use crate::shell::arithmetic::parse_integer;
 use crate::shell::ast::Text;
 use crate::shell::execute::{Flow, Shell, USAGE};
-use crate::shell::fields::LONGEST_BYTES;
 use crate::shell::lexer::shorten;
 use crate::shell::system::System;
 
@@ -32,7 +33,8 @@ impl<S: System> Shell<S> {
             self.state.status = USAGE;
             return Ok(());
         };
-        let mut printing = Printing { arguments: &words[2..], ..Printing::default() };
+        let most_bytes = self.text_room_bytes();
+        let mut printing = Printing { arguments: &words[2..], most_bytes, ..Printing::default() };
         loop {
             let before = printing.arguments.len();
             if let Err(message) = printing.format(format) {
@@ -40,10 +42,6 @@ impl<S: System> Shell<S> {
                 break;
             }
             if printing.is_over || printing.arguments.is_empty() || printing.arguments.len() == before {
-                break;
-            }
-            if printing.output.len() > LONGEST_BYTES {
-                printing.problems.push("the output grew past 16 MiB".to_string());
                 break;
             }
         }
@@ -59,6 +57,8 @@ impl<S: System> Shell<S> {
 struct Printing<'a> {
     arguments: &'a [Text],
     output: Text,
+    /// So long the output may become, give or take one conversion.
+    most_bytes: usize,
     /// `\c` was met.
     is_over: bool,
     problems: Vec<String>,
@@ -94,6 +94,9 @@ impl<'a> Printing<'a> {
                 b'\\' => rest = self.escape(rest, false),
                 b'%' => rest = self.conversion(rest)?,
                 byte => self.output.push(*byte),
+            }
+            if self.output.len() > self.most_bytes {
+                return Err(Error::NoMemory.to_string());
             }
             if self.is_over {
                 break;

@@ -13,6 +13,9 @@ use crate::shell::lexer::shorten;
 use crate::shell::system::System;
 use crate::shell::word::is_name;
 
+/// How often a line lies in memory while it is split: twice with its quoting, in a vector that grows, and in parts.
+const LINE_COPIES: usize = 8;
+
 impl<S: System> Shell<S> {
     /// `read [-r] [-p prompt] name…`: a line of standard input, split; the last name gets the rest.
     pub(super) fn read(&mut self, words: &[Text]) -> Flow {
@@ -70,6 +73,7 @@ impl<S: System> Shell<S> {
             let Some(line) = self.read_line(0)? else {
                 return Ok((whole, false));
             };
+            self.need(LINE_COPIES * line.len())?;
             let mut bytes = line.into_iter();
             loop {
                 match bytes.next() {
@@ -98,6 +102,7 @@ impl<S: System> Shell<S> {
             self.state.status = USAGE;
             return Ok(());
         }
+        self.need_at(self.state.argument_bytes(), self.at)?;
         let arguments = if rest.is_empty() { self.state.arguments.clone() } else { rest.to_vec() };
         let number = |shell: &Self, name: &[u8]| {
             let value = shell.state.value(name).and_then(|value| parse_integer(value));

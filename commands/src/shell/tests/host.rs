@@ -26,6 +26,9 @@ use crate::shell::system::{Ended, Object, ObjectKind, Placement, Program, Start,
 /// As much stack as a program has.
 const STACK_BYTES: usize = 256 << 10;
 
+/// How much memory is always free.
+pub const FREE_BYTES: usize = 64 << 20;
+
 /// What the shell may use of it; the rest is for what it calls.
 const USABLE_BYTES: usize = 192 << 10;
 
@@ -324,6 +327,10 @@ impl System for Host {
 
     fn default_path(&self) -> Text {
         b"/usr/bin:/bin".to_vec()
+    }
+
+    fn free_bytes(&mut self) -> usize {
+        FREE_BYTES
     }
 
     fn stack_bytes(&self) -> usize {
