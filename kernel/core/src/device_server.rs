@@ -98,10 +98,9 @@ impl<M: Machine> Kernel<M> {
         check_protection(request.protection, READ | WRITE)?;
         let page = request.physical / PAGE_BYTES;
         let first = u32::try_from(page).map_err(|_| Error::BadArgument)?;
-        ensure(
-            request.physical.is_multiple_of(PAGE_BYTES) && !first.checked_add(request.pages).is_none(),
-            Error::BadArgument,
-        )?;
+        let is_sound =
+            request.physical.is_multiple_of(PAGE_BYTES) && first.checked_add(request.pages).is_some();
+        ensure(is_sound, Error::BadArgument)?;
         let grant = self.need_grant(caller, resource::MEMORY, page, request.pages)?;
         let backing = Backing::Physical {
             first: Frame(first),
@@ -177,15 +176,12 @@ impl<M: Machine> Kernel<M> {
 
     fn write_port_bytes(&mut self, caller: ProcessIndex, port: u32) -> Result<Answer> {
         let port = self.need_port(caller, port, 1)?;
-        let granted = self.processes[caller].grant().bytes();
         let mut buffer = [0; PORT_BYTES_AT_ONCE];
-        let bytes =
-            usize::try_from(granted).ok().and_then(|count| buffer.get_mut(..count)).ok_or(Error::TooLong)?;
-        self.read_request_segment(caller, bytes)?;
-        for byte in bytes.iter() {
+        let bytes = self.read_whole_segment(caller, &mut buffer)?;
+        for byte in bytes {
             self.machine.write_port(port, 1, u32::from(*byte));
         }
-        Ok(Answer::reply(&PortBytesWritten { count: granted as u32 }))
+        Ok(Answer::reply(&PortBytesWritten { count: bytes.len() as u32 }))
     }
 }
 

@@ -49,15 +49,11 @@ impl Groups {
 
     /// The `position`th member of a group, or nobody beyond the last; and how many there are.
     pub fn member(&self, group: Pid, position: u32) -> Result<(ProcessIndex, u32)> {
-        let (mut member, mut count, mut row) = (NOBODY, 0, 0);
-        while let Some((process, next)) = self.next_member(group, row) {
-            if count == position {
-                member = process;
-            }
-            count += 1;
-            row = next;
-        }
-        if count == 0 { Err(Error::EmptyGroup) } else { Ok((member, count)) }
+        let members = || self.rows.iter().filter(|membership| membership.group == group);
+        let count = members().count() as u32;
+        ensure(count > 0, Error::EmptyGroup)?;
+        let member = members().nth(position as usize).map_or(NOBODY, |membership| membership.process);
+        Ok((member, count))
     }
 
     /// Whose the group is.

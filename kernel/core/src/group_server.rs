@@ -41,10 +41,7 @@ impl<M: Machine> Kernel<M> {
     /// A process of the caller's own user.
     fn find_own_users(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         let process = self.find_process(caller, pid)?;
-        if self.processes[process].user == self.processes[caller].user {
-            Ok(process)
-        } else {
-            Err(Error::NoPermission)
-        }
+        ensure(self.processes[process].user == self.processes[caller].user, Error::NoPermission)?;
+        Ok(process)
     }
 }

@@ -49,23 +49,18 @@ impl<M: Machine> Kernel<M> {
 
     /// Copies up to 64 KiB. When the call is done, well or not, its results are in the registers.
     fn copy_step(&mut self, caller: ProcessIndex) -> Step {
-        let total = self.processes[caller].registers.extra[2];
-        let result = self.copy_some(caller);
-        let done = self.processes[caller].extra.count;
-        match result {
-            Ok(None) if done < total => return Step::More,
-            Ok(None) => self.processes[caller].clear_results(),
-            Ok(Some(alien)) if done == 0 => return Step::Elsewhere(alien),
-            // Its client has sent anew in the meantime.
-            Ok(Some(_)) => self.processes[caller].set_error(Error::NotAwaitingReply),
+        match self.copy_some(caller) {
+            Ok(Step::Done) => self.processes[caller].clear_results(),
+            Ok(step) => return step,
             Err(error) => self.processes[caller].set_error(error),
         }
-        self.processes[caller].registers.extra[0] = done;
+        let process = &mut self.processes[caller];
+        process.registers.extra[0] = process.extra.count;
         Step::Done
     }
 
     /// Copies, or says for which alien the network server must.
-    fn copy_some(&mut self, caller: ProcessIndex) -> Result<Option<ProcessIndex>> {
+    fn copy_some(&mut self, caller: ProcessIndex) -> Result<Step> {
         let process = &self.processes[caller];
         let [offset, address, total, ..] = process.registers.extra;
         let done = process.extra.count;
@@ -90,10 +85,12 @@ impl<M: Machine> Kernel<M> {
             // Its segment, of a page at most, is kept by the kernel.
             self.move_from_copy(client, offset, caller, address, bytes)?;
             self.processes[caller].extra.count = bytes;
-            return Ok(None);
+            return Ok(Step::Done);
         }
         if other.kind == Kind::Alien && total > 0 && (into_segment || offset + total > other.bytes_here()) {
-            return Ok(Some(client));
+            // If some is done, its client has sent anew in the meantime.
+            ensure(done == 0, Error::NotAwaitingReply)?;
+            return Ok(Step::Elsewhere(client));
         }
         let here = address.checked_add(done).ok_or(Error::BadAddress)?;
         let there = other.segment_address() + offset + done;
@@ -106,6 +103,6 @@ impl<M: Machine> Kernel<M> {
         };
         let own_side = if into_segment { Side::Source } else { Side::Destination };
         result.map_err(|stop| stop.blame(own_side))?;
-        Ok(None)
+        Ok(if done + bytes < total { Step::More } else { Step::Done })
     }
 }

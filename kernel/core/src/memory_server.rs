@@ -13,12 +13,12 @@ use abi::kernel::memory::{
 use abi::kernel::protection::{DEVICE, EXECUTE, READ, WIRED, WRITE};
 use abi::{Error, Message, Pid, Request};
 
-use crate::Result;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::region::{Backing, PageRange, check_protection};
 use crate::request::Answer;
 use crate::team::TeamIndex;
+use crate::{Result, ensure};
 
 impl<M: Machine> Kernel<M> {
     /// Carries out a request, or the next step of it.
@@ -45,11 +45,9 @@ impl<M: Machine> Kernel<M> {
     /// A team whose address space the caller may change.
     fn find_own_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex> {
         let team = self.find_team(caller, pid)?;
-        if team == self.processes[caller].team || self.is_newborn_of(caller, team) {
-            Ok(team)
-        } else {
-            Err(Error::NoPermission)
-        }
+        let is_own = team == self.processes[caller].team || self.is_newborn_of(caller, team);
+        ensure(is_own, Error::NoPermission)?;
+        Ok(team)
     }
 
     /// A team that the caller may look at.
@@ -63,15 +61,16 @@ impl<M: Machine> Kernel<M> {
 
     fn map_memory(&mut self, caller: ProcessIndex, request: &Map) -> Result<Answer> {
         let team = self.find_own_team(caller, request.team)?;
+        let wired = request.protection & WIRED != 0;
         let cursor = self.processes[caller].extra.count;
-        let range = if cursor == 0 {
+        if cursor == 0 {
             check_protection(request.protection, READ | WRITE | EXECUTE | WIRED)?;
-            if request.protection & WIRED != 0 {
+            if wired {
                 self.may_wire(team, request.pages)?;
             }
             let range =
                 self.add_region(team, request.address, request.pages, request.protection, Backing::Zero)?;
-            if request.protection & WIRED == 0 {
+            if !wired {
                 return Ok(Answer::reply(&Mapped { address: range.start }));
             }
             // From now on the request says which address was chosen.
@@ -79,37 +78,24 @@ impl<M: Machine> Kernel<M> {
             let process = &mut self.processes[caller];
             process.registers.message = chosen.to_message().to_registers();
             process.extra.value = 0;
-            range
-        } else {
-            let range = PageRange::new(request.address, request.pages)?;
-            PageRange { start: cursor, ..range }
-        };
-        if self.processes[caller].extra.value != 0 {
-            return self.unmap_failed(caller, team, range);
+            return Ok(self.go_on_at(caller, range.start));
         }
-        match self.populate_some(team, range) {
-            Ok(next) if next == range.end => {
-                let message = Message::from_registers(self.processes[caller].registers.message);
-                let address = Map::from_message(&message).address;
-                Ok(Answer::reply(&Mapped { address }))
-            }
+        let range = PageRange::new(request.address, request.pages)?;
+        let rest = PageRange { start: cursor, ..range };
+        let failure = self.processes[caller].extra.value;
+        if failure != 0 {
+            // It could not be filled: it is taken away again, and then it is said why.
+            let next = self.unmap_some(team, rest)?;
+            ensure(next != range.end, Error::from_code(failure))?;
+            return Ok(self.go_on_at(caller, next));
+        }
+        match self.populate_some(team, rest) {
+            Ok(next) if next == range.end => Ok(Answer::reply(&Mapped { address: range.start })),
             Ok(next) => Ok(self.go_on_at(caller, next)),
             Err(error) => {
-                let message = Message::from_registers(self.processes[caller].registers.message);
-                let start = Map::from_message(&message).address;
                 self.processes[caller].extra.value = error.code();
-                Ok(self.go_on_at(caller, start))
+                Ok(self.go_on_at(caller, range.start))
             }
-        }
-    }
-
-    /// A wired region could not be filled: takes it away again, then says why.
-    fn unmap_failed(&mut self, caller: ProcessIndex, team: TeamIndex, range: PageRange) -> Result<Answer> {
-        let next = self.unmap_some(team, range)?;
-        if next == range.end {
-            Err(Error::from_code(self.processes[caller].extra.value))
-        } else {
-            Ok(self.go_on_at(caller, next))
         }
     }
 

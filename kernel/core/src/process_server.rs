@@ -295,17 +295,10 @@ impl<M: Machine> Kernel<M> {
 
     fn state_number(&self, index: ProcessIndex) -> ProcessState {
         let process = &self.processes[index];
-        let flags = process.flags;
-        if flags.has(Flags::ENDED) {
-            return ProcessState::Ended;
-        }
-        if flags.has(Flags::EXCEPTION) {
-            return ProcessState::Exception;
-        }
-        if flags.has(Flags::NEWBORN) {
-            return ProcessState::Newborn;
-        }
         match process.state {
+            _ if process.flags.has(Flags::ENDED) => ProcessState::Ended,
+            _ if process.flags.has(Flags::EXCEPTION) => ProcessState::Exception,
+            _ if process.flags.has(Flags::NEWBORN) => ProcessState::Newborn,
             State::Free | State::KernelServer | State::Ready | State::Idle => ProcessState::Ready,
             State::Receiving | State::ReceivingFrom => ProcessState::ReceiveBlocked,
             State::Sending => ProcessState::SendBlocked,

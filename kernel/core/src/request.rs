@@ -56,10 +56,7 @@ impl<M: Machine> Kernel<M> {
         if self.processes[caller].state == State::Ready {
             self.set_reply(caller, server, &reply);
         }
-        if self.cpu().current != caller {
-            return Ok(self.leave());
-        }
-        Ok(self.stay(caller))
+        Ok(self.leave())
     }
 
     /// Has a kernel server do what `caller`, the current process or an alien, asks.
@@ -104,6 +101,18 @@ impl<M: Machine> Kernel<M> {
         registers.pid = pid.to_bits();
         registers.message = reply.to_registers();
         registers.extra = [0; 5];
+    }
+
+    /// Reads all of the segment that the caller granted, which must fit into the buffer.
+    pub(crate) fn read_whole_segment<'buffer>(
+        &mut self,
+        caller: ProcessIndex,
+        buffer: &'buffer mut [u8],
+    ) -> Result<&'buffer [u8]> {
+        let granted = self.processes[caller].grant().bytes();
+        let bytes = buffer.get_mut(..granted as usize).ok_or(Error::TooLong)?;
+        self.read_request_segment(caller, bytes)?;
+        Ok(bytes)
     }
 
     /// A reply with a record in the caller's segment.

@@ -126,16 +126,6 @@ impl<M: Machine> Kernel<M> {
         self.choose()
     }
 
-    /// The current process goes on after a system call, unless someone more urgent is ready.
-    #[inline]
-    pub(crate) fn stay(&mut self, caller: ProcessIndex) -> Next<M::Space> {
-        let process = &self.processes[caller];
-        if process.priority > self.ready.most_urgent() {
-            return self.leave();
-        }
-        Next::Run { process: caller, space: process.space, resume: Resume::Results }
-    }
-
     /// The way out of the kernel where nothing shorter is known: the current process if it may go on, else the most
     /// urgent one that is ready.
     pub(crate) fn leave(&mut self) -> Next<M::Space> {

@@ -46,7 +46,10 @@ impl<M: Machine> Kernel<M> {
             }
             Statistics::WriteLog(_) => {
                 self.need_right(caller, Rights::TRACE)?;
-                self.write_log(caller)
+                let mut buffer = [0; LOG_BYTES_PER_WRITE];
+                let bytes = self.read_whole_segment(caller, &mut buffer)?;
+                self.log(bytes);
+                Ok(Answer::reply(&LogWritten {}))
             }
             Statistics::ReadLog(read) => {
                 self.need_right(caller, Rights::TRACE)?;
@@ -77,16 +80,6 @@ impl<M: Machine> Kernel<M> {
             processors: CPUS as u64,
             ..*counted
         }
-    }
-
-    fn write_log(&mut self, caller: ProcessIndex) -> Result<Answer> {
-        let granted = self.processes[caller].grant().bytes();
-        let mut buffer = [0; LOG_BYTES_PER_WRITE];
-        let bytes =
-            usize::try_from(granted).ok().and_then(|count| buffer.get_mut(..count)).ok_or(Error::TooLong)?;
-        self.read_request_segment(caller, bytes)?;
-        self.log(bytes);
-        Ok(Answer::reply(&LogWritten {}))
     }
 
     /// Writes items of a ring into the caller's segment, from number `from` on, `most` at most. The number of the first,

@@ -2,7 +2,7 @@
 
 use abi::kernel::TIME;
 use abi::kernel::time::{AlarmSet, Clocks, Delayed, Time, TimeSet, Woken};
-use abi::protocol::{Reply, refusal};
+use abi::protocol::refusal;
 use abi::{Error, Message, Rights};
 
 use crate::kernel::Kernel;
@@ -55,12 +55,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The time for which a process waited has come.
-    pub(crate) fn end_delay(&mut self, index: ProcessIndex) {
-        self.finish_delay(index, &Delayed {}.to_message());
-    }
-
-    fn finish_delay(&mut self, index: ProcessIndex, reply: &Message) {
+    /// A process no longer waits for a time.
+    pub(crate) fn finish_delay(&mut self, index: ProcessIndex, reply: &Message) {
         self.set_reply(index, TIME, reply);
         self.make_ready(index);
     }

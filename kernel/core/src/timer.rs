@@ -7,6 +7,8 @@
 use alloc::vec::Vec;
 
 use abi::Error;
+use abi::kernel::time::Delayed;
+use abi::protocol::Reply;
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
@@ -107,7 +109,7 @@ impl<M: Machine> Kernel<M> {
                 self.fail(index, Error::DeadlinePassed);
             }
             (_, State::AwaitingGroup) => self.fail(index, Error::DeadlinePassed),
-            (_, State::Delaying) => self.end_delay(index),
+            (_, State::Delaying) => self.finish_delay(index, &Delayed {}.to_message()),
             (_, state) => debug_assert!(false, "slot {index} in {state:?} has a deadline"),
         }
     }
