@@ -126,9 +126,7 @@ impl Space {
             return Err(MapError::Occupied);
         }
         let mut added = 0;
-        // Nobody counts the root's entries.
-        let mut uncounted = 0;
-        let mut above = &raw mut uncounted;
+        let mut above: *mut u64 = core::ptr::null_mut();
         let mut table = self.root;
         let mut shift = ROOT_SHIFT;
         while shift > PAGE_SHIFT {
@@ -145,7 +143,10 @@ impl Space {
                     let new = frames.allocate().ok_or(MapError::NoMemory)?.address();
                     copy::zero_page(new);
                     *slot = new | TABLE;
-                    *above += COUNT_ONE;
+                    // Nobody counts the root's entries.
+                    if shift < ROOT_SHIFT {
+                        *above += COUNT_ONE;
+                    }
                     added += 1;
                 }
                 table = *slot & ADDRESS;
