@@ -76,9 +76,7 @@ impl<M: Machine> Kernel<M> {
         };
         // A copy's replies carry what is to be written; and each sender has several.
         let one_way = other.kind == Kind::Copy && into_segment;
-        if !grant.access().contains(wanted) || one_way {
-            return Err(refusal);
-        }
+        ensure(grant.access().contains(wanted) && !one_way, refusal)?;
         ensure(offset.checked_add(total).is_some_and(|end| end <= grant.bytes()), Error::TooLong)?;
         let bytes = (total - done).min(HEAD_BYTES);
         if other.kind == Kind::Copy {

@@ -20,8 +20,6 @@ const IDENTITY: usize = 0x20;
 const TASK_PRIORITY: usize = 0x80;
 const END_OF_INTERRUPT: usize = 0xb0;
 const SPURIOUS_VECTOR: usize = 0xf0;
-#[cfg(feature = "selftest")]
-const REQUESTS: usize = 0x200;
 const COMMAND: usize = 0x300;
 const TIMER: usize = 0x320;
 const LINE_0: usize = 0x350;
@@ -115,15 +113,9 @@ impl LocalApic {
         }
     }
 
-    /// Whether the timer's interrupt waits to be taken.
-    #[cfg(feature = "selftest")]
-    pub fn is_timer_pending(&self) -> bool {
-        let register = REQUESTS + usize::from(vector::TIMER / 32) * 16;
-        self.read(register) & 1 << (vector::TIMER % 32) != 0
-    }
-
+    /// Reads a register, by its offset.
     #[inline]
-    fn read(&self, offset: usize) -> u32 {
+    pub fn read(&self, offset: usize) -> u32 {
         match self.registers {
             Some(registers) => registers.read(offset),
             // SAFETY: x2APIC is on, and has each of the registers named here.

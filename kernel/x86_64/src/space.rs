@@ -132,7 +132,8 @@ impl Space {
         while shift > PAGE_SHIFT {
             let slot = entry(table, index(address, shift));
             // SAFETY: `table` is a table of this space: its root, or what an entry not shared leads to. `above` is
-            // the entry that led to it, with room to count all its entries. One processor, so nobody else is changing them.
+            // the entry that led to it, with room to count all of its entries. One processor, so nobody else is
+            // changing them.
             unsafe {
                 if *slot == 0 {
                     // All that are missing or none, so that a failure leaves nothing behind.
@@ -144,7 +145,7 @@ impl Space {
                     copy::zero_page(new);
                     *slot = new | TABLE;
                     // Nobody counts the root's entries.
-                    if shift < ROOT_SHIFT {
+                    if !above.is_null() {
                         *above += COUNT_ONE;
                     }
                     added += 1;
