@@ -117,14 +117,9 @@ impl<M: Machine> Kernel<M> {
 
     /// A slot charged to a team.
     pub(crate) fn create_slot(&mut self, team: TeamIndex, kind: Kind, priority: u8) -> Result<ProcessIndex> {
-        self.team_mut(team).processes.take(1)?;
-        let index = match self.processes.allocate() {
-            Ok(index) => index,
-            Err(error) => {
-                self.team_mut(team).processes.give_back(1);
-                return Err(error);
-            }
-        };
+        let quota = &mut self.teams[usize::from(team)].processes;
+        quota.take(1)?;
+        let index = self.processes.allocate().inspect_err(|_| quota.give_back(1))?;
         let now = self.coarse_now_ns;
         let (user, space) = (self.team(team).user, self.team(team).space);
         let nowhere = self.nowhere;

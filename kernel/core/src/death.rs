@@ -203,11 +203,6 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn forget_current(&mut self) {
-        let cpu = self.cpu_mut();
-        cpu.last = core::mem::replace(&mut cpu.current, NOBODY);
-    }
-
     /// Gives back what a process has beside its slot, and tells whoever waits for it.
     fn abandon_all(&mut self, index: ProcessIndex) {
         self.discard_group(index);

@@ -348,7 +348,7 @@ impl<M: Machine> Kernel<M> {
     fn answer(&mut self, caller: ProcessIndex, pid: Pid, address: u64, bytes: u64) -> Result<ProcessIndex> {
         let client = self.find_client(caller, pid)?;
         let process = &self.processes[client];
-        if !process.flags.is_empty() && !process.flags.only(Flags::SUSPENDED) {
+        if !process.flags.only(Flags::SUSPENDED) {
             return self.answer_specially(caller, client, address, bytes);
         }
         if bytes != 0 {

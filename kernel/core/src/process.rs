@@ -118,12 +118,6 @@ impl Flags {
     pub const fn clear(&mut self, other: Flags) {
         self.0 &= !other.0;
     }
-
-    /// Whether none is set.
-    #[inline]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
 }
 
 /// One slot of the process table. What the message path touches lies together, at the front.

@@ -166,16 +166,6 @@ pub struct RegionList {
 impl RegionList {
     /// No regions.
     pub const EMPTY: RegionList = RegionList { first: NO_REGION, hint: NO_REGION, count: 0 };
-
-    /// The region with the lowest address.
-    pub const fn first(&self) -> RegionIndex {
-        self.first
-    }
-
-    /// How many.
-    pub const fn count(&self) -> u32 {
-        self.count
-    }
 }
 
 /// All regions of all teams.
@@ -380,16 +370,6 @@ impl Regions {
             index = region.next;
         }
         None
-    }
-
-    /// The regions of a list in their order.
-    pub fn iter(&self, list: &RegionList) -> impl Iterator<Item = &Region> {
-        let mut index = list.first;
-        core::iter::from_fn(move || {
-            let region = self.slots.get(index as usize)?;
-            index = region.next;
-            Some(region)
-        })
     }
 
     /// Makes `address` a boundary if it is inside a region.

@@ -87,13 +87,19 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Nobody is current any more. Returns who was.
+    #[inline]
+    pub(crate) fn forget_current(&mut self) -> ProcessIndex {
+        let cpu = self.cpu_mut();
+        cpu.last = core::mem::replace(&mut cpu.current, NOBODY);
+        cpu.last
+    }
+
     /// The current process stops running; the caller says by its state why.
     #[inline]
     pub(crate) fn block_current(&mut self, state: State) {
         let now = self.coarse_now_ns;
-        let cpu = self.cpu_mut();
-        let index = core::mem::replace(&mut cpu.current, NOBODY);
-        cpu.last = index;
+        let index = self.forget_current();
         let process = &mut self.processes[index];
         process.state = state;
         process.since_ns = now;
@@ -136,9 +142,7 @@ impl<M: Machine> Kernel<M> {
             }
             // It keeps the rest of its slice: others of its priority come after it.
             self.ready.push_front(&mut self.processes, current);
-            let cpu = self.cpu_mut();
-            cpu.current = NOBODY;
-            cpu.last = current;
+            self.forget_current();
         }
         self.choose()
     }
@@ -189,9 +193,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn rotate(&mut self) {
         let current = self.cpu().current;
         if current != NOBODY {
-            let cpu = self.cpu_mut();
-            cpu.current = NOBODY;
-            cpu.last = current;
+            self.forget_current();
             self.ready.push_back(&mut self.processes, current);
             return;
         }

@@ -58,12 +58,6 @@ impl Quota {
         }
     }
 
-    /// Takes `count` whatever the limit: page tables, once they are there.
-    #[inline]
-    pub fn take_beyond(&mut self, count: u32) {
-        self.used += count;
-    }
-
     /// Gives `count` back.
     ///
     /// # Panics

@@ -134,9 +134,7 @@ fn boot_supervisor(
     features: &Features,
     acpi_root_table: Option<u64>,
 ) {
-    let Some(archive) = loaded.archive else {
-        panic!("the loader gave no boot archive");
-    };
+    let archive = loaded.archive.expect("a boot archive from the loader");
     let mut used = loaded.memory.clone();
     used.remove(Range::new(0, LOW_MEMORY_END));
     // The archive is no device, but it is handed out like one: to the server that shows it as files.

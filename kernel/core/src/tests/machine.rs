@@ -201,7 +201,7 @@ impl Machine for FakeMachine {
     }
 
     fn unmask_interrupt(&mut self, line: u32) -> bool {
-        (line < LINES || line >= message_line::FIRST) && {
+        !(LINES..message_line::FIRST).contains(&line) && {
             self.unmasked.insert(line);
             true
         }

@@ -11,6 +11,30 @@ use proptest::prelude::*;
 use super::*;
 use crate::memory::RESERVED;
 
+impl RegionList {
+    /// The region with the lowest address.
+    pub const fn first(&self) -> RegionIndex {
+        self.first
+    }
+
+    /// How many.
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+}
+
+impl Regions {
+    /// The regions of a list in their order.
+    pub fn iter(&self, list: &RegionList) -> impl Iterator<Item = &Region> {
+        let mut index = list.first;
+        core::iter::from_fn(move || {
+            let region = self.slots.get(index as usize)?;
+            index = region.next;
+            Some(region)
+        })
+    }
+}
+
 const READ_WRITE: Protection = READ | WRITE;
 
 fn range(address: u64, pages: u32) -> PageRange {
