@@ -62,19 +62,25 @@ impl Engine {
 
     /// Makes `host` local: its entities may send, and requests to them are delivered. For a number that this host has
     /// had already, when its engine lost its state: what came before is taken to be unknown. False if there are too
-    /// many.
+    /// many, or if the number is being claimed: then the claim's end decides.
     pub fn add_local_host(&mut self, host: LogicalHost) -> bool {
+        if !self.add_new_local_host(host) {
+            return false;
+        }
         let lifetime_ns = self.configuration.maximum_packet_lifetime_ns;
         self.trusted_from_ns = self.trusted_from_ns.max(self.now_ns + lifetime_ns);
         // Zero would say that nothing is forgotten; an engine's clock may begin there.
         self.forgotten_ns = self.forgotten_ns.max(self.now_ns).max(1);
-        self.add_new_local_host(host)
+        true
     }
 
     /// As [`Engine::add_local_host`], for a number that nobody had before: there is nothing to be unknown.
     pub fn add_new_local_host(&mut self, host: LogicalHost) -> bool {
         if self.is_local(host) {
             return true;
+        }
+        if self.find_claim(host).is_some() {
+            return false;
         }
         let strength = self.random();
         let standing = Standing::Owned;

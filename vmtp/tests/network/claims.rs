@@ -54,6 +54,22 @@ fn a_partition_heals() {
     }
 }
 
+#[test]
+fn a_number_is_claimed_or_added_not_both() {
+    let mut net = net(CALM, 1, 2);
+    claim(&mut net, 0);
+    let engine = &mut net.hosts[0].engine;
+    assert!(!engine.add_local_host(NUMBER) && !engine.add_new_local_host(NUMBER));
+    assert!(!engine.is_local(NUMBER));
+    net.run_until(SECOND);
+    // The one claim was won; to give it up leaves none behind.
+    assert_eq!(owners(&net), 1);
+    let engine = &mut net.hosts[0].engine;
+    assert!(engine.add_local_host(NUMBER), "what is local stays so");
+    engine.remove_local_host(SECOND, NUMBER);
+    assert!(!engine.is_local(NUMBER) && engine.claim(SECOND, NUMBER));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
