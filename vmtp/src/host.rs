@@ -26,8 +26,10 @@ pub(crate) struct Host {
     pub address: Option<Address>,
     /// Transactions that hold this record.
     pub users: u32,
-    /// When a packet last came from it.
+    /// When a packet last came from it, or when it was first thought of.
     pub heard_ns: u64,
+    /// A packet has come from it.
+    pub heard: bool,
     /// Smoothed round trip time and its variation (RFC 6298); 0 before the first measurement.
     pub round_trip_ns: u64,
     pub variation_ns: u64,
@@ -99,6 +101,7 @@ impl Engine {
     pub(crate) fn hear_host(&mut self, index: usize, from: Address) {
         let host = &mut self.hosts[index];
         host.heard_ns = self.now_ns;
+        host.heard = true;
         if host.address == Some(from) && !host.locating {
             return;
         }
@@ -218,11 +221,18 @@ impl Engine {
     pub(crate) fn host_timeout(&mut self, index: usize) {
         let host = &mut self.hosts[index];
         if host.locating {
-            host.attempts += 1;
-            if host.attempts <= self.configuration.retries {
-                self.ready.insert(self.host_node(index));
+            host.attempts = host.attempts.saturating_add(1);
+            let (heard, attempts) = (host.heard, host.attempts);
+            // Of one that never said a word there is no silence to wait for.
+            let given_up = if heard {
+                self.is_silent(index as u32, attempts)
             } else {
+                attempts > self.configuration.retries
+            };
+            if given_up {
                 self.declare_dead(index);
+            } else {
+                self.ready.insert(self.host_node(index));
             }
             return;
         }

@@ -90,6 +90,25 @@ fn a_host_that_dies_ends_its_transactions() {
     net.run_until_quiet();
 }
 
+/// A host that was just heard is not given up for being looked for in vain, however soon the probes are over.
+#[test]
+fn a_host_that_is_looked_for_has_its_silence() {
+    let configuration = Configuration { silence_ns: 10 * SECOND, ..quick() };
+    let mut net = Net::new(2, CALM, 1, configuration);
+    let server = process(net.hosts[1].number, 2);
+    net.run_until(2 * SECOND);
+    net.send(0, (1, 1), server, [ask::DELAY, 0, 30_000, 0, 0, 0, 0, 0], (0, 0));
+    net.run_until(3 * SECOND);
+    // A word that the server has moved makes the engine look for it at once.
+    let number = net.hosts[1].number;
+    net.hosts[1].engine.remove_local_host(3 * SECOND, number);
+    net.run_until(9 * SECOND);
+    assert!(net.hosts[0].outcomes.is_empty(), "given up {:?}", net.hosts[0].outcomes);
+    net.run_until(60 * SECOND);
+    let expected = Outcome::Failed { failure: Failure::HostSilent, may_have_been_executed: true };
+    assert_eq!(net.hosts[0].outcomes[0].1, expected);
+}
+
 #[test]
 fn a_restarted_server_engine_does_not_execute_again() {
     let mut net = Net::new(2, CALM, 1, quick());
