@@ -277,3 +277,39 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Configuration;
+
+    const HOSTS: usize = 1_000_000;
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    /// An idle host's timer costs nothing until it is due, and then once: of a million, asking for the next deadline or
+    /// action moves none.
+    #[test]
+    fn a_million_idle_hosts_cost_nothing_until_due() {
+        let configuration = Configuration { hosts: HOSTS, ..Configuration::default() };
+        let idle_ns = configuration.host_idle_ns;
+        let mut engine = Engine::new(&configuration, 0, 1);
+        for number in 0..HOSTS {
+            let host = engine.host_of(LogicalHost::from_bits(number as u32 + 100)).expect("a record is free");
+            engine.hear_host(host, Address::Ethernet([2; 6]));
+        }
+        engine.timers.moves = 0;
+        for second in 1..idle_ns / SECOND_NS {
+            engine.advance(second * SECOND_NS);
+            assert_eq!(engine.next_action(), None);
+            assert_eq!(engine.next_deadline(), Some(idle_ns));
+            // A word of one of them moves no timer either.
+            engine.hear_host(second as usize, Address::Ethernet([2; 6]));
+        }
+        assert_eq!(engine.timers.moves, 0);
+        engine.advance(idle_ns);
+        assert_eq!(engine.next_action(), None);
+        // Each is looked at once, for as much as the heap is deep; those that were heard wait for another time.
+        assert_eq!(engine.hosts.used() as u64, idle_ns / SECOND_NS - 1);
+        assert!(engine.timers.moves < HOSTS * 12, "{} moves", engine.timers.moves);
+    }
+}

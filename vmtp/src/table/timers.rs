@@ -23,6 +23,9 @@ pub struct Timers {
     positions: Vec<u32>,
     /// Sorted by time, then owner. An owner's time here is never later than its deadline.
     heap: Vec<(u64, u32)>,
+    /// Heap entries that were moved, so that a test can tell what deadlines cost.
+    #[cfg(test)]
+    pub moves: usize,
 }
 
 impl Timers {
@@ -32,6 +35,8 @@ impl Timers {
             deadlines: vec![NEVER; owners],
             positions: vec![NOT_QUEUED; owners],
             heap: Vec::with_capacity(owners),
+            #[cfg(test)]
+            moves: 0,
         }
     }
 
@@ -122,6 +127,10 @@ impl Timers {
     fn put(&mut self, at: usize, entry: (u64, u32)) {
         self.heap[at] = entry;
         self.positions[entry.1 as usize] = at as u32;
+        #[cfg(test)]
+        {
+            self.moves += 1;
+        }
     }
 }
 
