@@ -24,7 +24,8 @@ pub struct Configuration {
     pub clients: usize,
     /// Responses of groups' members to transactions under way, at a time.
     pub group_responses: usize,
-    /// Remembered transactions of remote clients, answered ones included.
+    /// Remembered transactions of remote clients, answered ones included. A host may hold no more than are free, so
+    /// that none keeps the others out; of the buffers, too.
     pub servers: usize,
     /// Remote logical hosts known at a time.
     pub hosts: usize,

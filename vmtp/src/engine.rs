@@ -6,6 +6,7 @@
 //! nothing is queued but node numbers, and the memory needed is known when the engine is made.
 
 use alloc::collections::VecDeque;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::action::{Action, Buffer, Destination, Store, Transmit};
@@ -44,10 +45,18 @@ pub struct Engine {
     pub(crate) host_hand: usize,
     pub(crate) claims: Pool<Claim>,
     pub(crate) free_buffers: IndexSet,
+    /// Whose segment is in each buffer that is not free.
+    buffer_hosts: Vec<Option<LogicalHost>>,
     pub(crate) timers: Timers,
     pub(crate) ready: Ready,
     control: VecDeque<Transmit>,
     pub(crate) counters: Counters,
+}
+
+/// Whether a host that holds `held` of something may take one more of the `free` ones: as long as it holds no more than
+/// are free. So one host alone gets half, each of a few gets an equal share, and there is one for a host that has none.
+const fn within_share(held: usize, free: usize) -> bool {
+    held <= free
 }
 
 /// What a node's number stands for.
@@ -87,6 +96,7 @@ impl Engine {
             host_hand: 0,
             claims: Pool::new(local_hosts),
             free_buffers: IndexSet::full(configuration.buffers),
+            buffer_hosts: vec![None; configuration.buffers],
             timers: Timers::new(nodes),
             ready: Ready::empty(nodes),
             control: VecDeque::with_capacity(configuration.control_packets),
@@ -152,12 +162,24 @@ impl Engine {
     pub fn release_buffer(&mut self, buffer: Buffer) {
         debug_assert!((buffer.0 as usize) < self.configuration.buffers, "one of the engine's buffers");
         self.free_buffers.insert(buffer.0 as usize);
+        self.buffer_hosts[buffer.0 as usize] = None;
     }
 
-    pub(crate) fn take_buffer(&mut self) -> Option<Buffer> {
+    /// A buffer for a segment from `host`; none if none is free, or `host` has its share.
+    pub(crate) fn take_buffer(&mut self, host: LogicalHost) -> Option<Buffer> {
         let number = self.free_buffers.first()?;
+        let count = |whose| self.buffer_hosts.iter().filter(|host| **host == whose).count();
+        if !within_share(count(Some(host)), count(None)) {
+            return None;
+        }
         self.free_buffers.remove(number);
+        self.buffer_hosts[number] = Some(host);
         Some(Buffer(number as u32))
+    }
+
+    /// Whether another record may be taken for a request from host `index`.
+    pub(crate) fn may_be_served(&self, index: usize) -> bool {
+        within_share(self.hosts[index].served as usize, self.servers.len() - self.servers.used())
     }
 
     /// The time is now `now_ns`; it never goes back. Deadlines that are reached show in [`Engine::next_action`].

@@ -26,6 +26,8 @@ pub(crate) struct Host {
     pub address: Option<Address>,
     /// Transactions that hold this record.
     pub users: u32,
+    /// Records of its clients' requests.
+    pub served: u32,
     /// When a packet last came from it, or when it was first thought of.
     pub heard_ns: u64,
     /// A packet has come from it.

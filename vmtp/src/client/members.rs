@@ -110,7 +110,7 @@ impl Engine {
             return None;
         };
         if bytes != 0 {
-            let Some(buffer) = self.take_buffer() else {
+            let Some(buffer) = self.take_buffer(header.server.host()) else {
                 self.counters.overflows += 1;
                 self.members.release(member);
                 return None;
@@ -162,7 +162,7 @@ impl Engine {
         if record.attempts > self.configuration.retries || record.message.has(message::DATAGRAM) {
             record.done = true;
             if let Some(buffer) = record.buffer.take() {
-                self.free_buffers.insert(buffer.0 as usize);
+                self.release_buffer(buffer);
             }
             return;
         }
@@ -187,7 +187,7 @@ impl Engine {
                 continue;
             }
             if let Some(buffer) = self.members[member].buffer.take() {
-                self.free_buffers.insert(buffer.0 as usize);
+                self.release_buffer(buffer);
             }
             let node = self.member_node(member);
             self.timers.set(node, NEVER);

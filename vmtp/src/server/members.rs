@@ -32,6 +32,7 @@ impl Engine {
             return Err(Stale);
         };
         self.hold_host(host);
+        self.hosts[host].served += 1;
         self.servers[index].member = Some(member as u32);
         Ok(member)
     }
@@ -82,6 +83,7 @@ impl Engine {
         let node = self.server_node(member);
         let host = self.servers[member].host as usize;
         self.let_go_of_host(host);
+        self.hosts[host].served -= 1;
         self.servers.release(member);
         self.timers.set(node, NEVER);
         self.ready.remove(node);

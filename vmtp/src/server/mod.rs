@@ -256,7 +256,7 @@ impl Engine {
             self.let_go_of_host(target as usize);
         }
         if let Some(buffer) = buffer {
-            self.free_buffers.insert(buffer.0 as usize);
+            self.release_buffer(buffer);
         }
     }
 
@@ -444,6 +444,7 @@ impl Engine {
         self.free_members(index);
         self.server_map.remove(client.to_bits());
         self.let_go_of_host(host);
+        self.hosts[host].served -= 1;
         if let Some(target) = target {
             self.let_go_of_host(target as usize);
         }

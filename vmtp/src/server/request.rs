@@ -63,6 +63,10 @@ impl Engine {
         if header.control.forward_count() == 0 {
             self.hear_host(host, from);
         }
+        if !self.may_be_served(host) {
+            self.turn_away(from, header);
+            return None;
+        }
         let record = ServerRecord {
             state: ServerState::Validating,
             header: *header,
@@ -79,6 +83,7 @@ impl Engine {
         };
         self.server_map.insert(header.client.to_bits(), index);
         self.hold_host(host);
+        self.hosts[host].served += 1;
         let is_new = header.control.retransmit_count() == 0 && self.now_ns >= self.trusted_from_ns;
         if is_new {
             self.begin_request(index, 0, header)
@@ -212,7 +217,7 @@ impl Engine {
             if bytes > self.configuration.buffer_bytes {
                 return self.reject(index, header, code::VMTP_ERROR);
             }
-            let Some(buffer) = self.take_buffer() else {
+            let Some(buffer) = self.take_buffer(header.client.host()) else {
                 self.counters.overflows += 1;
                 return self.reject(index, header, code::BUSY);
             };

@@ -241,7 +241,7 @@ impl Net {
         }
     }
 
-    fn address(host: usize) -> Address {
+    pub fn address(host: usize) -> Address {
         Address::Ethernet([2, 0, 0, 0, 0, host as u8])
     }
 

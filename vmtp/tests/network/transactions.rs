@@ -2,7 +2,8 @@
 
 use crate::net::*;
 use proptest::prelude::*;
-use vmtp::{Configuration, Failure, Outcome};
+use vmtp::packet::{self, Header};
+use vmtp::{Configuration, EntityId, Failure, Message, Outcome};
 
 fn quick() -> Configuration {
     Configuration { host_idle_ns: 20 * SECOND, ..Configuration::default() }
@@ -107,6 +108,43 @@ fn a_host_that_is_looked_for_has_its_silence() {
     net.run_until(60 * SECOND);
     let expected = Outcome::Failed { failure: Failure::HostSilent, may_have_been_executed: true };
     assert_eq!(net.hosts[0].outcomes[0].1, expected);
+}
+
+/// A host that asks as much as it can and never lets go of anything: another still gets through, with a segment.
+#[test]
+fn a_host_that_asks_too_much_does_not_keep_another_out() {
+    let configuration = Configuration { servers: 16, buffers: 6, ..quick() };
+    let mut net = Net::new(3, CALM, 1, configuration);
+    let server = process(net.hosts[2].number, 2);
+    let flooding = net.hosts[0].number;
+    net.run_until(2 * SECOND);
+    for index in 0..60 {
+        // Half of them hold a record for long; of the others' segments nothing comes but the first packet.
+        if index % 2 == 0 {
+            net.send(0, (100 + index, 1), server, [ask::DELAY, 0, 100_000, 0, 0, 0, 0, 0], (0, 0));
+        } else {
+            flood_with_first_packet(&mut net, process(flooding, 100 + index), server);
+        }
+    }
+    net.run_until(net.now_ns + SECOND / 2);
+    assert!(net.hosts[2].engine.counters().overflows > 20);
+    for round in 1..4 {
+        net.send(1, (1, 256 * round), server, [ask::SEGMENT, 5000, 0, 0, 0, 0, 0, 0], (5000, 65_560));
+        net.run_until(net.now_ns + SECOND / 2);
+        let outcome = net.hosts[1].outcomes.last().map(|ended| ended.1);
+        assert!(matches!(outcome, Some(Outcome::Response(_))), "{outcome:?}");
+        flood_with_first_packet(&mut net, process(flooding, 1000 + u64::from(round)), server);
+    }
+}
+
+/// A packet of a long request of which no more will come.
+fn flood_with_first_packet(net: &mut Net, client: EntityId, server: EntityId) {
+    let mut message = Message { words: [ask::SEGMENT, 0, 0, 0, 0, 0, 0, 40_000] };
+    message.words[0] |= packet::message::SEGMENT;
+    let header = Header { client, server, transaction: 1, domain: 3, message, ..Header::default() };
+    let now_ns = net.now_ns;
+    net.hosts[2].engine.receive(now_ns, Net::address(0), &header);
+    net.settle();
 }
 
 #[test]
