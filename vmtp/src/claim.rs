@@ -88,6 +88,7 @@ impl Engine {
             return false;
         }
         self.local_hosts.push(host);
+        self.arriving.0 = None;
         true
     }
 
@@ -127,6 +128,7 @@ impl Engine {
                 claim.standing = Standing::Owned;
                 claim.speak = true;
                 self.local_hosts.push(number);
+                self.arriving.0 = None;
                 Some(Action::Claimed(number))
             }
             Standing::Lost => {

@@ -15,6 +15,7 @@ use crate::client::{ClientRecord, MemberRecord};
 use crate::configuration::Configuration;
 use crate::counters::Counters;
 use crate::encapsulation::Address;
+use crate::group::{Arriving, Departing, Derived};
 use crate::host::Host;
 use crate::packet::header::{HEADER_CHECKSUM_ONLY, MULTICAST};
 use crate::packet::{Function, Header, Packet, PacketError};
@@ -50,6 +51,8 @@ pub struct Engine {
     pub(crate) timers: Timers,
     pub(crate) ready: Ready,
     control: VecDeque<Transmit>,
+    pub(crate) departing: Derived<Departing>,
+    pub(crate) arriving: Derived<Option<Arriving>>,
     pub(crate) counters: Counters,
 }
 
@@ -100,6 +103,8 @@ impl Engine {
             timers: Timers::new(nodes),
             ready: Ready::empty(nodes),
             control: VecDeque::with_capacity(configuration.control_packets),
+            departing: Derived::default(),
+            arriving: Derived::default(),
             counters: Counters::default(),
             configuration: configuration.clone(),
         }
@@ -185,6 +190,7 @@ impl Engine {
     /// The time is now `now_ns`; it never goes back. Deadlines that are reached show in [`Engine::next_action`].
     pub fn advance(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
+        self.departing.0.rest = 0;
     }
 
     /// When [`Engine::advance`] must be called next, if nothing happens before.
@@ -193,7 +199,16 @@ impl Engine {
     }
 
     /// What is to be done next; none when all is done for now. Ask after every other call until there is none.
+    #[inline]
     pub fn next_action(&mut self) -> Option<Action> {
+        self.departing.0.rest = 0;
+        if self.control.is_empty() && self.ready.is_empty() && self.timers.is_early(self.now_ns) {
+            return None;
+        }
+        self.find_action()
+    }
+
+    fn find_action(&mut self) -> Option<Action> {
         loop {
             if let Some(transmit) = self.control.pop_front() {
                 self.counters.packets_sent += 1;
@@ -252,6 +267,13 @@ impl Engine {
     /// As [`Engine::receive_packet`], of a packet that the caller has taken apart and checked.
     pub fn receive(&mut self, now_ns: u64, from: Address, header: &Header) -> Option<Store> {
         self.advance(now_ns);
+        if let Some(store) = self.receive_in_group(from, header) {
+            return Some(store);
+        }
+        self.receive_any(from, header)
+    }
+
+    fn receive_any(&mut self, from: Address, header: &Header) -> Option<Store> {
         if header.domain != self.configuration.domain {
             self.counters.packets_ignored += 1;
             return None;
@@ -261,6 +283,11 @@ impl Engine {
             Function::Request => self.receive_request(from, header),
             Function::Response => self.receive_response(from, header),
         }
+    }
+
+    /// Whether `node` is the only one that has something to give out.
+    pub(crate) fn is_alone(&self, node: usize) -> bool {
+        self.control.is_empty() && self.ready.is_only(node)
     }
 
     fn node(&self, node: usize) -> Node {

@@ -114,6 +114,7 @@ mod counters;
 pub mod encapsulation;
 mod engine;
 mod entity;
+mod group;
 mod host;
 pub mod manager;
 mod outcome;

@@ -70,7 +70,7 @@ impl Piece {
             header.control = header.control.and(Control::ACKNOWLEDGE);
         }
         header.delivery = self.delivery;
-        header.length_words = bytes_of(self.delivery, group_bytes).next_multiple_of(8) as u16 / 4;
+        header.set_data_bytes(bytes_of(self.delivery, group_bytes));
     }
 }
 
@@ -136,6 +136,16 @@ impl Outgoing {
         let continued = group + 1 < groups;
         let acknowledge = continued && (group + 1).is_multiple_of(ACKNOWLEDGE_GROUPS);
         Some(Piece { group, delivery, continued, acknowledge })
+    }
+
+    /// The blocks of `group` that are still to be sent.
+    pub fn pending(&self, group: u16) -> u32 {
+        self.pending[slot(group)]
+    }
+
+    /// Of `group`, the blocks in `rest` are still to be sent.
+    pub fn leave(&mut self, group: u16, rest: u32) {
+        self.pending[slot(group)] = rest;
     }
 
     /// Sends a packet without data: a retransmission, to which the receiver says what it misses.
@@ -207,6 +217,11 @@ impl Incoming {
         if groups_of(self.bytes) == 1 { blocks & self.wanted } else { blocks }
     }
 
+    /// Of the packet group that `delivery`, the last that came, is of: the blocks it has, if it is not whole.
+    pub fn unfinished(&self, group: u16) -> Option<u32> {
+        (group >= self.base).then(|| self.blocks(group))
+    }
+
     fn advance(&mut self) {
         while self.base < groups_of(self.bytes) && self.received[slot(self.base)] == self.blocks(self.base) {
             self.received[slot(self.base)] = 0;
@@ -227,6 +242,18 @@ impl Incoming {
         self.received[slot(group)] |= new;
         self.advance();
         Some(new)
+    }
+
+    /// As [`Incoming::accept`], if all blocks of `delivery` are new and `group`, which is in the window, is not whole
+    /// with them. Else false, and nothing is done.
+    /// `blocks` are those that the group has.
+    pub fn accept_middle(&mut self, group: u16, delivery: u32, blocks: u32) -> bool {
+        let received = &mut self.received[slot(group)];
+        if delivery == 0 || delivery & (*received | !blocks) != 0 || *received | delivery == blocks {
+            return false;
+        }
+        *received |= delivery;
+        true
     }
 
     /// Whether everything has come.

@@ -104,18 +104,18 @@ pub(crate) struct ClientRecord {
     /// Where the request goes, or [`NO_HOST`] for all members of a group.
     pub host: u32,
     pub began_ns: u64,
-    deadline_ns: u64,
+    pub deadline_ns: u64,
     request: Option<Segment>,
     pub outgoing: Outgoing,
     /// A packet has left.
     sent: bool,
     /// Retransmissions without an answer.
-    attempts: u8,
+    pub attempts: u8,
     /// Acknowledgements without a response: the server is at work.
     polls: u8,
     transmitted_ns: u64,
     response: Segment,
-    incoming: Incoming,
+    pub incoming: Incoming,
     responder: EntityId,
     response_control: Control,
     response_message: Message,
@@ -339,6 +339,10 @@ impl Engine {
         record.sent = true;
         if record.outgoing.is_idle() {
             self.request_transmitted(index);
+        } else if piece.delivery != 0 && record.host != NO_HOST && self.hosts[record.host as usize].gap == 0 {
+            let rest = record.outgoing.pending(piece.group);
+            transmit.header = header;
+            self.depart(index, piece.group, &transmit, rest);
         }
         self.finish_header(&mut header, destination);
         transmit.header = header;
@@ -347,7 +351,7 @@ impl Engine {
     }
 
     /// Everything that was to be sent of a request has been given out.
-    fn request_transmitted(&mut self, index: usize) {
+    pub(crate) fn request_transmitted(&mut self, index: usize) {
         self.ready.remove(index);
         let record = &mut self.clients[index];
         record.transmitted_ns = self.now_ns;
@@ -388,6 +392,7 @@ impl Engine {
             return;
         }
         record.state = ClientState::Ended;
+        self.arriving.0 = None;
         record.outcome = Some(outcome);
         record.outgoing.clear();
         self.timers.set(index, NEVER);

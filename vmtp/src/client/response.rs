@@ -5,11 +5,12 @@ use crate::EntityId;
 use crate::action::{Destination, Response, Store};
 use crate::encapsulation::Address;
 use crate::engine::Engine;
+use crate::group::Arriving;
 use crate::host::NO_HOST;
 use crate::manager::{Notice, code};
 use crate::outcome::{Failure, Outcome};
 use crate::packet::header::{Control, Header};
-use crate::packet::{GROUP_BYTES, message};
+use crate::packet::{BLOCK_BYTES, GROUP_BYTES, message};
 use crate::transfer::{Incoming, group_bytes};
 
 /// A response of which nothing new has come after so many times the retries is given up, though its host is heard.
@@ -150,6 +151,7 @@ impl Engine {
         header: &Header,
         from: Address,
     ) -> Option<Store> {
+        self.arriving.0 = None;
         let record = &mut self.clients[index];
         let bytes = record.response_message.segment_bytes();
         let in_group_bytes = group_bytes(bytes, group);
@@ -197,7 +199,36 @@ impl Engine {
         }
         let wait_ns = self.configuration.group_gap_ns;
         self.set_client_timer(index, self.now_ns + wait_ns);
+        if let Some(store) = store.filter(|_| !acknowledge) {
+            self.expect_more(index, group, store, header);
+        }
         store
+    }
+
+    /// The packet of `header`, whose data `store` says what to do with, is not the last of `group`: those that follow
+    /// it without a gap may take the short way.
+    fn expect_more(&mut self, index: usize, group: u16, store: Store, header: &Header) {
+        let record = &self.clients[index];
+        let Some(blocks) = record.incoming.unfinished(group) else { return };
+        let is_by_asked =
+            record.host != NO_HOST && self.hosts[record.host as usize].number == header.server.host();
+        let packet_blocks = header.delivery.count_ones();
+        let is_whole = u32::from(header.length_words) * 4 == packet_blocks * BLOCK_BYTES as u32;
+        let is_run =
+            header.delivery >> header.delivery.trailing_zeros() == u32::MAX.unbounded_shr(32 - packet_blocks);
+        let is_same = record.response_control.retransmit_count() == header.control.retransmit_count();
+        if is_by_asked && is_whole && is_run && is_same {
+            let delivery = header.delivery.unbounded_shl(packet_blocks);
+            self.arriving.0 = Some(Arriving {
+                index,
+                host: record.host as usize,
+                header: Header { delivery, ..*header },
+                packet_blocks,
+                blocks,
+                group,
+                store,
+            });
+        }
     }
 
     pub(super) fn end_with_response(&mut self, index: usize) {

@@ -226,6 +226,11 @@ impl Header {
         bytes
     }
 
+    /// Makes the packet long enough for `bytes` of segment data.
+    pub(crate) const fn set_data_bytes(&mut self, bytes: u32) {
+        self.length_words = bytes.next_multiple_of(8) as u16 / 4;
+    }
+
     /// Whether the packet is long enough for the blocks that it claims to hold, of a packet group of `group_bytes`.
     pub const fn holds(&self, group_bytes: u32) -> bool {
         bytes_of(self.delivery, group_bytes) <= self.length_words as u32 * 4

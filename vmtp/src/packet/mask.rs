@@ -18,20 +18,30 @@ pub const fn bytes_of(mask: u32, group_bytes: u32) -> u32 {
     if rest != 0 && holds_last { full - BLOCK_BYTES as u32 + rest } else { full }
 }
 
-/// The blocks of `mask` that go into one packet with room for `room_bytes` of data: as many as fit from the lowest on,
-/// the last block counting only the bytes it has.
-pub const fn first_packet(mask: u32, group_bytes: u32, room_bytes: u32) -> u32 {
-    // The common case first: whole blocks, as many as fit.
-    let mut count = room_bytes / BLOCK_BYTES as u32;
-    let mut rest = mask;
+/// `mask` without its lowest `count` blocks.
+pub const fn without_first(mask: u32, count: u32) -> u32 {
+    let (mut rest, mut count) = (mask, count);
     while count > 0 && rest != 0 {
         rest &= rest - 1;
         count -= 1;
     }
+    rest
+}
+
+/// The blocks of `mask` that go into one packet with room for `room_bytes` of data: as many as fit from the lowest on,
+/// the last block counting only the bytes it has.
+pub const fn first_packet(mask: u32, group_bytes: u32, room_bytes: u32) -> u32 {
+    // The common case first: whole blocks, as many as fit.
+    let rest = without_first(mask, room_bytes / BLOCK_BYTES as u32);
     let taken = mask & !rest;
     // One block more, if it is the short one at the segment's end and fits.
     let next = rest & rest.wrapping_neg();
-    if next != 0 && bytes_of(taken | next, group_bytes) <= room_bytes { taken | next } else { taken }
+    let holds_short = !group_bytes.is_multiple_of(BLOCK_BYTES as u32);
+    if holds_short && next != 0 && bytes_of(taken | next, group_bytes) <= room_bytes {
+        taken | next
+    } else {
+        taken
+    }
 }
 
 /// A stretch of bytes that is contiguous in a packet and in the segment.

@@ -42,7 +42,7 @@ impl Engine {
     }
 
     /// Everything that was to be sent of a response has been given out.
-    pub(super) fn response_transmitted(&mut self, index: usize) {
+    pub(crate) fn response_transmitted(&mut self, index: usize) {
         let node = self.server_node(index);
         let record = &mut self.servers[index];
         if record.header.message.has(message::DATAGRAM) {

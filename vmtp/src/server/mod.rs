@@ -338,6 +338,10 @@ impl Engine {
         }
         if record.outgoing.is_idle() {
             self.response_transmitted(index);
+        } else if piece.delivery != 0 && record.wanted_gap == 0 && self.hosts[host].gap == 0 {
+            let rest = record.outgoing.pending(piece.group);
+            transmit.header = header;
+            self.depart(self.server_node(index), piece.group, &transmit, rest);
         }
         self.finish_header(&mut header, destination);
         transmit.header = header;

@@ -97,6 +97,16 @@ impl Ready {
         }
     }
 
+    /// Whether nobody is in.
+    pub fn is_empty(&self) -> bool {
+        self.single == NONE && self.many == 0
+    }
+
+    /// Whether `owner` is in and nobody else.
+    pub fn is_only(&self, owner: usize) -> bool {
+        self.single == owner as u32
+    }
+
     /// The least of the most urgent.
     pub fn first(&self) -> Option<usize> {
         if self.single != NONE {

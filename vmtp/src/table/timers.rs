@@ -15,10 +15,18 @@ pub const NEVER: u64 = u64::MAX;
 const CHILDREN: usize = 4;
 const NOT_QUEUED: u32 = u32::MAX;
 
+/// An owner's.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    deadline_ns: u64,
+    /// With which it is in the heap, or [`NEVER`].
+    queued_ns: u64,
+}
+
 /// See the module. Times are nanoseconds.
 #[derive(Clone, Debug)]
 pub struct Timers {
-    deadlines: Vec<u64>,
+    times: Vec<Times>,
     /// Where in the heap each owner is, or [`NOT_QUEUED`].
     positions: Vec<u32>,
     /// Sorted by time, then owner. An owner's time here is never later than its deadline.
@@ -32,7 +40,7 @@ impl Timers {
     /// For `owners`, none of which waits.
     pub fn new(owners: usize) -> Timers {
         Timers {
-            deadlines: vec![NEVER; owners],
+            times: vec![Times { deadline_ns: NEVER, queued_ns: NEVER }; owners],
             positions: vec![NOT_QUEUED; owners],
             heap: Vec::with_capacity(owners),
             #[cfg(test)]
@@ -41,24 +49,31 @@ impl Timers {
     }
 
     /// Sets, moves or, with [`NEVER`], clears the deadline of `owner`.
+    #[inline]
     pub fn set(&mut self, owner: usize, deadline_ns: u64) {
-        self.deadlines[owner] = deadline_ns;
-        let position = self.positions[owner];
-        if position == NOT_QUEUED {
-            if deadline_ns != NEVER {
-                self.heap.push((deadline_ns, owner as u32));
-                self.rise(self.heap.len() - 1);
-            }
-        } else if deadline_ns < self.heap[position as usize].0 {
-            self.heap[position as usize].0 = deadline_ns;
-            self.rise(position as usize);
+        let times = &mut self.times[owner];
+        times.deadline_ns = deadline_ns;
+        if deadline_ns < times.queued_ns {
+            times.queued_ns = deadline_ns;
+            self.queue(owner, deadline_ns);
         }
+    }
+
+    #[cold]
+    fn queue(&mut self, owner: usize, deadline_ns: u64) {
+        let mut at = self.positions[owner] as usize;
+        if self.positions[owner] == NOT_QUEUED {
+            at = self.heap.len();
+            self.heap.push((deadline_ns, owner as u32));
+        }
+        self.heap[at].0 = deadline_ns;
+        self.rise(at);
     }
 
     /// The earliest deadline.
     pub fn next(&mut self) -> Option<u64> {
         while let Some((queued_ns, owner)) = self.heap.first().copied() {
-            let deadline_ns = self.deadlines[owner as usize];
+            let deadline_ns = self.times[owner as usize].deadline_ns;
             if queued_ns == deadline_ns {
                 return Some(deadline_ns);
             }
@@ -67,18 +82,20 @@ impl Timers {
         None
     }
 
+    /// Whether certainly no deadline is reached.
+    pub fn is_early(&self, now_ns: u64) -> bool {
+        // What is queued is never later than what is due.
+        self.heap.first().is_none_or(|(queued_ns, _)| *queued_ns > now_ns)
+    }
+
     /// The owner whose deadline is the earliest, if that is reached, least owner first among equals. Its deadline is
     /// cleared.
     pub fn expire(&mut self, now_ns: u64) -> Option<usize> {
-        // What is queued is never later than what is due, so this look is enough when nothing is.
-        if self.heap.first().is_none_or(|(queued_ns, _)| *queued_ns > now_ns) {
-            return None;
-        }
-        if self.next()? > now_ns {
+        if self.is_early(now_ns) || self.next()? > now_ns {
             return None;
         }
         let owner = self.heap[0].1 as usize;
-        self.deadlines[owner] = NEVER;
+        self.times[owner].deadline_ns = NEVER;
         self.requeue_top(NEVER);
         Some(owner)
     }
@@ -88,7 +105,9 @@ impl Timers {
         if deadline_ns == NEVER {
             let (_, owner) = self.heap.swap_remove(0);
             self.positions[owner as usize] = NOT_QUEUED;
+            self.times[owner as usize].queued_ns = NEVER;
         } else {
+            self.times[self.heap[0].1 as usize].queued_ns = deadline_ns;
             self.heap[0].0 = deadline_ns;
         }
         if !self.heap.is_empty() {
@@ -124,6 +143,10 @@ impl Timers {
         self.put(at, entry);
     }
 
+    fn deadlines(&self) -> impl Iterator<Item = u64> + '_ {
+        self.times.iter().map(|times| times.deadline_ns)
+    }
+
     fn put(&mut self, at: usize, entry: (u64, u32)) {
         self.heap[at] = entry;
         self.positions[entry.1 as usize] = at as u32;
@@ -137,7 +160,7 @@ impl Timers {
 /// Equal deadlines are equal timers: the heap follows from them.
 impl PartialEq for Timers {
     fn eq(&self, other: &Timers) -> bool {
-        self.deadlines == other.deadlines
+        self.deadlines().eq(other.deadlines())
     }
 }
 
@@ -145,7 +168,7 @@ impl Eq for Timers {}
 
 impl Hash for Timers {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.deadlines.hash(state);
+        self.deadlines().for_each(|deadline_ns| deadline_ns.hash(state));
     }
 }
 
