@@ -215,17 +215,29 @@ impl Engine {
                 return Some(Action::Transmit(transmit));
             }
             if let Some(node) = self.ready.first() {
-                let action = match self.node(node) {
-                    Node::Client(index) => self.client_action(index),
-                    Node::Server(index) => self.server_action(index),
-                    Node::Host(index) => self.host_action(index),
-                    Node::Claim(index) => self.claim_action(index),
-                    Node::Member(index) => self.member_action(index),
-                };
-                match action {
-                    Some(action) => return Some(action),
-                    None if self.control.is_empty() => self.ready.remove(node),
-                    None => {}
+                // What is given out is made in its place: no arm has a value.
+                match self.node(node) {
+                    Node::Client(index) if self.is_ended(index) => return self.complete_client(index),
+                    Node::Client(index) => {
+                        if let Some((piece, destination)) = self.client_piece(index) {
+                            return self.client_packet(index, piece, destination);
+                        }
+                    }
+                    Node::Server(index) if self.has_word(index) => return self.server_word(index),
+                    Node::Server(index) => {
+                        if let Some((piece, destination)) = self.server_piece(index) {
+                            return self.server_packet(index, piece, destination);
+                        }
+                    }
+                    rare => {
+                        let action = self.rare_action(rare);
+                        if action.is_some() {
+                            return action;
+                        }
+                    }
+                }
+                if self.control.is_empty() {
+                    self.ready.remove(node);
                 }
             } else {
                 let node = self.timers.expire(self.now_ns)?;
@@ -285,6 +297,15 @@ impl Engine {
         }
     }
 
+    fn rare_action(&mut self, node: Node) -> Option<Action> {
+        match node {
+            Node::Host(index) => self.host_action(index),
+            Node::Claim(index) => self.claim_action(index),
+            Node::Member(index) => self.member_action(index),
+            Node::Client(_) | Node::Server(_) => None,
+        }
+    }
+
     /// Whether `node` is the only one that has something to give out.
     pub(crate) fn is_alone(&self, node: usize) -> bool {
         self.control.is_empty() && self.ready.is_only(node)
@@ -339,13 +360,16 @@ impl Engine {
     /// Fills in what all packets of this engine have in common.
     pub(crate) fn finish_header(&self, header: &mut Header, destination: Destination) {
         header.domain = self.configuration.domain;
-        header.flags = match destination {
+        header.flags = self.packet_flags(destination);
+    }
+
+    pub(crate) fn packet_flags(&self, destination: Destination) -> u8 {
+        let multicast = match destination {
             Destination::Host(_) => 0,
             Destination::Group(_) => MULTICAST,
         };
-        if self.configuration.header_checksum_only {
-            header.flags |= HEADER_CHECKSUM_ONLY;
-        }
+        let unchecked = if self.configuration.header_checksum_only { HEADER_CHECKSUM_ONLY } else { 0 };
+        multicast | unchecked
     }
 
     /// Queues a packet without data that no node answers for. When there is no room it is lost, as on the network.

@@ -11,7 +11,8 @@
 //!    [`Engine::next_deadline`] is reached, [`Engine::advance`].
 //! 2. If it was a packet and a [`Store`] came back, copy the packet's data to the buffer it names, before the next
 //!    call.
-//! 3. Call [`Engine::next_action`] until there is none, and do each [`Action`].
+//! 3. Call [`Engine::next_action`] until there is none, and do each [`Action`]. After a packet of a long segment,
+//!    [`Engine::next_in_group`] has the next one cheaper.
 //!
 //! The engine never holds a segment's bytes. It says which blocks of which [`Buffer`] a packet takes
 //! ([`Transmit::write`] gathers them) and where a packet's blocks go ([`Store::copy`] scatters them). Memory for

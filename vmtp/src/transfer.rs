@@ -5,6 +5,7 @@
 //! groups that are done, so their state has one size whatever the message.
 
 use crate::packet::GROUP_BYTES;
+use crate::packet::header::length_words;
 use crate::packet::mask::{blocks_of, bytes_of, first_packet};
 use crate::packet::{Control, Header};
 
@@ -57,20 +58,26 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// Makes `header`, of the message's first packet group, that of this piece, whose group has `group_bytes`.
-    pub fn put_into(self, header: &mut Header, group_bytes: u32) {
+    /// The header of this piece, of a message whose first packet group has the header `first`; the piece's has
+    /// `group_bytes`.
+    pub fn header(self, first: &Header, group_bytes: u32) -> Header {
+        let mut flags = 0;
         if self.group != 0 {
-            header.transaction = header.transaction.wrapping_add(u32::from(self.group));
-            header.control = header.control.and(Control::NOT_START_OF_RUN);
+            flags |= Control::NOT_START_OF_RUN;
         }
         if self.continued {
-            header.control = header.control.and(Control::NOT_END_OF_RUN | Control::CONTINUED);
+            flags |= Control::NOT_END_OF_RUN | Control::CONTINUED;
         }
         if self.acknowledge {
-            header.control = header.control.and(Control::ACKNOWLEDGE);
+            flags |= Control::ACKNOWLEDGE;
         }
-        header.delivery = self.delivery;
-        header.set_data_bytes(bytes_of(self.delivery, group_bytes));
+        Header {
+            control: first.control.and(flags),
+            transaction: first.transaction.wrapping_add(u32::from(self.group)),
+            delivery: self.delivery,
+            length_words: length_words(bytes_of(self.delivery, group_bytes)),
+            ..*first
+        }
     }
 }
 
@@ -109,6 +116,11 @@ impl Outgoing {
     /// Whether data is waiting to be sent.
     pub fn has_pending(&self) -> bool {
         !self.bare && self.pending != [0; SLOTS]
+    }
+
+    /// Bytes of the message's segment.
+    pub fn bytes(&self) -> u32 {
+        self.bytes
     }
 
     /// Whether the message has data at all.

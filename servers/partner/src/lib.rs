@@ -233,13 +233,16 @@ impl Partner {
     fn act<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
         while let Some(action) = self.engine.next_action() {
             match action {
-                Action::Transmit(transmit) => {
+                Action::Transmit(mut transmit) => loop {
                     let segment = transmit.buffer.map_or(&[][..], |buffer| self.memory.get(buffer));
                     let bytes = transmit.packet_bytes();
                     link.transmit(transmit.destination, bytes, &mut |packet| {
                         let _ = transmit.write(segment, packet);
                     });
-                }
+                    if !self.engine.next_in_group(&mut transmit) {
+                        break;
+                    }
+                },
                 Action::Deliver(request) => self.serve(now_ns, &request, kernel),
                 Action::Abandon(id) => self.abandon(id, kernel),
                 Action::Release(buffer) => self.release(buffer),

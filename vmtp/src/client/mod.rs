@@ -22,7 +22,7 @@ use crate::packet::header::{Control, Function, Header};
 use crate::packet::message::Message;
 use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, SEGMENT_BYTES, message};
 use crate::table::NEVER;
-use crate::transfer::{Incoming, Outgoing, group_bytes};
+use crate::transfer::{Incoming, Outgoing, Piece, group_bytes};
 use crate::{EntityId, LogicalHost};
 
 /// Transactions that a message may use: what [`Control::SKIP_TRANSACTIONS`] sets aside.
@@ -301,17 +301,19 @@ impl Engine {
         self.timers.set(index, at_ns.min(self.clients[index].deadline_ns));
     }
 
-    /// The next packet of a request, or its outcome.
-    pub(crate) fn client_action(&mut self, index: usize) -> Option<Action> {
-        if self.clients[index].state == ClientState::Ended {
-            return self.complete_client(index);
-        }
+    /// Whether the outcome of transaction `index` is to be given out, by [`Engine::complete_client`].
+    pub(crate) fn is_ended(&self, index: usize) -> bool {
+        self.clients[index].state == ClientState::Ended
+    }
+
+    /// What goes into the next packet of a request, if one is to be sent now, and where to.
+    pub(crate) fn client_piece(&mut self, index: usize) -> Option<(Piece, Destination)> {
         let Some(destination) = self.client_destination(index) else {
             self.locate_host(self.clients[index].host as usize);
             return None;
         };
         let room_bytes = self.room_bytes;
-        let record = &self.clients[index];
+        let record = &mut self.clients[index];
         if record.outgoing.has_pending() && record.host != NO_HOST {
             let host = record.host as usize;
             if let Some(at_ns) = self.pace(host, 0) {
@@ -319,35 +321,38 @@ impl Engine {
                 return None;
             }
         }
+        Some((self.clients[index].outgoing.next(room_bytes)?, destination))
+    }
+
+    /// That packet.
+    pub(crate) fn client_packet(
+        &mut self,
+        index: usize,
+        piece: Piece,
+        destination: Destination,
+    ) -> Option<Action> {
         let record = &mut self.clients[index];
-        let piece = record.outgoing.next(room_bytes)?;
-        let mut header = record.header;
-        let mut transmit = Transmit {
-            destination,
-            header,
-            buffer: None,
-            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
-            group_bytes: 0,
-        };
-        if record.outgoing.has_data() {
-            transmit.group_bytes = group_bytes(header.message.segment_bytes(), piece.group);
-            piece.put_into(&mut header, transmit.group_bytes);
-            if piece.delivery != 0 {
-                transmit.buffer = record.request.map(|segment| segment.buffer);
-            }
-        }
         record.sent = true;
+        let data_bytes = group_bytes(record.outgoing.bytes(), piece.group);
+        let buffer = record.request.filter(|_| piece.delivery != 0).map(|segment| segment.buffer);
         if record.outgoing.is_idle() {
             self.request_transmitted(index);
         } else if piece.delivery != 0 && record.host != NO_HOST && self.hosts[record.host as usize].gap == 0 {
             let rest = record.outgoing.pending(piece.group);
-            transmit.header = header;
-            self.depart(index, piece.group, &transmit, rest);
+            self.depart(index, piece, data_bytes, rest);
         }
-        self.finish_header(&mut header, destination);
-        transmit.header = header;
         self.counters.packets_sent += 1;
-        Some(Action::Transmit(transmit))
+        Some(Action::Transmit(Transmit {
+            destination,
+            header: Header {
+                domain: self.configuration.domain,
+                flags: self.packet_flags(destination),
+                ..piece.header(&self.clients[index].header, data_bytes)
+            },
+            buffer,
+            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
+            group_bytes: data_bytes,
+        }))
     }
 
     /// Everything that was to be sent of a request has been given out.
@@ -368,7 +373,7 @@ impl Engine {
         self.set_client_timer(index, self.now_ns + wait_ns);
     }
 
-    fn complete_client(&mut self, index: usize) -> Option<Action> {
+    pub(crate) fn complete_client(&mut self, index: usize) -> Option<Action> {
         self.ready.remove(index);
         let record = &self.clients[index];
         let id = record.id(index);

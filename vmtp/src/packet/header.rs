@@ -158,6 +158,11 @@ impl Control {
     }
 }
 
+/// The length of a packet with `bytes` of segment data, at most a packet group's, in words.
+pub const fn length_words(bytes: u32) -> u16 {
+    bytes.next_multiple_of(8) as u16 / 4
+}
+
 /// A packet's header.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Header {
@@ -224,11 +229,6 @@ impl Header {
             *place = word.to_be_bytes();
         }
         bytes
-    }
-
-    /// Makes the packet long enough for `bytes` of segment data.
-    pub(crate) const fn set_data_bytes(&mut self, bytes: u32) {
-        self.length_words = bytes.next_multiple_of(8) as u16 / 4;
     }
 
     /// Whether the packet is long enough for the blocks that it claims to hold, of a packet group of `group_bytes`.

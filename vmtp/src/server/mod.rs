@@ -29,7 +29,7 @@ use crate::packet::header::{Control, Function, Header};
 use crate::packet::message::Message;
 use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, message};
 use crate::table::NEVER;
-use crate::transfer::{Incoming, Outgoing, group_bytes};
+use crate::transfer::{Incoming, Outgoing, Piece, group_bytes};
 
 pub use forward::Forward;
 
@@ -288,8 +288,14 @@ impl Engine {
         );
     }
 
-    /// What record `index` has to give out.
-    pub(crate) fn server_action(&mut self, index: usize) -> Option<Action> {
+    /// Whether record `index` has something to tell the user, by [`Engine::server_word`].
+    pub(crate) fn has_word(&self, index: usize) -> bool {
+        let record = &self.servers[index];
+        record.handed == Handed::Due || record.abandoned.is_some() || record.released.is_some()
+    }
+
+    /// What record `index` tells the user.
+    pub(crate) fn server_word(&mut self, index: usize) -> Option<Action> {
         let record = &mut self.servers[index];
         if let Some(transaction) = record.abandoned.take() {
             return Some(Action::Abandon(RequestId { transaction, ..record.id(index) }));
@@ -297,9 +303,12 @@ impl Engine {
         if let Some(buffer) = record.released.take() {
             return Some(Action::Release(buffer));
         }
-        if record.handed == Handed::Due {
-            return Some(self.deliver(index));
-        }
+        self.deliver(index)
+    }
+
+    /// What goes into the next packet that record `index` has to send, if one is to be sent now, and where to.
+    pub(crate) fn server_piece(&mut self, index: usize) -> Option<(Piece, Destination)> {
+        let record = &self.servers[index];
         if record.outgoing.is_idle() {
             return None;
         }
@@ -308,8 +317,6 @@ impl Engine {
             self.locate_host(host);
             return None;
         };
-        let destination = Destination::Host(address);
-        let room_bytes = self.room_bytes;
         if record.outgoing.has_pending() {
             let wanted = record.wanted_gap;
             if let Some(at_ns) = self.pace(host, wanted) {
@@ -317,39 +324,42 @@ impl Engine {
                 return None;
             }
         }
-        let record = &mut self.servers[index];
-        let piece = record.outgoing.next(room_bytes)?;
-        let mut header = record.header;
-        header.delivery = 0;
-        header.length_words = 0;
-        let mut transmit = Transmit {
-            destination,
-            header,
-            buffer: None,
-            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
-            group_bytes: 0,
-        };
-        if record.outgoing.has_data() {
-            transmit.group_bytes = group_bytes(header.message.segment_bytes(), piece.group);
-            piece.put_into(&mut header, transmit.group_bytes);
-            if piece.delivery != 0 {
-                transmit.buffer = record.response.map(|segment| segment.buffer);
-            }
-        }
+        let piece = self.servers[index].outgoing.next(self.room_bytes)?;
+        Some((piece, Destination::Host(address)))
+    }
+
+    /// That packet.
+    pub(crate) fn server_packet(
+        &mut self,
+        index: usize,
+        piece: Piece,
+        destination: Destination,
+    ) -> Option<Action> {
+        let record = &self.servers[index];
+        let data_bytes = group_bytes(record.outgoing.bytes(), piece.group);
+        let buffer = record.response.filter(|_| piece.delivery != 0).map(|segment| segment.buffer);
+        let host = record.target.unwrap_or(record.host) as usize;
         if record.outgoing.is_idle() {
             self.response_transmitted(index);
         } else if piece.delivery != 0 && record.wanted_gap == 0 && self.hosts[host].gap == 0 {
             let rest = record.outgoing.pending(piece.group);
-            transmit.header = header;
-            self.depart(self.server_node(index), piece.group, &transmit, rest);
+            self.depart(self.server_node(index), piece, data_bytes, rest);
         }
-        self.finish_header(&mut header, destination);
-        transmit.header = header;
         self.counters.packets_sent += 1;
-        Some(Action::Transmit(transmit))
+        Some(Action::Transmit(Transmit {
+            destination,
+            header: Header {
+                domain: self.configuration.domain,
+                flags: self.packet_flags(destination),
+                ..piece.header(&self.servers[index].header, data_bytes)
+            },
+            buffer,
+            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
+            group_bytes: data_bytes,
+        }))
     }
 
-    fn deliver(&mut self, index: usize) -> Action {
+    fn deliver(&mut self, index: usize) -> Option<Action> {
         let node = self.server_node(index);
         let record = &mut self.servers[index];
         self.ready.remove(node);
@@ -357,21 +367,21 @@ impl Engine {
         self.ready.insert(node);
         record.handed = Handed::Over;
         let buffer = record.buffer.take();
+        if record.header.message.has(message::DATAGRAM) {
+            record.answer = Answer::Nothing;
+            self.close_request(index);
+        }
+        self.counters.requests += 1;
+        let record = &self.servers[index];
         let bytes = record.header.message.segment_bytes();
-        let request = Request {
+        Some(Action::Deliver(Request {
             id: record.id(index),
             server: record.header.server,
             message: record.header.message,
             segment: buffer.map(|buffer| Segment { buffer, bytes }),
             forward_count: record.header.control.forward_count(),
             priority: record.header.control.priority(),
-        };
-        if record.header.message.has(message::DATAGRAM) {
-            record.answer = Answer::Nothing;
-            self.close_request(index);
-        }
-        self.counters.requests += 1;
-        Action::Deliver(request)
+        }))
     }
 
     pub(crate) fn server_timeout(&mut self, index: usize) {
