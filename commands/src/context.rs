@@ -11,6 +11,9 @@ use v::io::{BufRead, Write};
 
 use crate::usage::{Arguments, Misuse};
 
+/// Opens a file for reading.
+pub type Open<'a> = dyn Fn(&str) -> Result<Box<dyn BufRead>, Error> + 'a;
+
 /// The world of one command.
 pub struct Context<'a> {
     /// Its name, for messages.
@@ -20,7 +23,7 @@ pub struct Context<'a> {
     /// Standard error.
     pub errors: &'a mut dyn Write,
     /// Opens a file for reading; `-` is standard input.
-    pub open: &'a dyn Fn(&str) -> Result<Box<dyn BufRead>, Error>,
+    pub open: &'a Open<'a>,
     /// The exit status so far.
     pub status: i32,
     /// The exit status once something has been complained about: 1, but for commands in which 1 means "no".

@@ -10,7 +10,7 @@ use abi::Error;
 use v::io::{BufRead, BufReader, BufWriter, Write};
 
 use crate::Command;
-use crate::context::{Context, Failure};
+use crate::context::{Context, Failure, Open};
 use crate::usage::{Misuse, Wish};
 
 /// Runs a command with the program's own arguments and streams.
@@ -34,7 +34,7 @@ pub fn run_with(
     words: &[String],
     output: &mut dyn Write,
     errors: &mut dyn Write,
-    open: &dyn Fn(&str) -> Result<Box<dyn BufRead>, Error>,
+    open: &Open<'_>,
 ) -> i32 {
     let usage = &command.usage;
     let (outcome, status, failure_status) = match usage.parse(words) {
@@ -93,6 +93,9 @@ pub mod testing {
     }
 
     /// Checks output and status of a command without complaints.
+    ///
+    /// # Panics
+    /// If they are not as expected.
     #[track_caller]
     pub fn expect(command: &Command, line: &str, input: &str, output: &str) {
         let (status, found, errors) = try_command(command, line, &[("-", input.as_bytes())]);

@@ -50,7 +50,7 @@ fn ls(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     for name in names {
         match file::metadata(name) {
             Ok(metadata) if metadata.kind == Kind::Directory && !arguments.has("directory") => {
-                directories.push(name)
+                directories.push(name);
             }
             Ok(metadata) => {
                 let shown = if name.is_empty() { "." } else { name };

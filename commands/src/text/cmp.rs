@@ -67,6 +67,7 @@ fn next_byte(file: &mut dyn BufRead) -> Result<Option<u8>, abi::Error> {
 mod tests {
     use super::*;
     use crate::run::testing::try_command;
+    use alloc::string::String;
 
     #[test]
     fn the_first_difference_is_named() {
@@ -75,7 +76,7 @@ mod tests {
         assert_eq!(try_command(&COMMAND, "a d", files).0, 0);
         assert_eq!(try_command(&COMMAND, "a b", files).1, "a b differ: byte 5, line 3\n");
         assert_eq!(try_command(&COMMAND, "a c", files).1, "cmp: c ends after byte 3\n");
-        assert_eq!(try_command(&COMMAND, "-s a c", files), (1, "".into(), "".into()));
+        assert_eq!(try_command(&COMMAND, "-s a c", files), (1, String::new(), String::new()));
         assert_eq!(try_command(&COMMAND, "a gone", files).0, 2);
         assert_eq!(try_command(&COMMAND, "a", files).0, 2);
     }

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn the_status_tells() {
         let files: &[(&str, &[u8])] = &[("a", b"x\n"), ("b", b"y\n"), ("-", b"")];
-        assert_eq!(try_command(&COMMAND, "x a b", files), (0, "a:x\n".into(), "".into()));
+        assert_eq!(try_command(&COMMAND, "x a b", files), (0, "a:x\n".into(), String::new()));
         assert_eq!(try_command(&COMMAND, "z a b", files).0, 1);
         assert_eq!(try_command(&COMMAND, "x a gone", files).0, 2);
         assert_eq!(try_command(&COMMAND, "-l y a b", files).1, "b\n");

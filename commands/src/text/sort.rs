@@ -48,6 +48,7 @@ pub const COMMAND: Command = Command {
     body: sort,
 };
 
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Order {
     numeric: bool,
     reverse: bool,

@@ -13,6 +13,7 @@ use crate::registers::{self, Registers, cause, enable, line, queue, status};
 pub struct Chip(pub Rc<RefCell<State>>);
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the chip")]
 pub struct State {
     /// What the driver has not taken; more than fits the chip waits outside.
     pub incoming: VecDeque<u8>,

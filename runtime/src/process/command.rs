@@ -273,7 +273,7 @@ fn append_names(bindings: &[name::Binding], block: &mut Vec<u8>) {
         let name = &binding.prefix;
         match &binding.to {
             Bound::Context(server, context) => {
-                Entry::Prefix { name, server: *server, context: *context }.append(block)
+                Entry::Prefix { name, server: *server, context: *context }.append(block);
             }
             Bound::Alias(target) => Entry::Alias { name, target }.append(block),
         }

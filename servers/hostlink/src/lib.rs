@@ -234,7 +234,7 @@ impl<L: Line> Service for HostLink<L> {
     fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
         match Flat::resolve(context, path, NAMES.into_iter())? {
             Flat::Root => Ok(flat_root(NAMES.len())),
-            Flat::Object(number) => Ok(describe_stream(number as usize)),
+            Flat::Object(number) => Ok(describe_stream(number)),
         }
     }
 

@@ -68,7 +68,7 @@ fn find_slash(bytes: &[u8]) -> Option<usize> {
     const HIGH_BITS: u64 = ONES << 7;
     let (words, rest) = bytes.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
-        let differences = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
+        let differences = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'/'));
         // The lowest bit that is set belongs to the first byte that is zero.
         let zeros = differences.wrapping_sub(ONES) & !differences & HIGH_BITS;
         if zeros != 0 {

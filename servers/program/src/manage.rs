@@ -250,7 +250,7 @@ impl Facts<'_> {
                     facts.name = argument.rsplit(['/', ']']).next().unwrap_or(argument);
                 }
                 Entry::Stream { number: STANDARD_ERROR, server, instance, .. } => {
-                    facts.standard_error = Some(Stream { server, instance })
+                    facts.standard_error = Some(Stream { server, instance });
                 }
                 _ => {}
             }

@@ -238,7 +238,7 @@ fn setting(service: &mut Service, earlier: &[Service], key: &str, values: &[&str
         ("watchdog", time) => service.watchdog_ns = Some(nanoseconds(time)?),
         ("critical", []) => service.critical = true,
         ("when" | "unless", [word]) => {
-            service.conditions.push(Condition { word: (*word).to_owned(), wanted: key == "when" })
+            service.conditions.push(Condition { word: (*word).to_owned(), wanted: key == "when" });
         }
         _ => {
             return Err(format!("`{key}` is no setting, or not with {} values", values.len()));

@@ -129,9 +129,10 @@ impl TerminalServer {
                 if bytes.len() > CHANNEL_BYTES {
                     return Err(Error::TooLong);
                 }
-                Ok(match self.terminal.type_bytes(bytes, request.client.pid, system) {
-                    true => Outcome::from(Ok(channel::TypedTaken {})),
-                    false => Outcome::Later,
+                Ok(if self.terminal.type_bytes(bytes, request.client.pid, system) {
+                    Outcome::from(Ok(channel::TypedTaken {}))
+                } else {
+                    Outcome::Later
                 })
             }
             channel::Channel::TakeOutput(_) => {
@@ -250,6 +251,6 @@ impl Service for TerminalServer {
         } else {
             Err(Error::BadRequest)
         };
-        answer.unwrap_or_else(|error| Outcome::refuse(error))
+        answer.unwrap_or_else(Outcome::refuse)
     }
 }

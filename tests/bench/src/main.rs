@@ -66,6 +66,7 @@ struct Page([u8; PAGE_BYTES as usize]);
 struct Bulk([u8; BULK_BYTES]);
 
 /// Messages between two teams, and to the kernel.
+#[expect(clippy::large_stack_arrays, reason = "the pages are aligned, and the stack has room for them")]
 fn messages(bench: &Bench) -> Result<(), Error> {
     let mut child = Command::new("bench").arg("peer").start()?;
     let peer = child.pid();

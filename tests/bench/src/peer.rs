@@ -21,6 +21,7 @@ abi::protocol! {
 }
 
 /// Serves until told to end.
+#[expect(clippy::large_stack_arrays, reason = "the pages are aligned, and the stack has room for them")]
 pub fn serve() -> i32 {
     let page = Box::new(super::Page([1; PAGE_BYTES as usize]));
     let bulk = Box::new(super::Bulk([2; super::BULK_BYTES]));

@@ -103,8 +103,8 @@ const THROUGH: i32 = 42;
 
 /// Ends a child that is still there after [`PATIENCE`].
 fn watch() {
-    let mut seen = (0, Duration::ZERO);
     const STEP: Duration = Duration::from_millis(250);
+    let mut seen = (0, Duration::ZERO);
     while v::time::sleep(STEP).is_ok() {
         let running = RUNNING.load(Ordering::Acquire);
         seen = if running == seen.0 { (running, seen.1 + STEP) } else { (running, Duration::ZERO) };
@@ -157,7 +157,7 @@ impl Child {
             Send::NUMBER => {
                 let access = Access(self.random.below(4) as u8);
                 registers.extra[1] = if self.random.once_in(8) {
-                    self.random.next()
+                    self.random.bits()
                 } else {
                     Grant::new(self.length(), access).to_bits()
                 };
@@ -180,7 +180,7 @@ impl Child {
 
     fn call_number(&mut self) -> u64 {
         match self.random.below(24) {
-            0 => self.random.next(),
+            0 => self.random.bits(),
             1 => self.random.below(16),
             2..4 => Receive::NUMBER,
             4..6 => Reply::NUMBER,
@@ -200,7 +200,7 @@ impl Child {
 
     fn pid(&mut self) -> Pid {
         match self.random.below(8) {
-            0 => Pid::from_bits(self.random.next()),
+            0 => Pid::from_bits(self.random.bits()),
             1 => Pid::NONE,
             2 => v::process::team(),
             3 => self.kernel_server(),
@@ -221,7 +221,7 @@ impl Child {
         let mut words = [0_u32; 8];
         for pair in 1..4 {
             let value = match self.random.below(8) {
-                0 => self.random.next(),
+                0 => self.random.bits(),
                 1..3 => self.address(),
                 3 => self.pid().to_bits(),
                 4 => self.length(),
@@ -234,7 +234,7 @@ impl Child {
         let protocol = 1 + self.random.below(6) as u32;
         let operation = 1 + self.random.below(18) as u32;
         words[0] =
-            if self.random.once_in(12) { self.random.next() as u32 } else { protocol << 8 | operation };
+            if self.random.once_in(12) { self.random.bits() as u32 } else { protocol << 8 | operation };
         // A Delay of random length would only wait; to destroy or suspend oneself ends the fun, so that comes seldom.
         let ends = words[0] == 0x104 || words[0] == 0x107;
         if words[0] == 0x402 || ends && !self.random.once_in(5000) {
@@ -246,7 +246,7 @@ impl Child {
     fn address(&mut self) -> u64 {
         let start = self.scratch.as_ptr().expose_provenance() as u64;
         match self.random.below(16) {
-            0 => self.random.next(),
+            0 => self.random.bits(),
             1 => self.random.below(abi::USER_ADDRESS_END),
             2 => abi::USER_ADDRESS_END - self.random.below(8192),
             3 => 0xffff_8000_0000_0000 + self.random.below(1 << 32),
@@ -262,7 +262,7 @@ impl Child {
 
     fn length(&mut self) -> u64 {
         match self.random.below(8) {
-            0 => self.random.next(),
+            0 => self.random.bits(),
             1 => self.random.below(1 << 20),
             2 => 4096 * self.random.below(17),
             3 => 0,
