@@ -293,6 +293,8 @@ pub mod well_known_group {
     pub const NAMING: Pid = Pid::unrestricted_group(LogicalHost::OWN, 1);
     /// Every node's program manager.
     pub const PROGRAM_MANAGERS: Pid = Pid::unrestricted_group(LogicalHost::OWN, 2);
+    /// Every node's network server; only they speak to it, by VMTP.
+    pub const NETWORK_SERVERS: Pid = Pid::unrestricted_group(LogicalHost::OWN, 3);
 }
 
 protocol! {

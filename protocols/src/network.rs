@@ -4,7 +4,7 @@
 //! type gets the frames of that type, one for each request. Frames are raw: who sends and receives them can imitate
 //! anyone on the network, so only the system and the operator may.
 
-use abi::protocol;
+use abi::{LogicalHost, protocol};
 
 /// Bytes of a frame's head.
 pub const HEAD_BYTES: usize = 14;
@@ -45,6 +45,59 @@ protocol! {
         };
         /// What a card has done: a [`CounterRecord`](crate::network::CounterRecord) into the write segment.
         QueryCounters = 6 { card: u32 } => CountersQueried {};
+        /// The nodes of the domain that answer within a moment, this one first: a
+        /// [`HostRecord`](crate::network::HostRecord) for each into the write segment, as many as fit.
+        ListHosts = 7 {} => HostsListed {
+            /// How many there are.
+            count: u32,
+        };
+        /// The logical host of the node whose name is the read segment; [`HostNotFound`](abi::Error::HostNotFound) if
+        /// none with that name answers within a moment.
+        FindHost = 8 {} => HostFound { logical_host: u32 };
+        /// A number that the protocol between nodes has counted, its name into the write segment. Positions are counted
+        /// from 0; behind the last one it is [`NotFound`](abi::Error::NotFound).
+        QueryDomainCounter = 9 { position: u32 } => DomainCounterQueried {
+            value: u64,
+            /// The name's bytes.
+            count: u32,
+        };
+    }
+}
+
+/// Bytes of the longest name of a node; of a longer one only so many are known to others.
+pub const HOST_NAME_BYTES: usize = 24;
+
+/// A node of the domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostRecord {
+    /// Where it is.
+    pub logical_host: LogicalHost,
+    /// What it is called, as it says: filled up with zeros.
+    pub name: [u8; HOST_NAME_BYTES],
+}
+
+impl HostRecord {
+    /// Bytes of a record.
+    pub const BYTES: usize = 4 + HOST_NAME_BYTES;
+
+    /// The record as bytes.
+    pub fn to_bytes(&self) -> [u8; HostRecord::BYTES] {
+        let mut bytes = [0; HostRecord::BYTES];
+        bytes[..4].copy_from_slice(&self.logical_host.to_bits().to_le_bytes());
+        bytes[4..].copy_from_slice(&self.name);
+        bytes
+    }
+
+    /// The record of these bytes.
+    pub fn from_bytes(bytes: &[u8; HostRecord::BYTES]) -> HostRecord {
+        let [a, b, c, d, name @ ..] = *bytes;
+        HostRecord { logical_host: LogicalHost::from_bits(u32::from_le_bytes([a, b, c, d])), name }
+    }
+
+    /// The name; none if it is no text.
+    pub fn name(&self) -> Option<&str> {
+        let end = self.name.iter().position(|byte| *byte == 0).unwrap_or(HOST_NAME_BYTES);
+        core::str::from_utf8(&self.name[..end]).ok()
     }
 }
 
@@ -121,6 +174,17 @@ impl CounterRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_come_back() {
+        let mut record = HostRecord { logical_host: LogicalHost::from_bits(0xabc_def1), name: [0; 24] };
+        assert_eq!(record.name(), Some(""));
+        record.name = *b"a-name-of-24-bytes-long.";
+        assert_eq!(HostRecord::from_bytes(&record.to_bytes()), record);
+        assert_eq!(record.name(), Some("a-name-of-24-bytes-long."));
+        record.name[3] = 0xff;
+        assert_eq!(record.name(), None);
+    }
 
     #[test]
     fn counters_come_back() {

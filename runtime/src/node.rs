@@ -1,6 +1,13 @@
 //! Which node this is.
 
+use alloc_crate::vec;
+use alloc_crate::vec::Vec;
+
+use abi::{Error, LogicalHost};
+use protocols::network::{HostRecord, network};
+
 use crate::entry::boot_command_line;
+use crate::message::{Segment, call};
 
 /// The name of a node that was not given one.
 const UNNAMED: &str = "node";
@@ -14,6 +21,32 @@ pub fn name() -> &'static str {
 /// None where it says nothing of the kind.
 pub fn number() -> Option<u32> {
     word(boot_command_line(), "node=")?.parse().ok()
+}
+
+/// Most nodes of a list.
+const MOST_HOSTS: usize = 1024;
+
+/// The nodes of the domain that answer now, this one first. [`NoNetwork`](Error::NoNetwork) where no network server runs.
+pub fn all() -> Result<Vec<HostRecord>, Error> {
+    let mut bytes = vec![0; MOST_HOSTS * HostRecord::BYTES];
+    let ask = |server| call(server, &network::ListHosts {}, Segment::Write(&mut bytes));
+    let count = ask_network(ask)?.count as usize;
+    Ok(bytes.as_chunks().0.iter().take(count).map(HostRecord::from_bytes).collect())
+}
+
+/// The logical host of the node with a name: on another node, a process, or a kernel server such as the one with the
+/// statistics, is sent to by its pid relative to that. [`HostNotFound`](Error::HostNotFound) if no node with that name
+/// answers, [`NoNetwork`](Error::NoNetwork) where no network server runs.
+pub fn find(name: &str) -> Result<LogicalHost, Error> {
+    let ask = |server| call(server, &network::FindHost {}, Segment::Read(name.as_bytes()));
+    Ok(LogicalHost::from_bits(ask_network(ask)?.logical_host))
+}
+
+fn ask_network<T>(mut ask: impl FnMut(abi::Pid) -> Result<T, Error>) -> Result<T, Error> {
+    crate::name::with_place("[network]", true, |network| ask(network.server)).map_err(|error| match error {
+        Error::NoSuchPrefix => Error::NoNetwork,
+        error => error,
+    })
 }
 
 fn word<'a>(line: &'a str, key: &str) -> Option<&'a str> {

@@ -204,7 +204,6 @@ pub fn serve(server: &mut impl Server, options: Options) -> ! {
     let mut received = receive(&mut buffer);
     loop {
         let outcome = if received.message.code() == notice::Alarm::CODE {
-            // A client that pretends to be the alarm brings about a look at the clock, no more.
             ticks.run(server);
             Outcome::Reply(notice::AlarmHandled {}.to_message())
         } else {
@@ -270,14 +269,56 @@ fn refuse_after(error: Error, client: Pid) -> Error {
     error
 }
 
+/// The process's one alarm, for a server with a loop of its own. It comes as the message
+/// [`Alarm`](notice::Alarm), which is to be replied to.
+#[derive(Debug)]
+pub struct Alarm {
+    /// For when it is set; `u64::MAX` if it is not.
+    armed_ns: u64,
+}
+
+impl Default for Alarm {
+    fn default() -> Alarm {
+        Alarm::new()
+    }
+}
+
+impl Alarm {
+    /// It is not set.
+    pub const fn new() -> Alarm {
+        Alarm { armed_ns: u64::MAX }
+    }
+
+    /// Sees to it that it comes at that time, in nanoseconds since boot, or before. One that would come too early is
+    /// left as it is: it costs one look.
+    #[inline]
+    pub fn arm(&mut self, at_ns: u64) {
+        if at_ns < self.armed_ns {
+            self.set(at_ns);
+        }
+    }
+
+    #[cold]
+    fn set(&mut self, at_ns: u64) {
+        // A moment long past is as good as now; 0 would mean no alarm.
+        let request = kernel::time::SetAlarm { at_ns: at_ns.max(1), tag: 0 };
+        if message::kernel(kernel::TIME, &request).is_ok() {
+            self.armed_ns = at_ns;
+        }
+    }
+
+    /// It has come, or a client pretends so, which brings about a look at the clock and no more.
+    pub fn has_come(&mut self) {
+        self.armed_ns = u64::MAX;
+    }
+}
+
 /// When to tick.
-#[allow(clippy::struct_field_names)] // Each is a time, in nanoseconds.
 struct Ticks {
     interval_ns: u64,
     /// The next regular tick; without an interval, none.
     regular_ns: u64,
-    /// For when the alarm is set; `u64::MAX` if it is not.
-    armed_ns: u64,
+    alarm: Alarm,
 }
 
 impl Ticks {
@@ -286,30 +327,18 @@ impl Ticks {
             0 => u64::MAX,
             _ => time::now_ns().saturating_add(interval_ns),
         };
-        Ticks { interval_ns, regular_ns, armed_ns: u64::MAX }
+        Ticks { interval_ns, regular_ns, alarm: Alarm::new() }
     }
 
-    /// Sees to it that the alarm comes in time. One that would come too early is left as it is: it costs one look.
+    /// Sees to it that the alarm comes in time.
     #[inline]
     fn arm(&mut self, server: &impl Server) {
-        let next_ns = self.regular_ns.min(server.next_tick_ns().unwrap_or(u64::MAX));
-        if next_ns < self.armed_ns {
-            self.set_alarm(next_ns);
-        }
-    }
-
-    #[cold]
-    fn set_alarm(&mut self, at_ns: u64) {
-        // A moment long past is as good as now; 0 would mean no alarm.
-        let request = kernel::time::SetAlarm { at_ns: at_ns.max(1), tag: 0 };
-        if message::kernel(kernel::TIME, &request).is_ok() {
-            self.armed_ns = at_ns;
-        }
+        self.alarm.arm(self.regular_ns.min(server.next_tick_ns().unwrap_or(u64::MAX)));
     }
 
     /// The alarm came: ticks if it is time to.
     fn run(&mut self, server: &mut impl Server) {
-        self.armed_ns = u64::MAX;
+        self.alarm.has_come();
         let now_ns = time::now_ns();
         if now_ns >= self.regular_ns.min(server.next_tick_ns().unwrap_or(u64::MAX)) {
             if now_ns >= self.regular_ns {

@@ -1,7 +1,8 @@
-//! `netstat`: the network cards and what they have done.
+//! `netstat`: the network cards, the protocol between nodes, and what they have done.
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use abi::{Error, Pid};
@@ -19,13 +20,13 @@ pub const COMMAND: Command = Command {
     usage: Usage {
         name: "netstat",
         synopsis: "[--json]",
-        summary: "Shows the network cards and what they have done.",
+        summary: "Shows the network cards and the protocol between nodes, and what they have done.",
         details: "The counters begin anew when the network server is started.",
         choices: &[Choice {
             letter: '\0',
             long: "json",
             value: None,
-            help: "Write one JSON array with an object for each card.",
+            help: "Write one JSON array with an object for each card, then one for the protocol between nodes.",
         }],
         operands: (0, 0),
     },
@@ -53,8 +54,32 @@ fn cards(server: Pid, is_json: bool) -> Result<String, Error> {
         let counters = CounterRecord::from_bytes(&bytes);
         text += &if is_json { json(card, &queried, &counters) } else { plain(card, &queried, &counters) };
     }
+    let counters = domain_counters(server)?;
+    text += &if is_json { domain_json(&counters) } else { domain_plain(&counters) };
     Ok(if is_json { format!("[{text}]\n") } else { text })
 }
+
+/// What the protocol between nodes has counted.
+fn domain_counters(server: Pid) -> Result<Vec<(String, u64)>, Error> {
+    let mut counters = Vec::new();
+    let mut place = [0; LONGEST_NAME_BYTES];
+    for position in 0.. {
+        match call(server, &network::QueryDomainCounter { position }, Segment::Write(&mut place)) {
+            Ok(queried) => {
+                let name = place.get(..queried.count as usize).ok_or(Error::BadReply)?;
+                let is_word = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+                let name = str::from_utf8(name).ok().filter(|name| name.bytes().all(|byte| is_word(&byte)));
+                counters.push((name.ok_or(Error::BadReply)?.into(), queried.value));
+            }
+            Err(Error::NotFound) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(counters)
+}
+
+/// Bytes of the longest name of a counter.
+const LONGEST_NAME_BYTES: usize = 64;
 
 // A string takes whatever is written to it, so no `write!` here fails.
 
@@ -96,6 +121,23 @@ fn json(card: u32, queried: &CardQueried, counters: &CounterRecord) -> String {
     text + "}"
 }
 
+fn domain_plain(counters: &[(String, u64)]) -> String {
+    let mut text = String::from("VMTP, by card 0\n");
+    for (name, value) in counters {
+        let _ = writeln!(text, "  {:<18} {value:>14}", name.replace('_', " "));
+    }
+    text
+}
+
+/// There is a card, so something stands before it.
+fn domain_json(counters: &[(String, u64)]) -> String {
+    let mut text = String::from(",{\"protocol\":\"VMTP\"");
+    for (name, value) in counters {
+        let _ = write!(text, ",\"{name}\":{value}");
+    }
+    text + "}"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +158,8 @@ mod tests {
              \"largest_content\":9000,\"received_frames\":7,\"received_bytes\":0,"
         ));
         assert!(json.ends_with(",\"notices\":0}"));
+        let counters = [(String::from("packets_sent"), 9)];
+        assert!(domain_plain(&counters).ends_with("\n  packets sent                    9\n"));
+        assert_eq!(domain_json(&counters), ",{\"protocol\":\"VMTP\",\"packets_sent\":9}");
     }
 }

@@ -7,30 +7,28 @@
 use core::convert::Infallible;
 
 use hardware::device::Device;
+use network_server::domain::Domain;
+use network_server::frames::Frames;
 use network_server::server::NetworkServer;
-use protocols::network::MAX_FRAME_BYTES;
 use v::prelude::*;
-use v::server::{self, Options};
-use v::{env, log};
+use v::{env, log, server};
 
 v_start::program!(main);
 
 fn main() -> Result<Infallible, Error> {
     // It sends to no server once it runs, the log server included.
     log::use_kernel_log();
-    let mut network = NetworkServer::new();
+    let mut frames = Frames::new();
     let service = env::program_name();
     for device in Device::all_of(service)? {
         match network_card::start(&device) {
-            Ok(card) => network.add(&device, card),
+            Ok(card) => frames.add(&device, card),
             Err(error) => log::error!("{}: cannot start the card: {error}", device.address()),
         }
     }
-    if network.count() == 0 {
-        return Err(Error::DeviceError);
-    }
+    let own = v::process::own_pid()?.host();
+    let domain = Domain::start(frames.domain_card().ok_or(Error::DeviceError)?, own)?;
     server::register_prefix("network", 0)?;
     server::ready();
-    let options = Options { buffer_bytes: MAX_FRAME_BYTES, ..Options::default() };
-    server::serve(&mut network, options)
+    NetworkServer::new(frames, domain).serve()
 }

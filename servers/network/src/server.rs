@@ -1,237 +1,134 @@
-//! The requests, and the cards' interrupts, which are messages too.
-
-use alloc::boxed::Box;
-use alloc::vec::Vec;
+//! The loop: everything that happens comes as a message, and each is dealt with at once.
 
 use abi::notice::notice;
-use abi::protocol::{Reply, Request, refusal};
-use abi::{Error, Message, Pid};
-use hardware::device::Device;
+use abi::protocol::{Reply as _, Request as _};
+use abi::remote::Received;
+use abi::{Error, Message};
 use hardware::interrupt::InterruptLine;
-use network_card::{Card, HEAD_BYTES, SHORTEST_FRAME_BYTES, Station};
-use protocols::network::CounterRecord;
-use protocols::network::network::{
-    CardQueried, CountersQueried, FrameReceived, FrameSent, Network, Registered, Unregistered,
-};
+use protocols::network::HOST_NAME_BYTES;
+use protocols::network::network::{DomainCounterQueried, HostFound, Network};
 use v::message;
-use v::server::{Client, Outcome, Server};
-use v::time;
+use v::server::{Alarm, Client, Outcome};
 
-use crate::registry::{Clients, Fate, Registry};
-
-/// Frames that are dealt with before others have their turn.
-const FRAMES_AT_ONCE: usize = 128;
-
-/// The bytes of a frame's head where its source is.
-const SOURCE: core::ops::Range<usize> = 6..12;
-
-/// A card, and what became of the frames that it has received.
-struct Port {
-    card: Box<dyn Card>,
-    device: u32,
-    unclaimed: u64,
-    dropped: u64,
-    /// Frames may be there of which no interrupt will tell.
-    is_behind: bool,
-}
+use crate::domain::Domain;
+use crate::frames::Frames;
 
 /// The server.
 pub struct NetworkServer {
-    ports: Vec<Port>,
-    registry: Registry,
-    /// The record that was asked for last.
-    record: [u8; CounterRecord::BYTES],
-}
-
-impl Default for NetworkServer {
-    fn default() -> NetworkServer {
-        NetworkServer::new()
-    }
-}
-
-/// Clients that wait for a reply of this process.
-struct Waiting;
-
-impl Clients for Waiting {
-    /// A client that has gone meanwhile needs no answer.
-    fn deliver(&mut self, client: Pid, card: u32, frame: &[u8]) {
-        let reply = FrameReceived { count: frame.len() as u32, card }.to_message();
-        if let Err(error @ (Error::NoWriteAccess | Error::TooLong | Error::BadAddressOfOther)) =
-            message::reply(client, &reply, frame)
-        {
-            self.refuse(client, error);
-        }
-    }
-
-    fn refuse(&mut self, client: Pid, error: Error) {
-        let _ = message::reply(client, &refusal(error), &[]);
-    }
-
-    fn has_ended(&mut self, process: Pid) -> bool {
-        v::process::has_ended(process).unwrap_or(true)
-    }
+    frames: Frames,
+    domain: Domain,
+    alarm: Alarm,
 }
 
 impl NetworkServer {
-    /// A server without cards.
-    pub const fn new() -> NetworkServer {
-        NetworkServer { ports: Vec::new(), registry: Registry::new(), record: [0; CounterRecord::BYTES] }
+    /// A server with at least one card, and the domain that is reached by it.
+    pub const fn new(frames: Frames, domain: Domain) -> NetworkServer {
+        NetworkServer { frames, domain, alarm: Alarm::new() }
     }
 
-    /// Adds a card.
-    pub fn add(&mut self, device: &Device, card: Box<dyn Card>) {
-        let device = device.address().to_bits().into();
-        self.ports.push(Port { card, device, unclaimed: 0, dropped: 0, is_behind: false });
-    }
-
-    /// How many cards it has.
-    pub fn count(&self) -> usize {
-        self.ports.len()
-    }
-
-    /// Takes the frames that a card has, and asks for an interrupt for the next; of very many only some, the others when
-    /// the alarm comes.
-    fn attend(&mut self, number: usize) {
-        let port = &mut self.ports[number];
-        port.is_behind = true;
-        for _ in 0..FRAMES_AT_ONCE {
-            let Some(received) = port.card.receive() else {
-                port.is_behind = port.card.rearm();
-                if port.is_behind {
-                    continue;
-                }
-                return;
-            };
-            let frame = port.card.frame(&received);
-            match self.registry.arrived(number as u32, frame, &mut Waiting) {
-                Fate::Taken => {}
-                Fate::Unclaimed => port.unclaimed += 1,
-                Fate::Dropped => port.dropped += 1,
+    /// Serves for ever.
+    pub fn serve(&mut self) -> ! {
+        loop {
+            let deadlines = [self.frames.next_deadline_ns(), self.domain.next_deadline_ns()];
+            self.alarm.arm(deadlines.into_iter().flatten().min().unwrap_or(u64::MAX));
+            // There is nothing that a receive from anyone could fail for.
+            if let Ok(received) = self.domain.receive() {
+                self.take(&received);
             }
-            port.card.give_back(received);
         }
     }
 
-    fn port(&mut self, card: u32) -> Result<&mut Port, Error> {
-        self.ports.get_mut(card as usize).ok_or(Error::NotFound)
-    }
-
-    fn send_frame(&mut self, client: &Client<'_>, card: u32) -> Result<FrameSent, Error> {
-        let card = &mut self.port(card)?.card;
-        let bytes = client.readable_bytes()?;
-        if bytes < HEAD_BYTES as u64 {
-            return Err(Error::BadArgument);
+    fn take(&mut self, received: &Received) {
+        if let Some(card) = self.frames.domain_card()
+            && self.domain.take_message(received, card)
+        {
+            return;
         }
-        if bytes > (HEAD_BYTES + card.largest_content()) as u64 {
-            return Err(Error::TooLong);
+        let client = received.sender;
+        match self.answer(received) {
+            Outcome::Later => {}
+            Outcome::Reply(reply) => answer(client, &reply, &[]),
+            Outcome::ReplyData(reply, data) => answer(client, &reply, data),
         }
-        let bytes = bytes as usize;
-        let station = card.station();
-        let place = card.next_frame().ok_or(Error::Busy)?;
-        let (head, rest) = place[..bytes].split_at_mut(client.head.len().min(bytes));
-        head.copy_from_slice(&client.head[..head.len()]);
-        if !rest.is_empty() {
-            client.read(head.len() as u64, rest)?;
-        }
-        place[SOURCE].copy_from_slice(&station.0);
-        let bytes_sent = bytes.max(SHORTEST_FRAME_BYTES);
-        place[bytes..bytes_sent].fill(0);
-        card.send(bytes_sent, None);
-        card.flush();
-        Ok(FrameSent {})
     }
 
-    fn query(&mut self, card: u32) -> Result<CardQueried, Error> {
-        let port = self.port(card)?;
-        Ok(CardQueried {
-            station: station_bits(port.card.station()),
-            largest_content: port.card.largest_content() as u32,
-            is_connected: port.card.is_connected().into(),
-            device: port.device,
-        })
-    }
-
-    fn counters(&mut self, card: u32) -> Result<CounterRecord, Error> {
-        let port = self.port(card)?;
-        let counters = port.card.counters();
-        Ok(CounterRecord {
-            received_frames: counters.received,
-            received_bytes: counters.received_bytes,
-            sent_frames: counters.sent,
-            sent_bytes: counters.sent_bytes,
-            unclaimed_frames: port.unclaimed,
-            dropped_frames: port.dropped,
-            nonsense: counters.nonsense,
-            interrupts: counters.interrupts,
-            notices: counters.notices,
-        })
-    }
-
-    fn receive_frame(&mut self, client: &Client<'_>, ethertype: u32, until_ns: u64) -> Result<(), Error> {
-        let room = client.writable_bytes()?;
-        self.registry.receive(client.pid, ethertype, room, until_ns, time::now_ns(), &mut Waiting)
-    }
-}
-
-/// A station's address as a number.
-fn station_bits(Station(bytes): Station) -> u64 {
-    bytes.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
-}
-
-impl Server for NetworkServer {
-    fn request(&mut self, client: &Client<'_>, message: &Message) -> Outcome<'_> {
-        if message.code() == notice::Interrupt::CODE {
-            // Only the kernel can send from an interrupt's pid.
-            let Some(number) = self.ports.iter().position(|port| port.card.interrupt() == client.pid) else {
-                return Outcome::refuse(Error::BadRequest);
-            };
-            self.attend(number);
-            return Outcome::Reply(InterruptLine::acknowledgement());
-        }
-        let Some(request) = Network::from_message(message) else {
-            return Outcome::refuse(Error::BadRequest);
-        };
-        match request {
-            Network::QueryCard(query) => Outcome::from(self.query(query.card)),
-            Network::QueryCounters(query) => match self.counters(query.card) {
-                Ok(counters) => {
-                    self.record = counters.to_bytes();
-                    Outcome::data(CountersQueried {}, &self.record)
+    /// Does what a message for the server itself asks.
+    fn answer(&mut self, received: &Received) -> Outcome<'_> {
+        match received.message.code() {
+            notice::Alarm::CODE => {
+                self.alarm.has_come();
+                self.tick();
+                Outcome::Reply(notice::AlarmHandled {}.to_message())
+            }
+            notice::Interrupt::CODE => match self.frames.interrupted_by(received.sender) {
+                Some(number) => {
+                    self.frames.attend(number, &mut self.domain);
+                    Outcome::Reply(InterruptLine::acknowledgement())
                 }
-                Err(error) => Outcome::refuse(error),
+                None => Outcome::refuse(Error::BadRequest),
             },
-            _ if !client.user.may_operate() => Outcome::refuse(Error::NoPermission),
-            Network::Register(register) => {
-                let registered = self.registry.register(client.pid, register.ethertype, &mut Waiting);
-                Outcome::from(registered.map(|()| Registered {}))
-            }
-            Network::Unregister(unregister) => {
-                let done = self.registry.unregister(client.pid, unregister.ethertype);
-                Outcome::from(done.map(|()| Unregistered {}))
-            }
-            Network::SendFrame(send) => Outcome::from(self.send_frame(client, send.card)),
-            Network::ReceiveFrame(receive) => {
-                match self.receive_frame(client, receive.ethertype, receive.until_ns) {
-                    Ok(()) => Outcome::Later,
-                    Err(error) => Outcome::refuse(error),
+            _ => match Network::from_message(&received.message) {
+                Some(request) => {
+                    let head = self.domain.head(received.message.segment_bytes() as usize).to_vec();
+                    let client = Client {
+                        pid: received.sender,
+                        user: received.user,
+                        grant: received.grant,
+                        forwarder: received.forwarder,
+                        head: &head,
+                    };
+                    self.request(&client, request)
                 }
-            }
+                None => Outcome::refuse(Error::BadRequest),
+            },
         }
+    }
+
+    fn request(&mut self, client: &Client<'_>, request: Network) -> Outcome<'_> {
+        let outcome = match request {
+            Network::ListHosts(_) => self.domain.list_hosts(client).map(|()| None),
+            Network::FindHost(_) => self.find_host(client),
+            Network::QueryDomainCounter(query) => {
+                return match self.domain.counter(query.position) {
+                    Some((name, value)) => Outcome::data(
+                        DomainCounterQueried { value, count: name.len() as u32 },
+                        name.as_bytes(),
+                    ),
+                    None => Outcome::refuse(Error::NotFound),
+                };
+            }
+            request => return self.frames.request(client, request),
+        };
+        match outcome {
+            Ok(Some(reply)) => Outcome::Reply(reply),
+            Ok(None) => Outcome::Later,
+            Err(error) => Outcome::refuse(error),
+        }
+    }
+
+    fn find_host(&mut self, client: &Client<'_>) -> Result<Option<Message>, Error> {
+        let name = client.read_text(HOST_NAME_BYTES).map_err(|error| match error {
+            Error::TooLong => Error::HostNotFound,
+            error => error,
+        })?;
+        let found = self.domain.find_host(client.pid, &name)?;
+        Ok(found.map(|host| HostFound { logical_host: host.to_bits() }.to_message()))
     }
 
     fn tick(&mut self) {
-        self.registry.expire(time::now_ns(), &mut Waiting);
-        for number in 0..self.ports.len() {
-            if self.ports[number].is_behind {
-                self.attend(number);
-            }
+        self.frames.tick(&mut self.domain);
+        if let Some(card) = self.frames.domain_card() {
+            self.domain.advance(card);
         }
     }
+}
 
-    fn next_tick_ns(&self) -> Option<u64> {
-        if self.ports.iter().any(|port| port.is_behind) {
-            return Some(0);
-        }
-        self.registry.next_deadline_ns()
+/// Replies to a client. One that has gone meanwhile needs no answer; one whose segment is not as the reply needs it is
+/// told so.
+fn answer(client: abi::Pid, reply: &Message, data: &[u8]) {
+    if let Err(error @ (Error::NoWriteAccess | Error::TooLong | Error::BadAddressOfOther)) =
+        message::reply(client, reply, data)
+    {
+        let _ = message::reply(client, &abi::protocol::refusal(error), &[]);
     }
 }

@@ -10,6 +10,7 @@
 //! | `sends` | processes here that send to other machines |
 //! | `serves` | clients on other machines that send to processes here |
 //! | `moves` | copies to and from the segments of processes here, which servers elsewhere ask for |
+//! | [`hosts`] | which other nodes there are |
 //! | `memory` | segments on their way |
 //! | [`kernel`] | what it needs of the kernel |
 //!
@@ -20,6 +21,7 @@
 
 extern crate alloc;
 
+pub mod hosts;
 pub mod kernel;
 mod memory;
 mod moves;
@@ -29,6 +31,7 @@ mod serves;
 use alloc::vec::Vec;
 use core::fmt;
 
+use abi::kernel::well_known_group;
 use abi::remote::{Arrival, Received};
 use abi::segment::HEAD_BYTES;
 use abi::wire::PREFIX_BYTES;
@@ -36,6 +39,8 @@ use abi::{LogicalHost, Pid};
 use vmtp::encapsulation::Address;
 use vmtp::{Action, Destination, Engine, EntityId};
 
+use hosts::Hosts;
+pub use hosts::{Host, Name};
 pub use kernel::{Alien, Kernel};
 use memory::Memory;
 use sends::Sends;
@@ -52,6 +57,8 @@ const LOOK_NS: u64 = 1_000_000_000;
 pub struct Configuration {
     /// The engine's.
     pub engine: vmtp::Configuration,
+    /// What the node is called.
+    pub name: Name,
     /// Requests from other machines that are being served.
     pub serves: usize,
     /// Of these, from one machine.
@@ -72,6 +79,7 @@ impl Default for Configuration {
                 silence_ns: 10_000_000_000,
                 ..vmtp::Configuration::default()
             },
+            name: Name::default(),
             serves: 128,
             serves_per_host: 64,
             memory_bytes: 4 * 1024 * 1024,
@@ -93,6 +101,7 @@ pub struct Partner {
     memory: Memory,
     sends: Sends,
     serves: Serves,
+    hosts: Hosts,
     /// Where the next message's segment goes, behind room for a prefix.
     inbox: Vec<u8>,
     look_ns: u64,
@@ -131,6 +140,8 @@ impl Partner {
         } else {
             Standing::Lost
         };
+        let is_joined = engine.join_group(entity(well_known_group::NETWORK_SERVERS));
+        debug_assert!(is_joined, "room for one group");
         let (clients, buffers) = (configuration.engine.clients, configuration.engine.buffers);
         Partner {
             own,
@@ -139,6 +150,7 @@ impl Partner {
             memory: Memory::new(buffers, clients, configuration.serves + clients),
             sends: Sends::new(clients),
             serves: Serves::new(configuration.serves, clients),
+            hosts: Hosts::default(),
             inbox: alloc::vec![0; WIRE_SEGMENT_BYTES],
             look_ns: now_ns + LOOK_NS,
             standing,
@@ -174,22 +186,15 @@ impl Partner {
         true
     }
 
-    /// A packet has come from `from`, without what it was carried in.
-    pub fn take_packet<K: Kernel, L: Link>(
-        &mut self,
-        now_ns: u64,
-        from: Address,
-        packet: &[u8],
-        kernel: &mut K,
-        link: &mut L,
-    ) {
+    /// A packet has come from `from`, without what it was carried in. Its memory is free again before anything is sent:
+    /// what it brings about, [`Partner::act`] does, which is to be called next.
+    pub fn take_packet(&mut self, now_ns: u64, from: Address, packet: &[u8]) {
         // What is no packet has been counted and dropped.
         if let Ok(Some(store)) = self.engine.receive_packet(now_ns, from, packet) {
             let end = store.segment_offset + store.group_bytes;
             // The engine has checked the packet against the segment's length.
             let _ = store.copy(packet, self.memory.at_least(store.buffer, end as usize));
         }
-        self.act(now_ns, kernel, link);
     }
 
     /// It is `now_ns`; to be told when [`Partner::next_deadline`] has come.
@@ -230,7 +235,7 @@ impl Partner {
     }
 
     /// Does all that the engine wants done.
-    fn act<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
+    pub fn act<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
         while let Some(action) = self.engine.next_action() {
             match action {
                 Action::Transmit(mut transmit) => loop {
@@ -246,9 +251,10 @@ impl Partner {
                 Action::Deliver(request) => self.serve(now_ns, &request, kernel),
                 Action::Abandon(id) => self.abandon(id, kernel),
                 Action::Release(buffer) => self.release(buffer),
+                Action::Complete { id, .. } if self.have_asked(id) => {}
                 Action::Complete { id, outcome } => self.complete(id, &outcome, kernel),
-                // Messages to groups do not go elsewhere: nobody wants several responses.
-                Action::Collect { segment, .. } => {
+                Action::Collect { id, response, segment } => {
+                    self.collect(id, &response);
                     if let Some(segment) = segment {
                         drop(self.memory.take(segment.buffer));
                         self.engine.release_buffer(segment.buffer);

@@ -111,8 +111,10 @@ impl Partner {
             }
             None => Vec::new(),
         };
-        let prefix = segment.first_chunk().and_then(RequestPrefix::decode);
-        let (Some(prefix), false) = (prefix, request.server.is_group()) else {
+        if request.server.is_group() {
+            return self.answer_group(now_ns, request);
+        }
+        let Some(prefix) = segment.first_chunk().and_then(RequestPrefix::decode) else {
             // Who sends such is no kernel.
             let _ = self.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity);
             return;

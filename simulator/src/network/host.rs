@@ -255,7 +255,8 @@ impl Host {
                 assert_eq!(received.sender, network.interrupt, "nobody else sends to the network server");
                 assert_eq!(received.message.code(), notice::notice::Interrupt::CODE);
                 while let Some((from, packet)) = self.ring.pop_front() {
-                    network.partner.take_packet(now_ns, from, &packet, &mut bridge, &mut link);
+                    network.partner.take_packet(now_ns, from, &packet);
+                    network.partner.act(now_ns, &mut bridge, &mut link);
                 }
                 self.node.call(network.pid, crate::node::reply(network.interrupt, Message::default()));
             }

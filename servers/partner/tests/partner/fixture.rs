@@ -218,13 +218,8 @@ impl Net {
                     let mut packet = vec![0; transmit.packet_bytes()];
                     transmit.write(segment.unwrap_or(&empty), &mut packet).expect("room for the packet");
                     let mut sent = Sent::default();
-                    self.partner.take_packet(
-                        self.now_ns,
-                        address(own + 1),
-                        &packet,
-                        &mut self.kernel,
-                        &mut sent,
-                    );
+                    self.partner.take_packet(self.now_ns, address(own + 1), &packet);
+                    self.partner.act(self.now_ns, &mut self.kernel, &mut sent);
                     self.carry(sent);
                 }
                 Action::Deliver(request) => peer.requests.push(request),

@@ -1,0 +1,245 @@
+//! The other nodes of the domain: the kernel's partner for them, with a card and the system calls.
+//!
+//! The partner (`network-partner`) does what there is to do; here are its kernel, which is the process's calls, and its
+//! link, which is frames on the first card. The simulator has another kernel and another link for the same partner.
+
+use alloc::vec::Vec;
+
+use abi::call::FOREVER;
+use abi::remote::Received;
+use abi::wire::PREFIX_BYTES;
+use abi::{Error, LogicalHost, Message, Pid};
+use network_card::{Card, SHORTEST_FRAME_BYTES, Station};
+use network_partner::{Alien, Configuration, Host, Kernel, Link, Name, Partner, Standing};
+use protocols::network::HOST_NAME_BYTES;
+use v::server::Client;
+use v::{remote, time};
+use vmtp::Destination;
+use vmtp::encapsulation::{Address, ethernet};
+
+use crate::seekers::{ROUND_NS, Seekers};
+
+const _: () = assert!(HOST_NAME_BYTES == network_partner::hosts::NAME_BYTES, "clients see what nodes tell");
+
+/// How soon it is asked again who is there, if it could not be asked.
+const ASK_AGAIN_NS: u64 = 20_000_000;
+
+/// See the module.
+pub struct Domain {
+    partner: Partner,
+    calls: Calls,
+    station: Station,
+    /// What has been said of the node's logical host.
+    standing: Standing,
+    own: Host,
+    seekers: Seekers,
+    /// When to ask again who is there, if it could not be asked.
+    ask_ns: u64,
+}
+
+/// The process's own calls.
+struct Calls(remote::NetworkServer);
+
+impl Kernel for Calls {
+    fn reply(&mut self, client: Pid, message: &Message, data: &[u8], replier: Pid) -> Result<(), Error> {
+        self.0.reply(client, message, data, replier)
+    }
+
+    fn fail(&mut self, client: Pid, error: Error) -> Result<(), Error> {
+        self.0.fail(client, error)
+    }
+
+    fn forward(&mut self, client: Pid, to: Pid, message: &Message, forwarder: Pid) -> Result<(), Error> {
+        self.0.forward(client, to, message, forwarder)
+    }
+
+    fn move_to(&mut self, client: Pid, offset: u64, data: &[u8]) -> (u64, Result<(), Error>) {
+        self.0.move_to(client, offset, data)
+    }
+
+    fn move_from(&mut self, client: Pid, offset: u64, buffer: &mut [u8]) -> (u64, Result<(), Error>) {
+        self.0.move_from(client, offset, buffer)
+    }
+
+    fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
+        let alien = remote::Alien {
+            client: alien.client,
+            to: alien.to,
+            forwarder: alien.forwarder,
+            user: alien.user,
+            transaction: alien.transaction,
+            priority: alien.priority,
+            message: alien.message,
+            grant: alien.grant,
+            buffer_start: PREFIX_BYTES,
+            head_bytes: alien.head_bytes,
+            cookie: alien.cookie,
+        };
+        self.0.send_alien(&alien, buffer)
+    }
+
+    /// Taking the buffer back, which follows, ends it.
+    fn destroy_alien(&mut self, _client: Pid, _cookie: u64) {}
+
+    fn take_back(&mut self, cookie: u64) -> Vec<u8> {
+        self.0.take_back(cookie).expect("the partner asks for buffers that it has lent")
+    }
+}
+
+/// Frames on a card.
+struct Wire<'a> {
+    card: &'a mut dyn Card,
+    station: Station,
+    has_sent: bool,
+}
+
+impl Link for Wire<'_> {
+    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8])) {
+        let to = match destination {
+            Destination::Host(Address::Ethernet(station)) => station,
+            Destination::Group(group) => ethernet::group_station(group),
+            // Nobody has been heard from there.
+            Destination::Host(Address::Udp4(..) | Address::Udp6(..)) => return,
+        };
+        let Some(place) = self.card.next_frame() else { return };
+        let Some(frame) = place.get_mut(..(ethernet::HEADER_BYTES + bytes).max(SHORTEST_FRAME_BYTES)) else {
+            return;
+        };
+        let length = frame.len();
+        let Some(()) = ethernet::write_header(frame, self.station.0, to) else { return };
+        let (packet, padding) = frame[ethernet::HEADER_BYTES..].split_at_mut(bytes);
+        fill(packet);
+        padding.fill(0);
+        self.card.send(length, None);
+        self.has_sent = true;
+    }
+}
+
+impl Domain {
+    /// Makes the process the kernel's partner, on a card.
+    pub fn start(card: &mut dyn Card, own: LogicalHost) -> Result<Domain, Error> {
+        let calls = remote::NetworkServer::new()?;
+        let default = Configuration::default();
+        let engine = vmtp::Configuration { mtu_bytes: card.largest_content() as u32, ..default.engine };
+        let now_ns = time::now_ns();
+        // Where the processor has no random numbers, no two lives have the same time.
+        let seed = hardware::random::number().unwrap_or(now_ns) ^ u64::from(own.to_bits());
+        let own = Host { logical_host: own, name: Name::new(v::node::name()) };
+        let configuration = Configuration { engine, name: own.name, ..default };
+        let partner = Partner::new(&configuration, own.logical_host, calls.former(), now_ns, seed);
+        let mut domain = Domain {
+            standing: partner.standing(),
+            partner,
+            calls: Calls(calls),
+            station: card.station(),
+            own,
+            seekers: Seekers::new(),
+            ask_ns: 0,
+        };
+        domain.advance(card);
+        Ok(domain)
+    }
+
+    /// The next message, whatever it is about.
+    pub fn receive(&mut self) -> Result<Received, Error> {
+        self.calls.0.receive(self.partner.inbox(), FOREVER)
+    }
+
+    /// The head of the segment of the message received last, of so many bytes.
+    pub fn head(&mut self, bytes: usize) -> &[u8] {
+        let inbox = self.partner.inbox();
+        &inbox[..bytes.min(inbox.len())]
+    }
+
+    /// A message has been received. False if it is for the network server itself.
+    pub fn take_message(&mut self, received: &Received, card: &mut dyn Card) -> bool {
+        self.with_wire(card, |partner, calls, wire| {
+            partner.take_message(time::now_ns(), received, calls, wire)
+        })
+    }
+
+    /// A frame has come by the domain's card. False if it is not for the domain. What it brings about,
+    /// [`Domain::act`] does.
+    pub fn take_frame(&mut self, frame: &[u8]) -> bool {
+        let Some((from, packet)) = ethernet::take_apart(frame) else { return false };
+        // A switch that does not know where a station is shows its frames to everyone.
+        let is_for_us = frame[0] & 1 != 0 || frame[..6] == self.station.0;
+        if is_for_us {
+            self.partner.take_packet(time::now_ns(), Address::Ethernet(from), packet);
+        }
+        true
+    }
+
+    /// Does what the last frame has brought about.
+    pub fn act(&mut self, card: &mut dyn Card) {
+        self.with_wire(card, |partner, calls, wire| partner.act(time::now_ns(), calls, wire));
+        self.look_at_standing();
+        while let Some(host) = self.partner.next_host() {
+            self.seekers.heard(host);
+        }
+    }
+
+    /// Does what is due.
+    pub fn advance(&mut self, card: &mut dyn Card) {
+        let now_ns = time::now_ns();
+        self.seekers.expire(now_ns);
+        self.with_wire(card, |partner, calls, wire| partner.advance(now_ns, calls, wire));
+        self.look_at_standing();
+        if !self.seekers.is_empty() && !self.partner.asks_hosts() && self.ask_ns <= now_ns {
+            self.ask_ns = now_ns + ASK_AGAIN_NS;
+            // If it cannot be asked now, it can soon.
+            let _ = self.partner.ask_hosts(now_ns, now_ns + ROUND_NS);
+            self.act(card);
+        }
+    }
+
+    /// When [`Domain::advance`] wants to be called.
+    pub fn next_deadline_ns(&mut self) -> Option<u64> {
+        let ask = (!self.seekers.is_empty() && !self.partner.asks_hosts()).then_some(self.ask_ns);
+        [self.partner.next_deadline(), self.seekers.next_deadline_ns(), ask].into_iter().flatten().min()
+    }
+
+    /// A client wants to know all nodes, and is answered later.
+    pub fn list_hosts(&mut self, client: &Client<'_>) -> Result<(), Error> {
+        client.writable_bytes()?;
+        self.seekers.list(client.pid, self.own, time::now_ns())
+    }
+
+    /// The node with a name; none if the client is answered later.
+    pub fn find_host(&mut self, client: Pid, name: &str) -> Result<Option<LogicalHost>, Error> {
+        if name.is_empty() || name.len() > HOST_NAME_BYTES {
+            return Err(Error::HostNotFound);
+        }
+        let name = Name::new(name);
+        if name == self.own.name {
+            return Ok(Some(self.own.logical_host));
+        }
+        self.seekers.find(client, name.0, time::now_ns())?;
+        Ok(None)
+    }
+
+    /// A number that VMTP has counted, and its name.
+    pub fn counter(&self, position: u32) -> Option<(&'static str, u64)> {
+        self.partner.counters().list().nth(position as usize)
+    }
+
+    fn with_wire<T>(
+        &mut self,
+        card: &mut dyn Card,
+        body: impl FnOnce(&mut Partner, &mut Calls, &mut Wire<'_>) -> T,
+    ) -> T {
+        let mut wire = Wire { card, station: self.station, has_sent: false };
+        let result = body(&mut self.partner, &mut self.calls, &mut wire);
+        if wire.has_sent {
+            wire.card.flush();
+        }
+        result
+    }
+
+    fn look_at_standing(&mut self) {
+        let standing = self.partner.standing();
+        if core::mem::replace(&mut self.standing, standing) != standing && standing == Standing::Lost {
+            v::log::error!("another node has this one's logical host: boot this one again");
+        }
+    }
+}
