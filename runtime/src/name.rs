@@ -4,6 +4,9 @@
 //! group said is remembered. A name without prefix belongs to the working directory. What comes after the prefix is
 //! the server's business, `.` and `..` included: `..` never leads out of a server.
 //!
+//! A prefix that nobody here answers for may be the name of another node: `[node2]tmp/a` is `[tmp]a` as node 2 has it,
+//! whose naming server is asked.
+//!
 //! **On-use correction.** A remembered server may have died and been restarted under another pid. Nobody asks
 //! beforehand: [`with_place`] finds out when the operation fails, forgets the server, asks again (the naming server
 //! waits while the service restarts), and repeats the operation once.
@@ -18,6 +21,7 @@ use alloc_crate::vec;
 use alloc_crate::vec::Vec;
 
 use abi::kernel::well_known_group::NAMING;
+use abi::kernel::{self, group};
 use abi::protocol::Request;
 use abi::{Error, Pid};
 use protocols::names::{MAX_PATH_BYTES, names};
@@ -40,6 +44,9 @@ pub struct Place<'a> {
     /// What is left for the server to look up; empty for the directory itself.
     pub rest: Cow<'a, str>,
 }
+
+/// The prefix of the network server, which knows the other nodes.
+pub(crate) const NETWORK: &str = "network";
 
 /// How long to wait before asking again when no naming server is there.
 const NAMING_PAUSE: Duration = Duration::from_millis(10);
@@ -72,14 +79,47 @@ pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
                 return Ok(Place { server, context, rest: end(expanded, path_bytes) });
             }
             Known::Ask => {
-                let Parsed::Prefixed(prefix, _) = table::parse(&expanded) else {
+                let Parsed::Prefixed(prefix, path) = table::parse(&expanded) else {
                     return Err(Error::NoSuchPrefix);
                 };
-                let resolved = ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes()))?;
-                with_table(|table| table.learn(prefix, resolved.server, resolved.context));
+                match ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes())) {
+                    Ok(resolved) => {
+                        with_table(|table| table.learn(prefix, resolved.server, resolved.context))
+                    }
+                    Err(Error::NoSuchPrefix) => {
+                        let inner = table::first_of(path).0;
+                        let (server, context) = ask_node(prefix, inner)?;
+                        with_table(|table| table.learn_elsewhere(prefix, inner, server, context));
+                    }
+                    Err(error) => return Err(error),
+                }
                 name = expanded;
             }
         }
+    }
+}
+
+/// What a prefix means on the node with a name.
+///
+/// The node's kernel tells who is in its naming group, which only the system's processes can join, so nobody else
+/// answers for it.
+fn ask_node(node: &str, prefix: &str) -> Result<(Pid, u32), Error> {
+    // The network server is asked by a prefix itself.
+    if !is_prefix(prefix) || node == NETWORK {
+        return Err(Error::NoSuchPrefix);
+    }
+    let host = crate::node::find(node).map_err(|error| match error {
+        Error::HostNotFound | Error::NoNetwork => Error::NoSuchPrefix,
+        error => error,
+    })?;
+    let query = group::QueryGroup { group: NAMING, position: 0 };
+    let naming = call(Pid::kernel_server(host, kernel::GROUP), &query, Segment::None)?.member;
+    let resolved = call(naming, &naming::Resolve {}, Segment::Read(prefix.as_bytes()))?;
+    // It answers for its own node only.
+    if resolved.server.host() == host {
+        Ok((resolved.server, resolved.context))
+    } else {
+        Err(Error::BadReply)
     }
 }
 
@@ -116,7 +156,8 @@ pub fn with_place<T>(
 /// Whether an error says that the server has gone, and the operation may be repeated elsewhere.
 pub(crate) fn is_server_gone(error: Error, idempotent: bool) -> bool {
     match error {
-        Error::NonexistentProcess | Error::StaleProcess => true,
+        // The last is what a node that has booted again is known by.
+        Error::NonexistentProcess | Error::StaleProcess | Error::HostNotFound => true,
         Error::DiedBeforeReply => idempotent,
         _ => false,
     }

@@ -45,6 +45,8 @@ pub(super) struct Table {
     own: Vec<Binding>,
     /// What the naming group said.
     learnt: Vec<(String, Pid, u32)>,
+    /// What other nodes' naming servers said: node, prefix there, and what that is.
+    elsewhere: Vec<(String, String, Pid, u32)>,
     pub(super) directory: Option<Directory>,
 }
 
@@ -109,7 +111,13 @@ impl Table {
                 }
             }
             let (context, path) = match parse(&name) {
-                Parsed::Prefixed(_, path) => {
+                Parsed::Prefixed(node, path) => {
+                    let (prefix, inner) = first_of(path);
+                    let is_it = |known: &&(String, String, Pid, u32)| known.0 == node && known.1 == prefix;
+                    if let Some((.., server, context)) = self.elsewhere.iter().find(is_it) {
+                        let path_bytes = inner.len();
+                        return Ok((Known::Place(*server, *context), name, path_bytes));
+                    }
                     let path_bytes = path.len();
                     return Ok((Known::Ask, name, path_bytes));
                 }
@@ -130,9 +138,16 @@ impl Table {
         self.learnt.push((prefix.to_owned(), server, context));
     }
 
+    /// Remembers what the naming server of another node said.
+    pub(super) fn learn_elsewhere(&mut self, node: &str, prefix: &str, server: Pid, context: u32) {
+        self.elsewhere.retain(|(known, learnt, ..)| known != node || learnt != prefix);
+        self.elsewhere.push((node.to_owned(), prefix.to_owned(), server, context));
+    }
+
     /// Forgets a server that has gone; bindings to it now mean what the naming group says of their prefix.
     pub(super) fn forget(&mut self, server: Pid) {
         self.learnt.retain(|(_, learnt, _)| *learnt != server);
+        self.elsewhere.retain(|(.., learnt, _)| *learnt != server);
         for binding in &mut self.own {
             if matches!(binding.to, Bound::Context(known, _) if known == server) {
                 binding.to = Bound::Context(Pid::NONE, 0);
@@ -204,6 +219,12 @@ fn path_after<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
     Some(without_slashes(path))
 }
 
+/// The first part of a path, and what comes after it, without leading slashes.
+pub(super) fn first_of(path: &str) -> (&str, &str) {
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    (first, without_slashes(rest))
+}
+
 #[inline]
 fn without_slashes(mut path: &str) -> &str {
     while let Some(rest) = path.strip_prefix('/') {
@@ -246,6 +267,7 @@ mod tests {
     use super::*;
 
     const ONE: Pid = Pid::from_bits(0x2000_0001_0001_0011);
+    const TWO_ELSEWHERE: Pid = Pid::from_bits(0x2000_0002_0001_0010);
     const OTHER: Pid = Pid::from_bits(0x2000_0001_0001_0012);
 
     fn table() -> Table {
@@ -308,6 +330,25 @@ mod tests {
         assert_eq!(look_up(&table, "[home]a"), place(ONE, 3, "users/me/a"));
         assert_eq!(look_up(&table, "[home]"), place(ONE, 3, "users/me"));
         assert_eq!(look_up(&Table::default(), "a"), Err(Error::NoSuchPrefix));
+    }
+
+    #[test]
+    fn prefixes_of_other_nodes_are_remembered_until_their_server_has_gone() {
+        let mut table = table();
+        table.learn_elsewhere("node2", "tmp", TWO_ELSEWHERE, 5);
+        table.learn_elsewhere("node2", "boot", ONE, 6);
+        let place =
+            |server, context, rest: &str| Ok((Known::Place(server, context), String::new(), rest.to_owned()));
+        assert_eq!(look_up(&table, "[node2]tmp//a/b"), place(TWO_ELSEWHERE, 5, "a/b"));
+        assert_eq!(look_up(&table, "[node2]/tmp"), place(TWO_ELSEWHERE, 5, ""));
+        assert_eq!(look_up(&table, "[node2]boot/a"), place(ONE, 6, "a"));
+        assert_eq!(look_up(&table, "[node2]tmpa"), Ok(ask("node2", "tmpa")));
+        assert_eq!(look_up(&table, "[node3]tmp"), Ok(ask("node3", "tmp")));
+        table.forget(TWO_ELSEWHERE);
+        assert_eq!(look_up(&table, "[node2]tmp/a"), Ok(ask("node2", "tmp/a")));
+        assert_eq!(look_up(&table, "[node2]boot/a"), place(ONE, 6, "a"));
+        assert_eq!(first_of("a/b/c"), ("a", "b/c"));
+        assert_eq!(first_of(""), ("", ""));
     }
 
     #[test]
