@@ -110,6 +110,25 @@ impl Engine {
         }
     }
 
+    /// The strength of the claim to `host`, and whether it is announced, if there is one, won or not.
+    pub(crate) fn claim_of(&self, host: LogicalHost) -> Option<(u64, bool)> {
+        self.find_claim(host).map(|index| (self.claims[index].strength, self.claims[index].announces))
+    }
+
+    /// Makes `host`, which nobody claims here, local by a claim that another engine won. False if there are too many.
+    pub(crate) fn adopt_claim(&mut self, host: LogicalHost, strength: u64, announces: bool) -> bool {
+        let standing = Standing::Owned;
+        let claim =
+            Claim { number: host, strength, standing, announces, speak: announces, ..Claim::default() };
+        let Some(index) = self.claims.take(claim) else { return false };
+        self.local_hosts.push(host);
+        self.arriving.0 = None;
+        if announces {
+            self.ready.insert(self.claim_node(index));
+        }
+        true
+    }
+
     fn find_claim(&self, host: LogicalHost) -> Option<usize> {
         (0..self.claims.len()).find(|index| self.claims.get(*index).is_some_and(|claim| claim.number == host))
     }

@@ -20,6 +20,12 @@
 //! [`Configuration::buffer_bytes`]; a delivered one is given back with [`Engine::release_buffer`]. The other buffers
 //! are the caller's own numbers.
 //!
+//! # Moving a logical host
+//!
+//! [`Engine::export`] takes a logical host's state out as bytes: its clients' transactions, the requests its servers
+//! have, those they have answered. [`Engine::import`] goes on with them, in another machine's engine or in a new one on
+//! the same machine. Each send still has one outcome, and no request is executed twice.
+//!
 //! # What of RFC 1045 is here
 //!
 //! | section | | |
@@ -47,7 +53,7 @@
 //! | 5 server | implemented | `server` |
 //! | I response codes | implemented | [`manager::code`], those that are sent or understood |
 //! | II presentation | implemented | of the managers' procedures |
-//! | IV domains, decentralised allocation | changed | logical hosts of 2^32 identifiers are claimed, announced and defended (`claim`) |
+//! | IV domains, decentralised allocation | changed | logical hosts of 2^32 identifiers are claimed, announced and defended (`claim`); one that moves takes its state along, but not requests to groups (`export`) |
 //! | VI IP | changed | UDP over IPv4 and IPv6 in place of protocol 81 ([`encapsulation`]) |
 //! | VII implementation notes | followed | maps, one pool of records, one timer structure |
 //!
@@ -115,6 +121,7 @@ mod counters;
 pub mod encapsulation;
 mod engine;
 mod entity;
+mod export;
 mod group;
 mod host;
 pub mod manager;
@@ -133,6 +140,7 @@ pub use configuration::Configuration;
 pub use counters::Counters;
 pub use engine::Engine;
 pub use entity::{EntityId, LogicalHost};
+pub use export::{ImportError, Imported};
 pub use outcome::{Failure, ForwardError, Outcome, Refusal, SendError, Stale};
 pub use packet::Message;
 pub use server::{Forward, Reply};

@@ -14,7 +14,7 @@ pub const WINDOW: u16 = 8;
 /// Every so many groups an acknowledgement is asked for, if more follow: the window moves before it is used up.
 const ACKNOWLEDGE_GROUPS: u16 = WINDOW / 2;
 
-const SLOTS: usize = WINDOW as usize;
+pub const SLOTS: usize = WINDOW as usize;
 
 const fn groups_of(bytes: u32) -> u16 {
     bytes.div_ceil(GROUP_BYTES as u32) as u16
@@ -201,6 +201,23 @@ impl Outgoing {
         }
     }
 
+    /// How many groups at the start are acknowledged.
+    pub fn acknowledged(&self) -> u16 {
+        self.base
+    }
+
+    /// As [`Outgoing::start`], of a message whose first groups are acknowledged. None if it has not so many.
+    pub fn resume(bytes: u32, wanted: u32, acknowledged: u16) -> Option<Outgoing> {
+        let mut outgoing = Outgoing::start(bytes, wanted);
+        if acknowledged > groups_of(bytes) {
+            return None;
+        }
+        while outgoing.base < acknowledged {
+            outgoing.acknowledge(acknowledged);
+        }
+        Some(outgoing)
+    }
+
     /// The receiver knows nothing of the message: begins again.
     pub fn restart(&mut self) {
         *self = Outgoing::start(self.bytes, self.wanted);
@@ -295,6 +312,27 @@ impl Incoming {
     /// The last group before which everything is whole, if the sender must know in order to go on.
     pub fn movable(&self) -> Option<u16> {
         (groups_of(self.bytes) > WINDOW).then(|| self.base.checked_sub(1)).flatten()
+    }
+
+    /// What [`Incoming::resume`] takes: how many groups at the start are whole, and the blocks of the window that came.
+    pub fn parts(&self) -> (u16, [u32; SLOTS]) {
+        (self.base, self.received)
+    }
+
+    /// A message of which some has come, but not all. None if it cannot be.
+    pub fn resume(bytes: u32, wanted: u32, whole: u16, received: [u32; SLOTS]) -> Option<Incoming> {
+        let mut incoming = Incoming { bytes, wanted, base: whole, received };
+        let end = groups_of(bytes);
+        let window = whole..end.min(whole.saturating_add(WINDOW));
+        let fits = |at: usize| match window.clone().find(|group| slot(*group) == at) {
+            Some(group) => received[at] & !incoming.blocks(group) == 0,
+            None => received[at] == 0,
+        };
+        if whole >= end || !(0..SLOTS).all(fits) {
+            return None;
+        }
+        incoming.advance();
+        (!incoming.is_complete()).then_some(incoming)
     }
 
     /// The blocks of the first group that came.

@@ -18,6 +18,7 @@ mod archive;
 mod channel;
 mod engine;
 mod image;
+mod migration;
 pub mod mutate;
 mod packet;
 mod records;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "channel", check: channel::check },
     Target { name: "engine", check: engine::check },
     Target { name: "image", check: image::check },
+    Target { name: "migration", check: migration::check },
     Target { name: "packet", check: packet::check },
     Target { name: "records", check: records::check },
 ];

@@ -53,6 +53,11 @@ fn image() {
 }
 
 #[test]
+fn migration() {
+    run("migration");
+}
+
+#[test]
 fn packet() {
     run("packet");
 }

@@ -8,10 +8,12 @@
 //! Whether a failed request may have been executed follows from two things: whether a packet of it ever left, and
 //! whether the server's host said that it was not.
 
+mod export;
 mod members;
 mod notice;
 mod response;
 
+pub(crate) use export::ImportedSend;
 pub(crate) use members::MemberRecord;
 
 use crate::action::{Action, Buffer, Destination, Segment, SendId, Transmit};

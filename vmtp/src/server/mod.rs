@@ -13,6 +13,7 @@
 //! last time for which this engine may have forgotten something.
 
 mod answer;
+mod export;
 mod forward;
 mod members;
 mod request;
@@ -31,6 +32,7 @@ use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, message};
 use crate::table::NEVER;
 use crate::transfer::{Incoming, Outgoing, Piece, group_bytes};
 
+pub(crate) use export::ImportedRequest;
 pub use forward::Forward;
 
 /// What a clock may run faster than another: 1 in so many.

@@ -2,5 +2,6 @@
 
 mod claims;
 mod groups;
+mod migrations;
 mod net;
 mod transactions;

@@ -176,6 +176,51 @@ impl Net {
         self.settle();
     }
 
+    /// The logical host of machine `from` moves to machine `to`, which has none, with its processes and their memory.
+    pub fn migrate(&mut self, from: usize, to: usize) {
+        let (now_ns, first) = (self.now_ns, self.configuration.buffers as u32);
+        let number = self.hosts[from].number;
+        let state = self.hosts[from].engine.export(now_ns, number).expect("it is local");
+        self.settle();
+        let [old, new] = self.hosts.get_disjoint_mut([from, to]).expect("two machines");
+        let shift = new.next_buffer;
+        let renumbered = |buffer: Buffer| Buffer(buffer.0 + shift);
+        let imported = new
+            .engine
+            .import(now_ns, &state, |buffer| {
+                (buffer.0 >= first || buffer == Buffer(0)).then_some(renumbered(buffer))
+            })
+            .expect("it is imported");
+        new.next_buffer += old.next_buffer;
+        new.number = number;
+        for (buffer, bytes) in old.memory.split_off(&Buffer(first)) {
+            new.memory.insert(renumbered(buffer), bytes);
+        }
+        for (key, mut send) in core::mem::take(&mut old.waiting) {
+            assert!(
+                imported.sends.iter().any(|id| (id.client, id.transaction) == key),
+                "{key:?} is left behind"
+            );
+            send.response.buffer = renumbered(send.response.buffer);
+            send.segment =
+                send.segment.map(|segment| Segment { buffer: renumbered(segment.buffer), ..segment });
+            new.waiting.insert(key, send);
+        }
+        for (at_ns, id, mut reply) in core::mem::take(&mut old.later) {
+            let same = |new: &&RequestId| (new.client, new.transaction) == (id.client, id.transaction);
+            reply.segment =
+                reply.segment.map(|segment| Segment { buffer: renumbered(segment.buffer), ..segment });
+            match imported.requests.iter().find(same) {
+                Some(id) => new.later.push((at_ns, *id, reply)),
+                None => drop(reply.segment.map(|segment| new.memory.remove(&segment.buffer))),
+            }
+        }
+        for buffer in &imported.released {
+            assert!(new.memory.remove(buffer).is_some(), "released twice");
+        }
+        self.settle();
+    }
+
     pub fn send(
         &mut self,
         from: usize,
