@@ -22,6 +22,8 @@ use crate::guest::{Guest, Program};
 pub const SUPERVISOR: &str = "bin/supervisor";
 /// The entry with the lines of `--exec`.
 pub const EXEC: &str = "configuration/exec";
+/// The entry that says what services there are.
+pub const SERVICES: &str = "configuration/services";
 
 /// What a block of tar is filled up to.
 const BLOCK_BYTES: u64 = 512;
@@ -77,6 +79,14 @@ impl Archive {
     /// Puts in a file that the tool itself makes.
     pub fn put_file(&mut self, name: &str, data: Arc<[u8]>) -> Result<()> {
         self.put(name, Entry { data: Some(data), mode: 0o644, modified: 0 })
+    }
+
+    /// Adds lines to the end of a file that is there.
+    pub fn append(&mut self, name: &str, text: &str) -> Result<()> {
+        let file = self.entries.get_mut(name).and_then(|entry| entry.data.as_mut());
+        let file = file.with_context(|| format!("there is no file `{name}` in the boot archive"))?;
+        *file = [&**file, b"\n", text.as_bytes()].concat().into();
+        Ok(())
     }
 
     /// Puts in a file of the host by its own name, or a folder by its own name with all that is in it. Symbolic links
@@ -232,6 +242,14 @@ mod tests {
         archive.put_file("a", Arc::from(*b"")).unwrap();
         let names: Vec<String> = listed(&archive).into_iter().map(|(name, ..)| name).collect();
         assert_eq!(names, [SUPERVISOR, "a", "bin/ls"]);
+    }
+
+    #[test]
+    fn what_is_appended_comes_after_what_is_there() {
+        let mut archive = archive();
+        archive.append("bin/ls", "more").unwrap();
+        assert_eq!(listed(&archive)[1].3, b"ls\nmore");
+        assert!(archive.append("bin", "more").is_err());
     }
 
     #[test]

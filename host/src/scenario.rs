@@ -27,6 +27,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use crate::archive::SERVICES;
 use crate::arguments::Accel;
 use crate::exec::Exec;
 use crate::guest::checkout;
@@ -76,6 +77,8 @@ pub struct Scenario {
     /// Files and folders to put under `[boot]`, relative to the scenario's.
     #[serde(default)]
     add: Vec<PathBuf>,
+    /// Further services, as lines of the nodes' `configuration/services`.
+    services: Option<String>,
     /// A program to make with `cargo v new`, and to add.
     pub new_program: Option<String>,
     /// Memory of the nodes, as `--memory` takes it.
@@ -201,6 +204,8 @@ impl Scenario {
     pub fn run(&self, mut nodes: Vec<Prepared>, log: &Log) -> Result<()> {
         for (node, prepared) in nodes.iter_mut().enumerate() {
             self.words.iter().for_each(|word| prepared.say(word));
+            let services = self.services.as_ref();
+            services.map_or(Ok(()), |services| prepared.archive.append(SERVICES, services))?;
             prepared.machine.may_restart = node > 0;
             self.lines(node).map_or(Ok(()), |lines| prepared.run_lines(lines))?;
         }
