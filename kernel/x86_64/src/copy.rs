@@ -1,6 +1,6 @@
 //! Copies between programs, and between a program and the kernel, by the direct map.
 //!
-//! Each side walks its page tables once for 2 MiB and then from entry to entry. No user address is ever touched, so a
+//! Each side looks up its page's entry by the walks that are remembered, page for page. No user address is ever touched, so a
 //! page that is missing or protected is an ordinary result.
 
 use core::arch::asm;
@@ -9,13 +9,9 @@ use abi::PAGE_BYTES;
 use kernel_core::machine::{CopyFault, Place, Side};
 
 use crate::features;
-use crate::paging::{
-    ADDRESS, DIRECTORY_SHIFT, ENTRIES, PAGE_SHIFT, PRESENT, SPECIAL, USER, WRITABLE, entry, index,
-};
+use crate::paging::{ADDRESS, PRESENT, SPECIAL, USER, WRITABLE};
 use crate::physical;
 use crate::space::Space;
-
-const _: () = assert!(DIRECTORY_SHIFT - PAGE_SHIFT == ENTRIES.trailing_zeros());
 
 /// What a page's entry must have to be read, and to be written.
 const READABLE: u64 = PRESENT | USER;
@@ -23,63 +19,37 @@ const CHANGEABLE: u64 = PRESENT | USER | WRITABLE;
 
 /// One side of a copy.
 struct Cursor {
-    space: Space,
-    required: u64,
-    /// The next byte, in the direct map, and how many are left of its page.
+    /// The next byte, and how many are at hand: the rest of its page, or all of the kernel's.
     pointer: *mut u8,
     room: u64,
-    /// The page after that; its entry, and how many entries are left of its table.
-    next_page: u64,
-    slot: *mut u64,
-    slots: usize,
+    /// What comes after that of a program's memory, and what a page's entry there must have.
+    rest: Option<(Place<Space>, u64)>,
 }
 
 impl Cursor {
-    /// At a place, whose page must be entered.
-    #[inline]
-    fn new(place: Place<Space>, required: u64) -> Cursor {
-        Cursor {
-            space: place.space,
-            required,
-            pointer: core::ptr::null_mut(),
-            room: 0,
-            next_page: place.address & !(PAGE_BYTES - 1),
-            slot: core::ptr::null_mut(),
-            slots: 0,
-        }
+    /// At a place in a program's memory, whose page must be entered.
+    const fn new(place: Place<Space>, required: u64) -> Cursor {
+        Cursor { pointer: core::ptr::null_mut(), room: 0, rest: Some((place, required)) }
     }
 
-    /// Goes to the first byte of the next page; false if the page allows no such access or is a device's.
+    /// Goes on with the next page; false if it allows no such access or is a device's.
     #[inline]
     fn enter(&mut self) -> bool {
-        if self.slots == 0 {
-            let Some(table) = self.space.page_table(self.next_page) else {
-                return false;
-            };
-            let first = index(self.next_page, PAGE_SHIFT);
-            self.slot = entry(table, first);
-            self.slots = ENTRIES - first;
-        }
-        // SAFETY: `slots` entries from `slot` on are in a table of this space's, and nothing is unmapped during a copy.
-        let found = unsafe { *self.slot };
-        if found & (self.required | SPECIAL) != self.required {
+        let Some((place, required)) = &mut self.rest else {
+            return false;
+        };
+        let found = place.space.page_entry(place.address).unwrap_or(0);
+        if found & (*required | SPECIAL) != *required {
             return false;
         }
-        self.pointer = physical::pointer(found & ADDRESS);
-        self.room = PAGE_BYTES;
-        self.next_page += PAGE_BYTES;
-        self.pass(1);
+        let offset = place.address % PAGE_BYTES;
+        self.pointer = physical::pointer((found & ADDRESS) + offset);
+        self.room = PAGE_BYTES - offset;
+        place.address += self.room;
         true
     }
 
-    /// Passes over entries.
-    #[inline]
-    fn pass(&mut self, pages: usize) {
-        self.slot = self.slot.wrapping_add(pages);
-        self.slots -= pages;
-    }
-
-    /// Passes over bytes of the page.
+    /// Passes over bytes at hand.
     #[inline]
     fn skip(&mut self, count: u64) {
         self.pointer = self.pointer.wrapping_add(count as usize);
@@ -115,67 +85,28 @@ pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> R
 /// The same where a page's end is in the way.
 #[inline(never)]
 fn between_pages(source: Place<Space>, destination: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
-    let mut from = Cursor::new(source, READABLE);
-    let mut to = Cursor::new(destination, CHANGEABLE);
-    let mut left = bytes;
-    let (mut source_skip, mut destination_skip) =
-        (source.address % PAGE_BYTES, destination.address % PAGE_BYTES);
-    while left > 0 {
-        if from.room == 0 {
-            if to.room == 0 && source_skip | destination_skip == 0 {
-                left -= whole_pages(&mut from, &mut to, left / PAGE_BYTES) * PAGE_BYTES;
-                if left == 0 {
-                    break;
-                }
+    by_pages(Cursor::new(source, READABLE), Cursor::new(destination, CHANGEABLE), bytes)
+}
+
+/// Copies `bytes` bytes, of which a side that is the kernel's has as many.
+#[inline]
+fn by_pages(mut from: Cursor, mut to: Cursor, bytes: u64) -> Result<(), CopyFault> {
+    let mut done = 0;
+    while done < bytes {
+        for (cursor, side) in [(&mut from, Side::Source), (&mut to, Side::Destination)] {
+            if cursor.room == 0 && !cursor.enter() {
+                return Err(CopyFault { done, side });
             }
-            if !from.enter() {
-                return fault(bytes - left, Side::Source);
-            }
-            from.skip(core::mem::take(&mut source_skip));
         }
-        if to.room == 0 {
-            if !to.enter() {
-                return fault(bytes - left, Side::Destination);
-            }
-            to.skip(core::mem::take(&mut destination_skip));
-        }
-        let count = from.room.min(to.room).min(left);
-        // SAFETY: both cursors are in usable memory in the direct map with `count` bytes left of their pages, which
-        // belong to programs, so no reference of the kernel's is to them.
+        let count = from.room.min(to.room).min(bytes - done);
+        // SAFETY: both cursors have `count` bytes at hand: of programs' pages in the direct map, to which no reference
+        // of the kernel's is, or of the slice that `read` or `write` was given.
         unsafe { move_bytes(from.pointer, to.pointer, count) };
         from.skip(count);
         to.skip(count);
-        left -= count;
+        done += count;
     }
     Ok(())
-}
-
-/// Copies up to `limit` whole pages, as far as both tables at hand reach and allow. Returns how many.
-#[inline]
-fn whole_pages(from: &mut Cursor, to: &mut Cursor, limit: u64) -> u64 {
-    let limit = from.slots.min(to.slots).min(limit as usize);
-    let mut count = 0;
-    while count < limit {
-        // SAFETY: `limit` is within both cursors' tables; as in `enter`.
-        let (source, destination) = unsafe { (*from.slot.wrapping_add(count), *to.slot.wrapping_add(count)) };
-        if source & (READABLE | SPECIAL) != READABLE || destination & (CHANGEABLE | SPECIAL) != CHANGEABLE {
-            break;
-        }
-        let (from, to) = (physical::pointer(source & ADDRESS), physical::pointer(destination & ADDRESS));
-        // SAFETY: both are whole pages of programs, in the direct map; no reference is to them.
-        unsafe { move_bytes(from, to, PAGE_BYTES) };
-        count += 1;
-    }
-    for cursor in [from, to] {
-        cursor.next_page += count as u64 * PAGE_BYTES;
-        cursor.pass(count);
-    }
-    count as u64
-}
-
-#[cold]
-fn fault(done: u64, side: Side) -> Result<(), CopyFault> {
-    Err(CopyFault { done, side })
 }
 
 /// Fills the page at physical address `page` with zeros.
@@ -278,43 +209,14 @@ unsafe fn move_plainly(source: *const u8, destination: *mut u8, count: u64) {
 
 /// Copies the kernel's bytes to a program.
 pub fn write(destination: Place<Space>, bytes: &[u8]) -> Result<(), CopyFault> {
-    let total = bytes.len() as u64;
-    pieces(destination, CHANGEABLE, total, Side::Destination, |place, done, count| {
-        // SAFETY: `place` has `count` bytes of a program's page, to which no reference is, and the slice has
-        // `done + count`, since `pieces` adds up to its length.
-        unsafe { move_bytes(bytes.as_ptr().wrapping_add(done as usize), place, count) };
-    })
+    let count = bytes.len() as u64;
+    let source = Cursor { pointer: bytes.as_ptr().cast_mut(), room: count, rest: None };
+    by_pages(source, Cursor::new(destination, CHANGEABLE), count)
 }
 
 /// Copies a program's bytes to the kernel.
 pub fn read(source: Place<Space>, bytes: &mut [u8]) -> Result<(), CopyFault> {
-    let total = bytes.len() as u64;
-    pieces(source, READABLE, total, Side::Source, |place, done, count| {
-        // SAFETY: as in `write`, the other way.
-        unsafe { move_bytes(place, bytes.as_mut_ptr().wrapping_add(done as usize), count) };
-    })
-}
-
-/// Calls `each` with every piece of a program's `bytes` bytes: where it is, what came before it, and its length.
-#[inline]
-fn pieces(
-    place: Place<Space>,
-    required: u64,
-    bytes: u64,
-    side: Side,
-    mut each: impl FnMut(*mut u8, u64, u64),
-) -> Result<(), CopyFault> {
-    let mut cursor = Cursor::new(place, required);
-    let mut skip = place.address % PAGE_BYTES;
-    let mut done = 0;
-    while done < bytes {
-        if !cursor.enter() {
-            return fault(done, side);
-        }
-        cursor.skip(core::mem::take(&mut skip));
-        let count = cursor.room.min(bytes - done);
-        each(cursor.pointer, done, count);
-        done += count;
-    }
-    Ok(())
+    let count = bytes.len() as u64;
+    let destination = Cursor { pointer: bytes.as_mut_ptr(), room: count, rest: None };
+    by_pages(Cursor::new(source, READABLE), destination, count)
 }

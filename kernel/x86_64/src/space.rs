@@ -243,32 +243,30 @@ impl Space {
     /// The frame of a page if it allows `protection`.
     #[inline]
     pub fn translate(self, address: u64, protection: Protection) -> Option<Frame> {
-        let table = self.page_table(address)?;
-        // SAFETY: `table` is a table of pages in this space.
-        let found = unsafe { *entry(table, index(address, PAGE_SHIFT)) };
+        let found = self.page_entry(address)?;
         allows(found, required_bits(protection)).then(|| Frame::containing(found & ADDRESS))
     }
 
-    /// The table that holds the entry of a page of a program, for 2 MiB around it.
+    /// The entry of the page at `address`, if there is a table that holds it.
     #[inline]
-    pub fn page_table(self, address: u64) -> Option<u64> {
-        if address >= USER_ADDRESS_END {
-            return None;
-        }
-        // SAFETY: the reference lives for this statement, in which nobody else takes one.
-        let walks = unsafe { &mut Cpu::this().walks };
-        walks.find(self.root, address, || self.walk(address).map(|(table, _)| table))
+    pub fn page_entry(self, address: u64) -> Option<u64> {
+        self.entry_after(address, || self.walk(address).map(|(table, _)| table))
     }
 
-    /// The entry of the page at `address`, if a recent walk led to its table.
+    /// The same, if a recent walk led to the table.
     #[inline]
     pub fn known_entry(self, address: u64) -> Option<u64> {
+        self.entry_after(address, || None)
+    }
+
+    #[inline]
+    fn entry_after(self, address: u64, walk: impl FnOnce() -> Option<u64>) -> Option<u64> {
         if address >= USER_ADDRESS_END {
             return None;
         }
         // SAFETY: the reference lives for this statement, in which nobody else takes one.
-        let table = unsafe { &mut Cpu::this().walks }.find(self.root, address, || None)?;
-        // SAFETY: it is a table of this space's.
+        let table = unsafe { &mut Cpu::this().walks }.find(self.root, address, walk)?;
+        // SAFETY: it is a table of pages in this space.
         Some(unsafe { *entry(table, index(address, PAGE_SHIFT)) })
     }
 

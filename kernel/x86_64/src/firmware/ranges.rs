@@ -88,30 +88,11 @@ impl Ranges {
         self.insert(at, range);
     }
 
-    /// Takes a range out. When the set is too full to split a range, its upper part goes as well.
+    /// Takes a range out. When the set is too full to split a range, the highest goes as well.
     pub fn remove(&mut self, range: Range) {
-        if range.length() == 0 {
-            return;
-        }
-        let mut at = 0;
-        while at < self.count {
-            let other = self.ranges[at];
-            if other.end <= range.start {
-                at += 1;
-                continue;
-            }
-            if range.end <= other.start {
-                break;
-            }
-            self.delete(at);
-            if other.start < range.start {
-                self.insert(at, Range { start: other.start, end: range.start });
-                at += 1;
-            }
-            if range.end < other.end {
-                self.insert(at, Range { start: range.end, end: other.end });
-                at += 1;
-            }
+        for other in core::mem::take(self).as_slice() {
+            self.add(Range { start: other.start, end: other.end.min(range.start) });
+            self.add(Range { start: other.start.max(range.end), end: other.end });
         }
     }
 
