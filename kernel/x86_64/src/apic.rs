@@ -1,7 +1,7 @@
 //! The local interrupt controller: its timer, and the end of each interrupt.
 //!
 //! By model-specific registers (x2APIC) where the processor has them, else by registers in memory. The timer counts
-//! down once, or compares with the time-stamp counter where it can.
+//! down once.
 
 use crate::clock::Clock;
 use crate::device::Registers;
@@ -13,7 +13,6 @@ const APIC_BASE: u32 = 0x1b;
 const BASE_ENABLE: u64 = 1 << 11;
 const BASE_X2APIC: u64 = 1 << 10;
 const X2APIC_FIRST: u32 = 0x800;
-const COUNTER_DEADLINE: u32 = 0x6e0;
 
 /// Offsets of registers.
 const IDENTITY: usize = 0x20;
@@ -32,7 +31,6 @@ const TIMER_DIVISOR: usize = 0x3e0;
 const MASKED: u32 = 1 << 16;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 const TO_SELF: u32 = 1 << 18 | 1 << 14;
-const DEADLINE_MODE: u32 = 2 << 17;
 const DIVIDE_BY_ONE: u32 = 0xb;
 
 /// This processor's controller.
@@ -40,7 +38,6 @@ const DIVIDE_BY_ONE: u32 = 0xb;
 pub struct LocalApic {
     /// Registers in memory; none with x2APIC.
     registers: Option<Registers>,
-    counter_deadline: bool,
 }
 
 impl LocalApic {
@@ -51,10 +48,7 @@ impl LocalApic {
         let mode = if features.x2apic { BASE_X2APIC } else { 0 };
         // SAFETY: every x86-64 processor has this register; the mode is one that the processor says it has.
         unsafe { write_register(APIC_BASE, read_register(APIC_BASE) | BASE_ENABLE | mode) };
-        let apic = LocalApic {
-            registers: (!features.x2apic).then_some(registers),
-            counter_deadline: features.counter_deadline,
-        };
+        let apic = LocalApic { registers: (!features.x2apic).then_some(registers) };
         apic.write(TASK_PRIORITY, 0);
         apic.write(LINE_0, MASKED);
         apic.write(LINE_1, MASKED);
@@ -91,8 +85,7 @@ impl LocalApic {
     pub fn stop_measuring(&self) -> u32 {
         let ticks = u32::MAX - self.read(TIMER_COUNT);
         self.write(TIMER_START, 0);
-        let mode = if self.counter_deadline { DEADLINE_MODE } else { 0 };
-        self.write(TIMER, mode | u32::from(vector::TIMER));
+        self.write(TIMER, u32::from(vector::TIMER));
         ticks
     }
 
@@ -101,16 +94,11 @@ impl LocalApic {
     /// Where the timer cannot count that far the interrupt comes earlier, and the kernel asks again.
     #[inline]
     pub fn set_timer(&self, clock: &Clock, at_ns: u64) {
-        if self.counter_deadline {
-            let value = if at_ns == u64::MAX { 0 } else { clock.counter_at(at_ns).max(1) };
-            // SAFETY: the processor says that it has this register.
-            unsafe { write_register(COUNTER_DEADLINE, value) };
-        } else if at_ns == u64::MAX {
-            self.write(TIMER_START, 0);
-        } else {
-            let span_ns = at_ns.saturating_sub(clock.now_ns());
-            self.write(TIMER_START, clock.timer_ticks(span_ns));
-        }
+        let none = at_ns == u64::MAX;
+        self.write(
+            TIMER_START,
+            if none { 0 } else { clock.timer_ticks(at_ns.saturating_sub(clock.now_ns())) },
+        );
     }
 
     /// Reads a register, by its offset.

@@ -22,8 +22,6 @@ pub struct Clock {
     counter_base: u64,
     /// Nanoseconds per tick of the counter, times 2^32.
     multiplier: u64,
-    /// Ticks of the counter per nanosecond, times 2^32.
-    ticks_multiplier: u64,
     /// Ticks of the local controller's timer per nanosecond, times 2^32.
     timer_multiplier: u64,
 }
@@ -40,7 +38,6 @@ impl Clock {
         Clock {
             counter_base,
             multiplier: scale(SECOND_NS, 1 << 32, counter_hz),
-            ticks_multiplier: scale(counter_hz, 1 << 32, SECOND_NS),
             timer_multiplier: scale(u64::from(timer_ticks), 1 << 32, nanoseconds),
         }
     }
@@ -50,12 +47,6 @@ impl Clock {
     pub fn now_ns(&self) -> u64 {
         let ticks = counter().wrapping_sub(self.counter_base);
         ((u128::from(ticks) * u128::from(self.multiplier)) >> 32) as u64
-    }
-
-    /// The counter's value at a time.
-    pub fn counter_at(&self, at_ns: u64) -> u64 {
-        let ticks = (u128::from(at_ns) * u128::from(self.ticks_multiplier)) >> 32;
-        self.counter_base.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
     }
 
     /// The local timer's ticks in a span, at least 1.
@@ -73,7 +64,7 @@ impl Clock {
 
     /// Ticks of the counter in a second.
     pub fn counter_hz(&self) -> u64 {
-        scale(self.ticks_multiplier, SECOND_NS, 1 << 32)
+        scale(SECOND_NS, 1 << 32, self.multiplier)
     }
 }
 

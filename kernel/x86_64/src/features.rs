@@ -31,15 +31,12 @@ pub fn has_vectors() -> bool {
 }
 
 /// The features that matter after boot.
-#[allow(clippy::struct_excessive_bools)] // each is a feature of its own
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Features {
     /// XSAVE and XRSTOR.
     pub xsave: bool,
     /// The local interrupt controller by model-specific registers.
     pub x2apic: bool,
-    /// A timer that compares with the time-stamp counter.
-    pub counter_deadline: bool,
     /// RDRAND.
     pub random: bool,
     /// Physical addresses lie below this.
@@ -52,15 +49,10 @@ pub struct Features {
 pub fn initialize() -> Features {
     let highest = __cpuid(0).eax;
     let basic = __cpuid(1);
-    let extended = if highest >= 7 {
-        __cpuid_count(7, 0)
-    } else {
-        core::arch::x86_64::CpuidResult { eax: 0, ebx: 0, ecx: 0, edx: 0 }
-    };
+    let extended = (highest >= 7).then(|| __cpuid_count(7, 0));
     let features = Features {
         xsave: basic.ecx & 1 << 26 != 0,
         x2apic: basic.ecx & 1 << 21 != 0,
-        counter_deadline: basic.ecx & 1 << 24 != 0,
         random: basic.ecx & 1 << 30 != 0,
         physical_end: 1 << physical_bits(),
         counter_hz: counter_hz(highest, basic.ecx & 1 << 31 != 0),
@@ -69,10 +61,10 @@ pub fn initialize() -> Features {
     for (present, bit) in [
         (basic.edx & 1 << 7 != 0, CR4_MACHINE_CHECK),
         (basic.edx & 1 << 13 != 0, CR4_GLOBAL_PAGES),
-        (extended.ecx & 1 << 2 != 0, CR4_USER_MODE_PREVENTION),
+        (extended.is_some_and(|found| found.ecx & 1 << 2 != 0), CR4_USER_MODE_PREVENTION),
         (features.xsave, CR4_XSAVE),
-        (extended.ebx & 1 << 7 != 0, CR4_NO_SUPERVISOR_EXECUTION),
-        (extended.ebx & 1 << 20 != 0, CR4_NO_SUPERVISOR_ACCESS),
+        (extended.is_some_and(|found| found.ebx & 1 << 7 != 0), CR4_NO_SUPERVISOR_EXECUTION),
+        (extended.is_some_and(|found| found.ebx & 1 << 20 != 0), CR4_NO_SUPERVISOR_ACCESS),
     ] {
         if present {
             control |= bit;
