@@ -66,11 +66,7 @@ impl<M: Machine> Kernel<M> {
     /// Keeps a process from running or receiving again.
     pub(crate) fn stop(&mut self, index: ProcessIndex) {
         if matches!(self.processes[index].state, State::Ready | State::Working) {
-            if self.cpu().current == index {
-                self.forget_current();
-            } else if self.is_listed(index) {
-                self.ready.remove(&mut self.processes, index);
-            }
+            self.leave_processor(index);
         }
         self.processes[index].flags.set(Flags::SUSPENDED);
     }
@@ -174,32 +170,27 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn leave_state(&mut self, index: ProcessIndex) {
         self.clear_deadline(index);
         let process = &self.processes[index];
-        let partner = process.partner;
-        match process.state {
-            State::Ready | State::Working => {
-                if self.cpu().current == index {
-                    self.forget_current();
-                } else if self.is_listed(index) {
-                    self.ready.remove(&mut self.processes, index);
-                }
-                self.processes[index].state = State::Idle;
-            }
-            State::Receiving | State::ReceivingFrom => {
-                self.end_receiving(index);
-                self.processes[index].state = State::Idle;
-            }
-            // Where processes wait for each other in a circle, the last step comes back to this one: it must be seen
-            // to wait no longer.
-            State::Sending => {
-                self.processes.dequeue(index);
-                self.processes[index].state = State::Idle;
-                self.end_waiting(index, partner);
-            }
-            State::AwaitingReply if partner != NOBODY => {
-                self.processes[index].state = State::Idle;
-                self.end_waiting(index, partner);
-            }
-            _ => self.processes[index].state = State::Idle,
+        let (state, partner) = (process.state, process.partner);
+        match state {
+            State::Ready | State::Working => self.leave_processor(index),
+            State::Receiving | State::ReceivingFrom => self.end_receiving(index),
+            State::Sending => self.processes.dequeue(index),
+            _ => {}
+        }
+        // Where processes wait for each other in a circle, the last step of what follows comes back to this one: it
+        // must be seen to wait no longer.
+        self.processes[index].state = State::Idle;
+        if matches!(state, State::Sending | State::AwaitingReply) && partner != NOBODY {
+            self.end_waiting(index, partner);
+        }
+    }
+
+    /// Takes a process off its processor, or out of the list in which it waits for one.
+    fn leave_processor(&mut self, index: ProcessIndex) {
+        if self.cpu().current == index {
+            self.forget_current();
+        } else if self.is_listed(index) {
+            self.ready.remove(&mut self.processes, index);
         }
     }
 

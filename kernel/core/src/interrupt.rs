@@ -52,11 +52,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Makes `caller`, which may, the receiver of a line's interrupts. The pid is the notices' sender.
     pub fn claim_interrupt(&mut self, caller: ProcessIndex, line: u32) -> Result<Pid> {
-        match self.interrupt_slots.get(line as usize) {
-            None => return Err(Error::BadArgument),
-            Some(&slot) if slot != NOBODY => return Err(Error::Busy),
-            Some(_) => {}
-        }
+        let claimed_by = self.interrupt_slots.get(line as usize).ok_or(Error::BadArgument)?;
+        ensure(*claimed_by == NOBODY, Error::Busy)?;
         let owner = &self.processes[caller];
         let (team, priority) = (owner.team, owner.own_priority);
         let slot = self.create_slot(team, Kind::Interrupt, priority)?;

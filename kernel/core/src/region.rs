@@ -280,14 +280,9 @@ impl Regions {
         let overlaps_next = next != NO_REGION && self.get(next).start < range.end;
         ensure(!overlaps_before && !overlaps_next, Error::AlreadyMapped)?;
         let region = Region { start: range.start, pages: range.pages(), protection, backing, next };
-        if before != NO_REGION && self.get(before).is_continued_by(&region) {
-            self.slots[before as usize].pages += region.pages;
-            self.merge_with_next(list, before);
-            return Ok(());
-        }
         let index = self.allocate(list, region)?;
         self.link_behind(list, before, index);
-        self.merge_with_next(list, index);
+        self.merge_around(list, range);
         Ok(())
     }
 
@@ -386,26 +381,18 @@ impl Regions {
         if index == NO_REGION {
             index = list.first;
         }
-        while let Some(region) = self.slots.get(index as usize) {
-            if region.start > range.end {
-                break;
-            }
-            if !self.merge_with_next(list, index) {
-                index = self.get(index).next;
+        while let Some(&region) = self.slots.get(index as usize)
+            && region.start <= range.end
+        {
+            match self.slots.get(region.next as usize) {
+                Some(next) if region.is_continued_by(next) => {
+                    self.slots[index as usize].pages += next.pages;
+                    self.unlink_behind(list, index);
+                    self.release(list, region.next);
+                }
+                _ => index = region.next,
             }
         }
-    }
-
-    fn merge_with_next(&mut self, list: &mut RegionList, index: RegionIndex) -> bool {
-        let next = self.get(index).next;
-        if next == NO_REGION || !self.get(index).is_continued_by(self.get(next)) {
-            return false;
-        }
-        let pages = self.get(next).pages;
-        self.unlink_behind(list, index);
-        self.release(list, next);
-        self.slots[index as usize].pages += pages;
-        true
     }
 
     /// The last region that starts before `address`, or none.

@@ -37,9 +37,9 @@ const TAG_ACPI_OLD: u32 = 14;
 const TAG_ACPI_NEW: u32 = 15;
 
 impl Loaded {
-    const fn new() -> Loaded {
+    fn new() -> Loaded {
         Loaded {
-            memory: Ranges::new(),
+            memory: Ranges::default(),
             archive: None,
             command_line: [0; COMMAND_LINE_BYTES],
             command_line_bytes: 0,

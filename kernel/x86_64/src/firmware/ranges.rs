@@ -51,16 +51,11 @@ pub struct Ranges {
 
 impl Default for Ranges {
     fn default() -> Ranges {
-        Ranges::new()
+        Ranges { ranges: [Range { start: 0, end: 0 }; CAPACITY], count: 0 }
     }
 }
 
 impl Ranges {
-    /// None.
-    pub const fn new() -> Ranges {
-        Ranges { ranges: [Range { start: 0, end: 0 }; CAPACITY], count: 0 }
-    }
-
     /// All of them.
     pub fn as_slice(&self) -> &[Range] {
         &self.ranges[..self.count]
@@ -130,7 +125,7 @@ mod tests {
 
     #[test]
     fn ranges_join_and_split() {
-        let mut ranges = Ranges::new();
+        let mut ranges = Ranges::default();
         ranges.add(range(10, 20));
         ranges.add(range(30, 40));
         ranges.add(range(50, 50));
@@ -152,7 +147,7 @@ mod tests {
 
     #[test]
     fn too_many_ranges_lose_memory_but_invent_none() {
-        let mut ranges = Ranges::new();
+        let mut ranges = Ranges::default();
         for number in 0..1000 {
             ranges.add(range(number * 10, number * 10 + 5));
         }
