@@ -84,7 +84,7 @@ pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
                 };
                 match ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes())) {
                     Ok(resolved) => {
-                        with_table(|table| table.learn(prefix, resolved.server, resolved.context))
+                        with_table(|table| table.learn(prefix, resolved.server, resolved.context));
                     }
                     Err(Error::NoSuchPrefix) => {
                         let inner = table::first_of(path).0;

@@ -29,7 +29,7 @@ pub struct Processes<Space> {
 impl<Space: Copy> Processes<Space> {
     /// `count` free slots for programs behind the kernel servers' fixed ones.
     pub fn new(host: LogicalHost, count: u16, nowhere: Space) -> Processes<Space> {
-        let total = (u32::from(count) + u32::from(FIRST_PROCESS_INDEX)).min(u32::from(NOBODY)) as u16;
+        let total = slot_count(count);
         let mut processes = Processes {
             slots: (0..total).map(|_| Process::free(nowhere)).collect(),
             host,
@@ -79,6 +79,11 @@ impl<Space: Copy> Processes<Space> {
         free.push_back(self, index);
         self.free = free;
     }
+}
+
+/// How many slots a table for so many processes has: all indices are below it. Those of the kernel servers come first.
+pub fn slot_count(processes: u16) -> u16 {
+    (u32::from(processes) + u32::from(FIRST_PROCESS_INDEX)).min(u32::from(NOBODY)) as u16
 }
 
 impl<Space> Processes<Space> {

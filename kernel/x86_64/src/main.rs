@@ -44,6 +44,7 @@ use formats::acpi;
 use kernel_core::boot::{BootArchive, DeviceMemory};
 use kernel_core::frame::{Frame, Frames};
 use kernel_core::kernel::{Configuration, Kernel};
+use kernel_core::table::slot_count;
 use kernel_core::team::GRANTS_PER_TEAM;
 
 use apic::LocalApic;
@@ -203,7 +204,7 @@ fn start_kernel(
         platform.processors,
         logical_host.to_bits()
     );
-    let saved = SavedAreas::allocate(configuration.process_slots);
+    let saved = SavedAreas::allocate(slot_count(configuration.process_slots));
     // SAFETY: nobody else holds the processor's state.
     unsafe { Cpu::this() }.saved = saved.first();
     let machine =
