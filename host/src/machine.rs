@@ -76,6 +76,15 @@ pub enum Processor {
     Counted,
 }
 
+/// The device of the host channel. Port 0 would lose what the tool doesn't take in time; and the device works while the
+/// processor waits for it, so that counted nodes stay deterministic.
+const CHANNEL: [&str; 4] = [
+    "-device",
+    "virtio-serial-pci,max_ports=2,ioeventfd=off",
+    "-device",
+    "virtserialport,nr=1,chardev=channel",
+];
+
 /// QEMU's connections to the tool. Each is a Unix socket that the tool listens at, in a folder of the node's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -83,7 +92,7 @@ pub enum Line {
     Log,
     /// The console: the first serial port.
     Console,
-    /// The host channel: the second serial port.
+    /// The host channel: a port of a virtio console device.
     Channel,
     /// QEMU's own monitor, which says why a machine ended.
     Monitor,
@@ -139,11 +148,12 @@ impl Machine {
             say(&["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
         }
         say(&["-device", "isa-debugcon,iobase=0xe9,chardev=log"]);
-        say(&["-serial", "chardev:console", "-serial", "chardev:channel"]);
+        say(&["-serial", "chardev:console"]);
         say(&["-mon", "chardev=monitor,mode=control"]);
         say(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         say(&["-append", &self.command_line]);
         arguments.extend(self.card.iter().flat_map(Card::arguments));
+        arguments.extend(CHANNEL.map(OsString::from));
         arguments.extend(self.counting.iter().flat_map(Counting::arguments));
         arguments
     }
@@ -194,7 +204,8 @@ mod tests {
             "-kernel a,b/kernel",
             "-initrd /tmp/archive",
             "socket,id=console,path=/tmp/a,,b/console",
-            "-serial chardev:console -serial chardev:channel",
+            "-serial chardev:console",
+            "-device virtserialport,nr=1,chardev=channel",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }

@@ -1,4 +1,4 @@
-//! The framing on the host channel, the serial line between the tool `cargo v` and the server `hostlink`.
+//! The framing on the host channel, the byte stream between the tool `cargo v` and the server `hostlink`.
 //!
 //! `cargo v run --exec` sends the commands' standard input down this line and takes their output, errors and exit
 //! status from it, beside the console and the log. Both ends use this file. It does no I/O and allocates nothing.
@@ -7,11 +7,11 @@
 //! A frame is `0x00`, then the COBS encoding of *kind (1 byte), payload, CRC-32 of both (4 bytes, little-endian)*,
 //! then `0x00`. A zero byte occurs nowhere else, so a receiver that meets garbage, or joins late, is in step again at
 //! the next frame: what stands between two zeros and does not check out is [damage](Damage), reported once and
-//! dropped. Nothing between two zeros is no frame at all. A damaged frame is not sent again; on a serial line of QEMU
-//! bytes do not get lost, and each end treats damage after the greeting as an error worth a line in its log.
+//! dropped. Nothing between two zeros is no frame at all. A damaged frame is not sent again; a port of a virtio console
+//! device loses no bytes, and each end treats damage after the greeting as an error worth a line in its log.
 //!
 //! # Who says what, when
-//! 1. The guest's server says [`Hello`](Frame::Hello) when it starts. The tool answers `Hello`. An end that does not
+//! 1. The guest's server says [`Hello`](Frame::Hello) when it has started. The tool answers `Hello`. An end that does not
 //!    speak the other's version says so in its log and says nothing more. The guest does not wait for the answer: a
 //!    tool that measures says nothing at all, since anything from outside would make a deterministic run differ.
 //! 2. The guest sends [`Output`](Frame::Output) and [`ErrorOutput`](Frame::ErrorOutput) as programs write. The line

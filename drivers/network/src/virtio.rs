@@ -8,12 +8,10 @@
 
 use alloc::vec::Vec;
 
-use hardware::buffers::Buffers;
 use hardware::device::Device;
 use hardware::interrupt::InterruptLine;
 use v::{Error, Pid};
-use virtio::transport::Bell;
-use virtio::{Queue, Transport, feature};
+use virtio::{Transport, Way, feature};
 
 use crate::{Card, Checksum, Counters, HEAD_BYTES, Received, Station};
 
@@ -63,14 +61,6 @@ const TAG_BYTES: usize = 4;
 /// How many buffers are given back before the card is shown them.
 const GIVEN_AT_ONCE: u16 = 16;
 
-/// One way: the queue, its buffers, and how the card is told of it.
-#[derive(Debug)]
-struct Way {
-    queue: Queue,
-    buffers: Buffers,
-    bell: Bell,
-}
-
 /// A started card.
 #[derive(Debug)]
 pub struct VirtioCard {
@@ -107,8 +97,9 @@ impl VirtioCard {
         };
         let interrupt = device.claim_interrupt()?;
         let has_events = features & feature::EVENT_INDEX != 0;
-        let way =
-            |number, card_writes| Way::new(&transport, number, largest_content, has_events, card_writes);
+        let bytes = (CARD_HEAD_BYTES + HEAD_BYTES + TAG_BYTES + largest_content).next_multiple_of(64);
+        let most = MOST_BUFFERS.min(1 << (MOST_BYTES / bytes).ilog2());
+        let way = |number, card_writes| Way::new(&transport, number, most, bytes, has_events, card_writes);
         let (receiving, sending) = (way(RECEIVE_QUEUE, true)?, way(SEND_QUEUE, false)?);
         transport.start();
         let mut card = VirtioCard {
@@ -145,42 +136,6 @@ impl VirtioCard {
             }
         }
         self.sending.queue.quieten();
-    }
-}
-
-impl Way {
-    fn new(
-        transport: &Transport,
-        number: u16,
-        largest_content: usize,
-        has_events: bool,
-        card_writes: bool,
-    ) -> Result<Way, Error> {
-        let bytes = (CARD_HEAD_BYTES + HEAD_BYTES + TAG_BYTES + largest_content).next_multiple_of(64);
-        let fitting = 1 << (MOST_BYTES / bytes).ilog2();
-        let size = transport.queue_size(number, MOST_BUFFERS.min(fitting))?;
-        let mut queue = Queue::allocate(size, has_events)?;
-        let buffers = Buffers::allocate(size.into(), bytes)?;
-        for buffer in 0..size {
-            queue.describe(buffer, buffers.physical(buffer.into()), bytes as u32, card_writes);
-        }
-        let bell = transport.set_up(number, &queue)?;
-        Ok(Way { queue, buffers, bell })
-    }
-
-    #[inline]
-    fn hand_over(&mut self, buffer: u16) {
-        self.buffers.lend(buffer.into());
-        self.queue.name(buffer);
-    }
-
-    /// Shows the card what it was handed; counts if it has to be told.
-    #[inline]
-    fn show(&mut self, transport: &Transport, counters: &mut Counters) {
-        if self.queue.show() {
-            counters.notices += 1;
-            transport.ring(self.bell);
-        }
     }
 }
 
@@ -243,14 +198,14 @@ impl Card for VirtioCard {
         self.given_back += 1;
         if self.given_back == GIVEN_AT_ONCE {
             self.given_back = 0;
-            self.receiving.show(&self.transport, &mut self.counters);
+            self.counters.notices += u64::from(self.receiving.show(&self.transport));
         }
     }
 
     fn rearm(&mut self) -> bool {
         self.counters.interrupts += 1;
         self.given_back = 0;
-        self.receiving.show(&self.transport, &mut self.counters);
+        self.counters.notices += u64::from(self.receiving.show(&self.transport));
         self.receiving.queue.ask()
     }
 
@@ -283,8 +238,8 @@ impl Card for VirtioCard {
     }
 
     fn flush(&mut self) {
-        self.sending.show(&self.transport, &mut self.counters);
-        self.receiving.show(&self.transport, &mut self.counters);
+        self.counters.notices += u64::from(self.sending.show(&self.transport));
+        self.counters.notices += u64::from(self.receiving.show(&self.transport));
     }
 
     fn counters(&self) -> Counters {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`transport`] | a device's registers: reset, features, start |
 //! | [`queue`] | the split virtqueue, through which driver and device hand buffers to each other |
+//! | [`way`] | a queue with its buffers |
 //!
 //! A buffer is one piece of memory and has a descriptor of its own, set up once: the number of the buffer is the number
 //! of the descriptor. So handing one over is one store and the queue's index another. What a device writes is believed no
@@ -14,9 +15,11 @@
 
 pub mod queue;
 pub mod transport;
+pub mod way;
 
 pub use queue::Queue;
 pub use transport::Transport;
+pub use way::Way;
 
 /// The maker's number of all virtio devices.
 pub const VENDOR: u16 = 0x1af4;

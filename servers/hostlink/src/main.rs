@@ -4,24 +4,23 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-extern crate alloc;
-
 use core::convert::Infallible;
 
 use abi::Pid;
-use hostlink_server::{HostLink, Line, NAMES, PIECE_BYTES, inner};
+use hardware::device::Device;
+use hostlink_server::{HostLink, Line, NAMES, inner};
 use io_server::{IoServer, Limits};
 use protocols::io::{attribute, io, mode};
 use protocols::supervisor::supervisor;
 use v::file::File;
 use v::io::Instance;
-use v::log;
 use v::prelude::*;
 use v::process::{Command, Stream, spawn_thread};
+use v::{env, log};
+use virtio_console::Port;
 
 v_start::program!(main);
 
-const LINE: &str = "[uart]com2";
 const SCRIPT: &str = "[boot]configuration/exec";
 const SHELL: &str = "[boot]bin/exec";
 /// Where the commands begin.
@@ -32,76 +31,59 @@ const STARTED_MARK: &str = "[tmp].commands-started";
 const STAY_WORD: &str = "stay";
 /// What the tool is told when the commands could not be run or their end cannot be known.
 const FAILED_STATUS: u32 = 125;
-const HELPER_STACK_BYTES: usize = 64 * 1024;
+const RUNNER_STACK_BYTES: usize = 64 * 1024;
 
 fn main() -> Result<Infallible, Error> {
     let own = v::process::own_pid()?;
-    let instance = open_line()?;
-    let reader = spawn_thread(HELPER_STACK_BYTES, move || {
-        if let Err(error) = read_line(instance, own) {
-            log::error!("{LINE}: {error}");
-        }
-    })?;
-    let runner = spawn_thread(HELPER_STACK_BYTES, move || run(own, instance))?;
-    let link = HostLink::new(SerialLine(instance), alloc::vec![reader.pid(), runner.pid()])?;
+    let device = Device::all_of(env::program_name())?.into_iter().next().ok_or(Error::NotFound)?;
+    let port = Port::start(&device)?;
+    let runner = spawn_thread(RUNNER_STACK_BYTES, move || run(own))?;
+    let link = HostLink::new(DeviceLine(port), runner.pid());
     v::server::ready();
     io_server::serve(IoServer::new(link, Limits::default()))
 }
 
-struct SerialLine(Instance);
+struct DeviceLine(Port);
 
-/// Whether the driver has died; it comes back, and what it had in its buffers is lost.
-fn driver_died(error: Error) -> bool {
-    matches!(error, Error::DiedBeforeReply | Error::NonexistentProcess | Error::StaleProcess)
-}
+impl Line for DeviceLine {
+    fn interrupt(&self) -> Pid {
+        self.0.interrupt()
+    }
 
-fn open_line() -> Result<Instance, Error> {
-    Ok(File::open_with(LINE, mode::READ | mode::WRITE)?.into_instance())
-}
-
-impl Line for SerialLine {
-    fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        while !bytes.is_empty() {
-            match self.0.write(0, bytes) {
-                Ok(count) => bytes = &bytes[count..],
-                Err(error) if driver_died(error) => self.0 = open_line()?,
-                Err(error) => return Err(error),
+    fn attend(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
+        let mut was_opened = false;
+        loop {
+            was_opened |= self.0.attend()?;
+            while let Some(received) = self.0.receive() {
+                take(self.0.bytes(&received));
+                self.0.give_back(received);
+            }
+            if !self.0.rearm() {
+                return Ok(was_opened);
             }
         }
-        Ok(())
     }
 
-    fn synchronize(&mut self) -> Result<(), Error> {
-        self.0.synchronize()
+    fn room(&mut self, fewer: usize) -> usize {
+        self.0.room(fewer)
     }
-}
 
-/// The second process: from the line to the first.
-fn read_line(mut line: Instance, server: Pid) -> Result<(), Error> {
-    let mut buffer = [0; PIECE_BYTES];
-    loop {
-        let count = match line.read(0, &mut buffer) {
-            Ok(count) => count,
-            Err(error) if driver_died(error) => {
-                log::warning!("{LINE}: {error}; opening it again, and what was on its way is lost");
-                line = open_line()?;
-                call(server, &inner::LineLost {}, Segment::None)?;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        if count > 0 {
-            call(server, &inner::Arrived {}, Segment::Read(&buffer[..count]))?;
-        }
+    fn send(&mut self, encoded: &[u8]) -> Result<(), Error> {
+        self.0.send(encoded)
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.0.is_idle()
     }
 }
 
-/// The third process: runs the commands and tells their end.
-fn run(server: Pid, line: Instance) {
+/// The second process: runs the commands and tells their end.
+fn run(server: Pid) {
     let status = run_commands(server).unwrap_or_else(|error| {
         log::error!("the commands could not be run: {error}");
         FAILED_STATUS
     });
+    // The reply comes when all has left the line: what it still held would be lost with the machine.
     let told = call(server, &inner::CommandsEnded { status }, Segment::None).map(drop);
     if v::entry::boot_command_line().split_ascii_whitespace().any(|word| word == STAY_WORD) {
         if let Err(error) = told {
@@ -110,8 +92,6 @@ fn run(server: Pid, line: Instance) {
         return;
     }
     let off = told.and_then(|()| {
-        // What the line still holds would be lost with the machine; if the line itself is, there is nothing to wait for.
-        let _ = line.synchronize();
         let supervisor = v::name::resolve("[supervisor]")?.server;
         call(supervisor, &supervisor::PowerOff { status }, Segment::None)
     });
