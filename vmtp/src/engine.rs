@@ -63,6 +63,7 @@ const fn within_share(held: usize, free: usize) -> bool {
 }
 
 /// What a node's number stands for.
+#[derive(Clone, Copy)]
 enum Node {
     Client(usize),
     Server(usize),
@@ -190,7 +191,7 @@ impl Engine {
     /// The time is now `now_ns`; it never goes back. Deadlines that are reached show in [`Engine::next_action`].
     pub fn advance(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
-        self.departing.0.rest = 0;
+        self.departing.0.end();
     }
 
     /// When [`Engine::advance`] must be called next, if nothing happens before.
@@ -201,7 +202,7 @@ impl Engine {
     /// What is to be done next; none when all is done for now. Ask after every other call until there is none.
     #[inline]
     pub fn next_action(&mut self) -> Option<Action> {
-        self.departing.0.rest = 0;
+        self.departing.0.end();
         if self.control.is_empty() && self.ready.is_empty() && self.timers.is_early(self.now_ns) {
             return None;
         }
@@ -220,13 +221,13 @@ impl Engine {
                     Node::Client(index) if self.is_ended(index) => return self.complete_client(index),
                     Node::Client(index) => {
                         if let Some((piece, destination)) = self.client_piece(index) {
-                            return self.client_packet(index, piece, destination);
+                            return Some(self.client_packet(index, piece, destination));
                         }
                     }
-                    Node::Server(index) if self.has_word(index) => return self.server_word(index),
+                    Node::Server(index) if self.has_word(index) => return Some(self.server_word(index)),
                     Node::Server(index) => {
                         if let Some((piece, destination)) = self.server_piece(index) {
-                            return self.server_packet(index, piece, destination);
+                            return Some(self.server_packet(index, piece, destination));
                         }
                     }
                     rare => {
@@ -277,6 +278,7 @@ impl Engine {
     }
 
     /// As [`Engine::receive_packet`], of a packet that the caller has taken apart and checked.
+    #[inline]
     pub fn receive(&mut self, now_ns: u64, from: Address, header: &Header) -> Option<Store> {
         self.advance(now_ns);
         if let Some(store) = self.receive_in_group(from, header) {
@@ -285,6 +287,7 @@ impl Engine {
         self.receive_any(from, header)
     }
 
+    #[inline(never)]
     fn receive_any(&mut self, from: Address, header: &Header) -> Option<Store> {
         if header.domain != self.configuration.domain {
             self.counters.packets_ignored += 1;

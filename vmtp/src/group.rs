@@ -15,22 +15,30 @@ use crate::client::ClientState;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::packet::header::length_words;
-use crate::packet::mask::{bytes_of, first_packet, without_first};
+use crate::packet::mask::{bytes_of, first_packet, is_run};
 use crate::packet::{BLOCK_BYTES, Header};
-use crate::transfer::Piece;
+use crate::transfer::{Outgoing, Piece};
 
 /// The packet group that the last packet given out belongs to.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Departing {
     /// Its blocks that are still to be sent; none if the next packet goes the plain way.
-    pub rest: u32,
-    /// How many packets with `packet_blocks` whole blocks are next for certain.
+    rest: u32,
+    /// How many packets with `packet_blocks` whole blocks each, one after the other, are next for certain.
     full_packets: u32,
     packet_blocks: u32,
     group: u16,
     group_bytes: u32,
     /// The node that sends it.
     node: usize,
+}
+
+impl Departing {
+    /// The next packet goes the plain way.
+    pub fn end(&mut self) {
+        self.rest = 0;
+        self.full_packets = 0;
+    }
 }
 
 /// The packet group that the last packet of a response belongs to, if it is not whole.
@@ -71,29 +79,36 @@ impl Engine {
     /// Makes `transmit`, which [`Engine::next_action`] has just given out, the next packet of its packet group, the
     /// same that `next_action` would give out next, at a fraction of its cost. False if the next action, if any, is
     /// another: ask `next_action`. It need not be called at all.
+    #[inline]
     pub fn next_in_group(&mut self, transmit: &mut Transmit) -> bool {
+        let departing = &mut self.departing.0;
+        if departing.full_packets == 0 {
+            return self.next_of_few(transmit);
+        }
+        // As long as the last, and not the last of its group.
+        let delivery = transmit.header.delivery << departing.packet_blocks;
+        departing.full_packets -= 1;
+        departing.rest &= !delivery;
+        transmit.header.delivery = delivery;
+        self.counters.packets_sent += 1;
+        let Departing { node, group, rest, .. } = *departing;
+        self.outgoing(node).leave(group, rest);
+        true
+    }
+
+    /// As [`Engine::next_in_group`], of a packet that may be shorter or the last.
+    fn next_of_few(&mut self, transmit: &mut Transmit) -> bool {
         let departing = &mut self.departing.0;
         if departing.rest == 0 {
             return false;
         }
-        let rest = departing.rest;
-        if departing.full_packets != 0 {
-            departing.full_packets -= 1;
-            // As long as the last.
-            departing.rest = without_first(rest, departing.packet_blocks);
-            transmit.header.delivery = rest & !departing.rest;
-        } else {
-            let delivery = first_packet(rest, departing.group_bytes, self.room_bytes);
-            departing.rest &= !delivery;
-            transmit.header.delivery = delivery;
-            transmit.header.length_words = length_words(bytes_of(delivery, departing.group_bytes));
-        }
+        let delivery = first_packet(departing.rest, departing.group_bytes, self.room_bytes);
+        departing.rest &= !delivery;
+        transmit.header.delivery = delivery;
+        transmit.header.length_words = length_words(bytes_of(delivery, departing.group_bytes));
         self.counters.packets_sent += 1;
         let Departing { node, group, rest, .. } = *departing;
-        let outgoing = match node.checked_sub(self.clients.len()) {
-            Some(index) => &mut self.servers[index].outgoing,
-            None => &mut self.clients[node].outgoing,
-        };
+        let outgoing = self.outgoing(node);
         outgoing.leave(group, rest);
         if rest == 0 && outgoing.is_idle() {
             self.group_transmitted(node);
@@ -101,7 +116,14 @@ impl Engine {
         true
     }
 
-    #[cold]
+    /// What `node`, a client or server, has to send.
+    fn outgoing(&mut self, node: usize) -> &mut Outgoing {
+        match node.checked_sub(self.clients.len()) {
+            Some(index) => &mut self.servers[index].outgoing,
+            None => &mut self.clients[node].outgoing,
+        }
+    }
+
     fn group_transmitted(&mut self, node: usize) {
         match node.checked_sub(self.clients.len()) {
             Some(index) => self.response_transmitted(index),
@@ -119,12 +141,13 @@ impl Engine {
         let is_full = bytes_of(piece.delivery, group_bytes) == packet_blocks * BLOCK_BYTES as u32;
         // While two blocks are left over, no packet holds the last one, which may be short.
         let certain = rest.count_ones().saturating_sub(2) / packet_blocks;
-        let full_packets = if is_full { certain } else { 0 };
+        let full_packets = if is_full && is_run(piece.delivery | rest) { certain } else { 0 };
         self.departing.0 =
             Departing { rest, full_packets, packet_blocks, group: piece.group, group_bytes, node };
     }
 
     /// The short way of a packet of a response. None if it must go the plain way, where nothing has been done.
+    #[inline]
     pub(crate) fn receive_in_group(&mut self, from: Address, header: &Header) -> Option<Store> {
         let arriving = self.arriving.0.as_mut()?;
         let expected = &arriving.header;
@@ -140,7 +163,7 @@ impl Engine {
         if !is_expected
             || record.state != ClientState::Receiving
             || host.locating
-            || host.address != Some(from)
+            || host.address.as_ref() != Some(&from)
             || !record.incoming.accept_middle(arriving.group, header.delivery, arriving.blocks)
         {
             return None;
@@ -184,6 +207,9 @@ mod tests {
 
     /// Makes `transmit` the next packet of its group, and has a copy find it the plain way: it must be the same.
     fn next_in_group(engine: &mut Engine, transmit: &mut Transmit) -> bool {
+        let mut late = engine.clone();
+        late.advance(0);
+        assert!(!late.next_in_group(&mut transmit.clone()), "another call came between");
         let mut plain = engine.clone();
         if !engine.next_in_group(transmit) {
             assert_eq!(*engine, plain, "nothing is done");

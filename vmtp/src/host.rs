@@ -104,7 +104,7 @@ impl Engine {
         let host = &mut self.hosts[index];
         host.heard_ns = self.now_ns;
         host.heard = true;
-        if host.address == Some(from) && !host.locating {
+        if host.address.as_ref() == Some(&from) && !host.locating {
             return;
         }
         host.address = Some(from);

@@ -220,27 +220,22 @@ impl Engine {
         if send.server.is_group() && self.is_joined(send.server) {
             control = control.and(Control::MEMBER_OF_GROUP);
         }
-        let header = Header {
-            client: send.client,
-            control,
-            transaction: send.transaction,
-            server: send.server,
-            message,
-            ..Header::default()
-        };
-        let record = ClientRecord {
-            state: ClientState::Awaiting,
-            header,
-            host,
-            began_ns: send.resumed_since_ns.unwrap_or(self.now_ns).min(self.now_ns),
-            deadline_ns: send.deadline_ns.unwrap_or(NEVER),
-            request: send.segment,
-            outgoing: Outgoing::start(bytes, wanted),
-            sent: resumed,
-            response: send.response,
-            ..ClientRecord::default()
-        };
-        let index = self.clients.take(record).ok_or(SendError::TooManyTransactions)?;
+        let began_ns = send.resumed_since_ns.unwrap_or(self.now_ns).min(self.now_ns);
+        let deadline_ns = send.deadline_ns.unwrap_or(NEVER);
+        let (index, record) = self.clients.take_default().ok_or(SendError::TooManyTransactions)?;
+        record.state = ClientState::Awaiting;
+        record.header.client = send.client;
+        record.header.control = control;
+        record.header.transaction = send.transaction;
+        record.header.server = send.server;
+        record.header.message = message;
+        record.host = host;
+        record.began_ns = began_ns;
+        record.deadline_ns = deadline_ns;
+        record.request = send.segment;
+        record.outgoing = Outgoing::start(bytes, wanted);
+        record.sent = resumed;
+        record.response = send.response;
         self.client_map.insert(send.client.to_bits(), index);
         self.ready.set_priority(index, send.priority);
         self.counters.sends += 1;
@@ -252,8 +247,8 @@ impl Engine {
         } else {
             self.locate_host(host as usize);
         }
-        self.timers.set(index, self.clients[index].deadline_ns);
-        Ok(self.clients[index].id(index))
+        self.timers.set(index, deadline_ns);
+        Ok(SendId { index: index as u32, client: send.client, transaction: send.transaction })
     }
 
     fn check_send(&self, send: &Send) -> Result<(), SendError> {
@@ -327,12 +322,7 @@ impl Engine {
     }
 
     /// That packet.
-    pub(crate) fn client_packet(
-        &mut self,
-        index: usize,
-        piece: Piece,
-        destination: Destination,
-    ) -> Option<Action> {
+    pub(crate) fn client_packet(&mut self, index: usize, piece: Piece, destination: Destination) -> Action {
         let record = &mut self.clients[index];
         record.sent = true;
         let data_bytes = group_bytes(record.outgoing.bytes(), piece.group);
@@ -344,7 +334,7 @@ impl Engine {
             self.depart(index, piece, data_bytes, rest);
         }
         self.counters.packets_sent += 1;
-        Some(Action::Transmit(Transmit {
+        Action::Transmit(Transmit {
             destination,
             header: Header {
                 domain: self.configuration.domain,
@@ -354,7 +344,7 @@ impl Engine {
             buffer,
             segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
             group_bytes: data_bytes,
-        }))
+        })
     }
 
     /// Everything that was to be sent of a request has been given out.

@@ -10,6 +10,7 @@ use crate::host::NO_HOST;
 use crate::manager::{Notice, code};
 use crate::outcome::{Failure, Outcome};
 use crate::packet::header::{Control, Header};
+use crate::packet::mask::is_run;
 use crate::packet::{BLOCK_BYTES, GROUP_BYTES, message};
 use crate::transfer::{Incoming, group_bytes};
 
@@ -214,10 +215,8 @@ impl Engine {
             record.host != NO_HOST && self.hosts[record.host as usize].number == header.server.host();
         let packet_blocks = header.delivery.count_ones();
         let is_whole = u32::from(header.length_words) * 4 == packet_blocks * BLOCK_BYTES as u32;
-        let is_run =
-            header.delivery >> header.delivery.trailing_zeros() == u32::MAX.unbounded_shr(32 - packet_blocks);
         let is_same = record.response_control.retransmit_count() == header.control.retransmit_count();
-        if is_by_asked && is_whole && is_run && is_same {
+        if is_by_asked && is_whole && is_run(header.delivery) && is_same {
             let delivery = header.delivery.unbounded_shl(packet_blocks);
             self.arriving.0 = Some(Arriving {
                 index,

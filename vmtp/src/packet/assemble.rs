@@ -29,6 +29,7 @@ pub enum PacketError {
 
 impl Packet<'_> {
     /// Takes a packet apart. `unchecked` says whether a packet without a checksum will do.
+    #[inline]
     pub fn parse(bytes: &[u8], unchecked: bool) -> Result<Packet<'_>, PacketError> {
         let Some((start, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
             return Err(PacketError::Length);
@@ -54,7 +55,11 @@ impl Packet<'_> {
         if header.flags & HEADER_CHECKSUM_ONLY == 0 && !data.is_empty() {
             sums.add(data);
         }
-        if sums.finish() == *sent { Ok(Packet { header, data }) } else { Err(PacketError::Checksum) }
+        if u32::from_le_bytes(sums.finish()) == u32::from_le_bytes(*sent) {
+            Ok(Packet { header, data })
+        } else {
+            Err(PacketError::Checksum)
+        }
     }
 }
 

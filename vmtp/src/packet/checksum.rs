@@ -13,6 +13,7 @@ pub struct Checksum {
 
 impl Checksum {
     /// Adds a header, whose length makes a loop of it needless.
+    #[inline]
     pub fn add_header(&mut self, header: &[u8; 2 * CLUSTER_BYTES]) {
         let words = header.as_chunks::<4>().0;
         for at in 0..8 {
@@ -39,6 +40,7 @@ impl Checksum {
     }
 
     /// The four bytes at the packet's end; never zero.
+    #[inline]
     pub fn finish(self) -> [u8; 4] {
         let [first, second] = self.sums.map(fold);
         let [a, b] = first.to_le_bytes();
@@ -47,12 +49,10 @@ impl Checksum {
     }
 }
 
-/// A sum with its carries added in; zero, which means "none", becomes the other zero.
+/// A sum with its carries added in, which is what is left of a division by the largest word; zero, which means "none",
+/// becomes the other zero.
 fn fold(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = ((sum & 0xffff) + (sum >> 16)) as u16;
+    let sum = (sum % 0xffff) as u16;
     if sum == 0 { 0xffff } else { sum }
 }
 

@@ -214,6 +214,7 @@ impl Default for Header {
 
 impl Header {
     /// As it travels.
+    #[inline]
     pub fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         let third = u32::from(self.domain & DOMAIN_MAX) << 16
@@ -237,6 +238,7 @@ impl Header {
     }
 
     /// From 64 bytes. Reserved bits are kept as they came: whoever knows their meaning may have set them.
+    #[inline]
     pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Header, HeaderError> {
         let words = bytes.as_chunks::<4>().0;
         let word = |at: usize| u32::from_be_bytes(words[at]);

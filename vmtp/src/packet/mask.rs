@@ -18,6 +18,12 @@ pub const fn bytes_of(mask: u32, group_bytes: u32) -> u32 {
     if rest != 0 && holds_last { full - BLOCK_BYTES as u32 + rest } else { full }
 }
 
+/// Whether the blocks of `mask` follow one another.
+pub const fn is_run(mask: u32) -> bool {
+    let shifted = mask.unbounded_shr(mask.trailing_zeros());
+    shifted & shifted.wrapping_add(1) == 0
+}
+
 /// `mask` without its lowest `count` blocks.
 pub const fn without_first(mask: u32, count: u32) -> u32 {
     let (mut rest, mut count) = (mask, count);

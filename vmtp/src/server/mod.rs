@@ -297,13 +297,13 @@ impl Engine {
     }
 
     /// What record `index` tells the user.
-    pub(crate) fn server_word(&mut self, index: usize) -> Option<Action> {
+    pub(crate) fn server_word(&mut self, index: usize) -> Action {
         let record = &mut self.servers[index];
         if let Some(transaction) = record.abandoned.take() {
-            return Some(Action::Abandon(RequestId { transaction, ..record.id(index) }));
+            return Action::Abandon(RequestId { transaction, ..record.id(index) });
         }
         if let Some(buffer) = record.released.take() {
-            return Some(Action::Release(buffer));
+            return Action::Release(buffer);
         }
         self.deliver(index)
     }
@@ -331,12 +331,7 @@ impl Engine {
     }
 
     /// That packet.
-    pub(crate) fn server_packet(
-        &mut self,
-        index: usize,
-        piece: Piece,
-        destination: Destination,
-    ) -> Option<Action> {
+    pub(crate) fn server_packet(&mut self, index: usize, piece: Piece, destination: Destination) -> Action {
         let record = &self.servers[index];
         let data_bytes = group_bytes(record.outgoing.bytes(), piece.group);
         let buffer = record.response.filter(|_| piece.delivery != 0).map(|segment| segment.buffer);
@@ -348,7 +343,7 @@ impl Engine {
             self.depart(self.server_node(index), piece, data_bytes, rest);
         }
         self.counters.packets_sent += 1;
-        Some(Action::Transmit(Transmit {
+        Action::Transmit(Transmit {
             destination,
             header: Header {
                 domain: self.configuration.domain,
@@ -358,10 +353,10 @@ impl Engine {
             buffer,
             segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
             group_bytes: data_bytes,
-        }))
+        })
     }
 
-    fn deliver(&mut self, index: usize) -> Option<Action> {
+    fn deliver(&mut self, index: usize) -> Action {
         let node = self.server_node(index);
         let record = &mut self.servers[index];
         self.ready.remove(node);
@@ -376,14 +371,14 @@ impl Engine {
         self.counters.requests += 1;
         let record = &self.servers[index];
         let bytes = record.header.message.segment_bytes();
-        Some(Action::Deliver(Request {
+        Action::Deliver(Request {
             id: record.id(index),
             server: record.header.server,
             message: record.header.message,
             segment: buffer.map(|buffer| Segment { buffer, bytes }),
             forward_count: record.header.control.forward_count(),
             priority: record.header.control.priority(),
-        }))
+        })
     }
 
     pub(crate) fn server_timeout(&mut self, index: usize) {

@@ -22,11 +22,17 @@ impl<T: Default> Pool<T> {
 
     /// Puts `record` into a free place and says which; none if all are taken.
     pub fn take(&mut self, record: T) -> Option<usize> {
+        let (index, place) = self.take_default()?;
+        *place = record;
+        Some(index)
+    }
+
+    /// Takes a free place, to be filled in where it is; none if all are taken.
+    pub fn take_default(&mut self) -> Option<(usize, &mut T)> {
         let index = self.free.first()?;
         self.free.remove(index);
-        self.records[index] = record;
         self.used += 1;
-        Some(index)
+        Some((index, &mut self.records[index]))
     }
 
     /// Frees record `index`.
