@@ -63,6 +63,7 @@ impl Engine {
     /// to send again.
     pub fn export(&mut self, now_ns: u64, host: LogicalHost) -> Option<Vec<u8>> {
         self.advance(now_ns);
+        self.arriving.0 = None;
         if !self.is_local(host) {
             return None;
         }
@@ -102,6 +103,7 @@ impl Engine {
         mut buffers: impl FnMut(Buffer) -> Option<Buffer>,
     ) -> Result<Imported, ImportError> {
         self.advance(now_ns);
+        self.arriving.0 = None;
         let first_buffer = self.configuration.buffers as u32;
         let mut buffers = |buffer| buffers(buffer).filter(|buffer| buffer.0 >= first_buffer);
         let mut from = Reader { bytes, buffers: &mut buffers };
