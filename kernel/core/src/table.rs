@@ -102,14 +102,9 @@ impl<Space> Processes<Space> {
         ensure(!pid.is_none() && !pid.is_group(), Error::NonexistentProcess)?;
         ensure(pid.host() == self.host || pid.host() == LogicalHost::OWN, Error::ProcessElsewhere)?;
         let index = pid.index();
-        let Some(process) = self.slots.get(usize::from(index)) else {
-            return Err(Error::NonexistentProcess);
-        };
+        let process = self.slots.get(usize::from(index)).ok_or(Error::NonexistentProcess)?;
         if pid.is_kernel_server() {
-            return match process.state {
-                State::KernelServer => Ok(index),
-                _ => Err(Error::NonexistentProcess),
-            };
+            return ensure(process.state == State::KernelServer, Error::NonexistentProcess).map(|()| index);
         }
         let last_ended =
             process.generation - u16::from(process.state != State::Free && process.generation > 0);
