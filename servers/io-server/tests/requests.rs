@@ -91,6 +91,10 @@ impl Service for Note {
             }),
         }
     }
+
+    fn describe_open<'a>(&'a self, (): &'a ()) -> Result<Descriptor<'a>, Error> {
+        self.describe(0, "note")
+    }
 }
 
 const SMALL: Limits = Limits { owned_by_user: 4, instances: 6 };
