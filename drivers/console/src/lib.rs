@@ -211,7 +211,8 @@ impl Port {
 
     /// Received bytes have been dealt with.
     pub fn give_back(&mut self, received: Received) {
-        self.receiving.hand_over(received.buffer);
+        let Received { buffer, .. } = received;
+        self.receiving.hand_over(buffer);
         self.receiving.show(&self.transport);
     }
 
