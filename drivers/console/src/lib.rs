@@ -210,9 +210,9 @@ impl Port {
     }
 
     /// Received bytes have been dealt with.
+    #[expect(clippy::needless_pass_by_value, reason = "what was given back can't be looked at any more")]
     pub fn give_back(&mut self, received: Received) {
-        let Received { buffer, .. } = received;
-        self.receiving.hand_over(buffer);
+        self.receiving.hand_over(received.buffer);
         self.receiving.show(&self.transport);
     }
 
