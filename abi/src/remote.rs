@@ -15,6 +15,7 @@
 //! any client's. What became of an alien needs no reply: the alien is no more.
 
 use crate::call::Registers;
+use crate::kernel::record::AlienRecord;
 use crate::{Error, Grant, Message, Pid, UserId};
 
 /// From one transaction of a process to the next: VMTP uses a number for each packet group of a long message
@@ -124,6 +125,54 @@ impl Received {
             user: UserId(user as u32),
             forwarder: Pid::from_bits(forwarder),
             arrival,
+        }
+    }
+}
+
+/// A client on another machine, for which the network server sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alien {
+    /// Who it is.
+    pub client: Pid,
+    /// Whom it addresses: a process or kernel server of this machine.
+    pub to: Pid,
+    /// Who forwarded its message, or none.
+    pub forwarder: Pid,
+    /// Its user id.
+    pub user: UserId,
+    /// The number of its transaction.
+    pub transaction: u32,
+    /// The priority with which it waits.
+    pub priority: u8,
+    /// Its message.
+    pub message: Message,
+    /// What it grants.
+    pub grant: Grant,
+    /// Bytes of its segment, from the beginning, that are in the buffer lent to the kernel.
+    pub head_bytes: usize,
+    /// What it is known by when the kernel speaks of it, different from that of every other.
+    pub cookie: u64,
+}
+
+impl Alien {
+    /// What the kernel is told, with the place of the buffer that it is lent.
+    pub fn record(&self, buffer_address: u64, buffer_capacity: u64) -> AlienRecord {
+        let [message_0, message_1, message_2, message_3] = self.message.to_registers();
+        AlienRecord {
+            client: self.client.to_bits(),
+            to: self.to.to_bits(),
+            forwarder: self.forwarder.to_bits(),
+            user_and_transaction: u64::from(self.user.0) | u64::from(self.transaction) << 32,
+            priority: u64::from(self.priority),
+            message_0,
+            message_1,
+            message_2,
+            message_3,
+            grant: self.grant.to_bits(),
+            buffer_address,
+            buffer_bytes: self.head_bytes as u64,
+            buffer_capacity,
+            cookie: self.cookie,
         }
     }
 }

@@ -7,40 +7,12 @@ use alloc_crate::collections::BTreeMap;
 use alloc_crate::vec::Vec;
 
 use abi::call::Deadline;
-use abi::kernel::record::AlienRecord;
 use abi::kernel::{PROCESS, process, server};
-pub use abi::remote::{Arrival, Received};
-use abi::{Error, Grant, Message, Pid, UserId};
+pub use abi::remote::{Alien, Arrival, Received};
+use abi::{Error, Message, Pid};
 
 use crate::message::{Segment, call, kernel};
 use crate::syscall;
-
-/// A client on another machine, for which the network server sends.
-#[derive(Clone, Copy, Debug)]
-pub struct Alien {
-    /// Who it is.
-    pub client: Pid,
-    /// Whom it addresses: a process or kernel server of this machine.
-    pub to: Pid,
-    /// Who forwarded its message, or none.
-    pub forwarder: Pid,
-    /// Its user id.
-    pub user: UserId,
-    /// The number of its transaction.
-    pub transaction: u32,
-    /// The priority with which it waits.
-    pub priority: u8,
-    /// Its message.
-    pub message: Message,
-    /// What it grants.
-    pub grant: Grant,
-    /// Where in the buffer its segment begins, and a reply's data goes: the kernel has all from there on.
-    pub buffer_start: usize,
-    /// Bytes of the segment that are there.
-    pub head_bytes: usize,
-    /// What it is known by, different from that of every other.
-    pub cookie: u64,
-}
 
 /// A buffer that the kernel has, or had.
 #[derive(Debug)]
@@ -106,26 +78,11 @@ impl NetworkServer {
         syscall::move_from_counted(client, offset, buffer)
     }
 
-    /// Sends for a client on another machine. The buffer is the kernel's until [`NetworkServer::take_back`].
-    pub fn send_alien(&mut self, alien: &Alien, mut buffer: Vec<u8>) -> Result<(), Error> {
-        let place = buffer.get_mut(alien.buffer_start..).unwrap_or_default();
-        let [message_0, message_1, message_2, message_3] = alien.message.to_registers();
-        let record = AlienRecord {
-            client: alien.client.to_bits(),
-            to: alien.to.to_bits(),
-            forwarder: alien.forwarder.to_bits(),
-            user_and_transaction: u64::from(alien.user.0) | u64::from(alien.transaction) << 32,
-            priority: u64::from(alien.priority),
-            message_0,
-            message_1,
-            message_2,
-            message_3,
-            grant: alien.grant.to_bits(),
-            buffer_address: place.as_mut_ptr().expose_provenance() as u64,
-            buffer_bytes: alien.head_bytes as u64,
-            buffer_capacity: place.len() as u64,
-            cookie: alien.cookie,
-        };
+    /// Sends for a client on another machine. The buffer is the kernel's until [`NetworkServer::take_back`]: from
+    /// `start` on it holds the segment's head, and then the reply's data.
+    pub fn send_alien(&mut self, alien: &Alien, mut buffer: Vec<u8>, start: usize) -> Result<(), Error> {
+        let place = buffer.get_mut(start..).unwrap_or_default();
+        let record = alien.record(place.as_mut_ptr().expose_provenance() as u64, place.len() as u64);
         let bytes = record.to_bytes();
         let sent = call(server(PROCESS), &process::SendAlien {}, Segment::Read(&bytes));
         let lent = Lent { client: alien.client, buffer, ended: sent.is_err() };

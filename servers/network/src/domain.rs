@@ -6,11 +6,11 @@
 use alloc::vec::Vec;
 
 use abi::call::FOREVER;
-use abi::remote::Received;
+use abi::remote::{Alien, Received};
 use abi::wire::PREFIX_BYTES;
 use abi::{Error, LogicalHost, Message, Pid};
 use network_card::{Card, SHORTEST_FRAME_BYTES, Station};
-use network_partner::{Alien, Configuration, Host, Kernel, Link, Name, Partner, Standing};
+use network_partner::{Configuration, Host, Kernel, Link, Name, Partner, Standing};
 use protocols::network::HOST_NAME_BYTES;
 use v::server::Client;
 use v::{remote, time};
@@ -62,20 +62,7 @@ impl Kernel for Calls {
     }
 
     fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
-        let alien = remote::Alien {
-            client: alien.client,
-            to: alien.to,
-            forwarder: alien.forwarder,
-            user: alien.user,
-            transaction: alien.transaction,
-            priority: alien.priority,
-            message: alien.message,
-            grant: alien.grant,
-            buffer_start: PREFIX_BYTES,
-            head_bytes: alien.head_bytes,
-            cookie: alien.cookie,
-        };
-        self.0.send_alien(&alien, buffer)
+        self.0.send_alien(alien, buffer, PREFIX_BYTES)
     }
 
     /// Taking the buffer back, which follows, ends it.

@@ -2,32 +2,8 @@
 
 use alloc::vec::Vec;
 
-use abi::{Error, Grant, Message, Pid, UserId};
-
-/// A client on another machine, as the kernel is told of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Alien {
-    /// Who it is.
-    pub client: Pid,
-    /// Whom it addresses: a process or kernel server of this machine.
-    pub to: Pid,
-    /// Who forwarded its message, or none.
-    pub forwarder: Pid,
-    /// Its user id.
-    pub user: UserId,
-    /// The number of its transaction.
-    pub transaction: u32,
-    /// The priority with which it waits.
-    pub priority: u8,
-    /// Its message.
-    pub message: Message,
-    /// What it grants.
-    pub grant: Grant,
-    /// Bytes of its segment, from the beginning, in the buffer behind the prefix.
-    pub head_bytes: usize,
-    /// What it is known by when the kernel speaks of it.
-    pub cookie: u64,
-}
+use abi::remote::Alien;
+use abi::{Error, Message, Pid};
 
 /// The calls of the network server. None of them waits.
 pub trait Kernel {

@@ -41,7 +41,7 @@ use vmtp::{Action, Destination, Engine, EntityId};
 
 use hosts::Hosts;
 pub use hosts::{Host, Name};
-pub use kernel::{Alien, Kernel};
+pub use kernel::Kernel;
 use memory::Memory;
 use sends::Sends;
 use serves::Serves;

@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use abi::kernel::{REMOTE, priority};
+use abi::remote::Alien;
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, LogicalHost, Message, Pid};
 use vmtp::{Buffer, Refusal, Reply, Request, RequestId, Segment};
 
-use crate::kernel::{Alien, Kernel};
+use crate::kernel::Kernel;
 use crate::{Partner, entity, from_wire, pid, to_wire};
 
 /// A client's request.

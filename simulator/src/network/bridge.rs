@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use abi::call::{self, MoveFrom, MoveTo, Registers};
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{PROCESS, process};
+use abi::remote::Alien;
 use abi::wire::PREFIX_BYTES;
 use abi::{Access, Error, Grant, Message, Pid};
-use network_partner::{Alien, Kernel};
+use network_partner::Kernel;
 
 use crate::{Node, Outcome};
 
@@ -117,23 +118,7 @@ impl Kernel for Bridge<'_> {
         let buffer_address = Node::data(LENT + area * AREA_BYTES);
         let head = &buffer[PREFIX_BYTES..PREFIX_BYTES + alien.head_bytes];
         self.node.poke(self.pid, buffer_address, head);
-        let [message_0, message_1, message_2, message_3] = alien.message.to_registers();
-        let record = AlienRecord {
-            client: alien.client.to_bits(),
-            to: alien.to.to_bits(),
-            forwarder: alien.forwarder.to_bits(),
-            user_and_transaction: u64::from(alien.user.0) | u64::from(alien.transaction) << 32,
-            priority: u64::from(alien.priority),
-            message_0,
-            message_1,
-            message_2,
-            message_3,
-            grant: alien.grant.to_bits(),
-            buffer_address,
-            buffer_bytes: alien.head_bytes as u64,
-            buffer_capacity: (buffer.len() - PREFIX_BYTES) as u64,
-            cookie: alien.cookie,
-        };
+        let record = alien.record(buffer_address, (buffer.len() - PREFIX_BYTES) as u64);
         self.lent.buffers.insert(alien.cookie, (area, buffer));
         self.node.poke(self.pid, Node::data(RECORD), &record.to_bytes());
         let grant = Grant::new(AlienRecord::BYTES as u64, Access::READ);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use abi::remote::{Arrival, Received};
+use abi::remote::{Alien, Arrival, Received};
 use abi::wire::RequestPrefix;
 use abi::{Error, Grant, LogicalHost, Message, Pid, UserId};
-use network_partner::{Alien, Configuration, Kernel, Link, Partner};
+use network_partner::{Configuration, Kernel, Link, Partner};
 use vmtp::encapsulation::Address;
 use vmtp::{Action, Buffer, Destination, Engine, EntityId, Outcome, Request, Segment};
 
