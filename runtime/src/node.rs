@@ -3,11 +3,12 @@
 use alloc_crate::vec;
 use alloc_crate::vec::Vec;
 
-use abi::{Error, LogicalHost};
+use abi::{Error, LogicalHost, Pid, kernel};
 use protocols::network::{HostRecord, network};
 
 use crate::entry::boot_command_line;
 use crate::message::{Segment, call};
+use crate::time;
 
 /// The name of a node that was not given one.
 const UNNAMED: &str = "node";
@@ -40,6 +41,37 @@ pub fn all() -> Result<Vec<HostRecord>, Error> {
 pub fn find(name: &str) -> Result<LogicalHost, Error> {
     let ask = |server| call(server, &network::FindHost {}, Segment::Read(name.as_bytes()));
     Ok(LogicalHost::from_bits(ask_network(ask)?.logical_host))
+}
+
+/// The clocks of a node, as a message to its kernel and back shows them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClockReading {
+    /// How long the message and its answer took, in nanoseconds.
+    pub round_trip_ns: u64,
+    /// How long the node had been up when the answer came, less half of that, as all here.
+    pub uptime_ns: u64,
+    /// How far its real-time clock is ahead of this node's.
+    pub ahead_ns: i64,
+}
+
+impl ClockReading {
+    /// How wrong the reading may be: the answer was made at some moment of the round trip.
+    pub fn error_ns(&self) -> u64 {
+        self.round_trip_ns.div_ceil(2)
+    }
+}
+
+/// Reads the clocks of a node.
+pub fn read_clocks(host: LogicalHost) -> Result<ClockReading, Error> {
+    let (began_ns, real_ns) = (time::now_ns(), time::real_ns());
+    let clocks = call(Pid::kernel_server(host, kernel::TIME), &kernel::time::Now {}, Segment::None)?;
+    let round_trip_ns = time::now_ns() - began_ns;
+    let middle_ns = real_ns.wrapping_add(round_trip_ns / 2);
+    Ok(ClockReading {
+        round_trip_ns,
+        uptime_ns: clocks.monotonic_ns.saturating_add(round_trip_ns / 2),
+        ahead_ns: clocks.real_ns.wrapping_sub(middle_ns).cast_signed(),
+    })
 }
 
 fn ask_network<T>(mut ask: impl FnMut(abi::Pid) -> Result<T, Error>) -> Result<T, Error> {

@@ -5,10 +5,10 @@ use alloc::string::String;
 
 use abi::kernel::record::StatisticsRecord;
 use abi::kernel::{STATISTICS, statistics};
-use abi::{Error, LogicalHost, Pid};
+use abi::{Error, Pid};
 use protocols::network::HostRecord;
 use v::message::{Segment, call};
-use v::time;
+use v::node::ClockReading;
 
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
@@ -21,7 +21,8 @@ pub const COMMAND: Command = Command {
         synopsis: "[--json]",
         summary: "Lists the nodes that answer, with what each has and does.",
         details: "HOST is the node's logical host: the first part of its processes' numbers. ROUND-TRIP is how long a\n\
-                  message to its kernel and back took. Memory is in KiB. Nodes that do not answer are not listed.",
+                  message to its kernel and back took, CLOCK how far its date is ahead of this node's, give or\n\
+                  take half of that. Memory is in KiB. Nodes that do not answer are not listed.",
         choices: &[Choice {
             letter: '\0',
             long: "json",
@@ -37,7 +38,7 @@ pub const COMMAND: Command = Command {
 struct Node {
     record: HostRecord,
     statistics: StatisticsRecord,
-    round_trip_ns: u64,
+    clocks: ClockReading,
 }
 
 fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
@@ -46,8 +47,8 @@ fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let mut text = String::new();
     if !is_json {
         text += &format!(
-            "{:<24} {:<8} {:>13} {:>10} {:>10} {:>9} {:>9} {:>6}\n",
-            "NAME", "HOST", "ROUND-TRIP-US", "MEMORY", "FREE", "PROCESSES", "UP-S", "IDLE-%"
+            "{:<24} {:<8} {:>13} {:>10} {:>10} {:>10} {:>9} {:>9} {:>6}\n",
+            "NAME", "HOST", "ROUND-TRIP-US", "CLOCK-US", "MEMORY", "FREE", "PROCESSES", "UP-S", "IDLE-%"
         );
     }
     let mut comma = "";
@@ -68,19 +69,12 @@ fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     Ok(context.output.write_all(text.as_bytes())?)
 }
 
-/// How long a message to the kernel of a node and back takes, in nanoseconds.
-pub(super) fn round_trip_ns(host: LogicalHost) -> Result<u64, Error> {
-    let began_ns = time::now_ns();
-    call(Pid::kernel_server(host, STATISTICS), &statistics::Null {}, Segment::None)?;
-    Ok(time::now_ns() - began_ns)
-}
-
 fn ask(record: HostRecord) -> Result<Node, Error> {
     let mut bytes = [0; StatisticsRecord::BYTES];
     let server = Pid::kernel_server(record.logical_host, STATISTICS);
     call(server, &statistics::QueryStatistics {}, Segment::Write(&mut bytes))?;
-    let round_trip_ns = round_trip_ns(record.logical_host)?;
-    Ok(Node { record, statistics: StatisticsRecord::from_bytes(&bytes), round_trip_ns })
+    let clocks = v::node::read_clocks(record.logical_host)?;
+    Ok(Node { record, statistics: StatisticsRecord::from_bytes(&bytes), clocks })
 }
 
 /// The node's name as a word; `?` for what is no name.
@@ -102,10 +96,11 @@ fn idle_percent(statistics: &StatisticsRecord) -> u64 {
 fn plain(node: &Node) -> String {
     let statistics = &node.statistics;
     format!(
-        "{:<24} {:<8} {:>13} {:>10} {:>10} {:>9} {:>9} {:>6}\n",
+        "{:<24} {:<8} {:>13} {:>10} {:>10} {:>10} {:>9} {:>9} {:>6}\n",
         name(&node.record),
         format!("{:x}", node.record.logical_host.to_bits()),
-        node.round_trip_ns / 1000,
+        node.clocks.round_trip_ns / 1000,
+        node.clocks.ahead_ns / 1000,
         kibibytes(statistics.total_frames),
         kibibytes(statistics.free_frames),
         statistics.processes,
@@ -117,11 +112,12 @@ fn plain(node: &Node) -> String {
 fn json(node: &Node) -> String {
     let statistics = &node.statistics;
     format!(
-        "{{\"name\":\"{}\",\"logical_host\":\"{:x}\",\"round_trip_ns\":{},\"memory_kib\":{},\"free_kib\":{},\
+        "{{\"name\":\"{}\",\"logical_host\":\"{:x}\",\"round_trip_ns\":{},\"clock_ns\":{},\"memory_kib\":{},\"free_kib\":{},\
          \"processes\":{},\"uptime_ns\":{},\"idle_percent\":{}}}",
         name(&node.record),
         node.record.logical_host.to_bits(),
-        node.round_trip_ns,
+        node.clocks.round_trip_ns,
+        node.clocks.ahead_ns,
         kibibytes(statistics.total_frames),
         kibibytes(statistics.free_frames),
         statistics.processes,
@@ -132,6 +128,8 @@ fn json(node: &Node) -> String {
 
 #[cfg(test)]
 mod tests {
+    use abi::LogicalHost;
+
     use super::*;
 
     #[test]
@@ -146,9 +144,10 @@ mod tests {
             idle_ns: 1_500_000_000,
             ..StatisticsRecord::default()
         };
-        let mut node = Node { record: host, statistics, round_trip_ns: 1_234_567 };
+        let clocks = ClockReading { round_trip_ns: 1_234_567, uptime_ns: 0, ahead_ns: -2_000_000 };
+        let mut node = Node { record: host, statistics, clocks };
         let words: alloc::vec::Vec<String> = plain(&node).split_whitespace().map(String::from).collect();
-        assert_eq!(words, ["node2", "abc", "1234", "4096", "2048", "40", "3", "50"]);
+        assert_eq!(words, ["node2", "abc", "1234", "-2000", "4096", "2048", "40", "3", "50"]);
         assert!(
             json(&node)
                 .starts_with("{\"name\":\"node2\",\"logical_host\":\"abc\",\"round_trip_ns\":1234567,")

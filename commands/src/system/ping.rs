@@ -4,7 +4,6 @@ use alloc::format;
 
 use core::time::Duration;
 
-use super::hosts::round_trip_ns;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
 use crate::usage::{Arguments, Choice, Misuse, Usage};
@@ -43,7 +42,7 @@ fn ping(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let host = v::node::find(name).map_err(|error| failed(name, error))?;
     let mut summary = Summary::default();
     for number in 1..=count {
-        let ns = round_trip_ns(host).map_err(|error| failed(name, error))?;
+        let ns = v::node::read_clocks(host).map_err(|error| failed(name, error))?.round_trip_ns;
         summary.add(ns);
         if count <= MOST_AT_LEISURE {
             let line = format!("{number}: {} us\n", ns / 1000);
