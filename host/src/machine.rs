@@ -18,6 +18,8 @@ pub struct Machine {
     pub memory_mib: u32,
     /// How the processor is run.
     pub processor: Processor,
+    /// What it lacks, by QEMU's names.
+    pub lacking: Vec<String>,
     /// Whether a reset starts the node again, rather than ending it.
     pub may_restart: bool,
     /// Wait for a debugger at this TCP port of the host.
@@ -124,23 +126,16 @@ impl Machine {
         let mut say = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
         say(&["-machine", "q35", "-smp", "1", "-m", &format!("{}M", self.memory_mib)]);
         say(&["-no-user-config", "-nodefaults", "-display", "none", "-vga", "none"]);
-        say(match self.processor {
-            Processor::Virtual => &["-accel", "kvm", "-cpu", "max"],
-            Processor::Emulated if self.counting.is_some() => &["-accel", "tcg", "-cpu", COUNTED],
-            Processor::Emulated => &["-accel", "tcg", "-cpu", "max"],
-            Processor::Counted => &[
-                "-accel",
-                "tcg",
-                "-cpu",
-                COUNTED,
-                "-icount",
-                "shift=0,sleep=off",
-                "-rtc",
-                "base=2024-01-01,clock=vm",
-                "-seed",
-                "42",
-            ],
-        });
+        let (accelerator, model) = match self.processor {
+            Processor::Virtual => ("kvm", "max"),
+            Processor::Emulated if self.counting.is_none() => ("tcg", "max"),
+            Processor::Emulated | Processor::Counted => ("tcg", COUNTED),
+        };
+        let lacking: String = self.lacking.iter().map(|feature| format!(",-{feature}")).collect();
+        say(&["-accel", accelerator, "-cpu", &format!("{model}{lacking}")]);
+        if self.processor == Processor::Counted {
+            say(&["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "42"]);
+        }
         if !self.may_restart {
             say(&["-no-reboot"]);
         }
@@ -180,6 +175,7 @@ mod tests {
             command_line: "exec panic=exit".to_owned(),
             memory_mib: 64,
             processor: Processor::Emulated,
+            lacking: Vec::new(),
             may_restart: false,
             debugger: None,
             card: None,
@@ -231,8 +227,17 @@ mod tests {
     }
 
     #[test]
-    fn a_debugged_node_waits_on_this_host_only() {
-        let line = line(&Machine { debugger: Some(1234), may_restart: true, ..machine() });
-        assert!(line.contains("-S -gdb tcp:127.0.0.1:1234") && !line.contains("-no-reboot"));
+    fn a_node_may_wait_for_a_debugger_and_lack_something() {
+        let line = line(&Machine {
+            debugger: Some(1234),
+            may_restart: true,
+            lacking: vec!["xsave".to_owned()],
+            ..machine()
+        });
+        assert!(
+            line.contains("-cpu max,-xsave ")
+                && line.contains("-S -gdb tcp:127.0.0.1:1234")
+                && !line.contains("-no-reboot")
+        );
     }
 }

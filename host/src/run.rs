@@ -69,6 +69,7 @@ impl Prepared {
                 command_line: format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node)),
                 memory_mib: options.memory.of(node),
                 processor,
+                lacking: Vec::new(),
                 may_restart: true,
                 debugger: None,
                 card: None,

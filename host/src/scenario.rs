@@ -47,6 +47,7 @@ const LINES_SHOWN: usize = 40;
 /// A scenario.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub struct Scenario {
     /// The file's name without its ending.
     #[serde(skip)]
@@ -84,9 +85,15 @@ pub struct Scenario {
     /// Memory of the nodes, as `--memory` takes it.
     #[serde(default)]
     pub memory: Memory,
+    /// Whether a reset starts the first node again, as at a terminal; the others always start again.
+    #[serde(default)]
+    restarts: bool,
     /// Whether the node runs deterministically.
     #[serde(default)]
     pub icount: bool,
+    /// Features that the nodes' processors lack, by QEMU's names.
+    #[serde(default)]
+    lacking: Vec<String>,
     /// Whether the kernel is the one with its self-test.
     #[serde(default)]
     pub selftest: bool,
@@ -206,7 +213,8 @@ impl Scenario {
             self.words.iter().for_each(|word| prepared.say(word));
             let services = self.services.as_ref();
             services.map_or(Ok(()), |services| prepared.archive.append(SERVICES, services))?;
-            prepared.machine.may_restart = node > 0;
+            prepared.machine.lacking.clone_from(&self.lacking);
+            prepared.machine.may_restart = node > 0 || self.restarts;
             self.lines(node).map_or(Ok(()), |lines| prepared.run_lines(lines))?;
         }
         let mut script = Script::new(&self.step, nodes.len(), self.exec.is_none());
