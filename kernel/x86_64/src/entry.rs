@@ -47,9 +47,6 @@ pub struct Continuation {
 unsafe extern "C" {
     fn system_call_entry();
     fn continue_boot(how: How, pointer: *const u8) -> !;
-    static restore_instruction_results: u8;
-    static restore_instruction_full: u8;
-    static save_instruction: u8;
     /// Each vector's entry, [`TRAP_ENTRY_BYTES`] apart.
     pub static trap_entries: u8;
 }
@@ -70,22 +67,7 @@ const FMASK: u32 = 0xc000_0084;
 const CLEARED_FLAGS: u64 = 1 << 8 | 1 << 9 | 1 << 10 | 1 << 14 | 1 << 18;
 
 /// Sets system calls up.
-///
-/// The code is written for XSAVE. Without it one field of one byte in each of three instructions makes them FXSAVE and
-/// FXRSTOR; this must happen before the text is protected.
-pub fn initialize(xsave: bool) {
-    if !xsave {
-        for instruction in [
-            &raw const restore_instruction_results,
-            &raw const restore_instruction_full,
-            &raw const save_instruction,
-        ] {
-            let operands = instruction.cast_mut().wrapping_add(2);
-            // SAFETY: the boot tables map the text writable; the byte after the two of the opcode holds in its middle
-            // field 5 for XRSTOR or 4 for XSAVE, and without bit 5 of the byte, 1 for FXRSTOR or 0 for FXSAVE.
-            unsafe { operands.write_volatile(operands.read_volatile() & !(1 << 5)) };
-        }
-    }
+pub fn initialize() {
     let selectors = u64::from(cpu::KERNEL_CODE) << 32 | u64::from(cpu::KERNEL_DATA | 3) << 48;
     // SAFETY: every 64-bit processor has these registers; they name our segments and our entry, and EFER, set in
     // `boot`, allows system calls.
@@ -134,7 +116,7 @@ dispatch:                       // rax: how, rdx: with what
     // sysret to an address that is not canonical would fault in the kernel: programs are below 2^47.
     cmp dword ptr [rdx + {instruction} + 4], 0x7fff
     ja bad_return
-restore_instruction_results:    // edx:eax is its mask; no state is turned on that has a bit in edx
+    // edx:eax is the mask; no state is turned on that has a bit in edx.
     xrstor [rip + CLEAN_VECTOR_STATE]
     mov rax, [rdx + {number}]
     mov rdi, [rdx + {pid}]
@@ -175,7 +157,6 @@ dispatch_rare:
     mov rbx, rdx
     mov eax, {vector_components}
     xor edx, edx
-restore_instruction_full:
     xrstor [rbx + {saved_vector}]
     push {user_data}
     push [rbx + {saved_rsp}]
@@ -248,7 +229,6 @@ trap:
     mov rcx, rax
     mov eax, {vector_components}
     xor edx, edx
-save_instruction:
     xsave [rcx + {saved_vector}]
     mov rsp, gs:[{stack_top}]
     cld

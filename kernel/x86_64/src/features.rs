@@ -33,8 +33,6 @@ pub fn has_vectors() -> bool {
 /// The features that matter after boot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Features {
-    /// XSAVE and XRSTOR.
-    pub xsave: bool,
     /// The local interrupt controller by model-specific registers.
     pub x2apic: bool,
     /// RDRAND.
@@ -49,37 +47,33 @@ pub struct Features {
 pub fn initialize() -> Features {
     let highest = __cpuid(0).eax;
     let basic = __cpuid(1);
-    let extended = (highest >= 7).then(|| __cpuid_count(7, 0));
+    assert!(basic.ecx & 1 << 26 != 0, "the processor has no XSAVE, which V needs");
     let features = Features {
-        xsave: basic.ecx & 1 << 26 != 0,
         x2apic: basic.ecx & 1 << 21 != 0,
         random: basic.ecx & 1 << 30 != 0,
         physical_end: 1 << physical_bits(),
         counter_hz: counter_hz(highest, basic.ecx & 1 << 31 != 0),
     };
-    let mut control = 0;
+    // Every 64-bit processor has the first two; and one with XSAVE, which is newer, knows what it is asked here.
+    let mut control = CR4_MACHINE_CHECK | CR4_GLOBAL_PAGES | CR4_XSAVE;
+    let extended = __cpuid_count(7, 0);
     for (present, bit) in [
-        (basic.edx & 1 << 7 != 0, CR4_MACHINE_CHECK),
-        (basic.edx & 1 << 13 != 0, CR4_GLOBAL_PAGES),
-        (extended.is_some_and(|found| found.ecx & 1 << 2 != 0), CR4_USER_MODE_PREVENTION),
-        (features.xsave, CR4_XSAVE),
-        (extended.is_some_and(|found| found.ebx & 1 << 7 != 0), CR4_NO_SUPERVISOR_EXECUTION),
-        (extended.is_some_and(|found| found.ebx & 1 << 20 != 0), CR4_NO_SUPERVISOR_ACCESS),
+        (extended.ecx & 1 << 2, CR4_USER_MODE_PREVENTION),
+        (extended.ebx & 1 << 7, CR4_NO_SUPERVISOR_EXECUTION),
+        (extended.ebx & 1 << 20, CR4_NO_SUPERVISOR_ACCESS),
     ] {
-        if present {
+        if present != 0 {
             control |= bit;
         }
     }
     // SAFETY: each bit is one that the processor says it has; the kernel neither executes nor touches user pages.
     unsafe { enable_in_cr4(control) };
-    if features.xsave {
-        let supported = __cpuid_count(0xd, 0);
-        // SAFETY: XSAVE was enabled above, and these components are supported; x87 and SSE always are.
-        unsafe { set_vector_components(u64::from(supported.eax) & VECTOR_COMPONENTS | 3) };
-        VECTORS.store(basic.ecx & 1 << 28 != 0 && supported.eax & 1 << 2 != 0, Ordering::Relaxed);
-        let bytes = __cpuid_count(0xd, 0).ebx as usize;
-        assert!(bytes <= VECTOR_STATE_BYTES, "the processor's vector state takes {bytes} bytes");
-    }
+    let supported = __cpuid_count(0xd, 0);
+    // SAFETY: XSAVE was enabled above, and these components are supported; x87 and SSE always are.
+    unsafe { set_vector_components(u64::from(supported.eax) & VECTOR_COMPONENTS | 3) };
+    VECTORS.store(basic.ecx & 1 << 28 != 0 && supported.eax & 1 << 2 != 0, Ordering::Relaxed);
+    let bytes = __cpuid_count(0xd, 0).ebx as usize;
+    assert!(bytes <= VECTOR_STATE_BYTES, "the processor's vector state takes {bytes} bytes");
     features
 }
 

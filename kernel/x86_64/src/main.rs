@@ -83,7 +83,7 @@ extern "C" fn kernel_main(protocol: u32, information: u32) -> ! {
     let acpi_root_table = acpi::root_table(&memory, loaded.root_pointer);
     let platform = Platform::read(&memory, acpi_root_table);
     let features = features::initialize();
-    entry::initialize(features.xsave);
+    entry::initialize();
 
     let image = Image::get();
     let (mut free, heap_range) = divide_memory(&loaded, &image);

@@ -20,7 +20,7 @@ pub const FIXED_FLAGS: u64 = 0x202;
 pub struct Saved {
     /// As debuggers see them.
     pub registers: RegisterRecord,
-    /// What XSAVE wrote, or FXSAVE.
+    /// What XSAVE wrote.
     pub vector: VectorState,
 }
 
