@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use abi::PAGE_BYTES;
 use abi::kernel::message_line;
@@ -14,10 +15,10 @@ use kernel_core::machine::{Caching, CopyFault, Machine, MapError, Place, Process
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Space(u32);
 
-/// Bytes that one page table maps.
 /// Where simulated devices write to interrupt.
 const MESSAGE_ADDRESS: u64 = 0xfee0_0000;
 
+/// Bytes that one page table maps.
 const TABLE_BYTES: u64 = 512 * PAGE_BYTES;
 
 #[derive(Default)]
@@ -40,6 +41,8 @@ pub struct SimulatedMachine {
     pub port_writes: Vec<(u16, u32, u32)>,
     /// What the machine logged.
     pub log: String,
+    /// Why it was to restart, when it last was.
+    pub restart: Option<String>,
     /// Nanoseconds from 1970 to boot, when that was changed.
     pub real_base_ns: Option<u64>,
     spaces: HashMap<Space, Pages>,
@@ -253,5 +256,9 @@ impl Machine for SimulatedMachine {
 
     fn log(&mut self, text: &str) {
         self.log.push_str(text);
+    }
+
+    fn restart(&mut self, why: fmt::Arguments) {
+        self.restart = Some(why.to_string());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Ending a process takes it out of whatever it does, tells whoever waits for it, and gives back what it has. Ending a
 //! team stops all its processes at once; what they have is then given back in bounded steps, as long work of the root's
-//! slot, after which that slot sends the owner its notice and is free when that is replied to.
+//! slot, after which that slot sends the owner its notice and is free when that is replied to. The first team has no
+//! owner that could start it again: its end is the node's, which starts over.
 //!
 //! | who waited for the ended process | what it gets |
 //! |---|---|
@@ -22,7 +23,7 @@ use abi::{Error, Pid};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, State};
-use crate::team::{Team, TeamIndex};
+use crate::team::{FIRST_TEAM, Team, TeamIndex};
 
 /// Page tables that one step of long work frees.
 const TABLES_PER_STEP: u32 = 64;
@@ -44,6 +45,10 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn destroy_team(&mut self, team: TeamIndex, status: u32) {
         if core::mem::replace(&mut self.team_mut(team).ending, true) {
             return;
+        }
+        if team == FIRST_TEAM {
+            self.machine
+                .restart(format_args!("V: the supervisor ended with status {status}: the node restarts"));
         }
         let mut member = self.team(team).first_process;
         while member != NOBODY {

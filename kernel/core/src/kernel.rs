@@ -23,7 +23,7 @@ use crate::region::{RegionList, Regions};
 use crate::ring::Ring;
 use crate::schedule::ReadyLists;
 use crate::table::Processes;
-use crate::team::{NO_TEAM, Team, TeamIndex};
+use crate::team::{FIRST_TEAM, NO_TEAM, Team, TeamIndex};
 use crate::timer::Deadlines;
 use crate::trace::Trace;
 
@@ -172,7 +172,7 @@ impl<M: Machine> Kernel<M> {
             machine,
             frames,
             teams,
-            free_team: 0,
+            free_team: FIRST_TEAM,
             teams_used: 0,
             interrupt_slots: (0..INTERRUPT_LINES).map(|_| NOBODY).collect(),
             regions: Regions::new(configuration.region_slots),

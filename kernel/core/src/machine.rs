@@ -4,6 +4,8 @@
 //! come from programs are allegations: the machine checks them by walking the address space's tables, and never
 //! touches a user address itself.
 
+use core::fmt;
+
 use abi::kernel::record::RegisterRecord;
 
 use crate::frame::{Frame, Frames};
@@ -182,4 +184,7 @@ pub trait Machine {
 
     /// Appends to the machine's log device.
     fn log(&mut self, text: &str);
+
+    /// Says why, and starts over from reset. Only a simulated machine returns.
+    fn restart(&mut self, why: fmt::Arguments);
 }

@@ -12,6 +12,9 @@ use crate::region::RegionList;
 /// Index of a team's slot.
 pub type TeamIndex = u16;
 
+/// The first team's, the supervisor's. The node does not outlive it.
+pub const FIRST_TEAM: TeamIndex = 0;
+
 /// No team.
 pub const NO_TEAM: TeamIndex = TeamIndex::MAX;
 

@@ -4,7 +4,7 @@ use abi::call::{self, FOREVER, NOW};
 use abi::kernel::process::{self, CreateProcess, CreateTeam, Destroy, Identify, Prepare};
 use abi::kernel::record::{ProcessRecord, ProcessState, name_words};
 use abi::kernel::{MEMORY, PROCESS, memory, protection};
-use abi::notice::{STATUS_KILLED, notice};
+use abi::notice::{STATUS_EXCEPTION, STATUS_KILLED, notice};
 use abi::protocol::Request;
 use abi::{Access, Error, Grant, Message, Pid, Rights, UserId};
 use kernel_core::process::State;
@@ -352,6 +352,33 @@ fn thousands_of_lives_leave_nothing() {
         assert_eq!(node.kernel.frames.free_count(), free);
     }
     end_all(&mut node);
+}
+
+#[test]
+fn the_first_teams_end_is_the_nodes() {
+    let destroyed = |node: &mut Node| {
+        let root = node.root;
+        let rebel = CreateTeam { rights: Rights::CONTROL_OTHERS, ..description() };
+        let rebel = node.team_as(root, &rebel, 0).unwrap();
+        let ended = node.team(100, 12, 0);
+        destroy(node, rebel, ended, 5).unwrap();
+        assert_eq!(node.kernel.machine.restart, None, "another team's end is its own");
+        destroy(node, rebel, root, 5).unwrap();
+    };
+    let faulted = |node: &mut Node| {
+        node.run(node.root);
+        let next = node.kernel.exception(6, 0, 0);
+        node.settle(next);
+    };
+    let restarts = |end: fn(&mut Node), status: u32| {
+        let mut node = Node::new();
+        end(&mut node);
+        let why = format!("V: the supervisor ended with status {status}: the node restarts");
+        assert_eq!(node.kernel.machine.restart, Some(why));
+    };
+    restarts(destroyed, 5);
+    restarts(end_all, 0);
+    restarts(faulted, STATUS_EXCEPTION + 6);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The trait `Machine`: what the kernel's logic asks of this machine, handed to the modules that do it.
 
+use core::fmt;
+
 use abi::information::{self, Information};
 use abi::kernel::record::RegisterRecord;
 use kernel_core::frame::{Frame, Frames};
@@ -13,6 +15,7 @@ use crate::instructions::{invalidate_page, read_port, set_root_table, write_port
 use crate::interrupt_table::vector;
 use crate::ioapic::IoApics;
 use crate::log;
+use crate::panic;
 use crate::physical;
 use crate::saved::Saved;
 use crate::space::{Common, Space};
@@ -252,5 +255,9 @@ impl Machine for X86 {
 
     fn log(&mut self, text: &str) {
         log::write_bytes(text.as_bytes());
+    }
+
+    fn restart(&mut self, why: fmt::Arguments) {
+        panic::restart(why)
     }
 }

@@ -1,15 +1,15 @@
-//! The end: a report on the log and the serial line, and a halt.
+//! The end: a report on the log and the serial line, and a halt, or a line of why the machine starts over.
 //!
 //! A report begins with a line `kernel panic: ` and names the registers, where an exception gives them, and the
 //! return addresses on the stack, one `  at 0x…` a line; the host's tool adds the symbols. With `panic=exit` on the
 //! boot command line QEMU's debug-exit device then ends the machine.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::boot::{KERNEL_BASE, STACK_BYTES};
-use crate::instructions::{fault_address, halt, root_table, write_port_u8};
+use crate::instructions::{fault_address, halt, reset, root_table, write_port_u8};
 use crate::log::{self, say};
 
 /// QEMU's `isa-debug-exit` at its usual place; QEMU ends with status `value * 2 + 1`.
@@ -122,11 +122,18 @@ fn read_frame(address: u64) -> Option<[u64; 2]> {
     Some(unsafe { core::ptr::with_exposed_provenance::<[u64; 2]>(address as usize).read_volatile() })
 }
 
-/// Ends the machine, after a exception.
+/// Ends the machine, after a report.
 fn end() -> ! {
     if EXIT_ON_PANIC.load(Ordering::Relaxed) {
         // SAFETY: the port is the debug-exit device's or nobody's.
         unsafe { write_port_u8(DEBUG_EXIT_PORT, EXIT_PANIC) };
     }
     halt()
+}
+
+/// Says why, and starts the machine over.
+pub fn restart(why: fmt::Arguments) -> ! {
+    log::use_serial_port();
+    log::write_line(why);
+    reset()
 }

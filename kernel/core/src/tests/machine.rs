@@ -234,6 +234,8 @@ impl Machine for FakeMachine {
     fn log(&mut self, text: &str) {
         self.logged.push_str(text);
     }
+
+    fn restart(&mut self, _: core::fmt::Arguments) {}
 }
 
 /// A kernel on such a machine with `frame_count` frames of memory.

@@ -1,5 +1,6 @@
 //! A service that hangs: `test-hang serve` says that it is ready and never receives anything. `test-hang ask PID` sends
-//! to it, and says how that ends; `suspend PID` and `resume PID` do to the service what they say.
+//! to it, and says how that ends; `suspend PID` and `resume PID` do to the service what they say. As the service
+//! `test-hang revolt` it ends the supervisor when something is sent to it.
 
 #![no_std]
 #![no_main]
@@ -8,10 +9,11 @@
 use core::convert::Infallible;
 use core::time::Duration;
 
+use v::abi::call::FOREVER;
 use v::abi::kernel::{self, PROCESS, process};
 use v::prelude::*;
 use v::protocols::io::io::QueryInstance;
-use v::{env, server, time};
+use v::{env, message, name, server, time};
 
 /// How long one of the sleeps lasts that the service spends its life in.
 const NAP: Duration = Duration::from_hours(1);
@@ -22,6 +24,7 @@ fn main() -> i32 {
     let word = env::arguments().nth(1).unwrap_or_default();
     let done = match word {
         "serve" => serve().map(|never| match never {}),
+        "revolt" => revolt(),
         "ask" => ask(),
         "suspend" => suspend(),
         "resume" => resume(),
@@ -41,6 +44,14 @@ fn serve() -> Result<Infallible, Error> {
     loop {
         time::sleep(NAP)?;
     }
+}
+
+fn revolt() -> Result<(), Error> {
+    let supervisor = name::resolve("[supervisor]")?.server;
+    server::ready();
+    message::receive(None, &mut [], FOREVER)?;
+    call(kernel::server(PROCESS), &process::Destroy { process: supervisor, status: 7 }, Segment::None)?;
+    Ok(())
 }
 
 fn service() -> Result<Pid, Error> {
