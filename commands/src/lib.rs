@@ -69,6 +69,18 @@ pub const COMMANDS: &[&Command] = &[
     &text::wc::COMMAND,
 ];
 
+/// The commands' names and what they do in a line each, for whoever lists them without having their bodies.
+pub const SUMMARIES: [(&str, &str); COMMANDS.len()] = {
+    let mut summaries = [("", ""); COMMANDS.len()];
+    let mut at = 0;
+    while at < COMMANDS.len() {
+        let usage = &COMMANDS[at].usage;
+        summaries[at] = (usage.name, usage.summary);
+        at += 1;
+    }
+    summaries
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 
 mod declare;
 mod flow;
+mod help;
 mod place;
 mod printing;
 mod reading;
@@ -21,65 +22,123 @@ type Run<S> = fn(&mut Shell<S>, &[Text]) -> Flow;
 
 /// A built-in command.
 pub(super) struct Builtin<S: System> {
+    pub(super) name: &'static str,
+    /// What follows the name.
+    synopsis: &'static str,
+    /// What it does, in one line; empty for what nobody types.
+    summary: &'static str,
     pub(super) run: Run<S>,
     /// One of POSIX's special built-ins.
     pub(super) is_special: bool,
 }
 
-/// The built-ins that people type.
-pub(super) const NAMES: [&str; 31] = [
-    ".", ":", "[", "break", "cd", "command", "continue", "echo", "eval", "exec", "exit", "export", "false",
-    "fg", "getopts", "jobs", "kill", "local", "prefix", "printf", "pwd", "read", "readonly", "return", "set",
-    "shift", "test", "trap", "type", "unset", "wait",
-];
+impl<S: System> Builtin<S> {
+    const fn new(name: &'static str, synopsis: &'static str, summary: &'static str, run: Run<S>) -> Self {
+        Builtin { name, synopsis, summary, run, is_special: false }
+    }
+
+    const fn special(name: &'static str, synopsis: &'static str, summary: &'static str, run: Run<S>) -> Self {
+        Builtin { is_special: true, ..Builtin::new(name, synopsis, summary, run) }
+    }
+
+    /// Whether people type it.
+    pub(super) const fn is_for_people(&self) -> bool {
+        !self.summary.is_empty()
+    }
+
+    /// Whether `--help` is for it, rather than text like any other.
+    pub(super) fn has_help(&self) -> bool {
+        self.is_for_people() && !matches!(self.name, ":" | "[" | "echo" | "false" | "kill" | "test" | "true")
+    }
+}
 
 /// The built-in of this name.
-pub(super) fn find<S: System>(name: &[u8]) -> Option<Builtin<S>> {
-    let special: Option<Run<S>> = match name {
-        b":" => Some(Shell::succeed),
-        b"." => Some(Shell::source),
-        b"break" => Some(Shell::break_loop),
-        b"continue" => Some(Shell::continue_loop),
-        b"eval" => Some(Shell::eval),
-        b"exec" => Some(Shell::exec),
-        b"exit" => Some(Shell::exit),
-        b"export" => Some(Shell::export),
-        b"readonly" => Some(Shell::read_only),
-        b"return" => Some(Shell::return_from),
-        b"set" => Some(Shell::set),
-        b"shift" => Some(Shell::shift),
-        b"trap" => Some(Shell::trap),
-        b"unset" => Some(Shell::unset),
-        _ => None,
-    };
-    if let Some(run) = special {
-        return Some(Builtin { run, is_special: true });
-    }
-    let run: Run<S> = match name {
-        b"[" | b"test" => Shell::test,
-        b"cd" => Shell::change_context,
-        b"command" => Shell::bare_command,
-        b"echo" => Shell::echo,
-        b"false" => Shell::fail_quietly,
-        b"fg" => Shell::bring_to_foreground,
-        b"getopts" => Shell::next_option,
-        b"jobs" => Shell::jobs,
-        b"kill" => Shell::kill,
-        b"local" => Shell::local,
-        b"prefix" => Shell::prefix,
-        b"printf" => Shell::printf,
-        b"pwd" => Shell::print_context,
-        b"read" => Shell::read,
-        b"subshell-state" => Shell::take_state,
-        b"true" => Shell::succeed,
-        b"type" => Shell::describe_names,
-        b"wait" => Shell::wait,
-        _ => return None,
-    };
-    Some(Builtin { run, is_special: false })
+pub(super) fn find<S: System>(name: &[u8]) -> Option<&'static Builtin<S>> {
+    let builtins = Shell::<S>::BUILTINS;
+    let index = builtins.binary_search_by(|builtin| builtin.name.as_bytes().cmp(name)).ok()?;
+    builtins.get(index)
 }
 
 impl<S: System> Shell<S> {
+    /// The built-ins, in the order of their names' bytes.
+    pub(super) const BUILTINS: &'static [Builtin<S>] = &[
+        Builtin::special(".", "FILE", "Runs the commands of a file in this shell.", Shell::source),
+        Builtin::special(":", "[WORD...]", "Does nothing, successfully.", Shell::succeed),
+        Builtin::new("[", "EXPRESSION ]", "Tests names, texts and numbers, as test does.", Shell::test),
+        Builtin::special("break", "[COUNT]", "Leaves loops.", Shell::break_loop),
+        Builtin::new("cd", "[NAME | -]", "Changes the working directory.", Shell::change_context),
+        Builtin::new("clear", "", "Clears the screen.", Shell::clear),
+        Builtin::new(
+            "command",
+            "[-v | -V] NAME [ARGUMENT...]",
+            "Runs a command even if a function has its name, or says what it is.",
+            Shell::bare_command,
+        ),
+        Builtin::special("continue", "[COUNT]", "Goes on with a loop's next round.", Shell::continue_loop),
+        Builtin::new("echo", "[-n] [WORD...]", "Writes its words; -n leaves the newline out.", Shell::echo),
+        Builtin::special("eval", "[WORD...]", "Runs its words as commands.", Shell::eval),
+        Builtin::special(
+            "exec",
+            "[PROGRAM [ARGUMENT...]]",
+            "Ends the shell with a program, or keeps redirections.",
+            Shell::exec,
+        ),
+        Builtin::special("exit", "[STATUS]", "Ends the shell.", Shell::exit),
+        Builtin::special("export", "[NAME[=VALUE]...]", "Passes variables on to programs.", Shell::export),
+        Builtin::new("false", "", "Does nothing, unsuccessfully.", Shell::fail_quietly),
+        Builtin::new(
+            "fg",
+            "[%JOB]",
+            "Waits for a background job; ^C ends the waiting.",
+            Shell::bring_to_foreground,
+        ),
+        Builtin::new(
+            "getopts",
+            "LETTERS NAME [WORD...]",
+            "Takes the next option of a script's arguments.",
+            Shell::next_option,
+        ),
+        Builtin::new("help", "[NAME...]", "Lists the commands, or explains one.", Shell::help),
+        Builtin::new("jobs", "[-p]", "Lists what runs in the background.", Shell::jobs),
+        Builtin::new(
+            "kill",
+            "%JOB... | PID... | -s SERVICE...",
+            "Ends jobs, processes or services.",
+            Shell::kill,
+        ),
+        Builtin::new("local", "NAME[=VALUE]...", "Makes variables that end with the function.", Shell::local),
+        Builtin::new(
+            "prefix",
+            "[NAME=TARGET... | -d NAME...]",
+            "Shows, sets or removes prefixes of names.",
+            Shell::prefix,
+        ),
+        Builtin::new("printf", "FORMAT [WORD...]", "Writes words in a format.", Shell::printf),
+        Builtin::new("pwd", "", "Shows the working directory.", Shell::print_context),
+        Builtin::new("read", "[-r] [-p PROMPT] NAME...", "Reads a line into variables.", Shell::read),
+        Builtin::special(
+            "readonly",
+            "[NAME[=VALUE]...]",
+            "Keeps variables from being changed.",
+            Shell::read_only,
+        ),
+        Builtin::special("return", "[STATUS]", "Ends a function or a sourced file.", Shell::return_from),
+        Builtin::special(
+            "set",
+            "[-aCefnuvx] [-o OPTION] [--] [WORD...]",
+            "Shows variables; sets options and arguments.",
+            Shell::set,
+        ),
+        Builtin::special("shift", "[COUNT]", "Drops the first arguments.", Shell::shift),
+        Builtin::new("subshell-state", "", "", Shell::take_state),
+        Builtin::new("test", "EXPRESSION", "Tests names, texts and numbers.", Shell::test),
+        Builtin::special("trap", "[COMMANDS EXIT]", "Sets what runs when the shell ends.", Shell::trap),
+        Builtin::new("true", "", "Does nothing, successfully.", Shell::succeed),
+        Builtin::new("type", "NAME...", "Says what would run.", Shell::describe_names),
+        Builtin::special("unset", "[-f | -v] NAME...", "Forgets variables or functions.", Shell::unset),
+        Builtin::new("wait", "[%JOB | PID]...", "Waits for what runs in the background.", Shell::wait),
+    ];
+
     /// Reports that a built-in failed; the status is 1.
     pub(super) fn complain(&mut self, words: &[Text], message: &str) {
         let name = words.first().map(|name| String::from_utf8_lossy(name)).unwrap_or_default();

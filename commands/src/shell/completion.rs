@@ -3,7 +3,6 @@
 use alloc::collections::BTreeSet;
 
 use super::ast::Text;
-use super::builtins;
 use super::execute::Shell;
 use super::system::{ObjectKind, System};
 
@@ -25,12 +24,10 @@ impl<S: System> Shell<S> {
     }
 
     fn completions(&mut self) -> BTreeSet<Text> {
-        let mut words: BTreeSet<Text> = builtins::NAMES.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let builtins = Self::BUILTINS.iter().filter(|builtin| builtin.is_for_people());
+        let mut words: BTreeSet<Text> = builtins.map(|builtin| builtin.name.as_bytes().to_vec()).collect();
         words.extend(self.state.functions.keys().cloned());
-        for directory in self.program_directories() {
-            let programs = self.system.list(&directory).unwrap_or_default();
-            words.extend(programs.into_iter().map(|(name, _)| name));
-        }
+        words.extend(self.programs());
         for (mut name, kind) in self.system.list(b"").unwrap_or_default() {
             if kind == ObjectKind::Directory {
                 name.push(b'/');

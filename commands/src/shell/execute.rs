@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::mem::{replace, take};
 
 use super::ast::{AndOr, Command, Connector, Kind, List, Pipeline, Position, Text, Word};
+use super::cursor::ParseError;
 use super::jobs::Jobs;
 use super::redirect::Streams;
 use super::room::ENTRY_BYTES;
@@ -104,8 +105,19 @@ impl<S: System> Shell<S> {
 
     /// Writes a message about the current command to standard error.
     pub(super) fn report(&mut self, at: Position, message: &str) {
+        self.report_at(&self.state.place.prefix(at, false), message);
+    }
+
+    fn report_at(&mut self, place: &str, message: &str) {
         let name = String::from_utf8_lossy(&self.state.name).into_owned();
-        self.write_error(format!("{name}: {at}: {message}\n").as_bytes());
+        self.write_error(format!("{name}: {place}{message}\n").as_bytes());
+    }
+
+    /// Reports a mistake of grammar, after which a script can't go on.
+    pub(super) fn fail_to_parse(&mut self, error: &ParseError) -> Leave {
+        self.report_at(&self.state.place.prefix(error.at, true), &error.message);
+        self.state.status = USAGE;
+        Leave::Abandon
     }
 
     /// Reports an error after which a script can't go on.
@@ -141,7 +153,7 @@ impl<S: System> Shell<S> {
                         self.list(&list)?;
                     }
                 }
-                Err(error) => return Err(self.fail(error.at, &error.message)),
+                Err(error) => return Err(self.fail_to_parse(&error)),
             }
         }
     }

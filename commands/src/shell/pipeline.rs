@@ -283,7 +283,7 @@ impl<S: System> Shell<S> {
     fn start_shell(&mut self, text: &[u8], streams: &Streams<S::Stream>) -> Option<S::Child> {
         let room = self.need(SHELL_COPIES * (self.state.bytes() + text.len()));
         let started = room.and_then(|()| {
-            let script = self.state.script(text);
+            let script = self.state.script(text, self.at);
             let mut arguments = vec![b"exec".to_vec(), b"-c".to_vec(), script, self.state.name.clone()];
             arguments.extend_from_slice(&self.state.arguments);
             let environment = self.state.environment();

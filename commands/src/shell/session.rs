@@ -9,6 +9,7 @@ use super::ast::{List, Position, Text, Word};
 use super::execute::{Flow, Leave, Shell};
 use super::lexer::shorten;
 use super::stack::Stack;
+use super::state::Place;
 use super::system::System;
 
 /// The prompt where `PS1` is not set.
@@ -65,6 +66,7 @@ impl<S: System> Shell<S> {
     pub fn run_interactively(&mut self) -> i32 {
         self.start();
         self.state.is_interactive = true;
+        self.state.place = Place::Typed;
         loop {
             // An interruption that came too late for the last command is not meant for the next.
             self.system.interrupted();
@@ -166,7 +168,7 @@ impl<S: System> Shell<S> {
                 Ok(_) if items.is_empty() => return Ok(Input::Nothing),
                 Ok(_) => return Ok(Input::Commands(List { items })),
                 Err(error) if error.incomplete && !is_end => {}
-                Err(error) => return Err(self.fail(error.at, &error.message)),
+                Err(error) => return Err(self.fail_to_parse(&error)),
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::Error;
@@ -41,7 +40,7 @@ impl<S: System> Shell<S> {
                 });
             }
             if let Some(builtin) = builtin {
-                return self.builtin(simple, redirections, &builtin, &words);
+                return self.builtin(simple, redirections, builtin, &words);
             }
         }
         self.program(simple, redirections, &words)
@@ -126,7 +125,7 @@ impl<S: System> Shell<S> {
             return self.with_assignments(simple, |shell| {
                 shell.redirected(redirections, |shell| {
                     shell.at = at;
-                    (builtin.run)(shell, words)
+                    shell.run_builtin(builtin, words)
                 })
             });
         }
@@ -141,11 +140,19 @@ impl<S: System> Shell<S> {
         };
         let outer = core::mem::replace(&mut self.streams, streams);
         self.at = at;
-        let flow = (builtin.run)(self, words);
+        let flow = self.run_builtin(builtin, words);
         if words != [b"exec"] {
             self.streams = outer;
         }
         flow
+    }
+
+    /// Runs a built-in, or explains it.
+    fn run_builtin(&mut self, builtin: &Builtin<S>, words: &[Text]) -> Flow {
+        if words.len() == 2 && words[1] == b"--help" && builtin.has_help() {
+            return self.output(builtin.help().as_bytes());
+        }
+        (builtin.run)(self, words)
     }
 
     fn program(&mut self, simple: &Simple, redirections: &[Redirection], words: &[Text]) -> Flow {
@@ -221,7 +228,7 @@ impl<S: System> Shell<S> {
         self.state.status = if error == Error::NotFound { NOT_FOUND } else { NOT_RUN };
         let outer = core::mem::replace(&mut self.streams, streams.clone());
         let message = match error {
-            Error::NotFound if !is_path(name) => String::from("no such command"),
+            Error::NotFound if !is_path(name) => self.no_such_command(name),
             error => format!("{error}"),
         };
         self.report(self.at, &format!("{}: {message}", shorten(name)));

@@ -10,7 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::arithmetic::Variables;
-use super::ast::{Command, Text};
+use super::ast::{Command, Position, Text};
 use super::lexer::shorten;
 use super::print::{print_function, quote};
 use super::room::ENTRY_BYTES;
@@ -81,9 +81,49 @@ impl Options {
     }
 }
 
+/// How a message says where in the commands the mistake is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Place {
+    /// By line and column of the text that runs.
+    #[default]
+    InText,
+    /// A person has just typed the commands and sees them: only mistakes of grammar are pointed at.
+    Typed,
+    /// This shell runs a part of another's commands, printed anew: where that part stands there.
+    Part(Position),
+}
+
+impl Place {
+    /// The words of `subshell-state` for a shell that runs the part at `at`.
+    fn words(self, at: Position) -> String {
+        match self {
+            Place::Typed => String::from("0 0"),
+            Place::Part(outer) => format!("{} {}", outer.line, outer.column),
+            Place::InText => format!("{} {}", at.line, at.column),
+        }
+    }
+
+    /// What such words say.
+    pub(super) fn from_words(line: u32, column: u32) -> Place {
+        if line == 0 { Place::Typed } else { Place::Part(Position { line, column }) }
+    }
+
+    /// What stands before a message about something at `at`.
+    pub(super) fn prefix(self, at: Position, is_grammar: bool) -> String {
+        match self {
+            Place::Part(at) => format!("{at}: "),
+            Place::Typed if !is_grammar => String::new(),
+            Place::Typed if at.line == 1 => format!("column {}: ", at.column),
+            Place::InText | Place::Typed => format!("{at}: "),
+        }
+    }
+}
+
 /// What a shell remembers.
 #[derive(Clone, Default)]
 pub(super) struct State {
+    /// How messages say where a mistake is.
+    pub(super) place: Place,
     pub(super) variables: BTreeMap<Text, Variable>,
     pub(super) functions: BTreeMap<Text, Rc<Command>>,
     pub(super) options: Options,
@@ -174,10 +214,10 @@ impl State {
     }
 
     /// A script that makes a new shell, with this one's environment, name and arguments, like this one, and
-    /// then runs `command`.
-    pub(super) fn script(&self, command: &[u8]) -> Text {
+    /// then runs `command`, which stands at `at`.
+    pub(super) fn script(&self, command: &[u8], at: Position) -> Text {
         let last = self.last_background.as_deref().unwrap_or_default();
-        let mut script = format!("subshell-state {} ", self.status).into_bytes();
+        let mut script = format!("subshell-state {} {} ", self.status, self.place.words(at)).into_bytes();
         script.extend(quote(&self.identity));
         script.push(b' ');
         script.extend(quote(last));

@@ -11,7 +11,7 @@ use super::ast::{Mode, Text};
 ///
 /// Names are V's: `[prefix]path`, or relative to the current context. Streams are handles that the shell
 /// copies freely; the stream is released with its last handle.
-pub trait System {
+pub trait System: 'static {
     /// An open file, pipe or terminal.
     type Stream: Clone;
     /// A program that was started. Dropping it leaves the program alone.

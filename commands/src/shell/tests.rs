@@ -7,7 +7,7 @@ mod basics;
 mod compound;
 mod errors;
 mod expansion;
-mod host;
+pub(super) mod host;
 mod jobs;
 mod own;
 mod printing;

@@ -17,6 +17,8 @@ v_start::program!(main);
 
 const TERMINAL: &str = "[terminal]console";
 const SHELL: &str = "[boot]bin/exec";
+/// What a person sees first.
+const GREETING: &str = "This is V. 'help' lists the commands, 'help NAME' explains one.\n";
 /// The shell's working directory at its start.
 const HOME: &str = "[tmp]";
 /// Between the end of one shell and the start of the next, so that one that cannot run does not keep the node busy.
@@ -34,7 +36,8 @@ fn main() -> Result<(), Error> {
 }
 
 fn run_shell() -> Result<i32, Error> {
-    let terminal = File::open_with(TERMINAL, mode::READ | mode::WRITE)?;
+    let mut terminal = File::open_with(TERMINAL, mode::READ | mode::WRITE)?;
+    terminal.write_all(GREETING.as_bytes())?;
     let stream = || Stream::Instance(terminal.instance());
     let mut shell = Command::new(SHELL)
         .env("HOME", HOME)

@@ -8,6 +8,7 @@ use crate::shell::ast::Text;
 use crate::shell::execute::{Flow, Leave, Shell};
 use crate::shell::lexer::shorten;
 use crate::shell::simple::is_path;
+use crate::shell::state::Place;
 use crate::shell::system::System;
 
 impl<S: System> Shell<S> {
@@ -75,7 +76,10 @@ impl<S: System> Shell<S> {
             }
         };
         self.state.status = 0;
-        self.returning(|shell| shell.run_text(&text))
+        let outer = core::mem::replace(&mut self.state.place, Place::InText);
+        let flow = self.returning(|shell| shell.run_text(&text));
+        self.state.place = outer;
+        flow
     }
 
     /// `exec program`: the program instead of this shell. There is nothing to replace a program by, so the
@@ -128,13 +132,16 @@ impl<S: System> Shell<S> {
         Ok(())
     }
 
-    /// `subshell-state status pid pid-of-background`: what a shell tells one that it starts for a part of
-    /// itself, so that `$?`, `$$` and `$!` are the same there.
+    /// `subshell-state status line column pid pid-of-background`: what a shell tells one that it starts for a part
+    /// of itself, so that `$?`, `$$` and `$!` are the same there, and messages say where that part stands.
     pub(super) fn take_state(&mut self, words: &[Text]) -> Flow {
-        let [_, status, identity, background] = words else {
+        let [_, status, line, column, identity, background] = words else {
             return Err(self.misuse(words, "only shells call this"));
         };
         self.enter_subshell();
+        let number =
+            |word: &[u8]| parse_integer(word).and_then(|number| u32::try_from(number).ok()).unwrap_or(1);
+        self.state.place = Place::from_words(number(line), number(column));
         self.state.identity.clone_from(identity);
         self.state.last_background = (!background.is_empty()).then(|| background.clone());
         self.state.status = parse_integer(status).unwrap_or(0) as i32;

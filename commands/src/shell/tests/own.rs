@@ -1,9 +1,7 @@
 //! What V's shell has beyond POSIX: prefixes in names, `@NODE`, `prefix`.
 
-use super::host::Host;
 use super::{check, run_script};
 use crate::shell::ast::{Kind, Where};
-use crate::shell::builtins;
 use crate::shell::parser::parse;
 use crate::shell::stack::Stack;
 
@@ -75,9 +73,36 @@ fn placement_reaches_the_system() {
 }
 
 #[test]
-fn the_built_ins_that_are_offered_exist() {
-    for name in builtins::NAMES {
-        assert!(builtins::find::<Host>(name.as_bytes()).is_some(), "{name}");
+fn help_is_for_built_ins_functions_and_programs() {
+    let outcome = run_script("PATH=/nonesuch; help");
+    let words = ["  cd            Changes the working directory.\n", "Programs"];
+    assert!(words.iter().all(|word| outcome.output.contains(word)), "{outcome:?}");
+    check(&[
+        ("help cd", "Usage: cd [NAME | -]\nChanges the working directory.\n", 0),
+        ("pwd --help", "Usage: pwd\nShows the working directory.\n", 0),
+        ("echo --help", "--help\n", 0),
+        ("f() { echo a; }; help f", "f is a function\nf() {\necho a\n}\n", 0),
+        ("help subshell-state 2> /dev/null", "", 127),
+        ("help nonesuch pwd 2> /dev/null", "Usage: pwd\nShows the working directory.\n", 127),
+        ("help true | head -n 1; clear", "Usage: true\n\x1b[H\x1b[2J\x1b[3J", 0),
+    ]);
+    let outcome = run_script("help cat");
+    assert!(outcome.output.starts_with("Usage: cat "), "{outcome:?}");
+}
+
+#[test]
+fn mistyped_names_are_guessed() {
+    for (name, hint) in [
+        ("ehco", "is 'echo' meant?"),
+        ("unsett", "is 'unset' meant?"),
+        ("fooo", "is 'foo' meant?"),
+        ("x", "'help' lists them"),
+        ("qqqq", "'help' lists them"),
+    ] {
+        let outcome =
+            run_script(&std::format!("foo() {{ :; }}; PATH=/nonesuch {name}; PATH=/nonesuch; {name}"));
+        let message = std::format!("{name}: no such command; {hint}\n");
+        assert!(outcome.errors.ends_with(&message) && outcome.status == 127, "{outcome:?}");
     }
 }
 
