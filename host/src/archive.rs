@@ -81,12 +81,32 @@ impl Archive {
         self.put(name, Entry { data: Some(data), mode: 0o644, modified: 0 })
     }
 
-    /// Adds lines to the end of a file that is there.
-    pub fn append(&mut self, name: &str, text: &str) -> Result<()> {
+    /// A file's content, if it is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.entries.get(name)?.data.as_deref()?).ok()
+    }
+
+    /// Gives a file that is there another content.
+    pub fn replace(&mut self, name: &str, data: Arc<[u8]>) -> Result<()> {
         let file = self.entries.get_mut(name).and_then(|entry| entry.data.as_mut());
-        let file = file.with_context(|| format!("there is no file `{name}` in the boot archive"))?;
-        *file = [&**file, b"\n", text.as_bytes()].concat().into();
+        *file.with_context(|| format!("there is no file `{name}` in the boot archive"))? = data;
         Ok(())
+    }
+
+    /// Adds lines to the end of a text that is there.
+    pub fn append(&mut self, name: &str, lines: &str) -> Result<()> {
+        let text = format!("{}\n{lines}", self.text(name).unwrap_or_default());
+        self.replace(name, text.as_bytes().into())
+    }
+
+    /// Takes out all but those that `is_kept` says.
+    pub fn retain(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.entries.retain(|name, _| is_kept(name));
+    }
+
+    /// The names of all entries, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
     }
 
     /// Puts in a file of the host by its own name, or a folder by its own name with all that is in it. Symbolic links

@@ -119,6 +119,10 @@ pub struct DomainOptions {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_NODES as i64))]
     pub nodes: u8,
 
+    /// Give all nodes but the first no more than their services: programs and files they load from node 1
+    #[arg(long)]
+    pub diskless: bool,
+
     /// Run shell lines on another node than the first; repeatable
     #[arg(long, num_args = 2, value_names = ["NODE", "LINES"], requires = "exec", allow_hyphen_values = true)]
     pub exec_on: Vec<String>,
@@ -198,6 +202,7 @@ impl DomainOptions {
         let named = self.impairments().nodes_named();
         ensure!(named <= nodes, "--partition names node {named}, but there are only {nodes}; see --nodes");
         ensure!(nodes > 1 || self.pcap.is_none(), "--pcap needs a network: see --nodes");
+        ensure!(nodes > 1 || !self.diskless, "--diskless needs a node with files beside it: see --nodes");
         ensure!(
             nodes == 1 || !icount,
             "--icount is for one node: time would not pass while nodes wait for each other"

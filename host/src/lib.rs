@@ -13,6 +13,7 @@ pub mod bench;
 pub mod channel;
 pub mod counting;
 pub mod debug;
+pub mod diskless;
 pub mod domain;
 pub mod exec;
 pub mod fuzz;

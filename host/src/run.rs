@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::archive::{Archive, EXEC};
 use crate::arguments::{NodeOptions, Run};
+use crate::diskless;
 use crate::domain::plan::NoPlan;
 use crate::domain::{Domain, Outcome, name};
 use crate::exec::Exec;
@@ -97,6 +98,11 @@ impl Prepared {
         self.machine.command_line = words.collect::<Vec<_>>().join(" ");
     }
 
+    /// Has a node do without files of its own: all but its services come from the first node.
+    pub fn make_diskless(&mut self) -> Result<()> {
+        diskless::reduce(&mut self.archive, &name(0))
+    }
+
     /// Has the node run `lines` and end.
     pub fn run_lines(&mut self, lines: &str) -> Result<()> {
         self.say(RUN_LINES);
@@ -134,6 +140,9 @@ pub fn run(options: &Run) -> Result<u8> {
     let mut nodes = Prepared::new(&guest, &qemu, &options.node, lines.len())?;
     for (prepared, lines) in nodes.iter_mut().zip(&lines) {
         lines.as_ref().map_or(Ok(()), |lines| prepared.run_lines(lines))?;
+    }
+    if options.domain.diskless {
+        nodes.iter_mut().skip(1).try_for_each(Prepared::make_diskless)?;
     }
     let mut domain = connect(nodes, options.domain.impairments(), options.domain.pcap.as_deref(), &log)?;
     let _signals = domain.heed_signals()?;

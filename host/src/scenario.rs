@@ -68,6 +68,9 @@ pub struct Scenario {
     /// Shell lines for other nodes, by their numbers.
     #[serde(default)]
     exec_on: BTreeMap<String, String>,
+    /// Whether all nodes but the first have no files of their own.
+    #[serde(default)]
+    diskless: bool,
     /// What to do at consoles and to nodes.
     #[serde(default)]
     step: Vec<Step>,
@@ -216,6 +219,9 @@ impl Scenario {
             prepared.machine.lacking.clone_from(&self.lacking);
             prepared.machine.may_restart = node > 0 || self.restarts;
             self.lines(node).map_or(Ok(()), |lines| prepared.run_lines(lines))?;
+            if self.diskless && node > 0 {
+                prepared.make_diskless()?;
+            }
         }
         let mut script = Script::new(&self.step, nodes.len(), self.exec.is_none());
         let shown: Vec<Shown> = (0..nodes.len()).map(|node| Shown::new(&script, node)).collect();

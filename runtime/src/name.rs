@@ -51,6 +51,9 @@ pub(crate) const NETWORK: &str = "network";
 /// How long to wait before asking again when no naming server is there.
 const NAMING_PAUSE: Duration = Duration::from_millis(10);
 
+/// Between two looks for a server that is waited for.
+const WAIT_PAUSE: Duration = Duration::from_millis(250);
+
 static TABLE: Mutex<Option<Table>> = Mutex::new(None);
 
 /// Calls `body` with the table, which is made of the start block when it is first needed.
@@ -95,6 +98,25 @@ pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
                 }
                 name = expanded;
             }
+        }
+    }
+}
+
+/// Waits until somebody answers for a name's prefix, such as a node that has yet to boot. Says so in the log where it
+/// takes a while.
+pub fn wait_for(name: &str) -> Result<(), Error> {
+    let mut was_told = false;
+    loop {
+        match resolve(name) {
+            Ok(_) => return Ok(()),
+            Err(Error::NoSuchPrefix | Error::NoNetwork | Error::HostNotFound | Error::HostUnreachable) => {
+                if !was_told {
+                    crate::log::notice!("waiting for the server of {name}");
+                }
+                was_told = true;
+                time::sleep(WAIT_PAUSE)?;
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -89,12 +89,17 @@ pub fn own_pid() -> Result<Pid, Error> {
     Ok(query(Pid::NONE)?.process())
 }
 
-/// What the kernel knows of a process; [`Pid::NONE`]: the caller.
+/// What its kernel knows of a process, of any node; [`Pid::NONE`]: the caller.
 pub fn query(process: Pid) -> Result<ProcessRecord, Error> {
     let mut bytes = [0; ProcessRecord::BYTES];
     let request = kernel::process::QueryProcess { process };
-    call(kernel::server(kernel::PROCESS), &request, Segment::Write(&mut bytes))?;
+    call(kernel_of(process), &request, Segment::Write(&mut bytes))?;
     Ok(ProcessRecord::from_bytes(&bytes))
+}
+
+/// The process server of the node that a process is on; of this one for [`Pid::NONE`].
+fn kernel_of(process: Pid) -> Pid {
+    Pid::kernel_server(process.host(), kernel::PROCESS)
 }
 
 /// What the kernel knows of every process of this node, in the order of its table.
@@ -144,7 +149,7 @@ pub fn team() -> Pid {
     TEAM.try_call_once(|| Ok::<_, Error>(identify(Pid::NONE)?.team)).copied().unwrap_or(Pid::NONE)
 }
 
-/// The team, owner, user and rights of a process; [`Pid::NONE`]: the caller.
+/// The team, owner, user and rights of a process, of any node; [`Pid::NONE`]: the caller.
 pub fn identify(process: Pid) -> Result<kernel::process::Identified, Error> {
-    crate::message::kernel(kernel::PROCESS, &kernel::process::Identify { process })
+    call(kernel_of(process), &kernel::process::Identify { process }, Segment::None)
 }

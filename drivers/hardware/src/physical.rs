@@ -7,6 +7,7 @@ use core::ptr::with_exposed_provenance;
 
 use v::abi::kernel::{self, device, protection};
 use v::abi::{Error, PAGE_BYTES, Pid};
+use v::protocols::supervisor::{ARCHIVE_VARIABLE, ArchivePlace};
 use v::{Segment, memory};
 
 /// Maps memory that never changes, for good. It must have been granted.
@@ -18,6 +19,13 @@ pub fn map(physical: u64, bytes: usize) -> Result<&'static [u8], Error> {
     let first = with_exposed_provenance::<u8>(address as usize);
     // SAFETY: the kernel has just mapped the pages that hold these bytes, and nobody unmaps or changes them.
     Ok(unsafe { core::slice::from_raw_parts(first, bytes) })
+}
+
+/// Maps the boot archive, for good, in a service that may: the supervisor tells it where that is.
+pub fn map_boot_archive() -> Result<&'static [u8], Error> {
+    let place = v::env::variable(ARCHIVE_VARIABLE).ok_or(Error::NotFound)?;
+    let place: ArchivePlace = place.parse()?;
+    map(place.physical, usize::try_from(place.bytes).map_err(|_| Error::TooLong)?)
 }
 
 /// Copies from memory that may change meanwhile. It must have been granted.

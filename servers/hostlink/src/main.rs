@@ -7,6 +7,7 @@
 use core::convert::Infallible;
 
 use abi::Pid;
+use formats::archive::Archive;
 use hardware::device::Device;
 use hostlink_server::{HostLink, Line, NAMES, inner};
 use io_server::{IoServer, Limits};
@@ -21,7 +22,8 @@ use virtio_console::Port;
 
 v_start::program!(main);
 
-const SCRIPT: &str = "[boot]configuration/exec";
+/// Where this node's own boot archive has the commands; what `[boot]` leads to may be another node's.
+const SCRIPT: &str = "configuration/exec";
 const SHELL: &str = "[boot]bin/exec";
 /// Where the commands begin.
 const HOME: &str = "[tmp]";
@@ -109,11 +111,12 @@ fn run_commands(server: Pid) -> Result<u32, Error> {
         }
         Err(error) => return Err(error),
     }
-    let script = v::file::read_to_string(SCRIPT)?;
+    let script = script()?;
+    v::name::wait_for(SHELL)?;
     let [input, output, errors] = open_streams(server)?;
     let mut shell = Command::new(SHELL)
         .arg("-c")
-        .arg(&script)
+        .arg(script)
         .env("HOME", HOME)
         .directory(HOME)
         .stdin(Stream::Instance(input))
@@ -127,8 +130,17 @@ fn run_commands(server: Pid) -> Result<u32, Error> {
     Ok(shell.wait()?.code.cast_unsigned())
 }
 
+fn script() -> Result<&'static str, Error> {
+    let archive = Archive::new(hardware::physical::map_boot_archive()?);
+    let entry = archive.find(SCRIPT).map_err(|damage| {
+        log::error!("{damage}");
+        Error::DeviceError
+    })?;
+    core::str::from_utf8(entry.ok_or(Error::NotFound)?.content).map_err(|_| Error::BadArgument)
+}
+
 fn open_streams(server: Pid) -> Result<[Instance; 3], Error> {
-    let open = |name: &str, mode| {
+    let open = |name: &str, mode| -> Result<Instance, Error> {
         let request = io::Open { context: 0, mode, owner: v::process::team() };
         let opened = call(server, &request, Segment::Read(name.as_bytes()))?;
         Ok(Instance { server, number: opened.instance, attributes: opened.attributes | attribute::STREAM })

@@ -37,6 +37,10 @@ fn main() -> Result<(), Error> {
 
 fn run_shell() -> Result<i32, Error> {
     let mut terminal = File::open_with(TERMINAL, mode::READ | mode::WRITE)?;
+    if let Err(error) = v::name::resolve(SHELL) {
+        terminal.write_all(format!("no shell yet: {SHELL}: {error}; waiting for its server\n").as_bytes())?;
+        v::name::wait_for(SHELL)?;
+    }
     terminal.write_all(GREETING.as_bytes())?;
     let stream = || Stream::Instance(terminal.instance());
     let mut shell = Command::new(SHELL)

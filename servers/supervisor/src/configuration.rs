@@ -23,6 +23,9 @@
 //! | `critical` | the node is restarted when the supervisor has to give it up | no |
 //! | `when WORD`, `unless WORD` | only if the boot command line has, or doesn't have, the word | always |
 //!
+//! Before the first service, `alias PREFIX NAME` lets a prefix stand for another name, for all services and what they
+//! start: `alias boot [node1]boot` gives a node without files of its own those of another.
+//!
 //! Numbers are decimal, or hexadecimal with `0x`. Every mistake is told with its line.
 
 use alloc::borrow::ToOwned;
@@ -34,6 +37,7 @@ use core::fmt;
 use abi::kernel::priority;
 use abi::{PAGE_BYTES, Rights, UserId};
 use pci::Identity;
+use protocols::naming::is_prefix;
 use protocols::supervisor::ServiceRecord;
 
 /// What happens when a service ends.
@@ -102,6 +106,8 @@ pub struct Service {
     pub critical: bool,
     /// When it runs at all.
     pub conditions: Vec<Condition>,
+    /// Prefixes and the names that they stand for.
+    pub aliases: Vec<(String, String)>,
 }
 
 /// What is wrong with the configuration, and in which line.
@@ -142,6 +148,7 @@ impl Service {
             watchdog_ns: Some(DEFAULT_WATCHDOG_NS),
             critical: false,
             conditions: Vec::new(),
+            aliases: Vec::new(),
         }
     }
 
@@ -157,6 +164,7 @@ impl Service {
 /// Reads a configuration. Services come in the file's order; what they wait for comes before them.
 pub fn parse(text: &str) -> Result<Vec<Service>, Mistake> {
     let mut services: Vec<Service> = Vec::new();
+    let mut aliases = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let mistake = |what| Mistake { line: index + 1, what };
         let content = line.split('#').next().unwrap_or("");
@@ -164,7 +172,13 @@ pub fn parse(text: &str) -> Result<Vec<Service>, Mistake> {
         let Some(key) = words.next() else { continue };
         let values: Vec<&str> = words.collect();
         if key == "service" {
-            services.push(heading(&values, &services).map_err(mistake)?);
+            let mut service = heading(&values, &services).map_err(mistake)?;
+            service.aliases.clone_from(&aliases);
+            services.push(service);
+            continue;
+        }
+        if key == "alias" && services.is_empty() {
+            aliases.push(alias(&values).map_err(mistake)?);
             continue;
         }
         let (service, earlier) = services
@@ -186,6 +200,15 @@ fn heading(values: &[&str], services: &[Service]) -> Result<Service, String> {
         return Err(format!("there is a service `{name}` already"));
     }
     Ok(Service::new(name))
+}
+
+fn alias(values: &[&str]) -> Result<(String, String), String> {
+    match values {
+        [prefix, name] if is_prefix(prefix) && name.starts_with('[') => {
+            Ok(((*prefix).to_owned(), (*name).to_owned()))
+        }
+        _ => Err("`alias` takes a prefix without brackets, and a name with one".to_owned()),
+    }
 }
 
 fn setting(service: &mut Service, earlier: &[Service], key: &str, values: &[&str]) -> Result<(), String> {
@@ -338,6 +361,7 @@ mod tests {
     #[test]
     fn everything_that_can_be_said() {
         let text = "
+            alias bin [boot]bin  # before all
             # what it is
             service naming
                 rights register-prefix trace  # two of them
@@ -363,6 +387,7 @@ mod tests {
         let services = parse(text).unwrap();
         assert_eq!(services[0].rights, Rights::REGISTER_PREFIX.union(Rights::TRACE));
         assert_eq!(services[0].program, "bin/naming");
+        assert!(services.iter().all(|service| service.aliases == [("bin".into(), "[boot]bin".into())]));
         assert_eq!(services[0].watchdog_ns, Some(10_000_000_000));
         let uart = &services[1];
         assert_eq!((uart.program.as_str(), uart.arguments.len()), ("bin/serial", 2));
@@ -389,6 +414,10 @@ mod tests {
     fn mistakes_are_told_with_their_line() {
         for (text, line, part) in [
             ("rights trace", 1, "before the first"),
+            ("alias boot", 1, "takes a prefix"),
+            ("alias [boot] [tmp]", 1, "takes a prefix"),
+            ("alias boot tmp", 1, "takes a prefix"),
+            ("service a\nalias boot [tmp]", 2, "no setting"),
             ("service a\nservice a", 2, "already"),
             ("service", 1, "one name"),
             ("service a b", 1, "one name"),

@@ -96,6 +96,9 @@ impl Images {
         for argument in &service.arguments {
             Entry::Argument(argument).append(&mut block);
         }
+        for (name, target) in &service.aliases {
+            Entry::Alias { name, target }.append(&mut block);
+        }
         if service.archive {
             let variable: String = format!("{ARCHIVE_VARIABLE}={}", self.place);
             Entry::Variable(&variable).append(&mut block);

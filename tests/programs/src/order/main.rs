@@ -99,8 +99,8 @@ fn watch(page: &str, killed: &[&str]) -> Result<Watch, String> {
     set_trace(0)?;
     outcome?;
     let idle: Vec<&str> = watch.order.services().filter(|name| !watch.active.contains(*name)).collect();
-    // A node has either of the first two, and the session only waits while this runs; the third needs a card.
-    if idle.iter().all(|name| ["hostlink", "session", "network"].contains(name)) {
+    // A node has either of the first two, and the session only waits while this runs; the others need a card.
+    if idle.iter().all(|name| ["hostlink", "session", "network", "clock"].contains(name)) {
         Ok(watch)
     } else {
         Err(format!("idle: {idle:?}"))
