@@ -20,6 +20,14 @@ pub struct Choice {
     pub help: &'static str,
 }
 
+/// The option of commands that can be about another node. The shell turns a last word `@NODE` into it.
+pub const NODE: Choice = Choice {
+    letter: '\0',
+    long: "node",
+    value: Some("NODE"),
+    help: "Of that node; a last word @NODE says the same.",
+};
+
 /// A command's name and what it takes.
 pub struct Usage {
     /// As it is typed.
@@ -83,6 +91,11 @@ pub enum Wish {
 }
 
 impl Usage {
+    /// Whether the command can be about another node.
+    pub fn takes_node(&self) -> bool {
+        self.choices.iter().any(|choice| choice.long == NODE.long)
+    }
+
     /// Reads the words after the command's name.
     pub fn parse(&self, words: &[String]) -> Result<Wish, Misuse> {
         let mut arguments = Arguments::default();

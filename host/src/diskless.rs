@@ -14,7 +14,7 @@ pub fn reduce(archive: &mut Archive, from: &str) -> Result<()> {
     let mut needed = programs(services);
     needed.extend([SUPERVISOR, SERVICES, EXEC].map(String::from));
     // How `[boot]` is read there is said in servers/supervisor/src/configuration.rs.
-    let services = format!("alias boot [{from}]boot\n{services}");
+    let services = format!("alias boot [{from}]boot\nalias bin [boot]bin\n{services}");
     archive.retain(|name| needed.contains(name));
     archive.replace(SERVICES, services.as_bytes().into())
 }
@@ -56,7 +56,7 @@ mod tests {
         let names: Vec<&str> = archive.names().collect();
         assert_eq!(names, ["bin/log-server", "bin/naming", SUPERVISOR, EXEC, SERVICES]);
         let text = archive.text(SERVICES).unwrap();
-        assert_eq!(text.strip_suffix(services), Some("alias boot [node1]boot\n"));
+        assert_eq!(text.strip_suffix(services), Some("alias boot [node1]boot\nalias bin [boot]bin\n"));
     }
 
     #[test]

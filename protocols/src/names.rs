@@ -21,6 +21,8 @@ pub mod kind {
     pub const STREAM: u32 = 3;
     /// A device.
     pub const DEVICE: u32 = 4;
+    /// A prefix. What it stands for, whose it is can say.
+    pub const PREFIX: u32 = 5;
 }
 
 protocol! {

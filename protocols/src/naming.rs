@@ -9,6 +9,9 @@ use abi::{Pid, protocol};
 
 /// Longest prefix, in bytes; letters, digits, `-`, `_` and `.`.
 pub const MAX_PREFIX_BYTES: usize = 32;
+/// The context, at a naming server, of the directory of all its prefixes. What a name says below it is another server's:
+/// so whoever has this as working directory looks names up in full.
+pub const PREFIXES: u32 = u32::MAX;
 /// How long a look-up waits for a server that is being restarted.
 pub const RESTART_PATIENCE_NS: u64 = 10_000_000_000;
 

@@ -52,8 +52,11 @@ protocol! {
             count: u32,
         };
         /// The logical host of the node whose name is the read segment; [`HostNotFound`](abi::Error::HostNotFound) if
-        /// none with that name answers within a moment.
-        FindHost = 8 {} => HostFound { logical_host: u32 };
+        /// none with that name answers in time.
+        FindHost = 8 {
+            /// How long the client waits; 0: two seconds, in which a node is found even where many packets are lost.
+            patience_ms: u32,
+        } => HostFound { logical_host: u32 };
         /// A number that the protocol between nodes has counted, its name into the write segment. Positions are counted
         /// from 0; behind the last one it is [`NotFound`](abi::Error::NotFound).
         QueryDomainCounter = 9 { position: u32 } => DomainCounterQueried {

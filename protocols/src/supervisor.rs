@@ -16,6 +16,9 @@ use abi::protocol;
 /// The variable by which a service that may map the boot archive finds it. Its value is an [`ArchivePlace`].
 pub const ARCHIVE_VARIABLE: &str = "BOOT_ARCHIVE";
 
+/// Most records of the kernel's trace that the supervisor reads at once.
+pub const MOST_TRACE_RECORDS: usize = 128;
+
 /// Most bytes that a service may leave with the supervisor.
 pub const MAX_STATE_BYTES: usize = 16 * 1024;
 
@@ -80,6 +83,11 @@ protocol! {
             /// Pages that were held back until now.
             released_pages: u32,
         };
+        /// As the kernel's own requests of these names, for whoever may operate: clients on other nodes have no right
+        /// to trace here.
+        SetTrace = 12 { events: u32 } => TraceSet {};
+        /// See `SetTrace`.
+        ReadTrace = 13 { from: u64 } => TraceRead { count: u32, next: u64 };
     }
 }
 

@@ -5,7 +5,7 @@
 //! the server's business, `.` and `..` included: `..` never leads out of a server.
 //!
 //! A prefix that nobody here answers for may be the name of another node: `[node2]tmp/a` is `[tmp]a` as node 2 has it,
-//! whose naming server is asked.
+//! whose naming server is asked. `[node2]` alone is the directory of its prefixes.
 //!
 //! **On-use correction.** A remembered server may have died and been restarted under another pid. Nobody asks
 //! beforehand: [`with_place`] finds out when the operation fails, forgets the server, asks again (the naming server
@@ -25,7 +25,7 @@ use abi::kernel::{self, group};
 use abi::protocol::Request;
 use abi::{Error, Pid};
 use protocols::names::{MAX_PATH_BYTES, names};
-use protocols::naming::{RESTART_PATIENCE_NS, is_prefix, naming};
+use protocols::naming::{PREFIXES, RESTART_PATIENCE_NS, is_prefix, naming};
 
 use crate::message::{self, Segment, call};
 use crate::sync::Mutex;
@@ -121,13 +121,13 @@ pub fn wait_for(name: &str) -> Result<(), Error> {
     }
 }
 
-/// What a prefix means on the node with a name.
+/// What a prefix means on the node with a name; without a prefix, the directory of all that it has.
 ///
 /// The node's kernel tells who is in its naming group, which only the system's processes can join, so nobody else
 /// answers for it.
 fn ask_node(node: &str, prefix: &str) -> Result<(Pid, u32), Error> {
     // The network server is asked by a prefix itself.
-    if !is_prefix(prefix) || node == NETWORK {
+    if !(prefix.is_empty() || is_prefix(prefix)) || node == NETWORK {
         return Err(Error::NoSuchPrefix);
     }
     let host = crate::node::find(node).map_err(|error| match error {
@@ -136,13 +136,14 @@ fn ask_node(node: &str, prefix: &str) -> Result<(Pid, u32), Error> {
     })?;
     let query = group::QueryGroup { group: NAMING, position: 0 };
     let naming = call(Pid::kernel_server(host, kernel::GROUP), &query, Segment::None)?.member;
-    let resolved = call(naming, &naming::Resolve {}, Segment::Read(prefix.as_bytes()))?;
-    // It answers for its own node only.
-    if resolved.server.host() == host {
-        Ok((resolved.server, resolved.context))
+    let (server, context) = if prefix.is_empty() {
+        (naming, PREFIXES)
     } else {
-        Err(Error::BadReply)
-    }
+        let resolved = call(naming, &naming::Resolve {}, Segment::Read(prefix.as_bytes()))?;
+        (resolved.server, resolved.context)
+    };
+    // It answers for its own node only.
+    if server.host() == host { Ok((server, context)) } else { Err(Error::BadReply) }
 }
 
 /// The last so many bytes of a name.

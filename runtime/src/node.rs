@@ -39,7 +39,15 @@ pub fn all() -> Result<Vec<HostRecord>, Error> {
 /// statistics, is sent to by its pid relative to that. [`HostNotFound`](Error::HostNotFound) if no node with that name
 /// answers, [`NoNetwork`](Error::NoNetwork) where no network server runs.
 pub fn find(name: &str) -> Result<LogicalHost, Error> {
-    let ask = |server| call(server, &network::FindHost {}, Segment::Read(name.as_bytes()));
+    find_within(name, 0)
+}
+
+/// As [`find`], in so many milliseconds, not more than two seconds; 0 for these.
+pub fn find_within(name: &str, patience_ms: u32) -> Result<LogicalHost, Error> {
+    if name == self::name() {
+        return Ok(crate::process::team().host());
+    }
+    let ask = |server| call(server, &network::FindHost { patience_ms }, Segment::Read(name.as_bytes()));
     Ok(LogicalHost::from_bits(ask_network(ask)?.logical_host))
 }
 

@@ -6,7 +6,7 @@ mod thread;
 use alloc_crate::vec::Vec;
 
 use abi::kernel::record::{ProcessRecord, ProcessState};
-use abi::{Error, Pid, kernel};
+use abi::{Error, LogicalHost, Pid, kernel};
 
 use crate::message::{Segment, call};
 
@@ -104,13 +104,19 @@ fn kernel_of(process: Pid) -> Pid {
 
 /// What the kernel knows of every process of this node, in the order of its table.
 pub fn all() -> Result<Vec<ProcessRecord>, Error> {
+    all_of(LogicalHost::OWN)
+}
+
+/// As [`all`], of the node with a logical host.
+pub fn all_of(host: LogicalHost) -> Result<Vec<ProcessRecord>, Error> {
     const AT_ONCE: usize = 32;
     let mut records = Vec::new();
     let mut bytes = [0; AT_ONCE * ProcessRecord::BYTES];
     let mut index = 0;
     loop {
         let request = kernel::process::QueryProcesses { index };
-        let reply = call(kernel::server(kernel::PROCESS), &request, Segment::Write(&mut bytes))?;
+        let server = Pid::kernel_server(host, kernel::PROCESS);
+        let reply = call(server, &request, Segment::Write(&mut bytes))?;
         let (found, _) = bytes.as_chunks();
         records.extend(found.iter().take(reply.count as usize).map(ProcessRecord::from_bytes));
         if reply.next <= index {

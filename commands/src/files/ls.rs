@@ -105,6 +105,7 @@ fn long(metadata: &Metadata, size_width: usize) -> String {
         Kind::Directory => 'd',
         Kind::Stream => 's',
         Kind::Device => 'c',
+        Kind::Prefix => 'p',
         Kind::Other(_) => '?',
     };
     let access = |bit, letter| {

@@ -43,6 +43,9 @@ const PUMP_STACK_BYTES: usize = 32 << 10;
 const SPARE_STACK_BYTES: usize = 64 << 10;
 /// How often a background program is looked at while the user may interrupt the waiting.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long a node has to answer whose name may only be a pattern; and how long the answer, or none, is remembered.
+const NODE_PATIENCE_MS: u32 = 100;
+const NODE_MEMORY_NS: u64 = 10_000_000_000;
 
 /// This node as a shell sees it.
 #[derive(Default)]
@@ -55,6 +58,8 @@ pub struct Node {
     pumps: Vec<Thread>,
     /// Numbers the files that scripts are passed in.
     files: u32,
+    /// Names that were looked for among the nodes, whether there is one, and when that is forgotten.
+    nodes: Vec<(Text, bool, u64)>,
 }
 
 /// An open stream; released with the last handle, if it is not one that the shell was started with.
@@ -134,6 +139,20 @@ impl Node {
         Node { terminal, is_session, ..Node::default() }
     }
 
+    /// Whether a node has this name.
+    fn is_node(&mut self, name: &[u8]) -> bool {
+        let now_ns = time::now_ns();
+        self.nodes.retain(|(.., until_ns)| *until_ns > now_ns);
+        if let Some((_, is_node, _)) = self.nodes.iter().find(|(known, ..)| known == name) {
+            return *is_node;
+        }
+        let is_node = text(name).is_ok_and(|name| {
+            protocols::naming::is_prefix(name) && v::node::find_within(name, NODE_PATIENCE_MS).is_ok()
+        });
+        self.nodes.push((name.to_vec(), is_node, time::now_ns() + NODE_MEMORY_NS));
+        is_node
+    }
+
     /// The arguments for another shell: the script in a file if it is long, and whether it runs in the background.
     fn shell_arguments(&mut self, start: &Start<'_, Stream>) -> Result<Vec<Text>, Error> {
         let mut arguments = start.arguments.to_vec();
@@ -176,7 +195,8 @@ fn stream_for(stream: Option<&Stream>) -> process::Stream {
 fn kind(kind: Kind) -> ObjectKind {
     match kind {
         Kind::File => ObjectKind::File,
-        Kind::Directory => ObjectKind::Directory,
+        // Of a prefix it is not known; most are.
+        Kind::Directory | Kind::Prefix => ObjectKind::Directory,
         Kind::Stream | Kind::Device | Kind::Other(_) => ObjectKind::Stream,
     }
 }
@@ -193,8 +213,8 @@ impl System for Node {
 
     fn start(&mut self, start: &Start<'_, Stream>) -> Result<Child, Error> {
         if let Placement::Node(_) = start.placement {
-            // A node knows of no others yet; anywhere is here.
-            return Err(Error::HostUnreachable);
+            // Programs run here as yet; so anywhere is here.
+            return Err(Error::NotSupported);
         }
         let (file, arguments) = match start.program {
             Program::File(name) => (text(name)?, start.arguments.to_vec()),
@@ -408,6 +428,7 @@ impl System for Node {
         name::prefixes().iter().any(|binding| binding.prefix.as_bytes() == name)
             || name::global_prefixes()
                 .is_ok_and(|all| all.iter().any(|(prefix, ..)| prefix.as_bytes() == name))
+            || self.is_node(name)
     }
 
     fn set_prefix(&mut self, prefix: &[u8], target: &[u8]) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::Error;
@@ -14,6 +15,8 @@ use super::redirect::Streams;
 use super::room::ENTRY_BYTES;
 use super::state::Variable;
 use super::system::{ObjectKind, Placement, Program, Start, System};
+use crate::COMMANDS;
+use crate::usage::NODE;
 
 /// How often words and environment lie in memory while a program is started with them: copied, and packed.
 const START_COPIES: usize = 4;
@@ -188,8 +191,11 @@ impl<S: System> Shell<S> {
         node: Option<&[u8]>,
     ) -> Option<S::Child> {
         let name = words.first()?;
+        let asking = node.filter(|node| !node.is_empty() && takes_node(name)).map(|node| about(node, words));
+        let words = asking.as_deref().unwrap_or(words);
         let placement = match node {
             None => Placement::Here,
+            Some(_) if asking.is_some() => Placement::Here,
             Some([]) => Placement::Anywhere,
             Some(node) => Placement::Node(node),
         };
@@ -229,6 +235,7 @@ impl<S: System> Shell<S> {
         let outer = core::mem::replace(&mut self.streams, streams.clone());
         let message = match error {
             Error::NotFound if !is_path(name) => self.no_such_command(name),
+            Error::NotSupported if matches!(placement, Placement::Node(_)) => cannot_run_elsewhere(),
             error => format!("{error}"),
         };
         self.report(self.at, &format!("{}: {message}", shorten(name)));
@@ -272,6 +279,27 @@ impl<S: System> Shell<S> {
         let sign = self.state.value(b"PS4").cloned().unwrap_or_else(|| b"+ ".to_vec());
         self.write_error(&[&*sign, &words.join(&b' '), b"\n"].concat());
     }
+}
+
+/// Whether a program is a command that can be about another node.
+fn takes_node(program: &[u8]) -> bool {
+    let name = program.rsplit(|byte| matches!(byte, b'/' | b']')).next().unwrap_or(program);
+    COMMANDS.iter().any(|command| command.usage.name.as_bytes() == name && command.usage.takes_node())
+}
+
+/// The words of such a command, with the node as its option.
+fn about(node: &[u8], words: &[Text]) -> Vec<Text> {
+    let option = [b"--", NODE.long.as_bytes(), b"=", node].concat();
+    let mut all = words.to_vec();
+    all.insert(1, option);
+    all
+}
+
+fn cannot_run_elsewhere() -> String {
+    let names =
+        COMMANDS.iter().filter(|command| command.usage.takes_node()).map(|command| command.usage.name);
+    let names: Vec<&str> = names.collect();
+    format!("programs run on their own node as yet; only these can be about another: {}", names.join(", "))
 }
 
 /// Whether a program's name says where its file is.

@@ -2,26 +2,28 @@
 
 use alloc::format;
 
-use super::kernel::statistics;
+use super::kernel::statistics_of;
+use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
-use crate::usage::{Arguments, Usage};
+use crate::usage::{Arguments, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "free",
-        synopsis: "",
+        synopsis: "[@NODE]",
         summary: "Shows how much memory is free, and the kernel's tables.",
         details: "Memory is in KiB.",
-        choices: &[],
+        choices: &[NODE],
         operands: (0, 0),
     },
     body: free,
 };
 
-fn free(_: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let record = statistics().map_err(|error| failed("statistics server", error))?;
+fn free(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let host = Node::of(arguments)?.host;
+    let record = statistics_of(host).map_err(|error| failed("statistics server", error))?;
     let kibibytes = |frames: u64| frames * abi::PAGE_BYTES / 1024;
     let used = record.total_frames.saturating_sub(record.free_frames);
     let mut text = format!("{:<12} {:>10} {:>10} {:>10}\n", "", "TOTAL", "USED", "FREE");

@@ -3,13 +3,12 @@
 use alloc::format;
 use alloc::string::String;
 
+use abi::Error;
 use abi::kernel::record::StatisticsRecord;
-use abi::kernel::{STATISTICS, statistics};
-use abi::{Error, Pid};
 use protocols::network::HostRecord;
-use v::message::{Segment, call};
 use v::node::ClockReading;
 
+use super::kernel::statistics_of;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
 use crate::usage::{Arguments, Choice, Usage};
@@ -70,11 +69,9 @@ fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 }
 
 fn ask(record: HostRecord) -> Result<Node, Error> {
-    let mut bytes = [0; StatisticsRecord::BYTES];
-    let server = Pid::kernel_server(record.logical_host, STATISTICS);
-    call(server, &statistics::QueryStatistics {}, Segment::Write(&mut bytes))?;
+    let statistics = statistics_of(record.logical_host)?;
     let clocks = v::node::read_clocks(record.logical_host)?;
-    Ok(Node { record, statistics: StatisticsRecord::from_bytes(&bytes), clocks })
+    Ok(Node { record, statistics, clocks })
 }
 
 /// The node's name as a word; `?` for what is no name.

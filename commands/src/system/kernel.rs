@@ -4,14 +4,19 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use abi::kernel::record::{ProcessRecord, StatisticsRecord};
-use abi::kernel::{STATISTICS, server, statistics};
-use abi::{Error, Pid};
+use abi::kernel::{STATISTICS, statistics};
+use abi::{Error, LogicalHost, Pid};
 use v::message::{Segment, call};
 
-/// The kernel's counters.
+/// The counters of this node's kernel.
 pub fn statistics() -> Result<StatisticsRecord, Error> {
+    statistics_of(LogicalHost::OWN)
+}
+
+/// The counters of a node's kernel.
+pub fn statistics_of(host: LogicalHost) -> Result<StatisticsRecord, Error> {
     let mut buffer = [0; StatisticsRecord::BYTES];
-    call(server(STATISTICS), &statistics::QueryStatistics {}, Segment::Write(&mut buffer))?;
+    call(Pid::kernel_server(host, STATISTICS), &statistics::QueryStatistics {}, Segment::Write(&mut buffer))?;
     Ok(StatisticsRecord::from_bytes(&buffer))
 }
 

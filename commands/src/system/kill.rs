@@ -1,15 +1,16 @@
 //! `kill`: ends processes and services.
 
-use abi::kernel::{PROCESS, process, server};
+use abi::kernel::{PROCESS, process};
 use abi::notice::STATUS_KILLED;
 use abi::{Error, Pid};
 use protocols::supervisor::{ServiceRecord, state, supervisor};
 use v::message::{Segment, call};
 use v::time::{Duration, Instant};
 
+use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome};
-use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
+use crate::usage::{Arguments, Choice, MANY, Misuse, NODE, Usage};
 
 /// How long to wait for a service to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,24 +20,23 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "kill",
-        synopsis: "[-s SERVICE] [PID...]",
+        synopsis: "[-s SERVICE [@NODE]] [PID...]",
         summary: "Ends processes; a team's first process ends the team.",
-        details: "A PID is as ps shows it. A service is started again by the supervisor;\n\
+        details: "A PID is as ps shows it, of this node or another. A service is started again by the supervisor;\n\
                   kill waits for that, up to five seconds.",
-        choices: &[Choice {
-            letter: 's',
-            long: "service",
-            value: Some("SERVICE"),
-            help: "A service, by its name.",
-        }],
+        choices: &[
+            Choice { letter: 's', long: "service", value: Some("SERVICE"), help: "A service, by its name." },
+            NODE,
+        ],
         operands: (0, MANY),
     },
     body: kill,
 };
 
 fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let node = Node::of(arguments)?;
     if let Some(service) = arguments.value("service") {
-        if let Err(error) = kill_service(service) {
+        if let Err(error) = kill_service(node.server("supervisor")?, service) {
             context.complain(service, error);
         }
     } else if arguments.operands.is_empty() {
@@ -48,7 +48,7 @@ fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             continue;
         };
         let request = process::Destroy { process: pid, status: STATUS_KILLED };
-        if let Err(error) = call(server(PROCESS), &request, Segment::None) {
+        if let Err(error) = call(Pid::kernel_server(pid.host(), PROCESS), &request, Segment::None) {
             context.complain(word, error);
         }
     }
@@ -56,8 +56,7 @@ fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 }
 
 /// Kills a service and waits until it runs again or stays stopped; not for longer than [`PATIENCE`].
-fn kill_service(service: &str) -> Result<(), Error> {
-    let supervisor = v::name::resolve("[supervisor]")?.server;
+fn kill_service(supervisor: Pid, service: &str) -> Result<(), Error> {
     let before = find(supervisor, service)?.ok_or(Error::NoSuchService)?;
     call(supervisor, &supervisor::KillService {}, Segment::Read(service.as_bytes()))?;
     let end = Instant::now() + PATIENCE;

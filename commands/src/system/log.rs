@@ -1,46 +1,61 @@
 //! `log`: what servers and the kernel have said.
 
-use protocols::log::level;
+use abi::Error;
+use protocols::log::{level, log as protocol};
 use v::file::File;
 use v::io::{BufReader, Read};
 use v::log::Level;
+use v::message::{Segment, call};
 
+use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
-use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
+use crate::usage::{Arguments, Choice, MANY, Misuse, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "log",
-        synopsis: "[WORD...]",
+        synopsis: "[WORD...] [@NODE]",
         summary: "Shows the log: what servers and the kernel have said, with time and level.",
         details: "With WORD..., it adds these words to the log.",
-        choices: &[Choice {
-            letter: 'l',
-            long: "level",
-            value: Some("LEVEL"),
-            help: "Of the words to add: error, warning, notice, debug.",
-        }],
+        choices: &[
+            Choice {
+                letter: 'l',
+                long: "level",
+                value: Some("LEVEL"),
+                help: "Of the words to add: error, warning, notice, debug.",
+            },
+            NODE,
+        ],
         operands: (0, MANY),
     },
     body: log,
 };
 
 fn log(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let node = Node::of(arguments)?;
+    let name = node.prefix("log");
+    let refused = |error: Error| failed(&name, error);
     if !arguments.operands.is_empty() {
         let word = arguments.value("level").unwrap_or("notice");
         let level = [Level::Error, Level::Warning, Level::Notice, Level::Debug]
             .into_iter()
             .find(|level| level::name(*level as u32) == word)
             .ok_or_else(|| Misuse(alloc::format!("there is no level '{word}'")))?;
-        v::log::write_text(level, &arguments.operands.join(" "));
+        let text = arguments.operands.join(" ");
+        if !node.is_named() {
+            v::log::write_text(level, &text);
+            return Ok(());
+        }
+        let append = protocol::Append { level: level as u32 };
+        call(node.server("log")?, &append, Segment::Read(text.as_bytes())).map_err(refused)?;
         return Ok(());
     }
-    let mut file = BufReader::new(File::open("[log]").map_err(|error| failed("[log]", error))?);
+    let mut file = BufReader::new(File::open(&name).map_err(refused)?);
     let mut chunk = [0; 8192];
     loop {
-        let count = file.read(&mut chunk).map_err(|error| failed("[log]", error))?;
+        let count = file.read(&mut chunk).map_err(refused)?;
         if count == 0 {
             return Ok(());
         }

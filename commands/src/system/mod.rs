@@ -23,3 +23,4 @@ pub mod truth;
 pub mod uptime;
 
 pub(crate) mod kernel;
+pub(crate) mod node;

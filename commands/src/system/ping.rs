@@ -39,7 +39,7 @@ fn ping(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         Some(text) => parse(text)?,
         None => COUNT,
     };
-    let host = v::node::find(name).map_err(|error| failed(name, error))?;
+    let host = super::node::find(name)?;
     let mut summary = Summary::default();
     for number in 1..=count {
         let ns = v::node::read_clocks(host).map_err(|error| failed(name, error))?.round_trip_ns;

@@ -4,18 +4,19 @@ use protocols::supervisor::supervisor;
 use v::message::{Segment, call};
 use v::time::Duration;
 
+use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
-use crate::usage::{Arguments, Usage};
+use crate::usage::{Arguments, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "poweroff",
-        synopsis: "",
-        summary: "Switches this machine off.",
+        synopsis: "[@NODE]",
+        summary: "Switches a machine off.",
         details: "",
-        choices: &[],
+        choices: &[NODE],
         operands: (0, 0),
     },
     body: poweroff,
@@ -49,10 +50,13 @@ pub(super) fn wait_for_output() {
     {}
 }
 
-fn poweroff(_: &Arguments, _: &mut Context<'_>) -> Outcome {
-    wait_for_output();
-    let server = v::name::resolve("[supervisor]").map_err(|error| failed("[supervisor]", error))?.server;
+fn poweroff(arguments: &Arguments, _: &mut Context<'_>) -> Outcome {
+    let node = Node::of(arguments)?;
+    let server = node.server("supervisor")?;
+    if !node.is_named() {
+        wait_for_output();
+    }
     call(server, &supervisor::PowerOff { status: 0 }, Segment::None)
-        .map_err(|error| failed("[supervisor]", error))?;
+        .map_err(|error| failed(&node.prefix("supervisor"), error))?;
     Ok(())
 }

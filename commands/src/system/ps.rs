@@ -6,33 +6,33 @@ use alloc::string::String;
 use abi::kernel::record::{ProcessRecord, ProcessState};
 
 use super::kernel::{describe, name, names};
+use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
-use crate::usage::{Arguments, Choice, Usage};
+use crate::usage::{Arguments, Choice, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "ps",
-        synopsis: "[-t]",
-        summary: "Lists the processes of this node.",
+        synopsis: "[-t] [@NODE]",
+        summary: "Lists the processes of a node.",
         details: "STATE is what the process does: ready, receive (waits for a message), send (its message has not been\n\
                   received), reply (waits for the answer), delay, newborn, exception, ended. WAITS-ON is for whom.\n\
                   PRIO is its priority, 0 the most urgent; a second number is the one that it has while it serves\n\
                   someone more urgent.",
-        choices: &[Choice {
-            letter: 't',
-            long: "teams",
-            value: None,
-            help: "Only the first process of each team.",
-        }],
+        choices: &[
+            Choice { letter: 't', long: "teams", value: None, help: "Only the first process of each team." },
+            NODE,
+        ],
         operands: (0, 0),
     },
     body: ps,
 };
 
 fn ps(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let records = v::process::all().map_err(|error| failed("process server", error))?;
+    let host = Node::of(arguments)?.host;
+    let records = v::process::all_of(host).map_err(|error| failed("process server", error))?;
     let names = names(&records);
     context.output.write_all(
         format!(

@@ -3,26 +3,31 @@
 use protocols::supervisor::supervisor;
 use v::message::{Segment, call};
 
+use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
-use crate::usage::{Arguments, Usage};
+use crate::usage::{Arguments, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "reboot",
-        synopsis: "",
-        summary: "Restarts this machine.",
+        synopsis: "[@NODE]",
+        summary: "Restarts a machine.",
         details: "",
-        choices: &[],
+        choices: &[NODE],
         operands: (0, 0),
     },
     body: reboot,
 };
 
-fn reboot(_: &Arguments, _: &mut Context<'_>) -> Outcome {
-    super::poweroff::wait_for_output();
-    let server = v::name::resolve("[supervisor]").map_err(|error| failed("[supervisor]", error))?.server;
-    call(server, &supervisor::Reboot {}, Segment::None).map_err(|error| failed("[supervisor]", error))?;
+fn reboot(arguments: &Arguments, _: &mut Context<'_>) -> Outcome {
+    let node = Node::of(arguments)?;
+    let server = node.server("supervisor")?;
+    if !node.is_named() {
+        super::poweroff::wait_for_output();
+    }
+    call(server, &supervisor::Reboot {}, Segment::None)
+        .map_err(|error| failed(&node.prefix("supervisor"), error))?;
     Ok(())
 }

@@ -6,25 +6,28 @@ use abi::{Error, Pid};
 use protocols::supervisor::{ServiceRecord, state, supervisor};
 use v::message::{Segment, call};
 
+use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
-use crate::usage::{Arguments, Usage};
+use crate::usage::{Arguments, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "services",
-        synopsis: "",
-        summary: "Lists the services that the supervisor runs.",
-        details: "To restart one: kill -s SERVICE.",
-        choices: &[],
+        synopsis: "[@NODE]",
+        summary: "Lists the services that a node's supervisor runs.",
+        details: "To restart one: kill -s SERVICE [@NODE].",
+        choices: &[NODE],
         operands: (0, 0),
     },
     body: services,
 };
 
-fn services(_: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let server = v::name::resolve("[supervisor]").map_err(|error| failed("[supervisor]", error))?.server;
+fn services(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let node = Node::of(arguments)?;
+    let server = node.server("supervisor")?;
+    let now_ns = node.uptime_ns()?;
     context.output.write_all(
         format!(
             "{:<14} {:<9} {:>8} {:<17} {:>9} {}\n",
@@ -32,7 +35,6 @@ fn services(_: &Arguments, context: &mut Context<'_>) -> Outcome {
         )
         .as_bytes(),
     )?;
-    let now_ns = v::time::now_ns();
     let mut buffer = [0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
     for position in 0.. {
         match call(server, &supervisor::QueryService { position }, Segment::Write(&mut buffer)) {

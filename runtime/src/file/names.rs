@@ -19,6 +19,8 @@ pub enum Kind {
     Stream,
     /// A device.
     Device,
+    /// A prefix, in a list of those of a node.
+    Prefix,
     /// Something that this program does not know.
     Other(u32),
 }
@@ -62,6 +64,7 @@ impl From<&Descriptor<'_>> for Metadata {
                 kind::DIRECTORY => Kind::Directory,
                 kind::STREAM => Kind::Stream,
                 kind::DEVICE => Kind::Device,
+                kind::PREFIX => Kind::Prefix,
                 other => Kind::Other(other),
             },
             attributes: descriptor.attributes,

@@ -7,7 +7,7 @@ use alloc_crate::vec::Vec;
 
 use abi::{Error, Pid};
 use protocols::names::MAX_PATH_BYTES;
-use protocols::naming::{MAX_PREFIX_BYTES, is_prefix_byte};
+use protocols::naming::{MAX_PREFIX_BYTES, PREFIXES, is_prefix_byte};
 use protocols::program::Entry;
 
 /// What a prefix of the program's own table is bound to.
@@ -126,6 +126,10 @@ impl Table {
             };
             let path_bytes = path.len();
             let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
+            if directory.context == PREFIXES {
+                name = Cow::Owned(full_name(&name, Some(&directory.name))?);
+                continue;
+            }
             let place = Known::Place(directory.server, context.unwrap_or(directory.context));
             return Ok((place, name, path_bytes));
         }
@@ -349,6 +353,22 @@ mod tests {
         assert_eq!(look_up(&table, "[node2]boot/a"), place(ONE, 6, "a"));
         assert_eq!(first_of("a/b/c"), ("a", "b/c"));
         assert_eq!(first_of(""), ("", ""));
+    }
+
+    #[test]
+    fn names_below_a_list_of_prefixes_are_looked_up_in_full() {
+        let mut table = table();
+        let directory = Directory { server: TWO_ELSEWHERE, context: PREFIXES, name: "[node2]".to_owned() };
+        table.directory = Some(directory);
+        table.learn_elsewhere("node2", "", TWO_ELSEWHERE, PREFIXES);
+        table.learn_elsewhere("node2", "boot", OTHER, 6);
+        let place =
+            |server, context, rest: &str| Ok((Known::Place(server, context), String::new(), rest.to_owned()));
+        assert_eq!(look_up(&table, ""), place(TWO_ELSEWHERE, PREFIXES, ""));
+        assert_eq!(look_up(&table, "."), place(TWO_ELSEWHERE, PREFIXES, ""));
+        assert_eq!(look_up(&table, "boot/bin/./ls"), place(OTHER, 6, "bin/ls"));
+        assert_eq!(look_up(&table, "/boot"), place(OTHER, 6, ""));
+        assert_eq!(look_up(&table, "tmp"), Ok(ask("node2", "tmp")));
     }
 
     #[test]

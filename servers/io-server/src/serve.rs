@@ -53,17 +53,22 @@ impl System for Kernel {
     }
 }
 
+/// A request as the serve loop of the runtime gives it.
+#[inline]
+pub fn request<'a>(sender: &Sender<'a>, message: &'a Message) -> Request<'a> {
+    Request {
+        client: Client { pid: sender.pid, user: sender.user, grant: sender.grant },
+        message,
+        head: sender.head,
+    }
+}
+
 struct Serving<S: Service>(IoServer<S>);
 
 impl<S: Service> Server for Serving<S> {
     #[inline]
     fn request(&mut self, sender: &Sender<'_>, message: &Message) -> Outcome<'_> {
-        let request = Request {
-            client: Client { pid: sender.pid, user: sender.user, grant: sender.grant },
-            message,
-            head: sender.head,
-        };
-        self.0.request(&request, &mut Kernel)
+        self.0.request(&request(sender, message), &mut Kernel)
     }
 
     fn tick(&mut self) {

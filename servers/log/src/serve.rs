@@ -1,6 +1,6 @@
 //! The log server's requests: an entry more, and reading.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -78,7 +78,9 @@ impl<K: KernelLog> LogServer<K> {
         }
         let mut entry = vec![0; data.bytes()];
         data.copy_to(0, &mut entry, system)?;
-        let program = self.kernel.name_of(request.client.pid)?;
+        // Of one on another node only its number is known.
+        let program = self.kernel.name_of(request.client.pid);
+        let program = program.unwrap_or_else(|_| request.client.pid.to_string());
         let heading = Heading { time_ns: system.monotonic_ns(), level: append.level, program: &program };
         for line in lines(&heading, &entry) {
             self.kernel.write(&line)?;

@@ -9,12 +9,15 @@ use alloc::vec::Vec;
 
 use abi::protocol::{Reply, refusal};
 use abi::{Error, Message, Pid, Rights};
+use io_server::IoServer;
+use io_server::serve::{Kernel, request};
 use protocols::naming::naming::{Enumerated, Naming, Register, Registered, Resolved, Unregistered};
-use protocols::naming::{MAX_PREFIX_BYTES, RESTART_PATIENCE_NS};
+use protocols::naming::{MAX_PREFIX_BYTES, PREFIXES, RESTART_PATIENCE_NS};
 use protocols::supervisor::{MAX_STATE_BYTES, supervisor};
 use v::server::{Client, Outcome, Server};
 use v::{Segment, message, time};
 
+use crate::directory::{Directory, LIMITS};
 use crate::table::{Binding, Table};
 
 /// Most look-ups that wait.
@@ -31,7 +34,7 @@ struct Waiting {
 /// All that the naming server knows.
 #[derive(Debug)]
 pub struct Answering {
-    table: Table,
+    files: IoServer<Directory>,
     waiting: Vec<Waiting>,
     supervisor: Pid,
 }
@@ -44,8 +47,16 @@ impl Answering {
         let loaded = v::call(supervisor, &load, Segment::Write(&mut bytes))?;
         let mut table = Table::decode(bytes.get(..loaded.count as usize).ok_or(Error::BadReply)?);
         table.register("supervisor", supervisor, 0, |_| false)?;
-        table.register("naming", own, 0, |_| false)?;
-        Ok(Answering { table, waiting: Vec::new(), supervisor })
+        table.register("naming", own, PREFIXES, |_| false)?;
+        Ok(Answering { files: IoServer::new(Directory { table }, LIMITS), waiting: Vec::new(), supervisor })
+    }
+
+    const fn table(&self) -> &Table {
+        &self.files.service.table
+    }
+
+    const fn table_mut(&mut self) -> &mut Table {
+        &mut self.files.service.table
     }
 
     fn resolve(&mut self, client: &Client<'_>) -> Outcome<'static> {
@@ -54,7 +65,7 @@ impl Answering {
             Err(Error::TooLong) => return Outcome::refuse(Error::NoSuchPrefix),
             Err(error) => return Outcome::refuse(error),
         };
-        match self.table.find(&name) {
+        match self.table().find(&name) {
             None => Outcome::refuse(Error::NoSuchPrefix),
             Some(binding) if lives(binding.server) => Outcome::Reply(resolved(binding)),
             Some(_) if self.waiting.len() == MOST_WAITING => Outcome::refuse(Error::NoResources),
@@ -75,7 +86,7 @@ impl Answering {
             return Err(Error::NoPermission);
         }
         let name = client.read_text(MAX_PREFIX_BYTES)?;
-        self.table.register(&name, register.server, register.context, lives)?;
+        self.table_mut().register(&name, register.server, register.context, lives)?;
         self.save();
         self.answer_waiting(&name);
         Ok(Registered {})
@@ -88,13 +99,13 @@ impl Answering {
             Ok(found) => found.team == team,
             Err(_) => true,
         };
-        self.table.unregister(&name, may)?;
+        self.table_mut().unregister(&name, may)?;
         self.save();
         Ok(Unregistered {})
     }
 
     fn enumerate(&self, position: u32) -> Outcome<'_> {
-        let Some(binding) = self.table.at(position as usize) else {
+        let Some(binding) = self.table().at(position as usize) else {
             return Outcome::refuse(Error::NotFound);
         };
         let reply =
@@ -104,7 +115,7 @@ impl Answering {
 
     /// Answers the look-ups of a prefix that has a server again.
     fn answer_waiting(&mut self, name: &str) {
-        let Some(binding) = self.table.find(name) else {
+        let Some(binding) = self.files.service.table.find(name) else {
             return;
         };
         let reply = resolved(binding);
@@ -117,7 +128,7 @@ impl Answering {
     /// Leaves the table with the supervisor.
     fn save(&self) {
         let save = supervisor::SaveState {};
-        if let Err(error) = v::call(self.supervisor, &save, Segment::Read(&self.table.encode())) {
+        if let Err(error) = v::call(self.supervisor, &save, Segment::Read(&self.table().encode())) {
             v::log::error!("the prefixes are not safe from a restart: {error}");
         }
     }
@@ -130,7 +141,7 @@ impl Server for Answering {
             Some(Naming::Register(register)) => Outcome::from(self.register(client, &register)),
             Some(Naming::Unregister(_)) => Outcome::from(self.unregister(client)),
             Some(Naming::Enumerate(enumerate)) => self.enumerate(enumerate.position),
-            None => Outcome::refuse(Error::BadRequest),
+            None => self.files.request(&request(client, message), &mut Kernel),
         }
     }
 
@@ -139,10 +150,12 @@ impl Server for Answering {
         for waiting in self.waiting.extract_if(.., |waiting| waiting.until_ns <= now_ns) {
             let _ = message::reply(waiting.client, &refusal(Error::NoSuchPrefix), &[]);
         }
+        self.files.tick(&mut Kernel);
     }
 
     fn next_tick_ns(&self) -> Option<u64> {
-        self.waiting.iter().map(|waiting| waiting.until_ns).min()
+        let waiting = self.waiting.iter().map(|waiting| waiting.until_ns).min();
+        [waiting, self.files.next_tick_ns()].into_iter().flatten().min()
     }
 }
 

@@ -3,6 +3,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | `table` | which server has which prefix, and how that is kept for the next life |
+//! | `directory` | the prefixes as a directory to be listed |
 //! | `answer` | the requests, and the look-ups that wait for a server to come back |
 
 #![no_std]
@@ -11,4 +12,5 @@
 extern crate alloc;
 
 pub mod answer;
+pub mod directory;
 pub mod table;

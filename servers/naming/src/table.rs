@@ -38,6 +38,11 @@ impl Table {
         self.bindings.get(position)
     }
 
+    /// All of them.
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
     /// Lets `server` answer for a prefix, unless another one that `lives` has it.
     pub fn register(
         &mut self,

@@ -193,7 +193,12 @@ impl Domain {
     }
 
     /// The node with a name; none if the client is answered later.
-    pub fn find_host(&mut self, client: Pid, name: &str) -> Result<Option<LogicalHost>, Error> {
+    pub fn find_host(
+        &mut self,
+        client: Pid,
+        name: &str,
+        patience_ms: u32,
+    ) -> Result<Option<LogicalHost>, Error> {
         if name.is_empty() || name.len() > HOST_NAME_BYTES {
             return Err(Error::HostNotFound);
         }
@@ -201,7 +206,7 @@ impl Domain {
         if name == self.own.name {
             return Ok(Some(self.own.logical_host));
         }
-        self.seekers.find(client, name.0, time::now_ns())?;
+        self.seekers.find(client, name.0, patience_ms, time::now_ns())?;
         Ok(None)
     }
 

@@ -59,14 +59,19 @@ impl Seekers {
         self.add(Seeker { client, wanted: Wanted::All(alloc::vec![own]), until_ns: now_ns + LIST_NS })
     }
 
-    /// A client wants one.
+    /// A client wants one, and waits so long, but not longer than others; 0: as long as they.
     pub fn find(
         &mut self,
         client: Pid,
         name: [u8; protocols::network::HOST_NAME_BYTES],
+        patience_ms: u32,
         now_ns: u64,
     ) -> Result<(), Error> {
-        self.add(Seeker { client, wanted: Wanted::Named(name), until_ns: now_ns + FIND_NS })
+        let patience_ns = match patience_ms {
+            0 => FIND_NS,
+            milliseconds => FIND_NS.min(u64::from(milliseconds) * 1_000_000),
+        };
+        self.add(Seeker { client, wanted: Wanted::Named(name), until_ns: now_ns + patience_ns })
     }
 
     fn add(&mut self, seeker: Seeker) -> Result<(), Error> {

@@ -87,7 +87,7 @@ impl NetworkServer {
     fn request(&mut self, client: &Client<'_>, request: Network) -> Outcome<'_> {
         let outcome = match request {
             Network::ListHosts(_) => self.domain.list_hosts(client).map(|()| None),
-            Network::FindHost(_) => self.find_host(client),
+            Network::FindHost(find) => self.find_host(client, find.patience_ms),
             Network::QueryDomainCounter(query) => {
                 return match self.domain.counter(query.position) {
                     Some((name, value)) => Outcome::data(
@@ -106,12 +106,12 @@ impl NetworkServer {
         }
     }
 
-    fn find_host(&mut self, client: &Client<'_>) -> Result<Option<Message>, Error> {
+    fn find_host(&mut self, client: &Client<'_>, patience_ms: u32) -> Result<Option<Message>, Error> {
         let name = client.read_text(HOST_NAME_BYTES).map_err(|error| match error {
             Error::TooLong => Error::HostNotFound,
             error => error,
         })?;
-        let found = self.domain.find_host(client.pid, &name)?;
+        let found = self.domain.find_host(client.pid, &name, patience_ms)?;
         Ok(found.map(|host| HostFound { logical_host: host.to_bits() }.to_message()))
     }
 

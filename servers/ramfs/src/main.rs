@@ -1,4 +1,4 @@
-//! The file server: `[boot]` and `[tmp]`.
+//! The file server: `[boot]` and `[tmp]`; and `[bin]`, the programs in `[boot]bin`.
 
 #![no_std]
 #![no_main]
@@ -6,7 +6,7 @@
 
 use core::convert::Infallible;
 
-use io_server::{IoServer, Limits};
+use io_server::{IoServer, Limits, Service as _};
 use ramfs_server::{FileServer, Quota};
 use v::log;
 use v::prelude::*;
@@ -24,6 +24,11 @@ fn main() -> Result<Infallible, Error> {
             }
         }
     }
-    let prefixes = [("boot", files.boot_context()), ("tmp", files.temporary_context())];
+    let boot = files.boot_context();
+    let mut prefixes = vec![("boot", boot), ("tmp", files.temporary_context())];
+    // An archive without programs has no such directory.
+    if let Ok(programs) = files.context(boot, "bin") {
+        prefixes.push(("bin", programs));
+    }
     io_server::serve_prefixes(IoServer::new(files, Limits::default()), &prefixes)
 }

@@ -9,6 +9,7 @@
 //! | `devices` | which service has which device, and what becomes of a device whose driver ends |
 //! | `launch` | a service's image, team, resources and start block |
 //! | `supervise` | the requests, the kernel's notices, and what is due |
+//! | `operate` | what operators ask: power, and the kernel's trace for those of other nodes |
 //! | `power` | off and restart |
 //! | `clock` | the date at boot |
 //! | `configuration_space` | how the devices' configuration space is reached |
@@ -28,6 +29,7 @@ pub mod configuration;
 pub mod configuration_space;
 pub mod devices;
 pub mod launch;
+pub mod operate;
 mod physical;
 mod ports;
 pub mod power;

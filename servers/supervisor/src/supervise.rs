@@ -19,8 +19,8 @@ use program_image::team_end;
 use protocols::device::DeviceRecord;
 use protocols::log::{Heading, level};
 use protocols::supervisor::supervisor::{
-    DeviceQueried, DeviceStarted, Rebooting, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped,
-    StateLoaded, StateSaved, Supervisor,
+    DeviceQueried, DeviceStarted, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped, StateLoaded,
+    StateSaved, Supervisor,
 };
 use protocols::supervisor::{MAX_STATE_BYTES, ServiceRecord, supervisor};
 use v::server::{Client, Outcome, Server};
@@ -30,6 +30,7 @@ use crate::configuration::Service;
 use crate::configuration_space::ConfigurationSpace;
 use crate::devices::Devices;
 use crate::launch::Images;
+use crate::operate::{Going, Operating};
 use crate::power;
 use crate::services::{Services, Verdict};
 use crate::watchdog::{Watchdog, Watched};
@@ -53,6 +54,7 @@ pub struct Supervising {
     saved: Vec<Vec<u8>>,
     watchdog: Watchdog,
     next_look_ns: u64,
+    operating: Operating,
     /// Where a record lies until it is sent.
     record: [u8; RECORD_BYTES],
 }
@@ -69,6 +71,7 @@ impl Supervising {
             devices,
             watchdog: Watchdog::default(),
             next_look_ns: 0,
+            operating: Operating::default(),
             record: [0; RECORD_BYTES],
         }
     }
@@ -274,20 +277,10 @@ impl Server for Supervising {
             Supervisor::KillService(_) => Outcome::from(self.kill(client)),
             Supervisor::StopService(_) => Outcome::from(self.stop(client)),
             Supervisor::StartService(_) => Outcome::from(self.start(client)),
-            Supervisor::PowerOff(_) | Supervisor::Reboot(_) if !client.user.may_operate() => {
-                Outcome::refuse(Error::NoPermission)
-            }
-            Supervisor::PowerOff(off) => {
-                say(&format!("switching off, with status {}", off.status));
-                power::switch_off(off.status);
-                say("the machine does not switch off");
-                Outcome::refuse(Error::NotSupported)
-            }
-            Supervisor::Reboot(_) => {
-                say("restarting");
-                power::restart();
-                Outcome::from(Ok(Rebooting {}))
-            }
+            Supervisor::PowerOff(off) => self.operating.go(client, Going::Off { status: off.status }),
+            Supervisor::Reboot(_) => self.operating.go(client, Going::Again),
+            Supervisor::SetTrace(set) => Outcome::from(Operating::set_trace(client, set.events)),
+            Supervisor::ReadTrace(read) => self.operating.read_trace(client, read.from),
             Supervisor::QueryDevice(query) => self.query_device(client, query.position),
             Supervisor::StartDevice(start) => Outcome::from(self.start_device(client, start.device)),
             Supervisor::SaveState(_) => Outcome::from(self.save_state(client)),
@@ -298,11 +291,12 @@ impl Server for Supervising {
     fn tick(&mut self) {
         self.start_due();
         self.look_for_hung();
+        self.operating.tick();
     }
 
     fn next_tick_ns(&self) -> Option<u64> {
-        let due_ns = self.services.next_due_ns().unwrap_or(u64::MAX);
-        Some(due_ns.min(self.next_look_ns))
+        let dues = [self.services.next_due_ns(), self.operating.next_tick_ns(), Some(self.next_look_ns)];
+        dues.into_iter().flatten().min()
     }
 }
 

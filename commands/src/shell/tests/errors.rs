@@ -84,7 +84,12 @@ fn failing_commands_have_a_position() {
         ("cd /nonesuch", "exec: line 1, column 1: cd: /nonesuch: not found\n", 1),
         ("[ a = b", "exec: line 1, column 1: [: expected `]` at the end\n", 2),
         ("test 1 -eq x", "exec: line 1, column 1: test: `x` is not a number\n", 2),
-        ("echo a @elsewhere", "exec: line 1, column 1: echo: not supported here\n", 126),
+        (
+            "echo a @elsewhere",
+            "exec: line 1, column 1: echo: programs run on their own node as yet; only these can be about another: \
+             free, kill, log, poweroff, ps, reboot, services, trace, uptime\n",
+            126,
+        ),
         (". ./nofile", "exec: line 1, column 1: .: ./nofile: not found\n", 2),
         ("export 1x=2", "exec: line 1, column 1: export: 1x: not a variable's name\n", 2),
         ("wait %3", "exec: line 1, column 1: wait: %3: no such job\n", 127),

@@ -70,6 +70,16 @@ fn placement_is_parsed() {
 fn placement_reaches_the_system() {
     let outcome = run_script("n=2; cat @node$n; echo $?; echo a @ * | cat; echo b '@x'");
     assert_eq!(outcome.output, "126\nb @x\n");
+    assert!(outcome.errors.contains("cat: programs run on their own node as yet"), "{}", outcome.errors);
+}
+
+#[test]
+fn some_commands_are_about_a_node() {
+    // The word reaches the program as its first argument: there is one of that name here that shows it.
+    let script =
+        "echo 'echo $0 $*' > ps; chmod +x ps; ./ps -t @node2; ./ps '@node2'; cp ps cat; ./cat -t @node2";
+    let outcome = run_script(script);
+    assert_eq!(outcome.output, "./ps --node=node2 -t\n./ps @node2\n");
 }
 
 #[test]
