@@ -55,7 +55,12 @@ impl From<Error> for Failure {
 
 /// A failure that names its object.
 pub fn failed(object: &str, error: impl core::fmt::Display) -> Failure {
-    Failure::Failed(format!("{object}: {error}"))
+    Failure::Failed(format!("{}: {error}", shown(object)))
+}
+
+/// An object's name as people can see it, even if it is empty.
+fn shown(object: &str) -> &str {
+    if object.is_empty() { "''" } else { object }
 }
 
 /// How a command ends: its status is `Context::status` unless it fails.
@@ -84,7 +89,7 @@ impl Context<'_> {
     pub fn complain(&mut self, object: &str, error: impl core::fmt::Display) {
         self.status = self.failure_status;
         // When even the complaint fails, the status still tells.
-        let _ = self.errors.write_all(format!("{}: {object}: {error}\n", self.name).as_bytes());
+        let _ = self.errors.write_all(format!("{}: {}: {error}\n", self.name, shown(object)).as_bytes());
     }
 
     /// Calls `body` with each file in turn, no operand at all meaning standard input. A file that cannot be opened

@@ -66,15 +66,42 @@ impl Arguments {
         self.options.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value.as_str())
     }
 
+    /// All values of the option, as they were given.
+    pub fn values(&self, long: &str) -> impl Iterator<Item = &str> {
+        self.options.iter().filter(move |(name, _)| *name == long).map(|(_, value)| value.as_str())
+    }
+
     /// The option's value as a number.
-    pub fn number<T: core::str::FromStr>(&self, long: &str) -> Result<Option<T>, Misuse> {
-        self.value(long).map(|text| number(text, &format!("--{long}"))).transpose()
+    pub fn number<T: Whole>(&self, long: &str) -> Result<Option<T>, Misuse> {
+        self.value(long).map(|text| option_number(text, long)).transpose()
     }
 }
 
+/// The kinds of whole number that commands take.
+pub trait Whole: core::str::FromStr + core::fmt::Display {
+    /// The least and the most.
+    const RANGE: (Self, Self);
+}
+
+macro_rules! whole {
+    ($($Kind:ty)*) => {$(
+        impl Whole for $Kind {
+            const RANGE: (Self, Self) = (<$Kind>::MIN, <$Kind>::MAX);
+        }
+    )*};
+}
+
+whole!(u32 u64 usize i64);
+
 /// A number that was typed.
-pub fn number<T: core::str::FromStr>(text: &str, what: &str) -> Result<T, Misuse> {
-    text.parse().map_err(|_| Misuse(format!("{what}: '{text}' is not a number in range")))
+pub fn number<T: Whole>(text: &str) -> Result<T, Misuse> {
+    let (least, most) = T::RANGE;
+    text.parse().map_err(|_| Misuse(format!("'{text}' is not a whole number from {least} to {most}")))
+}
+
+/// A number that was typed as the value of an option.
+pub fn option_number<T: Whole>(text: &str, long: &str) -> Result<T, Misuse> {
+    number(text).map_err(|Misuse(reason)| Misuse(format!("--{long}: {reason}")))
 }
 
 /// The words make no sense; says why.
@@ -139,22 +166,23 @@ impl Usage {
         }
         let (fewest, most) = self.operands;
         if arguments.operands.len() < fewest {
-            return Err(Misuse("something is missing".to_owned()));
+            return Err(Misuse(format!("expected more words, as in '{}'", self.line())));
         }
         if let Some(extra) = arguments.operands.get(most) {
-            return Err(Misuse(format!("'{extra}' is too much")));
+            return Err(Misuse(format!("'{extra}' is one word too many for '{}'", self.line())));
         }
         Ok(Wish::Run(arguments))
     }
 
+    /// The name and what follows it.
+    fn line(&self) -> String {
+        let gap = if self.synopsis.is_empty() { "" } else { " " };
+        [self.name, gap, self.synopsis].concat()
+    }
+
     /// The text of `--help`.
     pub fn help(&self) -> String {
-        let mut text = format!("Usage: {}", self.name);
-        if !self.synopsis.is_empty() {
-            text.push(' ');
-            text.push_str(self.synopsis);
-        }
-        let _ = write!(text, "\n{}\n", self.summary);
+        let mut text = format!("Usage: {}\n{}\n", self.line(), self.summary);
         if !self.details.is_empty() {
             let _ = write!(text, "\n{}\n", self.details);
         }
@@ -209,14 +237,19 @@ mod tests {
 
     #[test]
     fn misuse_says_what_is_wrong() {
-        for (line, word) in
-            [("-z f", "-z"), ("--zoo f", "--zoo"), ("-a", "missing"), ("a b c", "'c'"), ("f -n", "n")]
-        {
+        for (line, word) in [
+            ("-z f", "-z"),
+            ("--zoo f", "--zoo"),
+            ("-a", "as in 'demo [-an COUNT] FILE'"),
+            ("a b c", "'c'"),
+            ("f -n", "n"),
+        ] {
             let Err(Misuse(text)) = parse(line) else { panic!("{line}") };
             assert!(text.contains(word), "{line}: {text}");
         }
         let Ok(Wish::Run(arguments)) = parse("-n x f") else { panic!() };
-        assert!(arguments.number::<u32>("lines").is_err());
+        let Err(Misuse(text)) = arguments.number::<u32>("lines") else { panic!() };
+        assert_eq!(text, "--lines: 'x' is not a whole number from 0 to 4294967295");
     }
 
     #[test]

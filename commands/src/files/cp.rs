@@ -36,15 +36,51 @@ fn cp(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         if file::metadata(from)?.kind != Kind::Directory {
             return copy_file(from, to);
         }
-        if arguments.has("recursive") { copy_directory(from, to) } else { Err(Error::IsADirectory) }
+        if !arguments.has("recursive") {
+            return Err(Refusal::Because("a directory is copied only with -r"));
+        }
+        refuse_inside(from, to)?;
+        copy_directory(from, to)
     })
+}
+
+/// Why a file was not copied or moved.
+pub enum Refusal {
+    /// Something failed.
+    Failed(Error),
+    /// It makes no sense.
+    Because(&'static str),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Failed(error)
+    }
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Refusal::Failed(error) => error.fmt(f),
+            Refusal::Because(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// Refuses what would put a directory into itself, as far as names tell.
+pub fn refuse_inside(directory: &str, to: &str) -> Result<(), Refusal> {
+    let (outer, inner) = (v::name::full_name(directory)?, v::name::full_name(to)?);
+    if inner == outer || path::join(&inner, "").starts_with(&path::join(&outer, "")) {
+        return Err(Refusal::Because("a directory can't go into itself"));
+    }
+    Ok(())
 }
 
 /// Calls `act` with each source and where it goes: `TO`, or in `TO` if that is a directory.
 pub fn each_target(
     operands: &[String],
     context: &mut Context<'_>,
-    mut act: impl FnMut(&str, &str) -> Result<(), Error>,
+    mut act: impl FnMut(&str, &str) -> Result<(), Refusal>,
 ) -> Outcome {
     let Some((target, sources)) = operands.split_last() else {
         return Ok(());
@@ -63,17 +99,17 @@ pub fn each_target(
 }
 
 /// Copies one file over another or a new one. A file is never copied onto itself, which would empty it.
-pub fn copy_file(from: &str, to: &str) -> Result<(), Error> {
+pub fn copy_file(from: &str, to: &str) -> Result<(), Refusal> {
     let mut source = File::open(from)?;
     if same_object(from, to)? {
-        return Err(Error::AlreadyExists);
+        return Err(Refusal::Because("they are the same file"));
     }
     let mut target = File::create(to)?;
     let mut chunk = alloc::vec![0; 64 * 1024];
     loop {
         let count = source.read(&mut chunk)?;
         if count == 0 {
-            return target.flush();
+            return Ok(target.flush()?);
         }
         target.write_all(&chunk[..count])?;
     }
@@ -91,9 +127,9 @@ pub fn same_object(left: &str, right: &str) -> Result<bool, Error> {
 }
 
 /// Copies a directory with all that is in it, without recursion.
-fn copy_directory(from: &str, to: &str) -> Result<(), Error> {
+fn copy_directory(from: &str, to: &str) -> Result<(), Refusal> {
     let mut pairs: Vec<(String, String)> = alloc::vec![(from.into(), to.into())];
-    // What was made by this copy is not copied again, should TO lie in FROM.
+    // What was made by this copy is not copied again, should TO lie in FROM by another name.
     let mut made = Vec::new();
     while let Some((from, to)) = pairs.pop() {
         let entries = file::read_directory(&from)?;

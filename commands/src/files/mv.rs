@@ -3,7 +3,7 @@
 use abi::Error;
 use v::file::{self, Kind};
 
-use super::cp::{copy_file, each_target};
+use super::cp::{Refusal, copy_file, each_target, refuse_inside};
 use crate::Command;
 use crate::context::{Context, Outcome};
 use crate::usage::{Arguments, MANY, Usage};
@@ -25,11 +25,15 @@ fn mv(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     each_target(&arguments.operands, context, |from, to| match file::rename(from, to) {
         Err(Error::CrossServer) => {
             if file::metadata(from)?.kind == Kind::Directory {
-                return Err(Error::CrossServer);
+                return Err(Refusal::Because("a directory can't go to another server; cp -r copies it"));
             }
             copy_file(from, to)?;
-            file::remove(from)
+            Ok(file::remove(from)?)
         }
-        result => result,
+        Err(Error::BadArgument) => {
+            refuse_inside(from, to)?;
+            Err(Error::BadArgument.into())
+        }
+        result => Ok(result?),
     })
 }

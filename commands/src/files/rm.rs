@@ -38,6 +38,7 @@ fn rm(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     for name in &arguments.operands {
         match remove(name, arguments.has("recursive")) {
             Err(Error::NotFound) if arguments.has("force") => {}
+            Err(Error::IsADirectory) => context.complain(name, "a directory is removed only with -r"),
             Err(error) => context.complain(name, error),
             Ok(()) => {}
         }

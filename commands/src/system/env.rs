@@ -2,21 +2,27 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use v::process::Command as Program;
 
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
-use crate::usage::{Arguments, MANY, Usage};
+use crate::usage::{Arguments, Choice, MANY, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "env",
-        synopsis: "[NAME=VALUE...] [PROGRAM [WORD...]]",
+        synopsis: "[-i] [NAME=VALUE...] [PROGRAM [WORD...]]",
         summary: "Shows the environment, or runs a program with more in it.",
         details: "Put -- before a program that is given options.",
-        choices: &[],
+        choices: &[Choice {
+            letter: 'i',
+            long: "ignore-environment",
+            value: None,
+            help: "Only what is given, not what there is.",
+        }],
         operands: (0, MANY),
     },
     body: env,
@@ -26,8 +32,9 @@ fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let is_assignment = |word: &&String| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
     let count = arguments.operands.iter().take_while(is_assignment).count();
     let (assignments, program) = arguments.operands.split_at(count);
+    let is_bare = arguments.has("ignore-environment");
     let Some((name, words)) = program.split_first() else {
-        for (name, value) in v::env::variables() {
+        for (name, value) in v::env::variables().into_iter().filter(|_| !is_bare) {
             let replaced =
                 assignments.iter().any(|word| word.split_once('=').is_some_and(|(new, _)| new == name));
             if !replaced {
@@ -40,6 +47,9 @@ fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         return Ok(());
     };
     let mut command = Program::new(name);
+    if is_bare {
+        command = command.only_variables(Vec::new());
+    }
     for word in words {
         command = command.arg(word);
     }

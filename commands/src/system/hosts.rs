@@ -10,7 +10,7 @@ use v::node::ClockReading;
 
 use super::kernel::statistics_of;
 use crate::Command;
-use crate::context::{Context, Outcome, failed};
+use crate::context::{Context, Failure, Outcome, failed};
 use crate::usage::{Arguments, Choice, Usage};
 
 /// The command.
@@ -33,6 +33,16 @@ pub const COMMAND: Command = Command {
     body: hosts,
 };
 
+/// A failure to ask the network, or something by the network.
+pub(super) fn network_failure(object: &str, error: Error) -> Failure {
+    if error == Error::NoNetwork {
+        let text = "this node has no network, since it was started without a network card; \
+                    'cargo v run --nodes 2' starts two that have one each";
+        return Failure::Failed(text.into());
+    }
+    failed(object, error)
+}
+
 /// What a node says of itself.
 struct Node {
     record: HostRecord,
@@ -42,7 +52,7 @@ struct Node {
 
 fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let is_json = arguments.has("json");
-    let records = v::node::all().map_err(|error| failed("[network]", error))?;
+    let records = v::node::all().map_err(|error| network_failure("[network]", error))?;
     let mut text = String::new();
     if !is_json {
         text += &format!(

@@ -20,10 +20,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "kill",
-        synopsis: "[-s SERVICE [@NODE]] [PID...]",
+        synopsis: "[-s SERVICE [@NODE]]... [PID...]",
         summary: "Ends processes; a team's first process ends the team.",
-        details: "A PID is as ps shows it, of this node or another. A service is started again by the supervisor;\n\
-                  kill waits for that, up to five seconds.",
+        details: "A PID is as ps shows it, of this node or another; %JOB is for the shell's own kill. There are no\n\
+                  signals, as -9: ended is ended. A service is started again by the supervisor; kill waits for that,\n\
+                  up to five seconds.",
         choices: &[
             Choice { letter: 's', long: "service", value: Some("SERVICE"), help: "A service, by its name." },
             NODE,
@@ -35,12 +36,13 @@ pub const COMMAND: Command = Command {
 
 fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let node = Node::of(arguments)?;
-    if let Some(service) = arguments.value("service") {
+    if arguments.operands.is_empty() && !arguments.has("service") {
+        return Err(Misuse("expected a pid, or -s and a service".into()).into());
+    }
+    for service in arguments.values("service") {
         if let Err(error) = kill_service(node.server("supervisor")?, service) {
             context.complain(service, error);
         }
-    } else if arguments.operands.is_empty() {
-        return Err(Misuse("a pid or a service is missing".into()).into());
     }
     for word in &arguments.operands {
         let Ok(pid) = word.parse::<Pid>() else {

@@ -11,8 +11,9 @@ use protocols::network::CounterRecord;
 use protocols::network::network::{self, CardQueried};
 use v::message::{Segment, call};
 
+use super::hosts::network_failure;
 use crate::Command;
-use crate::context::{Context, Outcome, failed};
+use crate::context::{Context, Outcome};
 use crate::usage::{Arguments, Choice, Usage};
 
 /// The command.
@@ -36,7 +37,10 @@ pub const COMMAND: Command = Command {
 fn netstat(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let is_json = arguments.has("json");
     let cards = v::name::with_place("[network]", true, |network| cards(network.server, is_json));
-    let text = cards.map_err(|error| failed("[network]", error))?;
+    let text = cards.map_err(|error| {
+        let error = if error == Error::NoSuchPrefix { Error::NoNetwork } else { error };
+        network_failure("[network]", error)
+    })?;
     Ok(context.output.write_all(text.as_bytes())?)
 }
 

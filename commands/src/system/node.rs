@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use abi::{Error, LogicalHost, Pid};
 
+use super::hosts::network_failure;
 use crate::context::{Failure, failed};
 use crate::usage::{Arguments, NODE};
 
@@ -58,7 +59,7 @@ impl Node {
 pub fn find(name: &str) -> Result<LogicalHost, Failure> {
     v::node::find(name).map_err(|error| match error {
         Error::HostNotFound => failed(name, not_found(&v::node::all().unwrap_or_default())),
-        error => failed(name, error),
+        error => network_failure(name, error),
     })
 }
 

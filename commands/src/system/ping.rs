@@ -4,8 +4,9 @@ use alloc::format;
 
 use core::time::Duration;
 
+use super::hosts::network_failure;
 use crate::Command;
-use crate::context::{Context, Outcome, failed};
+use crate::context::{Context, Outcome};
 use crate::usage::{Arguments, Choice, Misuse, Usage};
 
 /// The command.
@@ -42,7 +43,7 @@ fn ping(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let host = super::node::find(name)?;
     let mut summary = Summary::default();
     for number in 1..=count {
-        let ns = v::node::read_clocks(host).map_err(|error| failed(name, error))?.round_trip_ns;
+        let ns = v::node::read_clocks(host).map_err(|error| network_failure(name, error))?.round_trip_ns;
         summary.add(ns);
         if count <= MOST_AT_LEISURE {
             let line = format!("{number}: {} us\n", ns / 1000);

@@ -25,7 +25,8 @@ fn sleep(arguments: &Arguments, _: &mut Context<'_>) -> Outcome {
 }
 
 fn parse(text: &str) -> Result<Duration, Misuse> {
-    let misuse = || Misuse(alloc::format!("'{text}' is not a number of seconds"));
+    let misuse =
+        || Misuse(alloc::format!("'{text}' is not a number of seconds up to 4294967295, such as 2 or 0.5"));
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() && fraction.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 9 {

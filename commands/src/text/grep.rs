@@ -16,9 +16,10 @@ use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "grep",
-        synopsis: "[-ivncloqFxwHh] [-e PATTERN | PATTERN] [FILE...]",
+        synopsis: "[-EivncloqaFxwHh] [-e PATTERN | PATTERN] [FILE...]",
         summary: "Writes the lines that match a pattern.",
-        details: "A PATTERN is an extended regular expression. The status is 0 if a line matched, 1 if none did,\nand 2 if something failed.",
+        details: "A PATTERN is an extended regular expression. The status is 0 if a line matched, 1 if none did,\n\
+                  and 2 if something failed. Of a file with zero bytes it says only that it matches.",
         choices: &[
             Choice {
                 letter: 'e',
@@ -26,6 +27,13 @@ pub const COMMAND: Command = Command {
                 value: Some("PATTERN"),
                 help: "The pattern, also one that begins with -.",
             },
+            Choice {
+                letter: 'E',
+                long: "extended",
+                value: None,
+                help: "The pattern is an extended expression, as it is without this.",
+            },
+            Choice { letter: 'a', long: "text", value: None, help: "Lines of files with zero bytes too." },
             Choice {
                 letter: 'F',
                 long: "fixed",
@@ -75,7 +83,8 @@ impl Pattern {
             expression = format!("^(?:{expression})$");
         }
         let bad = |reason: String| {
-            Misuse(format!("bad pattern '{text}': {}", reason.lines().last().unwrap_or_default()))
+            let reason = reason.lines().last().unwrap_or_default();
+            Misuse(format!("bad pattern '{text}': {}", reason.strip_prefix("error: ").unwrap_or(reason)))
         };
         let rules = syntax::Config::new().utf8(false).case_insensitive(arguments.has("ignore-case"));
         let parsed = syntax::parse_with(&expression, &rules).map_err(|error| bad(error.to_string()))?;
@@ -122,8 +131,10 @@ fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     context.each_file(files, |context, name, file| {
         let shown = if name == "-" { "(standard input)" } else { name };
         let (mut line, mut number, mut count) = (Vec::new(), 0_u64, 0_u64);
+        let mut is_binary = false;
         while next_line(file, &mut line)? {
             number += 1;
+            is_binary |= line.contains(&0);
             let content = without_newline(&line);
             if pattern.matches(content) == arguments.has("invert") {
                 continue;
@@ -135,6 +146,10 @@ fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             }
             if arguments.has("count") {
                 continue;
+            }
+            if is_binary && !arguments.has("text") {
+                context.output.write_all(format!("{shown}: a file with zero bytes matches\n").as_bytes())?;
+                break;
             }
             let mut lead = if named { format!("{shown}:") } else { String::new() };
             if arguments.has("line-number") {
@@ -196,12 +211,15 @@ mod tests {
         assert_eq!(try_command(&COMMAND, "", files).0, 2);
         let (status, _, errors) = try_command(&COMMAND, "'(' a", files);
         assert_eq!(status, 2);
-        assert!(errors.contains("bad pattern '('"), "{errors}");
+        assert!(errors.contains("bad pattern '(': unclosed group"), "{errors}");
     }
 
     #[test]
     fn bytes_that_are_no_text_match_too() {
         let (_, output, _) = try_command(&COMMAND, "-c a -", &[("-", b"\xffa\n\xfe\n")]);
         assert_eq!(output, "1\n");
+        let binary: &[(&str, &[u8])] = &[("b", b"one\n\0two\nthree\n")];
+        assert_eq!(try_command(&COMMAND, "t b", binary).1, "b: a file with zero bytes matches\n");
+        assert_eq!(try_command(&COMMAND, "-a three b", binary).1, "three\n");
     }
 }

@@ -70,6 +70,9 @@ fn hexdump(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         }
         Ok(())
     })?;
+    if context.status != 0 && previous.is_none() && filled == 0 {
+        return Ok(());
+    }
     if filled > 0 {
         context.output.write_all(show(position, &line[..filled]).as_bytes())?;
     }
@@ -101,7 +104,7 @@ fn show(position: u64, bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::testing::expect;
+    use crate::run::testing::{expect, try_command};
 
     #[test]
     fn lines_are_shown_and_starred() {
@@ -122,5 +125,6 @@ mod tests {
             "0000003e  00 00                                             |..|\n00000040\n",
         );
         expect(&COMMAND, "", "", "00000000\n");
+        assert_eq!(try_command(&COMMAND, "gone", &[]).1, "");
     }
 }

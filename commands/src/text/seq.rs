@@ -29,7 +29,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn seq(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let read = |at: usize| number::<i64>(&arguments.operands[at], "seq");
+    let read = |at: usize| number::<i64>(&arguments.operands[at]);
     let (first, step, last) = match arguments.operands.len() {
         1 => (1, 1, read(0)?),
         2 => (read(0)?, 1, read(1)?),
@@ -76,6 +76,8 @@ mod tests {
             "9223372036854775806\n9223372036854775807\n",
         );
         assert_eq!(try_command(&COMMAND, "1 0 5", &[]).0, 2);
-        assert_eq!(try_command(&COMMAND, "x", &[]).0, 2);
+        let (status, _, errors) = try_command(&COMMAND, "99999999999999999999", &[]);
+        assert_eq!(status, 2);
+        assert!(errors.starts_with("seq: '99999999999999999999' is not a whole number from -9"), "{errors}");
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::Command;
 use crate::context::{Context, FileFailure, Outcome, next_line, read_all};
-use crate::usage::{Arguments, Choice, MANY, Misuse, Usage, number};
+use crate::usage::{Arguments, Choice, MANY, Misuse, Usage, option_number};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -37,8 +37,8 @@ fn part(arguments: &Arguments) -> Result<Part, Misuse> {
     match arguments.value("lines") {
         None => Ok(Part::LastLines(10)),
         Some(text) => match text.strip_prefix('+') {
-            Some(line) => number(line, "--lines").map(Part::FromLine),
-            None => number(text, "--lines").map(Part::LastLines),
+            Some(line) => option_number(line, "lines").map(Part::FromLine),
+            None => option_number(text, "lines").map(Part::LastLines),
         },
     }
 }
