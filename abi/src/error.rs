@@ -74,7 +74,7 @@ errors! {
     /// The deadline passed first.
     DeadlinePassed = 11, "deadline passed";
     /// There is no system call or kernel request with this number.
-    BadRequest = 12, "no such request";
+    BadRequest = 12, "the server does not take this request";
     /// An argument is out of range.
     BadArgument = 13, "bad argument";
     /// The machine has no free memory.

@@ -1,6 +1,6 @@
 //! What a command sees of the world: files to read, standard output and error. A test gives it others.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -58,9 +58,18 @@ pub fn failed(object: &str, error: impl core::fmt::Display) -> Failure {
     Failure::Failed(format!("{}: {error}", shown(object)))
 }
 
-/// An object's name as people can see it, even if it is empty.
-fn shown(object: &str) -> &str {
-    if object.is_empty() { "''" } else { object }
+/// The most of a name that a message shows, in bytes: a terminal's rows are precious.
+const SHOWN_BYTES: usize = 200;
+
+/// An object's name as people can see it, even if it is empty or endless.
+fn shown(object: &str) -> Cow<'_, str> {
+    if object.is_empty() {
+        Cow::Borrowed("''")
+    } else if object.len() <= SHOWN_BYTES {
+        Cow::Borrowed(object)
+    } else {
+        Cow::Owned(format!("{}…", &object[..object.floor_char_boundary(SHOWN_BYTES)]))
+    }
 }
 
 /// How a command ends: its status is `Context::status` unless it fails.

@@ -4,10 +4,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use abi::Error;
 use v::process::Command as Program;
 
 use crate::Command;
-use crate::context::{Context, Outcome, failed};
+use crate::context::{Context, Outcome};
 use crate::usage::{Arguments, Choice, MANY, Usage};
 
 /// The command.
@@ -16,7 +17,8 @@ pub const COMMAND: Command = Command {
         name: "env",
         synopsis: "[-i] [NAME=VALUE...] [PROGRAM [WORD...]]",
         summary: "Shows the environment, or runs a program with more in it.",
-        details: "Put -- before a program that is given options.",
+        details: "Put -- before a program that is given options. The status is the program's, 127 if it is not there,\n\
+                  or 126 if it cannot be run.",
         choices: &[Choice {
             letter: 'i',
             long: "ignore-environment",
@@ -27,6 +29,10 @@ pub const COMMAND: Command = Command {
     },
     body: env,
 };
+
+/// The statuses of a program that is not there, and of one that could not be run.
+const NOT_FOUND: i32 = 127;
+const NOT_RUN: i32 = 126;
 
 fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let is_assignment = |word: &&String| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
@@ -56,7 +62,12 @@ fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     for (name, value) in assignments.iter().filter_map(|word| word.split_once('=')) {
         command = command.env(name, value);
     }
-    let status = command.start().and_then(|mut child| child.wait()).map_err(|error| failed(name, error))?;
-    context.status = status.code;
+    match command.start().and_then(|mut child| child.wait()) {
+        Ok(status) => context.status = status.code,
+        Err(error) => {
+            context.failure_status = if error == Error::NotFound { NOT_FOUND } else { NOT_RUN };
+            context.complain(name, error);
+        }
+    }
     Ok(())
 }

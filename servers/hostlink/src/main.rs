@@ -13,10 +13,9 @@ use hostlink_server::{HostLink, Line, NAMES, inner};
 use io_server::{IoServer, Limits};
 use protocols::io::{attribute, io, mode};
 use protocols::supervisor::supervisor;
-use v::file::File;
 use v::io::Instance;
 use v::prelude::*;
-use v::process::{Command, Stream, spawn_thread};
+use v::process::{Child, Command, Stream, spawn_thread};
 use v::{env, log};
 use virtio_console::Port;
 
@@ -27,8 +26,9 @@ const SCRIPT: &str = "configuration/exec";
 const SHELL: &str = "[boot]bin/exec";
 /// Where the commands begin.
 const HOME: &str = "[tmp]";
-/// Says that the commands have been started already, should this server be started again.
-const STARTED_MARK: &str = "[tmp].commands-started";
+/// What the supervisor keeps once the commands have been started, should this server be started again: they are not
+/// run twice, whatever else has died.
+const STARTED_MARK: &[u8] = b"commands started";
 /// The word of the boot command line that says that other nodes may need this one when the commands have ended.
 const STAY_WORD: &str = "stay";
 /// What the tool is told when the commands could not be run or their end cannot be known.
@@ -81,8 +81,12 @@ impl Line for DeviceLine {
 
 /// The second process: runs the commands and tells their end.
 fn run(server: Pid) {
-    let status = run_commands(server).unwrap_or_else(|error| {
-        log::error!("the commands could not be run: {error}");
+    let status = run_commands(server).unwrap_or_else(|reason| {
+        log::error!("{reason}");
+        // The tool cannot tell why by the status, which commands may have too.
+        if let Err(error) = complain(server, &reason) {
+            log::error!("this could not be told: {error}");
+        }
         FAILED_STATUS
     });
     // The reply comes when all has left the line: what it still held would be lost with the machine.
@@ -102,19 +106,37 @@ fn run(server: Pid) {
     }
 }
 
-fn run_commands(server: Pid) -> Result<u32, Error> {
-    match File::open_with(STARTED_MARK, mode::WRITE | mode::CREATE | mode::NEW) {
-        Ok(_) => {}
-        Err(Error::AlreadyExists) => {
-            log::error!("started again while commands ran; their end cannot be known");
-            return Ok(FAILED_STATUS);
-        }
-        Err(error) => return Err(error),
+/// Their status, or why it is not known.
+fn run_commands(server: Pid) -> Result<u32, String> {
+    if was_started().map_err(failure)? {
+        return Err("the host channel's server was started again while commands ran; \
+                    how they end cannot be known"
+            .into());
     }
+    let ended = start_commands(server).and_then(|mut shell| shell.wait());
+    ended.map(|status| status.code.cast_unsigned()).map_err(failure)
+}
+
+fn failure(error: Error) -> String {
+    format!("the commands could not be run: {error}")
+}
+
+/// Whether an earlier life of this server has started the commands; from now on one has.
+fn was_started() -> Result<bool, Error> {
+    let supervisor = v::name::resolve("[supervisor]")?.server;
+    let mut mark = [0; STARTED_MARK.len()];
+    if call(supervisor, &supervisor::LoadState {}, Segment::Write(&mut mark))?.count > 0 {
+        return Ok(true);
+    }
+    call(supervisor, &supervisor::SaveState {}, Segment::Read(STARTED_MARK))?;
+    Ok(false)
+}
+
+fn start_commands(server: Pid) -> Result<Child, Error> {
     let script = script()?;
     v::name::wait_for(SHELL)?;
     let [input, output, errors] = open_streams(server)?;
-    let mut shell = Command::new(SHELL)
+    let shell = Command::new(SHELL)
         .arg("-c")
         .arg(script)
         .env("HOME", HOME)
@@ -127,7 +149,18 @@ fn run_commands(server: Pid) -> Result<u32, Error> {
     for stream in [input, output, errors] {
         stream.release(v::process::team())?;
     }
-    Ok(shell.wait()?.code.cast_unsigned())
+    Ok(shell)
+}
+
+/// Says something on the tool's standard error.
+fn complain(server: Pid, reason: &str) -> Result<(), Error> {
+    let text = format!("v: {reason}\n");
+    let [input, output, errors] = open_streams(server)?;
+    errors.write(0, text.as_bytes())?;
+    for stream in [input, output, errors] {
+        stream.release(v::process::team())?;
+    }
+    Ok(())
 }
 
 fn script() -> Result<&'static str, Error> {

@@ -9,6 +9,8 @@ abi::protocol! {
         /// Asks for what is to be shown, into the write segment; what was given before is on its way. The reply comes
         /// when there is something. No bytes mean that the line is to send all that it has before the next request.
         TakeOutput = 2 {} => OutputTaken { count: u32 };
+        /// The serial line was lost and is there again: what was on its way to the screen may be missing there.
+        Reconnected = 3 {} => ReconnectionNoted {};
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Entered {
     Nothing,
     /// This line, without its end.
     Line(String),
+    /// ^D behind text that was typed without a prompt: the text, as it is.
+    Part(String),
     /// ^D on an empty line.
     End,
     /// ^C.
@@ -155,6 +157,12 @@ impl Editor {
         match key {
             Key::Enter | Key::Control(b'J') => return self.enter(screen),
             Key::Control(b'C') => return Entered::Interrupt,
+            Key::Control(b'D') if self.prompt.is_none() && self.line.is_at_end() && !self.line.is_empty() => {
+                return match self.enter(screen) {
+                    Entered::Line(line) => Entered::Part(line),
+                    other => other,
+                };
+            }
             Key::Control(b'D') if self.line.is_empty() => {
                 self.view.hide(screen);
                 self.prompt = None;

@@ -63,9 +63,10 @@ fn bring(line: &mut File, terminal: Pid) -> Result<Infallible, Error> {
     }
 }
 
-/// Takes what is to be shown from the terminal.
+/// Takes what is to be shown from the terminal, over a line that may not be the first.
 fn take(line: &mut File, terminal: Pid) -> Result<Infallible, Error> {
     let mut buffer = [0; CHANNEL_BYTES];
+    call(terminal, &channel::Reconnected {}, Segment::None)?;
     loop {
         let taken = call(terminal, &channel::TakeOutput {}, Segment::Write(&mut buffer))?;
         match taken.count as usize {

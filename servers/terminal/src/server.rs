@@ -135,6 +135,10 @@ impl TerminalServer {
                     Outcome::Later
                 })
             }
+            channel::Channel::Reconnected(_) => {
+                self.terminal.redraw(system);
+                Ok(Outcome::from(Ok(channel::ReconnectionNoted {})))
+            }
             channel::Channel::TakeOutput(_) => {
                 let room = usize::try_from(request.client.writable_bytes()?).unwrap_or(usize::MAX);
                 self.terminal.take_output(request.client.pid, room, system);

@@ -32,7 +32,11 @@ const OWN_OUTPUT_BYTES: usize = 24 * 1024;
 const MAX_FOREGROUND: usize = 64;
 /// The exit status of a program that ^C ended: 128 plus the number of an interrupt.
 const INTERRUPTED_STATUS: u32 = 130;
-const INTERRUPT_BYTE: u8 = 3;
+/// ^C and ^\\, which mean the same.
+const INTERRUPT_BYTES: [u8; 2] = [3, 0x1c];
+/// ^Z.
+const SUSPEND_BYTE: u8 = 0x1a;
+const NO_SUSPENSION: &[u8] = b"^Z: programs are not suspended here; ^C ends this one\n";
 /// Asks a terminal where its cursor is, after sending it as far as it goes; the answer is the window's size. The
 /// cursor comes back.
 const ASK_WINDOW: &[u8] = b"\x1b7\x1b[999;999H\x1b[6n\x1b8";
@@ -147,12 +151,15 @@ impl Terminal {
     /// Bytes that came from the keyboard, no more than there is room for. False if there is no room for more:
     /// `bringer` is answered when there is.
     pub fn type_bytes(&mut self, bytes: &[u8], bringer: Pid, system: &mut dyn System) -> bool {
-        let interrupts = self.mode & mode::RAW == 0;
+        let is_cooked = self.mode & mode::RAW == 0;
         let mut rest = bytes;
-        if interrupts && let Some(last) = bytes.iter().rposition(|byte| *byte == INTERRUPT_BYTE) {
+        if is_cooked && let Some(last) = bytes.iter().rposition(|byte| INTERRUPT_BYTES.contains(byte)) {
             // What was typed before it is dropped with all else.
             self.interrupt(system);
             rest = &bytes[last + 1..];
+        }
+        if is_cooked && !self.foreground.is_empty() && rest.contains(&SUSPEND_BYTE) {
+            self.show_text(NO_SUSPENSION, system);
         }
         // There is room: the bringer was told so.
         let _ = self.typed.push(rest);
@@ -162,6 +169,15 @@ impl Terminal {
             return false;
         }
         true
+    }
+
+    /// Draws the line that is being edited again: the screen may lack what it was told last.
+    pub fn redraw(&mut self, system: &mut dyn System) {
+        if self.editor.is_active() {
+            let mut screen = Screen::new();
+            self.editor.draw(&mut screen);
+            self.show(&screen, system);
+        }
     }
 
     /// Gives the process that takes output away what there is, now or later.
@@ -299,6 +315,11 @@ impl Terminal {
                 // It is empty, and a line is not longer than it; only memory can be lacking, and then it is lost.
                 let _ = self.line.push(line.as_bytes());
                 let _ = self.line.push(b"\n");
+                true
+            }
+            Entered::Part(part) => {
+                // As above.
+                let _ = self.line.push(part.as_bytes());
                 true
             }
             Entered::End => {

@@ -164,6 +164,44 @@ fn the_end_is_read_once() {
 }
 
 #[test]
+fn text_without_a_lines_end_can_be_handed_over() {
+    let mut console = Setup::new();
+    console.type_bytes(b"abc\x04\x04de\x02\x04\r");
+    for read in ["abc", "", "d\n"] {
+        assert_eq!(console.read_line(), Some(Ok(read.into())));
+    }
+    // With a prompt, the shell's line, it deletes.
+    console.set_prompt("$ ");
+    console.type_bytes(b"abc\x04\r");
+    assert_eq!(console.read_line(), Some(Ok("abc\n".into())));
+}
+
+#[test]
+fn a_line_is_drawn_again_when_the_serial_line_was_lost() {
+    let mut console = Setup::new();
+    console.set_prompt("$ ");
+    console.start_read(console.program, 100);
+    console.type_bytes(b"abc");
+    assert!(console.shown().ends_with("$ abc"));
+    let asked = console.system.say(&mut console.server, console.bringer, &channel::Reconnected {}, b"");
+    asked.unwrap();
+    assert!(console.shown().ends_with("$ abc"));
+}
+
+#[test]
+fn suspending_is_answered() {
+    let mut console = Setup::new();
+    console.type_bytes(b"\x1a");
+    assert_eq!(console.shown(), "");
+    let (instance, child) = (console.instance, console.system.process(UserId(100)));
+    console.ask(&terminal::AddForeground { instance, program: child }, b"").unwrap();
+    console.type_bytes(b"\x1a");
+    assert!(console.shown().starts_with("^Z: programs are not suspended"));
+    console.type_bytes(b"\x1c");
+    assert_eq!(console.system.ended, [(child, 130)]);
+}
+
+#[test]
 fn an_interrupt_aborts_a_read_or_ends_programs() {
     let mut console = Setup::new();
     console.start_read(console.program, 100);

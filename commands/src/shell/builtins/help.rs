@@ -89,6 +89,11 @@ impl<S: System> Shell<S> {
         let mut known = self.programs();
         known.extend(builtins.map(|builtin| builtin.name.as_bytes().to_vec()));
         known.extend(self.state.functions.keys().cloned());
+        if known.contains(name) {
+            return String::from(
+                "it is there, but the working directory is not any more; cd leads to one that is",
+            );
+        }
         let near = known.into_iter().map(|other| (distance(name, &other), other)).min();
         match near {
             Some((errors, other)) if errors <= name.len().div_ceil(4).min(2) && name.len() > 1 => {
