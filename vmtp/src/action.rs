@@ -11,12 +11,12 @@ use crate::{EntityId, LogicalHost};
 /// For segments that come in unasked the engine hands out numbers below
 /// [`Configuration::buffers`](crate::Configuration::buffers); for all others the user says a number, which the engine
 /// repeats and never interprets.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub struct Buffer(pub u32);
 
 /// A segment to send: its memory and length. The memory must stay as it is until the transaction has its outcome
 /// (a request) or [`Action::Release`] names it (a response).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub struct Segment {
     /// Where it is.
     pub buffer: Buffer,
@@ -85,6 +85,14 @@ impl Transmit {
     /// Writes the packet, checksum included, to the start of `out` and returns its length. `segment` is the whole
     /// segment, or empty if the packet carries none of it. None if `out` or `segment` is too short.
     pub fn write(&self, segment: &[u8], out: &mut [u8]) -> Option<usize> {
+        if self.header.length_words == 0 {
+            return packet::assemble_bare(&self.header, out);
+        }
+        self.write_with_data(segment, out)
+    }
+
+    #[inline(never)]
+    fn write_with_data(&self, segment: &[u8], out: &mut [u8]) -> Option<usize> {
         let mut whole = true;
         let written = packet::assemble(&self.header, self.group_bytes, out, |stretch, place| {
             let start = (self.segment_offset + stretch.group_offset) as usize;
@@ -127,6 +135,16 @@ impl Store {
         }
         Some(())
     }
+}
+
+/// What comes of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[must_use]
+pub struct Received {
+    /// Its data, to be copied first.
+    pub store: Option<Store>,
+    /// What is to be done then, ahead of what [`Engine::next_action`](crate::Engine::next_action) says.
+    pub action: Option<Action>,
 }
 
 /// A request for a local server.

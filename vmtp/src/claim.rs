@@ -87,7 +87,7 @@ impl Engine {
         if self.claims.take(Claim { number: host, strength, standing, ..Claim::default() }).is_none() {
             return false;
         }
-        self.local_hosts.push(host);
+        self.local_hosts.add(host);
         self.arriving.0 = None;
         true
     }
@@ -96,7 +96,7 @@ impl Engine {
     /// fails as taken back. Requests to it are answered with "not here" from now on.
     pub fn remove_local_host(&mut self, now_ns: u64, host: LogicalHost) {
         self.advance(now_ns);
-        self.local_hosts.retain(|local| *local != host);
+        self.local_hosts.remove(host);
         if let Some(index) = self.find_claim(host) {
             let node = self.claim_node(index);
             self.timers.set(node, NEVER);
@@ -121,7 +121,7 @@ impl Engine {
         let claim =
             Claim { number: host, strength, standing, announces, speak: announces, ..Claim::default() };
         let Some(index) = self.claims.take(claim) else { return false };
-        self.local_hosts.push(host);
+        self.local_hosts.add(host);
         self.arriving.0 = None;
         if announces {
             self.ready.insert(self.claim_node(index));
@@ -146,7 +146,7 @@ impl Engine {
             Standing::Won => {
                 claim.standing = Standing::Owned;
                 claim.speak = true;
-                self.local_hosts.push(number);
+                self.local_hosts.add(number);
                 self.arriving.0 = None;
                 Some(Action::Claimed(number))
             }

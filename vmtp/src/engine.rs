@@ -9,7 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::action::{Action, Buffer, Destination, Store, Transmit};
+use crate::action::{Action, Buffer, Destination, Received, Store, Transmit};
 use crate::claim::Claim;
 use crate::client::{ClientRecord, MemberRecord};
 use crate::configuration::Configuration;
@@ -18,9 +18,10 @@ use crate::encapsulation::Address;
 use crate::group::{Arriving, Departing, Derived};
 use crate::host::Host;
 use crate::packet::header::{HEADER_CHECKSUM_ONLY, MULTICAST};
-use crate::packet::{Function, Header, Packet, PacketError};
+use crate::packet::{self, Function, Header, Packet, PacketError};
 use crate::server::ServerRecord;
-use crate::table::{IndexSet, Map, Pool, Ready, Timers};
+use crate::short_path::{ShortReceiver, USUAL};
+use crate::table::{IndexSet, LocalHosts, Map, Pool, Ready, Timers};
 use crate::{EntityId, LogicalHost};
 
 /// One host's VMTP. See the crate.
@@ -34,7 +35,7 @@ pub struct Engine {
     /// Some transaction that began before this may have been executed and forgotten.
     pub(crate) forgotten_ns: u64,
     pub(crate) random: u64,
-    pub(crate) local_hosts: Vec<LogicalHost>,
+    pub(crate) local_hosts: LocalHosts,
     pub(crate) groups: Vec<EntityId>,
     pub(crate) clients: Pool<ClientRecord>,
     pub(crate) client_map: Map,
@@ -50,7 +51,7 @@ pub struct Engine {
     buffer_hosts: Vec<Option<LogicalHost>>,
     pub(crate) timers: Timers,
     pub(crate) ready: Ready,
-    control: VecDeque<Transmit>,
+    pub(crate) control: VecDeque<Transmit>,
     pub(crate) departing: Derived<Departing>,
     pub(crate) arriving: Derived<Option<Arriving>>,
     pub(crate) counters: Counters,
@@ -88,7 +89,7 @@ impl Engine {
             trusted_from_ns: 0,
             forgotten_ns: 0,
             random: seed,
-            local_hosts: Vec::with_capacity(local_hosts),
+            local_hosts: LocalHosts::new(local_hosts),
             groups: Vec::with_capacity(configuration.groups),
             clients: Pool::new(clients),
             client_map: Map::new(clients),
@@ -123,7 +124,7 @@ impl Engine {
 
     /// Whether `host` is local.
     pub fn is_local(&self, host: LogicalHost) -> bool {
-        self.local_hosts.contains(&host)
+        self.local_hosts.contains(host)
     }
 
     /// Makes requests to `group` be delivered here. False if there are too many groups.
@@ -189,6 +190,7 @@ impl Engine {
     }
 
     /// The time is now `now_ns`; it never goes back. Deadlines that are reached show in [`Engine::next_action`].
+    #[inline]
     pub fn advance(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         self.departing.0.end();
@@ -216,26 +218,15 @@ impl Engine {
                 return Some(Action::Transmit(transmit));
             }
             if let Some(node) = self.ready.first() {
-                // What is given out is made in its place: no arm has a value.
-                match self.node(node) {
-                    Node::Client(index) if self.is_ended(index) => return self.complete_client(index),
-                    Node::Client(index) => {
-                        if let Some((piece, destination)) = self.client_piece(index) {
-                            return Some(self.client_packet(index, piece, destination));
-                        }
-                    }
-                    Node::Server(index) if self.has_word(index) => return Some(self.server_word(index)),
-                    Node::Server(index) => {
-                        if let Some((piece, destination)) = self.server_piece(index) {
-                            return Some(self.server_packet(index, piece, destination));
-                        }
-                    }
-                    rare => {
-                        let action = self.rare_action(rare);
-                        if action.is_some() {
-                            return action;
-                        }
-                    }
+                let action = match self.node(node) {
+                    Node::Client(index) => self.client_action(index),
+                    Node::Server(index) => self.server_action(index),
+                    Node::Host(index) => self.host_action(index),
+                    Node::Claim(index) => self.claim_action(index),
+                    Node::Member(index) => self.member_action(index),
+                };
+                if action.is_some() {
+                    return action;
                 }
                 if self.control.is_empty() {
                     self.ready.remove(node);
@@ -254,41 +245,62 @@ impl Engine {
     }
 
     /// A packet has come from `from`, without its encapsulation. What it carries for a segment must be stored by the
-    /// caller at once, before the next call: see [`Store`].
-    ///
-    /// # Errors
-    ///
-    /// If the bytes are no packet. They were dropped; nothing is left to do.
-    pub fn receive_packet(
-        &mut self,
-        now_ns: u64,
-        from: Address,
-        bytes: &[u8],
-    ) -> Result<Option<Store>, PacketError> {
-        match Packet::parse(bytes, self.configuration.accept_unchecked) {
-            Ok(packet) => Ok(self.receive(now_ns, from, &packet.header)),
-            Err(error) => {
-                match error {
-                    PacketError::Checksum => self.counters.checksum_errors += 1,
-                    _ => self.counters.packets_malformed += 1,
-                }
-                Err(error)
+    /// caller at once, before anything else: see [`Received`]. Bytes that are no packet are counted and dropped.
+    pub fn receive_packet(&mut self, now_ns: u64, from: Address, bytes: &[u8]) -> Received {
+        match packet::parse_plain(bytes, self.configuration.domain, USUAL) {
+            Some(header) => {
+                self.advance(now_ns);
+                self.receive_usual(from, &header)
             }
+            None => self.receive_unusual(now_ns, from, bytes),
         }
+    }
+
+    #[inline(never)]
+    fn receive_unusual(&mut self, now_ns: u64, from: Address, bytes: &[u8]) -> Received {
+        match Packet::parse(bytes, self.configuration.accept_unchecked) {
+            Ok(packet) => return self.receive(now_ns, from, &packet.header),
+            Err(PacketError::Checksum) => self.counters.checksum_errors += 1,
+            Err(_) => self.counters.packets_malformed += 1,
+        }
+        Received::default()
     }
 
     /// As [`Engine::receive_packet`], of a packet that the caller has taken apart and checked.
     #[inline]
-    pub fn receive(&mut self, now_ns: u64, from: Address, header: &Header) -> Option<Store> {
+    pub fn receive(&mut self, now_ns: u64, from: Address, header: &Header) -> Received {
         self.advance(now_ns);
         if let Some(store) = self.receive_in_group(from, header) {
-            return Some(store);
+            return Received { store: Some(store), action: None };
         }
-        self.receive_any(from, header)
+        self.receive_single(from, header)
     }
 
     #[inline(never)]
-    fn receive_any(&mut self, from: Address, header: &Header) -> Option<Store> {
+    fn receive_single(&mut self, from: Address, header: &Header) -> Received {
+        if header.control.without(USUAL).0 == 0 && header.domain == self.configuration.domain {
+            return self.receive_usual(from, header);
+        }
+        self.receive_plain(from, header)
+    }
+
+    /// A packet with nothing unusual in its control word, by the short path if that can be.
+    #[inline(always)]
+    fn receive_usual(&mut self, from: Address, header: &Header) -> Received {
+        match self.short_receiver(from, header) {
+            ShortReceiver::Server(index) => self.take_short_request(index, header),
+            ShortReceiver::Client { entry, index } => self.take_short_response(entry, index, header),
+            ShortReceiver::Unknown => self.receive_plain(from, header),
+        }
+    }
+
+    #[inline(never)]
+    fn receive_plain(&mut self, from: Address, header: &Header) -> Received {
+        Received { store: self.receive_any(from, header), action: None }
+    }
+
+    #[inline(never)]
+    pub(crate) fn receive_any(&mut self, from: Address, header: &Header) -> Option<Store> {
         if header.domain != self.configuration.domain {
             self.counters.packets_ignored += 1;
             return None;
@@ -297,15 +309,6 @@ impl Engine {
         match header.control.function() {
             Function::Request => self.receive_request(from, header),
             Function::Response => self.receive_response(from, header),
-        }
-    }
-
-    fn rare_action(&mut self, node: Node) -> Option<Action> {
-        match node {
-            Node::Host(index) => self.host_action(index),
-            Node::Claim(index) => self.claim_action(index),
-            Node::Member(index) => self.member_action(index),
-            Node::Client(_) | Node::Server(_) => None,
         }
     }
 
@@ -348,7 +351,7 @@ impl Engine {
 
     /// The individual in whose name this engine speaks when no other is concerned.
     pub(crate) fn own_manager(&self) -> EntityId {
-        self.local_hosts.first().map_or(EntityId::DEFAULT_CLIENT, |host| EntityId::manager_of(*host))
+        self.local_hosts.first().map_or(EntityId::DEFAULT_CLIENT, EntityId::manager_of)
     }
 
     /// A random number (splitmix64).

@@ -51,6 +51,14 @@ pub(crate) struct Host {
     pub probe_sent_ns: u64,
 }
 
+impl Host {
+    /// Whether it is, as was known, where a packet of it came from.
+    #[inline(always)]
+    pub fn is_at(&self, from: Address) -> bool {
+        !self.locating && self.address.is_some_and(|address| address.is(from))
+    }
+}
+
 impl Engine {
     /// The record of `number`, a new one if need be, or none if all are in use.
     pub(crate) fn host_of(&mut self, number: LogicalHost) -> Option<usize> {
@@ -100,13 +108,20 @@ impl Engine {
     }
 
     /// A packet has come from host `index` by `from`.
+    #[inline]
     pub(crate) fn hear_host(&mut self, index: usize, from: Address) {
         let host = &mut self.hosts[index];
         host.heard_ns = self.now_ns;
         host.heard = true;
-        if host.address.as_ref() == Some(&from) && !host.locating {
-            return;
+        if !host.is_at(from) {
+            self.find_host(index, from);
         }
+    }
+
+    /// Host `index` is found by `from`.
+    #[cold]
+    fn find_host(&mut self, index: usize, from: Address) {
+        let host = &mut self.hosts[index];
         host.address = Some(from);
         if host.locating {
             host.locating = false;
@@ -142,6 +157,7 @@ impl Engine {
     }
 
     /// How long to wait for an answer from host `index`, after `attempts` that had none (TC2, TS3).
+    #[inline(always)]
     pub(crate) fn answer_time_ns(&self, index: u32, attempts: u8) -> u64 {
         let configuration = &self.configuration;
         let once_ns = match self.hosts.get(index as usize) {
@@ -149,6 +165,9 @@ impl Engine {
             _ => configuration.round_trip_ns,
         };
         let once_ns = once_ns.max(configuration.retransmit_min_ns);
+        if attempts == 0 {
+            return once_ns;
+        }
         (once_ns << attempts.min(16)).min(configuration.retransmit_max_ns.max(once_ns))
     }
 

@@ -11,7 +11,9 @@
 //!    [`Engine::next_deadline`] is reached, [`Engine::advance`].
 //! 2. If it was a packet and a [`Store`] came back, copy the packet's data to the buffer it names, before the next
 //!    call.
-//! 3. Call [`Engine::next_action`] until there is none, and do each [`Action`]. After a packet of a long segment,
+//! 3. If an [`Action`] came back, do it. Where a packet is all there is to a message and nothing else is to be done,
+//!    what comes of a call is known at once.
+//! 4. Call [`Engine::next_action`] until there is none, and do each one. After a packet of a long segment,
 //!    [`Engine::next_in_group`] has the next one cheaper.
 //!
 //! The engine never holds a segment's bytes. It says which blocks of which [`Buffer`] a packet takes
@@ -75,24 +77,26 @@
 //!
 //! let question = Message { words: [0x1001, 1, 2, 3, 4, 5, 6, 7] };
 //! let send = Send { client, transaction: 1, server, message: question, ..Send::default() };
-//! hosts[0].send(0, &send).unwrap();
+//! let (_, action) = hosts[0].send(0, &send).unwrap();
+//! let mut first = [action, None];
 //!
 //! let (mut now_ns, mut outcome) = (0, None);
 //! while outcome.is_none() {
 //!     for own in 0..2 {
-//!         while let Some(action) = hosts[own].next_action() {
+//!         while let Some(action) = first[own].take().or_else(|| hosts[own].next_action()) {
 //!             match action {
 //!                 Action::Transmit(transmit) => {
 //!                     let mut packet = [0; 1500];
 //!                     let length = transmit.write(&[], &mut packet).unwrap();
 //!                     // The other host is the only one, so a multicast goes there too.
 //!                     let other = 1 - own;
-//!                     hosts[other].receive_packet(now_ns, addresses[own], &packet[..length]).unwrap();
+//!                     let received = hosts[other].receive_packet(now_ns, addresses[own], &packet[..length]);
+//!                     first[other] = received.action;
 //!                 }
 //!                 Action::Deliver(request) => {
 //!                     let message = Message { words: [0, request.message.words[1] + 41, 0, 0, 0, 0, 0, 0] };
 //!                     let reply = Reply { server: request.server, message, segment: None };
-//!                     hosts[own].reply(now_ns, request.id, &reply).unwrap();
+//!                     first[own] = hosts[own].reply(now_ns, request.id, &reply).unwrap();
 //!                 }
 //!                 Action::Complete { outcome: ended, .. } => outcome = Some(ended),
 //!                 _ => {}
@@ -110,6 +114,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// The short path is a fixed number of instructions, most of which calls within it would cost: see `short_path`.
+#![allow(clippy::inline_always)]
 
 extern crate alloc;
 
@@ -129,11 +135,12 @@ mod outcome;
 mod pace;
 pub mod packet;
 mod server;
+mod short_path;
 mod table;
 mod transfer;
 
 pub use action::{
-    Action, Buffer, Destination, Request, RequestId, Response, Segment, SendId, Store, Transmit,
+    Action, Buffer, Destination, Received, Request, RequestId, Response, Segment, SendId, Store, Transmit,
 };
 pub use client::{Send, transaction_step};
 pub use configuration::Configuration;

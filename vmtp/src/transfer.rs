@@ -90,7 +90,14 @@ impl Outgoing {
         outgoing
     }
 
+    /// A message without data that has been sent.
+    #[inline]
+    pub fn sent_bare() -> Outgoing {
+        Outgoing { wanted: u32::MAX, ..Outgoing::default() }
+    }
+
     /// The message is over: nothing is left to send.
+    #[inline]
     pub fn clear(&mut self) {
         *self = Outgoing::default();
     }

@@ -89,7 +89,8 @@ impl Partner {
             deadline_ns: Some(until_ns),
             ..vmtp::Send::default()
         };
-        let id = self.engine.send(now_ns, &send).map_err(|_| Error::Busy)?;
+        let (id, first) = self.engine.send(now_ns, &send).map_err(|_| Error::Busy)?;
+        self.due.extend(first);
         self.hosts.last_transaction = transaction;
         self.hosts.asked = Some(id);
         Ok(())
@@ -114,7 +115,8 @@ impl Partner {
         let server = entity(Pid::kernel_server(self.own, REMOTE));
         let message = vmtp::Message { words: self.configuration.name.words() };
         // Who does not ask any more needs no answer.
-        let _ = self.engine.reply(now_ns, request.id, &Reply { server, message, segment: None });
+        let reply = self.engine.reply(now_ns, request.id, &Reply { server, message, segment: None });
+        self.due.extend(reply.ok().flatten());
     }
 
     /// A node has answered.

@@ -28,6 +28,7 @@ mod moves;
 mod sends;
 mod serves;
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -106,6 +107,8 @@ pub struct Partner {
     inbox: Vec<u8>,
     look_ns: u64,
     standing: Standing,
+    /// What came of calls of the engine at once, to be done first.
+    due: VecDeque<Action>,
     /// What was received while the logical host was being claimed.
     waiting: Vec<Received>,
 }
@@ -154,6 +157,7 @@ impl Partner {
             inbox: alloc::vec![0; WIRE_SEGMENT_BYTES],
             look_ns: now_ns + LOOK_NS,
             standing,
+            due: VecDeque::new(),
             waiting: Vec::new(),
             configuration: configuration.clone(),
         }
@@ -189,12 +193,13 @@ impl Partner {
     /// A packet has come from `from`, without what it was carried in. Its memory is free again before anything is sent:
     /// what it brings about, [`Partner::act`] does, which is to be called next.
     pub fn take_packet(&mut self, now_ns: u64, from: Address, packet: &[u8]) {
-        // What is no packet has been counted and dropped.
-        if let Ok(Some(store)) = self.engine.receive_packet(now_ns, from, packet) {
+        let received = self.engine.receive_packet(now_ns, from, packet);
+        if let Some(store) = received.store {
             let end = store.segment_offset + store.group_bytes;
             // The engine has checked the packet against the segment's length.
             let _ = store.copy(packet, self.memory.at_least(store.buffer, end as usize));
         }
+        self.due.extend(received.action);
     }
 
     /// It is `now_ns`; to be told when [`Partner::next_deadline`] has come.
@@ -226,6 +231,7 @@ impl Partner {
             && self.sends.is_empty()
             && self.serves.is_empty()
             && self.waiting.is_empty()
+            && self.due.is_empty()
             && self.memory.used_bytes() == 0
     }
 
@@ -236,7 +242,7 @@ impl Partner {
 
     /// Does all that the engine wants done.
     pub fn act<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
-        while let Some(action) = self.engine.next_action() {
+        while let Some(action) = self.due.pop_front().or_else(|| self.engine.next_action()) {
             match action {
                 Action::Transmit(mut transmit) => loop {
                     let segment = transmit.buffer.map_or(&[][..], |buffer| self.memory.get(buffer));

@@ -129,11 +129,12 @@ impl Partner {
             response: Segment { buffer: response_buffer, bytes: (PREFIX_BYTES + reply_bytes) as u32 },
             ..vmtp::Send::default()
         };
-        let id = self.engine.send(now_ns, &send).map_err(|error| match error {
+        let (id, first) = self.engine.send(now_ns, &send).map_err(|error| match error {
             SendError::TooManyTransactions | SendError::TooManyHosts => Error::NoResources,
             SendError::ClientBusy => Error::Busy,
             SendError::NotLocal | SendError::ServerLocal | SendError::BadMessage => Error::BadArgument,
         })?;
+        self.due.extend(first);
         self.memory.put(request_buffer, request);
         self.sends.slots[slot] = Some(Sent { client: received.sender, to, transaction, id });
         self.sends.slot_of[id.index as usize] = slot as u32;

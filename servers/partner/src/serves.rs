@@ -234,7 +234,9 @@ impl Partner {
         };
         self.serves.slots[slot] = Serve::Free;
         // The client may have given up: then nobody wants it.
-        if self.engine.reply(now_ns, id, &reply).is_ok() && bytes > 0 {
+        let Ok(first) = self.engine.reply(now_ns, id, &reply) else { return };
+        self.due.extend(first);
+        if bytes > 0 {
             self.memory.put(buffer, segment);
             self.serves.slots[slot] = Serve::Answered { host: pid(id.client).host() };
         }

@@ -104,7 +104,8 @@ impl User {
     /// A packet comes from outside.
     pub fn receive(&mut self, from: Address, packet: &[u8]) {
         let data_bytes = self.data_owed();
-        if let Ok(Some(store)) = self.engine.receive_packet(self.now_ns, from, packet) {
+        let received = self.engine.receive_packet(self.now_ns, from, packet);
+        if let Some(store) = received.store {
             let limit = if (store.buffer.0 as usize) < BUFFERS {
                 assert!(!self.held.contains(&store.buffer), "{store:?} is the user's");
                 BUFFER_BYTES
@@ -120,7 +121,7 @@ impl User {
             assert!(end.max().unwrap_or(0) <= limit, "{store:?}");
             assert_eq!(store.copy(packet, &mut memory), Some(()), "{store:?}");
         }
-        let (bare, data) = self.settle();
+        let (bare, data) = self.settle(received.action);
         assert!(bare <= ANSWERS, "{bare} packets without data");
         assert!(data <= data_bytes, "{data} bytes of data");
         self.heard.push_back(packet.to_vec());
@@ -146,7 +147,7 @@ impl User {
     pub fn pass(&mut self, ns: u64) {
         self.now_ns += ns;
         self.engine.advance(self.now_ns);
-        self.settle();
+        self.settle(None);
     }
 
     pub fn pass_to_deadline(&mut self) {
@@ -176,13 +177,15 @@ impl User {
         let deadline_ns = (deadline != 0).then(|| self.now_ns + u64::from(deadline) * 10_000_000);
         let send =
             Send { client, transaction, server, message, segment, response, deadline_ns, ..Send::default() };
-        if let Ok(id) = self.engine.send(self.now_ns, &send) {
+        let mut first = None;
+        if let Ok((id, action)) = self.engine.send(self.now_ns, &send) {
+            first = action;
             assert_eq!((id.client, id.transaction), (client, transaction));
             assert!((id.index as usize) < CLIENTS && self.sends.len() < CLIENTS, "a send too many");
             assert!(self.sends.insert((client, transaction), (id, send)).is_none(), "the client was busy");
             self.counts.sends += 1;
         }
-        self.settle();
+        self.settle(first);
     }
 
     /// Answers a request; one to a group also, by one of its members, and it stays the user's.
@@ -200,11 +203,12 @@ impl User {
             self.serving.remove(place);
             self.let_go(request.segment);
         }
-        match self.engine.reply(self.now_ns, request.id, &Reply { server, message, segment }) {
-            Ok(()) => self.replies.extend(segment.map(|segment| (segment.buffer, bytes))),
+        let replied = self.engine.reply(self.now_ns, request.id, &Reply { server, message, segment });
+        match replied {
+            Ok(_) => self.replies.extend(segment.map(|segment| (segment.buffer, bytes))),
             Err(_) => assert!(is_group, "{request:?} is the user's"),
         }
-        self.settle();
+        self.settle(replied.ok().flatten());
     }
 
     /// Ends a request without a (further) response.
@@ -215,7 +219,7 @@ impl User {
         let request = self.serving.remove(usize::from(which) % self.serving.len());
         self.let_go(request.segment);
         assert_eq!(self.engine.finish(self.now_ns, request.id), Ok(()), "{request:?}");
-        self.settle();
+        self.settle(None);
     }
 
     /// Hands a request on to a remote server.
@@ -237,7 +241,7 @@ impl User {
             }
             Err(error) => assert_ne!(error, ForwardError::Stale, "{id:?} is the user's"),
         }
-        self.settle();
+        self.settle(None);
     }
 
     pub fn refuse(&mut self, which: u8, why: u8) {
@@ -250,7 +254,7 @@ impl User {
             [Refusal::NonexistentEntity, Refusal::NoPermission, Refusal::NotAwaiting, Refusal::Died];
         let refusal = refusals[usize::from(why) % refusals.len()];
         assert_eq!(self.engine.refuse(self.now_ns, request.id, refusal), Ok(()), "{request:?}");
-        self.settle();
+        self.settle(None);
     }
 
     fn let_go(&mut self, segment: Option<Segment>) {
@@ -265,7 +269,7 @@ impl User {
         if let Some((id, _)) = found.copied() {
             self.engine.cancel(self.now_ns, id);
         }
-        self.settle();
+        self.settle(None);
     }
 
     /// Local hosts and groups come and go.
@@ -286,13 +290,13 @@ impl User {
             3 => drop(self.engine.join_group(group)),
             _ => self.engine.leave_group(group),
         }
-        self.settle();
+        self.settle(None);
     }
 
-    /// Does what the engine wants done; how many packets without data that was, and how many bytes with.
-    fn settle(&mut self) -> (usize, usize) {
+    /// Does what the engine wants done, this first; how many packets without data that was, and how many bytes with.
+    fn settle(&mut self, mut first: Option<Action>) -> (usize, usize) {
         let (mut bare, mut data) = (0, 0);
-        while let Some(action) = self.engine.next_action() {
+        while let Some(action) = first.take().or_else(|| self.engine.next_action()) {
             match action {
                 Action::Transmit(transmit) => {
                     self.counts.packets += 1;
@@ -394,7 +398,7 @@ impl User {
         for host in 100..104 {
             self.engine.remove_local_host(self.now_ns, LogicalHost::from_bits(host));
         }
-        self.settle();
+        self.settle(None);
         while !self.serving.is_empty() {
             self.end(0);
         }

@@ -237,7 +237,15 @@ impl World {
             return;
         }
         let header = Header::decode(&flight.header).expect("the header was encoded by an engine");
-        host.engine.receive(self.now_ns, address(flight.from), &header);
+        let received = host.engine.receive(self.now_ns, address(flight.from), &header);
+        self.do_first(flight.to, received.action);
+    }
+
+    /// Does what comes of a call at once.
+    fn do_first(&mut self, at: usize, action: Option<Action>) {
+        if let Some(action) = action {
+            self.act(at, action);
+        }
     }
 
     /// The host's server takes its first request.
@@ -267,10 +275,10 @@ impl World {
                 let message = Message { words: [flags, request.message.words[1], 0, 0, 0, 0, 0, 0] };
                 let reply = Reply { server, message, segment };
                 // A client that has given up is not told.
-                let engine = &mut self.hosts[at].engine;
-                let _ = engine.reply(now_ns, request.id, &reply);
+                let first = self.hosts[at].engine.reply(now_ns, request.id, &reply);
+                self.do_first(at, first.ok().flatten());
                 if request.server.is_group() {
-                    let _ = engine.finish(now_ns, request.id);
+                    let _ = self.hosts[at].engine.finish(now_ns, request.id);
                 }
             }
             Deed::Forward(to) => {
@@ -340,10 +348,11 @@ impl World {
             ..Send::default()
         };
         match self.hosts[from].engine.send(self.now_ns, &send) {
-            Ok(id) => {
+            Ok((id, first)) => {
                 let fate = &mut self.fates[order];
                 fate.id = Some(id);
                 fate.began_ns = began_ns;
+                self.do_first(from, first);
             }
             Err(_) => self.broken = Some("a send was not begun"),
         }

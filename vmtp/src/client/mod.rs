@@ -16,7 +16,7 @@ mod response;
 pub(crate) use export::ImportedSend;
 pub(crate) use members::MemberRecord;
 
-use crate::action::{Action, Buffer, Destination, Segment, SendId, Transmit};
+use crate::action::{Action, Buffer, Destination, Response, Segment, SendId, Transmit};
 use crate::engine::Engine;
 use crate::host::NO_HOST;
 use crate::outcome::{Failure, Outcome, SendError};
@@ -67,6 +67,11 @@ pub struct Send {
     pub resumed_since_ns: Option<u64>,
 }
 
+impl Send {
+    /// The bits of [`Send::flags`] that count.
+    const FLAGS: u32 = Control::NO_RETRANSMISSION | Control::DELAY_RESPONSE;
+}
+
 impl Default for Send {
     /// From nobody, to nobody, without segments or deadline.
     fn default() -> Send {
@@ -97,8 +102,21 @@ pub(crate) enum ClientState {
     Ended,
 }
 
+/// The outcome of a transaction that has ended, but for what else is in the record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+enum Ending {
+    #[default]
+    Response,
+    Collected,
+    Sent,
+    Failed {
+        failure: Failure,
+        may_have_been_executed: bool,
+    },
+}
+
 /// A local client's transaction.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
 pub(crate) struct ClientRecord {
     pub state: ClientState,
     /// The request's, as sent.
@@ -121,39 +139,74 @@ pub(crate) struct ClientRecord {
     responder: EntityId,
     response_control: Control,
     response_message: Message,
-    outcome: Option<Outcome>,
+    ending: Ending,
     /// Responses given out, of a request that wants several.
     collected: u32,
 }
 
-impl Default for ClientRecord {
-    fn default() -> ClientRecord {
-        ClientRecord {
-            state: ClientState::Free,
-            header: Header::default(),
-            host: NO_HOST,
-            began_ns: 0,
-            deadline_ns: NEVER,
-            request: None,
-            outgoing: Outgoing::default(),
-            sent: false,
-            attempts: 0,
-            polls: 0,
-            transmitted_ns: 0,
-            response: Segment { buffer: Buffer(0), bytes: 0 },
-            incoming: Incoming::default(),
-            responder: EntityId::NONE,
-            response_control: Control(0),
-            response_message: Message::default(),
-            outcome: None,
-            collected: 0,
-        }
-    }
-}
-
 impl ClientRecord {
-    fn id(&self, index: usize) -> SendId {
+    pub fn id(&self, index: usize) -> SendId {
         SendId { index: index as u32, client: self.header.client, transaction: self.header.transaction }
+    }
+
+    /// Begins with `send`, which has no segment and is sent to `host` at once, in place of whatever was there.
+    #[inline(always)]
+    pub fn begin(&mut self, send: &Send, host: u32, wanted_gap: u8, now_ns: u64) {
+        self.state = ClientState::Awaiting;
+        self.header = Header {
+            client: send.client,
+            domain: 0,
+            flags: 0,
+            length_words: 0,
+            control: Control::new(Function::Request)
+                .with_priority(send.priority)
+                .with_gap_or_group_count(wanted_gap)
+                .and(send.flags & Send::FLAGS),
+            transaction: send.transaction,
+            delivery: 0,
+            server: send.server,
+            message: send.message,
+        };
+        self.header.message.words[0] &= !message::SEGMENT;
+        self.host = host;
+        self.began_ns = now_ns;
+        self.deadline_ns = NEVER;
+        self.request = None;
+        self.outgoing = Outgoing::sent_bare();
+        self.sent = true;
+        self.attempts = 0;
+        self.polls = 0;
+        self.transmitted_ns = now_ns;
+        self.response = send.response;
+        self.incoming = Incoming::default();
+        self.responder = EntityId::NONE;
+        self.response_control = Control(0);
+        self.response_message = Message::default();
+        self.ending = Ending::default();
+        self.collected = 0;
+    }
+
+    /// It is over: the record is free.
+    #[inline]
+    pub fn end(&mut self) {
+        self.state = ClientState::Free;
+        self.outgoing.clear();
+    }
+
+    /// How it ended.
+    fn outcome(&self) -> Outcome {
+        match self.ending {
+            Ending::Response => Outcome::Response(Response {
+                server: self.responder,
+                message: self.response_message,
+                segment_bytes: self.response_message.segment_bytes(),
+            }),
+            Ending::Collected => Outcome::Collected { responses: self.collected },
+            Ending::Sent => Outcome::Sent,
+            Ending::Failed { failure, may_have_been_executed } => {
+                Outcome::Failed { failure, may_have_been_executed }
+            }
+        }
     }
 
     /// Which packet group of the transaction has this number, if any.
@@ -191,8 +244,20 @@ fn target_host(send: &Send) -> Option<LogicalHost> {
 
 impl Engine {
     /// Begins a transaction. It ends with one [`Action::Complete`].
-    pub fn send(&mut self, now_ns: u64, send: &Send) -> Result<SendId, SendError> {
+    pub fn send(&mut self, now_ns: u64, send: &Send) -> Result<(SendId, Option<Action>), SendError> {
         self.advance(now_ns);
+        if let Some((host, vacancy, address)) = self.takes_short_send(send)
+            && let Some(id) = self.send_short(send, host, vacancy)
+        {
+            // Made last, it is made where the caller wants it.
+            let packet = self.small_packet(address, &self.clients[id.index as usize].header);
+            return Ok((id, Some(packet)));
+        }
+        self.send_any(send).map(|id| (id, None))
+    }
+
+    #[inline(never)]
+    pub(crate) fn send_any(&mut self, send: &Send) -> Result<SendId, SendError> {
         self.check_send(send)?;
         let target = target_host(send);
         if target.is_some_and(|host| self.is_local(host)) {
@@ -210,7 +275,7 @@ impl Engine {
         let mut control = Control::new(Function::Request)
             .with_priority(send.priority)
             .with_retransmit_count(u8::from(resumed))
-            .and(send.flags & (Control::NO_RETRANSMISSION | Control::DELAY_RESPONSE));
+            .and(send.flags & Send::FLAGS);
         if host != NO_HOST {
             control = control.with_gap_or_group_count(self.hosts[host as usize].wanted_gap);
         }
@@ -222,7 +287,8 @@ impl Engine {
         }
         let began_ns = send.resumed_since_ns.unwrap_or(self.now_ns).min(self.now_ns);
         let deadline_ns = send.deadline_ns.unwrap_or(NEVER);
-        let (index, record) = self.clients.take_default().ok_or(SendError::TooManyTransactions)?;
+        let (index, record) = self.clients.take_any().ok_or(SendError::TooManyTransactions)?;
+        *record = ClientRecord::default();
         record.state = ClientState::Awaiting;
         record.header.client = send.client;
         record.header.control = control;
@@ -298,13 +364,17 @@ impl Engine {
         self.timers.set(index, at_ns.min(self.clients[index].deadline_ns));
     }
 
-    /// Whether the outcome of transaction `index` is to be given out, by [`Engine::complete_client`].
-    pub(crate) fn is_ended(&self, index: usize) -> bool {
-        self.clients[index].state == ClientState::Ended
+    /// What transaction `index`, which is ready, has to give out.
+    pub(crate) fn client_action(&mut self, index: usize) -> Option<Action> {
+        if self.clients[index].state == ClientState::Ended {
+            return Some(self.complete_client(index));
+        }
+        let (piece, destination) = self.client_piece(index)?;
+        Some(self.client_packet(index, piece, destination))
     }
 
     /// What goes into the next packet of a request, if one is to be sent now, and where to.
-    pub(crate) fn client_piece(&mut self, index: usize) -> Option<(Piece, Destination)> {
+    fn client_piece(&mut self, index: usize) -> Option<(Piece, Destination)> {
         let Some(destination) = self.client_destination(index) else {
             self.locate_host(self.clients[index].host as usize);
             return None;
@@ -322,7 +392,7 @@ impl Engine {
     }
 
     /// That packet.
-    pub(crate) fn client_packet(&mut self, index: usize, piece: Piece, destination: Destination) -> Action {
+    fn client_packet(&mut self, index: usize, piece: Piece, destination: Destination) -> Action {
         let record = &mut self.clients[index];
         record.sent = true;
         let data_bytes = group_bytes(record.outgoing.bytes(), piece.group);
@@ -353,7 +423,7 @@ impl Engine {
         let record = &mut self.clients[index];
         record.transmitted_ns = self.now_ns;
         if record.header.message.has(message::DATAGRAM) {
-            self.end_client(index, Outcome::Sent);
+            self.end_client(index, Ending::Sent);
             return;
         }
         // Of a retransmission an acknowledgement should come at once; of the first request, the response.
@@ -365,11 +435,11 @@ impl Engine {
         self.set_client_timer(index, self.now_ns + wait_ns);
     }
 
-    pub(crate) fn complete_client(&mut self, index: usize) -> Option<Action> {
+    fn complete_client(&mut self, index: usize) -> Action {
         self.ready.remove(index);
         let record = &self.clients[index];
         let id = record.id(index);
-        let outcome = record.outcome?;
+        let outcome = record.outcome();
         self.client_map.remove(id.client.to_bits());
         if self.collects(index) {
             self.free_client_members(index);
@@ -380,38 +450,37 @@ impl Engine {
         }
         self.clients.release(index);
         self.ready.set_priority(index, 0);
-        Some(Action::Complete { id, outcome })
+        Action::Complete { id, outcome }
     }
 
-    fn end_client(&mut self, index: usize, outcome: Outcome) {
+    fn end_client(&mut self, index: usize, ending: Ending) {
         let record = &mut self.clients[index];
         if record.state == ClientState::Ended {
             return;
         }
         record.state = ClientState::Ended;
         self.arriving.0 = None;
-        record.outcome = Some(outcome);
+        record.ending = ending;
         record.outgoing.clear();
         self.timers.set(index, NEVER);
         self.ready.insert(index);
-        match outcome {
-            Outcome::Failed { .. } => self.counters.failures += 1,
-            Outcome::Response(_) | Outcome::Collected { .. } => self.counters.responses += 1,
-            Outcome::Sent => {}
+        match ending {
+            Ending::Failed { .. } => self.counters.failures += 1,
+            Ending::Response | Ending::Collected => self.counters.responses += 1,
+            Ending::Sent => {}
         }
     }
 
     pub(crate) fn fail_client(&mut self, index: usize, failure: Failure) {
         let record = &self.clients[index];
         if record.collected != 0 {
-            let responses = record.collected;
-            self.end_client(index, Outcome::Collected { responses });
+            self.end_client(index, Ending::Collected);
             return;
         }
         let refused =
             matches!(failure, Failure::NonexistentEntity | Failure::NoPermission | Failure::NotAwaiting);
         let may_have_been_executed = self.clients[index].sent && !refused;
-        self.end_client(index, Outcome::Failed { failure, may_have_been_executed });
+        self.end_client(index, Ending::Failed { failure, may_have_been_executed });
     }
 
     /// Host `host` is dead: so are the transactions with it.

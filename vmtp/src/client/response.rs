@@ -1,14 +1,14 @@
 //! Responses to local clients, packet by packet, and what is said about them to their servers.
 
-use super::ClientState;
+use super::{ClientState, Ending};
 use crate::EntityId;
-use crate::action::{Destination, Response, Store};
+use crate::action::{Destination, Store};
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::group::Arriving;
 use crate::host::NO_HOST;
 use crate::manager::{Notice, code};
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::Failure;
 use crate::packet::header::{Control, Header};
 use crate::packet::mask::is_run;
 use crate::packet::{BLOCK_BYTES, GROUP_BYTES, message};
@@ -230,14 +230,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn end_with_response(&mut self, index: usize) {
-        let record = &self.clients[index];
-        let response = Response {
-            server: record.responder,
-            message: record.response_message,
-            segment_bytes: record.response_message.segment_bytes(),
-        };
-        self.end_client(index, Outcome::Response(response));
+    fn end_with_response(&mut self, index: usize) {
+        self.end_client(index, Ending::Response);
     }
 
     /// The responder's host has been heard from, by a transaction that waited for it or another.

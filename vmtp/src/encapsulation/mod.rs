@@ -16,3 +16,14 @@ pub enum Address {
     /// A UDP port of an IPv6 address.
     Udp6([u8; 16], u16),
 }
+
+impl Address {
+    /// Whether this is `other`, which is nearly always a station.
+    #[inline]
+    pub(crate) fn is(self, other: Address) -> bool {
+        match (self, other) {
+            (Address::Ethernet(own), Address::Ethernet(other)) => own == other,
+            _ => self == other,
+        }
+    }
+}

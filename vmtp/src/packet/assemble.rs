@@ -5,6 +5,9 @@ use super::header::{ENCRYPTED, HEADER_CHECKSUM_ONLY, Header, HeaderError};
 use super::mask::{self, Stretch};
 use super::{CHECKSUM_BYTES, HEADER_BYTES};
 
+/// Bytes of a packet without data.
+const BARE_BYTES: usize = HEADER_BYTES + CHECKSUM_BYTES;
+
 /// A received packet whose length and checksum are right.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
@@ -63,6 +66,30 @@ impl Packet<'_> {
     }
 }
 
+/// Takes a packet apart, as [`Packet::parse`] does, that is as plain as can be: in this domain, without data, and with
+/// nothing in its control word but `controls`. None if it is not, or is no packet.
+#[inline(always)]
+pub(crate) fn parse_plain(bytes: &[u8], domain: u16, controls: u32) -> Option<Header> {
+    let bytes: &[u8; BARE_BYTES] = bytes.try_into().ok()?;
+    let (start, sent) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    let header = Header::decode_plain(start, domain, controls)?;
+    let mut sums = Checksum::default();
+    sums.add_header(start);
+    (sums.finish() == *sent).then_some(header)
+}
+
+/// Writes a packet without data to the start of `out`, as [`assemble`] does. None if `out` is too short.
+#[inline]
+pub(crate) fn assemble_bare(header: &Header, out: &mut [u8]) -> Option<usize> {
+    let out = out.first_chunk_mut::<BARE_BYTES>()?;
+    let (start, place) = out.split_first_chunk_mut::<HEADER_BYTES>()?;
+    header.encode_to(start);
+    let mut sums = Checksum::default();
+    sums.add_header(start);
+    place.copy_from_slice(&sums.finish());
+    Some(BARE_BYTES)
+}
+
 /// Writes a packet to the start of `out` and returns its length, or none if `out` is too short. `fill` is called for
 /// each [`Stretch`] of the packet's blocks, in order, with the place to put its bytes; `group_bytes` is the packet
 /// group's share of the segment.
@@ -76,13 +103,7 @@ pub fn assemble(
     let (start, rest) = out.split_first_chunk_mut::<HEADER_BYTES>()?;
     let (data, rest) = rest.split_at_mut_checked(data_bytes)?;
     let (place, _) = rest.split_first_chunk_mut::<CHECKSUM_BYTES>()?;
-    *start = header.encode();
-    if data_bytes == 0 {
-        let mut sums = Checksum::default();
-        sums.add_header(start);
-        *place = sums.finish();
-        return Some(HEADER_BYTES + CHECKSUM_BYTES);
-    }
+    header.encode_to(start);
     let mut filled = 0;
     for stretch in mask::stretches(header.delivery, group_bytes) {
         let at = stretch.packet_offset as usize;

@@ -1,40 +1,35 @@
 //! The checksum (RFC 1045, 3.2): two 16-bit ones-complement sums over alternating clusters of 32 bytes.
 //!
 //! A ones-complement sum is the same in either byte order, up to a swap at the end (RFC 1071), and may be taken over
-//! wider words first. So this adds native 32-bit words into 64-bit sums and folds once.
+//! wider words first. So this adds native 64-bit words, their carries in a word above, and folds once.
 
 const CLUSTER_BYTES: usize = 32;
 
 /// The two sums so far. What is added must be a multiple of 64 bytes long, except the last piece.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Checksum {
-    sums: [u64; 2],
+    sums: [u128; 2],
 }
 
 impl Checksum {
-    /// Adds a header, whose length makes a loop of it needless.
+    /// Adds a header, or as many bytes of data.
     #[inline]
     pub fn add_header(&mut self, header: &[u8; 2 * CLUSTER_BYTES]) {
-        let words = header.as_chunks::<4>().0;
-        for at in 0..8 {
-            self.sums[0] += u64::from(u32::from_le_bytes(words[at]));
-            self.sums[1] += u64::from(u32::from_le_bytes(words[at + 8]));
-        }
+        let words = header.as_chunks::<8>().0;
+        let word = |at: usize| u128::from(u64::from_le_bytes(words[at]));
+        self.sums[0] += word(0) + word(1) + word(2) + word(3);
+        self.sums[1] += word(4) + word(5) + word(6) + word(7);
     }
 
     /// Adds the next bytes of the packet, a multiple of 2 of them.
     pub fn add(&mut self, bytes: &[u8]) {
         let (pairs, rest) = bytes.as_chunks::<{ 2 * CLUSTER_BYTES }>();
         for pair in pairs {
-            let words = pair.as_chunks::<4>().0;
-            for (first, second) in words[..8].iter().zip(&words[8..]) {
-                self.sums[0] += u64::from(u32::from_le_bytes(*first));
-                self.sums[1] += u64::from(u32::from_le_bytes(*second));
-            }
+            self.add_header(pair);
         }
         for (cluster, sum) in rest.chunks(CLUSTER_BYTES).zip(&mut self.sums) {
             for word in cluster.as_chunks::<2>().0 {
-                *sum += u64::from(u16::from_le_bytes(*word));
+                *sum += u128::from(u16::from_le_bytes(*word));
             }
         }
     }
@@ -42,17 +37,19 @@ impl Checksum {
     /// The four bytes at the packet's end; never zero.
     #[inline]
     pub fn finish(self) -> [u8; 4] {
-        let [first, second] = self.sums.map(fold);
-        let [a, b] = first.to_le_bytes();
-        let [c, d] = second.to_le_bytes();
-        [a, b, c, d]
+        let [first, second] = self.sums;
+        (u32::from(fold(first)) | u32::from(fold(second)) << 16).to_le_bytes()
     }
 }
 
-/// A sum with its carries added in, which is what is left of a division by the largest word; zero, which means "none",
-/// becomes the other zero.
-fn fold(sum: u64) -> u16 {
-    let sum = (sum % 0xffff) as u16;
+/// A sum with its carries added in; zero, which means "none", becomes the other zero.
+#[inline]
+fn fold(sum: u128) -> u16 {
+    let (sum, carry) = (sum as u64).overflowing_add((sum >> 64) as u64);
+    let sum = sum + u64::from(carry);
+    // A word and itself with its halves swapped: the upper half is their sum, the lower half's carry included.
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    let sum = (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16;
     if sum == 0 { 0xffff } else { sum }
 }
 

@@ -68,7 +68,19 @@ impl Control {
     /// The bits that are reserved and must be 0.
     pub const RESERVED: u32 = 0b1110;
 
-    const FUNCTION: u32 = 1;
+    /// The bits of [`Control::retransmit_count`].
+    pub const RETRANSMIT_COUNT: u32 = 7 << Control::RETRANSMIT_SHIFT;
+    /// The bits of [`Control::forward_count`].
+    pub const FORWARD_COUNT: u32 = 15 << Control::FORWARD_SHIFT;
+
+    /// The bits of [`Control::priority`].
+    pub const PRIORITY: u32 = 15 << Control::PRIORITY_SHIFT;
+
+    /// The bits of [`Control::gap_or_group_count`].
+    pub const GAP_OR_GROUP_COUNT: u32 = 0xff << Control::GAP_SHIFT;
+    /// The bit of [`Control::function`].
+    pub const FUNCTION: u32 = 1;
+
     const RETRANSMIT_SHIFT: u32 = 20;
     const FORWARD_SHIFT: u32 = 16;
     const GAP_SHIFT: u32 = 8;
@@ -93,6 +105,11 @@ impl Control {
     /// Whether all of `flags` are set.
     pub const fn has(self, flags: u32) -> bool {
         self.0 & flags == flags
+    }
+
+    /// Whether any of `flags` is set.
+    pub const fn has_any(self, flags: u32) -> bool {
+        self.0 & flags != 0
     }
 
     /// With `flags` set too.
@@ -214,22 +231,28 @@ impl Default for Header {
 
 impl Header {
     /// As it travels.
-    #[inline]
     pub fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
+        self.encode_to(&mut bytes);
+        bytes
+    }
+
+    /// Puts it where it travels from: eight stores.
+    #[inline]
+    pub fn encode_to(&self, bytes: &mut [u8; HEADER_BYTES]) {
         let third = u32::from(self.domain & DOMAIN_MAX) << 16
             | u32::from(self.flags & 7) << 13
             | u32::from(self.length_words & DOMAIN_MAX);
-        bytes[..8].copy_from_slice(&self.client.to_bits().to_be_bytes());
-        bytes[8..12].copy_from_slice(&third.to_be_bytes());
-        bytes[12..16].copy_from_slice(&self.control.0.to_be_bytes());
-        bytes[16..20].copy_from_slice(&self.transaction.to_be_bytes());
-        bytes[20..24].copy_from_slice(&self.delivery.to_be_bytes());
-        bytes[24..32].copy_from_slice(&self.server.to_bits().to_be_bytes());
-        for (place, word) in bytes[32..].as_chunks_mut::<4>().0.iter_mut().zip(self.message.words) {
-            *place = word.to_be_bytes();
+        let pair = |first: u32, second: u32| (u64::from(first) << 32 | u64::from(second)).to_be_bytes();
+        let words = &self.message.words;
+        let places = bytes.as_chunks_mut::<8>().0;
+        places[0] = self.client.to_bits().to_be_bytes();
+        places[1] = pair(third, self.control.0);
+        places[2] = pair(self.transaction, self.delivery);
+        places[3] = self.server.to_bits().to_be_bytes();
+        for at in 0..4 {
+            places[4 + at] = pair(words[2 * at], words[2 * at + 1]);
         }
-        bytes
     }
 
     /// Whether the packet is long enough for the blocks that it claims to hold, of a packet group of `group_bytes`.
@@ -240,31 +263,56 @@ impl Header {
     /// From 64 bytes. Reserved bits are kept as they came: whoever knows their meaning may have set them.
     #[inline]
     pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Header, HeaderError> {
-        let words = bytes.as_chunks::<4>().0;
-        let word = |at: usize| u32::from_be_bytes(words[at]);
-        let entity = |at: usize| EntityId::from_bits(u64::from(word(at)) << 32 | u64::from(word(at + 1)));
-        let third = word(2);
-        if third >> 29 != 0 {
+        let second = word(bytes, 1);
+        let kind = (second >> 32) as u32;
+        let length_words = (kind & u32::from(DOMAIN_MAX)) as u16;
+        if kind >> 29 != 0 {
             return Err(HeaderError::Version);
         }
-        let length_words = (third & u32::from(DOMAIN_MAX)) as u16;
         if length_words > LENGTH_WORDS_MAX || !length_words.is_multiple_of(2) {
             return Err(HeaderError::Length);
         }
-        let mut message = Message::default();
-        for (place, word) in message.words.iter_mut().zip(&words[8..]) {
-            *place = u32::from_be_bytes(*word);
-        }
-        Ok(Header {
-            client: entity(0),
-            domain: (third >> 16) as u16 & DOMAIN_MAX,
-            flags: (third >> 13) as u8 & 7,
-            length_words,
-            control: Control(word(3)),
-            transaction: word(4),
-            delivery: word(5),
-            server: entity(6),
-            message,
-        })
+        let (domain, flags) = ((kind >> 16) as u16 & DOMAIN_MAX, (kind >> 13) as u8 & 7);
+        Ok(Header { domain, flags, length_words, ..Header::decode_rest(bytes, Control(second as u32)) })
     }
+
+    /// As [`Header::decode`], in one comparison: a header of this domain, without flags and data, and with nothing in its
+    /// control word but `controls`.
+    #[inline]
+    pub(crate) fn decode_plain(bytes: &[u8; HEADER_BYTES], domain: u16, controls: u32) -> Option<Header> {
+        let second = word(bytes, 1);
+        if second & !u64::from(controls) != u64::from(domain) << 48 {
+            return None;
+        }
+        Some(Header { domain, ..Header::decode_rest(bytes, Control(second as u32)) })
+    }
+
+    /// All but domain, flags and length, which are 0.
+    #[inline]
+    fn decode_rest(bytes: &[u8; HEADER_BYTES], control: Control) -> Header {
+        let third = word(bytes, 2);
+        let mut message = Message::default();
+        for at in 0..4 {
+            let pair = word(bytes, 4 + at);
+            message.words[2 * at] = (pair >> 32) as u32;
+            message.words[2 * at + 1] = pair as u32;
+        }
+        Header {
+            client: EntityId::from_bits(word(bytes, 0)),
+            domain: 0,
+            flags: 0,
+            length_words: 0,
+            control,
+            transaction: (third >> 32) as u32,
+            delivery: third as u32,
+            server: EntityId::from_bits(word(bytes, 3)),
+            message,
+        }
+    }
+}
+
+/// Eight bytes of a header.
+#[inline]
+fn word(bytes: &[u8; HEADER_BYTES], at: usize) -> u64 {
+    u64::from_be_bytes(bytes.as_chunks::<8>().0[at])
 }

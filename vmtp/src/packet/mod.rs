@@ -15,6 +15,7 @@ pub mod mask;
 pub mod message;
 
 pub use assemble::{Packet, PacketError, assemble};
+pub(crate) use assemble::{assemble_bare, parse_plain};
 pub use header::{Control, Function, Header};
 pub use message::Message;
 

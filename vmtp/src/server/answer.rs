@@ -1,6 +1,6 @@
 //! What becomes of an answered request: its response is sent, repeated, acknowledged, forgotten.
 
-use super::{Answer, Handed, ServerState};
+use super::{Answer, ServerState};
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{Notice, code};
@@ -12,11 +12,7 @@ impl Engine {
     /// From now on the record only keeps the request from being executed again.
     pub(super) fn close_request(&mut self, index: usize) {
         let keep_ns = self.now_ns + self.configuration.retention_ns;
-        let record = &mut self.servers[index];
-        record.state = ServerState::Answered;
-        record.handed = Handed::No;
-        record.attempts = 0;
-        record.keep_ns = keep_ns;
+        self.servers[index].close(keep_ns);
         self.timers.set(self.server_node(index), keep_ns);
     }
 

@@ -16,24 +16,26 @@ mod answer;
 mod export;
 mod forward;
 mod members;
+mod record;
 mod request;
 mod validate;
 
 use crate::EntityId;
-use crate::action::{Action, Buffer, Destination, Request, RequestId, Segment, Transmit};
+use crate::action::{Action, Destination, RequestId, Segment, Transmit};
 use crate::client::with_segment;
-use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{Notice, code};
 use crate::outcome::{Refusal, Stale};
-use crate::packet::header::{Control, Function, Header};
+use crate::packet::header::{Control, Header};
 use crate::packet::message::Message;
-use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, message};
+use crate::packet::{GROUP_BYTES, message};
 use crate::table::NEVER;
-use crate::transfer::{Incoming, Outgoing, Piece, group_bytes};
+use crate::transfer::{Outgoing, Piece, group_bytes};
 
 pub(crate) use export::ImportedRequest;
 pub use forward::Forward;
+use record::{Answer, Handed, response_control};
+pub(crate) use record::{ServerRecord, ServerState};
 
 /// What a clock may run faster than another: 1 in so many.
 const CLOCK_DRIFT: u64 = 1000;
@@ -51,105 +53,9 @@ pub struct Reply {
     pub segment: Option<Segment>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-pub(crate) enum ServerState {
-    #[default]
-    Free,
-    /// The client's manager is being asked whether the request is current.
-    Validating,
-    /// Some of the request's segment has come.
-    Receiving,
-    /// The request is the user's.
-    Processing,
-    /// The request is being forwarded; the other server's host has not said yet that it has it.
-    Forwarding,
-    /// It is answered; the record keeps it from being executed again.
-    Answered,
-}
-
-/// What is sent when an answered request comes again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-enum Answer {
-    /// Nothing: it was a datagram.
-    #[default]
-    Nothing,
-    /// The response.
-    Response,
-    /// A notice with this code.
-    Notice(u32),
-    /// The request, to the server that it was forwarded to.
-    Forwarded,
-}
-
-/// Whether the user has a request.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-enum Handed {
-    /// Not yet, or no longer.
-    #[default]
-    No,
-    /// It is to get it.
-    Due,
-    /// It has.
-    Over,
-}
-
-/// The transaction of a remote client.
-#[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
-pub(crate) struct ServerRecord {
-    pub state: ServerState,
-    /// The request's; once there is a response, the response's.
-    header: Header,
-    /// The client's host.
-    pub host: u32,
-    arrived_ns: u64,
-    incoming: Incoming,
-    /// Where the request's segment is received, until it is delivered.
-    buffer: Option<Buffer>,
-    pub outgoing: Outgoing,
-    answer: Answer,
-    response: Option<Segment>,
-    /// Until when the record is kept.
-    keep_ns: u64,
-    attempts: u8,
-    /// The transaction of the last probe, and when it left.
-    probe: u32,
-    probe_sent_ns: u64,
-    handed: Handed,
-    /// Transaction that the user has and is to be told to give up.
-    abandoned: Option<u32>,
-    /// A response's segment that is not needed any more.
-    released: Option<Buffer>,
-    /// Whom the request is for; the header may say the responder instead.
-    server: EntityId,
-    /// While the request is received: one before it may have been executed, which must not be forgotten with it.
-    follows: bool,
-    /// Who forwarded the request to us: it is told what is missing.
-    forwarder: Option<Address>,
-    /// The host that we forward the request to.
-    pub target: Option<u32>,
-    /// Of a request to a group: the first record of a response to it. Of such a record: the next.
-    member: Option<u32>,
-    /// This is the response of one member of a group.
-    is_member: bool,
-    /// The gap between packets that the client wants.
-    wanted_gap: u8,
-    /// How often the request had been forwarded when it came.
-    forward_count: u8,
-    /// The response waits for a random time to be over.
-    delayed: bool,
-}
-
-impl ServerRecord {
-    fn id(&self, index: usize) -> RequestId {
-        RequestId { index: index as u32, client: self.header.client, transaction: self.header.transaction }
-    }
-
-    /// Which packet group of the transaction has this number, if any.
-    fn group_of(&self, transaction: u32) -> Option<u16> {
-        let group = transaction.wrapping_sub(self.header.transaction);
-        let skips = self.header.control.has(Control::SKIP_TRANSACTIONS);
-        (group == 0 || skips && group < MESSAGE_GROUPS as u32).then_some(group as u16)
-    }
+impl Reply {
+    /// Of the message's code, what the protocol takes from the user.
+    const KEPT: u32 = message::CONDITIONAL | message::DATAGRAM | message::DELIVERY_MASK | message::CODE_MASK;
 }
 
 impl Engine {
@@ -160,12 +66,21 @@ impl Engine {
     ///
     /// Nothing was sent and the segment is the caller's: the client gave up, or the group's members have more to say
     /// than there are records for.
-    pub fn reply(&mut self, now_ns: u64, id: RequestId, reply: &Reply) -> Result<(), Stale> {
+    pub fn reply(&mut self, now_ns: u64, id: RequestId, reply: &Reply) -> Result<Option<Action>, Stale> {
         self.advance(now_ns);
         let index = self.processing(id)?;
-        let kept = message::CONDITIONAL | message::DATAGRAM | message::DELIVERY_MASK | message::CODE_MASK;
+        if let Some(address) = self.takes_short_reply(index, reply) {
+            self.reply_short(index, reply);
+            // Made last, it is made where the caller wants it.
+            return Ok(Some(self.small_packet(address, &self.servers[index].header)));
+        }
+        self.reply_any(index, reply).map(|()| None)
+    }
+
+    #[inline(never)]
+    pub(crate) fn reply_any(&mut self, index: usize, reply: &Reply) -> Result<(), Stale> {
         let mut message = reply.message;
-        message.words[0] &= kept;
+        message.words[0] &= Reply::KEPT;
         if reply.segment.is_some_and(|segment| segment.bytes > self.room_bytes) {
             // Of a response that nobody keeps no part can be sent again: over a bad network it would never arrive.
             message.words[0] &= !message::DATAGRAM;
@@ -175,12 +90,7 @@ impl Engine {
         let record = &mut self.servers[index];
         let request = record.header.control;
         record.wanted_gap = request.gap_or_group_count();
-        let mut control = Control::new(Function::Response)
-            .with_retransmit_count(request.retransmit_count())
-            .with_forward_count(request.forward_count())
-            .with_priority(request.priority());
-        control = control.and(request.0 & Control::SKIP_TRANSACTIONS);
-        record.header.control = control;
+        record.header.control = response_control(request);
         record.header.server = reply.server;
         record.header.message = message;
         record.outgoing = Outgoing::start(bytes, wanted);
@@ -225,9 +135,10 @@ impl Engine {
     }
 
     /// The record of a request that the user has.
-    fn processing(&self, id: RequestId) -> Result<usize, Stale> {
+    #[inline(always)]
+    pub(crate) fn processing(&self, id: RequestId) -> Result<usize, Stale> {
         let index = id.index as usize;
-        let record = self.servers.get(index).ok_or(Stale)?;
+        let record = self.servers.at(index).ok_or(Stale)?;
         let is_it = record.handed == Handed::Over
             && record.state == ServerState::Processing
             && record.id(index) == id;
@@ -242,9 +153,7 @@ impl Engine {
             record.abandoned = Some(record.header.transaction);
             self.counters.requests_abandoned += 1;
         }
-        if let Some(segment) = record.response.take() {
-            record.released = Some(segment.buffer);
-        }
+        record.release_response();
         let target = record.target.take();
         record.handed = Handed::No;
         record.outgoing.clear();
@@ -290,26 +199,24 @@ impl Engine {
         );
     }
 
-    /// Whether record `index` has something to tell the user, by [`Engine::server_word`].
-    pub(crate) fn has_word(&self, index: usize) -> bool {
-        let record = &self.servers[index];
-        record.handed == Handed::Due || record.abandoned.is_some() || record.released.is_some()
-    }
-
-    /// What record `index` tells the user.
-    pub(crate) fn server_word(&mut self, index: usize) -> Action {
+    /// What record `index`, which is ready, has to give out.
+    pub(crate) fn server_action(&mut self, index: usize) -> Option<Action> {
         let record = &mut self.servers[index];
         if let Some(transaction) = record.abandoned.take() {
-            return Action::Abandon(RequestId { transaction, ..record.id(index) });
+            return Some(Action::Abandon(RequestId { transaction, ..record.id(index) }));
         }
         if let Some(buffer) = record.released.take() {
-            return Action::Release(buffer);
+            return Some(Action::Release(buffer));
         }
-        self.deliver(index)
+        if record.handed == Handed::Due {
+            return Some(self.deliver(index));
+        }
+        let (piece, destination) = self.server_piece(index)?;
+        Some(self.server_packet(index, piece, destination))
     }
 
     /// What goes into the next packet that record `index` has to send, if one is to be sent now, and where to.
-    pub(crate) fn server_piece(&mut self, index: usize) -> Option<(Piece, Destination)> {
+    fn server_piece(&mut self, index: usize) -> Option<(Piece, Destination)> {
         let record = &self.servers[index];
         if record.outgoing.is_idle() {
             return None;
@@ -331,7 +238,7 @@ impl Engine {
     }
 
     /// That packet.
-    pub(crate) fn server_packet(&mut self, index: usize, piece: Piece, destination: Destination) -> Action {
+    fn server_packet(&mut self, index: usize, piece: Piece, destination: Destination) -> Action {
         let record = &self.servers[index];
         let data_bytes = group_bytes(record.outgoing.bytes(), piece.group);
         let buffer = record.response.filter(|_| piece.delivery != 0).map(|segment| segment.buffer);
@@ -361,7 +268,6 @@ impl Engine {
         let record = &mut self.servers[index];
         self.ready.remove(node);
         self.ready.set_priority(node, record.header.control.priority());
-        self.ready.insert(node);
         record.handed = Handed::Over;
         let buffer = record.buffer.take();
         if record.header.message.has(message::DATAGRAM) {
@@ -371,14 +277,7 @@ impl Engine {
         self.counters.requests += 1;
         let record = &self.servers[index];
         let bytes = record.header.message.segment_bytes();
-        Action::Deliver(Request {
-            id: record.id(index),
-            server: record.header.server,
-            message: record.header.message,
-            segment: buffer.map(|buffer| Segment { buffer, bytes }),
-            forward_count: record.header.control.forward_count(),
-            priority: record.header.control.priority(),
-        })
+        Action::Deliver(record.request(index, buffer.map(|buffer| Segment { buffer, bytes })))
     }
 
     pub(crate) fn server_timeout(&mut self, index: usize) {

@@ -188,20 +188,8 @@ impl Engine {
         self.drop_request(index);
         self.free_members(index);
         let record = &mut self.servers[index];
-        let kept = ServerRecord {
-            state: ServerState::Receiving,
-            header: *header,
-            host: record.host,
-            arrived_ns: self.now_ns,
-            abandoned: record.abandoned,
-            released: record.released,
-            server: header.server,
-            follows: record.follows || record.state != ServerState::Receiving,
-            forward_count: header.control.forward_count(),
-            forwarder: (header.control.forward_count() != 0).then_some(from),
-            ..ServerRecord::default()
-        };
-        *record = kept;
+        record.begin(header, self.now_ns);
+        record.forwarder = (record.forward_count != 0).then_some(from);
         self.begin_request(index, 0, header)
     }
 

@@ -25,34 +25,64 @@ impl Map {
         (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// The entry that holds `key`, or the empty one where it would go.
-    fn find(&self, key: u64) -> usize {
+    /// The entry that holds `key`, or the empty one where it would go; and what it leads to, or [`EMPTY`].
+    #[inline]
+    fn find(&self, key: u64) -> (usize, u32) {
         let mut at = self.start(key);
-        while self.entries[at].1 != EMPTY && self.entries[at].0 != key {
+        loop {
+            let (found, place) = self.entries[at];
+            if place == EMPTY || found == key {
+                return (at, place);
+            }
             at = (at + 1) & (self.entries.len() - 1);
         }
-        at
     }
 
     /// The place that `key` leads to.
+    #[inline]
     pub fn get(&self, key: u64) -> Option<usize> {
-        let place = self.entries[self.find(key)].1;
+        let (_, place) = self.find(key);
         (place != EMPTY).then_some(place as usize)
+    }
+
+    /// As [`Map::get`], and the entry, for [`Map::remove_entry`], as long as nothing changes.
+    #[inline]
+    pub fn entry(&self, key: u64) -> Option<(usize, usize)> {
+        let (at, place) = self.find(key);
+        (place != EMPTY).then_some((at, place as usize))
+    }
+
+    /// Where `key` would go, if it is not there: for [`Map::fill`], as long as nothing changes.
+    #[inline]
+    pub fn vacancy(&self, key: u64) -> Option<usize> {
+        let (at, place) = self.find(key);
+        (place == EMPTY).then_some(at)
+    }
+
+    /// Lets `key`, whose vacancy is `at`, lead to `place`.
+    #[inline]
+    pub fn fill(&mut self, at: usize, key: u64, place: usize) {
+        self.entries[at] = (key, place as u32);
     }
 
     /// Lets `key` lead to `place`.
     pub fn insert(&mut self, key: u64, place: usize) {
-        let at = self.find(key);
-        self.entries[at] = (key, place as u32);
+        let (at, _) = self.find(key);
+        self.fill(at, key, place);
     }
 
     /// Forgets `key`.
     pub fn remove(&mut self, key: u64) {
-        let last = self.entries.len() - 1;
-        let mut hole = self.find(key);
-        if self.entries[hole].1 == EMPTY {
-            return;
+        if let Some((entry, _)) = self.entry(key) {
+            self.remove_entry(entry);
         }
+    }
+
+    /// Forgets the key of an entry.
+    #[inline]
+    pub fn remove_entry(&mut self, entry: usize) {
+        let last = self.entries.len() - 1;
+        let mut hole = entry;
         // Move back what the hole would cut off from its home.
         let mut at = (hole + 1) & last;
         while self.entries[at].1 != EMPTY {

@@ -186,7 +186,8 @@ impl Stage {
             ..Send::default()
         };
         let now_ns = self.now_ns;
-        self.engine(from).send(now_ns, &send).expect("the send is begun");
+        let (_, first) = self.engine(from).send(now_ns, &send).expect("the send is begun");
+        self.do_first(from, first);
         self.settle();
     }
 
@@ -237,7 +238,8 @@ impl Stage {
         match event {
             Event::Arrive { from, to, header } => {
                 if let Some(engine) = &mut self.engines[to] {
-                    engine.receive(now_ns, address(from), &header);
+                    let received = engine.receive(now_ns, address(from), &header);
+                    self.do_first(to, received.action);
                 }
             }
             Event::Work { at, request } => self.work(at, &request),
@@ -267,7 +269,8 @@ impl Stage {
         let segment = (bytes > 0).then_some(Segment { buffer: Buffer(1002), bytes });
         let server = entity(self.number(at), 2);
         let reply = Reply { server, message: Message::default(), segment };
-        self.engine(at).reply(now_ns, request.id, &reply).expect("the client waits");
+        let first = self.engine(at).reply(now_ns, request.id, &reply).expect("the client waits");
+        self.do_first(at, first);
     }
 
     fn settle(&mut self) {
@@ -275,6 +278,13 @@ impl Stage {
             while let Some(action) = self.engines[at].as_mut().and_then(Engine::next_action) {
                 self.act(at, action);
             }
+        }
+    }
+
+    /// Does what comes of a call at once.
+    fn do_first(&mut self, at: usize, action: Option<Action>) {
+        if let Some(action) = action {
+            self.act(at, action);
         }
     }
 

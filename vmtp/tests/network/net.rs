@@ -171,7 +171,8 @@ impl Net {
             })
         });
         for send in host.waiting.values() {
-            host.engine.send(now_ns, send).expect("a fresh engine has room");
+            let (_, first) = host.engine.send(now_ns, send).expect("a fresh engine has room");
+            assert_eq!(first, None, "it must look for the other hosts");
         }
         self.settle();
     }
@@ -253,8 +254,9 @@ impl Net {
             response,
             ..Send::default()
         };
-        let id = host.engine.send(now_ns, &send).expect("the send is begun");
+        let (id, first) = host.engine.send(now_ns, &send).expect("the send is begun");
         host.waiting.insert((send.client, transaction), Send { resumed_since_ns: Some(now_ns), ..send });
+        self.do_first(from, first);
         self.settle();
         id
     }
@@ -299,6 +301,13 @@ impl Net {
                 assert!(actions < 10_000, "the engine never comes to rest: {action:?}");
                 self.act(host, action);
             }
+        }
+    }
+
+    /// Does what comes of a call at once.
+    fn do_first(&mut self, host: usize, action: Option<Action>) {
+        if let Some(action) = action {
+            self.act(host, action);
         }
     }
 
@@ -390,7 +399,8 @@ impl Net {
                 let number = host.number;
                 let (message, response) = host.answer(transaction, words[1]);
                 let reply = Reply { server: process(number, member), message, segment: response };
-                host.engine.reply(self.now_ns, request.id, &reply).expect("it waits");
+                let first = host.engine.reply(self.now_ns, request.id, &reply).expect("it waits");
+                assert_eq!(first, None, "of several, none is first");
             }
             host.engine.finish(self.now_ns, request.id).expect("it waits");
             return;
@@ -409,7 +419,8 @@ impl Net {
         if request.message.code() == ask::DELAY {
             host.later.push((self.now_ns + u64::from(words[2]) * MILLISECOND, request.id, reply));
         } else {
-            host.engine.reply(self.now_ns, request.id, &reply).expect("it waits");
+            let first = host.engine.reply(self.now_ns, request.id, &reply).expect("it waits");
+            self.do_first(at, first);
         }
     }
 
@@ -446,10 +457,10 @@ impl Net {
         if flight == Some(next_ns) {
             let (_, (from, to, packet)) = self.flying.pop_first().expect("something flies");
             let host = &mut self.hosts[to];
+            let mut first = None;
             if host.connected {
-                let store =
-                    host.engine.receive_packet(now_ns, Net::address(from), &packet).expect("a packet");
-                if let Some(store) = store {
+                let received = host.engine.receive_packet(now_ns, Net::address(from), &packet);
+                if let Some(store) = received.store {
                     let size = self.configuration.buffer_bytes as usize;
                     let memory = host.memory.entry(store.buffer).or_insert_with(|| vec![0xee; size]);
                     assert_eq!(
@@ -460,15 +471,19 @@ impl Net {
                         memory.len()
                     );
                 }
+                first = received.action;
             }
+            self.do_first(to, first);
         }
-        for host in &mut self.hosts {
+        for at in 0..self.hosts.len() {
+            let host = &mut self.hosts[at];
             host.engine.advance(now_ns);
             let (due, later): (Vec<_>, Vec<_>) = host.later.drain(..).partition(|later| later.0 <= now_ns);
             host.later = later;
             for (_, id, reply) in due {
                 // The client may be gone.
-                let _ = host.engine.reply(now_ns, id, &reply);
+                let first = self.hosts[at].engine.reply(now_ns, id, &reply);
+                self.do_first(at, first.ok().flatten());
             }
         }
         self.settle();

@@ -143,7 +143,8 @@ fn flood_with_first_packet(net: &mut Net, client: EntityId, server: EntityId) {
     message.words[0] |= packet::message::SEGMENT;
     let header = Header { client, server, transaction: 1, domain: 3, message, ..Header::default() };
     let now_ns = net.now_ns;
-    net.hosts[2].engine.receive(now_ns, Net::address(0), &header);
+    let received = net.hosts[2].engine.receive(now_ns, Net::address(0), &header);
+    assert_eq!(received.action, None);
     net.settle();
 }
 

@@ -153,7 +153,8 @@ impl Net {
             response: Segment { buffer: Buffer(200_000), bytes: 24 },
             ..vmtp::Send::default()
         };
-        host.engine.send(self.now_ns, &send).expect("a request that can be sent");
+        let (_, first) = host.engine.send(self.now_ns, &send).expect("a request that can be sent");
+        self.act(peer as usize, first);
         self.settle();
     }
 
@@ -204,12 +205,13 @@ impl Net {
         self.carry(sent);
         for own in 0..self.peers.len() {
             self.peers[own].engine.advance(self.now_ns);
-            self.act(own);
+            self.act(own, None);
         }
     }
 
-    fn act(&mut self, own: usize) {
-        while let Some(action) = self.peers[own].engine.next_action() {
+    /// A peer does what its engine wants done, this first.
+    pub fn act(&mut self, own: usize, mut first: Option<Action>) {
+        while let Some(action) = first.take().or_else(|| self.peers[own].engine.next_action()) {
             let peer = &mut self.peers[own];
             match action {
                 Action::Transmit(transmit) => {
@@ -238,8 +240,8 @@ impl Net {
                     Destination::Group(_) => true,
                 };
                 if reached {
-                    let _ = self.peers[to].engine.receive_packet(self.now_ns, address(0), &packet);
-                    self.act(to);
+                    let received = self.peers[to].engine.receive_packet(self.now_ns, address(0), &packet);
+                    self.act(to, received.action);
                 }
             }
         }

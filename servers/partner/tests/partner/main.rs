@@ -124,7 +124,8 @@ fn a_reply_that_does_not_fit_is_told_apart() {
     let id = net.peers[0].requests[0].id;
     let server = entity(there(0, 16));
     let reply = vmtp::Reply { server, message: vmtp::Message::default(), segment: None };
-    net.peers[0].engine.reply(net.now_ns, id, &reply).expect("a client that waits");
+    let first = net.peers[0].engine.reply(net.now_ns, id, &reply).expect("a client that waits");
+    net.act(0, first);
     net.settle();
     assert_eq!(net.kernel.replies.len(), 1);
     assert_eq!(net.kernel.failures, [(here(20), Error::ReplyLost)]);
