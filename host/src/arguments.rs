@@ -10,6 +10,8 @@ use crate::memory::Memory;
 use crate::network::impairment::Impairments;
 use crate::network::partition::{MOST_NODES, Partition, node_place};
 use crate::network::units::{Chance, milliseconds};
+use crate::per_node::PerNode;
+use crate::wiring::{CardKind, DomainNumber, Wiring};
 
 /// Builds, boots, tests, measures and debugs V in QEMU.
 #[derive(Debug, Parser)]
@@ -35,7 +37,7 @@ pub enum Command {
     /// other nodes start first, then node1, which --exec is for; --exec-on is for the others. What those write goes to
     /// standard error with the node's name before each line. All nodes stay on until the lines of all have ended. The
     /// exit status is node1's if that is not 0, else that of the first other node whose lines failed.
-    Run(Run),
+    Run(Box<Run>),
     /// Run the tests: those on the host, then those on booted nodes
     Test(Test),
     /// Measure the system and print its budgets beside its peers' figures
@@ -127,6 +129,16 @@ pub struct DomainOptions {
     #[arg(long, num_args = 2, value_names = ["NODE", "LINES"], requires = "exec", allow_hyphen_values = true)]
     pub exec_on: Vec<String>,
 
+    /// Network cards: virtio, e1000 or e1000e; with `N:CARD` that of node N alone, as in `virtio,2:e1000`
+    #[arg(long, value_name = "CARD", default_value_t)]
+    pub card: PerNode<CardKind>,
+
+    /// The domain that nodes are in, from 0 to 8191; with `N:NUMBER` that of node N alone
+    ///
+    /// Nodes of different domains don't hear each other, though they are on one wire.
+    #[arg(long, value_name = "NUMBER", default_value_t)]
+    pub domain: PerNode<DomainNumber>,
+
     /// Lose so many frames, in per cent, such as 0.5
     #[arg(long, value_name = "PERCENT", default_value = "0")]
     pub loss: Chance,
@@ -167,6 +179,11 @@ pub struct DomainOptions {
 }
 
 impl DomainOptions {
+    /// How the nodes are connected.
+    pub fn wiring(&self) -> Wiring {
+        Wiring { card: self.card.clone(), domain: self.domain.clone() }
+    }
+
     /// What the network does to frames.
     pub fn impairments(&self) -> Impairments {
         Impairments {
@@ -201,6 +218,8 @@ impl DomainOptions {
         let nodes = usize::from(self.nodes);
         let named = self.impairments().nodes_named();
         ensure!(named <= nodes, "--partition names node {named}, but there are only {nodes}; see --nodes");
+        let named = self.wiring().nodes_named();
+        ensure!(named <= nodes, "--card or --domain names node {named}, but there are only {nodes}");
         ensure!(nodes > 1 || self.pcap.is_none(), "--pcap needs a network: see --nodes");
         ensure!(nodes > 1 || !self.diskless, "--diskless needs a node with files beside it: see --nodes");
         ensure!(
@@ -313,7 +332,7 @@ mod tests {
         let Command::Run(run) = arguments.command else { panic!("a run was asked for") };
         assert_eq!(run.exec.as_deref(), Some("-x; echo hi"));
         assert_eq!(run.timeout, Some(Duration::from_secs(9)));
-        assert_eq!((run.node.memory.of(0), run.node.memory.of(1)), (64, 32));
+        assert_eq!((run.node.memory.of(0).0, run.node.memory.of(1).0), (64, 32));
         assert_eq!(run.node.add, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(run.node.accel, Accel::Tcg);
         assert!(run.node.icount);
@@ -339,6 +358,10 @@ mod tests {
             "0.5%",
             "--delay",
             "20",
+            "--card",
+            "2:e1000e",
+            "--domain",
+            "7",
             "--partition",
             "1|2-3 after 1s",
             "--seed",
@@ -350,12 +373,15 @@ mod tests {
         assert_eq!((impairments.seed, impairments.delay), (7, Duration::from_millis(20)));
         assert_eq!(impairments.loss, "0.5".parse().unwrap());
         assert_eq!(impairments.nodes_named(), 3);
+        let wiring = domain.wiring();
+        assert_eq!((wiring.card.of(1), wiring.domain.of(0).0), (&CardKind::E1000e, 7));
     }
 
     #[test]
     fn what_is_said_of_nodes_that_are_not_there_is_an_error() {
         let complaint = |arguments: &[&str]| domain(arguments).unwrap_err().to_string();
         assert!(complaint(&["--partition", "1|2"]).contains("names node 2"));
+        assert!(complaint(&["--nodes", "2", "--card", "3:e1000"]).contains("names node 3"));
         assert!(complaint(&["--pcap", "x"]).contains("--nodes"));
         assert!(complaint(&["--nodes", "2", "--icount"]).contains("--icount"));
         assert!(complaint(&["--nodes", "2", "--loss", "101"]).contains("no percentage"));

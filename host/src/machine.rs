@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::counting::Counting;
+use crate::wiring::CardKind;
 
 /// A node to be booted.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Machine {
 /// A network card.
 #[derive(Clone, Debug)]
 pub struct Card {
+    /// What it is.
+    pub kind: CardKind,
     /// The socket of the switch's port that its cable leads to.
     pub socket: PathBuf,
     /// Its address.
@@ -45,13 +48,13 @@ const COUNTED: &str = "max,-erms,-fsrm";
 
 /// QEMU's name for the card.
 pub const CARD: &str = "card";
-/// The most data in a frame, which the card announces: as much as switches usually let pass.
-const MOST_DATA_BYTES: u16 = 9000;
+/// The most data in a frame: as much as switches usually let pass. A virtio card announces it.
+pub const MOST_DATA_BYTES: u16 = 9000;
 
 impl Card {
     /// The card of the node at that place, at the switch's port `socket`. Its address tells the node's number.
-    pub fn new(node: usize, socket: PathBuf) -> Card {
-        Card { socket, address: [0x52, 0x54, 0x00, 0x56, 0x00, node as u8 + 1] }
+    pub fn new(kind: CardKind, node: usize, socket: PathBuf) -> Card {
+        Card { kind, socket, address: [0x52, 0x54, 0x00, 0x56, 0x00, node as u8 + 1] }
     }
 
     /// QEMU's arguments: the cable's end, and the card.
@@ -59,10 +62,12 @@ impl Card {
         let path = comma_twice(&self.socket);
         let cable = format!("stream,id=cable,server=off,addr.type=unix,addr.path={path}");
         let address = self.address.map(|byte| format!("{byte:02x}")).join(":");
+        let kind = match self.kind {
+            CardKind::Virtio => format!("virtio-net-pci,host_mtu={MOST_DATA_BYTES}"),
+            CardKind::E1000 | CardKind::E1000e => self.kind.to_string(),
+        };
         // Without the file there is no firmware of the card's own to look for something to boot.
-        let card = format!(
-            "virtio-net-pci,id={CARD},netdev=cable,mac={address},host_mtu={MOST_DATA_BYTES},romfile="
-        );
+        let card = format!("{kind},id={CARD},netdev=cable,mac={address},romfile=");
         ["-netdev".into(), cable.into(), "-device".into(), card.into()]
     }
 }
@@ -210,12 +215,16 @@ mod tests {
 
     #[test]
     fn a_card_has_its_nodes_address_and_a_cable() {
-        let line = line(&Machine { card: Some(Card::new(1, "/tmp/a,b".into())), ..machine() });
-        for part in [
-            "-netdev stream,id=cable,server=off,addr.type=unix,addr.path=/tmp/a,,b",
-            "virtio-net-pci,id=card,netdev=cable,mac=52:54:00:56:00:02,host_mtu=9000",
-        ] {
-            assert!(line.contains(part), "{part} is not in {line}");
+        for (kind, device) in
+            [(CardKind::Virtio, "virtio-net-pci,host_mtu=9000"), (CardKind::E1000e, "e1000e")]
+        {
+            let line = line(&Machine { card: Some(Card::new(kind, 1, "/tmp/a,b".into())), ..machine() });
+            for part in [
+                "-netdev stream,id=cable,server=off,addr.type=unix,addr.path=/tmp/a,,b",
+                &format!("-device {device},id=card,netdev=cable,mac=52:54:00:56:00:02,"),
+            ] {
+                assert!(line.contains(part), "{part} is not in {line}");
+            }
         }
     }
 

@@ -15,13 +15,14 @@ use crate::domain::{Domain, Outcome, name};
 use crate::exec::Exec;
 use crate::guest::{self, Guest};
 use crate::log::Log;
-use crate::machine::{Card, Machine};
+use crate::machine::{Card, MOST_DATA_BYTES, Machine};
 use crate::network::Network;
 use crate::network::impairment::Impairments;
 use crate::output::Prefixed;
 use crate::qemu;
 use crate::session::{End, Session, Unattended};
 use crate::terminal::Terminal;
+use crate::wiring::Wiring;
 
 /// The tool's status when the time ran out.
 pub const STATUS_TIMEOUT: u8 = 124;
@@ -53,7 +54,7 @@ impl Prepared {
     pub fn new(guest: &Guest, qemu: &Path, options: &NodeOptions, nodes: usize) -> Result<Vec<Prepared>> {
         let processor = qemu::processor(options.accel, options.icount)?;
         // Nodes boot from the same files, so these must leave room on the smallest.
-        let least_mib = (0..nodes).map(|node| options.memory.of(node)).min();
+        let least_mib = (0..nodes).map(|node| options.memory.of(node).0).min();
         let mut archive = Archive::new(least_mib.context("there is no node")?);
         archive.put_guest(guest, options.test_programs)?;
         for path in &options.add {
@@ -68,7 +69,7 @@ impl Prepared {
                 qemu: qemu.to_owned(),
                 kernel: guest.kernel.clone(),
                 command_line: format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node)),
-                memory_mib: options.memory.of(node),
+                memory_mib: options.memory.of(node).0,
                 processor,
                 lacking: Vec::new(),
                 may_restart: true,
@@ -111,9 +112,11 @@ impl Prepared {
     }
 }
 
-/// Puts nodes together: several of them on a network, which writes what passes to the file `capture`.
+/// Puts nodes together: several of them, wired as `wiring` says, on a network, which writes what passes to the file
+/// `capture`.
 pub fn connect(
     mut nodes: Vec<Prepared>,
+    wiring: &Wiring,
     impairments: Impairments,
     capture: Option<&Path>,
     log: &Log,
@@ -124,7 +127,9 @@ pub fn connect(
     let network = Network::start(nodes.len(), impairments, capture)?;
     for (node, prepared) in nodes.iter_mut().enumerate() {
         prepared.say(STAY);
-        prepared.machine.card = Some(Card::new(node, network.socket(node)));
+        let card = Card::new(*wiring.card.of(node), node, network.socket(node));
+        prepared.say(&format!("mtu={MOST_DATA_BYTES} domain={}", wiring.domain.of(node)));
+        prepared.machine.card = Some(card);
     }
     Ok(Domain::new(nodes, Some(network), log))
 }
@@ -144,7 +149,13 @@ pub fn run(options: &Run) -> Result<u8> {
     if options.domain.diskless {
         nodes.iter_mut().skip(1).try_for_each(Prepared::make_diskless)?;
     }
-    let mut domain = connect(nodes, options.domain.impairments(), options.domain.pcap.as_deref(), &log)?;
+    let mut domain = connect(
+        nodes,
+        &options.domain.wiring(),
+        options.domain.impairments(),
+        options.domain.pcap.as_deref(),
+        &log,
+    )?;
     let _signals = domain.heed_signals()?;
     let outcome = if options.exec.is_none() {
         greet(options.node.log.as_deref(), domain.nodes());

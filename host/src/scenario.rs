@@ -35,9 +35,11 @@ use crate::log::Log;
 use crate::memory::Memory;
 use crate::network::impairment::Impairments;
 use crate::network::partition::{MOST_NODES, node_place};
+use crate::per_node::PerNode;
 use crate::run::{Prepared, connect, status};
 use crate::script::{Pattern, Script, Scripted, Shown, Step};
 use crate::session::{End, Session};
+use crate::wiring::{CardKind, DomainNumber, Wiring};
 
 /// Seconds that a scenario may take if it doesn't say.
 const TIMEOUT_SECONDS: u64 = 120;
@@ -63,6 +65,12 @@ pub struct Scenario {
     /// What their network does to frames.
     #[serde(default)]
     network: Impairments,
+    /// Their network cards, as `--card` takes them.
+    #[serde(default)]
+    card: PerNode<CardKind>,
+    /// Their domains, as `--domain` takes them.
+    #[serde(default)]
+    domain: PerNode<DomainNumber>,
     /// Shell lines, for the first node.
     exec: Option<String>,
     /// Shell lines for other nodes, by their numbers.
@@ -184,7 +192,12 @@ impl Scenario {
             "only one of `input` and `input_numbers` can be given"
         );
         ensure!((1..=MOST_NODES).contains(&scenario.nodes), "`nodes` must be from 1 to {MOST_NODES}");
-        let named = scenario.step.iter().map(Step::nodes).chain([scenario.network.nodes_named()]).max();
+        let named = scenario
+            .step
+            .iter()
+            .map(Step::nodes)
+            .chain([scenario.network.nodes_named(), scenario.wiring().nodes_named()])
+            .max();
         ensure!(named <= Some(scenario.nodes), "it names node {}; see `nodes`", named.unwrap_or_default());
         for number in scenario.exec_on.keys().chain(scenario.output_of.keys()) {
             let node = node_place(number).map_err(anyhow::Error::msg)?;
@@ -203,6 +216,10 @@ impl Scenario {
             log: None,
             test_programs: true,
         }
+    }
+
+    fn wiring(&self) -> Wiring {
+        Wiring { card: self.card.clone(), domain: self.domain.clone() }
     }
 
     /// The lines of the node at that place.
@@ -226,7 +243,7 @@ impl Scenario {
         let mut script = Script::new(&self.step, nodes.len(), self.exec.is_none());
         let shown: Vec<Shown> = (0..nodes.len()).map(|node| Shown::new(&script, node)).collect();
         let error = Shown::new(&script, 0);
-        let mut domain = connect(nodes, self.network.clone(), None, log)?;
+        let mut domain = connect(nodes, &self.wiring(), self.network.clone(), None, log)?;
         let mut sessions: Vec<Box<dyn Session>> = Vec::new();
         for (node, shown) in shown.iter().enumerate() {
             let input = if node == 0 { self.input() } else { Vec::new() };

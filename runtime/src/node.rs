@@ -24,6 +24,18 @@ pub fn number() -> Option<u32> {
     word(boot_command_line(), "node=")?.parse().ok()
 }
 
+/// Longest content of a frame on the node's links, in bytes, for cards that cannot tell: what the boot command line says
+/// after `mtu=`. None where it says nothing of the kind.
+pub fn link_content() -> Option<usize> {
+    word(boot_command_line(), "mtu=")?.parse().ok()
+}
+
+/// The number of the domain that the node is in: what the boot command line says after `domain=`. None where it says
+/// nothing of the kind.
+pub fn domain() -> Option<u16> {
+    word(boot_command_line(), "domain=")?.parse().ok()
+}
+
 /// Most nodes of a list.
 const MOST_HOSTS: usize = 1024;
 

@@ -85,9 +85,15 @@ impl Device {
         Ok(())
     }
 
-    /// Claims the device's interrupt for the calling process: entry [`MESSAGE_ENTRY`] of its table.
+    /// Claims the device's interrupt for the calling process: a message, entry [`MESSAGE_ENTRY`] of its table, or else a
+    /// wired line. [`NotSupported`](Error::NotSupported) if it has neither.
     pub fn claim_interrupt(&self) -> Result<InterruptLine, Error> {
-        let table = self.header.message_table().filter(|_| self.line != 0).ok_or(Error::NotSupported)?;
+        if self.line == 0 {
+            return Err(Error::NotSupported);
+        }
+        let Some(table) = self.header.message_table() else {
+            return InterruptLine::claim(self.line);
+        };
         let entry = u32::from(MESSAGE_ENTRY) * MessageTable::ENTRY_BYTES as u32;
         let registers = self.registers(table.bar.into(), table.offset + entry, MessageTable::ENTRY_BYTES)?;
         let line = InterruptLine::claim(self.line)?;

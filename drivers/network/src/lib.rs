@@ -3,6 +3,7 @@
 //! | module | what it drives |
 //! |---|---|
 //! | [`virtio`] | virtio network cards, version 1.0 |
+//! | [`e1000`] | Intel's 8254x and 82574 |
 //!
 //! The drivers are a library: the network server drives its cards itself, so that a frame costs no switch of processes
 //! beyond its own. They never wait. A received frame is looked at where the card has put it, and a frame to send is
@@ -13,6 +14,7 @@
 
 extern crate alloc;
 
+pub mod e1000;
 pub mod virtio;
 
 use alloc::boxed::Box;
@@ -25,6 +27,12 @@ use v::{Error, Pid};
 pub const HEAD_BYTES: usize = 14;
 /// Fewest bytes of a frame on the wire, without its checksum; shorter ones are filled up with zeros.
 pub const SHORTEST_FRAME_BYTES: usize = 60;
+/// Longest content of a frame on an ordinary link, and the longest that is used on any.
+pub const ORDINARY_CONTENT: usize = 1500;
+/// See [`ORDINARY_CONTENT`].
+pub const LONGEST_CONTENT: usize = 9000;
+/// A received frame may have a tag before its type.
+const TAG_BYTES: usize = 4;
 
 /// The address of a station.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -50,17 +58,6 @@ impl fmt::Display for Station {
 pub struct Received {
     buffer: u16,
     bytes: u16,
-    /// The card has found the checksums of what is in the frame right, or it comes from this machine's own host.
-    pub is_checked: bool,
-}
-
-/// A checksum that the card is to fill in: that of all bytes from `start` on, at `start + offset`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Checksum {
-    /// Where what it covers begins, from the frame's beginning.
-    pub start: u16,
-    /// Where it goes, from there.
-    pub offset: u16,
 }
 
 /// What a card has done.
@@ -93,9 +90,6 @@ pub trait Card {
     /// Whether it is connected.
     fn is_connected(&self) -> bool;
 
-    /// Whether it fills in checksums.
-    fn has_checksums(&self) -> bool;
-
     /// Who sends its interrupts.
     fn interrupt(&self) -> Pid;
 
@@ -121,7 +115,7 @@ pub trait Card {
     ///
     /// # Panics
     /// If there was no next frame, or it is not so long.
-    fn send(&mut self, bytes: usize, checksum: Option<Checksum>);
+    fn send(&mut self, bytes: usize);
 
     /// Lets the card know of all that is to be sent, and of all buffers that were given back.
     fn flush(&mut self);
@@ -146,15 +140,19 @@ pub trait Card {
             rest = behind;
         }
         rest.fill(0);
-        self.send(bytes.max(SHORTEST_FRAME_BYTES), None);
+        self.send(bytes.max(SHORTEST_FRAME_BYTES));
         Ok(true)
     }
 }
 
-/// Starts the driver of a device. [`NotSupported`](Error::NotSupported) if there is none here.
-pub fn start(device: &Device) -> Result<Box<dyn Card>, Error> {
-    match device.header().identity().vendor {
-        ::virtio::VENDOR => Ok(Box::new(virtio::VirtioCard::start(device)?)),
+/// Starts the driver of a device, on a link whose frames have at most so much content; a card that knows its link's itself
+/// is believed instead. [`NotSupported`](Error::NotSupported) if there is no driver here.
+pub fn start(device: &Device, link_content: usize) -> Result<Box<dyn Card>, Error> {
+    match device.header().identity() {
+        identity if identity.vendor == ::virtio::VENDOR => {
+            Ok(Box::new(virtio::VirtioCard::start(device, link_content)?))
+        }
+        identity if e1000::is_for(identity) => Ok(Box::new(e1000::E1000Card::start(device, link_content)?)),
         _ => Err(Error::NotSupported),
     }
 }

@@ -1,7 +1,7 @@
 //! Virtio network cards.
 //!
 //! Two queues, one for each way, and a fixed set of buffers for each, that lie at the same place all the time. Each
-//! begins with a head of the card's own, which says what the card checked or is to fill in.
+//! begins with a head of the card's own, which would say what checksums it is to fill in: none.
 //!
 //! The card interrupts when it has received something after the driver has looked for the last time; for frames sent it
 //! interrupts only when the driver has waited for room. Buffers of sent frames are taken back when there are no others.
@@ -13,20 +13,16 @@ use hardware::interrupt::InterruptLine;
 use v::{Error, Pid};
 use virtio::{Transport, Way, feature};
 
-use crate::{Card, Checksum, Counters, HEAD_BYTES, Received, Station};
+use crate::{Card, Counters, HEAD_BYTES, LONGEST_CONTENT, ORDINARY_CONTENT, Received, Station, TAG_BYTES};
 
 /// Features of network cards.
 mod network_feature {
-    pub const FILLS_CHECKSUMS_IN: u64 = 1 << 0;
-    pub const CHECKS_CHECKSUMS: u64 = 1 << 1;
     pub const LARGEST_CONTENT: u64 = 1 << 3;
     pub const STATION: u64 = 1 << 5;
     pub const STATUS: u64 = 1 << 16;
 }
 
 const WANTED: u64 = feature::EVENT_INDEX
-    | network_feature::FILLS_CHECKSUMS_IN
-    | network_feature::CHECKS_CHECKSUMS
     | network_feature::LARGEST_CONTENT
     | network_feature::STATION
     | network_feature::STATUS;
@@ -41,23 +37,13 @@ const LARGEST_CONTENT: usize = 10;
 const IS_CONNECTED: u16 = 1;
 
 /// The head before each frame: flags, kind of segmentation, three lengths that go with it, then where a checksum's range
-/// begins and where in it it goes, and a count of buffers.
+/// begins and where in it it goes, and a count of buffers. All zero, it says that the frame is to be sent as it is.
 const CARD_HEAD_BYTES: usize = 12;
-const HEAD_FLAGS: usize = 0;
-const HEAD_CHECKSUM_START: usize = 6;
-const HEAD_CHECKSUM_OFFSET: usize = 8;
-const NEEDS_CHECKSUM: u8 = 1;
-const CHECKSUM_IS_GOOD: u8 = 2;
 
 /// Buffers each way, at most.
 const MOST_BUFFERS: u16 = 128;
 /// Bytes of all buffers of one way, at most.
 const MOST_BYTES: usize = 1 << 20;
-/// Longest content where the card doesn't say, and the longest that is used where it does.
-const ORDINARY_CONTENT: usize = 1500;
-const LONGEST_CONTENT: usize = 9000;
-/// A received frame may have a tag before its type.
-const TAG_BYTES: usize = 4;
 /// How many buffers are given back before the card is shown them.
 const GIVEN_AT_ONCE: u16 = 16;
 
@@ -78,8 +64,8 @@ pub struct VirtioCard {
 }
 
 impl VirtioCard {
-    /// Resets the card and starts it.
-    pub fn start(device: &Device) -> Result<VirtioCard, Error> {
+    /// Resets the card and starts it. Where it doesn't say how much content its link's frames have, that is told.
+    pub fn start(device: &Device, link_content: usize) -> Result<VirtioCard, Error> {
         let transport = Transport::open(device)?;
         let features = transport.agree(WANTED)?;
         if features & network_feature::STATION == 0 {
@@ -90,11 +76,11 @@ impl VirtioCard {
             *byte = transport.own_u8(at).ok_or(Error::NotSupported)?;
         }
         let largest_content = if features & network_feature::LARGEST_CONTENT == 0 {
-            ORDINARY_CONTENT
+            link_content
         } else {
-            let said = transport.own_u16(LARGEST_CONTENT).ok_or(Error::NotSupported)?;
-            usize::from(said).clamp(ORDINARY_CONTENT, LONGEST_CONTENT)
+            transport.own_u16(LARGEST_CONTENT).ok_or(Error::NotSupported)?.into()
         };
+        let largest_content = largest_content.clamp(ORDINARY_CONTENT, LONGEST_CONTENT);
         let interrupt = device.claim_interrupt()?;
         let has_events = features & feature::EVENT_INDEX != 0;
         let bytes = (CARD_HEAD_BYTES + HEAD_BYTES + TAG_BYTES + largest_content).next_multiple_of(64);
@@ -153,10 +139,6 @@ impl Card for VirtioCard {
             || self.transport.own_u16(STATUS).is_none_or(|status| status & IS_CONNECTED != 0)
     }
 
-    fn has_checksums(&self) -> bool {
-        self.features & network_feature::FILLS_CHECKSUMS_IN != 0
-    }
-
     fn interrupt(&self) -> Pid {
         self.interrupt.sender()
     }
@@ -176,15 +158,10 @@ impl Card for VirtioCard {
                 self.receiving.hand_over(buffer as u16);
                 continue;
             }
-            let flags = self.receiving.buffers.get(buffer)[HEAD_FLAGS];
             let bytes = used.bytes as u16 - CARD_HEAD_BYTES as u16;
             self.counters.received += 1;
             self.counters.received_bytes += u64::from(bytes);
-            return Some(Received {
-                buffer: buffer as u16,
-                bytes,
-                is_checked: flags & (NEEDS_CHECKSUM | CHECKSUM_IS_GOOD) != 0,
-            });
+            return Some(Received { buffer: buffer as u16, bytes });
         }
     }
 
@@ -221,16 +198,10 @@ impl Card for VirtioCard {
         Some(&mut self.sending.buffers.get_mut(buffer.into())[CARD_HEAD_BYTES..end])
     }
 
-    fn send(&mut self, bytes: usize, checksum: Option<Checksum>) {
+    fn send(&mut self, bytes: usize) {
         assert!(bytes <= HEAD_BYTES + self.largest_content, "a frame of {bytes} bytes");
         let buffer = self.free.pop().expect("`next_frame` has given one");
-        let head = &mut self.sending.buffers.get_mut(buffer.into())[..CARD_HEAD_BYTES];
-        head.fill(0);
-        if let Some(checksum) = checksum {
-            head[HEAD_FLAGS] = NEEDS_CHECKSUM;
-            head[HEAD_CHECKSUM_START..][..2].copy_from_slice(&checksum.start.to_le_bytes());
-            head[HEAD_CHECKSUM_OFFSET..][..2].copy_from_slice(&checksum.offset.to_le_bytes());
-        }
+        self.sending.buffers.get_mut(buffer.into())[..CARD_HEAD_BYTES].fill(0);
         self.sending.queue.set_length(buffer, (CARD_HEAD_BYTES + bytes) as u32);
         self.sending.hand_over(buffer);
         self.counters.sent += 1;

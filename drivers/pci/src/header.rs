@@ -43,6 +43,13 @@ pub mod capability {
     pub const MSI_X: u8 = 0x11;
 }
 
+/// Where the firmware has written which line a wired interrupt arrives on, and which of its four pins the device uses, 0 if
+/// none.
+const WIRED_LINE: usize = 0x3c;
+const WIRED_PIN: usize = 0x3d;
+/// The lines that firmware can write there: those of the old interrupt controllers, but the timer's.
+const WIRED_LINES: core::ops::RangeInclusive<u8> = 1..=15;
+
 const HAS_CAPABILITIES: u16 = 1 << 4;
 /// The first capability lies behind the fixed part of the header; each takes at least four bytes.
 const FIRST_CAPABILITY: u8 = 0x40;
@@ -113,6 +120,12 @@ impl Header {
         })
     }
 
+    /// The line that the device's wired interrupt arrives on, if it has one and the firmware says where.
+    pub fn wired_line(&self) -> Option<u8> {
+        let has_pin = (1..=4).contains(&self.0[WIRED_PIN]);
+        Some(self.0[WIRED_LINE]).filter(|line| has_pin && WIRED_LINES.contains(line))
+    }
+
     /// Four bytes at any offset; none beyond the end.
     pub fn u32_at(&self, at: usize) -> Option<u32> {
         self.0.get(at..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
@@ -153,6 +166,17 @@ mod tests {
         let table = MessageTable { capability: 0x98, entries: 4, bar: 1, offset: 0x1000 };
         assert_eq!(header.message_table(), Some(table));
         assert_eq!((header.class(), header.kind()), ([2, 0, 0], 0));
+    }
+
+    #[test]
+    fn a_wired_line_is_one_that_there_is() {
+        let mut header = header();
+        for (line, pin, said) in
+            [(11, 1, Some(11)), (11, 0, None), (255, 1, None), (0, 1, None), (11, 5, None)]
+        {
+            (header.0[WIRED_LINE], header.0[WIRED_PIN]) = (line, pin);
+            assert_eq!(header.wired_line(), said, "line {line}, pin {pin}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use v::server::Client;
 use v::{remote, time};
 use vmtp::Destination;
 use vmtp::encapsulation::{Address, ethernet};
+use vmtp::packet::header::DOMAIN_MAX;
 
 use crate::seekers::{ROUND_NS, Seekers};
 
@@ -97,7 +98,7 @@ impl Link for Wire<'_> {
         let (packet, padding) = frame[ethernet::HEADER_BYTES..].split_at_mut(bytes);
         fill(packet);
         padding.fill(0);
-        self.card.send(length, None);
+        self.card.send(length);
         self.has_sent = true;
     }
 }
@@ -107,7 +108,18 @@ impl Domain {
     pub fn start(card: &mut dyn Card, own: LogicalHost) -> Result<Domain, Error> {
         let calls = remote::NetworkServer::new()?;
         let default = Configuration::default();
-        let engine = vmtp::Configuration { mtu_bytes: card.largest_content() as u32, ..default.engine };
+        let number = v::node::domain().unwrap_or(default.engine.domain);
+        if number > DOMAIN_MAX {
+            v::log::error!(
+                "there is no domain {number}: the boot command line has `domain=` with too large a number"
+            );
+            return Err(Error::BadArgument);
+        }
+        let engine = vmtp::Configuration {
+            mtu_bytes: card.largest_content() as u32,
+            domain: number,
+            ..default.engine
+        };
         let now_ns = time::now_ns();
         // Where the processor has no random numbers, no two lives have the same time.
         let seed = hardware::random::number().unwrap_or(now_ns) ^ u64::from(own.to_bits());

@@ -156,7 +156,7 @@ impl Frames {
         place[SOURCE].copy_from_slice(&station.0);
         let bytes_sent = bytes.max(SHORTEST_FRAME_BYTES);
         place[bytes..bytes_sent].fill(0);
-        card.send(bytes_sent, None);
+        card.send(bytes_sent);
         card.flush();
         Ok(FrameSent {})
     }

@@ -20,8 +20,9 @@ fn main() -> Result<Infallible, Error> {
     log::use_kernel_log();
     let mut frames = Frames::new();
     let service = env::program_name();
+    let link_content = v::node::link_content().unwrap_or(network_card::ORDINARY_CONTENT);
     for device in Device::all_of(service)? {
-        match network_card::start(&device) {
+        match network_card::start(&device, link_content) {
             Ok(card) => frames.add(&device, card),
             Err(error) => log::error!("{}: cannot start the card: {error}", device.address()),
         }

@@ -24,7 +24,7 @@ struct Device {
     function: Function,
     /// The place of the service that has it.
     service: Option<usize>,
-    /// Its message line.
+    /// The line of its interrupts: a message line, or of a device that cannot, the wired one.
     line: Option<u32>,
     is_started: bool,
 }
@@ -52,15 +52,27 @@ impl<C: Configuration> Devices<C> {
         service.devices.is_empty() || self.found.iter().any(|device| is_for(service, device))
     }
 
-    /// Gives each device to the first service that is for it.
+    /// Gives each device to the first service that is for it. A device that does not interrupt by messages has its wired
+    /// line for itself, or none: of two on one line, each would hear of the other's interrupts.
     pub fn assign(&mut self, services: &[&Service]) {
         let mut lines = message_line::FIRST..message_line::FIRST + message_line::COUNT;
+        let granted = services.iter().flat_map(|service| &service.resources);
+        let mut taken: Vec<_> =
+            granted.filter(|granted| granted.kind == resource::INTERRUPTS).copied().collect();
         for device in &mut self.found {
             device.service = services.iter().position(|service| is_for(service, device));
-            if device.service.is_some() && device.function.header.message_table().is_some() {
-                device.line = lines.next();
+            if device.service.is_some() {
+                device.line = if device.interrupts_by_messages() {
+                    lines.next()
+                } else {
+                    let wired = device.function.header.wired_line().map(u32::from);
+                    wired.filter(|line| !taken.iter().any(|taken| has(taken, *line)))
+                };
+                taken.extend(device.line.map(interrupt));
             }
             let address = device.function.address;
+            // Nobody would answer, and it may be on a line with one that is used.
+            change_command(&mut self.configuration, address, command::NO_WIRED_INTERRUPT, 0);
             if device.function.header.kind() == KIND_BRIDGE {
                 // What is behind a bridge gets to memory only where the bridge may.
                 let all = command::PORTS | command::MEMORY | command::BUS_MASTER;
@@ -76,7 +88,6 @@ impl<C: Configuration> Devices<C> {
         let mut resources = Vec::new();
         for device in self.found.iter().filter(|device| device.service == Some(place)) {
             resources.extend(device.function.bars.iter().filter_map(resource_of));
-            let interrupt = |line: u32| Resource { kind: resource::INTERRUPTS, start: line.into(), count: 1 };
             resources.extend(device.line.map(interrupt));
         }
         resources
@@ -87,9 +98,9 @@ impl<C: Configuration> Devices<C> {
         for device in self.found.iter_mut().filter(|device| device.service == Some(place)) {
             quieten(&mut self.configuration, device);
             let address = device.function.address;
-            let on = command::PORTS | command::MEMORY | command::NO_WIRED_INTERRUPT;
+            let on = command::PORTS | command::MEMORY;
             change_command(&mut self.configuration, address, on, 0);
-            if device.line.is_some() {
+            if device.line.is_some() && device.interrupts_by_messages() {
                 change_messages(&mut self.configuration, &device.function, true);
             }
         }
@@ -115,7 +126,12 @@ impl<C: Configuration> Devices<C> {
             return Err(Error::NoPermission);
         }
         device.is_started = true;
-        change_command(&mut self.configuration, device.function.address, command::BUS_MASTER, 0);
+        let wire = if device.line.is_some() && !device.interrupts_by_messages() {
+            command::NO_WIRED_INTERRUPT
+        } else {
+            0
+        };
+        change_command(&mut self.configuration, device.function.address, command::BUS_MASTER, wire);
         let mut own = self.found.iter().filter(|device| device.service == Some(place));
         if !own.all(|device| device.is_started) {
             return Ok(Vec::new());
@@ -142,6 +158,20 @@ impl<C: Configuration> Devices<C> {
     }
 }
 
+impl Device {
+    fn interrupts_by_messages(&self) -> bool {
+        self.function.header.message_table().is_some()
+    }
+}
+
+const fn interrupt(line: u32) -> Resource {
+    Resource { kind: resource::INTERRUPTS, start: line as u64, count: 1 }
+}
+
+fn has(resource: &Resource, line: u32) -> bool {
+    (resource.start..resource.start + u64::from(resource.count)).contains(&line.into())
+}
+
 fn is_for(service: &Service, device: &Device) -> bool {
     service.devices.contains(&device.function.header.identity())
 }
@@ -149,7 +179,8 @@ fn is_for(service: &Service, device: &Device) -> bool {
 /// Takes from a device what it could do by itself.
 fn quieten(configuration: &mut impl Configuration, device: &mut Device) {
     device.is_started = false;
-    change_command(configuration, device.function.address, 0, command::BUS_MASTER);
+    let address = device.function.address;
+    change_command(configuration, address, command::NO_WIRED_INTERRUPT, command::BUS_MASTER);
     change_messages(configuration, &device.function, false);
 }
 
@@ -267,6 +298,33 @@ mod tests {
         devices.ended(1, Pid::from_bits(7));
         assert_eq!(command_of(&devices, FIRST) & command::BUS_MASTER, 0);
         assert!(!messages_are_on(&devices));
+    }
+
+    #[test]
+    fn a_wired_line_is_one_devices_and_open_while_its_driver_works() {
+        let mut words = BTreeMap::new();
+        for (address, line) in [(FIRST, 4), (SECOND, 11), (BRIDGE, 11)] {
+            words.insert((address, 0), 0x100e_8086);
+            words.insert((address, 0x10), 0xfe00_0000);
+            words.insert((address, 0x3c), 0x0100 | line);
+        }
+        let mut devices = Devices::find(Machine(words));
+        let (mut uart, mut network) = (Service::new("uart"), Service::new("network"));
+        uart.resources.push(interrupt(4));
+        network.devices = vec!["8086:100e".parse().unwrap()];
+        devices.assign(&[&uart, &network]);
+        let lines: Vec<u32> = (0..3).map(|position| devices.record(position, |_| "").unwrap().line).collect();
+        assert_eq!(lines, [0, 11, 0], "4 is the uart's, and 11 has one owner");
+        let is_silent =
+            |devices: &Devices<Machine>| command_of(devices, SECOND) & command::NO_WIRED_INTERRUPT != 0;
+        devices.prepare(1);
+        assert!(is_silent(&devices), "it has not been reset");
+        devices.start(1, SECOND.to_bits().into()).unwrap();
+        assert!(!is_silent(&devices));
+        devices.start(1, FIRST.to_bits().into()).unwrap();
+        assert_ne!(command_of(&devices, FIRST) & command::NO_WIRED_INTERRUPT, 0, "nobody would hear it");
+        devices.ended(1, Pid::from_bits(7));
+        assert!(is_silent(&devices));
     }
 
     #[test]
