@@ -44,7 +44,7 @@ pub fn system_call<M: Machine>(kernel: &mut Kernel<M>) -> Next<M::Space> {
         done => done,
     };
     let process = match done {
-        ShortCall::Run(process) => process,
+        ShortCall::Run { process, .. } => process,
         ShortCall::Stay => kernel.cpu().current,
         ShortCall::Segment | ShortCall::General => return kernel.general_call(),
     };

@@ -5,7 +5,7 @@
 //! changed, and the general path in `ipc` does the whole call. It would do the same here, only slower: the
 //! property tests run every scenario on both. While anything is traced, the general path does all.
 
-use abi::call::{FOREVER, ReplyReceive, Send};
+use abi::call::{FOREVER, Registers, ReplyReceive, Send};
 use abi::kernel::STATISTICS;
 use abi::kernel::statistics::{Nothing, Null};
 use abi::message::CODE_MASK;
@@ -20,9 +20,16 @@ use crate::process::State;
 
 /// What a system call came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ShortCall {
+pub enum ShortCall<Space> {
     /// This process is to run, by its results.
-    Run(ProcessIndex),
+    Run {
+        /// Which.
+        process: ProcessIndex,
+        /// Its address space.
+        space: Space,
+        /// Where its results are.
+        registers: *mut Registers,
+    },
     /// The caller goes on, by its results.
     Stay,
     /// Nothing was changed; a segment is to be copied: see [`Kernel::short_call_with_segment`].
@@ -34,7 +41,7 @@ pub enum ShortCall {
 impl<M: Machine> Kernel<M> {
     /// The current process made a system call: does it if it is one of the short ones.
     #[inline]
-    pub fn short_call(&mut self) -> ShortCall {
+    pub fn short_call(&mut self) -> ShortCall<M::Space> {
         let caller = self.cpu().current;
         let registers = &self.processes[caller].registers;
         let other = Pid::from_bits(registers.pid).index();
@@ -50,10 +57,10 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The same where the head of a segment goes along with a Send, or data with a reply. A function of its own, so
+    /// The same where the head of a segment goes along with a Send, or data with a reply. Not part of the former, so
     /// that a call without is not burdened with what copying needs.
-    #[inline(never)]
-    pub fn short_call_with_segment(&mut self) -> ShortCall {
+    #[inline]
+    pub fn short_call_with_segment(&mut self) -> ShortCall<M::Space> {
         let caller = self.cpu().current;
         let registers = &self.processes[caller].registers;
         let other = Pid::from_bits(registers.pid).index();
@@ -65,7 +72,11 @@ impl<M: Machine> Kernel<M> {
 
     /// Send to slot `index`, if that waits for anyone's message.
     #[inline]
-    fn short_send<const SEGMENT: bool>(&mut self, caller: ProcessIndex, index: ProcessIndex) -> ShortCall {
+    fn short_send<const SEGMENT: bool>(
+        &mut self,
+        caller: ProcessIndex,
+        index: ProcessIndex,
+    ) -> ShortCall<M::Space> {
         let Some((client, server)) = self.processes.two(caller, index) else {
             return ShortCall::General;
         };
@@ -117,8 +128,9 @@ impl<M: Machine> Kernel<M> {
         client.since_ns = self.coarse_now_ns;
         self.short_calls.sends += 1;
         // Whoever is ready is no more urgent than the caller was, nor the caller than the receiver.
+        let (space, registers) = (server.space, &raw mut server.registers);
         self.cpu_mut().current = index;
-        ShortCall::Run(index)
+        ShortCall::Run { process: index, space, registers }
     }
 
     /// `ReplyReceive` to slot `index`, if that awaits the reply, and no message is waiting.
@@ -127,7 +139,7 @@ impl<M: Machine> Kernel<M> {
         &mut self,
         caller: ProcessIndex,
         index: ProcessIndex,
-    ) -> ShortCall {
+    ) -> ShortCall<M::Space> {
         let Some((server, client)) = self.processes.two(caller, index) else {
             return ShortCall::General;
         };
@@ -167,8 +179,9 @@ impl<M: Machine> Kernel<M> {
         server.registers.extra[1] = buffer_bytes;
         server.state = State::Receiving;
         self.short_calls.replies += 1;
+        let (space, registers) = (client.space, &raw mut client.registers);
         self.cpu_mut().current = index;
-        ShortCall::Run(index)
+        ShortCall::Run { process: index, space, registers }
     }
 }
 

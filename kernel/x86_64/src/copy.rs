@@ -61,25 +61,25 @@ impl Cursor {
 #[inline]
 pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
     let end = |place: Place<Space>| place.address % PAGE_BYTES + bytes;
-    if end(source).max(end(destination)) > PAGE_BYTES {
-        return between_pages(source, destination, bytes);
+    // Most copies lie within one page on either side. What is odd is left to the general path.
+    if end(source).max(end(destination)) <= PAGE_BYTES
+        && let Some(from) = known_place(source, READABLE)
+        && let Some(to) = known_place(destination, CHANGEABLE)
+    {
+        // SAFETY: both are in usable memory in the direct map with `bytes` bytes left of their pages, which belong to
+        // programs, so no reference of the kernel's is to them.
+        unsafe { move_bytes(from, to, bytes) };
+        return Ok(());
     }
-    // Within one page on either side, as most copies are. What is odd is left to the general path.
-    let entries =
-        (source.space.known_entry(source.address), destination.space.known_entry(destination.address));
-    let (Some(from), Some(to)) = entries else {
-        return between_pages(source, destination, bytes);
-    };
-    if from & (READABLE | SPECIAL) != READABLE || to & (CHANGEABLE | SPECIAL) != CHANGEABLE {
-        return between_pages(source, destination, bytes);
-    }
-    let within = |entry: u64, address: u64| physical::pointer::<u8>((entry & ADDRESS) + address % PAGE_BYTES);
-    // SAFETY: both are in usable memory in the direct map with `bytes` bytes left of their pages, which belong to
-    // programs, so no reference of the kernel's is to them.
-    unsafe {
-        move_bytes(within(from, source.address), within(to, destination.address), bytes);
-    };
-    Ok(())
+    between_pages(source, destination, bytes)
+}
+
+/// Where a place is in the direct map, if that is known, and its page's entry has what it must.
+#[inline]
+fn known_place(place: Place<Space>, required: u64) -> Option<*mut u8> {
+    let entry = place.space.known_entry(place.address)?;
+    let allowed = entry & (required | SPECIAL) == required;
+    allowed.then(|| physical::pointer((entry & ADDRESS) + place.address % PAGE_BYTES))
 }
 
 /// The same where a page's end is in the way.

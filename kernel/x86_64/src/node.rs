@@ -56,8 +56,7 @@ fn continuation(kernel: &mut Kernel<X86>, next: Next<Space>) -> Continuation {
     let Next::Run { process, space, resume } = next else {
         return nothing(next);
     };
-    load(space.root());
-    let by_results = make_current(process, kernel.registers_mut(process));
+    let by_results = by_results(process, space, kernel.registers_mut(process));
     match resume {
         Resume::Results => by_results,
         Resume::Full => resume_in_full(kernel, process),
@@ -91,7 +90,7 @@ extern "C" fn on_system_call() -> Continuation {
     // SAFETY: called by the entry code, after boot has installed the kernel.
     let kernel = unsafe { kernel() };
     match kernel.short_call() {
-        ShortCall::Run(process) => by_results(kernel, process),
+        ShortCall::Run { process, space, registers } => by_results(process, space, registers),
         ShortCall::Stay => Continuation {
             how: How::Results,
             // SAFETY: the reference lives for this expression, and nobody else holds one.
@@ -102,17 +101,10 @@ extern "C" fn on_system_call() -> Continuation {
     }
 }
 
-/// Runs another process, by its results.
+/// Runs another process, by its results: tells the entry code whose registers come and go.
 #[inline]
-fn by_results(kernel: &mut Kernel<X86>, process: ProcessIndex) -> Continuation {
-    let slot = &mut kernel.processes[process];
-    load(slot.space.root());
-    make_current(process, &raw mut slot.registers)
-}
-
-/// Tells the entry code whose registers come and go, and to resume it by its results.
-#[inline]
-fn make_current(process: ProcessIndex, registers: *mut Registers) -> Continuation {
+fn by_results(process: ProcessIndex, space: Space, registers: *mut Registers) -> Continuation {
+    load(space.root());
     // SAFETY: the reference lives for this block, and nobody else holds one.
     let cpu = unsafe { Cpu::this() };
     cpu.process = process.into();
@@ -125,7 +117,7 @@ extern "C" fn segment_call() -> Continuation {
     // SAFETY: `on_system_call` has dropped its reference.
     let kernel = unsafe { kernel() };
     match kernel.short_call_with_segment() {
-        ShortCall::Run(process) => by_results(kernel, process),
+        ShortCall::Run { process, space, registers } => by_results(process, space, registers),
         _ => general_call(),
     }
 }
