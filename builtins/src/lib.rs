@@ -200,14 +200,58 @@ unsafe fn compare_words(left: *const u8, right: *const u8, offset: usize) -> i32
     }
 }
 
-/// Whether two areas differ.
+/// Whether two areas differ: not 0 if they do.
 ///
 /// # Safety
 /// As C's.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, bytes: usize) -> i32 {
-    // SAFETY: as this function's.
-    unsafe { memcmp(left, right, bytes) }
+    naked_asm!(
+        "cmp rdx, 8",
+        "jb 4f",
+        "xor ecx, ecx",
+        "sub rdx, 8",
+        "2:", // Word for word, but for the last, which may overlap what is known to be equal.
+        "cmp rcx, rdx",
+        "jae 3f",
+        "mov rax, [rdi + rcx]",
+        "add rcx, 8",
+        "cmp rax, [rsi + rcx - 8]",
+        "je 2b",
+        "mov eax, 1",
+        "ret",
+        "3:",
+        "mov rax, [rdi + rdx]",
+        "xor rax, [rsi + rdx]",
+        "setne al",
+        "movzx eax, al",
+        "ret",
+        "4:",
+        "xor eax, eax",
+        "cmp edx, 4",
+        "jb 5f",
+        "mov eax, [rdi]",
+        "mov ecx, [rdi + rdx - 4]",
+        "xor eax, [rsi]",
+        "xor ecx, [rsi + rdx - 4]",
+        "or eax, ecx",
+        "ret",
+        "5:", // Up to three: the first, the one in the middle, the last.
+        "test edx, edx",
+        "jz 6f",
+        "mov al, [rdi]",
+        "mov cl, [rdi + rdx - 1]",
+        "xor al, [rsi]",
+        "xor cl, [rsi + rdx - 1]",
+        "or al, cl",
+        "shr edx, 1",
+        "mov cl, [rdi + rdx]",
+        "xor cl, [rsi + rdx]",
+        "or al, cl",
+        "6:",
+        "ret",
+    )
 }
 
 /// Named by the prebuilt `core`'s unwind tables; `panic = "abort"` never calls it.
