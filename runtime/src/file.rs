@@ -68,13 +68,19 @@ impl File {
 
     /// Opens a file as the bits of [`mode`](protocols::io::mode) say.
     pub fn open_with(name: &str, mode: u32) -> Result<File> {
-        let (instance, opened) = open_instance(name, mode)?;
-        Ok(File {
-            instance: Mutex::new(instance),
-            block_bytes: opened.block_bytes,
-            position: 0,
-            name: SmolStr::new(name),
-            mode: mode & !(mode::CREATE | mode::NEW | mode::TRUNCATE),
+        let idempotent = mode & mode::NEW == 0;
+        with_place(name, idempotent, |place| {
+            let request = io::Open { context: place.context, mode, owner: crate::process::owner() };
+            let opened = call(place.server, &request, Segment::Read(place.rest.as_bytes()))?;
+            let instance =
+                Instance { server: place.server, number: opened.instance, attributes: opened.attributes };
+            Ok(File {
+                instance: Mutex::new(instance),
+                block_bytes: opened.block_bytes,
+                position: 0,
+                name: SmolStr::new(name),
+                mode: mode & !(mode::CREATE | mode::NEW | mode::TRUNCATE),
+            })
         })
     }
 
@@ -100,8 +106,9 @@ impl File {
     }
 
     /// The instance; the caller releases it.
-    pub fn into_instance(self) -> Instance {
+    pub fn into_instance(mut self) -> Instance {
         let instance = self.instance();
+        drop(core::mem::take(&mut self.name));
         core::mem::forget(self);
         instance
     }
@@ -152,24 +159,13 @@ impl File {
         match operation(&instance) {
             Err(error) if is_server_gone(error, idempotent) && self.can_open_again(&instance) => {
                 forget(instance.server)?;
-                let (again, _) = open_instance(&self.name, self.mode)?;
+                let again = File::open_with(&self.name, self.mode)?.into_instance();
                 *self.instance.lock() = again;
                 operation(&again)
             }
             outcome => outcome,
         }
     }
-}
-
-fn open_instance(name: &str, mode: u32) -> Result<(Instance, io::Opened)> {
-    let idempotent = mode & mode::NEW == 0;
-    with_place(name, idempotent, |place| {
-        let request = io::Open { context: place.context, mode, owner: crate::process::owner() };
-        let opened = call(place.server, &request, Segment::Read(place.rest.as_bytes()))?;
-        let instance =
-            Instance { server: place.server, number: opened.instance, attributes: opened.attributes };
-        Ok((instance, opened))
-    })
 }
 
 impl Drop for File {

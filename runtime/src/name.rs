@@ -48,6 +48,9 @@ pub struct Place<'a> {
 /// The prefix of the network server, which knows the other nodes.
 pub(crate) const NETWORK: &str = "network";
 
+/// Aliases of aliases are followed so far; beyond it they go in a circle.
+const MAX_ALIASES: usize = 16;
+
 /// How long to wait before asking again when no naming server is there.
 const NAMING_PAUSE: Duration = Duration::from_millis(10);
 
@@ -74,32 +77,45 @@ fn with_table<T>(body: impl FnOnce(&mut Table) -> T) -> T {
 /// # Ok::<(), v::Error>(())
 /// ```
 pub fn resolve(name: &str) -> Result<Place<'_>, Error> {
+    match with_table(|table| table.find(name)) {
+        Some((server, context, rest)) => Ok(Place { server, context, rest: Cow::Borrowed(rest) }),
+        None => resolve_further(name),
+    }
+}
+
+/// The same for any name: aliases are followed, and whoever may know is asked.
+#[cold]
+fn resolve_further(name: &str) -> Result<Place<'_>, Error> {
     let mut name = Cow::Borrowed(name);
+    let mut aliases = 0;
     loop {
-        let (known, expanded, path_bytes) = with_table(|table| table.look_up(name))?;
-        match known {
-            Known::Place(server, context) => {
-                return Ok(Place { server, context, rest: end(expanded, path_bytes) });
+        match with_table(|table| table.look_up(&name))? {
+            Known::Place(server, context, rest) => {
+                let rest_bytes = rest.len();
+                return Ok(Place { server, context, rest: end(name, rest_bytes) });
             }
-            Known::Ask => {
-                let Parsed::Prefixed(prefix, path) = table::parse(&expanded) else {
-                    return Err(Error::NoSuchPrefix);
-                };
-                match ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes())) {
-                    Ok(resolved) => {
-                        with_table(|table| table.learn(prefix, resolved.server, resolved.context));
-                    }
-                    Err(Error::NoSuchPrefix) => {
-                        let inner = table::first_of(path).0;
-                        let (server, context) = ask_node(prefix, inner)?;
-                        with_table(|table| table.learn_elsewhere(prefix, inner, server, context));
-                    }
-                    Err(error) => return Err(error),
-                }
-                name = expanded;
+            Known::Alias(_) if aliases == MAX_ALIASES => return Err(Error::BadName),
+            Known::Alias(longer) => {
+                aliases += 1;
+                name = Cow::Owned(longer);
             }
+            Known::Ask(prefix, path) => ask(prefix, path)?,
         }
     }
+}
+
+/// Learns what a prefix means, of this node's naming server or, where that knows none of this name, another node's.
+fn ask(prefix: &str, path: &str) -> Result<(), Error> {
+    match ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes())) {
+        Ok(resolved) => with_table(|table| table.learn(prefix, resolved.server, resolved.context)),
+        Err(Error::NoSuchPrefix) => {
+            let inner = table::first_of(path).0;
+            let (server, context) = ask_node(prefix, inner)?;
+            with_table(|table| table.learn_elsewhere(prefix, inner, server, context));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// Waits until somebody answers for a name's prefix, such as a node that has yet to boot. Says so in the log where it
@@ -166,13 +182,14 @@ pub fn with_place<T>(
     idempotent: bool,
     mut operation: impl FnMut(&Place<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let place = resolve(name)?;
-    match operation(&place) {
-        Err(error) if is_server_gone(error, idempotent) => {
-            forget(place.server)?;
-            operation(&resolve(name)?)
+    let mut is_repeated = false;
+    loop {
+        let place = resolve(name)?;
+        match operation(&place) {
+            Err(error) if !is_repeated && is_server_gone(error, idempotent) => forget(place.server)?,
+            outcome => return outcome,
         }
-        outcome => outcome,
+        is_repeated = true;
     }
 }
 

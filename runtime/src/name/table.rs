@@ -1,6 +1,6 @@
 //! A program's table of prefixes, and the syntax of names.
 
-use alloc_crate::borrow::{Cow, ToOwned};
+use alloc_crate::borrow::ToOwned;
 use alloc_crate::format;
 use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
@@ -42,25 +42,32 @@ pub struct Directory {
 /// All that a program knows of names.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    own: Vec<Binding>,
-    /// What the naming group said.
-    learnt: Vec<(String, Pid, u32)>,
+    /// Bindings: the program's own, and what the naming group said.
+    bindings: Vec<Entered>,
     /// What other nodes' naming servers said: node, prefix there, and what that is.
     elsewhere: Vec<(String, String, Pid, u32)>,
     pub(super) directory: Option<Directory>,
 }
 
-/// What is known of a name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Known {
-    /// Its prefix, or the working directory, is this directory of this server.
-    Place(Pid, u32),
-    /// The naming group has to be asked for its prefix.
-    Ask,
+/// A binding, and where it is from.
+#[derive(Debug)]
+struct Entered {
+    binding: Binding,
+    /// The naming group said it.
+    is_learnt: bool,
 }
 
-/// Aliases of aliases are followed so far; beyond it they go in a circle.
-const MAX_ALIASES: usize = 16;
+/// What is known of a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Known<'a> {
+    /// Its prefix, or the working directory, is this directory of this server, and this is the path from there.
+    Place(Pid, u32, &'a str),
+    /// The name stands for this one: its prefix is an alias, or the working directory a list of prefixes.
+    Alias(String),
+    /// Somebody has to be asked for this prefix; and the path.
+    Ask(&'a str, &'a str),
+}
+
 /// The longest name that an alias may lead to.
 const MAX_EXPANDED_BYTES: usize = 4 * MAX_PATH_BYTES;
 
@@ -81,65 +88,60 @@ impl Table {
         table
     }
 
-    /// Where a name leads, as far as is known here; the name with its aliases replaced; and how long the path is at its
-    /// end.
+    /// The server, directory and path of a name with a prefix that is known to be a directory, as most are.
     #[inline]
-    pub(super) fn look_up<'a>(&self, mut name: Cow<'a, str>) -> Result<(Known, Cow<'a, str>, usize), Error> {
-        for _ in 0..MAX_ALIASES {
-            let own =
-                self.own.iter().find_map(|binding| Some((&binding.to, path_after(&binding.prefix, &name)?)));
-            match own {
-                Some((Bound::Context(server, context), path)) if !server.is_none() => {
-                    let path_bytes = path.len();
-                    return Ok((Known::Place(*server, *context), name, path_bytes));
-                }
-                Some((Bound::Alias(target), path)) => {
-                    let longer = join(target, path);
-                    if longer.len() > MAX_EXPANDED_BYTES || !matches!(parse(&longer), Parsed::Prefixed(..)) {
-                        return Err(Error::BadName);
-                    }
-                    name = Cow::Owned(longer);
-                    continue;
-                }
-                // Bound to whatever the naming group says, or not at all.
-                Some((Bound::Context(..), _)) | None => {}
+    pub(super) fn find<'a>(&self, name: &'a str) -> Option<(Pid, u32, &'a str)> {
+        self.bindings.iter().find_map(|Entered { binding, .. }| {
+            let path = path_after(&binding.prefix, name)?;
+            match binding.to {
+                // What is bound to no server means whatever the naming group says, which may be further on.
+                Bound::Context(server, context) if !server.is_none() => Some((server, context, path)),
+                Bound::Context(..) | Bound::Alias(_) => None,
             }
-            for (prefix, server, context) in &self.learnt {
-                if let Some(path) = path_after(prefix, &name) {
-                    let path_bytes = path.len();
-                    return Ok((Known::Place(*server, *context), name, path_bytes));
-                }
-            }
-            let (context, path) = match parse(&name) {
-                Parsed::Prefixed(node, path) => {
-                    let (prefix, inner) = first_of(path);
-                    let is_it = |known: &&(String, String, Pid, u32)| known.0 == node && known.1 == prefix;
-                    if let Some((.., server, context)) = self.elsewhere.iter().find(is_it) {
-                        let path_bytes = inner.len();
-                        return Ok((Known::Place(*server, *context), name, path_bytes));
-                    }
-                    let path_bytes = path.len();
-                    return Ok((Known::Ask, name, path_bytes));
-                }
-                Parsed::Absolute(path) => (Some(0), path),
-                Parsed::Relative(path) => (None, path),
-            };
-            let path_bytes = path.len();
-            let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
-            if directory.context == PREFIXES {
-                name = Cow::Owned(full_name(&name, Some(&directory.name))?);
-                continue;
-            }
-            let place = Known::Place(directory.server, context.unwrap_or(directory.context));
-            return Ok((place, name, path_bytes));
+        })
+    }
+
+    /// Where a name leads, as far as is known here.
+    pub(super) fn look_up<'a>(&self, name: &'a str) -> Result<Known<'a>, Error> {
+        if let Some((server, context, path)) = self.find(name) {
+            return Ok(Known::Place(server, context, path));
         }
-        Err(Error::BadName)
+        let (context, path) = match parse(name) {
+            Parsed::Prefixed(prefix, path) => return self.look_up_prefix(prefix, path),
+            Parsed::Absolute(path) => (Some(0), path),
+            Parsed::Relative(path) => (None, path),
+        };
+        let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
+        if directory.context == PREFIXES {
+            return Ok(Known::Alias(full_name(name, Some(&directory.name))?));
+        }
+        Ok(Known::Place(directory.server, context.unwrap_or(directory.context), path))
+    }
+
+    /// The same for a prefix that is not known to be a directory of this node.
+    fn look_up_prefix<'a>(&self, prefix: &'a str, path: &'a str) -> Result<Known<'a>, Error> {
+        let of_prefix = |entered: &&Entered| entered.binding.prefix == prefix;
+        if let Some(Bound::Alias(target)) =
+            self.bindings.iter().find(of_prefix).map(|found| &found.binding.to)
+        {
+            let longer = join(target, path);
+            if longer.len() > MAX_EXPANDED_BYTES || !matches!(parse(&longer), Parsed::Prefixed(..)) {
+                return Err(Error::BadName);
+            }
+            return Ok(Known::Alias(longer));
+        }
+        let (inner, rest) = first_of(path);
+        let is_it = |known: &&(String, String, Pid, u32)| known.0 == prefix && known.1 == inner;
+        Ok(match self.elsewhere.iter().find(is_it) {
+            Some((.., server, context)) => Known::Place(*server, *context, rest),
+            None => Known::Ask(prefix, path),
+        })
     }
 
     /// Remembers what the naming group said.
     pub(super) fn learn(&mut self, prefix: &str, server: Pid, context: u32) {
-        self.learnt.retain(|(learnt, ..)| learnt != prefix);
-        self.learnt.push((prefix.to_owned(), server, context));
+        self.bindings.retain(|entered| !entered.is_learnt || entered.binding.prefix != prefix);
+        self.enter(prefix, Bound::Context(server, context), true);
     }
 
     /// Remembers what the naming server of another node said.
@@ -150,34 +152,44 @@ impl Table {
 
     /// Forgets a server that has gone; bindings to it now mean what the naming group says of their prefix.
     pub(super) fn forget(&mut self, server: Pid) {
-        self.learnt.retain(|(_, learnt, _)| *learnt != server);
+        let is_to_it = |to: &Bound| matches!(to, Bound::Context(known, _) if *known == server);
+        self.bindings.retain(|entered| !entered.is_learnt || !is_to_it(&entered.binding.to));
         self.elsewhere.retain(|(.., learnt, _)| *learnt != server);
-        for binding in &mut self.own {
-            if matches!(binding.to, Bound::Context(known, _) if known == server) {
+        for Entered { binding, .. } in &mut self.bindings {
+            if is_to_it(&binding.to) {
                 binding.to = Bound::Context(Pid::NONE, 0);
             }
         }
     }
 
     pub(super) fn bind(&mut self, prefix: &str, to: Bound) {
-        self.unbind(prefix);
-        self.own.push(Binding { prefix: prefix.to_owned(), to });
+        // What was learnt of it goes as well: it may stand before what is bound now.
+        self.bindings.retain(|entered| entered.binding.prefix != prefix);
+        self.enter(prefix, to, false);
     }
 
     pub(super) fn unbind(&mut self, prefix: &str) -> bool {
-        let before = self.own.len();
-        self.own.retain(|binding| binding.prefix != prefix);
-        self.own.len() < before
+        let before = self.bindings.len();
+        self.bindings.retain(|entered| entered.is_learnt || entered.binding.prefix != prefix);
+        self.bindings.len() < before
+    }
+
+    fn enter(&mut self, prefix: &str, to: Bound, is_learnt: bool) {
+        self.bindings.push(Entered { binding: Binding { prefix: prefix.to_owned(), to }, is_learnt });
     }
 
     /// Replaces the program's own bindings.
     pub(super) fn set_own(&mut self, own: Vec<Binding>) {
-        self.own = own;
+        self.bindings.retain(|entered| entered.is_learnt);
+        for binding in own {
+            self.bind(&binding.prefix, binding.to);
+        }
     }
 
     /// The program's own bindings, sorted.
     pub(super) fn own(&self) -> Vec<Binding> {
-        let mut own = self.own.clone();
+        let own = self.bindings.iter().filter(|entered| !entered.is_learnt);
+        let mut own: Vec<Binding> = own.map(|entered| entered.binding.clone()).collect();
         own.sort();
         own
     }
@@ -307,33 +319,31 @@ mod tests {
         }
     }
 
-    /// What is known of a name, which prefix the naming group would be asked for, and what the server.
-    fn look_up(table: &Table, name: &'static str) -> Result<(Known, String, String), Error> {
-        let (known, name, path_bytes) = table.look_up(Cow::Borrowed(name))?;
-        let prefix = match (known, parse(&name)) {
-            (Known::Ask, Parsed::Prefixed(prefix, _)) => prefix,
-            _ => "",
-        };
-        Ok((known, prefix.to_owned(), name[name.len() - path_bytes..].to_owned()))
+    fn ask<'a>(prefix: &'a str, path: &'a str) -> Known<'a> {
+        Known::Ask(prefix, path)
     }
 
-    fn ask(prefix: &str, rest: &str) -> (Known, String, String) {
-        (Known::Ask, prefix.to_owned(), rest.to_owned())
+    fn place(server: Pid, context: u32, path: &str) -> Known<'_> {
+        Known::Place(server, context, path)
+    }
+
+    fn alias_of(name: &str) -> Known<'static> {
+        Known::Alias(name.to_owned())
     }
 
     #[test]
     fn prefixes_lead_to_servers() {
         let table = table();
-        let place =
-            |server, context, rest: &str| Ok((Known::Place(server, context), String::new(), rest.to_owned()));
-        assert_eq!(look_up(&table, "[tmp]/a/b"), place(ONE, 3, "a/b"));
-        assert_eq!(look_up(&table, "a"), place(OTHER, 7, "a"));
-        assert_eq!(look_up(&table, "/a"), place(OTHER, 0, "a"));
-        assert_eq!(look_up(&table, "[boot]a"), Ok(ask("boot", "a")));
-        assert_eq!(look_up(&table, "[node2]"), Ok(ask("node2", "")));
-        assert_eq!(look_up(&table, "[home]a"), place(ONE, 3, "users/me/a"));
-        assert_eq!(look_up(&table, "[home]"), place(ONE, 3, "users/me"));
-        assert_eq!(look_up(&Table::default(), "a"), Err(Error::NoSuchPrefix));
+        assert_eq!(table.look_up("[tmp]/a/b"), Ok(place(ONE, 3, "a/b")));
+        assert_eq!(table.look_up("a"), Ok(place(OTHER, 7, "a")));
+        assert_eq!(table.look_up("/a"), Ok(place(OTHER, 0, "a")));
+        assert_eq!(table.look_up("[boot]a"), Ok(ask("boot", "a")));
+        assert_eq!(table.look_up("[node2]"), Ok(ask("node2", "")));
+        assert_eq!(table.look_up("[home]a"), Ok(alias_of("[tmp]users/me/a")));
+        assert_eq!(table.look_up("[home]"), Ok(alias_of("[tmp]users/me")));
+        assert_eq!(table.look_up("[a]y"), Ok(alias_of("[b]x/y")));
+        assert_eq!(table.look_up("[odd]x"), Err(Error::BadName));
+        assert_eq!(Table::default().look_up("a"), Err(Error::NoSuchPrefix));
     }
 
     #[test]
@@ -341,16 +351,14 @@ mod tests {
         let mut table = table();
         table.learn_elsewhere("node2", "tmp", TWO_ELSEWHERE, 5);
         table.learn_elsewhere("node2", "boot", ONE, 6);
-        let place =
-            |server, context, rest: &str| Ok((Known::Place(server, context), String::new(), rest.to_owned()));
-        assert_eq!(look_up(&table, "[node2]tmp//a/b"), place(TWO_ELSEWHERE, 5, "a/b"));
-        assert_eq!(look_up(&table, "[node2]/tmp"), place(TWO_ELSEWHERE, 5, ""));
-        assert_eq!(look_up(&table, "[node2]boot/a"), place(ONE, 6, "a"));
-        assert_eq!(look_up(&table, "[node2]tmpa"), Ok(ask("node2", "tmpa")));
-        assert_eq!(look_up(&table, "[node3]tmp"), Ok(ask("node3", "tmp")));
+        assert_eq!(table.look_up("[node2]tmp//a/b"), Ok(place(TWO_ELSEWHERE, 5, "a/b")));
+        assert_eq!(table.look_up("[node2]/tmp"), Ok(place(TWO_ELSEWHERE, 5, "")));
+        assert_eq!(table.look_up("[node2]boot/a"), Ok(place(ONE, 6, "a")));
+        assert_eq!(table.look_up("[node2]tmpa"), Ok(ask("node2", "tmpa")));
+        assert_eq!(table.look_up("[node3]tmp"), Ok(ask("node3", "tmp")));
         table.forget(TWO_ELSEWHERE);
-        assert_eq!(look_up(&table, "[node2]tmp/a"), Ok(ask("node2", "tmp/a")));
-        assert_eq!(look_up(&table, "[node2]boot/a"), place(ONE, 6, "a"));
+        assert_eq!(table.look_up("[node2]tmp/a"), Ok(ask("node2", "tmp/a")));
+        assert_eq!(table.look_up("[node2]boot/a"), Ok(place(ONE, 6, "a")));
         assert_eq!(first_of("a/b/c"), ("a", "b/c"));
         assert_eq!(first_of(""), ("", ""));
     }
@@ -362,13 +370,12 @@ mod tests {
         table.directory = Some(directory);
         table.learn_elsewhere("node2", "", TWO_ELSEWHERE, PREFIXES);
         table.learn_elsewhere("node2", "boot", OTHER, 6);
-        let place =
-            |server, context, rest: &str| Ok((Known::Place(server, context), String::new(), rest.to_owned()));
-        assert_eq!(look_up(&table, ""), place(TWO_ELSEWHERE, PREFIXES, ""));
-        assert_eq!(look_up(&table, "."), place(TWO_ELSEWHERE, PREFIXES, ""));
-        assert_eq!(look_up(&table, "boot/bin/./ls"), place(OTHER, 6, "bin/ls"));
-        assert_eq!(look_up(&table, "/boot"), place(OTHER, 6, ""));
-        assert_eq!(look_up(&table, "tmp"), Ok(ask("node2", "tmp")));
+        assert_eq!(table.look_up(""), Ok(alias_of("[node2]")));
+        assert_eq!(table.look_up("boot/bin/./ls"), Ok(alias_of("[node2]boot/bin/ls")));
+        assert_eq!(table.look_up("/boot"), Ok(alias_of("[node2]boot")));
+        assert_eq!(table.look_up("[node2]"), Ok(place(TWO_ELSEWHERE, PREFIXES, "")));
+        assert_eq!(table.look_up("[node2]boot/bin/ls"), Ok(place(OTHER, 6, "bin/ls")));
+        assert_eq!(table.look_up("[node2]tmp"), Ok(ask("node2", "tmp")));
     }
 
     #[test]
@@ -391,25 +398,16 @@ mod tests {
     }
 
     #[test]
-    fn aliases_in_a_circle_end() {
-        let mut table = table();
-        assert_eq!(look_up(&table, "[a]"), Err(Error::BadName));
-        assert_eq!(look_up(&table, "[odd]x"), Err(Error::BadName));
-        table.bind("c", Bound::Alias("[c]".to_owned()));
-        assert_eq!(look_up(&table, "[c]"), Err(Error::BadName));
-    }
-
-    #[test]
     fn what_has_gone_is_asked_again() {
         let mut table = table();
         table.learn("boot", OTHER, 1);
         table.learn("boot", ONE, 2);
-        assert_eq!(look_up(&table, "[boot]a").unwrap().0, Known::Place(ONE, 2));
+        assert_eq!(table.look_up("[boot]a"), Ok(place(ONE, 2, "a")));
         table.forget(ONE);
-        assert_eq!(look_up(&table, "[boot]a"), Ok(ask("boot", "a")));
-        assert_eq!(look_up(&table, "[home]a"), Ok(ask("tmp", "users/me/a")));
+        assert_eq!(table.look_up("[boot]a"), Ok(ask("boot", "a")));
+        assert_eq!(table.look_up("[tmp]users"), Ok(ask("tmp", "users")));
         table.learn("tmp", OTHER, 5);
-        assert_eq!(look_up(&table, "[tmp]a").unwrap().0, Known::Place(OTHER, 5));
+        assert_eq!(table.look_up("[tmp]a"), Ok(place(OTHER, 5, "a")));
         assert!(table.unbind("home") && !table.unbind("home"));
     }
 

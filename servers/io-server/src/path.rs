@@ -30,14 +30,23 @@ pub fn from_bytes(bytes: &[u8]) -> Result<&str, Error> {
 
 /// The steps of a path; `.` and empty components are none.
 pub fn steps(path: &str) -> Steps<'_> {
-    Steps { rest: path }
+    Steps { rest: Some(path) }
 }
 
 /// Walks a path; see [`steps`]. Opening a file has few instructions to spare, and most of them would go into splitting
 /// by the general means.
 #[derive(Clone, Debug)]
 pub struct Steps<'a> {
-    rest: &'a str,
+    /// What is behind the last `/`, if there was one.
+    rest: Option<&'a str>,
+}
+
+impl Steps<'_> {
+    /// Whether the path has ended with the last step's name, and no `/` behind it.
+    #[inline]
+    pub fn is_at_end(&self) -> bool {
+        self.rest.is_none()
+    }
 }
 
 impl<'a> Iterator for Steps<'a> {
@@ -45,10 +54,10 @@ impl<'a> Iterator for Steps<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Step<'a>> {
-        while !self.rest.is_empty() {
-            let (name, rest) = match find_slash(self.rest.as_bytes()) {
-                Some(end) => (&self.rest[..end], &self.rest[end + 1..]),
-                None => (self.rest, ""),
+        while let Some(path) = self.rest {
+            let (name, rest) = match find_slash(path.as_bytes()) {
+                Some(end) => (&path[..end], Some(&path[end + 1..])),
+                None => (path, None),
             };
             self.rest = rest;
             match name.as_bytes() {

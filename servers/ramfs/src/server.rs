@@ -124,6 +124,7 @@ impl FileServer {
 impl Service for FileServer {
     type Open = OpenFile;
 
+    #[inline]
     fn open(
         &mut self,
         client: &Client,
@@ -164,6 +165,7 @@ impl Service for FileServer {
         })
     }
 
+    #[inline]
     fn close(&mut self, open: OpenFile, _system: &mut dyn System) {
         if let Ok(node) = self.tree.node_mut(open.node) {
             node.open_count -= 1;

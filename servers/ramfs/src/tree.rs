@@ -179,12 +179,16 @@ impl Tree {
     pub fn find(&self, context: u32, path: &str) -> Result<u32, Error> {
         let mut at = if context == 0 { self.root } else { context };
         let mut node = self.node(at)?;
-        for step in path::steps(path) {
+        let mut steps = path::steps(path);
+        while let Some(step) = steps.next() {
             let entries = node.entries()?;
             at = match step {
                 Step::Up => node.parent,
                 Step::Down(name) => *entries.get(name).ok_or(Error::NotFound)?,
             };
+            if steps.is_at_end() {
+                return Ok(at);
+            }
             node = self.node(at)?;
         }
         if path::wants_directory(path) {

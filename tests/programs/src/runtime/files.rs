@@ -106,6 +106,12 @@ pub fn prefixes() -> Result<(), String> {
     ensure!(name::remove_prefix("here"));
     ensure_equal!(file::read_to_string("[here]x"), Err(Error::NoSuchPrefix));
     ensure_equal!(name::set_alias("no prefix", "[tmp]"), Err(Error::BadName));
+    must("alias", name::set_alias("there", "[here]x"))?;
+    ensure_equal!(name::set_alias("here", &folder), Ok(()));
+    ensure_equal!(file::read_to_string("[there]"), Ok("x".to_owned()));
+    ensure_equal!(name::set_alias("here", "[there]"), Ok(()));
+    ensure_equal!(name::resolve("[here]x").map(|place| place.rest.len()), Err(Error::BadName));
+    ensure!(name::remove_prefix("here") && name::remove_prefix("there"));
     ensure!(must("global", name::global_prefixes())?.iter().any(|(name, ..)| name == "boot"));
     Ok(())
 }
