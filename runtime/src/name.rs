@@ -23,7 +23,7 @@ use alloc_crate::vec::Vec;
 use abi::kernel::well_known_group::NAMING;
 use abi::kernel::{self, group};
 use abi::protocol::Request;
-use abi::{Error, Pid};
+use abi::{Error, LogicalHost, Pid};
 use protocols::names::{MAX_PATH_BYTES, names};
 use protocols::naming::{PREFIXES, RESTART_PATIENCE_NS, is_prefix, naming};
 
@@ -150,8 +150,7 @@ fn ask_node(node: &str, prefix: &str) -> Result<(Pid, u32), Error> {
         Error::HostNotFound | Error::NoNetwork => Error::NoSuchPrefix,
         error => error,
     })?;
-    let query = group::QueryGroup { group: NAMING, position: 0 };
-    let naming = call(Pid::kernel_server(host, kernel::GROUP), &query, Segment::None)?.member;
+    let naming = naming_server(host)?;
     let (server, context) = if prefix.is_empty() {
         (naming, PREFIXES)
     } else {
@@ -160,6 +159,12 @@ fn ask_node(node: &str, prefix: &str) -> Result<(Pid, u32), Error> {
     };
     // It answers for its own node only.
     if server.host() == host { Ok((server, context)) } else { Err(Error::BadReply) }
+}
+
+/// The naming server of a node, as its kernel tells.
+fn naming_server(host: LogicalHost) -> Result<Pid, Error> {
+    let query = group::QueryGroup { group: NAMING, position: 0 };
+    Ok(call(Pid::kernel_server(host, kernel::GROUP), &query, Segment::None)?.member)
 }
 
 /// The last so many bytes of a name.
@@ -242,11 +247,29 @@ pub fn prefixes() -> Vec<Binding> {
 
 /// The prefixes that the naming servers know: name, server and context.
 pub fn global_prefixes() -> Result<Vec<(String, Pid, u32)>, Error> {
+    enumerate(|request, place| ask_naming(request, Segment::Write(place)))
+}
+
+/// Whether a process answers for a prefix of its node, which only the system's servers do.
+pub fn is_registered(server: Pid) -> Result<bool, Error> {
+    let own_host = LogicalHost::from_bits(crate::entry::information().logical_host as u32);
+    let prefixes = if server.host() == own_host {
+        global_prefixes()
+    } else {
+        let naming = naming_server(server.host())?;
+        enumerate(|request, place| call(naming, request, Segment::Write(place)))
+    };
+    Ok(prefixes?.iter().any(|(_, other, _)| *other == server))
+}
+
+/// All prefixes that a naming server tells of.
+fn enumerate(
+    mut ask: impl FnMut(&naming::Enumerate, &mut [u8]) -> Result<naming::Enumerated, Error>,
+) -> Result<Vec<(String, Pid, u32)>, Error> {
     let mut found = Vec::new();
     let mut place = [0; protocols::naming::MAX_PREFIX_BYTES];
     for position in 0.. {
-        let request = naming::Enumerate { position };
-        match ask_naming(&request, Segment::Write(&mut place)) {
+        match ask(&naming::Enumerate { position }, &mut place) {
             Ok(entry) => {
                 let name = place.get(..entry.count as usize).ok_or(Error::BadReply)?;
                 let name = core::str::from_utf8(name).map_err(|_| Error::BadReply)?;

@@ -3,7 +3,7 @@
 //! An image is known by the file it came from: server, object, length and time of change. The cache holds as many
 //! bytes as it was told to; what was used longest ago goes first.
 
-use alloc::rc::Rc;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Pid;
@@ -34,7 +34,7 @@ pub struct Image {
 #[derive(Debug)]
 struct Entry {
     source: Source,
-    image: Rc<Image>,
+    image: Arc<Image>,
 }
 
 /// The images.
@@ -52,14 +52,14 @@ impl Cache {
     }
 
     /// The image that came from `source`.
-    pub fn find(&mut self, source: &Source) -> Option<Rc<Image>> {
+    pub fn find(&mut self, source: &Source) -> Option<Arc<Image>> {
         let place = self.entries.iter().position(|entry| entry.source == *source)?;
         self.entries[place..].rotate_left(1);
-        self.entries.last().map(|entry| Rc::clone(&entry.image))
+        self.entries.last().map(|entry| Arc::clone(&entry.image))
     }
 
     /// Keeps an image, and drops others for it. Those of the same file are out of date.
-    pub fn insert(&mut self, source: Source, image: Rc<Image>) {
+    pub fn insert(&mut self, source: Source, image: Arc<Image>) {
         self.entries
             .retain(|entry| (entry.source.server, entry.source.object) != (source.server, source.object));
         if image.content.len() > self.limit_bytes {
@@ -88,8 +88,8 @@ mod tests {
         Source { server: Pid::from_bits(1), object, bytes: 10, modified_ns: 0 }
     }
 
-    fn image(bytes: usize) -> Rc<Image> {
-        Rc::new(Image { layout: Layout::default(), content: vec![0; bytes] })
+    fn image(bytes: usize) -> Arc<Image> {
+        Arc::new(Image { layout: Layout::default(), content: vec![0; bytes] })
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `programs` | which programs run and have ended, and who waits |
 //! | `cache` | images loaded before |
-//! | `manage` | the requests, and the calls to kernel and file servers |
+//! | `images` | reading images from file servers |
+//! | `loader` | the process that waits for file servers of other nodes |
+//! | `manage` | the requests, and the calls to the kernel |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,5 +14,7 @@
 extern crate alloc;
 
 pub mod cache;
+pub mod images;
+pub mod loader;
 pub mod manage;
 pub mod programs;

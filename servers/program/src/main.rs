@@ -17,9 +17,10 @@ const TICK_NS: u64 = 2_000_000_000;
 v_start::program!(main);
 
 fn main() -> Result<Infallible, Error> {
-    let join = group::Join { group: well_known_group::PROGRAM_MANAGERS, process: v::process::own_pid()? };
+    let own = v::process::own_pid()?;
+    let join = group::Join { group: well_known_group::PROGRAM_MANAGERS, process: own };
     call(kernel::server(kernel::GROUP), &join, Segment::None)?;
-    let mut managing = Managing::new(v::entry::information().total_frames);
+    let mut managing = Managing::new(v::entry::information().total_frames, own)?;
     // Before anybody finds this manager: who waited for a program with an earlier one asks here next.
     managing.adopt_orphans()?;
     server::register_prefix("program", 0)?;

@@ -1,19 +1,16 @@
 //! The program manager at work.
 //!
-//! It waits for nobody but the kernel and the file servers that it reads images from, and of those only the system's
-//! own: a file server of a user's could let it wait for ever.
+//! It waits for nobody but the kernel and this node's own file servers: images that another node has are for the
+//! [loader](crate::loader) to read.
 
 use alloc::borrow::Cow;
-use alloc::rc::Rc;
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 
 use abi::kernel::{self, priority, process};
 use abi::notice::notice::{EndNoted, TeamEnded};
 use abi::protocol::Reply;
-use abi::{Error, Message, Pid, Rights, UserId};
-use program_image::{HEAD_BYTES, Layout, NewTeam, Owner, team_end};
-use protocols::io::io;
-use protocols::names::{Descriptor, kind, names};
+use abi::{Error, Message, Pid, Rights};
+use program_image::{NewTeam, Owner, team_end};
 use protocols::program::program::{
     Program as Request, ProgramEnded, ProgramEnding, ProgramStarted, StandardError, StartProgram,
 };
@@ -21,7 +18,9 @@ use protocols::program::{Entry, MAX_START_BYTES, entries, flag};
 use v::server::{Client, Outcome, Server};
 use v::{Segment, message};
 
-use crate::cache::{Cache, Image, Source};
+use crate::cache::Image;
+use crate::images::Images;
+use crate::loader::Loader;
 use crate::programs::{Program, Programs, Stream, Wait, program_end};
 
 /// Level of programs in their class.
@@ -30,8 +29,6 @@ const LEVEL: u8 = 2;
 const HANDED_DOWN: Rights = Rights::TRACE;
 /// Most processes of a program.
 const MOST_PROCESSES: u32 = 256;
-/// Most bytes of a file that are loaded.
-const MOST_IMAGE_BYTES: u64 = 64 * 1024 * 1024;
 /// So much of the node's memory may be taken up by the cache, and be left to a program.
 const CACHE_SHARE: u64 = 16;
 const PROGRAM_SHARE: (u64, u64) = (3, 4);
@@ -40,23 +37,23 @@ const PROGRAM_SHARE: (u64, u64) = (3, 4);
 #[derive(Debug)]
 pub struct Managing {
     programs: Programs,
-    cache: Cache,
-    /// File servers that are known to be the system's.
-    trusted: Vec<Pid>,
+    images: Arc<Images>,
+    loader: Loader,
     quota_pages: u32,
 }
 
 impl Managing {
-    /// A manager for a node with so much memory.
-    pub fn new(memory_pages: u64) -> Managing {
+    /// The manager of a node with so much memory; `own` is its process.
+    pub fn new(memory_pages: u64, own: Pid) -> Result<Managing, Error> {
         let cache_bytes = memory_pages * abi::PAGE_BYTES / CACHE_SHARE;
         let (part, of) = PROGRAM_SHARE;
-        Managing {
+        let images = Arc::new(Images::new(usize::try_from(cache_bytes).unwrap_or(usize::MAX)));
+        Ok(Managing {
             programs: Programs::default(),
-            cache: Cache::new(usize::try_from(cache_bytes).unwrap_or(usize::MAX)),
-            trusted: Vec::new(),
+            loader: Loader::start(Arc::clone(&images), own)?,
+            images,
             quota_pages: u32::try_from(memory_pages * part / of).unwrap_or(u32::MAX),
-        }
+        })
     }
 
     /// Adopts the programs of an earlier manager: whatever team of the users' has no owner any more.
@@ -76,11 +73,24 @@ impl Managing {
         Ok(())
     }
 
-    /// Loads and starts a program.
-    fn start(&mut self, client: &Client<'_>, start: &StartProgram) -> Result<ProgramStarted, Error> {
+    /// Starts a program, when its image is there.
+    fn start(&mut self, client: &Client<'_>, start: &StartProgram) -> Outcome<'static> {
+        let image = match self.loader.take(client.pid) {
+            Some(loaded) => loaded,
+            None if self.loader.is_for(start.image_server) => return self.loader.ask(client.pid, start),
+            None => self.images.load(start.image_server, start.image_instance, client.user),
+        };
+        Outcome::from(image.and_then(|image| self.start_image(client, start, &image)))
+    }
+
+    fn start_image(
+        &mut self,
+        client: &Client<'_>,
+        start: &StartProgram,
+        image: &Image,
+    ) -> Result<ProgramStarted, Error> {
         let block = start_block(client)?;
         let facts = Facts::read(&block);
-        let image = self.image(start.image_server, start.image_instance, client.user)?;
         let starter = v::process::identify(client.pid)?;
         let mut rights = starter.rights.intersection(HANDED_DOWN);
         if start.flags & flag::WITHOUT_RIGHTS != 0 {
@@ -110,53 +120,6 @@ impl Managing {
         };
         self.programs.started(program, record);
         Ok(ProgramStarted { program })
-    }
-
-    /// The image in a file that `user` has open, from the cache if it is there.
-    fn image(&mut self, server: Pid, instance: u32, user: UserId) -> Result<Rc<Image>, Error> {
-        self.check_trusted(server)?;
-        let mut bytes = [0; Descriptor::MAX_BYTES];
-        let describe = names::DescribeInstance { instance, user };
-        let described = v::call(server, &describe, Segment::Write(&mut bytes))?;
-        let (descriptor, _) =
-            bytes.get(..described.count as usize).and_then(Descriptor::decode).ok_or(Error::BadReply)?;
-        match descriptor.kind {
-            kind::FILE => {}
-            kind::DIRECTORY => return Err(Error::IsADirectory),
-            _ => return Err(Error::BadImage),
-        }
-        let source = Source {
-            server,
-            object: descriptor.object,
-            bytes: descriptor.size,
-            modified_ns: descriptor.modified_ns,
-        };
-        if let Some(image) = self.cache.find(&source) {
-            return Ok(image);
-        }
-        let image = Rc::new(read_image(server, instance, source.bytes)?);
-        self.cache.insert(source, Rc::clone(&image));
-        Ok(image)
-    }
-
-    /// Refuses servers that are not the system's: they could keep the manager waiting.
-    fn check_trusted(&mut self, server: Pid) -> Result<(), Error> {
-        const MOST_TRUSTED: usize = 16;
-        if self.trusted.contains(&server) {
-            return Ok(());
-        }
-        if server.is_group() || server.is_kernel_server() {
-            return Err(Error::BadArgument);
-        }
-        let found = v::process::identify(server)?;
-        if !found.user.is_system() || found.team == v::process::team() {
-            return Err(Error::NoPermission);
-        }
-        if self.trusted.len() == MOST_TRUSTED {
-            self.trusted.remove(0);
-        }
-        self.trusted.push(server);
-        Ok(())
     }
 
     fn wait(&mut self, client: &Client<'_>, program: Pid) -> Outcome<'static> {
@@ -211,7 +174,7 @@ impl Server for Managing {
             return Outcome::refuse(Error::BadRequest);
         };
         match request {
-            Request::StartProgram(start) => Outcome::from(self.start(client, &start)),
+            Request::StartProgram(start) => self.start(client, &start),
             Request::WaitProgram(wait) => self.wait(client, wait.program),
             Request::EndProgram(end) => Outcome::from(self.end(client, end.program, end.status)),
             Request::QueryStandardError(query) => Outcome::from(self.standard_error(client, query.program)),
@@ -219,6 +182,7 @@ impl Server for Managing {
     }
 
     fn tick(&mut self) {
+        self.loader.forget_dead();
         if self.programs.has_unclaimed() {
             self.programs.forget_orphans(|starter| v::process::has_ended(starter) == Ok(true));
         }
@@ -259,41 +223,10 @@ impl Facts<'_> {
     }
 }
 
-/// Reads and checks an image of `bytes` bytes.
-fn read_image(server: Pid, instance: u32, bytes: u64) -> Result<Image, Error> {
-    let mut head = [0; HEAD_BYTES];
-    let head = &mut head[..bytes.min(HEAD_BYTES as u64) as usize];
-    read_exact(server, instance, 0, head)?;
-    let layout = Layout::parse(head, bytes)?;
-    let file = layout.file();
-    let wanted = file.end - file.start;
-    if wanted > MOST_IMAGE_BYTES {
-        return Err(Error::TooLong);
-    }
-    let mut content = Vec::new();
-    content.try_reserve_exact(wanted as usize).map_err(|_| Error::NoMemory)?;
-    content.resize(wanted as usize, 0);
-    read_exact(server, instance, file.start, &mut content)?;
-    Ok(Image { layout, content })
-}
-
-/// Fills the buffer; a file that has become shorter meanwhile is no image.
-fn read_exact(server: Pid, instance: u32, mut position: u64, mut buffer: &mut [u8]) -> Result<(), Error> {
-    while !buffer.is_empty() {
-        let read = io::Read { instance, position };
-        let count = v::call(server, &read, Segment::Write(buffer))?.count as usize;
-        if count == 0 || count > buffer.len() {
-            return Err(Error::BadImage);
-        }
-        position += count as u64;
-        buffer = &mut buffer[count..];
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn the_manager_takes_name_and_standard_error_from_the_block() {

@@ -3,12 +3,13 @@
 //! The supervisor never Sends to a server, so it doesn't ask anyone whether they live. It looks now and then at how
 //! many messages each process of a service has received and how many wait for it. One that has messages waiting and
 //! has not received any for the time that its configuration allows, hangs. Whoever waits for another service's
-//! process is excused: either that one hangs, and its end ends the wait, or it is at work.
+//! process is excused: either that one hangs, and its end ends the wait, or it is at work. So is whoever waits for
+//! another node, which the network server gives up when it falls silent.
 
 use alloc::vec::Vec;
 
-use abi::Pid;
 use abi::kernel::record::{ProcessRecord, ProcessState};
+use abi::{LogicalHost, Pid};
 
 /// A service as the watchdog sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +56,7 @@ impl Watchdog {
             let patience_ns = service.patience_ns.unwrap_or(u64::MAX);
             if now_ns - laggard.since_ns >= patience_ns
                 && !waits_for_service(process, services, processes)
+                && !waits_elsewhere(process)
                 && !hung.contains(&team)
             {
                 hung.push(team);
@@ -87,10 +89,14 @@ fn waits_for_service(process: &ProcessRecord, services: &[Watched], processes: &
     )
 }
 
+fn waits_elsewhere(process: &ProcessRecord) -> bool {
+    // Who waits for nobody, or for the time, waits for this node.
+    ![LogicalHost::OWN, process.process().host()].contains(&Pid::from_bits(process.waits_on).host())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use abi::LogicalHost;
     extern crate std;
     use std::vec;
 
@@ -157,9 +163,16 @@ mod tests {
             waiting.waits_on = pid(number).to_bits();
             vec![waiting, process(2, 2, 1, 0), process(3, 3, 1, 0)]
         };
+        let mut elsewhere = process(1, 1, 5, 1);
+        elsewhere.waits_on = Pid::process(LogicalHost::from_bits(2), 1, 9).to_bits();
+        watchdog.look(0, &services, &[elsewhere]);
+        assert_eq!(watchdog.look(50, &services, &[elsewhere]), []);
         watchdog.look(0, &services, &waiting_on(2));
         assert_eq!(watchdog.look(50, &services, &waiting_on(2)), []);
-        // A program that isn't a service excuses nothing.
+        // A program that isn't a service excuses nothing, and neither does a nap.
+        let mut napping = process(1, 1, 5, 1);
+        napping.waits_on = abi::kernel::server(abi::kernel::TIME).to_bits();
+        assert_eq!(watchdog.look(50, &services, &[napping]), [pid(1)]);
         assert_eq!(watchdog.look(50, &services, &waiting_on(3)), [pid(1)]);
         assert_eq!(watchdog.look(50, &services, &waiting_on(1)), [pid(1)]);
     }

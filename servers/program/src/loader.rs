@@ -1,0 +1,91 @@
+//! The manager's second process, which waits for other nodes in its place.
+//!
+//! A file server elsewhere may take long to answer, or for ever until its node is given up, and the manager has others
+//! to serve. So it forwards a client whose image is elsewhere to the loader, which reads the image, puts it down for
+//! that client, and forwards the client back with the same message; then the manager finds it. A client that ends
+//! meanwhile leaves its image to be forgotten at the manager's next tick.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::protocol::Request as _;
+use abi::{Error, Message, Pid};
+use protocols::program::program::{Program as Request, StartProgram};
+use v::message;
+use v::server::{self, Client, Options, Outcome, Server};
+use v::sync::Mutex;
+
+use crate::cache::Image;
+use crate::images::Images;
+
+const STACK_BYTES: usize = 64 * 1024;
+
+/// What was loaded for whom, or why it could not be.
+type Loaded = Mutex<Vec<(Pid, Result<Arc<Image>, Error>)>>;
+
+/// The loader, seen from the manager.
+#[derive(Debug)]
+pub struct Loader {
+    manager: Pid,
+    process: Pid,
+    loaded: Arc<Loaded>,
+}
+
+impl Loader {
+    /// Starts it, for the manager whose process is `manager`.
+    pub fn start(images: Arc<Images>, manager: Pid) -> Result<Loader, Error> {
+        let loaded = Arc::new(Loaded::default());
+        let mut loading = Loading { manager, images, loaded: Arc::clone(&loaded) };
+        let thread =
+            v::process::spawn_thread(STACK_BYTES, move || server::serve(&mut loading, Options::default()))?;
+        let process = thread.pid();
+        // It runs as long as the manager.
+        core::mem::forget(thread);
+        Ok(Loader { manager, process, loaded })
+    }
+
+    /// Whether a file server is one that the loader waits for.
+    pub fn is_for(&self, server: Pid) -> bool {
+        server.host() != self.manager.host() && !server.is_kernel_server() && !server.is_group()
+    }
+
+    /// Hands a client over to it.
+    pub fn ask(&self, client: Pid, start: &StartProgram) -> Outcome<'static> {
+        match message::forward(client, self.process, &start.to_message()) {
+            Ok(()) => Outcome::Later,
+            Err(error) => Outcome::refuse(error),
+        }
+    }
+
+    /// What it has loaded for a client.
+    pub fn take(&self, client: Pid) -> Option<Result<Arc<Image>, Error>> {
+        let mut loaded = self.loaded.lock();
+        let place = loaded.iter().position(|(other, _)| *other == client)?;
+        Some(loaded.swap_remove(place).1)
+    }
+
+    /// Forgets what it has loaded for clients that have ended.
+    pub fn forget_dead(&self) {
+        self.loaded.lock().retain(|(client, _)| v::process::has_ended(*client) != Ok(true));
+    }
+}
+
+/// The loader itself.
+struct Loading {
+    manager: Pid,
+    images: Arc<Images>,
+    loaded: Arc<Loaded>,
+}
+
+impl Server for Loading {
+    fn request(&mut self, client: &Client<'_>, message: &Message) -> Outcome<'_> {
+        let Some(Request::StartProgram(start)) = Request::from_message(message) else {
+            return Outcome::refuse(Error::BadRequest);
+        };
+        let image = self.images.load(start.image_server, start.image_instance, client.user);
+        self.loaded.lock().push((client.pid, image));
+        // One that has ended meanwhile is not there to be forwarded.
+        let _ = message::forward(client.pid, self.manager, message);
+        Outcome::Later
+    }
+}
