@@ -42,7 +42,8 @@ pub enum Command {
     Test(Test),
     /// Measure the system and print its budgets beside its peers' figures
     ///
-    /// Counts guest instructions in QEMU's deterministic mode. Ends with status 1 if a figure exceeds its budget.
+    /// Counts guest instructions: of one node in QEMU's deterministic mode, of two by a plugin in both. Ends with status
+    /// 1 if a figure exceeds its budget.
     Bench(Bench),
     /// Boot a node that waits for a debugger
     Debug(Debug),
@@ -253,6 +254,10 @@ pub struct Test {
 /// `cargo v bench`.
 #[derive(Args, Debug)]
 pub struct Bench {
+    /// Measure what operations between that many nodes cost, on a network of their own, rather than on one
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub nodes: u8,
+
     /// Write the table to this file too, as a JSON array
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -75,7 +75,7 @@ impl fmt::Display for DomainNumber {
 }
 
 /// How the nodes are connected.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Wiring {
     /// Their cards.
     pub card: PerNode<CardKind>,

@@ -20,6 +20,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod counting;
 pub mod device;
 pub mod host_channel;
 pub mod io;

@@ -3,6 +3,9 @@
 //!
 //! Each figure is the smallest of several batches, each the mean of many operations: an interrupt in a batch can only
 //! make it dearer. Output: one line per operation, name, unit and value with tabs between. `bench ROW` measures one.
+//!
+//! Between two nodes, of which the second runs `bench serve`: `bench count` passes the marks between which the tool
+//! counts both nodes' instructions, `bench time` takes times, `bench throughput` only those of copies ([`remote`]).
 
 #![no_std]
 #![no_main]
@@ -10,9 +13,11 @@
 
 extern crate alloc;
 
+mod echo;
 mod measure;
 mod peer;
 mod protocol;
+mod remote;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -34,10 +39,15 @@ const BULK_BYTES: usize = 64 * 1024;
 
 fn main() -> i32 {
     let only = v::env::arguments().nth(1).map(String::from);
-    if only.as_deref() == Some("peer") {
-        return peer::serve();
-    }
-    match measure_all(&Bench { only }) {
+    let outcome = match only.as_deref() {
+        Some("peer") => return peer::serve(),
+        Some("serve") => remote::serve(),
+        Some("count") => remote::count(),
+        Some("time") => remote::time(),
+        Some("throughput") => remote::throughput(),
+        _ => measure_all(&Bench { only }),
+    };
+    match outcome {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("bench: {error}");

@@ -2,9 +2,15 @@
 
 use abi::Error;
 use alloc::string::String;
+use alloc::vec::Vec;
+use protocols::counting::{BEGIN, END, FIGURE};
+use v::entry::mark;
 use v::prelude::*;
+use v::time;
 
 const BATCHES: usize = 5;
+/// Operations before the first that counts: pages become resident, tables grow.
+const WARMING: usize = 4;
 
 /// The processor's counter.
 pub fn ticks() -> u64 {
@@ -44,8 +50,7 @@ pub fn report(name: &str, instructions: u64) {
 
 /// Ticks of one operation, in the cheapest of the batches.
 pub fn measure(operations: u32, mut operation: impl FnMut() -> Result<(), Error>) -> Result<u64, Error> {
-    // Warm up: pages become resident, tables grow.
-    for _ in 0..4 {
+    for _ in 0..WARMING {
         operation()?;
     }
     let mut best = u64::MAX;
@@ -57,4 +62,52 @@ pub fn measure(operations: u32, mut operation: impl FnMut() -> Result<(), Error>
         best = best.min((ticks() - start).div_ceil(u64::from(operations)));
     }
     Ok(best)
+}
+
+/// Has an operation counted, so many in a batch, by whoever counts the instructions of both machines, and prints how
+/// many there are in a batch.
+pub fn counted(
+    name: &str,
+    operations: u32,
+    mut operation: impl FnMut() -> Result<(), Error>,
+) -> Result<(), Error> {
+    for _ in 0..WARMING {
+        operation()?;
+    }
+    for _ in 0..BATCHES {
+        mark::<BEGIN>();
+        for _ in 0..operations {
+            operation()?;
+        }
+        mark::<END>();
+    }
+    mark::<FIGURE>();
+    println!("{name}\tcounted\t{operations}");
+    Ok(())
+}
+
+/// Durations of one operation, in nanoseconds.
+#[derive(Default)]
+pub struct Durations(Vec<u64>);
+
+impl Durations {
+    /// Takes the time of operations.
+    pub fn take(
+        &mut self,
+        operations: u32,
+        mut operation: impl FnMut() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for _ in 0..operations {
+            let start_ns = time::now_ns();
+            operation()?;
+            self.0.push(time::now_ns() - start_ns);
+        }
+        Ok(())
+    }
+
+    /// The median.
+    pub fn median_ns(&mut self) -> u64 {
+        self.0.sort_unstable();
+        self.0.get(self.0.len() / 2).copied().unwrap_or_default()
+    }
 }

@@ -1,0 +1,160 @@
+//! What is measured between two nodes on a network of their own.
+//!
+//! The nodes are booted three times: with a plugin in each QEMU that counts instructions ([`crate::counting`]); for
+//! times, which the plugin would lengthen; and for times where one packet in a hundred is lost.
+//!
+//! What is counted is all that both processors execute between two marks of node 1's program, by which a batch of
+//! operations begins and ends: programs, servers, kernels, drivers, and the interrupts of both nodes. A node that waits
+//! halts, and executes nothing. The figure is the median of the batches.
+
+use std::io::empty;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use protocols::counting::{BEGIN, END, FIGURE};
+use tempfile::TempDir;
+
+use super::figure::Figure;
+use super::rows::{LOSS_THROUGHPUT, TIME_RATIO};
+use super::{MEMORY_MIB, options, run};
+use crate::counting::{Mark, Plugin, costs};
+use crate::exec::Exec;
+use crate::guest::Guest;
+use crate::log::Log;
+use crate::network::impairment::Impairments;
+use crate::output::Record;
+use crate::progress::Progress;
+use crate::run::{Prepared, connect};
+use crate::session::Session;
+use crate::wiring::Wiring;
+
+/// What node 2 runs.
+const SERVE: &str = "bench serve";
+
+/// All figures of two nodes.
+pub fn measure(guest: &Guest, qemu: &Path, log: Option<&Path>, progress: &Progress) -> Result<Vec<Figure>> {
+    progress.show("counting two nodes' instructions");
+    let folder = counting_folder()?;
+    let counting = Plugin::build(folder.path())?.pair(folder.path());
+    let mut nodes = prepare(guest, qemu, "bench count")?;
+    for (node, counting) in nodes.iter_mut().zip(&counting) {
+        node.machine.counting = Some(counting.clone());
+    }
+    let log = Log::new(&guest.kernel, log)?;
+    let said = watch(nodes, Impairments::default(), &log)?;
+    let mut figures = counted(&said, &counting[0].marks()?)?;
+
+    progress.show("timing two nodes");
+    let timed = times(guest, qemu, "bench time", Impairments::default(), &log)?;
+    progress.show("timing two nodes with losses");
+    let loss = Impairments { loss: "1%".parse().map_err(anyhow::Error::msg)?, ..Impairments::default() };
+    let lossy = times(guest, qemu, "bench throughput", loss, &log)?;
+
+    let of = |figures: &[Figure], name: &str| {
+        let figure = figures.iter().find(|figure| figure.name == name);
+        figure.map(|figure| figure.value).with_context(|| format!("{name} was not measured"))
+    };
+    let ratio = of(&timed, "remote-send-receive-reply-time")? / of(&timed, "frame-echo-time")?;
+    figures.push(Figure::new(TIME_RATIO, "times", ratio));
+    // Of both ways together: what is lost is lost by chance.
+    let slowness = |figures: &[Figure]| {
+        Ok::<f64, anyhow::Error>(
+            1.0 / of(figures, "remote-move-to-throughput")?
+                + 1.0 / of(figures, "remote-move-from-throughput")?,
+        )
+    };
+    figures.push(Figure::new(LOSS_THROUGHPUT, "per cent", 100.0 * slowness(&timed)? / slowness(&lossy)?));
+    figures.extend(timed);
+    Ok(figures)
+}
+
+/// A folder for the counters, in memory where there is such.
+pub fn counting_folder() -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("v-counting-");
+    let in_memory = builder.tempdir_in("/dev/shm");
+    in_memory.or_else(|_| builder.tempdir()).context("cannot make a temporary folder")
+}
+
+/// Two nodes, of which the first runs `lines` and the second serves it.
+fn prepare(guest: &Guest, qemu: &Path, lines: &str) -> Result<Vec<Prepared>> {
+    let mut nodes = Prepared::new(guest, qemu, &options(MEMORY_MIB, false), 2)?;
+    for (node, lines) in nodes.iter_mut().zip([lines, SERVE]) {
+        node.run_lines(lines)?;
+    }
+    Ok(nodes)
+}
+
+/// Runs nodes on a network, and returns what the first one's lines wrote.
+fn watch(nodes: Vec<Prepared>, impairments: Impairments, log: &Log) -> Result<String> {
+    let mut domain = connect(nodes, &Wiring::default(), impairments, None, log)?;
+    let logs = [domain.log(0), domain.log(1)];
+    let session = |node: usize| {
+        let log = logs[node].clone();
+        move |output: &Record, error: &Record| -> Box<dyn Session> {
+            Box::new(Exec::new(log.clone(), empty(), output.clone(), error.clone()))
+        }
+    };
+    run(&mut domain, log, &[&session(0), &session(1)])
+}
+
+fn times(
+    guest: &Guest,
+    qemu: &Path,
+    lines: &str,
+    impairments: Impairments,
+    log: &Log,
+) -> Result<Vec<Figure>> {
+    let said = watch(prepare(guest, qemu, lines)?, impairments, log)?;
+    said.lines().map(Figure::read).collect()
+}
+
+/// The figures of what was counted: a line for each tells how many operations its batches have.
+pub fn counted(said: &str, marks: &[Mark]) -> Result<Vec<Figure>> {
+    let mut rows = marks.split(|mark| mark.number == FIGURE);
+    let mut figures = Vec::new();
+    for line in said.lines() {
+        let read = Figure::read(line)?;
+        ensure!(read.unit == "counted" && read.value >= 1.0, "`{line}` is nothing that was counted");
+        let marks = rows.next().unwrap_or_default();
+        let mut costs = costs(marks, BEGIN, END);
+        costs.sort_unstable();
+        let Some(&median) = costs.get(costs.len() / 2) else {
+            bail!("{}: the guest has passed no marks", read.name);
+        };
+        figures.push(Figure::new(&read.name, "instructions", float(median) / read.value));
+    }
+    Ok(figures)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nothing that takes so long is measured")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_medians_of_batches_of_both_machines() {
+        let mark = |number, own, other| Mark { number, own, other };
+        let marks = [
+            mark(BEGIN, 100, 100),
+            mark(END, 200, 150),
+            mark(BEGIN, 200, 150),
+            mark(END, 201, 151),
+            mark(BEGIN, 300, 300),
+            mark(END, 500, 400),
+            mark(FIGURE, 501, 401),
+            mark(BEGIN, 600, 600),
+            mark(END, 610, 600),
+            mark(FIGURE, 620, 600),
+        ];
+        let figures = counted("a\tcounted\t10\nb\tcounted\t1\n", &marks).unwrap();
+        let values = figures.iter().map(|figure| (&*figure.name, figure.value));
+        assert_eq!(values.collect::<Vec<_>>(), [("a", 15.0), ("b", 10.0)]);
+        assert!(counted("a\tcounted\t1\n", &[]).is_err());
+        assert!(counted("a\tus\t1\n", &marks).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! What operations between two nodes cost. `serve` runs on node 2, each of the others on node 1 beside it.
+
+use abi::{Error, PAGE_BYTES, Pid};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+use v::message::{Segment, call};
+use v::prelude::*;
+use v::process::spawn_thread;
+use v::time::sleep;
+
+use crate::echo::Frames;
+use crate::measure::{Durations, counted};
+use crate::peer::{self, MOST_MOVED_BYTES, peer as request};
+
+/// Where node 2 leaves its server's pid, and where node 1 finds that.
+const PLACE: &str = "[tmp]bench-server";
+const PLACE_THERE: &str = "[node2]tmp/bench-server";
+/// A file of node 2's, of two pages.
+const FILE: &str = "[tmp]bench-file";
+const FILE_THERE: &str = "[node2]tmp/bench-file";
+/// How often node 1 looks whether node 2 is ready, and at what intervals.
+const LOOKS: u32 = 600;
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Operations of a batch.
+const MESSAGES: u32 = 64;
+const READS: u32 = 32;
+const MOVES: u32 = 2;
+/// Batches of what is timed, by turns, and operations of each.
+const TURNS: u32 = 20;
+const TIMED_MESSAGES: u32 = 25;
+const TIMED_MOVES: u32 = 12;
+
+/// Answers the requests of node 1, and frames.
+pub fn serve() -> Result<(), Error> {
+    v::file::write(FILE, [7; 2 * PAGE_BYTES as usize])?;
+    // Frames are for the process that has registered them. This one ends with the program, unless it fails.
+    spawn_thread(4096, || {
+        if let Err(error) = Frames::register().and_then(|mut frames| frames.answer()) {
+            eprintln!("bench: frames: {error}");
+        }
+    })?;
+    let own = v::process::own_pid()?.to_bits();
+    v::file::write(PLACE, format!("{own:x}"))?;
+    match peer::serve() {
+        0 => Ok(()),
+        _ => Err(Error::DiedBeforeReply),
+    }
+}
+
+/// Node 2, from node 1.
+struct There {
+    server: Pid,
+    page: Box<super::Page>,
+    bulk: Vec<u8>,
+}
+
+impl There {
+    /// Waits until node 2 is ready.
+    fn find() -> Result<There, Error> {
+        let mut last = Error::NotFound;
+        for _ in 0..LOOKS {
+            match v::file::read_to_string(PLACE_THERE) {
+                Ok(text) if let Ok(bits) = u64::from_str_radix(&text, 16) => {
+                    let page = Box::new(super::Page([0; PAGE_BYTES as usize]));
+                    let bulk = alloc::vec![0; MOST_MOVED_BYTES];
+                    return Ok(There { server: Pid::from_bits(bits), page, bulk });
+                }
+                Ok(_) => {}
+                Err(error) => last = error,
+            }
+            sleep(LOOK)?;
+        }
+        Err(last)
+    }
+
+    fn message(&self) -> Result<(), Error> {
+        call(self.server, &request::Nothing {}, Segment::None).map(|_| ())
+    }
+
+    /// Node 2 moves a MiB here.
+    fn move_to(&mut self) -> Result<(), Error> {
+        let bytes = MOST_MOVED_BYTES as u32;
+        call(self.server, &request::MoveTo { bytes }, Segment::Write(&mut self.bulk)).map(|_| ())
+    }
+
+    /// Node 2 moves a MiB from here.
+    fn move_from(&mut self) -> Result<(), Error> {
+        let bytes = MOST_MOVED_BYTES as u32;
+        call(self.server, &request::MoveFrom { bytes }, Segment::Read(&self.bulk)).map(|_| ())
+    }
+}
+
+/// Does something with node 2, and tells it when that is over, however it went.
+fn with_node_2(body: impl FnOnce(&mut There) -> Result<(), Error>) -> Result<(), Error> {
+    let mut there = There::find()?;
+    let outcome = body(&mut there);
+    call(there.server, &request::End {}, Segment::None)?;
+    outcome
+}
+
+/// Instructions of both nodes.
+pub fn count() -> Result<(), Error> {
+    with_node_2(count_all)
+}
+
+fn count_all(there: &mut There) -> Result<(), Error> {
+    counted("remote-send-receive-reply", MESSAGES, || there.message())?;
+    let file = v::file::File::open(FILE_THERE)?;
+    counted("remote-read-4-kib", READS, || file.read_at(PAGE_BYTES, &mut there.page.0).map(|_| ()))?;
+    drop(file);
+    counted("remote-move-to-1-mib", MOVES, || there.move_to())?;
+    counted("remote-move-from-1-mib", MOVES, || there.move_from())?;
+    let mut frames = Frames::register()?;
+    counted("frame-echo", MESSAGES, || frames.ask())
+}
+
+/// Times: of messages and frames by turns, then of copies.
+pub fn time() -> Result<(), Error> {
+    with_node_2(time_all)
+}
+
+fn time_all(there: &mut There) -> Result<(), Error> {
+    let mut frames = Frames::register()?;
+    let (mut of_messages, mut of_frames) = (Durations::default(), Durations::default());
+    for _ in 0..TURNS {
+        of_messages.take(TIMED_MESSAGES, || there.message())?;
+        of_frames.take(TIMED_MESSAGES, || frames.ask())?;
+    }
+    for (name, durations) in
+        [("remote-send-receive-reply-time", &mut of_messages), ("frame-echo-time", &mut of_frames)]
+    {
+        println!("{name}\tus\t{}", tenths(durations.median_ns(), 1000));
+    }
+    copies(there)
+}
+
+/// Times of copies alone.
+pub fn throughput() -> Result<(), Error> {
+    with_node_2(copies)
+}
+
+/// How fast copies are: of all their times together, since what is lost costs some copies more than others.
+fn copies(there: &mut There) -> Result<(), Error> {
+    there.move_to()?;
+    there.move_from()?;
+    let (mut to_ns, mut from_ns) = (0, 0);
+    for _ in 0..TIMED_MOVES {
+        let start_ns = v::time::now_ns();
+        there.move_to()?;
+        let middle_ns = v::time::now_ns();
+        there.move_from()?;
+        to_ns += middle_ns - start_ns;
+        from_ns += v::time::now_ns() - middle_ns;
+    }
+    let bytes = u64::from(TIMED_MOVES) * MOST_MOVED_BYTES as u64;
+    for (name, total_ns) in [("remote-move-to-throughput", to_ns), ("remote-move-from-throughput", from_ns)] {
+        // Bytes in a microsecond are megabytes in a second.
+        println!("{name}\tMB/s\t{}", tenths(bytes * 1000, total_ns));
+    }
+    Ok(())
+}
+
+/// A quotient with one decimal.
+fn tenths(dividend: u64, divisor: u64) -> alloc::string::String {
+    let tenths = dividend * 10 / divisor.max(1);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
