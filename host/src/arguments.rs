@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::memory::Memory;
 use crate::network::impairment::Impairments;
 use crate::network::partition::{MOST_NODES, Partition, node_place};
 use crate::network::units::{Chance, milliseconds};
+use crate::output::ensure_writable;
 use crate::per_node::PerNode;
 use crate::wiring::{CardKind, DomainNumber, Wiring};
 
@@ -57,7 +58,7 @@ pub enum Command {
 #[derive(Args, Clone, Debug)]
 pub struct NodeOptions {
     /// Memory of each node, in MiB; with `N:MIB` that of node N alone, as in `256,2:64`
-    #[arg(long, value_name = "MIB", default_value_t)]
+    #[arg(long, value_name = "MIB", default_value_t, allow_negative_numbers = true)]
     pub memory: Memory,
 
     /// Put a host file or folder under `[boot]`, by its own name; repeatable
@@ -83,6 +84,16 @@ pub struct NodeOptions {
     pub test_programs: bool,
 }
 
+impl NodeOptions {
+    /// Complains of files that can't be read or written, before anything is built.
+    pub fn check(&self) -> Result<()> {
+        for path in &self.add {
+            std::fs::metadata(path).with_context(|| format!("cannot add {}", path.display()))?;
+        }
+        self.log.as_deref().map_or(Ok(()), ensure_writable)
+    }
+}
+
 /// Ways to run the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Accel {
@@ -106,7 +117,7 @@ pub struct Run {
     pub exec: Option<String>,
 
     /// End after this time
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
 
     /// The nodes and their network.
@@ -119,7 +130,7 @@ pub struct Run {
 #[command(next_help_heading = "Several nodes")]
 pub struct DomainOptions {
     /// Boot that many nodes, on a network of their own
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_NODES as i64))]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = node_count, allow_negative_numbers = true)]
     pub nodes: u8,
 
     /// Give all nodes but the first no more than their services: programs and files they load from node 1
@@ -141,23 +152,23 @@ pub struct DomainOptions {
     pub domain: PerNode<DomainNumber>,
 
     /// Lose so many frames, in per cent, such as 0.5
-    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    #[arg(long, value_name = "PERCENT", default_value = "0", allow_negative_numbers = true)]
     pub loss: Chance,
 
     /// Deliver so many frames twice, in per cent
-    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    #[arg(long, value_name = "PERCENT", default_value = "0", allow_negative_numbers = true)]
     pub duplicate: Chance,
 
     /// Hold so many frames back for 10 ms, so that later ones overtake them, in per cent
-    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    #[arg(long, value_name = "PERCENT", default_value = "0", allow_negative_numbers = true)]
     pub reorder: Chance,
 
     /// Delay each frame so long, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds, allow_negative_numbers = true)]
     pub delay: Duration,
 
     /// Delay each frame by up to so much more, in milliseconds; frames stay in order
-    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds, allow_negative_numbers = true)]
     pub jitter: Duration,
 
     /// Separate groups of nodes, as in '1 | 2-3,5 after 10s for 5s'; repeatable
@@ -169,7 +180,7 @@ pub struct DomainOptions {
     pub partition: Vec<Partition>,
 
     /// Decide what is lost, delayed and so on from this number: the same for the same frames
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
 
     /// Write all frames to this file, for Wireshark
@@ -222,6 +233,8 @@ impl DomainOptions {
         let named = self.wiring().nodes_named();
         ensure!(named <= nodes, "--card or --domain names node {named}, but there are only {nodes}");
         ensure!(nodes > 1 || self.pcap.is_none(), "--pcap needs a network: see --nodes");
+        let is_perfect = Impairments { seed: self.seed, ..Impairments::default() } == self.impairments();
+        ensure!(nodes > 1 || is_perfect, "--loss, --delay and the like need a network: see --nodes");
         ensure!(nodes > 1 || !self.diskless, "--diskless needs a node with files beside it: see --nodes");
         ensure!(
             nodes == 1 || !icount,
@@ -293,6 +306,15 @@ pub struct New {
     /// Name of the program; with a path before it, where the crate goes
     #[arg(value_name = "NAME")]
     pub path: PathBuf,
+}
+
+fn node_count(text: &str) -> Result<u8, String> {
+    let count = text.parse().ok().filter(|count| (1..=MOST_NODES).contains(&usize::from(*count)));
+    count.ok_or_else(|| format!("a number of nodes, from 1 to {MOST_NODES}"))
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a whole number, from 0 to {}", u64::MAX))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

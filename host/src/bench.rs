@@ -22,7 +22,7 @@ use crate::domain::plan::NoPlan;
 use crate::guest;
 use crate::log::Log;
 use crate::memory::Memory;
-use crate::output::Record;
+use crate::output::{Record, ensure_writable};
 use crate::progress::Progress;
 use crate::qemu;
 use crate::session::{End, Session};
@@ -38,6 +38,9 @@ const STATUS_EXCEEDED: u8 = 1;
 
 /// `cargo v bench`. The status that the tool is to end with.
 pub fn bench(options: &Bench) -> Result<u8> {
+    for path in options.json.iter().chain(&options.log) {
+        ensure_writable(path)?;
+    }
     let qemu = qemu::find_or_install()?;
     let guest = guest::build()?;
     let progress = Progress::new("measuring");

@@ -1,11 +1,21 @@
 //! Places for what commands write, besides the tool's own standard output and error.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::rc::Rc;
+
+use anyhow::{Context, Result};
 
 /// A line is cut here, so that a stream without line ends stays bounded.
 const LINE_BYTES: usize = 64 << 10;
+
+/// Complains if nothing can be written to the file `path`; what is there already stays.
+pub fn ensure_writable(path: &Path) -> Result<()> {
+    let opened = File::options().append(true).create(true).open(path);
+    opened.map(drop).with_context(|| format!("cannot write {}", path.display()))
+}
 
 /// Keeps what is written to it. Clones are the same record.
 #[derive(Clone, Debug, Default)]

@@ -18,7 +18,7 @@ use crate::log::Log;
 use crate::machine::{Card, MOST_DATA_BYTES, Machine};
 use crate::network::Network;
 use crate::network::impairment::Impairments;
-use crate::output::Prefixed;
+use crate::output::{Prefixed, ensure_writable};
 use crate::qemu;
 use crate::session::{End, Session, Unattended};
 use crate::terminal::Terminal;
@@ -137,6 +137,8 @@ pub fn connect(
 /// `cargo v run`. The status that the tool is to end with.
 pub fn run(options: &Run) -> Result<u8> {
     options.domain.check(options.node.icount)?;
+    options.node.check()?;
+    options.domain.pcap.as_deref().map_or(Ok(()), ensure_writable)?;
     let mut lines = options.domain.lines()?;
     lines[0].clone_from(&options.exec);
     let qemu = qemu::find_or_install()?;

@@ -18,7 +18,7 @@ use super::units::{Chance, milliseconds_written};
 pub const HOLD: Duration = Duration::from_millis(10);
 
 /// Everything that is done to frames. In a file, chances, delays and partitions are written as for `cargo v run`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Impairments {
     /// Decisions follow from this.
