@@ -148,7 +148,7 @@ pub struct DomainOptions {
     /// The domain that nodes are in, from 0 to 8191; with `N:NUMBER` that of node N alone
     ///
     /// Nodes of different domains don't hear each other, though they are on one wire.
-    #[arg(long, value_name = "NUMBER", default_value_t)]
+    #[arg(long, value_name = "NUMBER", default_value_t, allow_negative_numbers = true)]
     pub domain: PerNode<DomainNumber>,
 
     /// Lose so many frames, in per cent, such as 0.5

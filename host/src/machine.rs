@@ -136,8 +136,8 @@ impl Machine {
             Processor::Emulated if self.counting.is_none() => ("tcg", "max"),
             Processor::Emulated | Processor::Counted => ("tcg", COUNTED),
         };
-        let lacking: String = self.lacking.iter().map(|feature| format!(",-{feature}")).collect();
-        say(&["-accel", accelerator, "-cpu", &format!("{model}{lacking}")]);
+        let model = self.lacking.iter().fold(String::from(model), |model, feature| model + ",-" + feature);
+        say(&["-accel", accelerator, "-cpu", &model]);
         if self.processor == Processor::Counted {
             say(&["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "42"]);
         }

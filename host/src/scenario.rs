@@ -302,7 +302,7 @@ impl Scenario {
 
 /// The numbers from 1 on, one a line.
 fn numbers(last: u64) -> String {
-    (1..=last).map(|number| format!("{number}\n")).collect()
+    (1..=last).fold(String::new(), |text, number| text + &number.to_string() + "\n")
 }
 
 /// The end of a long text.

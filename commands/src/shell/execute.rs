@@ -289,12 +289,11 @@ impl<S: System> Shell<S> {
 
     fn for_command(&mut self, name: &[u8], words: Option<&[Word]>, body: &List) -> Flow {
         let at = self.at;
-        let values = match words {
-            Some(words) => self.expand_words(words)?,
-            None => {
-                self.need_at(self.state.argument_bytes(), at)?;
-                self.state.arguments.clone()
-            }
+        let values = if let Some(words) = words {
+            self.expand_words(words)?
+        } else {
+            self.need_at(self.state.argument_bytes(), at)?;
+            self.state.arguments.clone()
         };
         self.state.status = 0;
         self.in_loop(|shell| {

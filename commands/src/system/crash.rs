@@ -1,7 +1,7 @@
 //! `crash`: makes each kind of fault on purpose.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::vec::Vec;
 
 use hardware::fault::Fault;
 
@@ -50,8 +50,9 @@ fn crash(arguments: &Arguments, _: &mut Context<'_>) -> Outcome {
             descend(0);
         }
         None => {
-            let known: String = KINDS.iter().map(|(name, _)| format!("{name} ")).collect();
-            return Err(Misuse(format!("there is no fault '{kind}'; known are: {known}stack panic")).into());
+            let known: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+            let known = known.join(" ");
+            return Err(Misuse(format!("there is no fault '{kind}'; known are: {known} stack panic")).into());
         }
     }
     Ok(())

@@ -26,7 +26,8 @@ fn free(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let record = statistics_of(host).map_err(|error| failed("statistics server", error))?;
     let kibibytes = |frames: u64| frames * abi::PAGE_BYTES / 1024;
     let used = record.total_frames.saturating_sub(record.free_frames);
-    let mut text = format!("{:<12} {:>10} {:>10} {:>10}\n", "", "TOTAL", "USED", "FREE");
+    let heads = format!("{:<12} {:>10} {:>10} {:>10}\n", "", "TOTAL", "USED", "FREE");
+    context.output.write_all(heads.as_bytes())?;
     for (what, total, used) in [
         ("memory", kibibytes(record.total_frames), kibibytes(used)),
         ("kernel", kibibytes(record.kernel_frames), kibibytes(record.kernel_frames)),
@@ -34,7 +35,8 @@ fn free(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         ("teams", record.team_slots, record.teams),
         ("regions", record.region_slots, record.regions),
     ] {
-        text += &format!("{what:<12} {total:>10} {used:>10} {:>10}\n", total.saturating_sub(used));
+        let line = format!("{what:<12} {total:>10} {used:>10} {:>10}\n", total.saturating_sub(used));
+        context.output.write_all(line.as_bytes())?;
     }
-    Ok(context.output.write_all(text.as_bytes())?)
+    Ok(())
 }

@@ -53,13 +53,14 @@ struct Node {
 fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let is_json = arguments.has("json");
     let records = v::node::all().map_err(|error| network_failure("[network]", error))?;
-    let mut text = String::new();
-    if !is_json {
-        text += &format!(
+    let mut text = if is_json {
+        String::new()
+    } else {
+        format!(
             "{:<24} {:<8} {:>13} {:>10} {:>10} {:>10} {:>9} {:>9} {:>6}\n",
             "NAME", "HOST", "ROUND-TRIP-US", "CLOCK-US", "MEMORY", "FREE", "PROCESSES", "UP-S", "IDLE-%"
-        );
-    }
+        )
+    };
     let mut comma = "";
     for record in records {
         // One that has gone meanwhile is not there.

@@ -130,17 +130,17 @@ fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let mut any = false;
     context.each_file(files, |context, name, file| {
         let shown = if name == "-" { "(standard input)" } else { name };
-        let (mut line, mut number, mut count) = (Vec::new(), 0_u64, 0_u64);
+        let (mut line, mut number, mut matches) = (Vec::new(), 0_u64, 0_u64);
         let mut is_binary = false;
         while next_line(file, &mut line)? {
             number += 1;
             is_binary |= line.contains(&0);
-            let content = without_newline(&line);
-            if pattern.matches(content) == arguments.has("invert") {
+            let whole = without_newline(&line);
+            if pattern.matches(whole) == arguments.has("invert") {
                 continue;
             }
             any = true;
-            count += 1;
+            matches += 1;
             if arguments.has("quiet") || arguments.has("list") {
                 break;
             }
@@ -151,25 +151,24 @@ fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
                 context.output.write_all(format!("{shown}: a file with zero bytes matches\n").as_bytes())?;
                 break;
             }
-            let mut lead = if named { format!("{shown}:") } else { String::new() };
-            if arguments.has("line-number") {
-                lead += &format!("{number}:");
-            }
+            let file_name = if named { format!("{shown}:") } else { String::new() };
+            let line_number = if arguments.has("line-number") { format!("{number}:") } else { String::new() };
             let pieces =
-                if arguments.has("only-matching") { pattern.find(content) } else { alloc::vec![content] };
+                if arguments.has("only-matching") { pattern.find(whole) } else { alloc::vec![whole] };
             for piece in
                 pieces.into_iter().filter(|piece| !piece.is_empty() || !arguments.has("only-matching"))
             {
-                context.output.write_all(lead.as_bytes())?;
+                context.output.write_all(file_name.as_bytes())?;
+                context.output.write_all(line_number.as_bytes())?;
                 context.output.write_all(piece)?;
                 context.output.write_all(b"\n")?;
             }
         }
-        if arguments.has("list") && count > 0 {
+        if arguments.has("list") && matches > 0 {
             context.output.write_all(format!("{shown}\n").as_bytes())?;
         } else if arguments.has("count") && !arguments.has("quiet") {
             let lead = if named { format!("{shown}:") } else { String::new() };
-            context.output.write_all(format!("{lead}{count}\n").as_bytes())?;
+            context.output.write_all(format!("{lead}{matches}\n").as_bytes())?;
         }
         Ok::<(), FileFailure>(())
     })?;

@@ -90,10 +90,8 @@ fn show(position: u64, bytes: &[u8]) -> String {
         if at == LINE_BYTES / 2 {
             text.push(' ');
         }
-        match bytes.get(at) {
-            Some(byte) => text += &format!(" {byte:02x}"),
-            None => text += "   ",
-        }
+        let shown = bytes.get(at).map(|byte| format!(" {byte:02x}"));
+        text += shown.as_deref().unwrap_or("   ");
     }
     text += "  |";
     text.extend(bytes.iter().map(|byte| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' }));

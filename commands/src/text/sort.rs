@@ -83,15 +83,11 @@ impl Order {
     fn key<'a>(&self, line: &'a [u8]) -> &'a [u8] {
         let mut rest = line;
         for _ in 1..self.field {
-            rest = match self.separator {
-                Some(separator) => match rest.iter().position(|byte| *byte == separator) {
-                    Some(at) => &rest[at + 1..],
-                    None => &[],
-                },
-                None => {
-                    let word = rest.trim_ascii_start();
-                    &word[word.iter().position(u8::is_ascii_whitespace).unwrap_or(word.len())..]
-                }
+            rest = if let Some(separator) = self.separator {
+                rest.iter().position(|byte| *byte == separator).map_or(&[], |at| &rest[at + 1..])
+            } else {
+                let word = rest.trim_ascii_start();
+                &word[word.iter().position(u8::is_ascii_whitespace).unwrap_or(word.len())..]
             };
         }
         if self.ignore_blanks || self.field > 1 && self.separator.is_none() {

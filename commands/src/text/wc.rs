@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::Command;
 use crate::context::{Context, FileFailure, Outcome};
@@ -59,17 +60,12 @@ fn wc(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         ];
         let only_one = columns.iter().filter(|(shown, _)| *shown).count() == 1;
         let width = if only_one { 0 } else { 7 };
-        let mut text = String::new();
-        for (_, number) in columns.into_iter().filter(|(shown, _)| *shown) {
-            if !text.is_empty() {
-                text.push(' ');
-            }
-            text += &format!("{number:width$}");
-        }
+        let shown = columns.into_iter().filter(|(shown, _)| *shown);
+        let mut words: Vec<String> = shown.map(|(_, number)| format!("{number:width$}")).collect();
         if !name.is_empty() {
-            text = format!("{text} {name}");
+            words.push(String::from(name));
         }
-        text + "\n"
+        words.join(" ") + "\n"
     };
     let mut total = Counts::default();
     let given = &arguments.operands;

@@ -83,8 +83,7 @@ impl Setup {
         let mut system = TestSystem::new();
         let (runner, program) = (system.process(UserId::OPERATOR), system.process(UserId::OPERATOR));
         let line = TestLine { interrupt: system.process(UserId::SYSTEM), state: Rc::default() };
-        let link = HostLink::new(line.clone(), runner);
-        let mut server = IoServer::new(link, Limits::default());
+        let mut server = IoServer::new(HostLink::new(line.clone(), runner), Limits::default());
         let streams = NAMES.map(|name| {
             let mode = if name == "input" { mode::READ } else { mode::WRITE };
             let open = io::Open { context: 0, mode, owner: Pid::NONE };

@@ -67,11 +67,11 @@ impl Seekers {
         patience_ms: u32,
         now_ns: u64,
     ) -> Result<(), Error> {
-        let patience_ns = match patience_ms {
+        let wait_ns = match patience_ms {
             0 => FIND_NS,
             milliseconds => FIND_NS.min(u64::from(milliseconds) * 1_000_000),
         };
-        self.add(Seeker { client, wanted: Wanted::Named(name), until_ns: now_ns + patience_ns })
+        self.add(Seeker { client, wanted: Wanted::Named(name), until_ns: now_ns + wait_ns })
     }
 
     fn add(&mut self, seeker: Seeker) -> Result<(), Error> {

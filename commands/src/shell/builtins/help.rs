@@ -65,10 +65,10 @@ impl<S: System> Shell<S> {
                 None => others.push(name),
             }
         }
-        if !others.is_empty() {
-            text += &format!("Services, and programs of your own:\n  {}\n", others.join(" "));
+        if others.is_empty() {
+            return text;
         }
-        text
+        text + "Services, and programs of your own:\n  " + &others.join(" ") + "\n"
     }
 
     /// The names of the programs there are.

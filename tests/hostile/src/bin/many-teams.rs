@@ -27,13 +27,14 @@ fn main() -> i32 {
     let count = match words.get(1).map(String::as_str) {
         Some("nothing") => return 0,
         None => 1000,
-        Some(word) => match word.parse() {
-            Ok(count) => count,
-            Err(_) => {
+        Some(word) => {
+            if let Ok(count) = word.parse() {
+                count
+            } else {
                 eprintln!("many-teams: '{word}' is not a number");
                 return 2;
             }
-        },
+        }
     };
     match compare(count) {
         Ok(true) => 0,

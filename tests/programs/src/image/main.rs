@@ -16,7 +16,7 @@ v_start::program!(main);
 
 fn main() -> Result<(), Error> {
     let server = env::arguments().nth(1).ok_or(Error::BadArgument)?;
-    let server = server.parse().or_else(|_| name::resolve(server).map(|place| place.server))?;
+    let server = server.parse().or_else(|()| name::resolve(server).map(|place| place.server))?;
     println!("there is {server}");
     let seconds = env::arguments().nth(2).and_then(|word| word.parse().ok()).unwrap_or(0);
     time::sleep(Duration::from_secs(seconds))?;
