@@ -51,7 +51,7 @@ impl<R: Registers> UartServer<R> {
         self.ports.push(NamedPort { name, interrupt, port });
     }
 
-    fn resolve(&self, context: u32, path: &str) -> Result<Flat, Error> {
+    fn resolve(&self, context: u32, path: &[u8]) -> Result<Flat, Error> {
         Flat::resolve(context, path, self.ports.iter().map(|port| port.name))
     }
 
@@ -83,7 +83,7 @@ impl<R: Registers> Service for UartServer<R> {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<OpenPort>, Error> {
@@ -166,7 +166,7 @@ impl<R: Registers> Service for UartServer<R> {
         }
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         Ok(match self.resolve(context, path)? {
             Flat::Root => flat_root(self.ports.len()),
             Flat::Object(at) => self.descriptor(at),

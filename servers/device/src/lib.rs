@@ -64,7 +64,7 @@ impl<D: Devices> DeviceServer<D> {
         Ok(DeviceServer { devices, names })
     }
 
-    fn resolve(&self, context: u32, path: &str) -> Result<Flat, Error> {
+    fn resolve(&self, context: u32, path: &[u8]) -> Result<Flat, Error> {
         Flat::resolve(context, path, self.names.iter().map(String::as_str))
     }
 
@@ -90,7 +90,7 @@ impl<D: Devices> Service for DeviceServer<D> {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<String>, Error> {
@@ -131,7 +131,7 @@ impl<D: Devices> Service for DeviceServer<D> {
         Ok(Reading::Data(slice_at(open.as_bytes(), position, room)))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         Ok(match self.resolve(context, path)? {
             Flat::Root => flat_root(self.names.len()),
             Flat::Object(at) => self.descriptor(at),

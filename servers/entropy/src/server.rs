@@ -31,7 +31,7 @@ impl<F: FnMut() -> [u64; 2]> EntropyServer<F> {
     }
 }
 
-fn check(context: u32, path: &str) -> Result<(), Error> {
+fn check(context: u32, path: &[u8]) -> Result<(), Error> {
     if context != 0 {
         Err(Error::NotFound)
     } else if path::steps(path).any(|step| step != Step::Up) {
@@ -48,7 +48,7 @@ impl<F: FnMut() -> [u64; 2]> Service for EntropyServer<F> {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<()>, Error> {
@@ -97,7 +97,7 @@ impl<F: FnMut() -> [u64; 2]> Service for EntropyServer<F> {
         Ok(Writing::Done(data.bytes() as u32))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         check(context, path)?;
         self.describe_open(&())
     }
@@ -115,7 +115,7 @@ impl<F: FnMut() -> [u64; 2]> Service for EntropyServer<F> {
         })
     }
 
-    fn context(&mut self, _context: u32, _path: &str) -> Result<u32, Error> {
+    fn context(&mut self, _context: u32, _path: &[u8]) -> Result<u32, Error> {
         Err(Error::NotADirectory)
     }
 }

@@ -241,7 +241,7 @@ impl<L: Line> Service for HostLink<L> {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<Stream>, Error> {
@@ -314,7 +314,7 @@ impl<L: Line> Service for HostLink<L> {
         Ok(Completion::Later)
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         match Flat::resolve(context, path, NAMES.into_iter())? {
             Flat::Root => Ok(flat_root(NAMES.len())),
             Flat::Object(number) => Ok(describe_stream(number)),

@@ -103,7 +103,7 @@ impl Flat {
     /// Looks `path` up; the only context is the root, 0.
     pub fn resolve<'n>(
         context: u32,
-        path: &str,
+        path: &[u8],
         mut names: impl Iterator<Item = &'n str>,
     ) -> Result<Flat, Error> {
         if context != 0 {
@@ -116,7 +116,7 @@ impl Flat {
         let Step::Down(wanted) = step else {
             return Ok(Flat::Root);
         };
-        let at = names.position(|name| name == wanted).ok_or(Error::NotFound)?;
+        let at = names.position(|name| name.as_bytes() == wanted).ok_or(Error::NotFound)?;
         if steps.next().is_some() || path::wants_directory(path) {
             return Err(Error::NotADirectory);
         }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn flat_names() {
         let names = ["com1", "com2"];
-        let resolve = |path| Flat::resolve(0, path, names.into_iter());
+        let resolve = |path: &str| Flat::resolve(0, path.as_bytes(), names.into_iter());
         assert_eq!(resolve(""), Ok(Flat::Root));
         assert_eq!(resolve("/../."), Ok(Flat::Root));
         assert_eq!(resolve("com2"), Ok(Flat::Object(1)));
@@ -189,6 +189,6 @@ mod tests {
         assert_eq!(resolve("com3"), Err(Error::NotFound));
         assert_eq!(resolve("com1/x"), Err(Error::NotADirectory));
         assert_eq!(resolve("com1/"), Err(Error::NotADirectory));
-        assert_eq!(Flat::resolve(1, "", names.into_iter()), Err(Error::NotFound));
+        assert_eq!(Flat::resolve(1, b"", names.into_iter()), Err(Error::NotFound));
     }
 }

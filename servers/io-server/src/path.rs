@@ -1,7 +1,8 @@
 //! The components of a path, as every server reads them.
 //!
-//! A path is UTF-8 of at most [`MAX_PATH_BYTES`] with `/` between components of at most [`MAX_NAME_BYTES`]; a `/` at
-//! the beginning or the end, or several in a row, mean nothing. Nothing is ever given a name with a zero byte in it.
+//! A path is at most [`MAX_PATH_BYTES`] with `/` between components of at most [`MAX_NAME_BYTES`]; a `/` at the
+//! beginning or the end, or several in a row, mean nothing. What is made is given a name in UTF-8 without a zero byte;
+//! to be looked up, a path is bytes: others than those name nothing.
 
 use abi::Error;
 use protocols::names::{MAX_NAME_BYTES, MAX_PATH_BYTES};
@@ -12,24 +13,24 @@ pub enum Step<'a> {
     /// To the directory above.
     Up,
     /// To the object of that name.
-    Down(&'a str),
+    Down(&'a [u8]),
 }
 
-/// The path in the bytes of a request, checked.
+/// The path in the bytes of a request, its lengths checked.
 #[inline]
-pub fn from_bytes(bytes: &[u8]) -> Result<&str, Error> {
-    if bytes.len() > MAX_PATH_BYTES {
+pub fn from_request(path: &[u8]) -> Result<&[u8], Error> {
+    if path.len() > MAX_PATH_BYTES {
         return Err(Error::TooLong);
     }
     let is_long = |name: &[u8]| name.len() > MAX_NAME_BYTES;
-    if is_long(bytes) && bytes.split(|byte| *byte == b'/').any(is_long) {
+    if is_long(path) && path.split(|byte| *byte == b'/').any(is_long) {
         return Err(Error::TooLong);
     }
-    str::from_utf8(bytes).map_err(|_| Error::BadName)
+    Ok(path)
 }
 
 /// The steps of a path; `.` and empty components are none.
-pub fn steps(path: &str) -> Steps<'_> {
+pub fn steps(path: &[u8]) -> Steps<'_> {
     Steps { rest: Some(path) }
 }
 
@@ -38,7 +39,7 @@ pub fn steps(path: &str) -> Steps<'_> {
 #[derive(Clone, Debug)]
 pub struct Steps<'a> {
     /// What is behind the last `/`, if there was one.
-    rest: Option<&'a str>,
+    rest: Option<&'a [u8]>,
 }
 
 impl Steps<'_> {
@@ -55,15 +56,15 @@ impl<'a> Iterator for Steps<'a> {
     #[inline]
     fn next(&mut self) -> Option<Step<'a>> {
         while let Some(path) = self.rest {
-            let (name, rest) = match find_slash(path.as_bytes()) {
+            let (name, rest) = match find_slash(path) {
                 Some(end) => (&path[..end], Some(&path[end + 1..])),
                 None => (path, None),
             };
             self.rest = rest;
-            match name.as_bytes() {
+            match name {
                 [] | [b'.'] => {}
                 [b'.', b'.'] => return Some(Step::Up),
-                _ => return Some(Step::Down(name)),
+                name => return Some(Step::Down(name)),
             }
         }
         None
@@ -89,24 +90,34 @@ fn find_slash(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The path of a parent and the last component, for what is to be made, removed or renamed. The last must be a name:
-/// `.`, `..` and nothing are [`BadName`](Error::BadName).
-pub fn parent_and_name(path: &str) -> Result<(&str, &str), Error> {
-    let trimmed = path.trim_end_matches('/');
-    let (parent, name) = match trimmed.rfind('/') {
+/// what [has none](ends_without_name), is not UTF-8 or has a zero byte in it is [`BadName`](Error::BadName).
+pub fn parent_and_name(path: &[u8]) -> Result<(&[u8], &str), Error> {
+    let (parent, name) = split_last(path);
+    match str::from_utf8(name) {
+        Ok(name) if !ends_without_name(path) && !name.contains('\0') => Ok((parent, name)),
+        _ => Err(Error::BadName),
+    }
+}
+
+/// Whether a path means a directory without naming it: it is empty or ends with `.` or `..`.
+pub fn ends_without_name(path: &[u8]) -> bool {
+    matches!(split_last(path).1, b"" | b"." | b"..")
+}
+
+/// What comes before the last component, and that.
+fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let trimmed = &path[..end];
+    match trimmed.iter().rposition(|byte| *byte == b'/') {
         Some(at) => (&trimmed[..at], &trimmed[at + 1..]),
-        None => ("", trimmed),
-    };
-    match name {
-        "" | "." | ".." => Err(Error::BadName),
-        name if name.contains('\0') => Err(Error::BadName),
-        name => Ok((parent, name)),
+        None => (b"", trimmed),
     }
 }
 
 /// Whether a path says with a `/` at its end that it means a directory.
 #[inline]
-pub fn wants_directory(path: &str) -> bool {
-    path.ends_with('/')
+pub fn wants_directory(path: &[u8]) -> bool {
+    path.ends_with(b"/")
 }
 
 #[cfg(test)]
@@ -124,31 +135,44 @@ mod tests {
 
     #[test]
     fn paths_are_split_into_steps() {
-        let split = |path| steps(path).collect::<Vec<_>>();
+        let split = |path: &'static str| steps(path.as_bytes()).collect::<Vec<_>>();
+        let down = |name: &'static str| Step::Down(name.as_bytes());
         assert_eq!(split(""), []);
         assert_eq!(split("//./"), []);
-        assert_eq!(split("/a//b/../ä/"), [Step::Down("a"), Step::Down("b"), Step::Up, Step::Down("ä")]);
-        assert_eq!(split("..."), [Step::Down("...")]);
+        assert_eq!(split("/a//b/../ä/"), [down("a"), down("b"), Step::Up, down("ä")]);
+        assert_eq!(split("..."), [down("...")]);
+    }
+
+    #[test]
+    fn the_end_of_a_path_is_known_by_its_last_name() {
+        for (path, is_at_end) in [("a", true), ("/a", true), ("a/", false), ("a/b", false), ("a/.", false)] {
+            let mut steps = steps(path.as_bytes());
+            assert_eq!((steps.next(), steps.is_at_end()), (Some(Step::Down(b"a")), is_at_end), "{path}");
+        }
     }
 
     #[test]
     fn hostile_paths_are_refused() {
-        assert_eq!(from_bytes(b"a/\xff"), Err(Error::BadName));
-        let long = "x".repeat(256);
-        assert_eq!(from_bytes(long.as_bytes()), Err(Error::TooLong));
-        assert!(from_bytes(&long.as_bytes()[1..]).is_ok());
+        let long = [b'x'; 256];
+        assert_eq!(from_request(&long), Err(Error::TooLong));
+        assert!(from_request(&long[1..]).is_ok());
         let deep = "a/".repeat(513);
-        assert_eq!(from_bytes(deep.as_bytes()), Err(Error::TooLong));
-        assert!(from_bytes(&deep.as_bytes()[2..]).is_ok());
+        assert_eq!(from_request(deep.as_bytes()), Err(Error::TooLong));
+        assert!(from_request(&deep.as_bytes()[2..]).is_ok());
     }
 
     #[test]
     fn the_last_component_must_be_a_name() {
-        assert_eq!(parent_and_name("a/b/c"), Ok(("a/b", "c")));
-        assert_eq!(parent_and_name("c//"), Ok(("", "c")));
-        assert_eq!(parent_and_name("/c"), Ok(("", "c")));
-        for path in ["", "/", ".", "a/..", "a/.", "a/b\0c"] {
-            assert_eq!(parent_and_name(path), Err(Error::BadName), "{path}");
+        assert_eq!(parent_and_name(b"a/b/c"), Ok((&b"a/b"[..], "c")));
+        assert_eq!(parent_and_name(b"c//"), Ok((&b""[..], "c")));
+        assert_eq!(parent_and_name(b"/c"), Ok((&b""[..], "c")));
+        for path in ["", "/", ".", "a/..", "a/."] {
+            assert!(ends_without_name(path.as_bytes()), "{path}");
+            assert_eq!(parent_and_name(path.as_bytes()), Err(Error::BadName), "{path}");
+        }
+        for path in [&b"a/b\0c"[..], b"a/\xff"] {
+            assert!(!ends_without_name(path));
+            assert_eq!(parent_and_name(path), Err(Error::BadName));
         }
     }
 }

@@ -147,7 +147,7 @@ impl<S: Service> IoServer<S> {
         request: &Request<'_>,
         system: &mut dyn System,
     ) -> Result<io::Opened, Error> {
-        let path = path::from_bytes(request.whole()?)?;
+        let path = path::from_request(request.whole()?)?;
         if open.mode & !mode::ALL != 0 {
             return Err(Error::BadArgument);
         }
@@ -230,7 +230,7 @@ impl<S: Service> IoServer<S> {
     ) -> Result<Outcome<'_>, Error> {
         use names::Names;
         let client = &request.client;
-        let path = || path::from_bytes(request.whole()?);
+        let path = || path::from_request(request.whole()?);
         match operation {
             Names::GetContext(get) => {
                 let found = self.service.context(get.context, path()?)?;
@@ -248,7 +248,7 @@ impl<S: Service> IoServer<S> {
             }
             Names::Describe(describe) => {
                 let name = request.head.get(..describe.name_bytes as usize);
-                let path = path::from_bytes(name.ok_or(Error::TooLong)?)?;
+                let path = path::from_request(name.ok_or(Error::TooLong)?)?;
                 client.readable_bytes()?;
                 let room = client.writable_bytes()?;
                 let descriptor = self.service.describe(describe.context, path)?;
@@ -273,8 +273,8 @@ impl<S: Service> IoServer<S> {
             Names::Rename(rename) => {
                 let (old, new) =
                     request.whole()?.split_at_checked(rename.old_bytes as usize).ok_or(Error::BadArgument)?;
-                let old = (rename.old_context, path::from_bytes(old)?);
-                let new = (rename.new_context, path::from_bytes(new)?);
+                let old = (rename.old_context, path::from_request(old)?);
+                let new = (rename.new_context, path::from_request(new)?);
                 self.service.rename(client, old, new, system)?;
                 Ok(plain(names::Renamed {}))
             }

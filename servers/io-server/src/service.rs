@@ -64,11 +64,10 @@ impl<'a> Request<'a> {
 
     /// The whole segment, which must not be longer than the server's buffer.
     pub fn whole(&self) -> Result<&'a [u8], Error> {
-        if self.client.readable_bytes()? == self.head.len() as u64 {
-            Ok(self.head)
-        } else {
-            Err(Error::TooLong)
+        if self.client.grant.bytes() == self.head.len() as u64 {
+            return Ok(self.head);
         }
+        Err(self.client.readable_bytes().err().unwrap_or(Error::TooLong))
     }
 }
 
@@ -148,8 +147,8 @@ pub enum Completion {
 
 /// A server of the I/O protocol. What it leaves out is refused as not supported, or read-only for names.
 ///
-/// Where a method gets `context` and `path`, the path is checked (see [`path`](crate::path)) and the context is
-/// whatever the client said.
+/// Where a method gets `context` and `path`, the path's lengths are checked (see [`path`](crate::path)), and the context
+/// is whatever the client said.
 #[allow(unused_variables)]
 pub trait Service {
     /// What it keeps for an open instance.
@@ -160,7 +159,7 @@ pub trait Service {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         system: &mut dyn System,
     ) -> Result<Opening<Self::Open>, Error>;
@@ -213,7 +212,7 @@ pub trait Service {
     }
 
     /// The descriptor of what a path names.
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error>;
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error>;
 
     /// The descriptor of what an instance is.
     fn describe_open<'a>(&'a self, open: &'a Self::Open) -> Result<Descriptor<'a>, Error> {
@@ -221,7 +220,7 @@ pub trait Service {
     }
 
     /// The context of a directory.
-    fn context(&mut self, context: u32, path: &str) -> Result<u32, Error> {
+    fn context(&mut self, context: u32, path: &[u8]) -> Result<u32, Error> {
         if context == 0 && crate::path::steps(path).all(|step| step == crate::path::Step::Up) {
             Ok(0)
         } else {
@@ -242,7 +241,7 @@ pub trait Service {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         system: &mut dyn System,
     ) -> Result<(), Error> {
         Err(Error::ReadOnly)
@@ -252,8 +251,8 @@ pub trait Service {
     fn rename(
         &mut self,
         client: &Client,
-        old: (u32, &str),
-        new: (u32, &str),
+        old: (u32, &[u8]),
+        new: (u32, &[u8]),
         system: &mut dyn System,
     ) -> Result<(), Error> {
         Err(Error::ReadOnly)
@@ -264,7 +263,7 @@ pub trait Service {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         system: &mut dyn System,
     ) -> Result<(), Error> {
         Err(Error::ReadOnly)
@@ -275,7 +274,7 @@ pub trait Service {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         modified_ns: u64,
     ) -> Result<(), Error> {
         Err(Error::ReadOnly)

@@ -24,14 +24,14 @@ impl Service for Note {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<()>, Error> {
         match Flat::resolve(context, path, NAMES.into_iter())? {
             Flat::Root => {
                 let mut listing = Listing::new();
-                listing.push(&self.describe(0, "note")?);
+                listing.push(&self.describe(0, b"note")?);
                 Ok(Opening::Directory(listing))
             }
             Flat::Object(_) => {
@@ -80,7 +80,7 @@ impl Service for Note {
         Ok(Writing::Done(self.text.len() as u32))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         match Flat::resolve(context, path, NAMES.into_iter())? {
             Flat::Root => Ok(flat_root(1)),
             Flat::Object(_) => Ok(Descriptor {
@@ -93,7 +93,7 @@ impl Service for Note {
     }
 
     fn describe_open<'a>(&'a self, (): &'a ()) -> Result<Descriptor<'a>, Error> {
-        self.describe(0, "note")
+        self.describe(0, b"note")
     }
 }
 

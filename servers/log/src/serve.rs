@@ -111,7 +111,7 @@ impl<K: KernelLog> Service for LogServer<K> {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<OpenLog>, Error> {
@@ -151,7 +151,7 @@ impl<K: KernelLog> Service for LogServer<K> {
         Ok(Reading::Data(data))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         if path::steps(path).any(|step| step != Step::Up) {
             return Err(Error::NotADirectory);
         }
@@ -165,7 +165,7 @@ impl<K: KernelLog> Service for LogServer<K> {
         Ok(self.descriptor())
     }
 
-    fn context(&mut self, _context: u32, _path: &str) -> Result<u32, Error> {
+    fn context(&mut self, _context: u32, _path: &[u8]) -> Result<u32, Error> {
         Err(Error::NotADirectory)
     }
 

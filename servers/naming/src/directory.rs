@@ -21,7 +21,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    fn resolve(&self, context: u32, path: &str) -> Result<Flat, Error> {
+    fn resolve(&self, context: u32, path: &[u8]) -> Result<Flat, Error> {
         if context != PREFIXES {
             return Err(Error::BadContext);
         }
@@ -49,7 +49,7 @@ impl Service for Directory {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<Self::Open>, Error> {
@@ -66,7 +66,7 @@ impl Service for Directory {
         }
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         match self.resolve(context, path)? {
             Flat::Root => Ok(flat_root(self.table.bindings().len())),
             Flat::Object(at) => {
@@ -75,7 +75,7 @@ impl Service for Directory {
         }
     }
 
-    fn context(&mut self, context: u32, path: &str) -> Result<u32, Error> {
+    fn context(&mut self, context: u32, path: &[u8]) -> Result<u32, Error> {
         match self.resolve(context, path)? {
             Flat::Root => Ok(PREFIXES),
             Flat::Object(_) => Err(Error::NotSupported),

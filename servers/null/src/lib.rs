@@ -45,7 +45,7 @@ impl NullServer {
         NullServer { zeros: vec![0; ZEROS_BYTES] }
     }
 
-    fn device(context: u32, path: &str) -> Result<Device, Error> {
+    fn device(context: u32, path: &[u8]) -> Result<Device, Error> {
         if path::steps(path).any(|step| step != Step::Up) {
             return Err(Error::NotADirectory);
         }
@@ -70,7 +70,7 @@ impl Service for NullServer {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<Device>, Error> {
@@ -120,7 +120,7 @@ impl Service for NullServer {
         Ok(())
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         self.describe_open(match NullServer::device(context, path)? {
             Device::Null => &Device::Null,
             Device::Zero => &Device::Zero,
@@ -146,7 +146,7 @@ impl Service for NullServer {
         })
     }
 
-    fn context(&mut self, _context: u32, _path: &str) -> Result<u32, Error> {
+    fn context(&mut self, _context: u32, _path: &[u8]) -> Result<u32, Error> {
         Err(Error::NotADirectory)
     }
 }

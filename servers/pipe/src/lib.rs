@@ -150,7 +150,7 @@ impl Service for PipeServer {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<End>, Error> {
@@ -236,7 +236,7 @@ impl Service for PipeServer {
         Ok(Writing::Done(count as u32))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         match Flat::resolve(context, path, core::iter::empty())? {
             Flat::Root => Ok(flat_root(0)),
             Flat::Object(_) => Err(Error::NotFound),

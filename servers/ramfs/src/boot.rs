@@ -24,7 +24,7 @@ fn add_entry(tree: &mut Tree, entry: &Entry<'static>) -> Result<(), Error> {
     let mut directory = tree.boot_root();
     let mut components = entry.components().peekable();
     while let Some(name) = components.next() {
-        let mut place = tree.place(directory, name)?;
+        let mut place = tree.place(directory, name.as_bytes())?;
         let is_directory = components.peek().is_some() || entry.kind == formats::archive::Kind::Directory;
         match (place.node, is_directory) {
             (Some(node), true) if tree.node(node)?.is_directory() => directory = node,

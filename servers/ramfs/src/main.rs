@@ -27,7 +27,7 @@ fn main() -> Result<Infallible, Error> {
     let boot = files.boot_context();
     let mut prefixes = vec![("boot", boot), ("tmp", files.temporary_context())];
     // An archive without programs has no such directory.
-    if let Ok(programs) = files.context(boot, "bin") {
+    if let Ok(programs) = files.context(boot, b"bin") {
         prefixes.push(("bin", programs));
     }
     io_server::serve_prefixes(IoServer::new(files, Limits::default()), &prefixes)

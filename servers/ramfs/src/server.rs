@@ -9,6 +9,7 @@ use alloc::string::String;
 use abi::{Error, UserId};
 use formats::archive::Damage;
 use io_server::listing::slice_at;
+use io_server::path;
 use io_server::{Client, Incoming, Opening, Reading, Service, System, Writing};
 use protocols::io::{attribute, mode};
 use protocols::names::Descriptor;
@@ -62,7 +63,7 @@ impl FileServer {
     fn find_or_create(
         &mut self,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         user: UserId,
         system: &mut dyn System,
@@ -72,13 +73,13 @@ impl FileServer {
         }
         let place = match self.tree.place(context, path) {
             // `.` and the like are there, and are directories.
-            Err(Error::BadName) if !path.contains('\0') => return self.tree.find(context, path),
+            Err(Error::BadName) if path::ends_without_name(path) => return self.tree.find(context, path),
             place => place?,
         };
         match place.node {
             Some(_) if mode & mode::NEW != 0 => Err(Error::AlreadyExists),
             Some(node) => Ok(node),
-            None if io_server::path::wants_directory(path) => Err(Error::IsADirectory),
+            None if path::wants_directory(path) => Err(Error::IsADirectory),
             None => self.tree.create(&place, Kind::File(Content::new()), user, system.real_ns()),
         }
     }
@@ -116,7 +117,7 @@ impl FileServer {
         outcome
     }
 
-    fn place<'a>(&self, at: (u32, &'a str)) -> Result<Place<'a>, Error> {
+    fn place<'a>(&self, at: (u32, &'a [u8])) -> Result<Place<'a>, Error> {
         self.tree.place(at.0, at.1)
     }
 }
@@ -129,7 +130,7 @@ impl Service for FileServer {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         system: &mut dyn System,
     ) -> Result<Opening<OpenFile>, Error> {
@@ -230,7 +231,7 @@ impl Service for FileServer {
         self.set_size_of(open.node, size, system)
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         let number = self.tree.find(context, path)?;
         Ok(self.tree.node(number)?.descriptor(self.tree.name(number)))
     }
@@ -239,7 +240,7 @@ impl Service for FileServer {
         Ok(self.tree.node(open.node)?.descriptor(self.tree.name(open.node)))
     }
 
-    fn context(&mut self, context: u32, path: &str) -> Result<u32, Error> {
+    fn context(&mut self, context: u32, path: &[u8]) -> Result<u32, Error> {
         let number = self.tree.find(context, path)?;
         if self.tree.node(number)?.is_directory() { Ok(number) } else { Err(Error::NotADirectory) }
     }
@@ -252,7 +253,7 @@ impl Service for FileServer {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         system: &mut dyn System,
     ) -> Result<(), Error> {
         let place = self.place((context, path))?;
@@ -262,13 +263,13 @@ impl Service for FileServer {
     fn rename(
         &mut self,
         client: &Client,
-        old: (u32, &str),
-        new: (u32, &str),
+        old: (u32, &[u8]),
+        new: (u32, &[u8]),
         system: &mut dyn System,
     ) -> Result<(), Error> {
         let (from, to) = (self.place(old)?, self.place(new)?);
         let is_file = |node: u32| self.tree.node(node).is_ok_and(|node| !node.is_directory());
-        if io_server::path::wants_directory(new.1) && from.node.is_some_and(is_file) {
+        if path::wants_directory(new.1) && from.node.is_some_and(is_file) {
             return Err(Error::NotADirectory);
         }
         self.tree.rename(&from, &to, client.user, system.real_ns())
@@ -278,12 +279,12 @@ impl Service for FileServer {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         system: &mut dyn System,
     ) -> Result<(), Error> {
         let place = match self.place((context, path)) {
             // `.` and the like are there; what isn't says so.
-            Err(Error::BadName) if !path.contains('\0') => {
+            Err(Error::BadName) if path::ends_without_name(path) => {
                 return self.tree.find(context, path).and(Err(Error::AlreadyExists));
             }
             place => place?,
@@ -300,7 +301,7 @@ impl Service for FileServer {
         &mut self,
         client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         modified_ns: u64,
     ) -> Result<(), Error> {
         let number = self.tree.find(context, path)?;

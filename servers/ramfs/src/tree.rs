@@ -9,6 +9,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use core::borrow::Borrow;
 
 use abi::{Error, UserId};
 use io_server::path::{self, Step};
@@ -18,6 +19,16 @@ use protocols::names::{Descriptor, MAX_PATH_BYTES, kind};
 
 use crate::content::Content;
 use crate::quota::{Quota, Usage};
+
+/// A name in a directory. It is looked for as bytes, in whose order text is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Name(String);
+
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
 
 /// A file or directory.
 #[derive(Debug)]
@@ -41,24 +52,24 @@ pub struct Node {
 #[derive(Debug)]
 pub enum Kind {
     /// A directory: names and the nodes' numbers.
-    Directory(BTreeMap<String, u32>),
+    Directory(BTreeMap<Name, u32>),
     /// A file that can be written.
     File(Content),
     /// A file of the boot archive, where it lies.
     Archived(&'static [u8]),
     /// A directory of the boot archive.
-    ArchivedDirectory(BTreeMap<String, u32>),
+    ArchivedDirectory(BTreeMap<Name, u32>),
 }
 
 impl Node {
-    fn entries(&self) -> Result<&BTreeMap<String, u32>, Error> {
+    fn entries(&self) -> Result<&BTreeMap<Name, u32>, Error> {
         match &self.kind {
             Kind::Directory(entries) | Kind::ArchivedDirectory(entries) => Ok(entries),
             Kind::File(_) | Kind::Archived(_) => Err(Error::NotADirectory),
         }
     }
 
-    fn entries_mut(&mut self) -> Result<&mut BTreeMap<String, u32>, Error> {
+    fn entries_mut(&mut self) -> Result<&mut BTreeMap<Name, u32>, Error> {
         match &mut self.kind {
             Kind::Directory(entries) | Kind::ArchivedDirectory(entries) => Ok(entries),
             Kind::File(_) | Kind::Archived(_) => Err(Error::NotADirectory),
@@ -176,7 +187,7 @@ impl Tree {
     }
 
     /// The node that a path names.
-    pub fn find(&self, context: u32, path: &str) -> Result<u32, Error> {
+    pub fn find(&self, context: u32, path: &[u8]) -> Result<u32, Error> {
         let mut at = if context == 0 { self.root } else { context };
         let mut node = self.node(at)?;
         let mut steps = path::steps(path);
@@ -198,10 +209,10 @@ impl Tree {
     }
 
     /// Where the last name of a path is, or would be if it were made.
-    pub fn place<'a>(&self, context: u32, path: &'a str) -> Result<Place<'a>, Error> {
+    pub fn place<'a>(&self, context: u32, path: &'a [u8]) -> Result<Place<'a>, Error> {
         let (parent, name) = path::parent_and_name(path)?;
         let directory = self.find(context, parent)?;
-        let node = self.node(directory)?.entries()?.get(name).copied();
+        let node = self.node(directory)?.entries()?.get(name.as_bytes()).copied();
         if let Some(node) = node
             && path::wants_directory(path)
         {
@@ -216,7 +227,7 @@ impl Tree {
         let Some(Ok(siblings)) = self.nodes.get(node.parent).map(Node::entries) else {
             return "";
         };
-        siblings.iter().find(|(_, sibling)| **sibling == number).map_or("", |(name, _)| name)
+        siblings.iter().find(|(_, sibling)| **sibling == number).map_or("", |(name, _)| &name.0)
     }
 
     /// The path of a directory from its root.
@@ -241,7 +252,7 @@ impl Tree {
     pub fn list(&self, directory: u32) -> Result<Listing, Error> {
         let mut listing = Listing::new();
         for (name, number) in self.node(directory)?.entries()? {
-            listing.push(&self.node(*number)?.descriptor(name));
+            listing.push(&self.node(*number)?.descriptor(&name.0));
         }
         Ok(listing)
     }
@@ -266,7 +277,7 @@ impl Tree {
             self.nodes.remove(old);
         }
         let entries = self.node_mut(place.directory)?.entries_mut()?;
-        entries.insert(String::from(place.name), number);
+        entries.insert(Name(String::from(place.name)), number);
         Ok(number)
     }
 
@@ -381,7 +392,7 @@ impl Tree {
 
     fn link(&mut self, place: &Place<'_>, number: u32, now_ns: u64) -> Result<(), Error> {
         let directory = self.node_mut(place.directory)?;
-        directory.entries_mut()?.insert(String::from(place.name), number);
+        directory.entries_mut()?.insert(Name(String::from(place.name)), number);
         directory.modified_ns = now_ns;
         self.node_mut(number)?.parent = place.directory;
         Ok(())
@@ -389,7 +400,7 @@ impl Tree {
 
     fn unlink(&mut self, place: &Place<'_>, now_ns: u64) -> Result<(), Error> {
         let directory = self.node_mut(place.directory)?;
-        let removed = directory.entries_mut()?.remove(place.name);
+        let removed = directory.entries_mut()?.remove(place.name.as_bytes());
         directory.modified_ns = now_ns;
         self.node_mut(removed.ok_or(Error::NotFound)?)?.parent = 0;
         Ok(())

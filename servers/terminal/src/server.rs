@@ -167,7 +167,7 @@ impl Service for TerminalServer {
         &mut self,
         _client: &Client,
         context: u32,
-        path: &str,
+        path: &[u8],
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<u64>, Error> {
@@ -231,7 +231,7 @@ impl Service for TerminalServer {
         Ok(Completion::Later)
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a str) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         Ok(match Flat::resolve(context, path, [CONSOLE].into_iter())? {
             Flat::Root => flat_root(1),
             Flat::Object(_) => TerminalServer::console(),
