@@ -2,9 +2,14 @@
 //!
 //! Most programs need [`call`] alone, and most servers [`crate::server`]. The rest are V's primitives as they are,
 //! from [`crate::syscall`].
+//!
+//! **When a network server dies** on the way to another node, it is there again a moment later, and who waited is told
+//! whether the request may have been executed. [`again`] repeats what may be repeated.
 
 use abi::protocol::{Reply, Request};
 use abi::{Error, Pid};
+
+use crate::time::{self, Duration};
 
 pub use crate::syscall::{
     Received, Segment, forward, get_reply, move_from, move_to, receive, reply, reply_receive, send,
@@ -24,6 +29,49 @@ pub fn call<R: Request>(to: Pid, request: &R, segment: Segment<'_>) -> Result<R:
     let (_, reply) = send(to, &request.to_message(), segment)?;
     Error::check(reply.code())?;
     Ok(R::Reply::from_message(&reply))
+}
+
+/// How long a network server may take to come back.
+const NETWORK_PATIENCE_NS: u64 = 5_000_000_000;
+const NETWORK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Does what sends to another process, and if a network server ended meanwhile, again: what was not executed, and if
+/// it is `idempotent` also what may have been. A node that fell silent is so tried once more.
+///
+/// ```no_run
+/// # let server = v::Pid::NONE;
+/// use v::protocols::io::io;
+/// let query = io::QueryInstance { instance: 1 };
+/// let found = v::message::again(true, || v::call(server, &query, v::Segment::None))?;
+/// # Ok::<(), v::Error>(())
+/// ```
+#[inline]
+pub fn again<T>(idempotent: bool, mut operation: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    match operation() {
+        Err(error) if is_networks(error, idempotent) => repeat(idempotent, operation),
+        outcome => outcome,
+    }
+}
+
+/// Whether an error is that of a network server that ended, and the request may be made again.
+const fn is_networks(error: Error, idempotent: bool) -> bool {
+    match error {
+        Error::NoNetwork => true,
+        Error::HostUnreachable => idempotent,
+        _ => false,
+    }
+}
+
+#[cold]
+fn repeat<T>(idempotent: bool, mut operation: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let end_ns = time::now_ns() + NETWORK_PATIENCE_NS;
+    loop {
+        time::sleep(NETWORK_PAUSE)?;
+        match operation() {
+            Err(error) if is_networks(error, idempotent) && time::now_ns() < end_ns => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// As [`call`], to every member of a group; the first reply counts. Also says who gave it.

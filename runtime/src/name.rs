@@ -27,7 +27,7 @@ use abi::{Error, LogicalHost, Pid};
 use protocols::names::{MAX_PATH_BYTES, names};
 use protocols::naming::{PREFIXES, RESTART_PATIENCE_NS, is_prefix, naming};
 
-use crate::message::{self, Segment, call};
+use crate::message::{self, Segment, again, call};
 use crate::sync::Mutex;
 use crate::time::{self, Duration};
 
@@ -154,7 +154,8 @@ fn ask_node(node: &str, prefix: &str) -> Result<(Pid, u32), Error> {
     let (server, context) = if prefix.is_empty() {
         (naming, PREFIXES)
     } else {
-        let resolved = call(naming, &naming::Resolve {}, Segment::Read(prefix.as_bytes()))?;
+        let ask = || call(naming, &naming::Resolve {}, Segment::Read(prefix.as_bytes()));
+        let resolved = again(true, ask)?;
         (resolved.server, resolved.context)
     };
     // It answers for its own node only.
@@ -164,7 +165,8 @@ fn ask_node(node: &str, prefix: &str) -> Result<(Pid, u32), Error> {
 /// The naming server of a node, as its kernel tells.
 fn naming_server(host: LogicalHost) -> Result<Pid, Error> {
     let query = group::QueryGroup { group: NAMING, position: 0 };
-    Ok(call(Pid::kernel_server(host, kernel::GROUP), &query, Segment::None)?.member)
+    let groups = Pid::kernel_server(host, kernel::GROUP);
+    Ok(again(true, || call(groups, &query, Segment::None))?.member)
 }
 
 /// The last so many bytes of a name.
@@ -181,7 +183,7 @@ fn end(name: Cow<'_, str>, bytes: usize) -> Cow<'_, str> {
 
 /// Resolves `name` and does `operation` at the place. If its server has gone, the name is resolved anew and the
 /// operation repeated, once; after [`DiedBeforeReply`](Error::DiedBeforeReply), when it may have been done already,
-/// only if it is `idempotent`.
+/// only if it is `idempotent`. It is repeated as well while a network server comes back, see [`again`].
 pub fn with_place<T>(
     name: &str,
     idempotent: bool,
@@ -190,7 +192,7 @@ pub fn with_place<T>(
     let mut is_repeated = false;
     loop {
         let place = resolve(name)?;
-        match operation(&place) {
+        match again(idempotent, || operation(&place)) {
             Err(error) if !is_repeated && is_server_gone(error, idempotent) => forget(place.server)?,
             outcome => return outcome,
         }

@@ -4,7 +4,7 @@ use abi::Pid;
 use protocols::io::{attribute, io};
 
 use super::{Result, TRANSFER_BYTES};
-use crate::message::{Segment, call};
+use crate::message::{Segment, again, call};
 
 /// An open instance in a server. Copying it does not open it again: who gives it away shares it first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,12 +28,18 @@ impl Instance {
         self.is(attribute::STREAM)
     }
 
+    /// Whether a write done twice is there twice.
+    const fn adds(&self) -> bool {
+        self.attributes & (attribute::STREAM | attribute::APPEND_ONLY) != 0
+    }
+
     /// Reads at a position, at most as much as fits, and at most [`TRANSFER_BYTES`].
     #[inline]
     pub fn read(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
         let room = buffer.len().min(TRANSFER_BYTES);
         let request = io::Read { instance: self.number, position };
-        let done = call(self.server, &request, Segment::Write(&mut buffer[..room]))?;
+        let done =
+            again(!self.is_stream(), || call(self.server, &request, Segment::Write(&mut buffer[..room])))?;
         // A server may not claim more than it can have written.
         Ok((done.count as usize).min(room))
     }
@@ -43,41 +49,41 @@ impl Instance {
     pub fn write(&self, position: u64, data: &[u8]) -> Result<usize> {
         let data = &data[..data.len().min(TRANSFER_BYTES)];
         let request = io::Write { instance: self.number, position };
-        let written = call(self.server, &request, Segment::Read(data))?;
+        let written = again(!self.adds(), || call(self.server, &request, Segment::Read(data)))?;
         Ok((written.count as usize).min(data.len()))
     }
 
     /// What it is now.
     pub fn query(&self) -> Result<io::InstanceQueried> {
         let request = io::QueryInstance { instance: self.number };
-        call(self.server, &request, Segment::None)
+        again(true, || call(self.server, &request, Segment::None))
     }
 
     /// Cuts or extends it.
     pub fn set_size(&self, size: u64) -> Result<()> {
         let request = io::SetSize { instance: self.number, size };
-        call(self.server, &request, Segment::None)?;
+        again(true, || call(self.server, &request, Segment::None))?;
         Ok(())
     }
 
     /// Waits until what was written will survive what the server survives.
     pub fn synchronize(&self) -> Result<()> {
         let request = io::Synchronize { instance: self.number };
-        call(self.server, &request, Segment::None)?;
+        again(true, || call(self.server, &request, Segment::None))?;
         Ok(())
     }
 
     /// Adds an owner: the team `owner`.
     pub fn share(&self, owner: Pid) -> Result<()> {
         let request = io::Share { instance: self.number, owner };
-        call(self.server, &request, Segment::None)?;
+        again(false, || call(self.server, &request, Segment::None))?;
         Ok(())
     }
 
     /// Takes an owner away: the team `owner`. The last one gone closes the instance.
     pub fn release(&self, owner: Pid) -> Result<()> {
         let request = io::Release { instance: self.number, owner };
-        call(self.server, &request, Segment::None)?;
+        again(false, || call(self.server, &request, Segment::None))?;
         Ok(())
     }
 }
