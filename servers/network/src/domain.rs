@@ -12,6 +12,7 @@ use abi::{Error, LogicalHost, Message, Pid};
 use network_card::{Card, SHORTEST_FRAME_BYTES, Station};
 use network_partner::{Configuration, Host, Kernel, Link, Name, Partner, Standing};
 use protocols::network::HOST_NAME_BYTES;
+use protocols::supervisor::supervisor;
 use v::server::Client;
 use v::{remote, time};
 use vmtp::Destination;
@@ -243,7 +244,11 @@ impl Domain {
     fn look_at_standing(&mut self) {
         let standing = self.partner.standing();
         if core::mem::replace(&mut self.standing, standing) != standing && standing == Standing::Lost {
-            v::log::error!("another node has this one's logical host: boot this one again");
+            v::log::error!("another node has this one's logical host: booting again with another");
+            // It does not return. Refused, the node goes on alone: what is sent elsewhere fails at once.
+            if let Err(error) = v::call(v::entry::creator(), &supervisor::Reboot {}, v::Segment::None) {
+                v::log::error!("cannot boot again: {error}");
+            }
         }
     }
 }
