@@ -89,17 +89,16 @@ pub fn own_pid() -> Result<Pid, Error> {
     Ok(query(Pid::NONE)?.process())
 }
 
-/// What its kernel knows of a process, of any node; [`Pid::NONE`]: the caller.
+/// What the kernel knows of a process of this node; [`Pid::NONE`]: the caller.
 pub fn query(process: Pid) -> Result<ProcessRecord, Error> {
-    let mut bytes = [0; ProcessRecord::BYTES];
-    let request = kernel::process::QueryProcess { process };
-    call(kernel_of(process), &request, Segment::Write(&mut bytes))?;
-    Ok(ProcessRecord::from_bytes(&bytes))
+    query_by(LogicalHost::OWN, process)
 }
 
-/// The process server of the node that a process is on; of this one for [`Pid::NONE`].
-fn kernel_of(process: Pid) -> Pid {
-    Pid::kernel_server(process.host(), kernel::PROCESS)
+fn query_by(host: LogicalHost, process: Pid) -> Result<ProcessRecord, Error> {
+    let mut bytes = [0; ProcessRecord::BYTES];
+    let request = kernel::process::QueryProcess { process };
+    call(Pid::kernel_server(host, kernel::PROCESS), &request, Segment::Write(&mut bytes))?;
+    Ok(ProcessRecord::from_bytes(&bytes))
 }
 
 /// What the kernel knows of every process of this node, in the order of its table.
@@ -132,9 +131,18 @@ pub(crate) fn owner() -> Pid {
     if thread::are_several() { team() } else { Pid::NONE }
 }
 
-/// Whether a process has ended.
+/// Whether a process of this node has ended.
 pub fn has_ended(process: Pid) -> Result<bool, Error> {
-    match query(process) {
+    is_end(query(process))
+}
+
+/// As [`has_ended`], of a process of any node, whose kernel is asked. So this may wait for another node.
+pub fn has_ended_anywhere(process: Pid) -> Result<bool, Error> {
+    is_end(query_by(process.host(), process))
+}
+
+fn is_end(queried: Result<ProcessRecord, Error>) -> Result<bool, Error> {
+    match queried {
         Ok(record) => Ok(ProcessState::from_number(record.state) == Some(ProcessState::Ended)),
         Err(Error::StaleProcess | Error::NonexistentProcess) => Ok(true),
         Err(error) => Err(error),
@@ -155,7 +163,13 @@ pub fn team() -> Pid {
     TEAM.try_call_once(|| Ok::<_, Error>(identify(Pid::NONE)?.team)).copied().unwrap_or(Pid::NONE)
 }
 
-/// The team, owner, user and rights of a process, of any node; [`Pid::NONE`]: the caller.
+/// The team, owner, user and rights of a process of this node; [`Pid::NONE`]: the caller.
 pub fn identify(process: Pid) -> Result<kernel::process::Identified, Error> {
-    call(kernel_of(process), &kernel::process::Identify { process }, Segment::None)
+    crate::message::kernel(kernel::PROCESS, &kernel::process::Identify { process })
+}
+
+/// As [`identify`], of a process of any node, whose kernel is asked. So this may wait for another node.
+pub fn identify_anywhere(process: Pid) -> Result<kernel::process::Identified, Error> {
+    let server = Pid::kernel_server(process.host(), kernel::PROCESS);
+    call(server, &kernel::process::Identify { process }, Segment::None)
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use abi::{Error, Pid, UserId};
 
 use crate::service::Client;
-use crate::system::{System, has_ended};
+use crate::system::System;
 use crate::table::Table;
 
 /// How much may be open.
@@ -131,7 +131,7 @@ impl<T> Instances<T> {
         }
         ended.sort_unstable();
         ended.dedup();
-        ended.retain(|team| has_ended(system, *team));
+        ended.retain(|team| system.has_ended(*team));
         if ended.is_empty() {
             return;
         }

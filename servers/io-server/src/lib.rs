@@ -14,16 +14,18 @@
 //! | `listing` | directories as a stream of descriptors; servers with a fixed list of names |
 //! | `system` | [`System`]: the few things of the kernel that a server needs |
 //! | `serve` | the serve loop over the real kernel |
+//! | `elsewhere` | who has ended of the processes of other nodes |
 //! | `ring`, `waiting` | for streams: a bounded buffer, and who waits to read or write it |
 //! | `testing` | a `System` in memory, for tests on the host |
 //!
-//! Only `serve` calls the kernel: every server's logic runs under `cargo test`.
+//! Only `serve` and `elsewhere` call the kernel: every server's logic runs under `cargo test`.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod elsewhere;
 pub mod instances;
 pub mod listing;
 pub mod path;

@@ -8,6 +8,7 @@ use abi::{Error, Message, Pid, UserId, kernel};
 use v::message;
 use v::server::{Client as Sender, Options, Outcome, Server};
 
+use crate::elsewhere;
 use crate::server::IoServer;
 use crate::service::{Client, Request, Service};
 use crate::system::System;
@@ -35,6 +36,13 @@ impl System for Kernel {
             // It only waits for its owner to take note.
             Some(ProcessState::Ended) => Err(Error::StaleProcess),
             _ => Ok(record.user()),
+        }
+    }
+
+    fn has_ended(&mut self, process: Pid) -> bool {
+        match v::process::has_ended(process) {
+            Err(Error::ProcessElsewhere) => elsewhere::has_ended(process),
+            outcome => outcome == Ok(true),
         }
     }
 

@@ -17,6 +17,11 @@ pub trait System {
     /// [`NonexistentProcess`](Error::NonexistentProcess) where it has ended.
     fn user_of(&mut self, process: Pid) -> Result<UserId, Error>;
 
+    /// Whether a process is known to have ended. Never waits for another node: there it is known later.
+    fn has_ended(&mut self, process: Pid) -> bool {
+        matches!(self.user_of(process), Err(Error::StaleProcess | Error::NonexistentProcess))
+    }
+
     /// Ends a process.
     fn end(&mut self, process: Pid, status: u32) -> Result<(), Error>;
 
@@ -25,9 +30,4 @@ pub trait System {
 
     /// Nanoseconds since 1970.
     fn real_ns(&self) -> u64;
-}
-
-/// Whether the kernel is sure that the process has ended.
-pub fn has_ended(system: &mut dyn System, process: Pid) -> bool {
-    matches!(system.user_of(process), Err(Error::StaleProcess | Error::NonexistentProcess))
 }

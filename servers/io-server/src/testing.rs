@@ -26,6 +26,9 @@ struct Process {
     reply: Option<Message>,
 }
 
+const HERE: LogicalHost = LogicalHost::from_bits(1);
+const ELSEWHERE: LogicalHost = LogicalHost::from_bits(2);
+
 /// A kernel made of tables.
 #[derive(Clone, Debug, Default)]
 pub struct TestSystem {
@@ -46,9 +49,16 @@ impl TestSystem {
 
     /// Makes a process of a user.
     pub fn process(&mut self, user: UserId) -> Pid {
-        let pid = Pid::process(LogicalHost::from_bits(1), 1, 100 + self.processes.len() as u16);
+        let pid = Pid::process(HERE, 1, 100 + self.processes.len() as u16);
         let process = Process { user, ..Process::default() };
         self.processes.insert(pid, process);
+        pid
+    }
+
+    /// Makes a process of another node, of a user.
+    pub fn process_elsewhere(&mut self, user: UserId) -> Pid {
+        let pid = Pid::process(ELSEWHERE, 1, 100 + self.processes.len() as u16);
+        self.processes.insert(pid, Process { user, ..Process::default() });
         pid
     }
 
@@ -196,10 +206,15 @@ impl System for TestSystem {
 
     fn user_of(&mut self, process: Pid) -> Result<UserId, Error> {
         match self.processes.get(&process) {
+            _ if process.host() != HERE => Err(Error::ProcessElsewhere),
             None => Err(Error::NonexistentProcess),
             Some(process) if process.ended => Err(Error::StaleProcess),
             Some(process) => Ok(process.user),
         }
+    }
+
+    fn has_ended(&mut self, process: Pid) -> bool {
+        !self.is_alive(process)
     }
 
     fn end(&mut self, process: Pid, status: u32) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use abi::{Error, Message, Pid};
 use protocols::io::io;
 
 use crate::ring::Ring;
-use crate::system::{System, has_ended};
+use crate::system::System;
 
 /// A client that awaits the reply to a read or a write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +72,7 @@ impl Waiters {
 
     /// Forgets those that have ended.
     pub fn forget_ended(&mut self, system: &mut dyn System) {
-        self.queue.retain(|waiter| !has_ended(system, waiter.client));
+        self.queue.retain(|waiter| !system.has_ended(waiter.client));
     }
 
     /// Gives readers what is in `ring`, one after the other, as long as there is some.

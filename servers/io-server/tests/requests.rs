@@ -154,6 +154,26 @@ fn modes_grants_and_users_are_checked() {
 }
 
 #[test]
+fn an_owner_elsewhere_is_its_nodes_affair() {
+    let (mut server, mut system, here) = setup();
+    let [parent, child, stranger] = [USER, OTHER, OTHER].map(|user| system.process_elsewhere(user));
+    let theirs = |owner| io::Open { owner, ..open(mode::READ) };
+    let instance = system.say(&mut server, parent, &theirs(child), b"note").unwrap().instance;
+    assert_eq!(server.owned_by(USER), 1, "as the client's node says");
+    assert_eq!(system.say(&mut server, here, &theirs(child), b"note"), Err(Error::ProcessElsewhere));
+    let another = system.process(OTHER);
+    assert_eq!(system.say(&mut server, parent, &theirs(another), b"note"), Err(Error::NoPermission));
+    let share = io::Share { instance, owner: stranger };
+    system.say(&mut server, parent, &share, b"").unwrap();
+    system.kill(child);
+    server.tick(&mut system);
+    assert_eq!((server.service.closed, server.owned_by(USER)), (0, 1));
+    system.kill(stranger);
+    server.tick(&mut system);
+    assert_eq!((server.service.closed, server.owned_by(USER)), (1, 0));
+}
+
+#[test]
 fn an_instance_lives_as_long_as_an_owner() {
     let (mut server, mut system, parent) = setup();
     let child = system.process(USER);

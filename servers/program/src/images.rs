@@ -70,7 +70,7 @@ impl Images {
         if server.is_group() || server.is_kernel_server() {
             return Err(Error::BadArgument);
         }
-        let found = v::process::identify(server)?;
+        let found = v::process::identify_anywhere(server)?;
         let is_others = found.user.is_system() && found.team != v::process::team();
         if !is_others || !v::name::is_registered(server)? {
             return Err(Error::NoPermission);

@@ -11,7 +11,6 @@ use alloc::vec::Vec;
 
 use abi::protocol::{Reply as _, refusal};
 use abi::{Error, Pid};
-use io_server::system::has_ended;
 use io_server::{Incoming, Ring, System, Waiter, Waiters, waiting};
 use protocols::io::io;
 use protocols::terminal::mode;
@@ -220,7 +219,7 @@ impl Terminal {
     /// ^C ends this program.
     pub fn add_foreground(&mut self, program: Pid, system: &mut dyn System) -> Result<(), Error> {
         if self.foreground.len() >= MAX_FOREGROUND {
-            self.foreground.retain(|program| !has_ended(system, *program));
+            self.foreground.retain(|program| !system.has_ended(*program));
         }
         if self.foreground.len() >= MAX_FOREGROUND {
             return Err(Error::NoResources);
