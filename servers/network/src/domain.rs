@@ -223,9 +223,9 @@ impl Domain {
         Ok(None)
     }
 
-    /// A number that VMTP has counted, and its name.
+    /// A number that VMTP has counted, or, behind those, of what is under way; and its name.
     pub fn counter(&self, position: u32) -> Option<(&'static str, u64)> {
-        self.partner.counters().list().nth(position as usize)
+        self.partner.counters().list().chain(self.partner.under_way()).nth(position as usize)
     }
 
     fn with_wire<T>(

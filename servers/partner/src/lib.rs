@@ -235,6 +235,16 @@ impl Partner {
             && self.memory.used_bytes() == 0
     }
 
+    /// What is under way: processes that wait for other machines, those of other machines that are being served or
+    /// whose answer is kept, and bytes of segments.
+    pub fn under_way(&self) -> [(&'static str, u64); 3] {
+        [
+            ("waiting_for_others", self.sends.used() as u64),
+            ("serving_others", self.serves.used() as u64),
+            ("segment_bytes_held", self.memory.used_bytes() as u64),
+        ]
+    }
+
     /// What the engine has counted.
     pub fn counters(&self) -> &vmtp::Counters {
         self.engine.counters()

@@ -63,6 +63,11 @@ impl Sends {
         self.used == 0
     }
 
+    /// How many wait.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
     /// Who waits in the name of `client`.
     pub fn find(&self, client: Pid) -> Option<&Sent> {
         self.slots.iter().flatten().find(|sent| sent.client == client)

@@ -74,6 +74,11 @@ impl Serves {
         self.slots.iter().all(|slot| *slot == Serve::Free)
     }
 
+    /// How many there are.
+    pub fn used(&self) -> usize {
+        self.slots.iter().filter(|slot| **slot != Serve::Free).count()
+    }
+
     /// A free slot for a copy's reply.
     fn free_for_copy(&self) -> Option<usize> {
         let slot = self.slots[self.aliens..].iter().position(|slot| *slot == Serve::Free)?;

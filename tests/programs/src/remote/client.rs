@@ -1,0 +1,116 @@
+//! The client: what it was told became of each message is compared with what the server has counted.
+
+use v::prelude::*;
+use v::time::Duration;
+use v::{Pid, Segment, time};
+
+use crate::segment;
+use crate::tally::{Count, Counted, Read};
+
+/// After an error, before the next message.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often the counts are asked for.
+const ASKS: u32 = 20;
+
+/// What the client was told of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Executed,
+    Perhaps,
+    NotExecuted,
+}
+
+/// What an error says of a message; none if it is no error of a network.
+const fn fate(error: Error) -> Option<Fate> {
+    match error {
+        Error::HostNotFound | Error::NoResources | Error::NoNetwork => Some(Fate::NotExecuted),
+        Error::HostUnreachable => Some(Fate::Perhaps),
+        Error::ReplyLost => Some(Fate::Executed),
+        _ => None,
+    }
+}
+
+/// Sends a message, with a segment of `bytes` bytes whose access changes with the number.
+fn count(server: Pid, client: u32, number: u32, bytes: usize) -> Result<Fate, String> {
+    let request = Count { client, number };
+    let mut place = segment(client, number, false, bytes);
+    let granted = match number % 4 {
+        _ if bytes == 0 => Segment::None,
+        0 => Segment::None,
+        1 => Segment::Read(&place),
+        2 => Segment::Write(&mut place),
+        _ => Segment::ReadWrite(&mut place),
+    };
+    match call(server, &request, granted) {
+        Ok(Counted { times: 1 }) if number % 4 < 2 || place == segment(client, number, true, bytes) => {
+            Ok(Fate::Executed)
+        }
+        Ok(Counted { times: 1 }) => Err(format!("message {number}: the answer's {bytes} bytes are wrong")),
+        Ok(Counted { times }) => Err(format!("message {number} has been executed {times} times")),
+        Err(error) => fate(error).ok_or_else(|| format!("message {number}: {error}")),
+    }
+}
+
+/// How often each of `count` messages has been executed.
+fn counts(server: Pid, client: u32, count: u32) -> Result<Vec<u8>, String> {
+    let mut counts = vec![0; count as usize];
+    let mut last = Error::HostUnreachable;
+    for _ in 0..ASKS {
+        match call(server, &Read { client }, Segment::Write(&mut counts)) {
+            Ok(told) if told.wrong == 0 => return Ok(counts),
+            Ok(told) => return Err(format!("{} messages arrived with a wrong segment", told.wrong)),
+            Err(error) => last = error,
+        }
+        // A sleep that is cut short is a question more.
+        let _ = time::sleep(PAUSE);
+    }
+    Err(format!("the counts: {last}"))
+}
+
+pub fn send(server: Pid, client: u32, messages: u32, sizes: &[usize]) -> Result<(), String> {
+    let started_ns = time::now_ns();
+    let mut fates = Vec::with_capacity(messages as usize);
+    let mut longest = (0, 0);
+    for number in 0..messages {
+        let bytes = if sizes.is_empty() { 0 } else { sizes[number as usize % sizes.len()] };
+        let sent_ns = time::now_ns();
+        let fate = count(server, client, number, bytes)?;
+        longest = longest.max((time::now_ns() - sent_ns, number));
+        if fate != Fate::Executed {
+            let _ = time::sleep(PAUSE);
+        }
+        fates.push(fate);
+    }
+    let milliseconds = (time::now_ns() - started_ns) / 1_000_000;
+    let counts = counts(server, client, messages)?;
+    for (number, (fate, times)) in fates.iter().zip(&counts).enumerate() {
+        let is_right = match fate {
+            Fate::Executed => *times == 1,
+            Fate::Perhaps => *times <= 1,
+            Fate::NotExecuted => *times == 0,
+        };
+        if !is_right {
+            let told = match fate {
+                Fate::Executed => "executed",
+                Fate::Perhaps => "perhaps executed",
+                Fate::NotExecuted => "not executed",
+            };
+            return Err(format!("message {number} was said to be {told}, and was {times} times"));
+        }
+    }
+    let of = |wanted: Fate| fates.iter().filter(|fate| **fate == wanted).count();
+    let [executed, perhaps, not] = [Fate::Executed, Fate::Perhaps, Fate::NotExecuted].map(of);
+    let (longest_ms, number) = (longest.0 / 1_000_000, longest.1);
+    println!(
+        "client {client}: {executed} executed, {perhaps} perhaps, {not} not; {milliseconds} ms, of which {longest_ms} for \
+         message {number}"
+    );
+    Ok(())
+}
+
+pub fn ask(server: Pid) {
+    match call(server, &Count { client: 0, number: 0 }, Segment::None) {
+        Ok(Counted { times }) => println!("it answers: {times}"),
+        Err(error) => println!("it does not answer: {error}"),
+    }
+}
