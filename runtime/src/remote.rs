@@ -45,12 +45,31 @@ impl NetworkServer {
     /// Takes the most urgent waiting message, whatever it is about.
     pub fn receive(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<Received, Error> {
         let received = syscall::receive_remote(buffer, deadline)?;
+        self.look_at(&received);
+        Ok(received)
+    }
+
+    /// Replies to one that sent to this process itself, without data, and takes the next message. If the reply fails,
+    /// nothing is taken.
+    pub fn reply_receive(
+        &mut self,
+        to: Pid,
+        message: &Message,
+        buffer: &mut [u8],
+        deadline: Deadline,
+    ) -> Result<Received, Error> {
+        let received = syscall::reply_receive_remote(to, message, buffer, deadline)?;
+        self.look_at(&received);
+        Ok(received)
+    }
+
+    /// Notes when an alien is no more.
+    fn look_at(&mut self, received: &Received) {
         if let Arrival::Answered { cookie, .. } | Arrival::Forwarded { cookie, .. } = received.arrival
             && let Some(lent) = self.lent.get_mut(&cookie)
         {
             lent.ended = true;
         }
-        Ok(received)
     }
 
     /// Replies to a process that sent to another machine, in the name of `replier`.

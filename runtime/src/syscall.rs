@@ -254,6 +254,30 @@ pub(crate) fn receive_remote(buffer: &mut [u8], deadline: Deadline) -> Result<re
     Ok(remote::Received::decode(&registers))
 }
 
+/// As [`reply_receive`] without data, of the network server to one that sent to it, and [`receive_remote`].
+#[inline]
+pub(crate) fn reply_receive_remote(
+    to: Pid,
+    message: &Message,
+    buffer: &mut [u8],
+    deadline: Deadline,
+) -> Result<remote::Received, Error> {
+    let mut registers = call::ReplyReceive {
+        to,
+        message: *message,
+        segment_address: 0,
+        segment_bytes: 0,
+        deadline,
+        buffer_address: buffer.as_mut_ptr().expose_provenance() as u64,
+        buffer_bytes: buffer.len() as u64,
+    }
+    .encode();
+    // SAFETY: as in `receive_remote`.
+    unsafe { trap(&mut registers) };
+    Error::check(registers.number as u32)?;
+    Ok(remote::Received::decode(&registers))
+}
+
 /// As [`reply`], of the network server to a process that sent to another machine.
 #[inline]
 pub(crate) fn reply_remote(

@@ -49,6 +49,7 @@ pub struct Engine {
     pub(crate) free_buffers: IndexSet,
     /// Whose segment is in each buffer that is not free.
     buffer_hosts: Vec<Option<LogicalHost>>,
+    used_buffers: usize,
     pub(crate) timers: Timers,
     pub(crate) ready: Ready,
     pub(crate) control: VecDeque<Transmit>,
@@ -102,6 +103,7 @@ impl Engine {
             claims: Pool::new(local_hosts),
             free_buffers: IndexSet::full(configuration.buffers),
             buffer_hosts: vec![None; configuration.buffers],
+            used_buffers: 0,
             timers: Timers::new(nodes),
             ready: Ready::empty(nodes),
             control: VecDeque::with_capacity(configuration.control_packets),
@@ -169,16 +171,22 @@ impl Engine {
     pub fn release_buffer(&mut self, buffer: Buffer) {
         debug_assert!((buffer.0 as usize) < self.configuration.buffers, "one of the engine's buffers");
         self.free_buffers.insert(buffer.0 as usize);
-        self.buffer_hosts[buffer.0 as usize] = None;
+        if self.buffer_hosts[buffer.0 as usize].take().is_some() {
+            self.used_buffers -= 1;
+        }
     }
 
     /// A buffer for a segment from `host`; none if none is free, or `host` has its share.
     pub(crate) fn take_buffer(&mut self, host: LogicalHost) -> Option<Buffer> {
         let number = self.free_buffers.first()?;
-        let count = |whose| self.buffer_hosts.iter().filter(|host| **host == whose).count();
-        if !within_share(count(Some(host)), count(None)) {
+        let used = self.used_buffers;
+        let count = || self.buffer_hosts.iter().filter(|whose| **whose == Some(host)).count();
+        let free = self.buffer_hosts.len() - used;
+        // No host has more than are used.
+        if !within_share(used, free) && !within_share(count(), free) {
             return None;
         }
+        self.used_buffers += 1;
         self.free_buffers.remove(number);
         self.buffer_hosts[number] = Some(host);
         Some(Buffer(number as u32))

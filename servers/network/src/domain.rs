@@ -145,6 +145,11 @@ impl Domain {
         self.calls.0.receive(self.partner.inbox(), FOREVER)
     }
 
+    /// Replies to the server's own client, and receives the next message.
+    pub fn reply_receive(&mut self, client: Pid, reply: &Message) -> Result<Received, Error> {
+        self.calls.0.reply_receive(client, reply, self.partner.inbox(), FOREVER)
+    }
+
     /// The head of the segment of the message received last, of so many bytes.
     pub fn head(&mut self, bytes: usize) -> &[u8] {
         let inbox = self.partner.inbox();

@@ -3,7 +3,7 @@
 use abi::notice::notice;
 use abi::protocol::{Reply as _, Request as _};
 use abi::remote::Received;
-use abi::{Error, Message};
+use abi::{Error, Message, Pid};
 use hardware::interrupt::InterruptLine;
 use protocols::network::HOST_NAME_BYTES;
 use protocols::network::network::{DomainCounterQueried, HostFound, Network};
@@ -28,27 +28,37 @@ impl NetworkServer {
 
     /// Serves for ever.
     pub fn serve(&mut self) -> ! {
+        let mut answer = None;
         loop {
             let deadlines = [self.frames.next_deadline_ns(), self.domain.next_deadline_ns()];
             self.alarm.arm(deadlines.into_iter().flatten().min().unwrap_or(u64::MAX));
-            // There is nothing that a receive from anyone could fail for.
-            if let Ok(received) = self.domain.receive() {
-                self.take(&received);
+            let received = match answer.take() {
+                // It fails if the client has gone, who needs no answer then.
+                Some((client, reply)) => self.domain.reply_receive(client, &reply),
+                // There is nothing that a receive from anyone could fail for.
+                None => self.domain.receive(),
+            };
+            if let Ok(received) = received {
+                answer = self.take(&received);
             }
         }
     }
 
-    fn take(&mut self, received: &Received) {
+    /// Deals with a message. What is to be replied to it with the next receive.
+    fn take(&mut self, received: &Received) -> Option<(Pid, Message)> {
         if let Some(card) = self.frames.domain_card()
             && self.domain.take_message(received, card)
         {
-            return;
+            return None;
         }
         let client = received.sender;
         match self.answer(received) {
-            Outcome::Later => {}
-            Outcome::Reply(reply) => answer(client, &reply, &[]),
-            Outcome::ReplyData(reply, data) => answer(client, &reply, data),
+            Outcome::Later => None,
+            Outcome::Reply(reply) => Some((client, reply)),
+            Outcome::ReplyData(reply, data) => {
+                answer(client, &reply, data);
+                None
+            }
         }
     }
 

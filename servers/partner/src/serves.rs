@@ -53,6 +53,11 @@ pub struct Serves {
     /// First those for aliens, then those for copies: these let others end, and must not wait for them.
     slots: Vec<Serve>,
     aliens: usize,
+    /// Free slots, for aliens and for copies.
+    free_for_aliens: Vec<usize>,
+    free_for_copies: Vec<usize>,
+    /// Machines with clients that are served or were answered, and how many each has.
+    hosts: Vec<(LogicalHost, usize)>,
     /// How many there have been: no two cookies are the same.
     count: u64,
 }
@@ -66,12 +71,19 @@ impl fmt::Debug for Serves {
 impl Serves {
     /// None, and room for so many aliens and copies.
     pub fn new(aliens: usize, copies: usize) -> Serves {
-        Serves { slots: alloc::vec![Serve::Free; aliens + copies], aliens, count: 0 }
+        Serves {
+            slots: alloc::vec![Serve::Free; aliens + copies],
+            aliens,
+            free_for_aliens: (0..aliens).rev().collect(),
+            free_for_copies: (aliens..aliens + copies).rev().collect(),
+            hosts: Vec::new(),
+            count: 0,
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.slots.iter().all(|slot| *slot == Serve::Free)
+        self.free_for_aliens.len() + self.free_for_copies.len() == self.slots.len()
     }
 
     /// How many there are.
@@ -81,20 +93,45 @@ impl Serves {
 
     /// A free slot for a copy's reply.
     fn free_for_copy(&self) -> Option<usize> {
-        let slot = self.slots[self.aliens..].iter().position(|slot| *slot == Serve::Free)?;
-        Some(self.aliens + slot)
+        self.free_for_copies.last().copied()
     }
 
     /// A free slot for a client of `host`, if that has not `most` already.
     fn free(&self, host: LogicalHost, most: usize) -> Option<usize> {
-        let (mut free, mut hosts_own) = (None, 0);
-        for (index, slot) in self.slots[..self.aliens].iter().enumerate() {
-            match slot.host() {
-                None => free = free.or(Some(index)),
-                Some(other) => hosts_own += usize::from(other == host),
+        let hosts_own = self.hosts.iter().find(|(known, _)| *known == host).map_or(0, |(_, count)| *count);
+        self.free_for_aliens.last().copied().filter(|_| hosts_own < most)
+    }
+
+    /// Changes what is in a slot: from or to [`Serve::Free`], or between states of one client's.
+    fn set(&mut self, slot: usize, serve: Serve) {
+        let before = core::mem::replace(&mut self.slots[slot], serve);
+        let is_copy = slot >= self.aliens;
+        let free = if is_copy { &mut self.free_for_copies } else { &mut self.free_for_aliens };
+        match (before.host(), serve.host()) {
+            // It is most often the last one, which was offered.
+            (None, Some(_)) => {
+                let place = free.iter().rposition(|other| *other == slot).expect("what is free is listed");
+                free.remove(place);
             }
+            (Some(_), None) => free.push(slot),
+            (None, None) | (Some(_), Some(_)) => return,
         }
-        free.filter(|_| hosts_own < most)
+        if is_copy {
+            return;
+        }
+        let host = before.host().or(serve.host());
+        let place = self.hosts.iter().position(|(known, _)| Some(*known) == host);
+        match (place, serve.host()) {
+            (Some(place), Some(_)) => self.hosts[place].1 += 1,
+            (None, Some(host)) => self.hosts.push((host, 1)),
+            (Some(place), None) => {
+                self.hosts[place].1 -= 1;
+                if self.hosts[place].1 == 0 {
+                    self.hosts.swap_remove(place);
+                }
+            }
+            (None, None) => {}
+        }
     }
 
     /// Which slot a cookie is of.
@@ -165,7 +202,7 @@ impl Partner {
             cookie,
         };
         self.memory.lend(buffer.len());
-        self.serves.slots[slot] = Serve::Under { id: request.id, server, cookie };
+        self.serves.set(slot, Serve::Under { id: request.id, server, cookie });
         if let Err(error) = kernel.send_alien(&alien, buffer) {
             self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
         }
@@ -237,14 +274,15 @@ impl Partner {
             message: to_wire(message),
             segment: (bytes > 0).then_some(Segment { buffer, bytes }),
         };
-        self.serves.slots[slot] = Serve::Free;
-        // The client may have given up: then nobody wants it.
-        let Ok(first) = self.engine.reply(now_ns, id, &reply) else { return };
-        self.due.extend(first);
-        if bytes > 0 {
+        let sent = self.engine.reply(now_ns, id, &reply);
+        if sent.is_ok() && bytes > 0 {
             self.memory.put(buffer, segment);
-            self.serves.slots[slot] = Serve::Answered { host: pid(id.client).host() };
+            self.serves.set(slot, Serve::Answered { host: pid(id.client).host() });
+        } else {
+            self.serves.set(slot, Serve::Free);
         }
+        // If it failed, the client has given up: then nobody wants it.
+        self.due.extend(sent.ok().flatten());
     }
 
     /// The client of a request does not wait any more.
@@ -256,14 +294,14 @@ impl Partner {
             let buffer = kernel.take_back(cookie);
             self.memory.give_back(buffer.len());
         }
-        self.serves.slots[slot] = Serve::Free;
+        self.serves.set(slot, Serve::Free);
     }
 
     /// A response's segment has arrived, or will not.
     pub(crate) fn release(&mut self, buffer: Buffer) {
         if let Some(slot) = self.memory.serve_of(buffer) {
             drop(self.memory.take(buffer));
-            self.serves.slots[slot] = Serve::Free;
+            self.serves.set(slot, Serve::Free);
         }
     }
 }
