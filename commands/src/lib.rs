@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod context;
 pub mod files;
+pub mod json;
 pub mod run;
 pub mod shell;
 pub mod system;

@@ -254,8 +254,7 @@ pub fn global_prefixes() -> Result<Vec<(String, Pid, u32)>, Error> {
 
 /// Whether a process answers for a prefix of its node, which only the system's servers do.
 pub fn is_registered(server: Pid) -> Result<bool, Error> {
-    let own_host = LogicalHost::from_bits(crate::entry::information().logical_host as u32);
-    let prefixes = if server.host() == own_host {
+    let prefixes = if server.host() == crate::node::host() {
         global_prefixes()
     } else {
         let naming = naming_server(server.host())?;

@@ -18,6 +18,11 @@ pub fn name() -> &'static str {
     word(boot_command_line(), "name=").filter(|name| !name.is_empty()).unwrap_or(UNNAMED)
 }
 
+/// The node's logical host.
+pub fn host() -> LogicalHost {
+    LogicalHost::from_bits(crate::entry::information().logical_host as u32)
+}
+
 /// The node's number among those that were started together, from 1: what the boot command line says after `node=`.
 /// None where it says nothing of the kind.
 pub fn number() -> Option<u32> {
@@ -66,6 +71,8 @@ pub fn find_within(name: &str, patience_ms: u32) -> Result<LogicalHost, Error> {
 /// The clocks of a node, as a message to its kernel and back shows them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClockReading {
+    /// When the answer came, in nanoseconds since this node's boot.
+    pub at_ns: u64,
     /// How long the message and its answer took, in nanoseconds.
     pub round_trip_ns: u64,
     /// How long the node had been up when the answer came, less half of that, as all here.
@@ -85,13 +92,28 @@ impl ClockReading {
 pub fn read_clocks(host: LogicalHost) -> Result<ClockReading, Error> {
     let (began_ns, real_ns) = (time::now_ns(), time::real_ns());
     let clocks = call(Pid::kernel_server(host, kernel::TIME), &kernel::time::Now {}, Segment::None)?;
-    let round_trip_ns = time::now_ns() - began_ns;
+    let at_ns = time::now_ns();
+    let round_trip_ns = at_ns - began_ns;
     let middle_ns = real_ns.wrapping_add(round_trip_ns / 2);
     Ok(ClockReading {
+        at_ns,
         round_trip_ns,
         uptime_ns: clocks.monotonic_ns.saturating_add(round_trip_ns / 2),
         ahead_ns: clocks.real_ns.wrapping_sub(middle_ns).cast_signed(),
     })
+}
+
+/// The surest of some readings of a node's clocks.
+pub fn read_clocks_surely(host: LogicalHost) -> Result<ClockReading, Error> {
+    const READINGS: u32 = 4;
+    let mut best = read_clocks(host)?;
+    for _ in 1..READINGS {
+        let next = read_clocks(host)?;
+        if next.round_trip_ns < best.round_trip_ns {
+            best = next;
+        }
+    }
+    Ok(best)
 }
 
 fn ask_network<T>(mut ask: impl FnMut(abi::Pid) -> Result<T, Error>) -> Result<T, Error> {

@@ -152,7 +152,7 @@ mod tests {
             idle_ns: 1_500_000_000,
             ..StatisticsRecord::default()
         };
-        let clocks = ClockReading { round_trip_ns: 1_234_567, uptime_ns: 0, ahead_ns: -2_000_000 };
+        let clocks = ClockReading { at_ns: 0, round_trip_ns: 1_234_567, uptime_ns: 0, ahead_ns: -2_000_000 };
         let mut node = Node { record: host, statistics, clocks };
         let words: alloc::vec::Vec<String> = plain(&node).split_whitespace().map(String::from).collect();
         assert_eq!(words, ["node2", "abc", "1234", "-2000", "4096", "2048", "40", "3", "50"]);

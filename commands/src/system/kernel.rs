@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use abi::kernel::record::{ProcessRecord, StatisticsRecord};
+use abi::kernel::well_known_group::NAMING;
 use abi::kernel::{STATISTICS, statistics};
 use abi::{Error, LogicalHost, Pid};
 use v::message::{Segment, call};
@@ -41,6 +42,9 @@ pub fn describe(pid: Pid, names: &BTreeMap<Pid, String>) -> String {
     if pid.is_kernel_server() {
         let known = SERVERS.get(usize::from(pid.index())).copied().unwrap_or_default();
         return alloc::format!("kernel:{known}");
+    }
+    if pid == NAMING {
+        return "group:naming".into();
     }
     match names.get(&pid) {
         Some(name) if !name.is_empty() => name.clone(),

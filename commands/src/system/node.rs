@@ -21,10 +21,20 @@ pub struct Node {
 }
 
 impl Node {
+    /// This node.
+    pub const fn own() -> Node {
+        Node { name: None, host: LogicalHost::OWN }
+    }
+
+    /// A node that answered when all were asked.
+    pub fn found(name: &str, host: LogicalHost) -> Node {
+        if host == v::node::host() { Node::own() } else { Node { name: Some(name.to_string()), host } }
+    }
+
     /// The node that a command's arguments say.
     pub fn of(arguments: &Arguments) -> Result<Node, Failure> {
         match arguments.value(NODE.long) {
-            None => Ok(Node { name: None, host: LogicalHost::OWN }),
+            None => Ok(Node::own()),
             Some(name) => Ok(Node { name: Some(name.to_string()), host: find(name)? }),
         }
     }

@@ -1,32 +1,49 @@
-//! `trace`: the kernel's events, live or of one command.
+//! `trace`: what kernels did while a program ran, on this node, on another, or on all of them in one list.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | `tracer` | setting and reading the ring of a node |
+//! | `join` | one list out of several nodes' records, and which of them are of one transaction |
+//! | `show` | the list as text and as JSON |
+
+mod join;
+mod show;
+mod tracer;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
-use abi::kernel::{STATISTICS, server, statistics};
-use abi::trace::{Event, TraceRecord};
+use abi::trace::Event;
 use abi::{Error, Pid};
-use protocols::supervisor::{MOST_TRACE_RECORDS, supervisor};
-use v::message::{Segment, call};
 use v::process::Command as Program;
 
-use super::kernel::{describe, names};
+use super::hosts::network_failure;
+use super::kernel::names;
 use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Failure, Outcome, failed};
 use crate::usage::{Arguments, Choice, MANY, Misuse, NODE, Usage};
+use join::Log;
+use tracer::{Found, Tracer};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "trace",
-        synopsis: "[-e EVENTS] PROGRAM [WORD...] [@NODE]",
+        synopsis: "[-d] [-e EVENTS] [--json] PROGRAM [WORD...] [@NODE]",
         summary: "Runs a program and shows what the kernel did meanwhile: sends, receives, replies, faults, switches.",
         details: "EVENTS is a list with commas of: send receive reply forward switch fault create end interrupt.\n\
                   All but switch are shown unless told. Needs the right to trace. Put -- before a program that is\n\
-                  given options. With @NODE the program runs here and that node's kernel is watched.",
+                  given options. With @NODE the program runs here and that node's kernel is watched.\n\
+                  With --domain the kernels of all nodes are, and their events are one list: each with its node, and\n\
+                  what belongs to one Send with the same number, here and there. Times are this node's; between\n\
+                  nodes they are right to within half a round trip. JSON has an object for each event in a line.",
         choices: &[
+            Choice { letter: 'd', long: "domain", value: None, help: "Watch all nodes." },
+            Choice { letter: '\0', long: "json", value: None, help: "Write lines of JSON." },
             Choice { letter: 'e', long: "events", value: Some("EVENTS"), help: "Only these events." },
             NODE,
         ],
@@ -46,114 +63,99 @@ fn events(list: Option<&str>) -> Result<u32, Misuse> {
     })
 }
 
+/// A kernel that is watched.
+struct Watched {
+    name: String,
+    node: Node,
+    tracer: Tracer,
+    /// Where its records of the program begin.
+    from: u64,
+}
+
+impl Watched {
+    fn new(name: &str, node: Node) -> Result<Watched, Failure> {
+        let tracer = Tracer::of(&node)?;
+        let from = tracer.end().map_err(refused)?;
+        Ok(Watched { name: name.into(), node, tracer, from })
+    }
+
+    /// Those that the arguments say.
+    fn all(arguments: &Arguments) -> Result<Vec<Watched>, Failure> {
+        if !arguments.has("domain") {
+            let name = arguments.value(NODE.long).unwrap_or_else(|| v::node::name());
+            return Ok(vec![Watched::new(name, Node::of(arguments)?)?]);
+        }
+        if arguments.has(NODE.long) {
+            return Err(Misuse("--domain is all nodes: say either that or one of them".into()).into());
+        }
+        let hosts = v::node::all().map_err(|error| network_failure("--domain", error))?;
+        let named = hosts.iter().filter_map(|host| Some((host.name()?, host.logical_host)));
+        named.map(|(name, host)| Watched::new(name, Node::found(name, host))).collect()
+    }
+
+    /// Its processes that are there now, with their names.
+    fn processes(&self) -> BTreeMap<Pid, String> {
+        v::process::all_of(self.node.host).map(|records| names(&records)).unwrap_or_default()
+    }
+
+    fn log(&self) -> Result<Log, Failure> {
+        let clocks = v::node::read_clocks_surely(self.node.host).map_err(refused)?;
+        let booted_ns = clocks.at_ns.cast_signed() - clocks.uptime_ns.cast_signed();
+        let Found { records, lost, .. } = self.tracer.read(self.from).map_err(refused)?;
+        let host = if self.node.is_named() { self.node.host } else { v::node::host() };
+        Ok(Log { host, booted_ns, records, lost })
+    }
+}
+
+fn refused(error: Error) -> Failure {
+    failed("trace", error)
+}
+
 fn trace(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let chosen = events(arguments.value("events"))?;
-    let (name, words) =
+    let (program, words) =
         arguments.operands.split_first().ok_or_else(|| Misuse("a program is missing".into()))?;
-    let node = Node::of(arguments)?;
-    let tracer = Tracer::of(&node)?;
-    let refused = |error: Error| failed("trace", error);
-    let from = tracer.read(u64::MAX, |_| Ok(())).map_err(refused)?;
-    let before = v::process::all_of(node.host).map(|records| names(&records)).unwrap_or_default();
-    tracer.set(chosen).map_err(refused)?;
-    let mut command = Program::new(name);
-    for word in words {
-        command = command.arg(word);
+    let watched = Watched::all(arguments)?;
+    let mut names = BTreeMap::new();
+    for kernel in &watched {
+        names.extend(kernel.processes());
     }
-    let result = command.start().and_then(|mut child| child.wait());
-    let reset = tracer.set(0);
-    let mut names = v::process::all_of(node.host).map(|records| names(&records)).unwrap_or_default();
-    names.extend(before);
-    let mut start_ns = None;
-    tracer
-        .read(from, |record| {
-            let since_us = record.time_ns.saturating_sub(*start_ns.get_or_insert(record.time_ns)) / 1000;
-            context.output.write_all(format!("{since_us:>9} us  {}\n", show(record, &names)).as_bytes())
-        })
-        .map_err(refused)?;
-    reset.map_err(refused)?;
-    context.status = result.map_err(|error| failed(name, error))?.code;
+    let set = |events| watched.iter().try_for_each(|kernel| kernel.tracer.set(events)).map_err(refused);
+    let result = set(chosen).and_then(|()| run(program, words, &mut names));
+    let reset = set(0);
+    for (pid, name) in watched.iter().flat_map(Watched::processes) {
+        names.entry(pid).or_insert(name);
+    }
+    let logs = watched.iter().map(Watched::log).collect::<Result<Vec<Log>, Failure>>()?;
+    for (kernel, log) in watched.iter().zip(&logs).filter(|(_, log)| log.lost > 0) {
+        let text =
+            format!("trace: {}: {} events were overwritten before they were read\n", kernel.name, log.lost);
+        context.errors.write_all(text.as_bytes())?;
+    }
+    let entries = join::join(&logs);
+    let start_ns = entries.first().map_or(0, |entry| entry.time_ns);
+    for entry in &entries {
+        let node = &watched[entry.log].name;
+        let text = if arguments.has("json") {
+            show::object(entry, node, &names)
+        } else {
+            show::line(entry, start_ns, (watched.len() > 1).then_some(node), &names)
+        };
+        context.output.write_all(format!("{text}\n").as_bytes())?;
+    }
+    reset?;
+    context.status = result?;
     Ok(())
 }
 
-/// Who sets and reads a kernel's trace: this node's for itself; another node's supervisor, since rights never travel.
-enum Tracer {
-    Kernel,
-    Supervisor(Pid),
-}
-
-impl Tracer {
-    fn of(node: &Node) -> Result<Tracer, Failure> {
-        if node.is_named() { node.server("supervisor").map(Tracer::Supervisor) } else { Ok(Tracer::Kernel) }
+/// Runs the program; its status. Its name is noted, for it may be gone when the kernels are asked for names.
+fn run(program: &str, words: &[String], names: &mut BTreeMap<Pid, String>) -> Result<i32, Failure> {
+    let mut command = Program::new(program);
+    for word in words {
+        command = command.arg(word);
     }
-
-    fn set(&self, events: u32) -> Result<(), Error> {
-        match self {
-            Tracer::Kernel => {
-                call(server(STATISTICS), &statistics::SetTrace { events }, Segment::None).map(|_| ())
-            }
-            Tracer::Supervisor(supervisor) => {
-                call(*supervisor, &supervisor::SetTrace { events }, Segment::None).map(|_| ())
-            }
-        }
-    }
-
-    /// Gives every record from a sequence number on to `take`; returns where to go on.
-    fn read(
-        &self,
-        mut from: u64,
-        mut take: impl FnMut(&TraceRecord) -> Result<(), Error>,
-    ) -> Result<u64, Error> {
-        let mut buffer = alloc::vec![0; MOST_TRACE_RECORDS * TraceRecord::BYTES];
-        loop {
-            let segment = Segment::Write(&mut buffer);
-            let (count, next) = match self {
-                Tracer::Kernel => {
-                    let read = call(server(STATISTICS), &statistics::ReadTrace { from }, segment)?;
-                    (read.count, read.next)
-                }
-                Tracer::Supervisor(supervisor) => {
-                    let read = call(*supervisor, &supervisor::ReadTrace { from }, segment)?;
-                    (read.count, read.next)
-                }
-            };
-            let (records, _) = buffer.as_chunks::<{ TraceRecord::BYTES }>();
-            for record in records.iter().take(count as usize) {
-                take(&TraceRecord::from_bytes(record))?;
-            }
-            from = next;
-            if count == 0 {
-                return Ok(from);
-            }
-        }
-    }
-}
-
-fn show(record: &TraceRecord, names: &BTreeMap<Pid, String>) -> String {
-    let from = describe(record.from_pid(), names);
-    let to = describe(record.to_pid(), names);
-    let code = record.code();
-    match record.event() {
-        Some(Event::Send) => format!("{from} sends {} to {to}", request(code)),
-        Some(Event::Receive) => format!("{to} receives from {from}"),
-        Some(Event::Reply) => format!("{from} replies {} to {to}", outcome(code)),
-        Some(Event::Forward) => format!("{from} is forwarded to {to}"),
-        Some(Event::Switch) => format!("switch from {from} to {to}"),
-        Some(Event::Fault) => format!("{from} faults at {:x}, vector {code}", record.to),
-        Some(Event::Create) => format!("{to} creates {from}"),
-        Some(Event::End) => format!("{from} ends with status {code}"),
-        Some(Event::Interrupt) => format!("interrupt {code} for {to}"),
-        None => format!("event {}", record.event_and_code as u32),
-    }
-}
-
-fn request(code: u32) -> String {
-    protocols::name_of(code).map_or_else(|| format!("{code:#x}"), String::from)
-}
-
-fn outcome(code: u32) -> String {
-    match Error::check(code) {
-        Ok(()) => "ok".into(),
-        Err(error) => format!("'{error}'"),
-    }
+    let failed = |error| failed(program, error);
+    let mut child = command.start().map_err(failed)?;
+    names.insert(child.pid(), program.rsplit(['/', ']']).next().unwrap_or(program).into());
+    Ok(child.wait().map_err(failed)?.code)
 }

@@ -56,9 +56,13 @@ impl<M: Machine> Kernel<M> {
         ensure(receiver != caller, Error::BadArgument)?;
         self.accept_send(caller)?;
         self.counters.sends += 1;
-        self.trace_message(Event::Send, caller, receiver);
         if found == NOBODY {
-            self.processes[caller].begin_transaction();
+            let process = &mut self.processes[caller];
+            process.begin_transaction();
+            let (code, from) = (process.registers.message[0] as u32 & CODE_MASK, process.pid);
+            self.trace(Event::Send, code, from, to);
+        } else {
+            self.trace_message(Event::Send, caller, receiver);
         }
         Ok(self.send_on(caller, receiver))
     }

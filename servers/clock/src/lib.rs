@@ -14,8 +14,6 @@ use v::node::ClockReading;
 
 /// Between two looks at the others' clocks. Clocks that differ by 200 millionths drift by 3.2 ms in that time.
 pub const PERIOD_NS: u64 = 16_000_000_000;
-/// How often a clock is read for one look.
-pub const READINGS: u32 = 4;
 /// Whose uptimes differ by less are equally old: a reading may be that wrong.
 const SAME_AGE_NS: u64 = 50_000_000;
 
@@ -50,7 +48,10 @@ mod tests {
     const SECOND_NS: u64 = 1_000_000_000;
 
     fn reading(host: u32, uptime_ns: u64) -> Reading {
-        (LogicalHost::from_bits(host), ClockReading { round_trip_ns: 1_000_000, uptime_ns, ahead_ns: 0 })
+        (
+            LogicalHost::from_bits(host),
+            ClockReading { at_ns: 0, round_trip_ns: 1_000_000, uptime_ns, ahead_ns: 0 },
+        )
     }
 
     #[test]
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_clock_is_set_only_when_it_is_surely_wrong() {
-        let ahead = |ahead_ns| ClockReading { round_trip_ns: 2001, uptime_ns: 0, ahead_ns };
+        let ahead = |ahead_ns| ClockReading { at_ns: 0, round_trip_ns: 2001, uptime_ns: 0, ahead_ns };
         assert_eq!(correction_ns(&ahead(1001)), None);
         assert_eq!(correction_ns(&ahead(-1001)), None);
         assert_eq!(correction_ns(&ahead(1002)), Some(1002));

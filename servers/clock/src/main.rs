@@ -4,10 +4,9 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use clock_server::{PERIOD_NS, READINGS, Reading, correction_ns, leader};
-use v::abi::LogicalHost;
+use clock_server::{PERIOD_NS, Reading, correction_ns, leader};
 use v::log;
-use v::node::{self, ClockReading};
+use v::node;
 use v::prelude::*;
 use v::time::{self, Duration};
 
@@ -35,7 +34,9 @@ fn look() -> Result<(), Error> {
     let Some((own, others)) = hosts.split_first() else { return Ok(()) };
     let own = (own.logical_host, node::read_clocks(own.logical_host)?);
     // One that does not answer any more is not followed.
-    let readings = others.iter().filter_map(|host| Some((host.logical_host, best(host.logical_host)?)));
+    let readings = others
+        .iter()
+        .filter_map(|host| Some((host.logical_host, node::read_clocks_surely(host.logical_host).ok()?)));
     let Some((host, reading)) = leader(&own, readings.collect::<Vec<Reading>>()) else { return Ok(()) };
     let Some(correction_ns) = correction_ns(&reading) else { return Ok(()) };
     time::set_real_ns(time::real_ns().wrapping_add_signed(correction_ns))?;
@@ -49,9 +50,4 @@ fn look() -> Result<(), Error> {
         );
     }
     Ok(())
-}
-
-/// The surest of some readings.
-fn best(host: LogicalHost) -> Option<ClockReading> {
-    (0..READINGS).map_while(|_| node::read_clocks(host).ok()).min_by_key(|reading| reading.round_trip_ns)
 }

@@ -4,6 +4,7 @@ use abi::call::{self, MoveFrom, MoveTo, NOW};
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{PROCESS, process};
 use abi::remote::{Arrival, TRANSACTION_STEP};
+use abi::trace::{Event, TraceRecord};
 use abi::{Access, Error, Grant, Message};
 use simulator::node::{receive, reply, send, send_with};
 use simulator::{Node, Outcome};
@@ -110,6 +111,23 @@ fn a_send_to_elsewhere_goes_to_the_network_server() {
     assert_eq!((results.number, results.pid), (0, server.to_bits()));
     let (client_team, network) = (client, fixture.network);
     fixture.finish(&[client_team, server, network]);
+}
+
+#[test]
+fn a_send_to_elsewhere_is_traced_as_what_it_is() {
+    let mut fixture = Fixture::new();
+    let client = fixture.node.team(100, PRIORITY, 0);
+    fixture.node.kernel.trace.choose(Event::Send.bit());
+    assert_eq!(fixture.node.call(client, send(FAR, WORDS)), Outcome::Waits);
+    fixture.node.kernel.trace.choose(0);
+    let (records, _) = fixture.node.kernel.trace.records.row_from(0, 10).as_chunks();
+    let traced: Vec<TraceRecord> = records.iter().map(TraceRecord::from_bytes).collect();
+    let [record] = traced.as_slice() else { panic!("{traced:?}") };
+    assert_eq!((record.code(), record.from_pid(), record.to_pid()), (0x71, client, FAR));
+    fixture.arrival();
+    fixture.end(client);
+    let network = fixture.network;
+    fixture.finish(&[network]);
 }
 
 #[test]
