@@ -97,6 +97,11 @@ mod tests {
                     other.long == choice.long || other.letter == choice.letter && choice.letter != '\0'
                 });
                 assert!(!clash, "{} --{}", usage.name, choice.long);
+                let words = usage.synopsis.split([' ', '[', ']', '|']);
+                let letters = words.filter(|word| word.starts_with('-') && !word.starts_with("--"));
+                let is_shown =
+                    choice.letter == '\0' || letters.into_iter().any(|word| word.contains(choice.letter));
+                assert!(is_shown, "{}'s synopsis lacks -{}", usage.name, choice.letter);
             }
         }
     }

@@ -22,8 +22,8 @@ pub const COMMAND: Command = Command {
         name: "kill",
         synopsis: "[-s SERVICE [@NODE]]... [PID...]",
         summary: "Ends processes; a team's first process ends the team.",
-        details: "A PID is as ps shows it, of this node or another; %JOB is for the shell's own kill. There are no\n\
-                  signals, as -9: ended is ended. A service is started again by the supervisor; kill waits for that,\n\
+        details: "A PID is as ps shows it, of this node or another; in the shell %JOB means a job. There\n\
+                  are no signals, as -9: ended is ended. A service is started again by the supervisor; kill waits for that,\n\
                   up to five seconds.",
         choices: &[
             Choice { letter: 's', long: "service", value: Some("SERVICE"), help: "A service, by its name." },

@@ -16,7 +16,7 @@ use crate::usage::{Arguments, Choice, MANY, Misuse, NODE, Usage};
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "log",
-        synopsis: "[WORD...] [@NODE]",
+        synopsis: "[-l LEVEL] [WORD...] [@NODE]",
         summary: "Shows the log: what servers and the kernel have said, with time and level.",
         details: "With WORD..., it adds these words to the log.",
         choices: &[

@@ -34,7 +34,9 @@ impl<S: System> Shell<S> {
         }
         let mut status = 0;
         for name in &words[1..] {
-            if let Some(builtin) = builtins::find::<S>(name).filter(|builtin| builtin.is_for_people()) {
+            // The shell's kill leaves most to the program, which also knows more of it.
+            let builtin = builtins::find::<S>(name).filter(|builtin| builtin.name != "kill");
+            if let Some(builtin) = builtin.filter(|builtin| builtin.is_for_people()) {
                 self.output(builtin.help().as_bytes())?;
             } else if self.state.functions.contains_key(name) {
                 self.describe_names(&[words[0].clone(), name.clone()])?;
