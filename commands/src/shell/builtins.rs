@@ -89,7 +89,7 @@ impl<S: System> Shell<S> {
         Builtin::new(
             "fg",
             "[%JOB]",
-            "Waits for a background job; ^C ends the waiting.",
+            "Waits for a background job; ^C ends it then.",
             Shell::bring_to_foreground,
         ),
         Builtin::new(

@@ -177,7 +177,7 @@ impl<S: System> Shell<S> {
         Ok(())
     }
 
-    /// `fg [job]`: shows a job and waits for it.
+    /// `fg [job]`: shows a job and waits for it; the user's interruption then means it.
     pub(super) fn bring_to_foreground(&mut self, words: &[Text]) -> Flow {
         let name = words.get(1).map_or(&b"%%"[..], Vec::as_slice);
         let Some(index) = self.jobs.find(name) else {
@@ -186,7 +186,11 @@ impl<S: System> Shell<S> {
         };
         let text = self.jobs.list[index].text.clone();
         self.write_error(&text);
-        self.wait_for_job(index)
+        for program in self.jobs.list[index].programs.iter_mut().filter(|program| program.status.is_none()) {
+            self.system.bring_to_foreground(&mut program.child);
+        }
+        self.wait_for_job(index)?;
+        if self.system.interrupted() { Err(self.interrupt()) } else { Ok(()) }
     }
 
     /// Waits for a job and forgets it.

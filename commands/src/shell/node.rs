@@ -263,6 +263,11 @@ impl System for Node {
         Ok(child.child.try_wait()?.map(ended))
     }
 
+    fn bring_to_foreground(&mut self, child: &mut Child) {
+        self.add_to_foreground(&child.child);
+        child.is_foreground = true;
+    }
+
     fn kill(&mut self, child: &mut Child) -> Result<(), Error> {
         child.child.kill()
     }

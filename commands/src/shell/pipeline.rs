@@ -17,7 +17,7 @@ use abi::Error;
 
 use super::ast::{AndOr, Command, Item, Kind, List, Position, Simple, Text, Word};
 use super::builtins;
-use super::execute::{Flow, Leave, Shell};
+use super::execute::{Flow, INTERRUPTED, Leave, Shell};
 use super::print::{print_and_or, print_command, print_list, quote};
 use super::redirect::{Sink, Streams};
 use super::system::{Placement, Program, Start, System};
@@ -55,10 +55,13 @@ impl<S: System> Shell<S> {
             self.kill_all(&mut started.children);
         }
         let waited = self.wait_for(&mut started.children);
-        if let Some(status) = status {
+        let flow = flow.and(waited);
+        if flow == Err(Leave::Interrupted) {
+            self.state.status = INTERRUPTED;
+        } else if let Some(status) = status {
             self.state.status = status;
         }
-        flow.and(waited)
+        flow
     }
 
     /// Runs pipelines without waiting.

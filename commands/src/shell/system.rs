@@ -26,6 +26,8 @@ pub trait System: 'static {
     fn wait(&mut self, child: &mut Self::Child) -> Result<Ended, Error>;
     /// How a program has ended, if it has.
     fn poll(&mut self, child: &mut Self::Child) -> Result<Option<Ended>, Error>;
+    /// Has the user's interruption end a program that was started in the background.
+    fn bring_to_foreground(&mut self, child: &mut Self::Child);
     /// Ends a program.
     fn kill(&mut self, child: &mut Self::Child) -> Result<(), Error>;
     /// A program's process identifier as `$!` and `kill` have it.

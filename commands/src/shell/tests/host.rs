@@ -173,6 +173,8 @@ impl System for Host {
         if has_ended { self.wait(child).map(Some) } else { Ok(None) }
     }
 
+    fn bring_to_foreground(&mut self, _child: &mut Child) {}
+
     fn kill(&mut self, child: &mut Child) -> Result<(), Error> {
         match child {
             Child::Program(child) => child.kill().map_err(|error| convert(&error)),
