@@ -1,12 +1,15 @@
 //! Keeps a shell at the console: opens the terminal, starts a shell on it, and another when that ends.
 //!
-//! It is started as the operator, so the shell and all that it starts are the operator's.
+//! It is started as the operator, so the shell and all that it starts are the operator's. The supervisor keeps which
+//! shell runs: two at one terminal would take each other's lines, so a session that is started again waits for the end
+//! of the shell that the earlier one left.
 
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
 use protocols::io::mode;
+use protocols::supervisor::supervisor;
 use v::file::File;
 use v::log;
 use v::prelude::*;
@@ -26,8 +29,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 fn main() -> Result<(), Error> {
     v::server::ready();
+    let supervisor = v::name::resolve("[supervisor]")?.server;
+    if let Some(shell) = earlier_shell(supervisor)? {
+        log::notice!("the shell {shell} goes on");
+        // One that cannot be asked about is gone, too.
+        while v::process::has_ended(shell) == Ok(false) {
+            v::time::sleep(PAUSE)?;
+        }
+    }
     loop {
-        match run_shell() {
+        match run_shell(supervisor) {
             Ok(status) => log::notice!("the shell ended with status {status}; starting another"),
             Err(error) => log::error!("no shell on {TERMINAL}: {error}"),
         }
@@ -35,7 +46,14 @@ fn main() -> Result<(), Error> {
     }
 }
 
-fn run_shell() -> Result<i32, Error> {
+/// The shell that an earlier life of this program started.
+fn earlier_shell(supervisor: Pid) -> Result<Option<Pid>, Error> {
+    let mut bits = [0; 8];
+    let loaded = call(supervisor, &supervisor::LoadState {}, Segment::Write(&mut bits))?;
+    Ok((loaded.count as usize == bits.len()).then(|| Pid::from_bits(u64::from_le_bytes(bits))))
+}
+
+fn run_shell(supervisor: Pid) -> Result<i32, Error> {
     let mut terminal = File::open_with(TERMINAL, mode::READ | mode::WRITE)?;
     if let Err(error) = v::name::resolve(SHELL) {
         terminal.write_all(format!("no shell yet: {SHELL}: {error}; waiting for its server\n").as_bytes())?;
@@ -50,5 +68,7 @@ fn run_shell() -> Result<i32, Error> {
         .stdout(stream())
         .stderr(stream())
         .start()?;
+    let bits = shell.pid().to_bits().to_le_bytes();
+    call(supervisor, &supervisor::SaveState {}, Segment::Read(&bits))?;
     Ok(shell.wait()?.code)
 }
