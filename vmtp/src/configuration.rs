@@ -126,6 +126,7 @@ impl Configuration {
         assert!(self.domain <= DOMAIN_MAX, "domain: 13 bits");
         assert!(self.mtu_bytes as usize >= SMALLEST_MTU_BYTES, "mtu_bytes: must carry one block");
         assert!(self.buffer_bytes as usize <= SEGMENT_BYTES, "buffer_bytes: beyond the largest message");
+        assert!(self.retransmit_min_ns <= self.retransmit_max_ns, "retransmit_min_ns: above the longest");
         assert!(self.local_hosts >= 1, "local_hosts: at least one");
         assert!(
             self.clients + self.servers + self.hosts < crate::manager::NODES_MAX,

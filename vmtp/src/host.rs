@@ -164,11 +164,11 @@ impl Engine {
             Some(host) if host.round_trip_ns != 0 => host.round_trip_ns + 4 * host.variation_ns,
             _ => configuration.round_trip_ns,
         };
-        let once_ns = once_ns.max(configuration.retransmit_min_ns);
+        let once_ns = once_ns.clamp(configuration.retransmit_min_ns, configuration.retransmit_max_ns);
         if attempts == 0 {
             return once_ns;
         }
-        (once_ns << attempts.min(16)).min(configuration.retransmit_max_ns.max(once_ns))
+        (once_ns << attempts.min(16)).min(configuration.retransmit_max_ns)
     }
 
     /// Whether host `index` is to be given up after `attempts` without an answer.
@@ -306,6 +306,18 @@ mod tests {
 
     const HOSTS: usize = 1_000_000;
     const SECOND_NS: u64 = 1_000_000_000;
+
+    /// One answer that came after seconds, while its host was starting again, does not make every later loss cost as long.
+    #[test]
+    fn a_late_answer_does_not_slow_what_follows() {
+        let mut engine = Engine::new(&Configuration::default(), 1, 1);
+        let host = engine.host_of(LogicalHost::from_bits(5)).unwrap();
+        engine.measure_host(host, SECOND_NS / 1000);
+        engine.measure_host(host, 6 * SECOND_NS);
+        let most_ns = engine.configuration.retransmit_max_ns;
+        assert_eq!(engine.answer_time_ns(host as u32, 0), most_ns);
+        assert_eq!(engine.answer_time_ns(host as u32, 3), most_ns);
+    }
 
     /// An idle host's timer costs nothing until it is due, and then once: of a million, asking for the next deadline or
     /// action moves none.
