@@ -72,7 +72,7 @@ pub fn send(server: Pid, client: u32, messages: u32, sizes: &[usize]) -> Result<
     let mut fates = Vec::with_capacity(messages as usize);
     let mut longest = (0, 0);
     for number in 0..messages {
-        let bytes = if sizes.is_empty() { 0 } else { sizes[number as usize % sizes.len()] };
+        let bytes = size(number, sizes);
         let sent_ns = time::now_ns();
         let fate = count(server, client, number, bytes)?;
         longest = longest.max((time::now_ns() - sent_ns, number));
@@ -105,6 +105,25 @@ pub fn send(server: Pid, client: u32, messages: u32, sizes: &[usize]) -> Result<
         "client {client}: {executed} executed, {perhaps} perhaps, {not} not; {milliseconds} ms, of which {longest_ms} for \
          message {number}"
     );
+    Ok(())
+}
+
+/// The size of a message's segment: they are taken by turns.
+fn size(number: u32, sizes: &[usize]) -> usize {
+    if sizes.is_empty() { 0 } else { sizes[number as usize % sizes.len()] }
+}
+
+pub fn until(server: Pid, client: u32, sizes: &[usize]) -> Result<(), String> {
+    for number in 0.. {
+        let sent_ns = time::now_ns();
+        let fate = count(server, client, number, size(number, sizes))?;
+        if fate != Fate::Executed {
+            let word = if fate == Fate::Perhaps { "perhaps executed" } else { "not executed" };
+            let seconds = (time::now_ns() - sent_ns) / 1_000_000_000;
+            println!("client {client}: message {number} was {word}, as it learnt after {seconds} s");
+            break;
+        }
+    }
     Ok(())
 }
 

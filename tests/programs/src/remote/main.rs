@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `serve CLIENTS` | prints its pid, counts what is sent to it, and ends when so many clients have asked for their counts |
 //! | `send PID CLIENT COUNT BYTES…` | sends that often to the server with this pid, as client CLIENT, with and without segments of those sizes by turns, and checks the counts |
+//! | `until PID CLIENT BYTES…` | sends until a message fails, and says how |
 //! | `ask PID` | sends once, and says how that ends |
 //! | `storm PID SEED COUNT STATION…` | sends that many hostile frames to the cards with these addresses |
 
@@ -43,9 +44,10 @@ fn main() -> i32 {
     let outcome = match words.as_slice() {
         ["serve", clients] => must(clients, clients.parse()).and_then(server::serve),
         ["send", server, client, count, sizes @ ..] => send(server, client, count, sizes),
+        ["until", server, client, sizes @ ..] => until(server, client, sizes),
         ["ask", server] => pid(server).map(client::ask),
         ["storm", server, seed, count, stations @ ..] => storm(server, seed, count, stations),
-        _ => Err("usage: test-remote serve|send|ask|storm ...; see its source".into()),
+        _ => Err("usage: test-remote serve|send|until|ask|storm ...; see its source".into()),
     };
     match outcome {
         Ok(()) => 0,
@@ -57,9 +59,16 @@ fn main() -> i32 {
 }
 
 fn send(server: &str, client: &str, count: &str, sizes: &[&str]) -> Result<(), String> {
-    let sizes = sizes.iter().map(|size| must(size, size.parse())).collect::<Result<Vec<_>, _>>()?;
     let (client, count) = (must(client, client.parse())?, must(count, count.parse())?);
-    client::send(pid(server)?, client, count, &sizes)
+    client::send(pid(server)?, client, count, &numbers(sizes)?)
+}
+
+fn until(server: &str, client: &str, sizes: &[&str]) -> Result<(), String> {
+    client::until(pid(server)?, must(client, client.parse())?, &numbers(sizes)?)
+}
+
+fn numbers(words: &[&str]) -> Result<Vec<usize>, String> {
+    words.iter().map(|word| must(word, word.parse())).collect()
 }
 
 fn storm(server: &str, seed: &str, count: &str, stations: &[&str]) -> Result<(), String> {
