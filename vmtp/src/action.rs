@@ -124,6 +124,19 @@ impl Store {
         mask::stretches(self.delivery, self.group_bytes)
     }
 
+    /// The packet's data, if it is all of one piece that belongs at `offset` in the segment.
+    pub fn data_from<'a>(&self, packet: &'a [u8], offset: usize) -> Option<&'a [u8]> {
+        let mut stretches = self.stretches();
+        let stretch = stretches.next()?;
+        let from = packet::HEADER_BYTES + stretch.packet_offset as usize;
+        let is_next = (self.segment_offset + stretch.group_offset) as usize == offset;
+        if is_next && stretches.next().is_none() {
+            packet.get(from..from + stretch.bytes as usize)
+        } else {
+            None
+        }
+    }
+
     /// Copies from the packet, as given to [`Engine::receive_packet`](crate::Engine::receive_packet), into the
     /// segment's memory. None if that is too short.
     pub fn copy(&self, packet: &[u8], segment: &mut [u8]) -> Option<()> {

@@ -7,12 +7,22 @@ use alloc::vec::Vec;
 
 use vmtp::Buffer;
 
+use crate::WIRE_SEGMENT_BYTES;
+
+/// Buffers that are kept for the next time, at most.
+const MOST_SPARE: usize = 16;
+/// From how many bytes on a large buffer does, as long as not more than so much memory is used.
+const LARGE_BYTES: usize = 4 * 1024;
+const LARGE_UNTIL_BYTES: usize = 1024 * 1024;
+
 /// See the module.
 pub struct Memory {
     buffers: Vec<Vec<u8>>,
     first_send: usize,
     first_serve: usize,
     used_bytes: usize,
+    /// Large buffers that nothing is in, of [`WIRE_SEGMENT_BYTES`] each. What was in them still is.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Memory {
@@ -20,7 +30,7 @@ impl Memory {
     pub fn new(incoming: usize, sends: usize, serves: usize) -> Memory {
         let first_serve = incoming + 2 * sends;
         let buffers = (0..first_serve + serves).map(|_| Vec::new()).collect();
-        Memory { buffers, first_send: incoming, first_serve, used_bytes: 0 }
+        Memory { buffers, first_send: incoming, first_serve, used_bytes: 0, spare: Vec::new() }
     }
 
     /// The number for a send's request.
@@ -81,6 +91,35 @@ impl Memory {
             content.resize(bytes, 0);
         }
         content
+    }
+
+    /// Adds to a buffer, which will have `bytes` bytes in the end.
+    pub fn append(&mut self, buffer: Buffer, data: &[u8], bytes: usize) {
+        self.used_bytes += data.len();
+        let content = &mut self.buffers[buffer.0 as usize];
+        content.reserve_exact(bytes.saturating_sub(content.len()));
+        content.extend_from_slice(data);
+    }
+
+    /// A large buffer, with anything in it: whoever takes it must write what is to be read.
+    pub fn large(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_else(|| alloc::vec![0; WIRE_SEGMENT_BYTES])
+    }
+
+    /// A buffer of at least `bytes` bytes, with anything in it, as [`Memory::large`].
+    pub fn room(&mut self, bytes: usize) -> Vec<u8> {
+        if bytes >= LARGE_BYTES && self.used_bytes < LARGE_UNTIL_BYTES {
+            self.large()
+        } else {
+            alloc::vec![0; bytes]
+        }
+    }
+
+    /// Keeps memory for the next time if it is a large buffer.
+    pub fn recycle(&mut self, content: Vec<u8>) {
+        if content.len() == WIRE_SEGMENT_BYTES && self.spare.len() < MOST_SPARE {
+            self.spare.push(content);
+        }
     }
 
     /// Puts `content` into an empty buffer.

@@ -36,9 +36,12 @@ impl Partner {
                 with_outcome(Moved { count: count as u32 }.to_message(), outcome)
             }
             Some(Remote::MoveFrom(wanted)) => {
-                segment.resize(PREFIX_BYTES + prefix.grant.bytes().min(HEAD_BYTES) as usize, 0);
+                let bytes = prefix.grant.bytes().min(HEAD_BYTES) as usize;
+                segment = self.memory.room(PREFIX_BYTES + bytes);
                 let (count, outcome) = match self.check_move(server, wanted.client, wanted.transaction) {
-                    Ok(()) => kernel.move_from(wanted.client, wanted.offset, &mut segment[PREFIX_BYTES..]),
+                    Ok(()) => {
+                        kernel.move_from(wanted.client, wanted.offset, &mut segment[PREFIX_BYTES..][..bytes])
+                    }
                     Err(error) => (0, Err(error)),
                 };
                 data_bytes = count as usize;
@@ -46,14 +49,13 @@ impl Partner {
             }
             None => refusal(Error::BadRequest),
         };
+        let mut bytes = 0;
         if data_bytes > 0 {
-            segment.truncate(PREFIX_BYTES + data_bytes);
             let prefix = ReplyPrefix { outcome: Ok(()), forward_to: Pid::NONE };
             segment[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
-        } else {
-            segment.clear();
+            bytes = PREFIX_BYTES + data_bytes;
         }
-        self.reply(now_ns, slot, request.id, &reply, pid(request.server), segment);
+        self.reply(now_ns, slot, request.id, &reply, pid(request.server), segment, bytes);
     }
 
     /// Only the machine that has a process's message may copy for it, and only for the Send that is under way.

@@ -120,7 +120,7 @@ impl Partner {
         let mut request = if head_bytes < WHOLE_INBOX_BYTES {
             self.inbox[..request_bytes].to_vec()
         } else {
-            let next = alloc::vec![0; self.inbox.len()];
+            let next = self.memory.large();
             core::mem::replace(&mut self.inbox, next)
         };
         request[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
@@ -152,7 +152,8 @@ impl Partner {
         let slot = self.sends.slot_of[id.index as usize] as usize;
         let request = self.memory.request(slot);
         let response = self.memory.response(slot);
-        drop(self.memory.take(request));
+        let request = self.memory.take(request);
+        self.memory.recycle(request);
         let data = self.memory.take(response);
         let Some(sent) = self.sends.slots[slot].take_if(|sent| sent.id == id) else { return };
         self.sends.used -= 1;

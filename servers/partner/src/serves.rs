@@ -187,8 +187,13 @@ impl Partner {
         } else {
             0
         };
-        let mut buffer = segment;
-        buffer.resize(PREFIX_BYTES + head_bytes.max(reply_bytes), 0);
+        let buffer = if reply_bytes <= head_bytes {
+            segment
+        } else {
+            let mut buffer = self.memory.room(PREFIX_BYTES + reply_bytes);
+            buffer[..segment.len()].copy_from_slice(&segment);
+            buffer
+        };
         let alien = Alien {
             client,
             to: server,
@@ -222,14 +227,13 @@ impl Partner {
         self.memory.give_back(segment.len());
         let Some(slot) = self.serves.of_cookie(cookie) else { return };
         let data_bytes = if outcome.is_ok() { message.segment_bytes() as usize } else { 0 };
-        segment.truncate(PREFIX_BYTES + data_bytes);
+        let mut bytes = 0;
         if outcome.is_err() || data_bytes > 0 {
             let prefix = ReplyPrefix { outcome, forward_to: Pid::NONE };
             segment[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
-        } else {
-            segment.clear();
+            bytes = PREFIX_BYTES + data_bytes;
         }
-        self.respond(now_ns, slot, message, replier, segment);
+        self.respond(now_ns, slot, message, replier, segment, bytes);
     }
 
     /// An alien is no more: it was forwarded to a process of another machine. Its own machine is to send it there.
@@ -245,19 +249,27 @@ impl Partner {
         let mut segment = kernel.take_back(cookie);
         self.memory.give_back(segment.len());
         let Some(slot) = self.serves.of_cookie(cookie) else { return };
-        segment.truncate(PREFIX_BYTES);
         segment[..PREFIX_BYTES].copy_from_slice(&ReplyPrefix { outcome: Ok(()), forward_to: to }.encode());
-        self.respond(now_ns, slot, message, forwarder, segment);
+        self.respond(now_ns, slot, message, forwarder, segment, PREFIX_BYTES);
     }
 
     /// Gives the engine the response of a serve.
-    fn respond(&mut self, now_ns: u64, slot: usize, message: &Message, replier: Pid, segment: Vec<u8>) {
+    fn respond(
+        &mut self,
+        now_ns: u64,
+        slot: usize,
+        message: &Message,
+        replier: Pid,
+        segment: Vec<u8>,
+        bytes: usize,
+    ) {
         let Serve::Under { id, server, .. } = self.serves.slots[slot] else { return };
         let replier = if replier.is_none() { server } else { replier };
-        self.reply(now_ns, slot, id, message, replier, segment);
+        self.reply(now_ns, slot, id, message, replier, segment, bytes);
     }
 
-    /// Answers a request with a segment that is kept in `slot`, or none.
+    /// Answers a request with the first `bytes` bytes of a segment that is kept in `slot`, or none.
+    #[expect(clippy::too_many_arguments, reason = "they are what a reply has")]
     pub(crate) fn reply(
         &mut self,
         now_ns: u64,
@@ -266,19 +278,20 @@ impl Partner {
         message: &Message,
         replier: Pid,
         segment: Vec<u8>,
+        bytes: usize,
     ) {
         let buffer = self.memory.reply(slot);
-        let bytes = segment.len() as u32;
         let reply = Reply {
             server: entity(replier),
             message: to_wire(message),
-            segment: (bytes > 0).then_some(Segment { buffer, bytes }),
+            segment: (bytes > 0).then_some(Segment { buffer, bytes: bytes as u32 }),
         };
         let sent = self.engine.reply(now_ns, id, &reply);
         if sent.is_ok() && bytes > 0 {
             self.memory.put(buffer, segment);
             self.serves.set(slot, Serve::Answered { host: pid(id.client).host() });
         } else {
+            self.memory.recycle(segment);
             self.serves.set(slot, Serve::Free);
         }
         // If it failed, the client has given up: then nobody wants it.
@@ -300,7 +313,8 @@ impl Partner {
     /// A response's segment has arrived, or will not.
     pub(crate) fn release(&mut self, buffer: Buffer) {
         if let Some(slot) = self.memory.serve_of(buffer) {
-            drop(self.memory.take(buffer));
+            let content = self.memory.take(buffer);
+            self.memory.recycle(content);
             self.serves.set(slot, Serve::Free);
         }
     }
