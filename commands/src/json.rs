@@ -9,7 +9,7 @@ pub fn string(text: &str) -> String {
     for character in text.chars() {
         match character {
             '"' | '\\' => quoted.extend(['\\', character]),
-            '\u{0}'..' ' => quoted += &format!("\\u{:04x}", u32::from(character)),
+            '\u{0}'..' ' => quoted.extend(format!("\\u{:04x}", u32::from(character)).chars()),
             _ => quoted.push(character),
         }
     }

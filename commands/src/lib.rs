@@ -70,16 +70,27 @@ pub const COMMANDS: &[&Command] = &[
     &text::wc::COMMAND,
 ];
 
-/// The commands' names and what they do in a line each, for whoever lists them without having their bodies.
-pub const SUMMARIES: [(&str, &str); COMMANDS.len()] = {
-    let mut summaries = [("", ""); COMMANDS.len()];
+/// What the shell has to know of a command that it starts.
+#[derive(Clone, Copy)]
+pub struct Profile {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// Whether it can be about another node.
+    pub takes_node: bool,
+}
+
+/// The profiles of [`COMMANDS`], made at compile time: who reads these does not have the commands' bodies linked to it.
+pub const PROFILES: [Profile; COMMANDS.len()] = {
+    let mut profiles = [Profile { name: "", summary: "", takes_node: false }; COMMANDS.len()];
     let mut at = 0;
     while at < COMMANDS.len() {
         let usage = &COMMANDS[at].usage;
-        summaries[at] = (usage.name, usage.summary);
+        profiles[at] = Profile { name: usage.name, summary: usage.summary, takes_node: usage.takes_node() };
         at += 1;
     }
-    summaries
+    profiles
 };
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct Choice {
 /// The option of commands that can be about another node. The shell turns a last word `@NODE` into it.
 pub const NODE: Choice = Choice {
     letter: '\0',
-    long: "node",
+    long: "node", // Usage::takes_node knows it by this.
     value: Some("NODE"),
     help: "Of that node; a last word @NODE says the same.",
 };
@@ -118,9 +118,16 @@ pub enum Wish {
 }
 
 impl Usage {
-    /// Whether the command can be about another node.
-    pub fn takes_node(&self) -> bool {
-        self.choices.iter().any(|choice| choice.long == NODE.long)
+    /// Whether the command can be about another node. Known at compile time, for [`crate::PROFILES`].
+    pub const fn takes_node(&self) -> bool {
+        let mut at = 0;
+        while at < self.choices.len() {
+            if matches!(self.choices[at].long.as_bytes(), b"node") {
+                return true;
+            }
+            at += 1;
+        }
+        false
     }
 
     /// Reads the words after the command's name.

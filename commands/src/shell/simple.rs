@@ -15,7 +15,7 @@ use super::redirect::Streams;
 use super::room::ENTRY_BYTES;
 use super::state::Variable;
 use super::system::{ObjectKind, Placement, Program, Start, System};
-use crate::COMMANDS;
+use crate::PROFILES;
 use crate::usage::NODE;
 
 /// How often words and environment lie in memory while a program is started with them: copied, and packed.
@@ -284,7 +284,7 @@ impl<S: System> Shell<S> {
 /// Whether a program is a command that can be about another node.
 fn takes_node(program: &[u8]) -> bool {
     let name = program.rsplit(|byte| matches!(byte, b'/' | b']')).next().unwrap_or(program);
-    COMMANDS.iter().any(|command| command.usage.name.as_bytes() == name && command.usage.takes_node())
+    PROFILES.iter().any(|known| known.name.as_bytes() == name && known.takes_node)
 }
 
 /// The words of such a command, with the node as its option.
@@ -296,9 +296,7 @@ fn about(node: &[u8], words: &[Text]) -> Vec<Text> {
 }
 
 fn cannot_run_elsewhere() -> String {
-    let names =
-        COMMANDS.iter().filter(|command| command.usage.takes_node()).map(|command| command.usage.name);
-    let names: Vec<&str> = names.collect();
+    let names: Vec<&str> = PROFILES.iter().filter(|known| known.takes_node).map(|known| known.name).collect();
     format!("programs run on their own node as yet; only these can be about another: {}", names.join(", "))
 }
 

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Builtin;
-use crate::SUMMARIES;
+use crate::PROFILES;
 use crate::shell::ast::Text;
 use crate::shell::builtins;
 use crate::shell::execute::{Flow, Shell};
@@ -61,9 +61,9 @@ impl<S: System> Shell<S> {
         let mut others = Vec::new();
         for name in self.programs() {
             let name = String::from_utf8_lossy(&name).into_owned();
-            match SUMMARIES.iter().find(|(known, _)| *known == name) {
+            match PROFILES.iter().find(|known| known.name == name) {
                 _ if builtins::find::<S>(name.as_bytes()).is_some() => {}
-                Some((name, summary)) => text += &line(name, summary),
+                Some(known) => text += &line(known.name, known.summary),
                 None => others.push(name),
             }
         }
