@@ -281,11 +281,15 @@ impl Engine {
         if let Some(store) = self.receive_in_group(from, header) {
             return Received { store: Some(store), action: None };
         }
-        self.receive_single(from, header)
+        self.receive_other(from, header)
     }
 
+    /// A packet that is not in the middle of the group that is coming.
     #[inline(never)]
-    fn receive_single(&mut self, from: Address, header: &Header) -> Received {
+    fn receive_other(&mut self, from: Address, header: &Header) -> Received {
+        if let Some(received) = self.complete_group(from, header) {
+            return received;
+        }
         if header.control.without(USUAL).0 == 0 && header.domain == self.configuration.domain {
             return self.receive_usual(from, header);
         }

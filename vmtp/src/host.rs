@@ -16,6 +16,13 @@ use crate::{EntityId, LogicalHost};
 /// No host: of a transaction with a group.
 pub(crate) const NO_HOST: u32 = u32::MAX;
 
+/// Where a host lives, a message is given up after so many times the retries.
+const ATTEMPTS_PER_RETRY: u16 = 4;
+
+/// How many probes of a host go out before the time between them doubles: a network that loses a third of all packets
+/// would hide one host in fifty from a single one each time.
+const PROBES_PER_TIME: u8 = 2;
+
 /// How many records are looked at for one to give up when all are taken.
 const EVICTION_LOOKS: usize = 64;
 
@@ -54,8 +61,8 @@ pub(crate) struct Host {
 impl Host {
     /// Whether it is, as was known, where a packet of it came from.
     #[inline(always)]
-    pub fn is_at(&self, from: Address) -> bool {
-        !self.locating && self.address.is_some_and(|address| address.is(from))
+    pub fn is_at(&self, from: &Address) -> bool {
+        !self.locating && self.address.as_ref().is_some_and(|address| address.is(from))
     }
 }
 
@@ -113,7 +120,7 @@ impl Engine {
         let host = &mut self.hosts[index];
         host.heard_ns = self.now_ns;
         host.heard = true;
-        if !host.is_at(from) {
+        if !host.is_at(&from) {
             self.find_host(index, from);
         }
     }
@@ -177,6 +184,12 @@ impl Engine {
         attempts > self.configuration.retries && self.now_ns - host.heard_ns >= self.configuration.silence_ns
     }
 
+    /// Whether a message of which nothing more has come or gone after so many attempts is to be given up, though its host
+    /// is heard.
+    pub(crate) fn is_stalled(&self, attempts: u8) -> bool {
+        u16::from(attempts) > ATTEMPTS_PER_RETRY * u16::from(self.configuration.retries)
+    }
+
     /// The next probe of a host that is looked for.
     pub(crate) fn host_action(&mut self, index: usize) -> Option<Action> {
         let node = self.host_node(index);
@@ -186,7 +199,7 @@ impl Engine {
         }
         let count = self.random() as u32;
         let transaction = probe_transaction(node, count);
-        let wait_ns = self.answer_time_ns(NO_HOST, self.hosts[index].attempts);
+        let wait_ns = self.answer_time_ns(NO_HOST, self.hosts[index].attempts / PROBES_PER_TIME);
         self.timers.set(node, self.now_ns + wait_ns);
         let host = &mut self.hosts[index];
         host.probe = transaction;
@@ -243,13 +256,10 @@ impl Engine {
         let host = &mut self.hosts[index];
         if host.locating {
             host.attempts = host.attempts.saturating_add(1);
-            let (heard, attempts) = (host.heard, host.attempts);
+            let is_searched = host.attempts >= PROBES_PER_TIME.saturating_mul(self.configuration.retries);
             // Of one that never said a word there is no silence to wait for.
-            let given_up = if heard {
-                self.is_silent(index as u32, attempts)
-            } else {
-                attempts > self.configuration.retries
-            };
+            let is_silent = !host.heard || self.now_ns - host.heard_ns >= self.configuration.silence_ns;
+            let given_up = is_searched && is_silent;
             if given_up {
                 self.declare_dead(index);
             } else {

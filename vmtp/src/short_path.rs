@@ -13,7 +13,7 @@ use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::outcome::Outcome;
 use crate::packet::header::{Control, Header};
-use crate::packet::{Function, GROUP_BYTES, message};
+use crate::packet::{Function, GROUP_BYTES, Message, message};
 use crate::server::Reply;
 use crate::table::NEVER;
 
@@ -41,7 +41,7 @@ pub(crate) enum ShortReceiver {
 impl Engine {
     /// Whether nothing is to be given out: what comes of a call is the next action.
     #[inline(always)]
-    fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.control.is_empty() && self.ready.is_empty()
     }
 
@@ -151,7 +151,7 @@ impl Engine {
         let index = self.server_map.get(header.client.to_bits())?;
         let record = self.servers.at(index)?;
         let fits =
-            record.is_over_before(header.transaction) && self.hosts.at(record.host as usize)?.is_at(from);
+            record.is_over_before(header.transaction) && self.hosts.at(record.host as usize)?.is_at(&from);
         fits.then_some(ShortReceiver::Server(index))
     }
 
@@ -169,23 +169,30 @@ impl Engine {
             && !record.header.server.is_group()
             && !record.outgoing.has_data()
             && host.number == responder
-            && host.is_at(from);
+            && host.is_at(&from);
         fits.then_some(ShortReceiver::Client { entry, index })
     }
 
-    /// The request of a client whose last one is answered is given to the user.
+    /// The request of a client whose last one is answered is given to the user; first, if that answer has a segment, it
+    /// is given back.
     #[inline(never)]
     pub(crate) fn take_short_request(&mut self, index: usize, header: &Header) -> Received {
         let node = self.server_node(index);
-        self.ready.set_priority(node, header.control.priority());
         self.timers.set(node, self.now_ns + self.configuration.orphan_ns);
         self.counters.packets_received += 1;
         self.counters.groups_received += 1;
-        self.counters.requests += 1;
         let record = &mut self.servers[index];
         let host = &mut self.hosts[record.host as usize];
         host.heard_ns = self.now_ns;
         host.heard = true;
+        if let Some(segment) = record.response {
+            record.begin(header, self.now_ns);
+            record.set_received();
+            self.ready.insert(node);
+            return Received { store: None, action: Some(Action::Release(segment.buffer)) };
+        }
+        self.ready.set_priority(node, header.control.priority());
+        self.counters.requests += 1;
         record.begin(header, self.now_ns);
         Received { store: None, action: Some(Action::Deliver(record.take_whole(index))) }
     }
@@ -193,6 +200,19 @@ impl Engine {
     /// The response ends the transaction of record `index`, to which `entry` of the map leads.
     #[inline(never)]
     pub(crate) fn take_short_response(&mut self, entry: usize, index: usize, header: &Header) -> Received {
+        self.end_short(entry, index, header, header.message)
+    }
+
+    /// The packet of `header` completes the response `message` to the transaction of record `index`, to which `entry` of
+    /// the map leads.
+    #[inline(always)]
+    pub(crate) fn end_short(
+        &mut self,
+        entry: usize,
+        index: usize,
+        header: &Header,
+        message: Message,
+    ) -> Received {
         let record = &mut self.clients[index];
         let host = &mut self.hosts[record.host as usize];
         host.heard_ns = self.now_ns;
@@ -210,7 +230,7 @@ impl Engine {
         self.counters.groups_received += 1;
         self.counters.responses += 1;
         let id = SendId { index: index as u32, client: header.client, transaction: header.transaction };
-        let response = Response { server: header.server, message: header.message, segment_bytes: 0 };
+        let response = Response { server: header.server, message, segment_bytes: message.segment_bytes() };
         Received { store: None, action: Some(Action::Complete { id, outcome: Outcome::Response(response) }) }
     }
 }

@@ -96,6 +96,14 @@ impl Outgoing {
         Outgoing { wanted: u32::MAX, ..Outgoing::default() }
     }
 
+    /// A message of one packet group that has been sent but for the blocks in `rest`.
+    #[inline]
+    pub fn sent_but(bytes: u32, rest: u32) -> Outgoing {
+        let mut outgoing = Outgoing { bytes, opened: 1, wanted: u32::MAX, ..Outgoing::default() };
+        outgoing.pending[0] = rest;
+        outgoing
+    }
+
     /// The message is over: nothing is left to send.
     #[inline]
     pub fn clear(&mut self) {
@@ -290,6 +298,16 @@ impl Incoming {
         }
         *received |= delivery;
         true
+    }
+
+    /// Whether the blocks of `delivery` are what is left of the message's only group, which has `blocks`.
+    #[inline]
+    pub fn completes_only_group(&self, delivery: u32, blocks: u32) -> bool {
+        let received = self.received[0];
+        self.base == 0
+            && groups_of(self.bytes) == 1
+            && delivery & (received | !blocks) == 0
+            && received | delivery == blocks
     }
 
     /// Whether everything has come.

@@ -186,6 +186,11 @@ impl ClientRecord {
         self.collected = 0;
     }
 
+    /// The response's message, once some of it has come.
+    pub fn response_message(&self) -> Message {
+        self.response_message
+    }
+
     /// It is over: the record is free.
     #[inline]
     pub fn end(&mut self) {

@@ -14,9 +14,6 @@ use crate::packet::mask::is_run;
 use crate::packet::{BLOCK_BYTES, GROUP_BYTES, message};
 use crate::transfer::{Incoming, group_bytes};
 
-/// A response of which nothing new has come after so many times the retries is given up, though its host is heard.
-const ASKS_PER_RETRY: u16 = 4;
-
 impl Engine {
     /// The response has stopped coming: says what is missing.
     pub(super) fn ask_for_gaps(&mut self, index: usize) {
@@ -33,8 +30,7 @@ impl Engine {
             return;
         }
         // A host that lives may have lost the response all the same, with its engine's state.
-        let stalled = u16::from(attempts) > ASKS_PER_RETRY * u16::from(self.configuration.retries);
-        if stalled || self.is_silent(host, attempts) {
+        if self.is_stalled(attempts) || self.is_silent(host, attempts) {
             self.end_partial(index);
             return;
         }

@@ -19,11 +19,17 @@ pub enum Address {
 
 impl Address {
     /// Whether this is `other`, which is nearly always a station.
-    #[inline]
-    pub(crate) fn is(self, other: Address) -> bool {
+    #[inline(always)]
+    pub(crate) fn is(&self, other: &Address) -> bool {
         match (self, other) {
             (Address::Ethernet(own), Address::Ethernet(other)) => own == other,
-            _ => self == other,
+            _ => self.is_beyond(other),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_beyond(&self, other: &Address) -> bool {
+        self == other
     }
 }

@@ -69,22 +69,19 @@ impl Engine {
             self.timers.set(node, keep_ns);
             return;
         }
-        if let Some(segment) = record.response {
-            record.attempts += 1;
-            if record.attempts <= self.configuration.retries {
+        if record.response.is_some() {
+            record.attempts = record.attempts.saturating_add(1);
+            let (host, attempts) = (record.host, record.attempts);
+            // A client whose host lives says in the end that it has the response, or that it does not want it.
+            if self.is_stalled(attempts) || self.is_silent(host, attempts) {
+                self.discard_response(index);
+            } else {
+                let record = &mut self.servers[index];
                 record.header.control = record.header.control.and(Control::ACKNOWLEDGE);
                 record.outgoing.send_bare();
                 self.counters.retransmissions += 1;
-            } else {
-                record.response = None;
-                record.released = Some(segment.buffer);
-                record.answer = Answer::Notice(code::RESPONSE_DISCARDED);
-                record.outgoing.clear();
-                record.keep_ns = self.now_ns + self.configuration.retention_ns;
-                let keep_ns = record.keep_ns;
-                self.timers.set(node, keep_ns);
+                self.ready.insert(node);
             }
-            self.ready.insert(node);
             return;
         }
         if record.is_member && record.keep_ns == 0 {
@@ -103,6 +100,19 @@ impl Engine {
         let (host, arrived_ns) = (record.host as usize, record.arrived_ns);
         self.hosts[host].forgotten_ns = self.hosts[host].forgotten_ns.max(arrived_ns).max(1);
         self.free_server(index);
+    }
+
+    /// Nobody says that the response is there: its segment is given back.
+    pub(super) fn discard_response(&mut self, index: usize) {
+        let node = self.server_node(index);
+        let keep_ns = self.now_ns + self.configuration.retention_ns;
+        let record = &mut self.servers[index];
+        record.release_response();
+        record.answer = Answer::Notice(code::RESPONSE_DISCARDED);
+        record.outgoing.clear();
+        record.keep_ns = keep_ns;
+        self.timers.set(node, keep_ns);
+        self.ready.insert(node);
     }
 
     /// A notice about a response of a local server.

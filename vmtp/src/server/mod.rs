@@ -74,6 +74,9 @@ impl Engine {
             // Made last, it is made where the caller wants it.
             return Ok(Some(self.small_packet(address, &self.servers[index].header)));
         }
+        if let Some(packet) = self.reply_in_group(index, reply) {
+            return Ok(Some(packet));
+        }
         self.reply_any(index, reply).map(|()| None)
     }
 
@@ -385,8 +388,7 @@ impl Engine {
                 ServerState::Processing | ServerState::Forwarding => self.abandon(index),
                 ServerState::Answered => {
                     if record.response.is_some() {
-                        self.servers[index].attempts = self.configuration.retries;
-                        self.answered_timeout(index);
+                        self.discard_response(index);
                     }
                 }
             }

@@ -5,7 +5,7 @@ use crate::EntityId;
 use crate::action::{Buffer, Request, RequestId, Segment};
 use crate::encapsulation::Address;
 use crate::packet::header::{Control, Function, Header};
-use crate::packet::{MESSAGE_GROUPS, message};
+use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, message};
 use crate::transfer::{Incoming, Outgoing};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
@@ -64,7 +64,7 @@ pub(crate) struct ServerRecord {
     pub(super) buffer: Option<Buffer>,
     pub outgoing: Outgoing,
     pub(super) answer: Answer,
-    pub(super) response: Option<Segment>,
+    pub response: Option<Segment>,
     /// Until when the record is kept.
     pub(super) keep_ns: u64,
     pub(super) attempts: u8,
@@ -101,14 +101,14 @@ impl ServerRecord {
         RequestId { index: index as u32, client: self.header.client, transaction: self.header.transaction }
     }
 
-    /// Whether all is done for its transaction, which is before `transaction`, and nothing is left to give out or back.
+    /// Whether all is done for its transaction, which is before `transaction`, and nothing is left to give out, or back
+    /// but a response's segment.
     #[inline]
     pub fn is_over_before(&self, transaction: u32) -> bool {
         let ahead = transaction.wrapping_sub(self.header.transaction);
         self.state == ServerState::Answered
             && ahead.cast_signed() > 0
             && !self.header.control.has(Control::SKIP_TRANSACTIONS)
-            && self.response.is_none()
             && self.released.is_none()
             && self.abandoned.is_none()
             && self.target.is_none()
@@ -153,10 +153,17 @@ impl ServerRecord {
     /// The request is all here, without data, and given to the user.
     #[inline]
     pub fn take_whole(&mut self, index: usize) -> Request {
-        self.incoming = Incoming::start(0, u32::MAX);
-        self.state = ServerState::Processing;
+        self.set_received();
         self.handed = Handed::Over;
         self.request(index, None)
+    }
+
+    /// The request is all here, without data, and to be given to the user.
+    #[inline]
+    pub fn set_received(&mut self) {
+        self.incoming = Incoming::start(0, u32::MAX);
+        self.state = ServerState::Processing;
+        self.handed = Handed::Due;
     }
 
     /// As the user gets it, with what it carries.
@@ -181,6 +188,31 @@ impl ServerRecord {
             && !self.header.control.has(Control::DELAY_RESPONSE)
             && self.abandoned.is_none()
             && self.released.is_none()
+    }
+
+    /// Whether `reply` may answer it with a packet group that begins at once. How long that is.
+    #[inline]
+    pub fn takes_group(&self, reply: &Reply) -> Option<u32> {
+        let bytes = reply.segment?.bytes;
+        let fits = bytes != 0
+            && bytes <= GROUP_BYTES as u32
+            && !self.server.is_group()
+            && reply.message.words[0] & (message::DELIVERY_MASK | message::DATAGRAM) == 0
+            && !self.header.control.has_any(Control::DELAY_RESPONSE | Control::GAP_OR_GROUP_COUNT)
+            && self.abandoned.is_none()
+            && self.released.is_none();
+        fits.then_some(bytes)
+    }
+
+    /// Answers it with `reply`, of whose segment the blocks in `rest` are still to be sent, and keeps that until
+    /// `keep_ns`.
+    #[inline]
+    pub fn answer_group(&mut self, reply: &Reply, bytes: u32, rest: u32, keep_ns: u64) {
+        self.answer(reply, keep_ns);
+        self.header.message.words[0] |= message::SEGMENT;
+        self.header.message.words[7] = bytes;
+        self.outgoing = Outgoing::sent_but(bytes, rest);
+        self.response = reply.segment;
     }
 
     /// Answers it with `reply`, which has no segment, and keeps that until `keep_ns`.

@@ -49,7 +49,7 @@ impl Timers {
     }
 
     /// Sets, moves or, with [`NEVER`], clears the deadline of `owner`.
-    #[inline]
+    #[inline(always)]
     pub fn set(&mut self, owner: usize, deadline_ns: u64) {
         let times = &mut self.times[owner];
         times.deadline_ns = deadline_ns;

@@ -71,7 +71,7 @@ fn a_number_is_claimed_or_added_not_both() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn one_of_many_claimants_is_left(seed in 1u64..1 << 60, loss in 0u64..400, pauses in prop::collection::vec(0..200u64, 4)) {

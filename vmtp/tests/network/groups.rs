@@ -57,7 +57,7 @@ fn a_datagram_is_sent_and_no_more() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn groups_in_bad_weather(seed in 1u64..1 << 60, loss in 0u64..200, bytes in prop_oneof![Just(0u32), 1..20_000u32]) {
@@ -78,16 +78,30 @@ proptest! {
 
     #[test]
     fn forwarding_in_bad_weather(seed in 1u64..1 << 60, loss in 0u64..150, request in 0..40_000u32, forwarded in 0..40_000u32, response in 0..40_000u32) {
-        let weather = Weather { loss, repeat: 100, delay_ns: 50_000, jitter_ns: MILLISECOND };
-        let mut net = net(weather, seed, 3);
-        let server = process(net.hosts[1].number, 2);
-        for round in 1..6 {
-            let words = [ask::FORWARD, response, forwarded, 2, 0, 0, 0, 0];
-            net.send(0, (1, 256 * round), server, words, (request as usize, 65_560));
-            net.run_until_done();
-            let outcome = net.hosts[0].outcomes.last().unwrap().1;
-            prop_assert!(matches!(outcome, Outcome::Response(_)), "{outcome:?}");
-        }
-        net.run_until_quiet();
+        forward(seed, loss, request, forwarded, response);
     }
+}
+
+/// Five requests of so many bytes, forwarded with so many, and answered with so many.
+fn forward(seed: u64, loss: u64, request: u32, forwarded: u32, response: u32) {
+    let weather = Weather { loss, repeat: 100, delay_ns: 50_000, jitter_ns: MILLISECOND };
+    let mut net = net(weather, seed, 3);
+    let server = process(net.hosts[1].number, 2);
+    for round in 1..6 {
+        let words = [ask::FORWARD, response, forwarded, 2, 0, 0, 0, 0];
+        net.send(0, (1, 256 * round), server, words, (request as usize, 65_560));
+        net.run_until_done();
+        let outcome = net.hosts[0].outcomes.last().unwrap().1;
+        assert!(matches!(outcome, Outcome::Response(_)), "{outcome:?}");
+    }
+    net.run_until_quiet();
+}
+
+/// What the property above once found in many thousands of cases.
+#[test]
+fn forwarding_in_weather_that_was_too_bad() {
+    forward(229_109_964_013_053_664, 116, 21_913, 20_889, 0);
+    forward(614_692_297_623_769_180, 134, 32_153, 12_697, 35_225);
+    forward(662_714_231_100_520_681, 131, 12_697, 0, 0);
+    forward(894_751_135_563_636_589, 117, 0, 0, 0);
 }

@@ -69,7 +69,7 @@ fn what_is_cut_or_local_is_refused_and_changes_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(300))]
 
     /// Whatever the weather, and however often logical hosts move: one outcome each, at most one execution, whole segments.
     #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proptest::prelude::ProptestConfig;
 use vmtp::encapsulation::Address;
 use vmtp::packet::message;
 use vmtp::{
@@ -27,6 +28,12 @@ pub mod ask {
     pub const NOBODY: u32 = 0x1004;
     /// Forward to the host of index word 3, which does as for SEGMENT.
     pub const FORWARD: u32 = 0x1005;
+}
+
+/// So many cases of a property, or as many as `PROPTEST_CASES` says.
+pub fn cases(count: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|count| count.parse().ok());
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(asked.unwrap_or(count)) }
 }
 
 /// Chances, in 1/1000, and times.

@@ -180,7 +180,7 @@ fn a_restarted_client_engine_gets_the_response() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(400))]
 
     /// Whatever the weather: one outcome each, at most one execution, whole segments, nothing left.
     #[test]
