@@ -290,6 +290,9 @@ impl Engine {
         if let Some(received) = self.complete_group(from, header) {
             return received;
         }
+        if let Some(store) = self.begin_group(from, header) {
+            return Received { store: Some(store), action: None };
+        }
         if header.control.without(USUAL).0 == 0 && header.domain == self.configuration.domain {
             return self.receive_usual(from, header);
         }

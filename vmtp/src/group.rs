@@ -16,9 +16,10 @@ use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::packet::header::length_words;
 use crate::packet::mask::{blocks_of, bytes_of, first_packet, is_run};
-use crate::packet::{BLOCK_BYTES, Header};
+use crate::packet::{BLOCK_BYTES, Function, GROUP_BYTES, Header, message};
 use crate::server::Reply;
-use crate::transfer::{Outgoing, Piece};
+use crate::short_path::{SPECIAL, USUAL};
+use crate::transfer::{Incoming, Outgoing, Piece};
 
 /// The packet group that the last packet given out belongs to.
 #[derive(Clone, Copy, Default, Debug)]
@@ -209,20 +210,23 @@ impl Engine {
         let is_expected = header.delivery == expected.delivery
             && header.length_words == expected.length_words
             && arriving.is_of(header);
-        let record = &mut self.clients[arriving.index];
-        let host = &mut self.hosts[arriving.host];
-        if !is_expected
-            || record.state != ClientState::Receiving
+        if !is_expected {
+            return None;
+        }
+        let record = self.clients.at_mut(arriving.index)?;
+        let host = self.hosts.at_mut(arriving.host)?;
+        let gap_over_ns = (self.now_ns + self.configuration.group_gap_ns).min(record.deadline_ns);
+        if record.state != ClientState::Receiving
             || !host.is_at(&from)
-            || !record.incoming.accept_middle(arriving.group, header.delivery, arriving.blocks)
+            || !record.incoming.is_middle(arriving.group, header.delivery, arriving.blocks)
+            || !self.timers.set_quietly(arriving.index, gap_over_ns)
         {
             return None;
         }
+        record.incoming.add(arriving.group, header.delivery);
         record.attempts = 0;
         host.heard_ns = self.now_ns;
         self.counters.packets_received += 1;
-        let gap_over_ns = self.now_ns + self.configuration.group_gap_ns;
-        self.timers.set(arriving.index, gap_over_ns.min(record.deadline_ns));
         arriving.header.delivery = header.delivery.unbounded_shl(arriving.packet_blocks);
         Some(Store { delivery: header.delivery, ..arriving.store })
     }
@@ -250,6 +254,49 @@ impl Engine {
         let store = Some(Store { delivery: header.delivery, ..arriving.store });
         let message = self.clients[arriving.index].response_message();
         Some(Received { store, ..self.end_short(entry, arriving.index, header, message) })
+    }
+}
+
+impl Engine {
+    /// The short way of the first packet that comes of a response of one packet group. None if it must go the plain way,
+    /// where nothing has been done.
+    #[inline]
+    pub(crate) fn begin_group(&mut self, from: Address, header: &Header) -> Option<Store> {
+        let bytes = header.message.words[7];
+        let blocks = blocks_of(bytes);
+        let responder = header.server.host();
+        let is_one = header.control.without(USUAL).0 == 0
+            && header.control.function() == Function::Response
+            && header.domain == self.configuration.domain
+            && header.message.words[0] & (SPECIAL | message::SEGMENT) == message::SEGMENT
+            && bytes <= GROUP_BYTES as u32
+            && header.delivery != 0
+            && header.delivery & !blocks == 0
+            && header.delivery != blocks
+            && header.holds(bytes)
+            && !header.client.is_manager()
+            && !self.local_hosts.contains(responder);
+        let index = if is_one { self.client_map.get(header.client.to_bits())? } else { return None };
+        let record = self.clients.at_mut(index)?;
+        let host = self.hosts.at_mut(record.host as usize)?;
+        if !record.takes_group(header, bytes) || host.number != responder || !host.is_at(&from) {
+            return None;
+        }
+        host.heard_ns = self.now_ns;
+        host.heard = true;
+        let (host, had_data) = (record.host as usize, record.outgoing.has_data());
+        record.begin_group(header, Incoming::begun(bytes, header.delivery));
+        let (buffer, deadline_ns) = (record.response_buffer(), record.deadline_ns);
+        if had_data {
+            self.narrow_gap(host);
+        }
+        self.ready.remove(index);
+        self.timers.set(index, (self.now_ns + self.configuration.group_gap_ns).min(deadline_ns));
+        self.counters.packets_received += 1;
+        self.arriving.0 = None;
+        let store = Store { buffer, segment_offset: 0, group_bytes: bytes, delivery: header.delivery };
+        self.expect_more(index, 0, store, header);
+        Some(store)
     }
 }
 

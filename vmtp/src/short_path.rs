@@ -25,7 +25,7 @@ pub(crate) const USUAL: u32 = Control::FUNCTION
     | Control::GAP_OR_GROUP_COUNT
     | Control::PRIORITY;
 /// What its message has not, beside a segment.
-const SPECIAL: u32 = message::DELIVERY_MASK | message::CO_RESIDENT | message::DATAGRAM;
+pub(crate) const SPECIAL: u32 = message::DELIVERY_MASK | message::CO_RESIDENT | message::DATAGRAM;
 
 /// Whom a packet that takes the short path is for.
 #[derive(Clone, Copy)]

@@ -181,6 +181,7 @@ impl Outgoing {
     }
 
     /// Sends nothing until the receiver asks.
+    #[inline]
     pub fn pause(&mut self) {
         self.bare = false;
         self.pending = [0; SLOTS];
@@ -256,6 +257,14 @@ impl Incoming {
         incoming
     }
 
+    /// A message of one packet group, of which the blocks in `received`, but not all, have come.
+    #[inline]
+    pub fn begun(bytes: u32, received: u32) -> Incoming {
+        let mut incoming = Incoming { bytes, wanted: u32::MAX, ..Incoming::default() };
+        incoming.received[0] = received;
+        incoming
+    }
+
     fn blocks(&self, group: u16) -> u32 {
         let blocks = blocks_of(group_bytes(self.bytes, group));
         if groups_of(self.bytes) == 1 { blocks & self.wanted } else { blocks }
@@ -288,16 +297,18 @@ impl Incoming {
         Some(new)
     }
 
-    /// As [`Incoming::accept`], if all blocks of `delivery` are new and `group`, which is in the window, is not whole
-    /// with them. Else false, and nothing is done.
-    /// `blocks` are those that the group has.
-    pub fn accept_middle(&mut self, group: u16, delivery: u32, blocks: u32) -> bool {
-        let received = &mut self.received[slot(group)];
-        if delivery == 0 || delivery & (*received | !blocks) != 0 || *received | delivery == blocks {
-            return false;
-        }
-        *received |= delivery;
-        true
+    /// Whether all blocks of `delivery` are new and `group`, which is in the window, is not whole with them. `blocks` are
+    /// those that the group has.
+    #[inline]
+    pub fn is_middle(&self, group: u16, delivery: u32, blocks: u32) -> bool {
+        let received = self.received[slot(group)];
+        delivery != 0 && delivery & (received | !blocks) == 0 && received | delivery != blocks
+    }
+
+    /// As [`Incoming::accept`], of blocks of which [`Incoming::is_middle`] says so.
+    #[inline]
+    pub fn add(&mut self, group: u16, delivery: u32) {
+        self.received[slot(group)] |= delivery;
     }
 
     /// Whether the blocks of `delivery` are what is left of the message's only group, which has `blocks`.

@@ -186,6 +186,32 @@ impl ClientRecord {
         self.collected = 0;
     }
 
+    /// Whether it waits for the response of `header`, which has a segment of `bytes`.
+    #[inline]
+    pub fn takes_group(&self, header: &Header, bytes: u32) -> bool {
+        self.state == ClientState::Awaiting
+            && self.header.transaction == header.transaction
+            && !self.header.server.is_group()
+            && bytes <= self.response.bytes
+    }
+
+    /// The response of `header` has begun to come.
+    #[inline]
+    pub fn begin_group(&mut self, header: &Header, incoming: Incoming) {
+        self.state = ClientState::Receiving;
+        self.incoming = incoming;
+        self.responder = header.server;
+        self.response_control = header.control;
+        self.response_message = header.message;
+        self.attempts = 0;
+        self.outgoing.pause();
+    }
+
+    /// Where the response's segment goes.
+    pub fn response_buffer(&self) -> Buffer {
+        self.response.buffer
+    }
+
     /// The response's message, once some of it has come.
     pub fn response_message(&self) -> Message {
         self.response_message

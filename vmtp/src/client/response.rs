@@ -204,7 +204,7 @@ impl Engine {
 
     /// The packet of `header`, whose data `store` says what to do with, is not the last of `group`: those that follow
     /// it without a gap may take the short way.
-    fn expect_more(&mut self, index: usize, group: u16, store: Store, header: &Header) {
+    pub(crate) fn expect_more(&mut self, index: usize, group: u16, store: Store, header: &Header) {
         let record = &self.clients[index];
         let Some(blocks) = record.incoming.unfinished(group) else { return };
         let is_by_asked =

@@ -23,13 +23,9 @@ impl Address {
     pub(crate) fn is(&self, other: &Address) -> bool {
         match (self, other) {
             (Address::Ethernet(own), Address::Ethernet(other)) => own == other,
-            _ => self.is_beyond(other),
+            (Address::Udp4(own, port), Address::Udp4(other, others)) => own == other && port == others,
+            (Address::Udp6(own, port), Address::Udp6(other, others)) => own == other && port == others,
+            _ => false,
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn is_beyond(&self, other: &Address) -> bool {
-        self == other
     }
 }

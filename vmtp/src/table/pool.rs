@@ -110,6 +110,12 @@ impl<T: Default> Pool<T> {
         self.records.get(index)
     }
 
+    /// As [`Pool::at`].
+    #[inline]
+    pub fn at_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.records.get_mut(index)
+    }
+
     /// Record `index`, if there is such a one and it is taken.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {

@@ -59,6 +59,17 @@ impl Timers {
         }
     }
 
+    /// Sets the deadline of `owner` if that need not be queued for it. False if it must; nothing is done then.
+    #[inline(always)]
+    pub fn set_quietly(&mut self, owner: usize, deadline_ns: u64) -> bool {
+        let times = &mut self.times[owner];
+        let is_quiet = deadline_ns >= times.queued_ns;
+        if is_quiet {
+            times.deadline_ns = deadline_ns;
+        }
+        is_quiet
+    }
+
     #[cold]
     fn queue(&mut self, owner: usize, deadline_ns: u64) {
         let mut at = self.positions[owner] as usize;
