@@ -201,7 +201,7 @@ impl Engine {
     #[inline]
     pub fn advance(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
-        self.departing.0.end();
+        self.end_departing();
     }
 
     /// When [`Engine::advance`] must be called next, if nothing happens before.
@@ -212,7 +212,7 @@ impl Engine {
     /// What is to be done next; none when all is done for now. Ask after every other call until there is none.
     #[inline]
     pub fn next_action(&mut self) -> Option<Action> {
-        self.departing.0.end();
+        self.end_departing();
         if self.control.is_empty() && self.ready.is_empty() && self.timers.is_early(self.now_ns) {
             return None;
         }

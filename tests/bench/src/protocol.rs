@@ -151,13 +151,15 @@ impl Pair {
         let other = 1 - own;
         match action {
             Action::Transmit(transmit) => {
-                let mut transmit = *transmit;
+                let (mut transmit, from, now_ns) = (*transmit, ADDRESSES[own], self.now_ns);
+                let [first, second] = &mut self.engines;
+                let (sender, receiver) = if own == 0 { (first, second) } else { (second, first) };
                 loop {
-                    let received = self.engines[other].receive(self.now_ns, ADDRESSES[own], &transmit.header);
+                    let received = receiver.receive(now_ns, from, &transmit.header);
                     if let Some(action) = &received.action {
                         return self.act(other, action, response_bytes);
                     }
-                    if !self.engines[own].next_in_group(&mut transmit) {
+                    if !sender.next_in_group(&mut transmit) {
                         return Ok(());
                     }
                 }
