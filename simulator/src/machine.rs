@@ -254,8 +254,8 @@ impl Machine for SimulatedMachine {
         self.real_base_ns = Some(real_base_ns);
     }
 
-    fn log(&mut self, text: &str) {
-        self.log.push_str(text);
+    fn log(&mut self, bytes: &[u8]) {
+        self.log.push_str(&String::from_utf8_lossy(bytes));
     }
 
     fn restart(&mut self, why: fmt::Arguments) {

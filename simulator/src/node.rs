@@ -140,13 +140,13 @@ impl Node {
     pub fn call(&mut self, pid: Pid, registers: Registers) -> Outcome {
         self.run(pid);
         let index = self.index(pid);
-        let own = self.kernel.registers_mut(index);
+        let own = &mut self.kernel.processes[index].registers;
         *own = Registers { instruction: own.instruction, stack: own.stack, flags: own.flags, ..registers };
         let next = system_call(&mut self.kernel);
         self.settle(next);
         match self.kernel.processes.find(pid) {
             Ok(index) if self.kernel.processes[index].state == State::Ready => {
-                Outcome::Done(*self.kernel.registers_mut(index))
+                Outcome::Done(self.kernel.processes[index].registers)
             }
             _ => Outcome::Waits,
         }
@@ -181,7 +181,7 @@ impl Node {
     pub fn results(&mut self, pid: Pid) -> Registers {
         assert_eq!(self.state(pid), State::Ready, "{pid} has no results yet");
         let index = self.index(pid);
-        *self.kernel.registers_mut(index)
+        self.kernel.processes[index].registers
     }
 
     /// The error that a call of a process ended with.

@@ -30,7 +30,6 @@ use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, Process, State};
 use crate::request::Answer;
-use crate::table::Processes;
 use crate::{Result, ensure};
 
 /// What a client elsewhere may ask of the kernel servers: what names its object and is done at once. No part of the
@@ -55,7 +54,8 @@ const REQUESTS_FROM_ELSEWHERE: [u32; 14] = [
 /// All aliens by their clients' pids: rows of slots that are linked by `copy`.
 #[derive(Debug)]
 pub struct Aliens {
-    rows: Box<[ProcessIndex]>,
+    /// The first slot of each row.
+    pub rows: Box<[ProcessIndex]>,
 }
 
 impl Aliens {
@@ -74,13 +74,6 @@ impl Aliens {
     /// The first slot in the row of a client.
     pub fn first(&self, client: Pid) -> ProcessIndex {
         self.rows[self.row(client)]
-    }
-
-    /// How many there are; for checks and tests.
-    pub fn count<Space>(&self, table: &Processes<Space>) -> usize {
-        let next = |alien: &ProcessIndex| Some(table[*alien].copy).filter(|next| *next != NOBODY);
-        let rows = self.rows.iter().filter(|first| **first != NOBODY);
-        rows.map(|first| core::iter::successors(Some(*first), next).count()).sum()
     }
 }
 

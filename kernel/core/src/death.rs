@@ -269,9 +269,4 @@ impl<M: Machine> Kernel<M> {
         self.leave_state(index);
         self.release_slot(index);
     }
-
-    /// Whether a pid is that of a process which has not ended.
-    pub fn is_alive(&self, pid: Pid) -> bool {
-        self.find_receiver(pid).is_ok()
-    }
 }

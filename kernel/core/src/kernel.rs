@@ -1,8 +1,8 @@
 //! The kernel: its tables, and its entry points for the machine.
 //!
 //! The machine saves what a program had in its registers, calls one entry point with interrupts off and the kernel's
-//! lock held, and does what the returned [`Next`] says. At a system call the registers go to and come from
-//! [`Kernel::registers_mut`]; at an interrupt, fault or exception the machine keeps all of them itself, by the
+//! lock held, and does what the returned [`Next`] says. At a system call the registers go to and come from the
+//! process's [`registers`](crate::process::Process::registers), which never move; at an interrupt, fault or exception the machine keeps all of them itself, by the
 //! process's index, until `Next::Run` says `Resume::Full`.
 //!
 //! Nothing is allocated after [`Kernel::new`], and no table ever moves.
@@ -10,7 +10,6 @@
 use alloc::boxed::Box;
 
 use abi::LogicalHost;
-use abi::call::Registers;
 use abi::kernel::record::StatisticsRecord;
 
 use crate::alien::Aliens;
@@ -201,12 +200,6 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub fn cpu_mut(&mut self) -> &mut Cpu {
         &mut self.cpus[0]
-    }
-
-    /// Where the registers of a process are saved at a system call and results are found. They never move.
-    #[inline]
-    pub fn registers_mut(&mut self, process: ProcessIndex) -> &mut Registers {
-        &mut self.processes[process].registers
     }
 
     /// Goes on after `Next::Idle` or `Next::Work`.

@@ -183,7 +183,7 @@ pub trait Machine {
     fn set_real_base(&mut self, real_base_ns: u64);
 
     /// Appends to the machine's log device.
-    fn log(&mut self, text: &str);
+    fn log(&mut self, bytes: &[u8]);
 
     /// Says why, and starts over from reset. Only a simulated machine returns.
     fn restart(&mut self, why: fmt::Arguments);

@@ -11,7 +11,8 @@ use crate::process::{Flags, State};
 /// Who waits for a process, by priority.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Waiters {
-    counts: [u16; 32],
+    /// How many at each.
+    pub counts: [u16; 32],
 }
 
 impl Waiters {
@@ -39,11 +40,6 @@ impl Waiters {
     pub fn most_urgent(&self) -> u8 {
         let level = self.counts.iter().position(|count| *count != 0);
         level.unwrap_or(self.counts.len()) as u8
-    }
-
-    /// How many wait at a priority.
-    pub fn count(&self, priority: u8) -> u16 {
-        self.counts[usize::from(priority & 31)]
     }
 }
 

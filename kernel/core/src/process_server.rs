@@ -64,7 +64,7 @@ impl<M: Machine> Kernel<M> {
             Process::SetExceptionServer(set) => self.set_exception_server(caller, &set),
             Process::GrantDevice(grant) => self.grant_device(caller, &grant),
             Process::Identify(identify) => {
-                let process = self.find_sender(caller, identify.process)?;
+                let process = self.find_listed(caller, identify.process)?;
                 let team = self.team(self.processes[process].team);
                 Ok(Answer::reply(&Identified {
                     team: self.processes[team.root].pid,
@@ -107,7 +107,7 @@ impl<M: Machine> Kernel<M> {
             Process::AdoptTeam(adopt) => {
                 self.need_right(caller, Rights::CREATE_FOR_OTHERS)?;
                 let team = self.find_team(caller, adopt.team)?;
-                ensure(!self.is_alive(self.team(team).owner), Error::NoPermission)?;
+                ensure(self.find_receiver(self.team(team).owner).is_err(), Error::NoPermission)?;
                 let pid = self.processes[caller].pid;
                 self.team_mut(team).owner = pid;
                 Ok(Answer::reply(&TeamAdopted {}))
@@ -235,22 +235,16 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// A program's process, also one that has ended and has not been forgotten.
+    /// A program's process, also one that has ended and has not been forgotten; or what a message to a group comes from,
+    /// which is its sender's team's.
     fn find_listed(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         if pid.is_none() {
             return self.own(caller);
         }
         let index = self.processes.find(pid)?;
-        ensure(self.processes[index].is_program(), Error::NonexistentProcess)?;
+        let process = &self.processes[index];
+        ensure(process.is_program() || process.kind == Kind::Copy, Error::NonexistentProcess)?;
         Ok(index)
-    }
-
-    /// A program's process, or what a message to a group comes from: that is its sender's team's.
-    fn find_sender(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
-        match self.processes.find(pid) {
-            Ok(index) if self.processes[index].kind == Kind::Copy => Ok(index),
-            _ => self.find_listed(caller, pid),
-        }
     }
 
     /// What is told of a process.

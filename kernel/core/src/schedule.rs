@@ -21,7 +21,8 @@ pub const SLICE_NS: u64 = 10_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct ReadyLists {
     levels: u32,
-    lists: [List; 32],
+    /// The lists.
+    pub lists: [List; 32],
 }
 
 const _: () = assert!(priority::COUNT <= 32);
@@ -67,11 +68,6 @@ impl ReadyLists {
         if list.is_empty() {
             self.levels &= !(1 << level);
         }
-    }
-
-    /// The listed processes of a priority.
-    pub fn list(&self, priority: u8) -> List {
-        self.lists[usize::from(priority & 31)]
     }
 }
 

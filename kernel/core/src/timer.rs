@@ -17,7 +17,7 @@ use crate::schedule::SLICE_NS;
 
 /// Deadlines with their slots, the earliest last.
 #[derive(Clone, Debug)]
-pub struct Deadlines(Vec<(u64, ProcessIndex)>);
+pub struct Deadlines(pub Vec<(u64, ProcessIndex)>);
 
 impl Deadlines {
     /// Empty, with room for every slot.
@@ -28,11 +28,6 @@ impl Deadlines {
     /// The earliest deadline, and whose it is.
     pub fn first(&self) -> Option<(u64, ProcessIndex)> {
         self.0.last().copied()
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.len()
     }
 
     fn insert(&mut self, at_ns: u64, index: ProcessIndex) {
@@ -143,6 +138,6 @@ mod tests {
             deadlines.remove(time, slot);
         }
         assert_eq!(left, [20, 30, 40, 50, 60, 70, 80]);
-        assert_eq!(deadlines.count(), 0);
+        assert_eq!(deadlines.0.len(), 0);
     }
 }

@@ -28,7 +28,7 @@ fn used_pages(node: &mut Node, pid: Pid) -> u32 {
 fn begin(node: &mut Node, pid: Pid, request: &impl Request) {
     node.run(pid);
     let index = node.index(pid);
-    let registers = node.kernel.registers_mut(index);
+    let registers = &mut node.kernel.processes[index].registers;
     *registers = Registers {
         instruction: registers.instruction,
         stack: registers.stack,

@@ -5,7 +5,6 @@
 //! nothing outside this file knows that.
 
 use core::cell::UnsafeCell;
-use core::mem::offset_of;
 
 use abi::call::Registers;
 
@@ -56,19 +55,6 @@ pub struct Cpu {
     pub walks: Walks,
     descriptors: [u64; 7],
     task: TaskState,
-}
-
-/// Offsets for the entry code.
-pub mod offset {
-    use super::{Cpu, offset_of};
-    /// Of `stack_top`.
-    pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
-    /// Of `registers`.
-    pub const REGISTERS: usize = offset_of!(Cpu, registers);
-    /// Of `process`.
-    pub const PROCESS: usize = offset_of!(Cpu, process);
-    /// Of `saved`.
-    pub const SAVED: usize = offset_of!(Cpu, saved);
 }
 
 /// The 64-bit task state segment, in words of four bytes since its fields are not aligned.

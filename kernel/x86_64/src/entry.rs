@@ -15,7 +15,7 @@ use core::mem::offset_of;
 
 use abi::call::Registers;
 
-use crate::cpu::{self, USER_CODE, USER_DATA};
+use crate::cpu::{self, Cpu, USER_CODE, USER_DATA};
 use crate::features::VECTOR_COMPONENTS;
 use crate::instructions::{read_register, write_register};
 use crate::saved::{FIXED_FLAGS, Saved, VectorState};
@@ -164,19 +164,16 @@ dispatch_rare:
     push {user_code}
     push [rbx + {saved_rip}]
     mov rax, [rbx]
-    mov rcx, [rbx + 16]
-    mov rdx, [rbx + 24]
-    mov rsi, [rbx + 32]
-    mov rdi, [rbx + 40]
-    mov rbp, [rbx + 48]
-    mov r8, [rbx + 64]
-    mov r9, [rbx + 72]
-    mov r10, [rbx + 80]
-    mov r11, [rbx + 88]
-    mov r12, [rbx + 96]
-    mov r13, [rbx + 104]
-    mov r14, [rbx + 112]
-    mov r15, [rbx + 120]
+    .set at, 16
+    .irp register, rcx, rdx, rsi, rdi, rbp
+    mov \register, [rbx + at]
+    .set at, at + 8
+    .endr
+    .set at, 64
+    .irp register, r8, r9, r10, r11, r12, r13, r14, r15
+    mov \register, [rbx + at]
+    .set at, at + 8
+    .endr
     mov rbx, [rbx + 8]
     swapgs
     iretq
@@ -206,20 +203,16 @@ trap:
     shl rax, {saved_shift}
     add rax, gs:[{saved}]
     pop qword ptr [rax]
-    mov [rax + 8], rbx
-    mov [rax + 16], rcx
-    mov [rax + 24], rdx
-    mov [rax + 32], rsi
-    mov [rax + 40], rdi
-    mov [rax + 48], rbp
-    mov [rax + 64], r8
-    mov [rax + 72], r9
-    mov [rax + 80], r10
-    mov [rax + 88], r11
-    mov [rax + 96], r12
-    mov [rax + 104], r13
-    mov [rax + 112], r14
-    mov [rax + 120], r15
+    .set at, 8
+    .irp register, rbx, rcx, rdx, rsi, rdi, rbp
+    mov [rax + at], \register
+    .set at, at + 8
+    .endr
+    .set at, 64
+    .irp register, r8, r9, r10, r11, r12, r13, r14, r15
+    mov [rax + at], \register
+    .set at, at + 8
+    .endr
     pop rdi                     // first argument: vector
     pop rsi                     // second: error code
     pop qword ptr [rax + {saved_rip}]
@@ -278,10 +271,10 @@ trap_entries:
     .set vector, vector + 1
     .endr
     "#,
-    registers = const cpu::offset::REGISTERS,
-    stack_top = const cpu::offset::STACK_TOP,
-    process = const cpu::offset::PROCESS,
-    saved = const cpu::offset::SAVED,
+    registers = const offset_of!(Cpu, registers),
+    stack_top = const offset_of!(Cpu, stack_top),
+    process = const offset_of!(Cpu, process),
+    saved = const offset_of!(Cpu, saved),
     saved_shift = const size_of::<Saved>().trailing_zeros(),
     how_results = const How::Results as u64,
     how_idle = const How::Idle as u64,

@@ -253,8 +253,8 @@ impl Machine for X86 {
         self.information().real_base_ns = real_base_ns;
     }
 
-    fn log(&mut self, text: &str) {
-        log::write_bytes(text.as_bytes());
+    fn log(&mut self, bytes: &[u8]) {
+        log::write_bytes(bytes);
     }
 
     fn restart(&mut self, why: fmt::Arguments) {

@@ -56,7 +56,7 @@ fn continuation(kernel: &mut Kernel<X86>, next: Next<Space>) -> Continuation {
     let Next::Run { process, space, resume } = next else {
         return nothing(next);
     };
-    let by_results = by_results(process, space, kernel.registers_mut(process));
+    let by_results = by_results(process, space, &raw mut kernel.processes[process].registers);
     match resume {
         Resume::Results => by_results,
         Resume::Full => resume_in_full(kernel, process),
@@ -136,7 +136,7 @@ extern "C" fn on_bad_return() -> Continuation {
     // SAFETY: as in `on_system_call`.
     let kernel = unsafe { kernel() };
     let process = kernel.cpu().current;
-    let registers = *kernel.registers_mut(process);
+    let registers = kernel.processes[process].registers;
     kernel.machine.saved.get_mut(process).set_results(&registers);
     let next = kernel.exception(vector::GENERAL_PROTECTION.into(), 0, 0);
     continuation(kernel, next)

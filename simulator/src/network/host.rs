@@ -284,7 +284,7 @@ impl Host {
     /// If anything is.
     pub fn assert_quiet(&self) {
         check::invariants(&self.node.kernel);
-        assert_eq!(self.node.kernel.aliens.count(&self.node.kernel.processes), 0, "aliens are left");
+        assert_eq!(check::alien_count(&self.node.kernel), 0, "aliens are left");
         let network = self.network.as_ref().expect("a network server");
         assert!(network.partner.is_quiet(), "the partner still has something: {:?}", network.partner);
         assert!(network.lent.is_empty(), "the kernel still has buffers");

@@ -231,8 +231,8 @@ impl Machine for FakeMachine {
 
     fn set_real_base(&mut self, _: u64) {}
 
-    fn log(&mut self, text: &str) {
-        self.logged.push_str(text);
+    fn log(&mut self, bytes: &[u8]) {
+        self.logged.push_str(&String::from_utf8_lossy(bytes));
     }
 
     fn restart(&mut self, _: core::fmt::Arguments) {}
