@@ -1,7 +1,7 @@
 //! Terminals: what they do beside `io`.
 //!
 //! A terminal in cooked mode edits lines: a read gives one line with its newline, 0 bytes after ^D on an empty
-//! line, and the error [`Aborted`](abi::Error::Aborted) after ^C when no program is in the foreground. In raw mode
+//! line (and after Tab, for whoever completes words), and the error [`Aborted`](abi::Error::Aborted) after ^C when no program is in the foreground. In raw mode
 //! a read gives the bytes as they come.
 
 use abi::{Pid, protocol};
@@ -30,9 +30,17 @@ protocol! {
         /// ^C ends no program any more. Whether there was one since the last call tells `interrupted`.
         ClearForeground = 5 { instance: u32 } => ForegroundCleared { interrupted: u32 };
         /// The read segment is shown as the prompt when the next line is read.
-        SetPrompt = 6 { instance: u32 } => PromptSet {};
-        /// The words that complete what is typed are the lines of the read segment; the terminal keeps them until
-        /// the next call.
+        SetPrompt = 6 {
+            instance: u32,
+            /// 1 if the reader completes words: it reads 0 bytes also when Tab is pressed, and then answers the
+            /// question that [`QueryWord`] gets.
+            completes: u32,
+        } => PromptSet {};
+        /// Answers a Tab: the words that may complete the one before the cursor are the lines of the read segment. The
+        /// line is edited on at the next read.
         SetCompletions = 7 { instance: u32 } => CompletionsSet {};
+        /// The word that Tab was pressed behind, into the write segment; [`NotFound`](abi::Error::NotFound) if that is not
+        /// why the last read gave 0 bytes.
+        QueryWord = 8 { instance: u32 } => Word { count: u32 };
     }
 }

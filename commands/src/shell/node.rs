@@ -47,6 +47,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 const NODE_PATIENCE_MS: u32 = 100;
 const NODE_MEMORY_NS: u64 = 10_000_000_000;
 
+/// As long as a line of a terminal can be.
+const LONGEST_LINE_BYTES: usize = 4096;
+
 /// This node as a shell sees it.
 #[derive(Default)]
 pub struct Node {
@@ -359,8 +362,16 @@ impl System for Node {
 
     fn set_prompt(&mut self, stream: &Stream, prompt: &[u8]) -> Result<(), Error> {
         let instance = stream.instance();
-        let request = terminal::SetPrompt { instance: instance.number };
+        let request = terminal::SetPrompt { instance: instance.number, completes: 1 };
         call(instance.server, &request, Segment::Read(prompt)).map(|_| ())
+    }
+
+    fn word_to_complete(&mut self, stream: &Stream) -> Option<Text> {
+        let instance = stream.instance();
+        let mut word = [0; LONGEST_LINE_BYTES];
+        let request = terminal::QueryWord { instance: instance.number };
+        let count = call(instance.server, &request, Segment::Write(&mut word)).ok()?.count;
+        word.get(..count as usize).map(<[u8]>::to_vec)
     }
 
     fn set_completions(&mut self, stream: &Stream, lines: &[u8]) -> Result<(), Error> {

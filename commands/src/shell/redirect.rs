@@ -193,6 +193,9 @@ impl<S: System> Shell<S> {
         let mut line = Text::new();
         loop {
             let count = self.system.read_within_line(&stream, &mut buffer)?;
+            if count == 0 && self.state.is_interactive && self.complete_word(&stream)? {
+                continue;
+            }
             if count == 0 {
                 return Ok((!line.is_empty()).then_some(line));
             }

@@ -177,12 +177,7 @@ impl<S: System> Shell<S> {
     fn show_prompt(&mut self, is_more: bool) {
         let prompt = self.prompt(is_more);
         let terminal = self.streams.system(0).filter(|stream| self.system.is_terminal(stream));
-        let shown = terminal.map(|terminal| {
-            if !is_more {
-                self.offer_completions(&terminal);
-            }
-            self.system.set_prompt(&terminal, &prompt)
-        });
+        let shown = terminal.map(|terminal| self.system.set_prompt(&terminal, &prompt));
         if shown != Some(Ok(())) {
             self.write_error(&prompt);
         }

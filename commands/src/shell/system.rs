@@ -55,7 +55,9 @@ pub trait System: 'static {
     fn is_terminal(&mut self, stream: &Self::Stream) -> bool;
     /// Tells a terminal what to show when the next line is read from it.
     fn set_prompt(&mut self, terminal: &Self::Stream, prompt: &[u8]) -> Result<(), Error>;
-    /// Tells a terminal, one in a line, the words that what is typed may be the beginning of.
+    /// The word that a terminal wants completed, which has just been read 0 bytes from; `None` if it was the end.
+    fn word_to_complete(&mut self, terminal: &Self::Stream) -> Option<Text>;
+    /// Tells a terminal, one in a line, the words that the one it asked about may be the beginning of.
     fn set_completions(&mut self, terminal: &Self::Stream, lines: &[u8]) -> Result<(), Error>;
 
     /// What has this name.

@@ -27,6 +27,8 @@ pub enum Entered {
     End,
     /// ^C.
     Interrupt,
+    /// Tab behind this word.
+    Complete(String),
 }
 
 /// How lines are edited.
@@ -60,12 +62,11 @@ pub struct Editor {
     /// What was deleted last by ^K, ^U or ^W.
     cut: String,
     is_pasting: bool,
-    completions: Vec<String>,
     manner: Manner,
 }
 
 /// Rings the bell.
-const BELL: u8 = 7;
+pub const BELL: u8 = 7;
 /// More candidates than this are not shown.
 const MAX_SHOWN: usize = 200;
 
@@ -80,7 +81,6 @@ impl Editor {
             search: None,
             cut: String::new(),
             is_pasting: false,
-            completions: Vec::new(),
             manner: Manner::default(),
         }
     }
@@ -139,13 +139,6 @@ impl Editor {
         }
     }
 
-    /// The words that complete what is typed.
-    pub fn set_completions(&mut self, words: Vec<String>) {
-        self.completions = words;
-        self.completions.sort_unstable();
-        self.completions.dedup();
-    }
-
     /// Does what a key does.
     pub fn key(&mut self, key: Key, screen: &mut Screen) -> Entered {
         if self.is_pasting {
@@ -172,7 +165,7 @@ impl Editor {
                 self.insert(character, screen);
                 return Entered::Nothing;
             }
-            Key::Tab if self.prompt.is_some() => self.complete(screen),
+            Key::Tab if self.prompt.is_some() => return Entered::Complete(self.word().into()),
             Key::Tab => {
                 self.insert('\t', screen);
                 return Entered::Nothing;
@@ -304,19 +297,22 @@ impl Editor {
         true
     }
 
-    /// Completes the word before the cursor as far as all candidates agree; if they don't, shows them.
-    fn complete(&mut self, screen: &mut Screen) {
+    /// The word before the cursor.
+    fn word(&self) -> &str {
         let (before, _) = self.line.parts();
         let begin = before
             .rfind(|c: char| c.is_whitespace() || "|&;<>()$`\"'=".contains(c))
             .map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
-        let word = &before[begin..];
-        let candidates: Vec<&str> = self
-            .completions
-            .iter()
-            .map(String::as_str)
-            .filter(|candidate| candidate.starts_with(word))
-            .collect();
+        &before[begin..]
+    }
+
+    /// Completes the word before the cursor as far as all candidates agree; if they don't, shows them.
+    pub fn complete(&mut self, mut words: Vec<String>, screen: &mut Screen) {
+        words.sort_unstable();
+        words.dedup();
+        let word = self.word();
+        let candidates: Vec<&str> =
+            words.iter().map(String::as_str).filter(|candidate| candidate.starts_with(word)).collect();
         let Some((first, others)) = candidates.split_first() else {
             screen.push(BELL);
             return;
@@ -336,6 +332,7 @@ impl Editor {
             self.view.finish(&prompt, &line, screen);
             screen.extend_from_slice(list.as_bytes());
         }
+        self.draw(screen);
     }
 
     fn shown_prompt(&self) -> String {

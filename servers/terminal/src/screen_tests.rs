@@ -43,12 +43,19 @@ impl Desk {
         entered
     }
 
-    /// Types bytes; what the last of them led to.
+    /// Types bytes, and answers when words are asked for; what the last byte led to.
     fn type_bytes(&mut self, bytes: &[u8]) -> Entered {
         let mut entered = Entered::Nothing;
         for byte in bytes {
             if let Some(key) = self.decoder.push(*byte) {
                 entered = self.press(key);
+            }
+            if let Entered::Complete(_) = entered {
+                let words = ["cat", "cmp", "[boot]bin/", "seq", "sequence"].map(String::from).to_vec();
+                let mut bytes = Screen::new();
+                self.editor.complete(words, &mut bytes);
+                self.screen.process(&bytes);
+                entered = Entered::Nothing;
             }
         }
         entered
@@ -150,7 +157,6 @@ fn history_and_search() {
 #[test]
 fn words_are_completed() {
     let mut desk = Desk::new(40);
-    desk.editor.set_completions(["cat", "cmp", "[boot]bin/", "seq", "sequence"].map(String::from).to_vec());
     desk.begin("$ ");
     desk.type_bytes(b"se\t");
     assert_eq!(desk.contents(), "$ seq");

@@ -59,7 +59,7 @@ impl TerminalServer {
     }
 
     fn terminal_request<'a>(
-        &mut self,
+        &'a mut self,
         operation: terminal::Terminal,
         request: &Request<'_>,
         instances: &mut Instances<OpenInstance<u64>>,
@@ -100,15 +100,24 @@ impl TerminalServer {
             }
             Terminal::SetPrompt(set) => {
                 check(set.instance)?;
-                self.terminal.set_prompt(text(request, MAX_PROMPT_BYTES, system)?);
+                self.terminal.set_prompt(text(request, MAX_PROMPT_BYTES, system)?, set.completes != 0);
                 Ok(Outcome::from(Ok(terminal::PromptSet {})))
             }
             Terminal::SetCompletions(set) => {
                 check(set.instance)?;
                 let lines = text(request, MAX_COMPLETIONS_BYTES, system)?;
                 let words = lines.lines().filter(|word| !word.contains(char::is_control));
-                self.terminal.set_completions(words.map(str::to_owned).collect());
+                self.terminal.complete(words.map(str::to_owned).collect(), system);
                 Ok(Outcome::from(Ok(terminal::CompletionsSet {})))
+            }
+            Terminal::QueryWord(query) => {
+                check(query.instance)?;
+                let word = self.terminal.asked().ok_or(Error::NotFound)?;
+                if client.writable_bytes()? < word.len() as u64 {
+                    return Err(Error::TooLong);
+                }
+                let count = word.len() as u32;
+                Ok(Outcome::data(terminal::Word { count }, word.as_bytes()))
             }
         }
     }

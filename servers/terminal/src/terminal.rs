@@ -16,7 +16,7 @@ use protocols::io::io;
 use protocols::terminal::mode;
 
 use crate::channel::channel;
-use crate::editor::{Editor, Entered, Manner};
+use crate::editor::{BELL, Editor, Entered, Manner};
 use crate::keys::{Key, KeyDecoder};
 use crate::line::MAX_LINE_BYTES;
 use crate::view::Screen;
@@ -65,8 +65,12 @@ pub struct Terminal {
     typed: Ring,
     /// A line that is done and not yet read, or the rest of it.
     line: Ring,
-    /// ^D: the next read gives the end.
+    /// ^D, or a question for completions: the next read gives 0 bytes.
     is_at_end: bool,
+    /// Who reads completes words.
+    completes: bool,
+    /// The word that a reader has been asked to complete.
+    asked: Option<String>,
     readers: Waiters,
     writers: Waiters,
     output: Ring,
@@ -98,6 +102,8 @@ impl Terminal {
             typed: Ring::new(TYPED_BYTES),
             line: Ring::new(MAX_LINE_BYTES + 1),
             is_at_end: false,
+            completes: false,
+            asked: None,
             readers: Waiters::new(),
             writers: Waiters::new(),
             output: Ring::new(OUTPUT_BYTES),
@@ -241,14 +247,25 @@ impl Terminal {
         core::mem::take(&mut self.was_interrupted)
     }
 
-    /// What is shown before the next line.
-    pub fn set_prompt(&mut self, prompt: String) {
+    /// What is shown before the next line, and whether its reader completes words.
+    pub fn set_prompt(&mut self, prompt: String, completes: bool) {
         self.prompt = Some(prompt);
+        self.completes = completes;
+        self.asked = None;
     }
 
-    /// The words that complete what is typed.
-    pub fn set_completions(&mut self, words: Vec<String>) {
-        self.editor.set_completions(words);
+    /// The word that the reader is asked to complete.
+    pub fn asked(&self) -> Option<&str> {
+        self.asked.as_deref()
+    }
+
+    /// The words that complete the one that was asked about. Without a question they come too late.
+    pub fn complete(&mut self, words: Vec<String>, system: &mut dyn System) {
+        if self.asked.take().is_some() && self.editor.is_active() {
+            let mut screen = Screen::new();
+            self.editor.complete(words, &mut screen);
+            self.show(&screen, system);
+        }
     }
 
     /// Answers readers as long as there is something for them; begins a line where there isn't.
@@ -329,6 +346,15 @@ impl Terminal {
                 self.interrupt(system);
                 true
             }
+            Entered::Complete(word) if self.completes => {
+                self.asked = Some(word);
+                self.is_at_end = true;
+                true
+            }
+            Entered::Complete(_) => {
+                screen.push(BELL);
+                false
+            }
         }
     }
 
@@ -356,6 +382,7 @@ impl Terminal {
         self.typed.clear();
         self.line.clear();
         self.is_at_end = false;
+        self.asked = None;
         self.decoder = KeyDecoder::new();
         let mut screen = Screen::new();
         if self.editor.is_active() {

@@ -108,7 +108,7 @@ impl Setup {
 
     fn set_prompt(&mut self, prompt: &str) {
         let instance = self.instance;
-        self.ask(&terminal::SetPrompt { instance }, prompt.as_bytes()).unwrap();
+        self.ask(&terminal::SetPrompt { instance, completes: 1 }, prompt.as_bytes()).unwrap();
     }
 
     fn shown(&mut self) -> String {
@@ -186,6 +186,28 @@ fn a_line_is_drawn_again_when_the_serial_line_was_lost() {
     let asked = console.system.say(&mut console.server, console.bringer, &channel::Reconnected {}, b"");
     asked.unwrap();
     assert!(console.shown().ends_with("$ abc"));
+}
+
+#[test]
+fn whoever_completes_words_is_asked_for_them() {
+    let mut console = Setup::new();
+    let instance = console.instance;
+    console.set_prompt("$ ");
+    console.type_bytes(b"cat [boot]b\t");
+    assert_eq!(console.read_line(), Some(Ok(String::new())));
+    let message = terminal::QueryWord { instance }.to_message();
+    console.system.send(&mut console.server, console.asker, &message, vec![0; 64], Access::WRITE);
+    let (reply, word) = console.system.take_reply(console.asker).unwrap();
+    assert_eq!((reply.words[1], &word[..7]), (7, &b"[boot]b"[..]));
+    console.ask(&terminal::SetCompletions { instance }, b"[boot]bin/\n").unwrap();
+    assert!(console.shown().ends_with("cat [boot]bin/"));
+    console.type_bytes(b"x\r");
+    assert_eq!(console.read_line(), Some(Ok("cat [boot]bin/x\n".into())));
+    // The end is no question, and an answer without one is nothing.
+    console.type_bytes(b"\x04");
+    assert_eq!(console.read_line(), Some(Ok(String::new())));
+    assert_eq!(console.ask(&terminal::QueryWord { instance }, b"").map(drop), Err(Error::NotFound));
+    console.ask(&terminal::SetCompletions { instance }, b"late\n").unwrap();
 }
 
 #[test]
@@ -379,7 +401,10 @@ fn strangers_are_refused() {
             .system
             .say(&mut console.server, stranger, &terminal::SetMode { instance, mode: 1 }, b"")
             .map(drop),
-        console.system.say(&mut console.server, stranger, &terminal::SetPrompt { instance }, b"").map(drop),
+        console
+            .system
+            .say(&mut console.server, stranger, &terminal::SetPrompt { instance, completes: 0 }, b"")
+            .map(drop),
     ] {
         assert_eq!(refused, Err(Error::NoPermission));
     }

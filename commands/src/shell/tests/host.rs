@@ -249,6 +249,10 @@ impl System for Host {
         Err(Error::NotSupported)
     }
 
+    fn word_to_complete(&mut self, _terminal: &Arc<File>) -> Option<Text> {
+        None
+    }
+
     fn set_completions(&mut self, _terminal: &Arc<File>, _lines: &[u8]) -> Result<(), Error> {
         Err(Error::NotSupported)
     }
