@@ -37,8 +37,6 @@ pub enum Failure {
     NoPermission,
     /// The send was conditional and the server was not waiting.
     NotAwaiting,
-    /// The server's host was too busy for too long.
-    Busy,
     /// The server's host no longer knows what became of the request.
     Forgotten,
     /// The time given by the user is over.
@@ -99,4 +97,6 @@ pub enum Refusal {
     NotAwaiting,
     /// The server died over it: it may have been executed.
     Died,
+    /// There is no room for it now; it was not executed. The client waits, and sends it again as a new one.
+    Busy,
 }

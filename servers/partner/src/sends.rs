@@ -6,7 +6,7 @@
 //! | a response that names another process | its message forwarded there |
 //! | a response whose data does not fit its segment | `ReplyLost` |
 //! | an error from the server's machine | that |
-//! | the server's machine has no room for it | `NoResources`: not executed |
+//! | the server's machine has no room for it | nothing yet: it is sent again after a while |
 //! | no machine answers for the server | `HostNotFound`: not executed |
 //! | the server's machine fell silent | `HostUnreachable`: perhaps executed |
 
@@ -212,7 +212,6 @@ fn failed(failure: Failure, may_have_been_executed: bool) -> Error {
     match failure {
         Failure::BadReplySegment { .. } => Error::ReplyLost,
         _ if may_have_been_executed => Error::HostUnreachable,
-        Failure::Busy | Failure::NotAwaiting => Error::NoResources,
         _ => Error::HostNotFound,
     }
 }

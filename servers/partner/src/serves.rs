@@ -171,8 +171,8 @@ impl Partner {
             self.serves.free(client.host(), self.configuration.serves_per_host).filter(|_| room)
         };
         let Some(slot) = slot else {
-            // Not executed: the client's machine says so.
-            let _ = self.engine.refuse(now_ns, request.id, Refusal::NotAwaiting);
+            // The client waits, as it would in a queue here, and its machine sends the request again.
+            let _ = self.engine.refuse(now_ns, request.id, Refusal::Busy);
             return;
         };
         if is_copy {

@@ -250,8 +250,13 @@ impl User {
         }
         let request = self.serving.remove(usize::from(which) % self.serving.len());
         self.let_go(request.segment);
-        let refusals =
-            [Refusal::NonexistentEntity, Refusal::NoPermission, Refusal::NotAwaiting, Refusal::Died];
+        let refusals = [
+            Refusal::NonexistentEntity,
+            Refusal::NoPermission,
+            Refusal::NotAwaiting,
+            Refusal::Died,
+            Refusal::Busy,
+        ];
         let refusal = refusals[usize::from(why) % refusals.len()];
         assert_eq!(self.engine.refuse(self.now_ns, request.id, refusal), Ok(()), "{request:?}");
         self.settle(None);

@@ -130,6 +130,12 @@ impl Engine {
             Refusal::NoPermission => code::NO_PERMISSION,
             Refusal::NotAwaiting => code::NOT_AWAITING_MSG,
             Refusal::Died => code::RESPONSE_DISCARDED,
+            Refusal::Busy => {
+                self.counters.overflows += 1;
+                self.notify_request(index, self.servers[index].header.transaction, 0, code::BUSY);
+                self.stand_for_former(index);
+                return Ok(());
+            }
         };
         self.servers[index].answer = Answer::Notice(code);
         self.close_request(index);
@@ -345,10 +351,7 @@ impl Engine {
         let record = &mut self.servers[index];
         let follows = record.state == ServerState::Receiving && record.follows;
         if follows || record.abandoned.is_some() || record.released.is_some() {
-            record.header.transaction = record.header.transaction.wrapping_sub(1);
-            record.header.control = record.header.control.without(Control::SKIP_TRANSACTIONS);
-            record.answer = Answer::Nothing;
-            self.close_request(index);
+            self.stand_for_former(index);
             self.ready.insert(node);
             return;
         }
@@ -365,6 +368,16 @@ impl Engine {
         self.timers.set(node, NEVER);
         self.ready.remove(node);
         self.ready.set_priority(node, 0);
+    }
+
+    /// It is as if the record's request had not come: the record keeps the transaction before it from being executed
+    /// again, and the same request is a new one.
+    fn stand_for_former(&mut self, index: usize) {
+        let record = &mut self.servers[index];
+        record.header.transaction = record.header.transaction.wrapping_sub(1);
+        record.header.control = record.header.control.without(Control::SKIP_TRANSACTIONS);
+        record.answer = Answer::Nothing;
+        self.close_request(index);
     }
 
     /// Host `host` is dead: its clients wait for nothing any more.

@@ -1,6 +1,13 @@
 //! The client: what it was told became of each message is compared with what the server has counted.
 
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use test_programs::must;
 use v::prelude::*;
+use v::process::spawn_thread;
 use v::time::Duration;
 use v::{Pid, Segment, time};
 
@@ -82,7 +89,20 @@ pub fn send(server: Pid, client: u32, messages: u32, sizes: &[usize]) -> Result<
         fates.push(fate);
     }
     let milliseconds = (time::now_ns() - started_ns) / 1_000_000;
-    let counts = counts(server, client, messages)?;
+    compare(server, client, &fates)?;
+    let of = |wanted: Fate| fates.iter().filter(|fate| **fate == wanted).count();
+    let [executed, perhaps, not] = [Fate::Executed, Fate::Perhaps, Fate::NotExecuted].map(of);
+    let (longest_ms, number) = (longest.0 / 1_000_000, longest.1);
+    println!(
+        "client {client}: {executed} executed, {perhaps} perhaps, {not} not; {milliseconds} ms, of which {longest_ms} for \
+         message {number}"
+    );
+    Ok(())
+}
+
+/// Compares what was told of a client's messages with how often each has been executed.
+fn compare(server: Pid, client: u32, fates: &[Fate]) -> Result<(), String> {
+    let counts = counts(server, client, fates.len() as u32)?;
     for (number, (fate, times)) in fates.iter().zip(&counts).enumerate() {
         let is_right = match fate {
             Fate::Executed => *times == 1,
@@ -98,12 +118,38 @@ pub fn send(server: Pid, client: u32, messages: u32, sizes: &[usize]) -> Result<
             return Err(format!("message {number} was said to be {told}, and was {times} times"));
         }
     }
-    let of = |wanted: Fate| fates.iter().filter(|fate| **fate == wanted).count();
-    let [executed, perhaps, not] = [Fate::Executed, Fate::Perhaps, Fate::NotExecuted].map(of);
-    let (longest_ms, number) = (longest.0 / 1_000_000, longest.1);
+    Ok(())
+}
+
+/// A process's stack.
+const STACK_BYTES: usize = 16 * 1024;
+
+/// All at the same time: the server's node has not room for all of them, and none may fail for that.
+pub fn crowd(server: Pid, client: u32, messages: u32, bytes: usize) -> Result<(), String> {
+    let started_ns = time::now_ns();
+    let failed = Arc::new(AtomicU32::new(0));
+    let mut threads = Vec::new();
+    for number in 0..messages {
+        let failed = Arc::clone(&failed);
+        let body = move || {
+            let outcome = count(server, client, number, bytes);
+            if !matches!(outcome, Ok(Fate::Executed)) {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        threads.push(must("a process", spawn_thread(STACK_BYTES, body))?);
+    }
+    for thread in threads {
+        must("a process's end", thread.join())?;
+    }
+    let failed = failed.load(Ordering::Relaxed);
+    if failed > 0 {
+        return Err(format!("{failed} of {messages} messages failed"));
+    }
+    compare(server, client, &vec![Fate::Executed; messages as usize])?;
     println!(
-        "client {client}: {executed} executed, {perhaps} perhaps, {not} not; {milliseconds} ms, of which {longest_ms} for \
-         message {number}"
+        "client {client}: {messages} executed at a time, {} ms",
+        (time::now_ns() - started_ns) / 1_000_000
     );
     Ok(())
 }

@@ -2,9 +2,10 @@
 //!
 //! | `test-remote` | what it does |
 //! |---|---|
-//! | `serve CLIENTS` | prints its pid, counts what is sent to it, and ends when so many clients have asked for their counts |
+//! | `serve CLIENTS [MS]` | prints its pid, counts what is sent to it, from so many milliseconds later on, and ends when so many clients have asked for their counts |
 //! | `send PID CLIENT COUNT BYTES…` | sends that often to the server with this pid, as client CLIENT, with and without segments of those sizes by turns, and checks the counts |
 //! | `until PID CLIENT BYTES…` | sends until a message fails, and says how |
+//! | `crowd PID CLIENT COUNT BYTES` | sends that many messages at the same time, each from a process of its own |
 //! | `ask PID` | sends once, and says how that ends |
 //! | `storm PID SEED COUNT STATION…` | sends that many hostile frames to the cards with these addresses |
 
@@ -42,12 +43,14 @@ v_start::program!(main);
 fn main() -> i32 {
     let words: Vec<&str> = env::arguments().skip(1).collect();
     let outcome = match words.as_slice() {
-        ["serve", clients] => must(clients, clients.parse()).and_then(server::serve),
+        ["serve", clients] => serve(clients, "0"),
+        ["serve", clients, delay] => serve(clients, delay),
+        ["crowd", server, client, count, size] => crowd(server, client, count, size),
         ["send", server, client, count, sizes @ ..] => send(server, client, count, sizes),
         ["until", server, client, sizes @ ..] => until(server, client, sizes),
         ["ask", server] => pid(server).map(client::ask),
         ["storm", server, seed, count, stations @ ..] => storm(server, seed, count, stations),
-        _ => Err("usage: test-remote serve|send|until|ask|storm ...; see its source".into()),
+        _ => Err("usage: test-remote serve|send|until|crowd|ask|storm ...; see its source".into()),
     };
     match outcome {
         Ok(()) => 0,
@@ -61,6 +64,15 @@ fn main() -> i32 {
 fn send(server: &str, client: &str, count: &str, sizes: &[&str]) -> Result<(), String> {
     let (client, count) = (must(client, client.parse())?, must(count, count.parse())?);
     client::send(pid(server)?, client, count, &numbers(sizes)?)
+}
+
+fn serve(clients: &str, delay_ms: &str) -> Result<(), String> {
+    server::serve(must(clients, clients.parse())?, must(delay_ms, delay_ms.parse())?)
+}
+
+fn crowd(server: &str, client: &str, count: &str, size: &str) -> Result<(), String> {
+    let (client, count) = (must(client, client.parse())?, must(count, count.parse())?);
+    client::crowd(pid(server)?, client, count, must(size, size.parse())?)
 }
 
 fn until(server: &str, client: &str, sizes: &[&str]) -> Result<(), String> {

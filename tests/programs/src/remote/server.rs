@@ -8,6 +8,7 @@ use v::abi::segment::HEAD_BYTES;
 use v::io::Write;
 use v::prelude::*;
 use v::server::{self, Client, Options, Outcome, Server};
+use v::time::Duration;
 use v::{process, time};
 
 use crate::segment;
@@ -30,11 +31,12 @@ struct Counter {
     answer: Vec<u8>,
 }
 
-pub fn serve(clients: usize) -> Result<(), String> {
+pub fn serve(clients: usize, delay_ms: u64) -> Result<(), String> {
     let pid = process::own_pid().map_err(|error| format!("own pid: {error}"))?;
     println!("{pid}");
     // The clients read it while this goes on.
     v::io::stdout().flush().map_err(|error| format!("its pid: {error}"))?;
+    time::sleep(Duration::from_millis(delay_ms)).map_err(|error| format!("the delay: {error}"))?;
     let mut counter = Counter {
         times: BTreeMap::new(),
         wrong: BTreeMap::new(),
