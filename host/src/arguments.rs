@@ -271,6 +271,12 @@ pub struct Bench {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     pub nodes: u8,
 
+    /// Measure this system too, in the same run
+    ///
+    /// Linux is Debian's, fetched by apt when it is needed for the first time.
+    #[arg(long, value_enum)]
+    pub peer: Option<Peer>,
+
     /// Write the table to this file too, as a JSON array
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -278,6 +284,13 @@ pub struct Bench {
     /// Write the boot and kernel log to this file
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+}
+
+/// What can be measured beside V.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// Debian's Linux
+    Linux,
 }
 
 /// `cargo v debug`.

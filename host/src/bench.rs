@@ -3,10 +3,11 @@
 //! Most figures come from the guest's program `bench` (`tests/bench`). It writes one line for each: name, unit, value,
 //! with tabs between. On one node ([`one`]) instructions are counted by QEMU's deterministic clock, with nothing that
 //! reaches the node from outside, so they are the same on every run; between two ([`two`]) a plugin counts those of both.
-//! The table ([`rows`]) is kept here; a figure that it doesn't know is shown without a budget, one that is missing is
+//! With `--peer linux`, Linux does the same in the same run ([`linux`]). The table ([`rows`]) is kept here; a figure that it doesn't know is shown without a budget, one that is missing is
 //! a failure.
 
 mod figure;
+mod linux;
 mod one;
 mod rows;
 mod size;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::arguments::{Accel, Bench, NodeOptions};
+use crate::arguments::{Accel, Bench, NodeOptions, Peer};
 use crate::domain::Domain;
 use crate::domain::plan::NoPlan;
 use crate::guest;
@@ -26,6 +27,7 @@ use crate::output::{Record, ensure_writable};
 use crate::progress::Progress;
 use crate::qemu;
 use crate::session::{End, Session};
+use linux::Linux;
 use rows::ROWS;
 
 /// Memory of measured nodes, in MiB.
@@ -45,12 +47,23 @@ pub fn bench(options: &Bench) -> Result<u8> {
     let guest = guest::build()?;
     let progress = Progress::new("measuring");
     let log = options.log.as_deref();
-    let mut figures = match options.nodes {
-        1 => one::measure(&guest, &qemu, log, &progress)?,
-        _ => two::measure(&guest, &qemu, log, &progress)?,
+    let linux = options.peer.map(|Peer::Linux| Linux::prepare(&qemu)).transpose()?;
+    let (mut figures, beside) = match options.nodes {
+        1 => {
+            let figures = one::measure(&guest, &qemu, log, &progress)?;
+            progress.show("measuring Linux");
+            (figures, linux.as_ref().map(Linux::measure_one).transpose()?)
+        }
+        _ => two::measure(&guest, &qemu, log, linux.as_ref(), &progress)?,
     };
     drop(progress);
     figure::sort(&mut figures);
+    if let (Some(linux), Some(beside)) = (&linux, &beside) {
+        for figure in &mut figures {
+            figure.put_beside(beside);
+        }
+        println!("Linux, here: {}", linux.kernel().file_name().unwrap_or_default().display());
+    }
     print!("{}", figure::table(&figures));
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&figures)? + "\n";

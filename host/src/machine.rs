@@ -44,7 +44,10 @@ pub struct Card {
 
 /// The processor where instructions are counted. A REP instruction counts once per iteration, so code that prefers them
 /// where they are announced fast would look slow.
-const COUNTED: &str = "max,-erms,-fsrm";
+pub const COUNTED: &str = "max,-erms,-fsrm";
+/// The deterministic clock.
+pub const COUNTED_CLOCK: [&str; 6] =
+    ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "42"];
 
 /// QEMU's name for the card.
 pub const CARD: &str = "card";
@@ -58,7 +61,7 @@ impl Card {
     }
 
     /// QEMU's arguments: the cable's end, and the card.
-    fn arguments(&self) -> [OsString; 4] {
+    pub fn arguments(&self) -> [OsString; 4] {
         let path = comma_twice(&self.socket);
         let cable = format!("stream,id=cable,server=off,addr.type=unix,addr.path={path}");
         let address = self.address.map(|byte| format!("{byte:02x}")).join(":");
@@ -139,7 +142,7 @@ impl Machine {
         let model = self.lacking.iter().fold(String::from(model), |model, feature| model + ",-" + feature);
         say(&["-accel", accelerator, "-cpu", &model]);
         if self.processor == Processor::Counted {
-            say(&["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "42"]);
+            say(&COUNTED_CLOCK);
         }
         if !self.may_restart {
             say(&["-no-reboot"]);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::rows::{Budget, ROWS, Row};
+use super::linux::Figures;
+use super::rows::{Budget, LINUX, LINUX_HERE, ROWS, Row};
 
 /// A line of the result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +43,17 @@ impl Figure {
         let value =
             value.parse().with_context(|| format!("`{line}` is no figure: `{value}` is no number"))?;
         Ok(Figure::new(name, unit, value))
+    }
+
+    /// Puts what Linux took here and now in the place of what it took once, and sees to the budget that follows from it.
+    pub fn put_beside(&mut self, linux: &Figures) {
+        self.peers.remove(LINUX);
+        if let Some(&measured) = linux.get(&self.name) {
+            self.peers.insert(LINUX_HERE, measured);
+            if let Some(factor) = self.row().and_then(|row| row.of_linux) {
+                self.budget = self.budget.of(factor, measured);
+            }
+        }
     }
 
     /// Whether its budget holds.
@@ -124,7 +136,6 @@ fn grouped(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::rows::LINUX;
 
     #[test]
     fn a_known_figure_has_its_budget_and_peers() {
@@ -151,6 +162,16 @@ mod tests {
         assert!(lines[1].contains("150.5  <= 150") && lines[1].ends_with("EXCEEDED"), "{table}");
         assert!(lines[2].trim_end().ends_with("12,345"), "{table}");
         assert!(lines[3].contains(">= 70"), "{table}");
+    }
+
+    #[test]
+    fn some_budgets_follow_from_what_linux_takes() {
+        let mut figure = Figure::read("remote-move-to-throughput\tMB/s\t140").unwrap();
+        assert!(figure.is_within());
+        figure.put_beside(&Figures::from([("remote-move-to-throughput".to_owned(), 100.0)]));
+        assert_eq!(figure.budget.at_least, Some(150.0));
+        assert!(!figure.is_within());
+        assert_eq!((figure.peers.get(LINUX), figure.peers.get(LINUX_HERE)), (None, Some(&100.0)));
     }
 
     #[test]

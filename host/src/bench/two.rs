@@ -1,7 +1,8 @@
 //! What is measured between two nodes on a network of their own.
 //!
-//! The nodes are booted three times: with a plugin in each QEMU that counts instructions ([`crate::counting`]); for
-//! times, which the plugin would lengthen; and for times where one packet in a hundred is lost.
+//! The nodes are booted with a plugin in each QEMU that counts instructions ([`crate::counting`]); some times for times,
+//! which the plugin would lengthen, by turns with Linux if it is there; and for times where one packet in a hundred is
+//! lost.
 //!
 //! What is counted is all that both processors execute between two marks of node 1's program, by which a batch of
 //! operations begins and ends: programs, servers, kernels, drivers, and the interrupts of both nodes. A node that waits
@@ -15,6 +16,7 @@ use protocols::counting::{BEGIN, END, FIGURE};
 use tempfile::TempDir;
 
 use super::figure::Figure;
+use super::linux::{Figures, Linux};
 use super::rows::{LOSS_THROUGHPUT, TIME_RATIO};
 use super::{MEMORY_MIB, options, run};
 use crate::counting::{Mark, Plugin, costs};
@@ -28,11 +30,19 @@ use crate::run::{Prepared, connect};
 use crate::session::Session;
 use crate::wiring::Wiring;
 
+/// How often times are taken, V's and Linux's by turns.
+const ROUNDS: usize = 3;
 /// What node 2 runs.
 const SERVE: &str = "bench serve";
 
-/// All figures of two nodes.
-pub fn measure(guest: &Guest, qemu: &Path, log: Option<&Path>, progress: &Progress) -> Result<Vec<Figure>> {
+/// All figures of two nodes, and Linux's if it is there.
+pub fn measure(
+    guest: &Guest,
+    qemu: &Path,
+    log: Option<&Path>,
+    linux: Option<&Linux>,
+    progress: &Progress,
+) -> Result<(Vec<Figure>, Option<Figures>)> {
     progress.show("counting two nodes' instructions");
     let folder = counting_folder()?;
     let counting = Plugin::build(folder.path())?.pair(folder.path());
@@ -42,10 +52,29 @@ pub fn measure(guest: &Guest, qemu: &Path, log: Option<&Path>, progress: &Progre
     }
     let log = Log::new(&guest.kernel, log)?;
     let said = watch(nodes, Impairments::default(), &log)?;
-    let mut figures = counted(&said, &counting[0].marks()?)?;
+    let mut figures = counted(said.lines(), &counting[0].marks()?)?;
+
+    let mut beside = linux.map(Linux::count_two).transpose()?;
 
     progress.show("timing two nodes");
-    let timed = times(guest, qemu, "bench time", Impairments::default(), &log)?;
+    let (mut rounds, mut rounds_beside) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        rounds.push(times(guest, qemu, "bench time", Impairments::default(), &log)?);
+        rounds_beside.extend(linux.map(Linux::time_two).transpose()?);
+    }
+    let timed: Vec<Figure> = (0..rounds[0].len())
+        .map(|row| {
+            let figure = &rounds[0][row];
+            let values = rounds.iter().filter_map(|round| Some(round.get(row)?.value));
+            Figure::new(&figure.name, &figure.unit, median(values))
+        })
+        .collect();
+    if let (Some(beside), Some(first)) = (&mut beside, rounds_beside.first()) {
+        for name in first.keys() {
+            let values = rounds_beside.iter().filter_map(|round| round.get(name).copied());
+            beside.insert(name.clone(), median(values));
+        }
+    }
     progress.show("timing two nodes with losses");
     let loss = Impairments { loss: "1%".parse().map_err(anyhow::Error::msg)?, ..Impairments::default() };
     let lossy = times(guest, qemu, "bench throughput", loss, &log)?;
@@ -65,7 +94,13 @@ pub fn measure(guest: &Guest, qemu: &Path, log: Option<&Path>, progress: &Progre
     };
     figures.push(Figure::new(LOSS_THROUGHPUT, "per cent", 100.0 * slowness(&timed)? / slowness(&lossy)?));
     figures.extend(timed);
-    Ok(figures)
+    Ok((figures, beside))
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// A folder for the counters, in memory where there is such.
@@ -110,10 +145,10 @@ fn times(
 }
 
 /// The figures of what was counted: a line for each tells how many operations its batches have.
-pub fn counted(said: &str, marks: &[Mark]) -> Result<Vec<Figure>> {
+pub fn counted<'a>(lines: impl Iterator<Item = &'a str>, marks: &[Mark]) -> Result<Vec<Figure>> {
     let mut rows = marks.split(|mark| mark.number == FIGURE);
     let mut figures = Vec::new();
-    for line in said.lines() {
+    for line in lines {
         let read = Figure::read(line)?;
         ensure!(read.unit == "counted" && read.value >= 1.0, "`{line}` is nothing that was counted");
         let marks = rows.next().unwrap_or_default();
@@ -124,6 +159,7 @@ pub fn counted(said: &str, marks: &[Mark]) -> Result<Vec<Figure>> {
         };
         figures.push(Figure::new(&read.name, "instructions", float(median) / read.value));
     }
+    ensure!(!figures.is_empty(), "nothing was counted");
     Ok(figures)
 }
 
@@ -151,10 +187,10 @@ mod tests {
             mark(END, 610, 600),
             mark(FIGURE, 620, 600),
         ];
-        let figures = counted("a\tcounted\t10\nb\tcounted\t1\n", &marks).unwrap();
+        let figures = counted(["a\tcounted\t10", "b\tcounted\t1"].into_iter(), &marks).unwrap();
         let values = figures.iter().map(|figure| (&*figure.name, figure.value));
         assert_eq!(values.collect::<Vec<_>>(), [("a", 15.0), ("b", 10.0)]);
-        assert!(counted("a\tcounted\t1\n", &[]).is_err());
-        assert!(counted("a\tus\t1\n", &marks).is_err());
+        assert!(counted(["a\tcounted\t1"].into_iter(), &[]).is_err());
+        assert!(counted(["a\tus\t1"].into_iter(), &marks).is_err());
     }
 }
