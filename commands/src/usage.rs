@@ -139,11 +139,22 @@ impl Usage {
             let known = |choice: &Choice| choice.long == name && choice.value.is_some();
             self.choices.iter().any(known).then(|| format!("--{name}"))
         };
+        // `-5` for `-n 5`, as head has long had it, where it is not the value of the word before.
+        let takes_lines = self.choices.iter().any(|choice| choice.long == "lines" && choice.value.is_some());
+        let lines = |at: usize, word: &str| {
+            let digits = word.strip_prefix('-').filter(|_| takes_lines)?;
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let is_value = at > 0 && words[at - 1].starts_with('-') && words[at - 1].len() > 1;
+            (is_number && !is_value).then(|| format!("--lines={digits}"))
+        };
         let only_operands_from = words.iter().position(|word| word == "--").unwrap_or(words.len());
         let words: Vec<String> = words
             .iter()
             .enumerate()
-            .map(|(at, word)| long(word).filter(|_| at < only_operands_from).unwrap_or_else(|| word.clone()))
+            .map(|(at, word)| {
+                let other = long(word).or_else(|| lines(at, word)).filter(|_| at < only_operands_from);
+                other.unwrap_or_else(|| word.clone())
+            })
             .collect();
         let mut options = Options::new(words.iter().map(String::as_str));
         let malformed = |error: getargs::Error<&str>| Misuse(format!("{error}"));
@@ -254,6 +265,10 @@ mod tests {
             let Err(Misuse(text)) = parse(line) else { panic!("{line}") };
             assert!(text.contains(word), "{line}: {text}");
         }
+        let Err(Misuse(text)) = parse("-3 a b c") else { panic!() };
+        assert!(text.contains("'c'"), "{text}");
+        let Ok(Wish::Run(arguments)) = parse("-n -3 f") else { panic!() };
+        assert_eq!(arguments.value("lines"), Some("-3"));
         let Ok(Wish::Run(arguments)) = parse("-n x f") else { panic!() };
         let Err(Misuse(text)) = arguments.number::<u32>("lines") else { panic!() };
         assert_eq!(text, "--lines: 'x' is not a whole number from 0 to 4294967295");

@@ -13,7 +13,7 @@ pub const COMMAND: Command = Command {
         name: "head",
         synopsis: "[-n LINES | -c BYTES] [FILE...]",
         summary: "Writes the first lines of files, ten unless told.",
-        details: "",
+        details: "-5 is -n 5.",
         choices: &[
             Choice { letter: 'n', long: "lines", value: Some("LINES"), help: "So many lines." },
             Choice { letter: 'c', long: "bytes", value: Some("BYTES"), help: "So many bytes." },
@@ -66,6 +66,7 @@ mod tests {
     #[test]
     fn so_many_and_no_more() {
         expect(&COMMAND, "-n 2", "a\nb\nc\n", "a\nb\n");
+        expect(&COMMAND, "-2", "a\nb\nc\n", "a\nb\n");
         expect(&COMMAND, "-n 0", "a\n", "");
         expect(&COMMAND, "-c 3", "a\nb\nc\n", "a\nb");
         expect(&COMMAND, "-n9", "a\nb", "a\nb");

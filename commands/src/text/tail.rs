@@ -14,7 +14,7 @@ pub const COMMAND: Command = Command {
         name: "tail",
         synopsis: "[-n [+]LINES | -c BYTES] [FILE...]",
         summary: "Writes the last lines of files, ten unless told.",
-        details: "With +LINES it begins at that line, counted from 1.",
+        details: "With +LINES it begins at that line, counted from 1. -5 is -n 5.",
         choices: &[
             Choice { letter: 'n', long: "lines", value: Some("LINES"), help: "So many lines." },
             Choice { letter: 'c', long: "bytes", value: Some("BYTES"), help: "So many bytes." },
@@ -97,6 +97,7 @@ mod tests {
     fn the_end_comes_whole() {
         expect(&COMMAND, "-n 2", "a\nb\nc\n", "b\nc\n");
         expect(&COMMAND, "-n 2", "a\nb\nc", "b\nc");
+        expect(&COMMAND, "-1", "a\nb\n", "b\n");
         expect(&COMMAND, "-n 0", "a\nb\n", "");
         expect(&COMMAND, "-n 5", "a\nb\n", "a\nb\n");
         expect(&COMMAND, "-n +2", "a\nb\nc\n", "b\nc\n");
