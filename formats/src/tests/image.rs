@@ -1,8 +1,11 @@
 //! Images as linkers make them, and images as an attacker does.
 
+mod sample;
+
 use super::*;
 use abi::kernel::protection::{EXECUTE, READ, WRITE};
 use proptest::prelude::*;
+use sample::{Header, image};
 
 extern crate std;
 use std::vec::Vec;
@@ -11,41 +14,8 @@ const R: u32 = 4;
 const W: u32 = 2;
 const X: u32 = 1;
 
-struct Header {
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    address: u64,
-    file_bytes: u64,
-    memory_bytes: u64,
-}
-
 fn load(flags: u32, offset: u64, address: u64, file_bytes: u64, memory_bytes: u64) -> Header {
     Header { kind: 1, flags, offset, address, file_bytes, memory_bytes }
-}
-
-fn image(entry: u64, headers: &[Header]) -> Vec<u8> {
-    let mut file = Vec::new();
-    file.extend(b"\x7fELF\x02\x01\x01");
-    file.resize(16, 0);
-    file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
-    for number in [entry, 64, 0] {
-        file.extend(number.to_le_bytes());
-    }
-    file.extend([0, 0, 0, 0, 64, 0, 56, 0]);
-    file.extend((headers.len() as u16).to_le_bytes());
-    file.resize(64, 0);
-    for header in headers {
-        file.extend(header.kind.to_le_bytes());
-        file.extend(header.flags.to_le_bytes());
-        for number in
-            [header.offset, header.address, header.address, header.file_bytes, header.memory_bytes, 4096]
-        {
-            file.extend(number.to_le_bytes());
-        }
-    }
-    file.resize(0x3000, 0);
-    file
 }
 
 fn good() -> [Header; 3] {

@@ -2,23 +2,17 @@
 
 extern crate std;
 
+#[path = "../../../../formats/src/tests/sample.rs"]
+mod sample;
+
 use std::vec::Vec;
+
+use sample::Header;
 
 use super::*;
 use crate::test_machine;
 
 const BLOCK_BYTES: usize = 512;
-const ELF_HEADER_BYTES: usize = 64;
-
-#[derive(Clone)]
-struct Header {
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    address: u64,
-    file_bytes: u64,
-    memory_bytes: u64,
-}
 
 fn code() -> Header {
     Header { kind: 1, flags: 5, offset: 0x1000, address: 0x40_0010, file_bytes: 0x1100, memory_bytes: 0x1100 }
@@ -29,27 +23,7 @@ fn data() -> Header {
 }
 
 fn elf(headers: &[Header], entry: u64) -> Vec<u8> {
-    let mut file = Vec::from(*b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    file.extend(2u16.to_le_bytes());
-    file.extend(62u16.to_le_bytes());
-    file.extend(1u32.to_le_bytes());
-    file.extend(entry.to_le_bytes());
-    file.extend((ELF_HEADER_BYTES as u64).to_le_bytes());
-    file.extend(0u64.to_le_bytes());
-    file.extend(0u32.to_le_bytes());
-    for half in [64, 56, headers.len() as u16, 64, 0, 0] {
-        file.extend(half.to_le_bytes());
-    }
-    for header in headers {
-        file.extend(header.kind.to_le_bytes());
-        file.extend(header.flags.to_le_bytes());
-        for word in
-            [header.offset, header.address, header.address, header.file_bytes, header.memory_bytes, 0x1000]
-        {
-            file.extend(word.to_le_bytes());
-        }
-    }
-    file.resize(0x3000, 0);
+    let mut file = sample::image(entry, headers);
     for (at, byte) in file.iter_mut().enumerate().skip(0x1000) {
         *byte = at as u8 ^ (at >> 8) as u8;
     }
