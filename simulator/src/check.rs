@@ -153,7 +153,8 @@ fn nobody_waits_for_nothing<M: Machine>(kernel: &Kernel<M>) {
                 process.kind != Kind::Program || kernel.team(process.team).ending,
                 "slot {index} does nothing"
             ),
-            State::Free | State::KernelServer | State::Ready | State::Working => {}
+            State::Ready => assert!(process.forwarder.is_none(), "slot {index} runs, and is forwarded"),
+            State::Free | State::KernelServer | State::Working => {}
         }
         if process.kind != Kind::Program {
             assert!(live(process.owner), "pseudo-sender {index} belongs to nobody");

@@ -442,6 +442,7 @@ impl<M: Machine> Kernel<M> {
             Kind::Program | Kind::Copy => {
                 let process = &mut self.processes[client];
                 process.flags.clear(Flags::EXCEPTION);
+                process.forwarder = Pid::NONE;
                 process.resume = Resume::Full;
                 // Not switched to directly: it resumes in full.
                 self.make_ready(client);

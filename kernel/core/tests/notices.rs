@@ -219,6 +219,25 @@ fn an_exception_waits_for_its_server() {
 }
 
 #[test]
+fn a_forwarded_exception_leaves_no_forwarder_behind() {
+    let mut node = Node::new();
+    let [server, debugger, program] = [0; 3].map(|pages| node.team(100, 12, pages));
+    node.request(program, PROCESS, &SetExceptionServer { team: Pid::NONE, server }).unwrap();
+    node.call(server, receive());
+    except(&mut node, program, 3, 0);
+    let forward =
+        abi::call::Forward { client: program, message: EMPTY, to: debugger.to_bits(), forwarder: 0 };
+    node.call(server, forward.encode());
+    let Outcome::Done(received) = node.call(debugger, receive()) else { panic!("it waits") };
+    assert_eq!((received.pid, received.extra[2]), (program.to_bits(), server.to_bits()));
+    node.call(debugger, reply(program, EMPTY));
+    // What the program sends next comes from nobody but itself.
+    node.call(program, send(debugger, EMPTY));
+    let Outcome::Done(received) = node.call(debugger, receive()) else { panic!("it waits") };
+    assert_eq!((received.pid, received.extra[2]), (program.to_bits(), 0));
+}
+
+#[test]
 fn an_exception_nobody_hears_of_ends_the_team() {
     let mut node = Node::new();
     let root = node.root;
