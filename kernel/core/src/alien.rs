@@ -118,6 +118,12 @@ impl<M: Machine> Kernel<M> {
         self.alien_where(client, |alien| alien.awaits_reply_of(receiver)).ok_or(Error::NotAwaitingReply)
     }
 
+    /// The error if `receiver` has a message of `client`: one is enough for each, since a reply must belong to the last.
+    pub(crate) fn need_no_alien(&self, client: Pid, receiver: ProcessIndex) -> Result<()> {
+        let last = self.alien_where(client, |alien| alien.partner == receiver && !alien.is_told());
+        ensure(last.is_none(), Error::Busy)
+    }
+
     /// Sends for a client elsewhere.
     pub(crate) fn send_alien(&mut self, caller: ProcessIndex, record: &AlienRecord) -> Result<()> {
         self.need_network_server(caller)?;
@@ -135,10 +141,7 @@ impl<M: Machine> Kernel<M> {
         let grant = check_buffer(record)?;
         let to = Pid::from_bits(record.to);
         let receiver = self.find_receiver(to)?;
-        // One message of a client is enough for each process: a reply must belong to the last.
-        let last = self.alien_where(client, |alien| alien.partner == receiver && !alien.is_told());
-        ensure(last.is_none(), Error::Busy)?;
-
+        self.need_no_alien(client, receiver)?;
         let server = &self.processes[caller];
         let (team, space) = (server.team, server.space);
         let priority = (record.priority as u8).max(server.own_priority);

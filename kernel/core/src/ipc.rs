@@ -507,6 +507,9 @@ impl<M: Machine> Kernel<M> {
             let to_itself_or_kernel =
                 receiver == client || self.processes[receiver].state == State::KernelServer;
             ensure(!to_itself_or_kernel, Error::BadArgument)?;
+            if process.kind == Kind::Alien && receiver != caller {
+                self.need_no_alien(self.sender_pid(client), receiver)?;
+            }
         }
         Ok((client, receiver))
     }

@@ -117,6 +117,27 @@ fn what_the_network_server_cannot_send() {
 }
 
 #[test]
+fn a_reply_never_belongs_to_a_message_that_was_forwarded_late() {
+    let mut fixture = Fixture::new();
+    let [first, second] = [0; 2].map(|pages| fixture.node.team(100, PRIORITY, pages));
+    // The client gave its first message up, and has sent another.
+    for server in [first, second] {
+        let record = fixture.record(server, Grant::NONE, b"");
+        fixture.send_alien(&record).unwrap();
+        succeeded(fixture.node.call(server, receive()));
+    }
+    let forward = call::Forward { client: FAR, message: ANSWER, to: second.to_bits(), forwarder: 0 }.encode();
+    assert_eq!(refused(fixture.node.call(first, forward)), Error::Busy);
+    for server in [second, first] {
+        succeeded(fixture.node.call(server, reply(FAR, ANSWER)));
+        let (_, arrival) = fixture.arrival();
+        assert!(matches!(arrival, Arrival::Answered { replier, .. } if replier == server), "{arrival:?}");
+    }
+    let network = fixture.network;
+    fixture.finish(&[first, second, network]);
+}
+
+#[test]
 fn a_bad_buffer_is_the_network_servers_affair() {
     let mut fixture = Fixture::new();
     let server = fixture.node.team(100, PRIORITY, 8);
