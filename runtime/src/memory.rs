@@ -6,6 +6,8 @@
 use abi::kernel::{self, memory};
 use abi::{Error, Pid};
 
+use crate::message::{Segment, call};
+
 pub use crate::alloc::Pages;
 pub use abi::PAGE_BYTES;
 pub use abi::kernel::protection;
@@ -35,7 +37,8 @@ pub fn query_region(team: Pid, address: u64) -> Result<memory::RegionQueried, Er
     crate::message::kernel(kernel::MEMORY, &memory::QueryRegion { team, address })
 }
 
-/// Quota and use of `team`.
+/// Quota and use of `team`, of any node.
 pub fn query_team(team: Pid) -> Result<memory::TeamQueried, Error> {
-    crate::message::kernel(kernel::MEMORY, &memory::QueryTeam { team })
+    let server = Pid::kernel_server(team.host(), kernel::MEMORY);
+    call(server, &memory::QueryTeam { team }, Segment::None)
 }

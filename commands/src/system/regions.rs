@@ -3,69 +3,100 @@
 use alloc::format;
 use alloc::string::String;
 
-use abi::kernel::{MEMORY, memory, protection, server};
+use abi::kernel::memory::RegionQueried;
+use abi::kernel::protection;
 use abi::{Error, PAGE_BYTES, Pid};
+use protocols::supervisor::supervisor;
 use v::message::{Segment, call};
 
+use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
-use crate::usage::{Arguments, MANY, Usage};
+use crate::usage::{Arguments, MANY, Misuse, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "regions",
-        synopsis: "[PID...]",
+        synopsis: "[PID...] [@NODE]",
         summary: "Shows what is mapped in a team's address space.",
         details: "Without PID it shows its own. RESIDENT is the pages that have memory. Letters: r read, w write,\n\
                   x execute, d device memory or the boot archive.",
-        choices: &[],
+        choices: &[NODE],
         operands: (0, MANY),
     },
     body: regions,
 };
 
 fn regions(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let node = Node::of(arguments)?;
+    let teller =
+        if node.is_named() { Teller::Supervisor(node.server("supervisor")?) } else { Teller::Kernel };
     if arguments.operands.is_empty() {
-        return show(context, Pid::NONE).map_err(|error| failed("memory server", error));
+        if node.is_named() {
+            return Err(Misuse("which process of that node? 'ps @NODE' shows them".into()).into());
+        }
+        return show(context, &teller, Pid::NONE).map_err(|error| failed("memory server", error));
     }
     for word in &arguments.operands {
         match word.parse() {
             Err(()) => context.complain(word, "not a pid; ps shows them"),
-            Ok(pid) => {
-                if let Err(error) = show(context, pid) {
-                    context.complain(word, error);
-                }
-            }
+            Ok(pid) => match show(context, &teller, pid) {
+                Ok(()) => {}
+                Err(Error::ProcessElsewhere) => context.complain(word, "it is on another node: add @NODE"),
+                Err(error) => context.complain(word, error),
+            },
         }
     }
     Ok(())
 }
 
-fn show(context: &mut Context<'_>, team: Pid) -> Result<(), Error> {
-    let quota = call(server(MEMORY), &memory::QueryTeam { team }, Segment::None)?;
-    context
-        .output
-        .write_all(format!("{:>16} {:>16} {:>8} {:>8}\n", "FROM", "TO", "PAGES", "RESIDENT").as_bytes())?;
+/// Who tells of regions: this node's kernel, or another node's supervisor.
+enum Teller {
+    Kernel,
+    Supervisor(Pid),
+}
+
+impl Teller {
+    fn region(&self, team: Pid, address: u64) -> Result<RegionQueried, Error> {
+        let Teller::Supervisor(supervisor) = self else { return v::memory::query_region(team, address) };
+        let query = supervisor::QueryRegion { team, address };
+        let region = call(*supervisor, &query, Segment::None)?;
+        Ok(RegionQueried {
+            address: region.address,
+            pages: region.pages,
+            protection: region.protection,
+            resident: region.resident,
+        })
+    }
+}
+
+fn show(context: &mut Context<'_>, teller: &Teller, team: Pid) -> Result<(), Error> {
+    let mut text = format!("{:>16} {:>16} {:>8} {:>8}\n", "FROM", "TO", "PAGES", "RESIDENT");
+    let quota = v::memory::query_team(team)?;
     let mut address = 0;
     loop {
-        let region = match call(server(MEMORY), &memory::QueryRegion { team, address }, Segment::None) {
-            Ok(region) => region,
+        let found = match teller.region(team, address) {
+            Ok(found) => found,
             Err(Error::NotMapped) => break,
             Err(error) => return Err(error),
         };
-        let end = region.address + u64::from(region.pages) * PAGE_BYTES;
+        let end = found.address.saturating_add(u64::from(found.pages) * PAGE_BYTES);
+        if end <= address {
+            return Err(Error::BadReply);
+        }
         let line = format!(
             "{:16x} {end:16x} {:>8} {:>8} {}\n",
-            region.address,
-            region.pages,
-            region.resident,
-            letters(region.protection)
+            found.address,
+            found.pages,
+            found.resident,
+            letters(found.protection)
         );
-        context.output.write_all(line.as_bytes())?;
+        text.push_str(&line);
         address = end;
     }
-    let text = format!("{} of {} pages used, page tables included\n", quota.used_pages, quota.quota_pages);
+    let line = format!("{} of {} pages used, page tables included\n", quota.used_pages, quota.quota_pages);
+    text.push_str(&line);
     context.output.write_all(text.as_bytes())
 }
 

@@ -1,4 +1,4 @@
-//! What operators ask: the machine's power, and the kernel's trace for those of other nodes.
+//! What operators ask: the machine's power; and for those of other nodes what their kernels do not answer them.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -7,7 +7,9 @@ use abi::Error;
 use abi::kernel::{self, statistics};
 use abi::trace::TraceRecord;
 use protocols::supervisor::MOST_TRACE_RECORDS;
-use protocols::supervisor::supervisor::{PoweringOff, Rebooting, TraceRead, TraceSet};
+use protocols::supervisor::supervisor::{
+    PoweringOff, QueryRegion, Rebooting, RegionQueried, TraceRead, TraceSet,
+};
 use v::server::{Client, Outcome};
 use v::{Segment, time};
 
@@ -92,6 +94,25 @@ impl Operating {
         let request = statistics::SetTrace { events };
         v::call(kernel::server(kernel::STATISTICS), &request, Segment::None)?;
         Ok(TraceSet {})
+    }
+
+    /// A part of the map of a team of the client's user.
+    pub fn query_region(client: &Client<'_>, query: &QueryRegion) -> Result<RegionQueried, Error> {
+        let QueryRegion { team, address } = *query;
+        // The supervisor waits for no other node.
+        if team.host() != v::node::host() {
+            return Err(Error::ProcessElsewhere);
+        }
+        if v::process::identify(team)?.user != client.user && !client.user.is_system() {
+            return Err(Error::NoPermission);
+        }
+        let region = v::memory::query_region(team, address)?;
+        Ok(RegionQueried {
+            address: region.address,
+            pages: region.pages,
+            protection: region.protection,
+            resident: region.resident,
+        })
     }
 
     /// What the kernel has recorded.

@@ -280,6 +280,7 @@ impl Server for Supervising {
             Supervisor::PowerOff(off) => self.operating.go(client, Going::Off { status: off.status }),
             Supervisor::Reboot(_) => self.operating.go(client, Going::Again),
             Supervisor::SetTrace(set) => Outcome::from(Operating::set_trace(client, set.events)),
+            Supervisor::QueryRegion(query) => Outcome::from(Operating::query_region(client, &query)),
             Supervisor::ReadTrace(read) => self.operating.read_trace(client, read.from),
             Supervisor::QueryDevice(query) => self.query_device(client, query.position),
             Supervisor::StartDevice(start) => Outcome::from(self.start_device(client, start.device)),
