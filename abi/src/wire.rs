@@ -2,7 +2,8 @@
 //!
 //! The eight words are the message control block, word for word, in network byte order. Word 0's top byte holds
 //! VMTP's code flags; its low 24 bits are the program's code. Word 7 is VMTP's segment size. What VMTP has no field
-//! for travels in a fixed prefix of the segment data: [`RequestPrefix`], [`ReplyPrefix`].
+//! for travels in a fixed prefix of the segment data: [`RequestPrefix`], [`ReplyPrefix`]. A request that grants nothing
+//! has no segment: its word 7 is the sender's user id, and the packet is as short as can be.
 
 use crate::{Error, Grant, Message, Pid, UserId};
 
@@ -13,7 +14,7 @@ pub const PREFIX_BYTES: usize = 24;
 /// VMTP's flag "a segment is appended" in the top byte of word 0 (SDA, bit 28).
 pub const SEGMENT_APPENDED: u32 = 1 << 28;
 
-/// What travels ahead of a request's segment data, always.
+/// What travels ahead of a request's segment data, or in its word 7 ([`RequestPrefix::as_word_7`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestPrefix {
     /// Length and access that the sender granted.
@@ -82,6 +83,18 @@ fn prefix(words: [u64; 3]) -> [u8; PREFIX_BYTES] {
 }
 
 impl RequestPrefix {
+    /// What is in word 7 of a request without segment, if there is nothing more to say.
+    #[inline]
+    pub fn as_word_7(&self) -> Option<u32> {
+        (self.grant == Grant::NONE && self.forwarder.is_none()).then_some(self.user.0)
+    }
+
+    /// What word 7 of a request without segment says.
+    #[inline]
+    pub const fn from_word_7(word: u32) -> RequestPrefix {
+        RequestPrefix { grant: Grant::NONE, user: UserId(word), forwarder: Pid::NONE }
+    }
+
     /// As bytes: grant, user, four zero bytes, forwarder.
     pub fn encode(&self) -> [u8; PREFIX_BYTES] {
         prefix([self.grant.to_bits(), u64::from(self.user.0) << 32, self.forwarder.to_bits()])
@@ -160,6 +173,17 @@ mod tests {
         let mut reserved = golden;
         reserved[15] = 1;
         assert_eq!(RequestPrefix::decode(&reserved), None);
+    }
+
+    #[test]
+    fn what_fits_into_word_7_needs_no_prefix() {
+        let plain = RequestPrefix { grant: Grant::NONE, user: UserId(100), forwarder: Pid::NONE };
+        assert_eq!(plain.as_word_7(), Some(100));
+        assert_eq!(RequestPrefix::from_word_7(100), plain);
+        let grants = RequestPrefix { grant: Grant::new(1, Access::READ), ..plain };
+        let forwarder = Pid::process(LogicalHost::from_bits(0xabc_def1), 0x1234, 0x5678);
+        let forwarded = RequestPrefix { forwarder, ..plain };
+        assert_eq!((grants.as_word_7(), forwarded.as_word_7()), (None, None));
     }
 
     #[test]

@@ -381,15 +381,16 @@ impl Engine {
     /// Fills in what all packets of this engine have in common.
     pub(crate) fn finish_header(&self, header: &mut Header, destination: Destination) {
         header.domain = self.configuration.domain;
-        header.flags = self.packet_flags(destination);
+        header.flags = self.packet_flags(destination, header.length_words != 0);
     }
 
-    pub(crate) fn packet_flags(&self, destination: Destination) -> u8 {
+    pub(crate) fn packet_flags(&self, destination: Destination, has_data: bool) -> u8 {
         let multicast = match destination {
             Destination::Host(_) => 0,
             Destination::Group(_) => MULTICAST,
         };
-        let unchecked = if self.configuration.header_checksum_only { HEADER_CHECKSUM_ONLY } else { 0 };
+        let is_unchecked = has_data && self.configuration.header_checksum_only;
+        let unchecked = if is_unchecked { HEADER_CHECKSUM_ONLY } else { 0 };
         multicast | unchecked
     }
 

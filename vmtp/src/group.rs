@@ -189,7 +189,7 @@ impl Engine {
             destination,
             header: Header {
                 domain: self.configuration.domain,
-                flags: self.packet_flags(destination),
+                flags: self.packet_flags(destination, true),
                 length_words: length_words(bytes_of(delivery, bytes)),
                 delivery,
                 ..self.servers[index].header

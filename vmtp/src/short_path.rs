@@ -62,7 +62,7 @@ impl Engine {
             destination,
             header: Header {
                 domain: self.configuration.domain,
-                flags: self.packet_flags(destination),
+                flags: self.packet_flags(destination, false),
                 length_words: 0,
                 delivery: 0,
                 ..*header

@@ -1,8 +1,8 @@
 //! What is measured between two nodes on a network of their own.
 //!
-//! The nodes are booted with a plugin in each QEMU that counts instructions ([`crate::counting`]); some times for times,
-//! which the plugin would lengthen, by turns with Linux if it is there; and for times where one packet in a hundred is
-//! lost.
+//! The nodes are booted with a plugin in each QEMU that counts instructions ([`crate::counting`]); and some times for times,
+//! which the plugin would lengthen: without and with the loss of one packet in a hundred, and Linux if it is there, by
+//! turns.
 //!
 //! What is counted is all that both processors execute between two marks of node 1's program, by which a batch of
 //! operations begins and ends: programs, servers, kernels, drivers, and the interrupts of both nodes. A node that waits
@@ -57,28 +57,20 @@ pub fn measure(
     let mut beside = linux.map(Linux::count_two).transpose()?;
 
     progress.show("timing two nodes");
-    let (mut rounds, mut rounds_beside) = (Vec::new(), Vec::new());
+    let loss = Impairments { loss: "1%".parse().map_err(anyhow::Error::msg)?, ..Impairments::default() };
+    let (mut rounds, mut lossy_rounds, mut rounds_beside) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         rounds.push(times(guest, qemu, "bench time", Impairments::default(), &log)?);
+        lossy_rounds.push(times(guest, qemu, "bench throughput", loss.clone(), &log)?);
         rounds_beside.extend(linux.map(Linux::time_two).transpose()?);
     }
-    let timed: Vec<Figure> = (0..rounds[0].len())
-        .map(|row| {
-            let figure = &rounds[0][row];
-            let values = rounds.iter().filter_map(|round| Some(round.get(row)?.value));
-            Figure::new(&figure.name, &figure.unit, median(values))
-        })
-        .collect();
+    let (timed, lossy) = (medians(&rounds), medians(&lossy_rounds));
     if let (Some(beside), Some(first)) = (&mut beside, rounds_beside.first()) {
         for name in first.keys() {
             let values = rounds_beside.iter().filter_map(|round| round.get(name).copied());
             beside.insert(name.clone(), median(values));
         }
     }
-    progress.show("timing two nodes with losses");
-    let loss = Impairments { loss: "1%".parse().map_err(anyhow::Error::msg)?, ..Impairments::default() };
-    let lossy = times(guest, qemu, "bench throughput", loss, &log)?;
-
     let of = |figures: &[Figure], name: &str| {
         let figure = figures.iter().find(|figure| figure.name == name);
         figure.map(|figure| figure.value).with_context(|| format!("{name} was not measured"))
@@ -95,6 +87,16 @@ pub fn measure(
     figures.push(Figure::new(LOSS_THROUGHPUT, "per cent", 100.0 * slowness(&timed)? / slowness(&lossy)?));
     figures.extend(timed);
     Ok((figures, beside))
+}
+
+/// The median of each figure over all rounds, which have the same figures.
+fn medians(rounds: &[Vec<Figure>]) -> Vec<Figure> {
+    let figures = rounds.first().into_iter().flatten().enumerate();
+    let median_of = |(row, figure): (usize, &Figure)| {
+        let values = rounds.iter().filter_map(|round| Some(round.get(row)?.value));
+        Figure::new(&figure.name, &figure.unit, median(values))
+    };
+    figures.map(median_of).collect()
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

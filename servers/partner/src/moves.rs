@@ -24,6 +24,9 @@ impl Partner {
         slot: usize,
         kernel: &mut K,
     ) {
+        if segment.len() < PREFIX_BYTES {
+            segment.resize(PREFIX_BYTES, 0);
+        }
         let message = from_wire(&request.message, segment.len() - PREFIX_BYTES);
         let server = pid(request.id.client);
         let mut data_bytes = 0;

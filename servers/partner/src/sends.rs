@@ -116,21 +116,28 @@ impl Partner {
             return Err(Error::NoResources);
         }
         let prefix = RequestPrefix { grant, user: received.user, forwarder: received.forwarder };
-        let request_bytes = PREFIX_BYTES + head_bytes;
-        let mut request = if head_bytes < WHOLE_INBOX_BYTES {
-            self.inbox[..request_bytes].to_vec()
+        let mut message = to_wire(&received.message);
+        let request = if let Some(word) = prefix.as_word_7() {
+            message.words[7] = word;
+            None
         } else {
-            let next = self.memory.large();
-            core::mem::replace(&mut self.inbox, next)
+            let request_bytes = PREFIX_BYTES + head_bytes;
+            let mut request = if head_bytes < WHOLE_INBOX_BYTES {
+                self.inbox[..request_bytes].to_vec()
+            } else {
+                let next = self.memory.large();
+                core::mem::replace(&mut self.inbox, next)
+            };
+            request[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
+            Some((request, request_bytes as u32))
         };
-        request[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
         let (request_buffer, response_buffer) = (self.memory.request(slot), self.memory.response(slot));
         let send = vmtp::Send {
             client: entity(received.sender),
             transaction,
             server: entity(to),
-            message: to_wire(&received.message),
-            segment: Some(Segment { buffer: request_buffer, bytes: request_bytes as u32 }),
+            message,
+            segment: request.as_ref().map(|(_, bytes)| Segment { buffer: request_buffer, bytes: *bytes }),
             response: Segment { buffer: response_buffer, bytes: (PREFIX_BYTES + reply_bytes) as u32 },
             ..vmtp::Send::default()
         };
@@ -140,7 +147,9 @@ impl Partner {
             SendError::NotLocal | SendError::ServerLocal | SendError::BadMessage => Error::BadArgument,
         })?;
         self.due.extend(first);
-        self.memory.put(request_buffer, request);
+        if let Some((request, _)) = request {
+            self.memory.put(request_buffer, request);
+        }
         self.sends.slots[slot] = Some(Sent { client: received.sender, to, transaction, id });
         self.sends.slot_of[id.index as usize] = slot as u32;
         self.sends.used += 1;

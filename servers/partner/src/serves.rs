@@ -157,7 +157,11 @@ impl Partner {
         if request.server.is_group() {
             return self.answer_group(now_ns, request);
         }
-        let Some(prefix) = segment.first_chunk().and_then(RequestPrefix::decode) else {
+        let prefix = match request.segment {
+            Some(_) => segment.first_chunk().and_then(RequestPrefix::decode),
+            None => Some(RequestPrefix::from_word_7(request.message.words[7])),
+        };
+        let Some(prefix) = prefix else {
             // Who sends such is no kernel.
             let _ = self.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity);
             return;
@@ -181,7 +185,7 @@ impl Partner {
         self.serves.count += 1;
         let slots = self.serves.slots.len() as u64;
         let cookie = self.serves.count * slots + slot as u64;
-        let head_bytes = segment.len() - PREFIX_BYTES;
+        let head_bytes = segment.len().saturating_sub(PREFIX_BYTES);
         let reply_bytes = if prefix.grant.access().contains(Access::WRITE) {
             prefix.grant.bytes().min(HEAD_BYTES) as usize
         } else {
@@ -229,6 +233,7 @@ impl Partner {
         let data_bytes = if outcome.is_ok() { message.segment_bytes() as usize } else { 0 };
         let mut bytes = 0;
         if outcome.is_err() || data_bytes > 0 {
+            make_room_for_prefix(&mut segment);
             let prefix = ReplyPrefix { outcome, forward_to: Pid::NONE };
             segment[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
             bytes = PREFIX_BYTES + data_bytes;
@@ -249,6 +254,7 @@ impl Partner {
         let mut segment = kernel.take_back(cookie);
         self.memory.give_back(segment.len());
         let Some(slot) = self.serves.of_cookie(cookie) else { return };
+        make_room_for_prefix(&mut segment);
         segment[..PREFIX_BYTES].copy_from_slice(&ReplyPrefix { outcome: Ok(()), forward_to: to }.encode());
         self.respond(now_ns, slot, message, forwarder, segment, PREFIX_BYTES);
     }
@@ -317,5 +323,12 @@ impl Partner {
             self.memory.recycle(content);
             self.serves.set(slot, Serve::Free);
         }
+    }
+}
+
+/// A request without segment has left none.
+fn make_room_for_prefix(segment: &mut Vec<u8>) {
+    if segment.len() < PREFIX_BYTES {
+        segment.resize(PREFIX_BYTES, 0);
     }
 }

@@ -439,7 +439,7 @@ impl Engine {
             destination,
             header: Header {
                 domain: self.configuration.domain,
-                flags: self.packet_flags(destination),
+                flags: self.packet_flags(destination, data_bytes != 0),
                 ..piece.header(&self.clients[index].header, data_bytes)
             },
             buffer,

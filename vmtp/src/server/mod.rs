@@ -263,7 +263,7 @@ impl Engine {
             destination,
             header: Header {
                 domain: self.configuration.domain,
-                flags: self.packet_flags(destination),
+                flags: self.packet_flags(destination, data_bytes != 0),
                 ..piece.header(&self.servers[index].header, data_bytes)
             },
             buffer,

@@ -22,7 +22,7 @@ fn what_no_kernel_sends_reaches_no_process() {
     let sound = prefix(Grant::NONE);
     let mut reserved = sound.clone();
     reserved[15] = 1;
-    for (number, segment) in (20..).zip([&[][..], &sound[..23], &reserved]) {
+    for (number, segment) in (20..).zip([&sound[..1], &sound[..23], &reserved]) {
         net.ask(0, there(0, number), entity(here(16)), MESSAGE, segment);
     }
     assert!(net.kernel.aliens.is_empty());
@@ -41,6 +41,17 @@ fn what_no_kernel_sends_reaches_no_process() {
     let alien = net.kernel.aliens[0];
     assert_eq!((alien.client, alien.to, alien.user, alien.head_bytes), (there(0, 30), here(16), USER, 0));
     assert_eq!(alien.message.words, MESSAGE.words);
+}
+
+#[test]
+fn a_request_without_segment_has_its_user_in_word_7() {
+    let mut net = net(1);
+    let mut message = MESSAGE;
+    message.words[7] = USER.0;
+    net.ask(0, there(0, 30), entity(here(16)), message, &[]);
+    let alien = net.kernel.aliens[0];
+    assert_eq!((alien.client, alien.user, alien.head_bytes), (there(0, 30), USER, 0));
+    assert_eq!((alien.grant, alien.message.words), (Grant::NONE, MESSAGE.words));
 }
 
 #[test]
