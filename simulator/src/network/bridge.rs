@@ -116,9 +116,10 @@ impl Kernel for Bridge<'_> {
     fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
         let area = self.lent.free_area();
         let buffer_address = Node::data(LENT + area * AREA_BYTES);
-        let head = &buffer[PREFIX_BYTES..PREFIX_BYTES + alien.head_bytes];
-        self.node.poke(self.pid, buffer_address, head);
-        let record = alien.record(buffer_address, (buffer.len() - PREFIX_BYTES) as u64);
+        // A request without segment has no prefix, and no place for more than a reply's message.
+        let place = buffer.get(PREFIX_BYTES..).unwrap_or_default();
+        self.node.poke(self.pid, buffer_address, &place[..alien.head_bytes]);
+        let record = alien.record(buffer_address, place.len() as u64);
         self.lent.buffers.insert(alien.cookie, (area, buffer));
         self.node.poke(self.pid, Node::data(RECORD), &record.to_bytes());
         let grant = Grant::new(AlienRecord::BYTES as u64, Access::READ);
@@ -133,9 +134,9 @@ impl Kernel for Bridge<'_> {
 
     fn take_back(&mut self, cookie: u64) -> Vec<u8> {
         let (area, mut buffer) = self.lent.buffers.remove(&cookie).expect("a buffer that was lent");
-        let bytes = buffer.len() - PREFIX_BYTES;
-        let content = self.node.peek_touched(self.pid, Node::data(LENT + area * AREA_BYTES), bytes);
-        buffer[PREFIX_BYTES..].copy_from_slice(&content);
+        let place = buffer.get_mut(PREFIX_BYTES..).unwrap_or_default();
+        let content = self.node.peek_touched(self.pid, Node::data(LENT + area * AREA_BYTES), place.len());
+        place.copy_from_slice(&content);
         buffer
     }
 }
