@@ -59,6 +59,26 @@
 //! | VI IP | changed | UDP over IPv4 and IPv6 in place of protocol 81 ([`encapsulation`]) |
 //! | VII implementation notes | followed | maps, one pool of records, one timer structure |
 //!
+//! # What is promised, and what checks it
+//!
+//! The model is `vmtp/model` (`promises.rs`), which visits all courses of small worlds; `network` is `vmtp/tests/network`,
+//! engines on a random network; the simulator is `simulator/src/network` (`oracle.rs`), whole kernels with programs; the
+//! fuzzer is `tests/fuzz` (`user.rs`), where the network is hostile and only the engine's own side can be checked.
+//!
+//! | promise | model | network | simulator | fuzzer |
+//! |---|---|---|---|---|
+//! | each send has exactly one outcome | in every state, and none is open at the end | "one outcome" | `outcome`, `assert_all_ended` | "one outcome" |
+//! | it says "may have been executed" when that is so | "true outcome" | `check` | `outcome` | no: the other side is forged |
+//! | a request that is not idempotent is executed once at most | "at most once" | `check` | `executed` | none is delivered while the user has it |
+//! | no stale identifier reaches a new process | hosts boot again as others | `migrations` | "is for" in `programs.rs`, across reboots | requests to hosts that were given up |
+//! | nobody waits forever for a dead host | "a send waits for nothing" | "a send waits forever" | `assert_all_ended` after crashes and partitions | all have ended in `finish` |
+//! | segments arrive whole, or the count is exact | lengths | contents | contents | stores stay within their buffers |
+//! | in the end nothing is held | "quiet end" | `run_until_quiet` | `assert_quiet` | `finish` |
+//! | two hosts never both keep one number | no: claims are not in it | `claims` | no: each machine has another number | claims won and lost were begun |
+//! | the short paths do what the plain ones do | through them, as the network does | through them | through them | through them |
+//!
+//! The last is checked for itself, call by call, in `short_path/tests.rs` and `group.rs`.
+//!
 //! # Example
 //!
 //! Two hosts on one Ethernet: a client asks, a server answers.

@@ -110,19 +110,24 @@ fn a_group_of_two_is_asked() {
     all_courses(&Scenario { hosts: 3, ..with(&[order], Budget { losses: 1, copies: 1, ..NOTHING }) });
 }
 
+// The long ones: as large as ends within two minutes each on two busy cores, in a release build. The numbers are of
+// states. With one more thing to go wrong each has not ended after eight minutes.
+
 #[test]
 #[ignore = "soak"]
 fn more_goes_wrong() {
+    // 117,300; 1,096; 2,030.
     all_courses(&with(&[Order::small(0, 1)], Budget { losses: 2, copies: 2, delays: 1, ..NOTHING }));
-    all_courses(&with(&[Order::small(0, 1); 3], Budget { losses: 1, copies: 2, cancels: 1, ..NOTHING }));
+    all_courses(&with(&[Order::small(0, 1); 3], Budget { losses: 1, copies: 1, ..NOTHING }));
     let idempotent = Order { idempotent: true, ..Order::small(0, 1) };
-    all_courses(&with(&[idempotent], Budget { losses: 2, copies: 1, delays: 1, ..NOTHING }));
+    all_courses(&with(&[idempotent], Budget { losses: 2, copies: 1, ..NOTHING }));
 }
 
 #[test]
 #[ignore = "soak"]
 fn engines_lose_their_state_amid_segments() {
-    let order = Order { request_bytes: 1024, response_bytes: 1024, ..Order::small(0, 1) };
+    // 11,717.
+    let order = Order { request_bytes: 1024, ..Order::small(0, 1) };
     all_courses(&with(&[order], Budget { copies: 1, restarts: 1, ..NOTHING }));
 }
 
@@ -135,18 +140,17 @@ fn requests_are_forwarded_while_more_goes_wrong() {
         budget,
         ..Scenario::default()
     };
-    all_courses(&scenario(Budget { losses: 1, delays: 1, ..NOTHING }));
-    all_courses(&scenario(Budget { losses: 1, copies: 1, restarts: 1, ..NOTHING }));
-    all_courses(&scenario(Budget { copies: 1, reboots: 1, cancels: 1, ..NOTHING }));
+    // 17,400; 5,311.
+    all_courses(&scenario(Budget { losses: 1, copies: 1, ..NOTHING }));
+    all_courses(&scenario(Budget { copies: 1, cancels: 1, ..NOTHING }));
 }
 
 #[test]
 #[ignore = "soak"]
 fn everything_goes_wrong_once() {
-    let budget = Budget { losses: 1, copies: 1, restarts: 1, reboots: 1, cancels: 1, ..NOTHING };
-    all_courses(&with(&[Order::small(0, 1)], budget));
-    all_courses(&with(
-        &[Order::small(0, 1)],
-        Budget { crashes: 1, delays: 1, restarts: 1, losses: 1, copies: 1, ..NOTHING },
-    ));
+    let small = |budget| with(&[Order::small(0, 1)], budget);
+    // 14,103; 8,940; 105,660.
+    all_courses(&small(Budget { losses: 1, copies: 1, restarts: 1, cancels: 1, ..NOTHING }));
+    all_courses(&small(Budget { losses: 1, copies: 1, reboots: 1, cancels: 1, ..NOTHING }));
+    all_courses(&small(Budget { losses: 1, copies: 1, crashes: 1, delays: 1, ..NOTHING }));
 }
