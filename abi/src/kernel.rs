@@ -295,6 +295,8 @@ pub mod well_known_group {
     pub const PROGRAM_MANAGERS: Pid = Pid::unrestricted_group(LogicalHost::OWN, 2);
     /// Every node's network server; only they speak to it, by VMTP.
     pub const NETWORK_SERVERS: Pid = Pid::unrestricted_group(LogicalHost::OWN, 3);
+    /// The naming servers of all nodes.
+    pub const ALL_NAMING: Pid = Pid::unrestricted_group(LogicalHost::EVERY, 1);
 }
 
 protocol! {

@@ -35,6 +35,9 @@ impl LogicalHost {
     /// The caller's own logical host, whichever that is. Never allocated; legal only in a kernel server's pid.
     pub const OWN: LogicalHost = LogicalHost(0);
 
+    /// All of them. Never allocated; legal only in a well-known group's pid.
+    pub const EVERY: LogicalHost = LogicalHost(HOST_MASK);
+
     /// A logical host from its number; bits beyond the 28th are dropped.
     pub const fn from_bits(bits: u32) -> LogicalHost {
         LogicalHost(bits & HOST_MASK)

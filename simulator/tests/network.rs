@@ -53,6 +53,11 @@ fn end_of(seed: u64, schedule: fn(u64) -> Schedule) -> String {
 }
 
 #[test]
+fn all_members_of_a_group_answer() {
+    run_all(0..100, "", Schedule::together);
+}
+
+#[test]
 fn nothing_goes_wrong_that_must_not() {
     let (well, badly) = run_all(0..2_000, "", Schedule::rough);
     // Neither a network on which everything works, nor one on which nothing does.

@@ -37,6 +37,9 @@ pub struct Configuration {
     pub local_hosts: usize,
     /// Groups with local members at a time.
     pub groups: usize,
+    /// Whether requests to any group are delivered: who drives the engine knows the groups, and refuses what is for none
+    /// of its members.
+    pub any_group: bool,
     /// Answers without a record of their own, such as error notices, that wait for transmission at a time.
     pub control_packets: usize,
 
@@ -89,6 +92,7 @@ impl Default for Configuration {
             buffer_bytes: 64 * 1024 + 24,
             local_hosts: 16,
             groups: 64,
+            any_group: false,
             control_packets: 64,
             maximum_packet_lifetime_ns: SECOND_NS,
             retention_ns: 4 * SECOND_NS,

@@ -150,7 +150,7 @@ impl Engine {
 
     /// Whether requests to `group` are delivered here.
     pub fn is_joined(&self, group: EntityId) -> bool {
-        self.groups.binary_search(&group).is_ok()
+        self.configuration.any_group || self.groups.binary_search(&group).is_ok()
     }
 
     /// Whether no transaction, buffer or packet is left, only what is known of hosts.

@@ -243,7 +243,7 @@ impl<M: Machine> Kernel<M> {
         process.partner = NOBODY;
         let flags = process.flags;
         match process.kind {
-            Kind::Copy => return self.copy_abandoned(sender),
+            Kind::Copy => return self.copy_abandoned(sender, Error::DiedBeforeReply),
             Kind::Alien => return self.fail_sender(sender, error),
             // Theirs who ended: given back with it.
             Kind::Interrupt | Kind::Alarm => return,

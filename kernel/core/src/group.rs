@@ -2,6 +2,9 @@
 //!
 //! One table of memberships, sized at boot; a group is there while it has a row, and its members come in the order of
 //! the rows. A group's number is never used again. A Send to a group without members says that it is empty.
+//!
+//! A group may have members on several nodes. Each kernel knows its own, and nobody all: a Send goes to those here and
+//! by the network server to the other nodes, of which those answer that have some.
 
 use alloc::boxed::Box;
 
@@ -69,14 +72,14 @@ impl Groups {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// A group's pid as this node's table has it: the well-known ones belong to every host.
-    pub(crate) fn local_group(&self, group: Pid) -> Result<Pid> {
+    /// A group's pid as this node's table has it: of the well-known ones, each host has its own.
+    pub(crate) fn known_group(&self, group: Pid) -> Result<Pid> {
         let host = self.processes.host();
         ensure(group.is_group(), Error::BadArgument)?;
-        ensure(group.host() == host || group.host() == LogicalHost::OWN, Error::ProcessElsewhere)?;
-        if group.group_number() >= FIRST_DYNAMIC_NUMBER {
+        if group.group_number() >= FIRST_DYNAMIC_NUMBER || group.host() == LogicalHost::EVERY {
             return Ok(group);
         }
+        ensure(group.host() == host || group.host() == LogicalHost::OWN, Error::ProcessElsewhere)?;
         // A restricted group with such a number does not exist.
         if group.is_unrestricted_group() {
             Ok(Pid::unrestricted_group(LogicalHost::OWN, group.group_number()))
@@ -101,11 +104,13 @@ impl<M: Machine> Kernel<M> {
 
     /// Adds a process to a group.
     pub(crate) fn join_group(&mut self, group: Pid, process: ProcessIndex) -> Result<()> {
-        let group = self.local_group(group)?;
+        let group = self.known_group(group)?;
         let user = self.processes[process].user;
-        // A well-known group is there whether it has members or not.
+        // A well-known group is there whether it has members or not; whose one of another node is, is not known here.
         let (owner, allowed) = if group.group_number() < FIRST_DYNAMIC_NUMBER {
             (user, user.is_system())
+        } else if group.host() != self.processes.host() {
+            (user, group.is_unrestricted_group())
         } else {
             let owner = self.groups.user(group)?;
             (owner, group.is_unrestricted_group() || owner == user)
@@ -127,7 +132,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes a process out of a group.
     pub(crate) fn leave_group(&mut self, group: Pid, process: ProcessIndex) -> Result<()> {
-        let group = self.local_group(group)?;
+        let group = self.known_group(group)?;
         self.groups.user(group)?;
         let row = self.groups.find(group, process).ok_or(Error::BadArgument)?;
         *row = FREE;

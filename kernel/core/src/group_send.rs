@@ -6,11 +6,14 @@
 //! the others with GetReply. The next Send to a group discards what is left.
 //!
 //! Slots and frames are charged to the sender's team. The sender itself gets no copy.
+//!
+//! If the group may have members on other nodes, the network server gets a copy too, `REMOTE`, which stays for as long
+//! as it takes replies: each lies in a further copy, and the last thing is an error, of which the sender learns nothing.
 
 use abi::call::{self, FOREVER, NOW};
 use abi::message::CODE_MASK;
 use abi::trace::Event;
-use abi::{Access, Error, Grant, PAGE_BYTES, Pid};
+use abi::{Access, Error, Grant, LogicalHost, PAGE_BYTES, Pid};
 
 use crate::frame::Frame;
 use crate::ipc::delivered;
@@ -44,14 +47,17 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn make_copies(&mut self, caller: ProcessIndex, to: Pid, deadline: u64) -> Result<()> {
-        let group = self.local_group(to)?;
+        let group = self.known_group(to)?;
         ensure(deadline != FOREVER, Error::BadArgument)?;
-        self.groups.member(group, 0)?;
+        let has_network = self.network_server != NOBODY && self.network_server != caller;
+        let spans = has_network && group.host() != LogicalHost::OWN;
+        if !spans {
+            self.groups.member(group, 0)?;
+        }
         self.discard_group(caller);
         self.processes[caller].flags.set(Flags::GROUP);
 
         let process = &self.processes[caller];
-        let (team, priority) = (process.team, process.priority);
         let (message, address, grant) =
             (process.registers.message, process.segment_address(), process.grant());
         let bytes = grant.bytes().min(GROUP_SEGMENT_BYTES);
@@ -59,26 +65,45 @@ impl<M: Machine> Kernel<M> {
             let frame = self.keep(caller, caller, address, bytes)?;
             self.processes[caller].extra.frame = Some(frame);
         }
+        let grant = match grant.access() {
+            Access::NONE => 0,
+            access => Grant::new(bytes, access).to_bits(),
+        };
         let mut last = caller;
         let mut row = 0;
         while let Some((member, next)) = self.groups.next_member(group, row) {
             row = next;
-            if member == caller {
-                continue;
+            if member != caller {
+                last = self.add_copy(caller, last, member, message, grant)?;
             }
-            let copy = self.create_slot(team, Kind::Copy, priority)?;
-            let slot = &mut self.processes[copy];
-            slot.owner = caller;
-            slot.partner = member;
-            slot.registers.message = message;
-            slot.registers.extra[1] = match grant.access() {
-                Access::NONE => 0,
-                access => Grant::new(bytes, access).to_bits(),
-            };
-            self.processes[last].copy = copy;
-            last = copy;
+        }
+        if spans {
+            last = self.add_copy(caller, last, self.network_server, message, grant)?;
+            self.processes[last].flags.set(Flags::REMOTE);
+            self.processes[last].registers.pid = group.to_bits();
         }
         ensure(last != caller, Error::EmptyGroup)
+    }
+
+    /// Makes a copy for a member, behind another one or the sender itself in the sender's list.
+    fn add_copy(
+        &mut self,
+        sender: ProcessIndex,
+        before: ProcessIndex,
+        member: ProcessIndex,
+        message: [u64; 4],
+        grant: u64,
+    ) -> Result<ProcessIndex> {
+        let (team, priority) = (self.processes[sender].team, self.processes[sender].priority);
+        let copy = self.create_slot(team, Kind::Copy, priority)?;
+        let following = core::mem::replace(&mut self.processes[before].copy, copy);
+        let slot = &mut self.processes[copy];
+        slot.owner = sender;
+        slot.partner = member;
+        slot.copy = following;
+        slot.registers.message = message;
+        slot.registers.extra[1] = grant;
+        Ok(copy)
     }
 
     /// Copies memory of `from` into a frame that is charged to the team of `owner`.
@@ -150,7 +175,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A member replies to its copy.
+    /// A member replies to its copy; the network server in the name of one elsewhere, or to say that there is no more.
     pub(crate) fn answer_copy(
         &mut self,
         member: ProcessIndex,
@@ -160,23 +185,39 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<()> {
         let process = &self.processes[copy];
         let (owner, grant) = (process.owner, process.grant());
+        let is_remote = process.flags.has(Flags::REMOTE);
+        let (replier, outcome) = self.reply_for(member);
+        if is_remote && let Err(error) = outcome {
+            self.copy_abandoned(copy, error);
+            return Ok(());
+        }
         if bytes != 0 {
             ensure(grant.access().contains(Access::WRITE), Error::NoWriteAccess)?;
             ensure(bytes <= grant.bytes(), Error::TooLong)?;
-            let frame = self.keep(owner, member, address, bytes)?;
-            self.processes[copy].extra.frame = Some(frame);
+        }
+        let place = if is_remote { self.add_copy(owner, copy, NOBODY, [0; 4], 0)? } else { copy };
+        if bytes != 0 {
+            let kept = self.keep(owner, member, address, bytes);
+            let frame = kept.inspect_err(|_| {
+                if is_remote {
+                    self.free_copy(place);
+                }
+            })?;
+            self.processes[place].extra.frame = Some(frame);
         }
         self.counters.replies += 1;
-        self.end_waiting(copy, member);
-        let (from, to) = self.processes.pair(member, copy);
+        if !is_remote {
+            self.end_waiting(copy, member);
+        }
+        let (from, to) = self.processes.pair(member, place);
         to.state = State::Idle;
         to.partner = NOBODY;
         to.extra.count = bytes;
-        to.registers.pid = from.pid.to_bits();
+        to.registers.pid = if is_remote { replier.to_bits() } else { from.pid.to_bits() };
         to.registers.message = delivered(from.registers.message, 0);
         if self.processes[owner].state == State::AwaitingGroup {
             self.clear_deadline(owner);
-            self.take_reply(owner, copy);
+            self.take_reply(owner, place);
             self.make_ready(owner);
         }
         Ok(())
@@ -233,8 +274,8 @@ impl<M: Machine> Kernel<M> {
         self.free_copy(copy);
     }
 
-    /// A copy's member has ended without answering.
-    pub(crate) fn copy_abandoned(&mut self, copy: ProcessIndex) {
+    /// A copy will not be answered, for instance because its member has ended.
+    pub(crate) fn copy_abandoned(&mut self, copy: ProcessIndex, error: Error) {
         let sender = self.processes[copy].owner;
         self.free_copy(copy);
         let process = &self.processes[sender];
@@ -242,7 +283,7 @@ impl<M: Machine> Kernel<M> {
             let error = if process.registers.number == call::GetReply::NUMBER {
                 Error::NothingWaiting
             } else {
-                Error::DiedBeforeReply
+                error
             };
             self.clear_deadline(sender);
             self.fail(sender, error);

@@ -30,7 +30,7 @@ impl<M: Machine> Kernel<M> {
                 Ok(Answer::reply(&Left {}))
             }
             Group::QueryGroup(query) => {
-                let group = self.local_group(query.group)?;
+                let group = self.known_group(query.group)?;
                 let (member, count) = self.groups.member(group, query.position)?;
                 let member = if member == NOBODY { Pid::NONE } else { self.processes[member].pid };
                 Ok(Answer::reply(&GroupQueried { member, count }))

@@ -92,6 +92,16 @@ impl<M: Machine> Kernel<M> {
         self.post(client, server);
     }
 
+    /// In whose name the network server replies, or with what error. A ReplyReceive can't say.
+    pub(crate) fn reply_for(&self, caller: ProcessIndex) -> (Pid, Result<()>) {
+        let registers = &self.processes[caller].registers;
+        if registers.number != Reply::NUMBER {
+            return (Pid::NONE, Ok(()));
+        }
+        let [.., replier, error, _] = registers.extra;
+        (Pid::from_bits(replier), Error::check(error as u32))
+    }
+
     /// The network server replies to a client whose message was for another node; the reply's data has been copied.
     /// Returns the client if it goes on.
     pub(crate) fn answer_remote(
@@ -100,20 +110,18 @@ impl<M: Machine> Kernel<M> {
         client: ProcessIndex,
         bytes: u64,
     ) -> ProcessIndex {
-        let registers = &self.processes[caller].registers;
-        let (replier, error) =
-            if registers.number == Reply::NUMBER { (registers.extra[2], registers.extra[3]) } else { (0, 0) };
+        let (replier, outcome) = self.reply_for(caller);
         if self.processes[client].is_moving() {
             self.end_waiting(client, caller);
-            return self.piece_moved(caller, client, bytes, error);
+            return self.piece_moved(caller, client, bytes, outcome);
         }
         let process = &mut self.processes[client];
         process.flags.clear(Flags::REMOTE);
         let addressed = process.registers.pid;
         self.finish_answer(caller, client, bytes);
         let process = &mut self.processes[client];
-        process.registers.pid = if replier == 0 { addressed } else { replier };
-        if let Err(error) = Error::check(error as u32) {
+        process.registers.pid = if replier.is_none() { addressed } else { replier.to_bits() };
+        if let Err(error) = outcome {
             process.set_error(error);
         }
         client
@@ -157,10 +165,10 @@ impl<M: Machine> Kernel<M> {
         server: ProcessIndex,
         mover: ProcessIndex,
         bytes: u64,
-        error: u64,
+        outcome: Result<()>,
     ) -> ProcessIndex {
         let reply = Message::from_registers(self.processes[server].registers.message);
-        let outcome = Error::check(error as u32).and_then(|()| Error::check(reply.code()));
+        let outcome = outcome.and_then(|()| Error::check(reply.code()));
         let process = &mut self.processes[mover];
         let piece = process.grant().bytes();
         let count = if process.registers.number == MoveTo::NUMBER {

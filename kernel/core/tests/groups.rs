@@ -143,7 +143,7 @@ fn a_group_send_has_its_own_errors() {
     assert_eq!(refused(node.call(sender, to(never, 500))), Error::EmptyGroup);
     assert_eq!(refused(node.call(sender, to(well_known_group::NAMING, 500))), Error::EmptyGroup);
     let far = Pid::unrestricted_group(LogicalHost::from_bits(0x77), 300);
-    assert_eq!(refused(node.call(sender, to(far, 500))), Error::ProcessElsewhere);
+    assert_eq!(refused(node.call(sender, to(far, 500))), Error::EmptyGroup);
     let bad = group_send(group, 500, Node::data(0x100_0000), Grant::new(8, Access::READ));
     assert_eq!(refused(node.call(sender, bad)), Error::BadAddress);
     let wild = group_send(group, 500, u64::MAX - 3, Grant::new(8, Access::READ));

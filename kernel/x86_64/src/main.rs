@@ -180,7 +180,9 @@ fn start_kernel(
     let clock = Clock::measure(features, &apic, platform.timer.map(map));
     let host = entropy::gather(features, loaded.command_line().as_bytes());
     // 0 means "one's own host".
-    let logical_host = LogicalHost::from_bits(LogicalHost::from_bits(host as u32).to_bits().max(1));
+    let logical_host = LogicalHost::from_bits(
+        LogicalHost::from_bits(host as u32).to_bits().clamp(1, LogicalHost::EVERY.to_bits() - 1),
+    );
 
     let end = loaded.memory.as_slice().last().map_or(0, |range| range.end);
     let mut frames = Frames::new(Frame::containing(end).0);

@@ -6,10 +6,12 @@
 use alloc::vec::Vec;
 
 use abi::call::FOREVER;
+use abi::kernel::{self, group};
 use abi::remote::{Alien, Received};
 use abi::wire::PREFIX_BYTES;
 use abi::{Error, LogicalHost, Message, Pid};
 use network_card::{Card, SHORTEST_FRAME_BYTES, Station};
+use network_partner::groups;
 use network_partner::{Configuration, Host, Kernel, Link, Name, Partner, Standing};
 use protocols::network::HOST_NAME_BYTES;
 use protocols::supervisor::supervisor;
@@ -65,6 +67,13 @@ impl Kernel for Calls {
 
     fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
         self.0.send_alien(alien, buffer, PREFIX_BYTES)
+    }
+
+    fn members(&mut self, group: Pid) -> Vec<Pid> {
+        groups::members(|position| {
+            let query = group::QueryGroup { group, position };
+            Some(v::call(kernel::server(kernel::GROUP), &query, v::Segment::None).ok()?.member)
+        })
     }
 
     /// Taking the buffer back, which follows, ends it.

@@ -106,8 +106,8 @@ impl Partner {
         self.hosts.answers.pop_front()
     }
 
-    /// Another node's network server asks, or somebody asks a group of which nobody here is a member.
-    pub(crate) fn answer_group(&mut self, now_ns: u64, request: &Request) {
+    /// Another node's network server asks.
+    pub(crate) fn answer_host(&mut self, now_ns: u64, request: &Request) {
         if request.message.code() != WHO_IS_THERE || self.standing != Standing::Owned {
             let _ = self.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity);
             return;
@@ -119,8 +119,8 @@ impl Partner {
         self.due.extend(reply.ok().flatten());
     }
 
-    /// A node has answered.
-    pub(crate) fn collect(&mut self, id: SendId, response: &Response) {
+    /// A node has answered, if that was the question.
+    pub(crate) fn collect_host(&mut self, id: SendId, response: &Response) {
         let logical_host = pid(response.server).host();
         if self.hosts.asked == Some(id) && logical_host != self.own {
             let name = Name::from_words(&response.message.words);

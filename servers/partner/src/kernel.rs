@@ -27,6 +27,9 @@ pub trait Kernel {
     /// destroyed.
     fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error>;
 
+    /// The processes of this machine in a group.
+    fn members(&mut self, group: Pid) -> Vec<Pid>;
+
     /// Has an alien end, if it is still there.
     fn destroy_alien(&mut self, client: Pid, cookie: u64);
 

@@ -10,6 +10,7 @@
 //! | `sends` | processes here that send to other machines |
 //! | `serves` | clients on other machines that send to processes here |
 //! | `moves` | copies to and from the segments of processes here, which servers elsewhere ask for |
+//! | [`groups`] | groups with members on several machines |
 //! | [`hosts`] | which other nodes there are |
 //! | `memory` | segments on their way |
 //! | [`kernel`] | what it needs of the kernel |
@@ -21,6 +22,7 @@
 
 extern crate alloc;
 
+pub mod groups;
 pub mod hosts;
 pub mod kernel;
 mod memory;
@@ -32,7 +34,6 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
-use abi::kernel::well_known_group;
 use abi::remote::{Arrival, Received};
 use abi::segment::HEAD_BYTES;
 use abi::wire::PREFIX_BYTES;
@@ -83,6 +84,7 @@ impl Default for Configuration {
                 retransmit_min_ns: 2_000_000,
                 retransmit_max_ns: 500_000_000,
                 silence_ns: 10_000_000_000,
+                any_group: true,
                 ..vmtp::Configuration::default()
             },
             name: Name::default(),
@@ -148,8 +150,6 @@ impl Partner {
         } else {
             Standing::Lost
         };
-        let is_joined = engine.join_group(entity(well_known_group::NETWORK_SERVERS));
-        debug_assert!(is_joined, "room for one group");
         let (clients, buffers) = (configuration.engine.clients, configuration.engine.buffers);
         Partner {
             own,
@@ -281,11 +281,12 @@ impl Partner {
                 Action::Complete { id, .. } if self.have_asked(id) => {}
                 Action::Complete { id, outcome } => self.complete(id, &outcome, kernel),
                 Action::Collect { id, response, segment } => {
-                    self.collect(id, &response);
-                    if let Some(segment) = segment {
-                        drop(self.memory.take(segment.buffer));
+                    let data = segment.map_or(Vec::new(), |segment| {
                         self.engine.release_buffer(segment.buffer);
-                    }
+                        self.memory.take(segment.buffer)
+                    });
+                    self.collect_host(id, &response);
+                    self.collect_reply(id, &response, &data, kernel);
                 }
                 Action::Claimed(_) => self.set_standing(now_ns, Standing::Owned, kernel),
                 Action::ClaimLost(_) => self.set_standing(now_ns, Standing::Lost, kernel),

@@ -18,8 +18,10 @@ use abi::remote::{Arrival, Received};
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, Pid};
+use vmtp::packet::message::MULTIPLE_RESPONSES;
 use vmtp::{Failure, Outcome, Response, Segment, SendError, SendId};
 
+use crate::groups::COLLECT_NS;
 use crate::kernel::Kernel;
 use crate::{Partner, Standing, entity, from_wire, pid, to_wire};
 
@@ -66,6 +68,12 @@ impl Sends {
     /// How many wait.
     pub fn used(&self) -> usize {
         self.used
+    }
+
+    /// Who waits for a transaction.
+    pub fn client_of(&self, id: SendId) -> Option<Pid> {
+        let sent = self.slots[self.slot_of[id.index as usize] as usize].as_ref()?;
+        (sent.id == id).then_some(sent.client)
     }
 
     /// Who waits in the name of `client`.
@@ -132,11 +140,15 @@ impl Partner {
             Some((request, request_bytes as u32))
         };
         let (request_buffer, response_buffer) = (self.memory.request(slot), self.memory.response(slot));
+        if to.is_group() {
+            message.words[0] |= MULTIPLE_RESPONSES;
+        }
         let send = vmtp::Send {
             client: entity(received.sender),
             transaction,
             server: entity(to),
             message,
+            deadline_ns: to.is_group().then_some(now_ns + COLLECT_NS),
             segment: request.as_ref().map(|(_, bytes)| Segment { buffer: request_buffer, bytes: *bytes }),
             response: Segment { buffer: response_buffer, bytes: (PREFIX_BYTES + reply_bytes) as u32 },
             ..vmtp::Send::default()
@@ -168,8 +180,9 @@ impl Partner {
         self.sends.used -= 1;
         let ended = match outcome {
             Outcome::Response(response) => respond(&sent, response, &data, kernel),
-            // Only datagrams and messages to groups end so.
-            Outcome::Sent | Outcome::Collected { .. } => Err(Error::HostUnreachable),
+            // All of a group who answered have been heard.
+            Outcome::Sent | Outcome::Collected { .. } => Err(Error::EmptyGroup),
+            Outcome::Failed { .. } if sent.to.is_group() => Err(Error::EmptyGroup),
             Outcome::Failed { failure, may_have_been_executed } => {
                 Err(failed(*failure, *may_have_been_executed))
             }
@@ -190,15 +203,20 @@ impl Partner {
     }
 }
 
-/// Gives a response to the process that waits for it.
-fn respond<K: Kernel>(sent: &Sent, response: &Response, data: &[u8], kernel: &mut K) -> Result<(), Error> {
-    let (prefix, data) = match data.get(..response.segment_bytes as usize).unwrap_or(data) {
-        [] => (None, &[][..]),
+/// The prefix of a response, if it has one, and the data after it.
+pub fn take_apart<'a>(response: &Response, data: &'a [u8]) -> Result<(Option<ReplyPrefix>, &'a [u8]), Error> {
+    match data.get(..response.segment_bytes as usize).unwrap_or(data) {
+        [] => Ok((None, &[])),
         segment => {
             let (prefix, data) = segment.split_first_chunk().ok_or(Error::ReplyLost)?;
-            (Some(ReplyPrefix::decode(prefix).ok_or(Error::ReplyLost)?), data)
+            Ok((Some(ReplyPrefix::decode(prefix).ok_or(Error::ReplyLost)?), data))
         }
-    };
+    }
+}
+
+/// Gives a response to the process that waits for it.
+fn respond<K: Kernel>(sent: &Sent, response: &Response, data: &[u8], kernel: &mut K) -> Result<(), Error> {
+    let (prefix, data) = take_apart(response, data)?;
     let message = from_wire(&response.message, data.len());
     let responder = pid(response.server);
     if let Some(prefix) = prefix {

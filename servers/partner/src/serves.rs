@@ -154,9 +154,6 @@ impl Partner {
             }
             None => Vec::new(),
         };
-        if request.server.is_group() {
-            return self.answer_group(now_ns, request);
-        }
         let prefix = match request.segment {
             Some(_) => segment.first_chunk().and_then(RequestPrefix::decode),
             None => Some(RequestPrefix::from_word_7(request.message.words[7])),
@@ -166,14 +163,12 @@ impl Partner {
             let _ = self.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity);
             return;
         };
+        if request.server.is_group() {
+            return self.serve_group(now_ns, request, &prefix, &segment, kernel);
+        }
         let (client, server) = (pid(request.id.client), pid(request.server));
         let is_copy = server == Pid::kernel_server(self.own, REMOTE);
-        let slot = if is_copy {
-            self.serves.free_for_copy()
-        } else {
-            let room = self.memory.used_bytes() + segment.len() < self.configuration.memory_bytes;
-            self.serves.free(client.host(), self.configuration.serves_per_host).filter(|_| room)
-        };
+        let slot = if is_copy { self.serves.free_for_copy() } else { self.free_serve(client, segment.len()) };
         let Some(slot) = slot else {
             // The client waits, as it would in a queue here, and its machine sends the request again.
             let _ = self.engine.refuse(now_ns, request.id, Refusal::Busy);
@@ -182,6 +177,28 @@ impl Partner {
         if is_copy {
             return self.move_for(now_ns, request, &prefix, segment, slot, kernel);
         }
+        self.begin_serve(now_ns, request, server, &prefix, segment, slot, kernel);
+    }
+
+    /// A free slot for a client whose request has a segment of so many bytes, if it may have one.
+    pub(crate) fn free_serve(&self, client: Pid, segment_bytes: usize) -> Option<usize> {
+        let room = self.memory.used_bytes() + segment_bytes < self.configuration.memory_bytes;
+        self.serves.free(client.host(), self.configuration.serves_per_host).filter(|_| room)
+    }
+
+    /// Makes an alien of a request, for `server`.
+    #[allow(clippy::too_many_arguments)] // What a request consists of, and who serves it.
+    pub(crate) fn begin_serve<K: Kernel>(
+        &mut self,
+        now_ns: u64,
+        request: &Request,
+        server: Pid,
+        prefix: &RequestPrefix,
+        segment: Vec<u8>,
+        slot: usize,
+        kernel: &mut K,
+    ) {
+        let client = pid(request.id.client);
         self.serves.count += 1;
         let slots = self.serves.slots.len() as u64;
         let cookie = self.serves.count * slots + slot as u64;
@@ -307,13 +324,15 @@ impl Partner {
     /// The client of a request does not wait any more.
     pub(crate) fn abandon<K: Kernel>(&mut self, id: RequestId, kernel: &mut K) {
         let is_it = |slot: &Serve| matches!(slot, Serve::Under { id: other, .. } if *other == id);
-        let Some(slot) = self.serves.slots.iter().position(is_it) else { return };
-        if let Serve::Under { cookie, .. } = self.serves.slots[slot] {
-            kernel.destroy_alien(pid(id.client), cookie);
-            let buffer = kernel.take_back(cookie);
-            self.memory.give_back(buffer.len());
+        // To a group it has one for each member.
+        while let Some(slot) = self.serves.slots.iter().position(is_it) {
+            if let Serve::Under { cookie, .. } = self.serves.slots[slot] {
+                kernel.destroy_alien(pid(id.client), cookie);
+                let buffer = kernel.take_back(cookie);
+                self.memory.give_back(buffer.len());
+            }
+            self.serves.set(slot, Serve::Free);
         }
-        self.serves.set(slot, Serve::Free);
     }
 
     /// A response's segment has arrived, or will not.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use abi::call::{self, MoveFrom, MoveTo, Registers};
 use abi::kernel::record::AlienRecord;
-use abi::kernel::{PROCESS, process};
+use abi::kernel::{GROUP, PROCESS, group, process};
 use abi::remote::Alien;
 use abi::wire::PREFIX_BYTES;
 use abi::{Access, Error, Grant, Message, Pid};
-use network_partner::Kernel;
+use network_partner::{Kernel, groups};
 
 use crate::{Node, Outcome};
 
@@ -125,6 +125,13 @@ impl Kernel for Bridge<'_> {
         let grant = Grant::new(AlienRecord::BYTES as u64, Access::READ);
         let request = process::SendAlien {};
         self.node.request_with(self.pid, PROCESS, &request, Node::data(RECORD), grant).map(|_| ())
+    }
+
+    fn members(&mut self, group: Pid) -> Vec<Pid> {
+        groups::members(|position| {
+            let query = group::QueryGroup { group, position };
+            Some(self.node.request(self.pid, GROUP, &query).ok()?.member)
+        })
     }
 
     fn destroy_alien(&mut self, client: Pid, cookie: u64) {

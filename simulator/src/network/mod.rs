@@ -6,6 +6,8 @@
 //! that nothing is left.
 
 mod bridge;
+#[allow(clippy::missing_panics_doc)] // As of the oracle.
+pub mod groups;
 pub mod host;
 #[allow(clippy::missing_panics_doc)] // What does not hold panics: that is all it is for.
 pub mod oracle;
@@ -16,6 +18,7 @@ mod schedule;
 use std::collections::BTreeMap;
 
 use abi::{LogicalHost, Pid};
+use groups::{Asker, Member};
 use host::{Host, Sent};
 use oracle::{Oracle, Shared};
 use programs::{Client, Manner, Server};
@@ -167,6 +170,14 @@ impl World {
             for _ in 0..self.schedule.flood {
                 host.start(USER, Box::new(Client::new(USER, Manner { requests: 20, ..manner })));
             }
+        }
+        for _ in 0..self.schedule.members {
+            host.start(USER, Box::new(Member::default()));
+        }
+        let members = self.schedule.members as usize * self.schedule.hosts;
+        let expected = (self.schedule.loss == 0 && !self.schedule.rough).then_some(members);
+        for _ in 0..self.schedule.askers {
+            host.start(USER, Box::new(Asker::new(3, expected)));
         }
         self.hosts[at] = Some(host);
     }

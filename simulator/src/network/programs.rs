@@ -28,7 +28,7 @@ impl Context<'_> {
 }
 
 /// The call by which a program ends itself.
-fn end_itself() -> Registers {
+pub(super) fn end_itself() -> Registers {
     let destroy = process::Destroy { process: Pid::NONE, status: 0 };
     crate::node::send(abi::kernel::server(PROCESS), destroy.to_message())
 }
@@ -84,7 +84,7 @@ impl Operation {
 }
 
 /// Byte `at` of the segment that belongs to a request.
-fn pattern(number: u32, at: usize) -> u8 {
+pub(super) fn pattern(number: u32, at: usize) -> u8 {
     (number as usize * 31 + at * 7 + (at >> 8)) as u8
 }
 

@@ -37,6 +37,10 @@ pub struct Schedule {
     pub clients: u32,
     /// Further clients on the first, which ask without a pause.
     pub flood: u32,
+    /// Members of one group, on each.
+    pub members: u32,
+    /// Who asks it, on each.
+    pub askers: u32,
     /// What the clients do.
     pub manner: Manner,
     /// Packets lost, in a thousand.
@@ -66,6 +70,8 @@ impl Schedule {
             servers: 1 + random.below(2) as u32,
             clients: 1 + random.below(3) as u32,
             flood: 0,
+            members: 0,
+            askers: 0,
             manner: Manner {
                 start_ns: random.pick(&[0, 1_500]) * MILLISECOND_NS,
                 requests: 2 + random.below(6) as u32,
@@ -85,6 +91,8 @@ impl Schedule {
             seed,
         };
         schedule.events = events(&mut random, hosts);
+        schedule.members = random.below(3) as u32;
+        schedule.askers = random.below(2) as u32;
         schedule
     }
 
@@ -94,6 +102,8 @@ impl Schedule {
             loss,
             repeats: 20,
             corruption: 20,
+            members: 0,
+            askers: 0,
             rough: false,
             events: Vec::new(),
             manner: Manner {
@@ -107,6 +117,12 @@ impl Schedule {
             spread_ns: 300_000,
             ..Schedule::rough(seed)
         }
+    }
+
+    /// A network on which packets come twice and overtake each other, but all come: every member of a group answers.
+    pub fn together(seed: u64) -> Schedule {
+        let schedule = Schedule { clients: 0, corruption: 0, ..Schedule::lossy(seed, 0) };
+        Schedule { hosts: 3, members: 2, askers: 1, ..schedule }
     }
 
     /// A network that loses nothing, on which one machine asks as much as it can: all must end well for the others.

@@ -34,15 +34,16 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new() -> Fixture {
-        let mut node = Node::new();
-        let network = network_team(&mut node);
-        assert_eq!(
-            node.request(network, PROCESS, &become_server()),
-            Ok(process::NetworkServerSet { former: 0 })
-        );
-        let mut fixture = Fixture { node, network };
-        assert_eq!(fixture.receive(), None);
+        let mut fixture = Fixture { node: Node::new(), network: Pid::NONE };
+        fixture.start_again();
         fixture
+    }
+
+    /// Starts a network server, the first or after one that has ended.
+    pub fn start_again(&mut self) {
+        self.network = network_team(&mut self.node);
+        self.node.request(self.network, PROCESS, &become_server()).expect("there is no other");
+        assert_eq!(self.receive(), None);
     }
 
     /// The network server takes a message, if there is one.

@@ -4,4 +4,5 @@
 mod across;
 mod aliens;
 mod fixture;
+mod groups;
 mod sends;

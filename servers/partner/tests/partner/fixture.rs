@@ -37,6 +37,8 @@ pub struct Notes {
     pub reply_error: Option<Error>,
     /// Who does not wait any more.
     pub gone: Vec<Pid>,
+    /// Groups with their members here.
+    pub members: Vec<(Pid, Pid)>,
     lent: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -70,6 +72,10 @@ impl Kernel for Notes {
         self.lent.insert(alien.cookie, buffer);
         self.aliens.push(*alien);
         Ok(())
+    }
+
+    fn members(&mut self, group: Pid) -> Vec<Pid> {
+        self.members.iter().filter(|(known, _)| *known == group).map(|(_, member)| *member).collect()
     }
 
     fn destroy_alien(&mut self, _: Pid, cookie: u64) {
