@@ -109,6 +109,8 @@ errors! {
     ProcessElsewhere = 28, "the process is on another machine";
     /// The request was executed, but its reply could not be put into the sender's segment.
     ReplyLost = 29, "the reply could not be delivered";
+    /// The code with which a member of a group says that it has nothing to say: its reply is left out.
+    NothingToSay = 30, "it has nothing to say";
 
     // Names, files and streams: the servers'.
     /// No object has this name.

@@ -1,8 +1,10 @@
 //! Prefixes: which server answers for `[prefix]`.
 //!
 //! A program looks in the table that it was started with, then asks the group
-//! [`NAMING`](abi::kernel::well_known_group::NAMING); the naming server of the node that has the prefix answers. There
-//! is no central name server. A look-up of a prefix whose server has died waits for its restart, up to
+//! [`NAMING`](abi::kernel::well_known_group::NAMING), which is its node's naming server. What that does not know may be a
+//! *global* prefix, which means the same on every node: the naming servers of all of them are asked at once, the group
+//! [`ALL_NAMING`](abi::kernel::well_known_group::ALL_NAMING), and the one answers that has it. There is no central name
+//! server. Each node's name is a global prefix, that of the directory of the node's prefixes. A look-up of a prefix whose server has died waits for its restart, up to
 //! [`RESTART_PATIENCE_NS`].
 
 use abi::{Pid, protocol};
@@ -44,11 +46,19 @@ protocol! {
         Resolve = 1 {} => Resolved { server: Pid, context: u32 };
         /// The caller's server answers for the prefix in the read segment from now on. Needs the right; a prefix
         /// whose server lives can be taken only by the same process.
-        Register = 2 { server: Pid, context: u32 } => Registered {};
+        Register = 2 {
+            server: Pid,
+            context: u32,
+            /// 1 if it is a global prefix, else 0.
+            is_global: u32,
+        } => Registered {};
         /// Nobody answers for it any more.
         Unregister = 3 {} => Unregistered {};
         /// The prefix at a position, into the write segment; positions end with
         /// [`NotFound`](abi::Error::NotFound).
         Enumerate = 4 { position: u32 } => Enumerated { server: Pid, context: u32, count: u32 };
+        /// Who answers for the global prefix in the read segment. Asked of all naming servers: who does not have it says
+        /// [`NothingToSay`](abi::Error::NothingToSay).
+        Locate = 5 {} => Located { server: Pid, context: u32 };
     }
 }

@@ -20,7 +20,7 @@ use alloc_crate::string::{String, ToString};
 use alloc_crate::vec;
 use alloc_crate::vec::Vec;
 
-use abi::kernel::well_known_group::NAMING;
+use abi::kernel::well_known_group::{ALL_NAMING, NAMING};
 use abi::kernel::{self, group};
 use abi::protocol::Request;
 use abi::{Error, LogicalHost, Pid};
@@ -51,6 +51,8 @@ pub(crate) const NETWORK: &str = "network";
 /// Aliases of aliases are followed so far; beyond it they go in a circle.
 const MAX_ALIASES: usize = 16;
 
+/// How long to wait for whoever has a global prefix.
+const LOCATE_NS: u64 = 2_000_000_000;
 /// How long to wait before asking again when no naming server is there.
 const NAMING_PAUSE: Duration = Duration::from_millis(10);
 
@@ -104,18 +106,49 @@ fn resolve_further(name: &str) -> Result<Place<'_>, Error> {
     }
 }
 
-/// Learns what a prefix means, of this node's naming server or, where that knows none of this name, another node's.
+/// Learns what a prefix means: of this node's naming server or, where that does not know it, of those of all nodes.
 fn ask(prefix: &str, path: &str) -> Result<(), Error> {
-    match ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes())) {
-        Ok(resolved) => with_table(|table| table.learn(prefix, resolved.server, resolved.context)),
-        Err(Error::NoSuchPrefix) => {
-            let inner = table::first_of(path).0;
-            let (server, context) = ask_node(prefix, inner)?;
-            with_table(|table| table.learn_elsewhere(prefix, inner, server, context));
-        }
+    let (server, context) = match ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes())) {
+        Ok(resolved) => (resolved.server, resolved.context),
+        Err(Error::NoSuchPrefix) => locate(prefix)?,
         Err(error) => return Err(error),
+    };
+    if context == PREFIXES {
+        let inner = table::first_of(path).0;
+        let (server, context) = ask_node(server, inner)?;
+        with_table(|table| table.learn_elsewhere(prefix, inner, server, context));
+    } else {
+        with_table(|table| table.learn(prefix, server, context));
     }
     Ok(())
+}
+
+/// Who has a global prefix. Only the system's processes can be in the group that is asked, on any node.
+fn locate(prefix: &str) -> Result<(Pid, u32), Error> {
+    // Without a network there is nobody else; the network server is found by a prefix itself.
+    if prefix == NETWORK || resolve("[network]").is_err() {
+        return Err(Error::NoSuchPrefix);
+    }
+    let end_ns = time::now_ns() + RESTART_PATIENCE_NS;
+    loop {
+        let deadline = time::now_ns() + LOCATE_NS;
+        let segment = Segment::Read(prefix.as_bytes());
+        match message::call_group(ALL_NAMING, &naming::Locate {}, segment, deadline) {
+            // A naming server answers for its own node only.
+            Ok((replier, located)) if located.server.host() == replier.host() => {
+                return Ok((located.server, located.context));
+            }
+            Ok(_) => return Err(Error::BadReply),
+            // The network server, or this node's naming server, is being restarted.
+            Err(Error::EmptyGroup | Error::DiedBeforeReply | Error::NoNetwork) if time::now_ns() < end_ns => {
+                time::sleep(NAMING_PAUSE)?;
+            }
+            Err(Error::EmptyGroup | Error::DiedBeforeReply | Error::DeadlinePassed) => {
+                return Err(Error::NoSuchPrefix);
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Waits until somebody answers for a name's prefix, such as a node that has yet to boot. Says so in the log where it
@@ -137,29 +170,22 @@ pub fn wait_for(name: &str) -> Result<(), Error> {
     }
 }
 
-/// What a prefix means on the node with a name; without a prefix, the directory of all that it has.
-///
-/// The node's kernel tells who is in its naming group, which only the system's processes can join, so nobody else
-/// answers for it.
-fn ask_node(node: &str, prefix: &str) -> Result<(Pid, u32), Error> {
-    // The network server is asked by a prefix itself.
-    if !(prefix.is_empty() || is_prefix(prefix)) || node == NETWORK {
+/// What a prefix means at a naming server; without a prefix, the directory of all that it has.
+fn ask_node(naming: Pid, prefix: &str) -> Result<(Pid, u32), Error> {
+    if prefix.is_empty() {
+        return Ok((naming, PREFIXES));
+    }
+    if !is_prefix(prefix) {
         return Err(Error::NoSuchPrefix);
     }
-    let host = crate::node::find(node).map_err(|error| match error {
-        Error::HostNotFound | Error::NoNetwork => Error::NoSuchPrefix,
-        error => error,
-    })?;
-    let naming = naming_server(host)?;
-    let (server, context) = if prefix.is_empty() {
-        (naming, PREFIXES)
-    } else {
-        let ask = || call(naming, &naming::Resolve {}, Segment::Read(prefix.as_bytes()));
-        let resolved = again(true, ask)?;
-        (resolved.server, resolved.context)
-    };
+    let ask = || call(naming, &naming::Resolve {}, Segment::Read(prefix.as_bytes()));
+    let resolved = again(true, ask)?;
     // It answers for its own node only.
-    if server.host() == host { Ok((server, context)) } else { Err(Error::BadReply) }
+    if resolved.server.host() == naming.host() {
+        Ok((resolved.server, resolved.context))
+    } else {
+        Err(Error::BadReply)
+    }
 }
 
 /// The naming server of a node, as its kernel tells.

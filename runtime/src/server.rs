@@ -361,7 +361,17 @@ pub fn ready() {
 /// Makes the calling process the server of `[name]`, its directory `context` being what the bare prefix means. Needs
 /// the right.
 pub fn register_prefix(name: &str, context: u32) -> Result<(), Error> {
-    let request = naming::Register { server: crate::process::own_pid()?, context };
+    register(name, context, false)
+}
+
+/// As [`register_prefix`], for all nodes: the prefix must be one that no other node registers.
+pub fn register_global_prefix(name: &str, context: u32) -> Result<(), Error> {
+    register(name, context, true)
+}
+
+fn register(name: &str, context: u32, is_global: bool) -> Result<(), Error> {
+    let server = crate::process::own_pid()?;
+    let request = naming::Register { server, context, is_global: u32::from(is_global) };
     crate::name::ask_naming(&request, Segment::Read(name.as_bytes()))?;
     Ok(())
 }

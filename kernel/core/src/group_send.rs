@@ -3,7 +3,7 @@
 //! Each member gets a *copy*: a pseudo-sender in its queue that belongs to the sender and carries the message. The
 //! first page of a readable segment is kept in a frame when the Send is made, so the members see what was there then.
 //! A member's reply stays in its copy, its data in a frame, until the sender takes it: the first with the Send itself,
-//! the others with GetReply. The next Send to a group discards what is left.
+//! the others with GetReply. One that has nothing to say is left out. The next Send to a group discards what is left.
 //!
 //! Slots and frames are charged to the sender's team. The sender itself gets no copy.
 //!
@@ -13,7 +13,7 @@
 use abi::call::{self, FOREVER, NOW};
 use abi::message::CODE_MASK;
 use abi::trace::Event;
-use abi::{Access, Error, Grant, LogicalHost, PAGE_BYTES, Pid};
+use abi::{Access, Error, Grant, LogicalHost, Message, PAGE_BYTES, Pid};
 
 use crate::frame::Frame;
 use crate::ipc::delivered;
@@ -187,6 +187,11 @@ impl<M: Machine> Kernel<M> {
         let (owner, grant) = (process.owner, process.grant());
         let is_remote = process.flags.has(Flags::REMOTE);
         let (replier, outcome) = self.reply_for(member);
+        let code = Message::from_registers(self.processes[member].registers.message).code();
+        if code == Error::NothingToSay.code() {
+            self.copy_abandoned(copy, Error::EmptyGroup);
+            return Ok(());
+        }
         if is_remote && let Err(error) = outcome {
             self.copy_abandoned(copy, error);
             return Ok(());

@@ -11,7 +11,7 @@ use abi::protocol::{Reply, refusal};
 use abi::{Error, Message, Pid, Rights};
 use io_server::IoServer;
 use io_server::serve::{Kernel, request};
-use protocols::naming::naming::{Enumerated, Naming, Register, Registered, Resolved, Unregistered};
+use protocols::naming::naming::{Enumerated, Located, Naming, Register, Registered, Resolved, Unregistered};
 use protocols::naming::{MAX_PREFIX_BYTES, PREFIXES, RESTART_PATIENCE_NS};
 use protocols::supervisor::{MAX_STATE_BYTES, supervisor};
 use v::server::{Client, Outcome, Server};
@@ -37,6 +37,7 @@ pub struct Answering {
     files: IoServer<Directory>,
     waiting: Vec<Waiting>,
     supervisor: Pid,
+    own: Pid,
 }
 
 impl Answering {
@@ -46,9 +47,14 @@ impl Answering {
         let load = supervisor::LoadState {};
         let loaded = v::call(supervisor, &load, Segment::Write(&mut bytes))?;
         let mut table = Table::decode(bytes.get(..loaded.count as usize).ok_or(Error::BadReply)?);
-        table.register("supervisor", supervisor, 0, |_| false)?;
-        table.register("naming", own, PREFIXES, |_| false)?;
-        Ok(Answering { files: IoServer::new(Directory { table }, LIMITS), waiting: Vec::new(), supervisor })
+        table.register("supervisor", supervisor, 0, false, |_| false)?;
+        table.register("naming", own, PREFIXES, false, |_| false)?;
+        Ok(Answering {
+            files: IoServer::new(Directory { table }, LIMITS),
+            waiting: Vec::new(),
+            supervisor,
+            own,
+        })
     }
 
     const fn table(&self) -> &Table {
@@ -66,6 +72,9 @@ impl Answering {
             Err(error) => return Outcome::refuse(error),
         };
         match self.table().find(&name) {
+            None if name == v::node::name() => {
+                Outcome::Reply(Resolved { server: self.own, context: PREFIXES }.to_message())
+            }
             None => Outcome::refuse(Error::NoSuchPrefix),
             Some(binding) if lives(binding.server) => Outcome::Reply(resolved(binding)),
             Some(_) if self.waiting.len() == MOST_WAITING => Outcome::refuse(Error::NoResources),
@@ -80,13 +89,31 @@ impl Answering {
         }
     }
 
+    /// All naming servers are asked: only who has the prefix answers.
+    fn locate(&self, client: &Client<'_>) -> Result<Located, Error> {
+        let name = client.read_text(MAX_PREFIX_BYTES).map_err(|_| Error::NothingToSay)?;
+        match self.table().find(&name) {
+            Some(binding) if binding.is_global && lives(binding.server) => {
+                Ok(Located { server: binding.server, context: binding.context })
+            }
+            None if name == v::node::name() => Ok(Located { server: self.own, context: PREFIXES }),
+            _ => Err(Error::NothingToSay),
+        }
+    }
+
     fn register(&mut self, client: &Client<'_>, register: &Register) -> Result<Registered, Error> {
         let team = team_that_may_register(client)?;
         if v::process::identify(register.server)?.team != team {
             return Err(Error::NoPermission);
         }
         let name = client.read_text(MAX_PREFIX_BYTES)?;
-        self.table_mut().register(&name, register.server, register.context, lives)?;
+        self.table_mut().register(
+            &name,
+            register.server,
+            register.context,
+            register.is_global == 1,
+            lives,
+        )?;
         self.save();
         self.answer_waiting(&name);
         Ok(Registered {})
@@ -140,6 +167,7 @@ impl Server for Answering {
             Some(Naming::Resolve(_)) => self.resolve(client),
             Some(Naming::Register(register)) => Outcome::from(self.register(client, &register)),
             Some(Naming::Unregister(_)) => Outcome::from(self.unregister(client)),
+            Some(Naming::Locate(_)) => Outcome::from(self.locate(client)),
             Some(Naming::Enumerate(enumerate)) => self.enumerate(enumerate.position),
             None => self.files.request(&request(client, message), &mut Kernel),
         }

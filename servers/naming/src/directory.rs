@@ -105,7 +105,7 @@ mod tests {
         let client = system.process(UserId(100));
         let mut table = Table::default();
         for name in ["tmp", "boot", "log"] {
-            table.register(name, client, 0, |_| true).unwrap();
+            table.register(name, client, 0, false, |_| true).unwrap();
         }
         let mut server = IoServer::new(Directory { table }, LIMITS);
         let open = |context, mode| io::Open { context, mode, owner: Pid::NONE };

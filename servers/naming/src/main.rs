@@ -18,8 +18,10 @@ fn main() -> Result<Infallible, Error> {
     v::log::use_kernel_log();
     let own = v::process::own_pid()?;
     let mut answering = Answering::new(v::entry::creator(), own)?;
-    let join = group::Join { group: well_known_group::NAMING, process: own };
-    call(kernel::server(kernel::GROUP), &join, Segment::None)?;
+    for group in [well_known_group::NAMING, well_known_group::ALL_NAMING] {
+        let join = group::Join { group, process: own };
+        call(kernel::server(kernel::GROUP), &join, Segment::None)?;
+    }
     server::ready();
     server::serve(&mut answering, Options::default())
 }

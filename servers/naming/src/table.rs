@@ -19,6 +19,8 @@ pub struct Binding {
     pub server: Pid,
     /// The directory of the server that it stands for.
     pub context: u32,
+    /// Whether it means the same on every node.
+    pub is_global: bool,
 }
 
 /// The prefixes, sorted by name.
@@ -49,6 +51,7 @@ impl Table {
         name: &str,
         server: Pid,
         context: u32,
+        is_global: bool,
         lives: impl FnOnce(Pid) -> bool,
     ) -> Result<(), Error> {
         if !is_prefix(name) {
@@ -62,11 +65,12 @@ impl Table {
                 }
                 binding.server = server;
                 binding.context = context;
+                binding.is_global = is_global;
             }
             Err(_) if self.bindings.len() == MOST_PREFIXES => return Err(Error::NoResources),
             Err(place) => {
                 let name = name.to_owned();
-                self.bindings.insert(place, Binding { name, server, context });
+                self.bindings.insert(place, Binding { name, server, context, is_global });
             }
         }
         Ok(())
@@ -86,12 +90,13 @@ impl Table {
         self.bindings.binary_search_by(|binding| binding.name.as_str().cmp(name))
     }
 
-    /// The table as bytes: for each prefix its server, context, length and name.
+    /// The table as bytes: for each prefix its server, context, whether it is global, length and name.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for binding in &self.bindings {
             bytes.extend(binding.server.to_bits().to_le_bytes());
             bytes.extend(binding.context.to_le_bytes());
+            bytes.push(u8::from(binding.is_global));
             bytes.push(binding.name.len() as u8);
             bytes.extend(binding.name.as_bytes());
         }
@@ -104,7 +109,8 @@ impl Table {
         let mut rest = bytes;
         while let Some((binding, after)) = decode_one(rest) {
             rest = after;
-            if table.register(binding.0, binding.1, binding.2, |_| false).is_err() {
+            let (name, server, context, is_global) = binding;
+            if table.register(name, server, context, is_global, |_| false).is_err() {
                 break;
             }
         }
@@ -112,20 +118,21 @@ impl Table {
     }
 }
 
-type Decoded<'a> = ((&'a str, Pid, u32), &'a [u8]);
+type Decoded<'a> = ((&'a str, Pid, u32, bool), &'a [u8]);
 
 fn decode_one(bytes: &[u8]) -> Option<Decoded<'_>> {
     let (server, rest) = bytes.split_first_chunk::<8>()?;
     let (context, rest) = rest.split_first_chunk::<4>()?;
+    let (is_global, rest) = rest.split_first()?;
     let (length, rest) = rest.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*length))?;
     let name = core::str::from_utf8(name).ok()?;
     let server = Pid::from_bits(u64::from_le_bytes(*server));
-    Some(((name, server, u32::from_le_bytes(*context)), rest))
+    Some(((name, server, u32::from_le_bytes(*context), *is_global != 0), rest))
 }
 
 const _: () = assert!(
-    MOST_PREFIXES * (MAX_PREFIX_BYTES + 13) <= protocols::supervisor::MAX_STATE_BYTES,
+    MOST_PREFIXES * (MAX_PREFIX_BYTES + 14) <= protocols::supervisor::MAX_STATE_BYTES,
     "the supervisor keeps any table"
 );
 
@@ -147,11 +154,11 @@ mod tests {
     #[test]
     fn a_prefix_stays_with_its_server_while_that_lives() {
         let mut table = Table::default();
-        assert_eq!(table.register("tmp", pid(1), 4, living), Ok(()));
-        assert_eq!(table.register("tmp", pid(2), 0, living), Err(Error::Busy));
-        assert_eq!(table.register("tmp", pid(1), 5, living), Ok(()));
+        assert_eq!(table.register("tmp", pid(1), 4, false, living), Ok(()));
+        assert_eq!(table.register("tmp", pid(2), 0, false, living), Err(Error::Busy));
+        assert_eq!(table.register("tmp", pid(1), 5, false, living), Ok(()));
         assert_eq!(table.find("tmp").unwrap().context, 5);
-        assert_eq!(table.register("tmp", pid(2), 0, |server| server != pid(1)), Ok(()));
+        assert_eq!(table.register("tmp", pid(2), 0, false, |server| server != pid(1)), Ok(()));
         assert_eq!(table.find("tmp").unwrap().server, pid(2));
         assert_eq!(table.unregister("tmp", |_| false), Err(Error::NoPermission));
         assert_eq!(table.unregister("tmp", living), Ok(()));
@@ -163,12 +170,12 @@ mod tests {
     fn names_are_checked_and_counted() {
         let mut table = Table::default();
         for name in ["", "a/b", "[a]", "ä", &"a".repeat(33)] {
-            assert_eq!(table.register(name, pid(1), 0, living), Err(Error::BadName));
+            assert_eq!(table.register(name, pid(1), 0, false, living), Err(Error::BadName));
         }
         for number in 0..MOST_PREFIXES {
-            table.register(&format!("p{number}"), pid(1), 0, living).unwrap();
+            table.register(&format!("p{number}"), pid(1), 0, false, living).unwrap();
         }
-        assert_eq!(table.register("q", pid(1), 0, living), Err(Error::NoResources));
+        assert_eq!(table.register("q", pid(1), 0, false, living), Err(Error::NoResources));
         assert_eq!(table.at(1).unwrap().name, "p1");
         assert_eq!(table.at(MOST_PREFIXES), None);
         assert_eq!(Table::decode(&table.encode()), table);

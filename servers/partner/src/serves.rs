@@ -30,6 +30,8 @@ enum Serve {
         server: Pid,
         /// The alien's.
         cookie: u64,
+        /// Whether it is a member of the group that was sent to.
+        is_member: bool,
     },
     /// It is answered, and the response's segment kept.
     Answered {
@@ -39,6 +41,12 @@ enum Serve {
 }
 
 impl Serve {
+    /// Whether what became of its alien is no answer: a group's member that has nothing to say, or is no more.
+    fn is_silent(&self, message: &Message, outcome: Result<(), Error>) -> bool {
+        matches!(self, Serve::Under { is_member: true, .. })
+            && (outcome.is_err() || message.code() == Error::NothingToSay.code())
+    }
+
     fn host(&self) -> Option<LogicalHost> {
         match self {
             Serve::Free => None,
@@ -228,7 +236,8 @@ impl Partner {
             cookie,
         };
         self.memory.lend(buffer.len());
-        self.serves.set(slot, Serve::Under { id: request.id, server, cookie });
+        let is_member = request.server.is_group();
+        self.serves.set(slot, Serve::Under { id: request.id, server, cookie, is_member });
         if let Err(error) = kernel.send_alien(&alien, buffer) {
             self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
         }
@@ -247,6 +256,10 @@ impl Partner {
         let mut segment = kernel.take_back(cookie);
         self.memory.give_back(segment.len());
         let Some(slot) = self.serves.of_cookie(cookie) else { return };
+        if self.serves.slots[slot].is_silent(message, outcome) {
+            self.serves.set(slot, Serve::Free);
+            return;
+        }
         let data_bytes = if outcome.is_ok() { message.segment_bytes() as usize } else { 0 };
         let mut bytes = 0;
         if outcome.is_err() || data_bytes > 0 {

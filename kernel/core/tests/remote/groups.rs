@@ -97,3 +97,34 @@ fn who_may_join_where() {
     let network = fixture.network;
     fixture.finish(&[member, network]);
 }
+
+#[test]
+fn who_has_nothing_to_say_is_left_out() {
+    let mut fixture = Fixture::new();
+    let [sender, first, second] = [(); 3].map(|()| fixture.node.team(100, PRIORITY, 4));
+    for member in [first, second] {
+        fixture.node.request(member, GROUP, &Join { group: FOREIGN, process: Pid::NONE }).unwrap();
+        fixture.node.call(member, receive());
+    }
+    let nothing = Message { words: [Error::NothingToSay.code(), 0, 0, 0, 0, 0, 0, 0] };
+    fixture.node.call(sender, group_send(FOREIGN, Grant::NONE));
+    let remote = Pid::from_bits(fixture.arrival().0.pid);
+    let [one, other] = [first, second].map(|member| Pid::from_bits(fixture.node.results(member).pid));
+    succeeded(fixture.node.call(first, reply(one, nothing)));
+    succeeded(fixture.node.call(second, reply(other, ANSWER)));
+    assert_eq!(fixture.node.results(sender).pid, second.to_bits());
+    for member in [first, second] {
+        fixture.node.call(member, receive());
+    }
+    fixture.node.call(sender, group_send(FOREIGN, Grant::NONE));
+    assert_eq!(refused(fixture.reply(remote, ANSWER, FAR, None)), Error::StaleProcess);
+    let remote = Pid::from_bits(fixture.arrival().0.pid);
+    for member in [first, second] {
+        let copy = Pid::from_bits(fixture.node.results(member).pid);
+        succeeded(fixture.node.call(member, reply(copy, nothing)));
+    }
+    succeeded(fixture.reply(remote, ANSWER, FAR, Some(Error::EmptyGroup)));
+    assert_eq!(fixture.node.error(sender), Error::EmptyGroup);
+    let network = fixture.network;
+    fixture.finish(&[sender, first, second, network]);
+}
