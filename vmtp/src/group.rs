@@ -25,17 +25,31 @@ use crate::transfer::{Incoming, Outgoing, Piece};
 /// The packet group that the last packet given out belongs to.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Departing {
-    /// Its blocks that are still to be sent; none if the next packet goes the plain way.
+    /// Its blocks that are still to be sent, as far as the node knows; none if the next packet goes the plain way.
     rest: u32,
     /// How many packets with `packet_blocks` whole blocks each, one after the other, are next for certain.
     full_packets: u32,
+    /// How many that were when the node was last told.
+    told_packets: u32,
     packet_blocks: u32,
     group: u16,
     group_bytes: u32,
     /// The node that sends it.
     node: usize,
-    /// The node does not know of all packets yet.
-    is_ahead: bool,
+}
+
+impl Departing {
+    /// How many packets the node does not know of. Their blocks are the first ones of those that are still to be sent,
+    /// and are no longer among them.
+    fn settle(&mut self) -> u32 {
+        let packets = self.told_packets - self.full_packets;
+        self.told_packets = self.full_packets;
+        let gone = packets * self.packet_blocks;
+        let rest = u64::from(self.rest);
+        let end = u64::from(self.rest.trailing_zeros() + gone);
+        self.rest = (rest >> end << end) as u32;
+        packets
+    }
 }
 
 /// The packet group that the last packet of a response belongs to, if it is not whole.
@@ -54,6 +68,8 @@ pub(crate) struct Arriving {
     pub group: u16,
     /// What is to be done with the packet but for its blocks.
     pub store: Store,
+    /// When the host was last heard and the timer set by a packet of the group that took this way; none at first.
+    pub noted_ns: Option<u64>,
 }
 
 impl Arriving {
@@ -96,30 +112,29 @@ impl Engine {
             return self.next_of_few(transmit);
         }
         // As long as the last, and not the last of its group.
-        let delivery = transmit.header.delivery << departing.packet_blocks;
         departing.full_packets -= 1;
-        departing.rest &= !delivery;
-        departing.is_ahead = true;
-        transmit.header.delivery = delivery;
-        self.counters.packets_sent += 1;
+        transmit.header.delivery <<= departing.packet_blocks;
         true
     }
 
     /// The next packet goes the plain way.
     #[inline(always)]
     pub(crate) fn end_departing(&mut self) {
-        if self.departing.0.is_ahead {
+        let departing = &mut self.departing.0;
+        if departing.told_packets != departing.full_packets {
             self.note_departed();
         }
-        self.departing.0.rest = 0;
-        self.departing.0.full_packets = 0;
+        let departing = &mut self.departing.0;
+        departing.rest = 0;
+        departing.full_packets = 0;
+        departing.told_packets = 0;
     }
 
     /// Tells the node what has been sent.
     #[cold]
     fn note_departed(&mut self) {
+        self.counters.packets_sent += u64::from(self.departing.0.settle());
         let Departing { node, group, rest, .. } = self.departing.0;
-        self.departing.0.is_ahead = false;
         self.outgoing(node).leave(group, rest);
     }
 
@@ -129,9 +144,9 @@ impl Engine {
         if departing.rest == 0 {
             return false;
         }
+        self.counters.packets_sent += u64::from(departing.settle());
         let delivery = first_packet(departing.rest, departing.group_bytes, self.room_bytes);
         departing.rest &= !delivery;
-        departing.is_ahead = false;
         transmit.header.delivery = delivery;
         transmit.header.length_words = length_words(bytes_of(delivery, departing.group_bytes));
         self.counters.packets_sent += 1;
@@ -214,11 +229,11 @@ impl Engine {
         self.departing.0 = Departing {
             rest,
             full_packets,
+            told_packets: full_packets,
             packet_blocks,
             group: piece.group,
             group_bytes,
             node,
-            is_ahead: false,
         };
     }
 
@@ -235,17 +250,23 @@ impl Engine {
         }
         let record = self.clients.at_mut(arriving.index)?;
         let host = self.hosts.at_mut(arriving.host)?;
-        let gap_over_ns = (self.now_ns + self.configuration.group_gap_ns).min(record.deadline_ns);
         if record.state != ClientState::Receiving
             || !host.is_at(&from)
             || !record.incoming.is_middle(arriving.group, header.delivery, arriving.blocks)
-            || !self.timers.set_quietly(arriving.index, gap_over_ns)
         {
             return None;
         }
+        // Of packets that come at one time, the first says all that there is to say of the time.
+        if arriving.noted_ns != Some(self.now_ns) {
+            let gap_over_ns = (self.now_ns + self.configuration.group_gap_ns).min(record.deadline_ns);
+            if !self.timers.set_quietly(arriving.index, gap_over_ns) {
+                return None;
+            }
+            arriving.noted_ns = Some(self.now_ns);
+            record.attempts = 0;
+            host.heard_ns = self.now_ns;
+        }
         record.incoming.add(arriving.group, header.delivery);
-        record.attempts = 0;
-        host.heard_ns = self.now_ns;
         self.counters.packets_received += 1;
         arriving.header.delivery = (u64::from(header.delivery) << arriving.packet_blocks) as u32;
         Some(Store { delivery: header.delivery, ..arriving.store })

@@ -222,6 +222,7 @@ impl Engine {
                 blocks,
                 group,
                 store,
+                noted_ns: None,
             });
         }
     }
