@@ -120,22 +120,20 @@ impl Engine {
     /// The next packet goes the plain way.
     #[inline(always)]
     pub(crate) fn end_departing(&mut self) {
-        let departing = &mut self.departing.0;
-        if departing.told_packets != departing.full_packets {
+        if self.departing.0.rest != 0 {
             self.note_departed();
         }
-        let departing = &mut self.departing.0;
-        departing.rest = 0;
-        departing.full_packets = 0;
-        departing.told_packets = 0;
     }
 
-    /// Tells the node what has been sent.
+    /// Tells the node what has been sent, and ends the short way for the rest.
     #[cold]
     fn note_departed(&mut self) {
-        self.counters.packets_sent += u64::from(self.departing.0.settle());
-        let Departing { node, group, rest, .. } = self.departing.0;
-        self.outgoing(node).leave(group, rest);
+        let packets = self.departing.0.settle();
+        let Departing { node, group, rest, .. } = core::mem::take(&mut self.departing.0);
+        self.counters.packets_sent += u64::from(packets);
+        if packets > 0 {
+            self.outgoing(node).leave(group, rest);
+        }
     }
 
     /// As [`Engine::next_in_group`], of a packet that may be shorter or the last.

@@ -2,7 +2,8 @@
 //!
 //! What the supervisor finds is described in [`abi::boot`]. Whatever goes wrong here ends the boot with a sentence.
 
-use core::fmt;
+use alloc::format;
+use alloc::string::{String, ToString};
 
 use abi::boot::start::Start;
 use abi::boot::{ARCHIVE_ADDRESS, STACK_BYTES, STACK_TOP};
@@ -10,8 +11,8 @@ use abi::kernel::protection::{READ, WIRED, WRITE};
 use abi::kernel::record::name_words;
 use abi::kernel::{priority, resource};
 use abi::{Error, PAGE_BYTES, Request};
-use formats::archive::{Archive, Damage, Kind};
-use formats::image::{BadImage, Layout, Segment};
+use formats::archive::{Archive, Kind};
+use formats::image::{Layout, Segment};
 
 use crate::Result;
 use crate::device_server::add_grant;
@@ -44,48 +45,18 @@ pub struct DeviceMemory {
     pub cached: bool,
 }
 
-/// Why the first team could not be made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BootError {
-    /// The archive is none.
-    Archive(Damage),
-    /// It does not begin with the supervisor.
-    NoSupervisor,
-    /// It is not in whole frames that a frame number reaches.
-    Place,
-    /// The supervisor cannot be run.
-    Image(BadImage),
-    /// Something failed while making this.
-    Failed(&'static str, Error),
-}
-
-impl fmt::Display for BootError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BootError::Archive(damage) => write!(f, "{damage}"),
-            BootError::NoSupervisor => {
-                write!(f, "the boot archive does not begin with the file {SUPERVISOR}")
-            }
-            BootError::Place => f.write_str("the boot archive lies at a strange place in memory"),
-            BootError::Image(reason) => write!(f, "the supervisor cannot be run: {reason}"),
-            BootError::Failed(what, error) => write!(f, "cannot make {what}: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for BootError {}
-
 impl<M: Machine> Kernel<M> {
-    /// Makes the first team and starts it. `acpi_root_table` is for its use, 0 if there is none.
+    /// Makes the first team and starts it, or says why not. `acpi_root_table` is for its use, 0 if there is none.
     pub fn boot(
         &mut self,
         archive: BootArchive<'_>,
         memory: &[DeviceMemory],
         acpi_root_table: u64,
-    ) -> Result<(), BootError> {
+    ) -> Result<(), String> {
         let file = first_file(archive.bytes)?;
-        let layout = Layout::parse(file, file.len() as u64).map_err(BootError::Image)?;
-        let failed = |what| move |error| BootError::Failed(what, error);
+        let layout = Layout::parse(file, file.len() as u64)
+            .map_err(|reason| format!("the supervisor cannot be run: {reason}"))?;
+        let failed = |what| move |error| format!("cannot make {what}: {error}");
         let team = self.create_first_team(priority::SYSTEM).map_err(failed("the first team"))?;
         for segment in layout.segments() {
             self.load(team, segment, file).map_err(failed("a segment of the supervisor"))?;
@@ -125,16 +96,16 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    fn map_archive(&mut self, team: TeamIndex, archive: BootArchive<'_>) -> Result<(), BootError> {
+    fn map_archive(&mut self, team: TeamIndex, archive: BootArchive<'_>) -> Result<(), String> {
         let pages = u32::try_from((archive.bytes.len() as u64).div_ceil(PAGE_BYTES));
         let first = u32::try_from(archive.physical / PAGE_BYTES);
         let (Ok(pages), Ok(first), true) = (pages, first, archive.physical.is_multiple_of(PAGE_BYTES)) else {
-            return Err(BootError::Place);
+            return Err("the boot archive lies at a strange place in memory".into());
         };
         let backing = Backing::Physical { first: Frame(first), caching: Caching::Cached };
         self.add_region(team, ARCHIVE_ADDRESS, pages, READ, backing)
             .map(|_| ())
-            .map_err(|error| BootError::Failed("room for the boot archive", error))
+            .map_err(|error| format!("cannot make room for the boot archive: {error}"))
     }
 
     /// Gives the first team every device resource.
@@ -164,11 +135,11 @@ impl<M: Machine> Kernel<M> {
 }
 
 /// The content of the archive's first entry, which must be the supervisor.
-fn first_file(archive: &[u8]) -> Result<&[u8], BootError> {
+fn first_file(archive: &[u8]) -> Result<&[u8], String> {
     match Archive::new(archive).entries().next() {
         Some(Ok(entry)) if entry.kind == Kind::File && entry.is_at(SUPERVISOR) => Ok(entry.content),
-        Some(Err(damage)) => Err(BootError::Archive(damage)),
-        _ => Err(BootError::NoSupervisor),
+        Some(Err(damage)) => Err(damage.to_string()),
+        _ => Err(format!("the boot archive does not begin with the file {SUPERVISOR}")),
     }
 }
 

@@ -50,19 +50,20 @@ fn seal(header: &mut [u8]) {
 
 #[test]
 fn the_first_file_must_be_the_supervisor() {
+    let missing = || Err("the boot archive does not begin with the file bin/supervisor".into());
     let good = tar(SUPERVISOR, b"content");
     assert_eq!(first_file(&good), Ok(&b"content"[..]));
     assert_eq!(first_file(&tar("./bin/supervisor", b"x")), Ok(&b"x"[..]));
-    assert_eq!(first_file(&good[..511]), Err(BootError::NoSupervisor));
-    assert_eq!(first_file(&tar("bin/supervisors", b"x")), Err(BootError::NoSupervisor));
+    assert_eq!(first_file(&good[..511]), missing());
+    assert_eq!(first_file(&tar("bin/supervisors", b"x")), missing());
     let mut folder = good.clone();
     folder[156] = b'5';
     seal(&mut folder[..BLOCK_BYTES]);
-    assert_eq!(first_file(&folder), Err(BootError::NoSupervisor));
-    assert!(matches!(first_file(&good[..BLOCK_BYTES + 6]), Err(BootError::Archive(_))));
+    assert_eq!(first_file(&folder), missing());
+    assert!(first_file(&good[..BLOCK_BYTES + 6]).unwrap_err().starts_with("the boot archive is damaged"));
     let mut damaged = good.clone();
     damaged[300] = 1;
-    assert!(matches!(first_file(&damaged), Err(BootError::Archive(_))));
+    assert!(first_file(&damaged).unwrap_err().starts_with("the boot archive is damaged"));
 }
 
 #[test]
@@ -107,11 +108,11 @@ fn a_boot_that_fails_says_why() {
     let archive = tar(SUPERVISOR, &elf(&[code(), data()], 0x40_0010));
     let mut kernel = test_machine::kernel(4096);
     let result = kernel.boot(BootArchive { bytes: &archive, physical: 17 }, &[], 0);
-    assert_eq!(result, Err(BootError::Place));
+    assert_eq!(result, Err("the boot archive lies at a strange place in memory".into()));
     let text = tar(SUPERVISOR, b"#!/bin/exec");
     let result = kernel.boot(BootArchive { bytes: &text, physical: 0 }, &[], 0);
-    assert_eq!(result, Err(BootError::Image(BadImage::NotElf)));
+    assert_eq!(result, Err(format!("the supervisor cannot be run: {}", formats::image::BadImage::NotElf)));
     let mut kernel = test_machine::kernel(6);
     let result = kernel.boot(BootArchive { bytes: &archive, physical: 0 }, &[], 0);
-    assert!(matches!(result, Err(BootError::Failed(..))), "{result:?}");
+    assert!(result.unwrap_err().starts_with("cannot make "));
 }
