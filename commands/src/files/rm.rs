@@ -39,11 +39,21 @@ fn rm(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         match remove(name, arguments.has("recursive")) {
             Err(Error::NotFound) if arguments.has("force") => {}
             Err(Error::IsADirectory) => context.complain(name, "a directory is removed only with -r"),
+            Err(Error::BadName) if is_root(name) => {
+                context
+                    .complain(name, "it is all that a server has; name what is in it, as in 'rm -r [tmp]*'");
+            }
             Err(error) => context.complain(name, error),
             Ok(()) => {}
         }
     }
     Ok(())
+}
+
+/// Whether a name is that of a server's uppermost directory.
+fn is_root(name: &str) -> bool {
+    let full = v::name::full_name(name);
+    full.and_then(|full| v::name::resolve(&full).map(|place| place.rest.is_empty())).unwrap_or(false)
 }
 
 /// Removes a file, or with `recursive` a directory, however deep, without recursion.
@@ -53,6 +63,10 @@ pub fn remove(name: &str, recursive: bool) -> Result<(), Error> {
     }
     if !recursive {
         return Err(Error::IsADirectory);
+    }
+    // It could not be removed itself, and must not be emptied before that shows.
+    if is_root(name) {
+        return Err(Error::BadName);
     }
     let mut to_empty = alloc::vec![alloc::string::String::from(name)];
     let mut to_remove = Vec::new();
