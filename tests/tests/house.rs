@@ -1,5 +1,5 @@
 //! The rules of the house that a machine can check: who may depend on whom, where `unsafe` may stand, how long a
-//! file may be, and that ARCHITECTURE.md names files that exist.
+//! file may be, that ARCHITECTURE.md names files that exist, and that decisions are numbered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -163,6 +163,25 @@ fn the_architecture_names_files_that_exist() {
     assert!(named.len() >= 6, "ARCHITECTURE.md walks through the files of a message");
     for file in named {
         assert!(root().join(file).is_file(), "ARCHITECTURE.md names {file}, which does not exist");
+    }
+}
+
+#[test]
+fn each_decision_has_a_number_of_its_own() {
+    let mut numbers = BTreeMap::new();
+    for entry in fs::read_dir(root().join("docs/decisions")).expect("there are decisions") {
+        let path = entry.expect("the folder can be read").path();
+        let name = path.file_name().expect("an entry has a name").to_string_lossy().into_owned();
+        if name == "README.md" {
+            continue;
+        }
+        let number = name.split('-').next().and_then(|number| number.parse::<u32>().ok());
+        let number = number.unwrap_or_else(|| panic!("{name} has no number"));
+        let text = fs::read_to_string(&path).expect("a decision is UTF-8");
+        assert!(text.starts_with(&format!("# {number}. ")), "the title of {name} has another number");
+        if let Some(other) = numbers.insert(number, name.clone()) {
+            panic!("{name} and {other} have the same number");
+        }
     }
 }
 
