@@ -1,4 +1,4 @@
-//! What the terminal completes when Tab is pressed: commands, names, prefixes.
+//! What the terminal completes when Tab is pressed: commands, names, prefixes, nodes.
 
 use alloc::collections::BTreeSet;
 
@@ -33,6 +33,13 @@ impl<S: System> Shell<S> {
     /// What may stand where this word does.
     pub(super) fn completions(&mut self, word: &[u8]) -> BTreeSet<Text> {
         let mut words = BTreeSet::new();
+        if word.starts_with(b"@") {
+            words.extend(self.system.nodes().into_iter().map(|node| [b"@", &*node].concat()));
+            return words;
+        }
+        if word.starts_with(b"[") && !word.contains(&b']') {
+            words.extend(self.system.nodes().into_iter().map(|node| [b"[", &*node, b"]"].concat()));
+        }
         let directory_end = word.iter().rposition(|byte| matches!(byte, b'/' | b']')).map_or(0, |at| at + 1);
         let directory = &word[..directory_end];
         for (name, kind) in self.system.list(directory).unwrap_or_default() {
@@ -70,6 +77,10 @@ mod tests {
         let inner: alloc::vec::Vec<Text> = shell.completions(b"d/f").into_iter().collect();
         assert_eq!(inner, [&b"d/file"[..], b"d/inner/"]);
         assert!(shell.completions(b"nowhere/x").is_empty());
+        let nodes: alloc::vec::Vec<Text> = shell.completions(b"@n").into_iter().collect();
+        assert_eq!(nodes, [b"@node2"]);
+        assert!(shell.completions(b"[no").contains(&b"[node2]"[..]));
+        assert!(!shell.completions(b"[node2]").contains(&b"[node2]"[..]));
         fs::remove_dir_all(root).unwrap();
     }
 }

@@ -401,6 +401,11 @@ impl System for Node {
         Ok(entries.map(|entry| (entry.name.into_bytes(), kind(entry.metadata.kind))).collect())
     }
 
+    fn nodes(&mut self) -> Vec<Text> {
+        let nodes = v::node::all().unwrap_or_default();
+        nodes.iter().filter_map(|node| Some(node.name()?.as_bytes().to_vec())).collect()
+    }
+
     fn context(&mut self) -> Result<Text, Error> {
         name::current_directory().map(String::into_bytes).ok_or(Error::BadContext)
     }

@@ -65,6 +65,9 @@ pub trait System: 'static {
     /// The names in a directory and what they stand for, in any order; empty for the current context.
     fn list(&mut self, directory: &[u8]) -> Result<Vec<(Text, ObjectKind)>, Error>;
 
+    /// The names of the nodes that answer.
+    fn nodes(&mut self) -> Vec<Text>;
+
     /// The name of the current context.
     fn context(&mut self) -> Result<Text, Error>;
     /// Changes the current context.

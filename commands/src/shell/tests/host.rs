@@ -289,6 +289,10 @@ impl System for Host {
         Ok(found)
     }
 
+    fn nodes(&mut self) -> Vec<Text> {
+        Vec::from([b"node2".to_vec()])
+    }
+
     fn context(&mut self) -> Result<Text, Error> {
         Ok(self.context.clone().into_os_string().into_vec())
     }
