@@ -3,7 +3,7 @@
 //! Each seed is a schedule. One that fails prints how to see it again, with everything that happened:
 //! `V_NETWORK_SEED=7 cargo test -p simulator --test network replay -- --nocapture`; `V_NETWORK_LOSS=300` beside it makes
 //! it one of those in which packets are lost, so many in a thousand, and nothing else goes wrong; `V_NETWORK_FLOOD=1`,
-//! one in which a machine asks as much as it can.
+//! one in which a machine asks as much as it can; `V_NETWORK_CONTESTED=1`, one in which all machines claim the same.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -91,13 +91,29 @@ fn a_machine_that_asks_too_much_does_not_keep_the_others_out() {
 }
 
 #[test]
+fn machines_never_keep_the_same_logical_host() {
+    let (well, _) = run_all(0..300, "V_NETWORK_CONTESTED=1 ", Schedule::contested);
+    assert!(well > 500, "{well} requests ended well");
+}
+
+#[test]
+#[ignore = "soak"]
+fn machines_never_keep_the_same_logical_host_in_many_schedules() {
+    run_all(300..10_300, "V_NETWORK_CONTESTED=1 ", Schedule::contested);
+}
+
+#[test]
 fn replay() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
     let Some(seed) = number("V_NETWORK_SEED") else { return };
-    let schedule = match (number("V_NETWORK_LOSS"), number("V_NETWORK_FLOOD")) {
-        (Some(loss), _) => Schedule::lossy(seed, loss),
-        (None, Some(_)) => Schedule::flooded(seed),
-        (None, None) => Schedule::rough(seed),
+    let schedule = if let Some(loss) = number("V_NETWORK_LOSS") {
+        Schedule::lossy(seed, loss)
+    } else if number("V_NETWORK_FLOOD").is_some() {
+        Schedule::flooded(seed)
+    } else if number("V_NETWORK_CONTESTED").is_some() {
+        Schedule::contested(seed)
+    } else {
+        Schedule::rough(seed)
     };
     let mut world = World::new(schedule, true);
     let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));

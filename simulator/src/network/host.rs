@@ -12,7 +12,7 @@ use abi::protocol::Request as _;
 use abi::remote::{Arrival, Received};
 use abi::{Error, LogicalHost, Message, Pid, Rights, UserId};
 use kernel_core::machine::Next;
-use network_partner::{Configuration, Link, Partner};
+use network_partner::{Configuration, Link, Partner, Standing};
 use vmtp::Destination;
 use vmtp::encapsulation::Address;
 
@@ -84,6 +84,11 @@ impl Host {
     /// Its logical host.
     pub fn logical_host(&self) -> LogicalHost {
         self.node.root.host()
+    }
+
+    /// Whether another machine has its logical host.
+    pub fn has_lost(&self) -> bool {
+        self.network.as_ref().is_some_and(|network| network.partner.standing() == Standing::Lost)
     }
 
     /// Starts a network server.

@@ -15,7 +15,7 @@ pub mod programs;
 pub mod random;
 mod schedule;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use abi::{LogicalHost, Pid};
 use groups::{Asker, Member};
@@ -76,7 +76,11 @@ impl World {
             world.hosts.push(None);
         }
         for at in 0..world.schedule.hosts {
-            world.boot(at);
+            if world.schedule.contested {
+                world.boot_bare(at);
+            } else {
+                world.boot(at);
+            }
         }
         let events = std::mem::take(&mut world.schedule.events);
         for (at_ns, event) in events {
@@ -118,6 +122,8 @@ impl World {
             }
         }
         self.shared.oracle.assert_all_ended();
+        let numbers: BTreeSet<LogicalHost> = self.hosts.iter().flatten().map(Host::logical_host).collect();
+        assert_eq!(numbers.len(), self.hosts.len(), "machines have one logical host: {numbers:?}");
         for host in self.hosts.iter().flatten() {
             host.assert_quiet();
         }
@@ -149,6 +155,12 @@ impl World {
     fn add(&mut self, at_ns: u64, coming: Coming) {
         self.count += 1;
         self.coming.insert((at_ns, self.count), coming);
+    }
+
+    /// A machine boots as another one does, without programs: their pids would be another's, too.
+    fn boot_bare(&mut self, at: usize) {
+        self.shared.note(|| format!("h{at} boots as {CONTESTED:?}"));
+        self.hosts[at] = Some(Host::boot(CONTESTED, &mut self.shared));
     }
 
     /// A machine boots, with a logical host that nobody had before.
@@ -186,8 +198,14 @@ impl World {
         let Some(host) = &mut self.hosts[at] else { return };
         host.run(&mut self.shared);
         let sent = std::mem::take(&mut host.outbox);
+        let has_lost = host.has_lost();
         for packet in sent {
             self.carry(at, packet);
+        }
+        if has_lost {
+            // As the network server of a real machine does.
+            self.befall(Event::Crash(at));
+            self.add(self.shared.now_ns + REBOOT_NS, Coming::Event(Event::Boot(at)));
         }
     }
 
@@ -289,6 +307,11 @@ impl World {
         }
     }
 }
+
+/// What machines claim that shall claim the same.
+const CONTESTED: LogicalHost = LogicalHost::from_bits(0xf_0000);
+/// How long a machine takes to boot that has lost its logical host.
+const REBOOT_NS: u64 = 10_000_000;
 
 /// Whose the programs are.
 const USER: u32 = 100;

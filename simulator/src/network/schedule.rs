@@ -55,6 +55,8 @@ pub struct Schedule {
     pub spread_ns: u64,
     /// Whether anything may fail.
     pub rough: bool,
+    /// Whether all machines claim one logical host at first.
+    pub contested: bool,
     /// When, and what.
     pub events: Vec<(u64, Event)>,
     /// When all is well again.
@@ -85,6 +87,7 @@ impl Schedule {
             delay_ns: random.pick(&[20_000, 1_000_000, 15_000_000]),
             spread_ns: random.pick(&[0, 100_000, 5_000_000, 50_000_000]),
             rough: true,
+            contested: false,
             events: Vec::new(),
             heal_ns: 40_000 * MILLISECOND_NS,
             hosts,
@@ -123,6 +126,11 @@ impl Schedule {
     pub fn together(seed: u64) -> Schedule {
         let schedule = Schedule { clients: 0, corruption: 0, ..Schedule::lossy(seed, 0) };
         Schedule { hosts: 3, members: 2, askers: 1, ..schedule }
+    }
+
+    /// Anything may happen to machines that all claim one logical host: in the end, each has one of its own.
+    pub fn contested(seed: u64) -> Schedule {
+        Schedule { contested: true, ..Schedule::rough(seed) }
     }
 
     /// A network that loses nothing, on which one machine asks as much as it can: all must end well for the others.
