@@ -30,7 +30,7 @@ pub struct Member {
     /// Whom it has to answer, and what.
     client: Option<(Pid, u32)>,
     /// What it has received: nothing comes twice.
-    received: BTreeSet<(u32, u32)>,
+    received: BTreeSet<(u32, Pid)>,
 }
 
 impl Program for Member {
@@ -42,8 +42,9 @@ impl Program for Member {
         }
         let message = Message::from_registers(results.message);
         if results.number == 0 && message.code() == CODE {
-            let [_, number, asker, ..] = message.words;
-            context.shared.note(|| format!("{} is asked {number} of {asker:x}", context.pid));
+            let [_, number, low, high, ..] = message.words;
+            let asker = Pid::from_bits(u64::from(low) | u64::from(high) << 32);
+            context.shared.note(|| format!("{} is asked {number} of {asker}", context.pid));
             assert!(self.received.insert((number, asker)), "{} is asked {number} twice", context.pid);
             assert_eq!(message.segment_bytes() as usize, BYTES);
             assert_eq!(context.node.peek(context.pid, Node::data(0), BYTES), data(number));
@@ -128,8 +129,8 @@ impl Program for Asker {
         self.heard.clear();
         self.is_asking = true;
         context.node.poke(context.pid, Node::data(0), &data(self.number));
-        let asker = (context.pid.to_bits() >> 16) as u32;
-        let message = Message { words: [CODE, self.number, asker, 0, 0, 0, 0, 0] };
+        let asker = context.pid.to_bits();
+        let message = Message { words: [CODE, self.number, asker as u32, (asker >> 32) as u32, 0, 0, 0, 0] };
         call::Send {
             to: TOGETHER,
             message,
