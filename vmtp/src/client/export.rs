@@ -53,7 +53,9 @@ impl ImportedSend {
         let response = from.segment()?.unwrap_or(Segment { buffer: Buffer(0), bytes: 0 });
         let bytes = request.map_or(0, |segment| segment.bytes);
         let outgoing = Outgoing::resume(bytes, wanted(&header.message), acknowledged);
+        // What was acknowledged had left before.
         let is_odd = header.client.host() != host
+            || acknowledged != 0 && !sent
             || header.control.function() != Function::Request
             || bytes != header.message.segment_bytes()
             || header.server.is_group()
