@@ -110,8 +110,8 @@ fn a_group_of_two_is_asked() {
     all_courses(&Scenario { hosts: 3, ..with(&[order], Budget { losses: 1, copies: 1, ..NOTHING }) });
 }
 
-// The long ones: as large as ends within two minutes each on two busy cores, in a release build. The numbers are of
-// states. With one more thing to go wrong each has not ended after eight minutes.
+// The long ones: as large as ended within two minutes each on two busy cores, in a release build. The numbers are of
+// states. What more may go wrong in them has not been searched to its end.
 
 #[test]
 #[ignore = "soak"]
