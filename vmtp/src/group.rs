@@ -11,7 +11,7 @@
 
 use core::hash::{Hash, Hasher};
 
-use crate::action::{Action, Destination, Received, Store, Transmit};
+use crate::action::{Action, Buffer, Destination, Received, Store, Transmit};
 use crate::client::ClientState;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
@@ -211,6 +211,27 @@ impl Engine {
             segment_offset: 0,
             group_bytes: bytes,
         }))
+    }
+
+    /// The packet with `piece` of a packet group of `group_bytes`, which lies in `buffer`; `header` is its sender's.
+    #[inline(always)]
+    pub(crate) fn packet(
+        &mut self,
+        header: Header,
+        piece: Piece,
+        destination: Destination,
+        buffer: Option<Buffer>,
+        group_bytes: u32,
+    ) -> Action {
+        self.counters.packets_sent += 1;
+        let flags = self.packet_flags(destination, group_bytes != 0);
+        Action::Transmit(Transmit {
+            destination,
+            header: Header { domain: self.configuration.domain, flags, ..header },
+            buffer,
+            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
+            group_bytes,
+        })
     }
 
     /// `piece` is given out, of a packet group of `group_bytes` of which the blocks in `rest` are still to be sent by

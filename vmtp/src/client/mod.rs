@@ -16,7 +16,7 @@ mod response;
 pub(crate) use export::ImportedSend;
 pub(crate) use members::MemberRecord;
 
-use crate::action::{Action, Buffer, Destination, Response, Segment, SendId, Transmit};
+use crate::action::{Action, Buffer, Destination, Response, Segment, SendId};
 use crate::engine::Engine;
 use crate::host::NO_HOST;
 use crate::outcome::{Failure, Outcome, SendError};
@@ -434,18 +434,8 @@ impl Engine {
             let rest = record.outgoing.pending(piece.group);
             self.depart(index, piece, data_bytes, rest);
         }
-        self.counters.packets_sent += 1;
-        Action::Transmit(Transmit {
-            destination,
-            header: Header {
-                domain: self.configuration.domain,
-                flags: self.packet_flags(destination, data_bytes != 0),
-                ..piece.header(&self.clients[index].header, data_bytes)
-            },
-            buffer,
-            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
-            group_bytes: data_bytes,
-        })
+        let header = piece.header(&self.clients[index].header, data_bytes);
+        self.packet(header, piece, destination, buffer, data_bytes)
     }
 
     /// Everything that was to be sent of a request has been given out.

@@ -21,14 +21,14 @@ mod request;
 mod validate;
 
 use crate::EntityId;
-use crate::action::{Action, Destination, RequestId, Segment, Transmit};
+use crate::action::{Action, Destination, RequestId, Segment};
 use crate::client::with_segment;
 use crate::engine::Engine;
 use crate::manager::{Notice, code};
 use crate::outcome::{Refusal, Stale};
-use crate::packet::header::{Control, Header};
+use crate::packet::header::Control;
+use crate::packet::message;
 use crate::packet::message::Message;
-use crate::packet::{GROUP_BYTES, message};
 use crate::table::NEVER;
 use crate::transfer::{Outgoing, Piece, group_bytes};
 
@@ -258,18 +258,8 @@ impl Engine {
             let rest = record.outgoing.pending(piece.group);
             self.depart(self.server_node(index), piece, data_bytes, rest);
         }
-        self.counters.packets_sent += 1;
-        Action::Transmit(Transmit {
-            destination,
-            header: Header {
-                domain: self.configuration.domain,
-                flags: self.packet_flags(destination, data_bytes != 0),
-                ..piece.header(&self.servers[index].header, data_bytes)
-            },
-            buffer,
-            segment_offset: u32::from(piece.group) * GROUP_BYTES as u32,
-            group_bytes: data_bytes,
-        })
+        let header = piece.header(&self.servers[index].header, data_bytes);
+        self.packet(header, piece, destination, buffer, data_bytes)
     }
 
     fn deliver(&mut self, index: usize) -> Action {
