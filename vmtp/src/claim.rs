@@ -3,8 +3,10 @@
 //! A claim is a random number. Its owner multicasts `ProbeEntityBlock` some times before it uses the logical host, and
 //! announces itself now and then afterwards. Whoever owns the logical host answers a prober, who has lost. Between two
 //! of the same standing (both probe; both own, after a partition healed or bad luck) the larger claim wins, and the
-//! loser learns it from the winner's next probe or announcement, which a conflicting packet hastens. So both never
-//! keep it for longer than announcements take to get through.
+//! loser learns it from the winner's next probe or announcement, which a conflicting packet hastens. Each probe due has
+//! its full time to be answered, however many are hastened: so while fewer packets are lost or late than there are
+//! probes, two never have one number, and else not for longer than announcements take to get through. An engine that
+//! lost its state announces, too.
 
 use crate::action::{Action, Destination};
 use crate::encapsulation::Address;
@@ -54,9 +56,9 @@ impl Engine {
             return false;
         }
         let strength = self.random();
-        let record = Claim { number: host, strength, speak: true, announces: true, ..Claim::default() };
+        let record = Claim { number: host, strength, announces: true, ..Claim::default() };
         let Some(index) = self.claims.take(record) else { return false };
-        self.ready.insert(self.claim_node(index));
+        self.probe(index);
         true
     }
 
@@ -71,6 +73,23 @@ impl Engine {
         self.trusted_from_ns = self.trusted_from_ns.max(self.now_ns + lifetime_ns);
         // Zero would say that nothing is forgotten; an engine's clock may begin there.
         self.forgotten_ns = self.forgotten_ns.max(self.now_ns).max(1);
+        true
+    }
+
+    /// As [`Engine::add_local_host`], for a number that this host was claiming, or had claimed, when its engine lost its
+    /// state. It is announced, for the claim may not have been won; whoever has it too, and who does not, is then found
+    /// out, and may end in [`Action::ClaimLost`].
+    pub fn resume_claim(&mut self, host: LogicalHost) -> bool {
+        if self.is_local(host) {
+            return true;
+        }
+        if !self.add_local_host(host) {
+            return false;
+        }
+        if let Some(index) = self.find_claim(host) {
+            self.claims[index].announces = true;
+            self.announce(index);
+        }
         true
     }
 
@@ -118,13 +137,12 @@ impl Engine {
     /// Makes `host`, which nobody claims here, local by a claim that another engine won. False if there are too many.
     pub(crate) fn adopt_claim(&mut self, host: LogicalHost, strength: u64, announces: bool) -> bool {
         let standing = Standing::Owned;
-        let claim =
-            Claim { number: host, strength, standing, announces, speak: announces, ..Claim::default() };
+        let claim = Claim { number: host, strength, standing, announces, ..Claim::default() };
         let Some(index) = self.claims.take(claim) else { return false };
         self.local_hosts.add(host);
         self.arriving.0 = None;
         if announces {
-            self.ready.insert(self.claim_node(index));
+            self.announce(index);
         }
         true
     }
@@ -145,7 +163,7 @@ impl Engine {
         match claim.standing {
             Standing::Won => {
                 claim.standing = Standing::Owned;
-                claim.speak = true;
+                self.announce(index);
                 self.local_hosts.add(number);
                 self.arriving.0 = None;
                 Some(Action::Claimed(number))
@@ -161,20 +179,29 @@ impl Engine {
         }
     }
 
-    /// Sends a probe or an announcement, and says when the next is due.
+    /// One more probe, and the time that an answer to it has.
+    fn probe(&mut self, index: usize) {
+        self.claims[index].probes += 1;
+        self.timers.set(self.claim_node(index), self.now_ns + self.configuration.claim_interval_ns);
+        self.hasten(index);
+    }
+
+    /// An announcement, and when the next is due.
+    fn announce(&mut self, index: usize) {
+        self.timers.set(self.claim_node(index), self.now_ns.saturating_add(self.configuration.announce_ns));
+        self.hasten(index);
+    }
+
+    /// A probe or announcement that is not one of those due: it takes the place of none.
+    fn hasten(&mut self, index: usize) {
+        self.claims[index].speak = true;
+        self.ready.insert(self.claim_node(index));
+    }
+
+    /// Sends a probe or an announcement.
     fn speak(&mut self, index: usize) {
-        let node = self.claim_node(index);
-        let claim = &mut self.claims[index];
+        let claim = &self.claims[index];
         let owns = claim.standing == Standing::Owned;
-        let mut next_ns = self.configuration.announce_ns;
-        if !owns {
-            claim.probes += 1;
-            next_ns = self.configuration.claim_interval_ns;
-        }
-        let claim = self.claims[index].clone();
-        if claim.announces {
-            self.timers.set(node, self.now_ns.saturating_add(next_ns));
-        }
         let mut message = Message::default();
         message.words[0] = procedure::PROBE_ENTITY_BLOCK;
         message.set_entity(1, EntityId::manager_of(claim.number));
@@ -192,16 +219,16 @@ impl Engine {
     }
 
     pub(crate) fn claim_timeout(&mut self, index: usize) {
-        let node = self.claim_node(index);
         let claim = &mut self.claims[index];
         match claim.standing {
-            Standing::Probing if claim.probes >= self.configuration.claim_probes => {
+            Standing::Probing if claim.probes < self.configuration.claim_probes => self.probe(index),
+            Standing::Probing => {
                 claim.standing = Standing::Won;
+                self.ready.insert(self.claim_node(index));
             }
-            Standing::Probing | Standing::Owned => claim.speak = true,
+            Standing::Owned => self.announce(index),
             Standing::Won | Standing::Lost => {}
         }
-        self.ready.insert(node);
     }
 
     /// Someone probes for a logical host, or announces that it owns it.
@@ -258,8 +285,7 @@ impl Engine {
         if other > self.claims[index].strength {
             self.lose_claim(index);
         } else {
-            self.claims[index].speak = true;
-            self.ready.insert(self.claim_node(index));
+            self.hasten(index);
         }
     }
 
@@ -278,10 +304,8 @@ impl Engine {
             return;
         }
         if let Some(index) = self.find_claim(sender.host()) {
-            let node = self.claim_node(index);
             self.counters.conflicts += 1;
-            self.claims[index].speak = true;
-            self.ready.insert(node);
+            self.hasten(index);
         }
     }
 }

@@ -74,7 +74,7 @@
 //! | nobody waits forever for a dead host | "a send waits for nothing" | "a send waits forever" | `assert_all_ended` after crashes and partitions | all have ended in `finish` |
 //! | segments arrive whole, or the count is exact | lengths | contents | contents | stores stay within their buffers |
 //! | in the end nothing is held | "quiet end" | `run_until_quiet` | `assert_quiet` | `finish` |
-//! | two hosts never both keep one number | no: claims are not in it | `claims` | machines that claim the same, in `World::run` | claims won and lost were begun |
+//! | two hosts never both keep one number | "one owner": at no time, with fewer packets lost or late than probes; else not at the end | `claims` | machines that claim the same, in `World::run` | claims won and lost were begun |
 //! | the short paths do what the plain ones do | through them, as the network does | through them | through them | through them |
 //!
 //! The last is checked for itself, call by call, in `short_path/tests.rs` and `group.rs`.

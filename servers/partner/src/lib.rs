@@ -143,7 +143,7 @@ impl Partner {
     ) -> Partner {
         let mut engine = Engine::new(&configuration.engine, now_ns, seed);
         let host = vmtp::LogicalHost::from_bits(own.to_bits());
-        let standing = if former > 0 && engine.add_local_host(host) {
+        let standing = if former > 0 && engine.resume_claim(host) {
             Standing::Owned
         } else if engine.claim(now_ns, host) {
             Standing::Claiming

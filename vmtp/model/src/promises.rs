@@ -12,6 +12,9 @@ impl World {
         if self.broken.is_some() {
             return self.broken;
         }
+        if let Some(promise) = self.broken_by_owners(scenario) {
+            return Some(promise);
+        }
         for (fate, order) in self.fates.iter().zip(&scenario.orders) {
             let times: u32 = fate.executed.iter().map(|(_, times)| u32::from(*times)).sum();
             let twice = fate.executed.iter().any(|(_, times)| *times > 1);
@@ -51,6 +54,9 @@ impl World {
             if !host.engine.is_quiet() {
                 return Some("quiet end: an engine holds something");
             }
+        }
+        if let Some(promise) = self.broken_by_claims_at_end(scenario) {
+            return Some(promise);
         }
         let Budget { losses, delays, restarts, crashes, reboots, cancels, .. } = scenario.budget;
         let retries = scenario.configuration().retries;

@@ -17,6 +17,14 @@ pub struct Scenario {
     pub buffers: usize,
     /// For how long the engines have been up when the first send begins.
     pub up_ns: u64,
+    /// Hosts that all claim one number, each at any time; they have no other.
+    pub claimants: Vec<usize>,
+    /// One of those has claimed it before the others listened.
+    pub holder: Option<usize>,
+    /// At no time do two hosts have the number. Else this is so at the end only.
+    pub always_one_owner: bool,
+    /// What the engines' random choices, such as how strong a claim is, depend on.
+    pub seed: u8,
 }
 
 /// A send.
@@ -66,6 +74,8 @@ pub struct Budget {
     pub reboots: u8,
     /// Sends that are taken back.
     pub cancels: u8,
+    /// Times that time passes when all else is over: owners of a claimed number announce it for ever.
+    pub announcements: u8,
 }
 
 impl Default for Scenario {
@@ -78,6 +88,10 @@ impl Default for Scenario {
             budget: Budget::default(),
             buffers: 1,
             up_ns: 2 * SECOND_NS,
+            claimants: Vec::new(),
+            holder: None,
+            always_one_owner: true,
+            seed: 1,
         }
     }
 }
@@ -120,11 +134,17 @@ impl Scenario {
         }
     }
 
-    /// The number of a host that was booted so often.
-    pub(crate) fn number(host: usize, boots: u8) -> LogicalHost {
+    /// The number of a host that was booted so often, or that it claims.
+    pub(crate) fn number(&self, host: usize, boots: u8) -> LogicalHost {
+        if self.claimants.contains(&host) {
+            return CLAIMED;
+        }
         LogicalHost::from_bits(0x100 * (host as u32 + 1) + u32::from(boots))
     }
 }
+
+/// The number that claimants claim.
+pub(crate) const CLAIMED: LogicalHost = LogicalHost::from_bits(0x77);
 
 /// The group that all servers are in.
 pub const GROUP: EntityId = EntityId::from_bits(0x6000_0000_0000_0007);

@@ -4,10 +4,11 @@ use vmtp::encapsulation::Address;
 use vmtp::packet::message::{self, Message};
 use vmtp::packet::{HEADER_BYTES, Header};
 use vmtp::{
-    Action, Buffer, Destination, Engine, EntityId, Forward, Outcome, Refusal, Reply, Request, Segment, Send,
-    SendId, transaction_step,
+    Action, Buffer, Destination, Engine, EntityId, Forward, LogicalHost, Outcome, Refusal, Reply, Request,
+    Segment, Send, SendId, transaction_step,
 };
 
+use crate::claims::{Awaits, Claim};
 use crate::scenario::{Budget, Deed, GROUP, Order, Scenario, entity};
 
 /// The client's process on each host, and the server's.
@@ -28,6 +29,10 @@ pub struct Host {
     deadline_ns: Option<u64>,
     /// How often it was booted, or none if it is silent for ever.
     pub(crate) boots: Option<u8>,
+    /// The number that it has, or claims.
+    pub(crate) number: LogicalHost,
+    /// What became of its claim, if it is to claim its number.
+    pub(crate) claim: Option<Claim>,
     /// Requests that its server has.
     serving: Vec<Request>,
 }
@@ -92,6 +97,8 @@ pub enum Step {
     Reboot(usize),
     /// An order is taken back.
     Cancel(usize),
+    /// A host begins to claim its number.
+    Claim(usize),
 }
 
 impl World {
@@ -101,16 +108,22 @@ impl World {
             engine: engine(scenario, number, 0, 0, None),
             deadline_ns: None,
             boots: Some(0),
+            number: scenario.number(number, 0),
+            claim: scenario.claimants.contains(&number).then_some(Claim::Ahead),
             serving: Vec::new(),
         };
         let mut world = World {
-            now_ns: scenario.up_ns,
+            now_ns: 0,
             hosts: (0..scenario.hosts).map(host).collect(),
             flying: Vec::new(),
             budget: scenario.budget,
             fates: vec![Fate::default(); scenario.orders.len()],
             broken: None,
         };
+        if let Some(holder) = scenario.holder {
+            world.claim_unheard(holder);
+        }
+        world.now_ns = scenario.up_ns;
         world.settle(scenario);
         world
     }
@@ -130,9 +143,14 @@ impl World {
                 steps.push(Step::Copy(number));
             }
         }
-        let busy = self.flying.iter().any(|flight| !flight.copy)
-            || self.hosts.iter().any(|host| !host.serving.is_empty());
-        if (!busy || self.budget.delays > 0) && self.next_ns(scenario).is_some() {
+        let busy = self.is_busy();
+        let is_in_time = !busy || self.budget.delays > 0;
+        let is_in_sight = match self.awaits() {
+            Awaits::Outcomes => true,
+            Awaits::Beginnings => false,
+            Awaits::Nothing => self.budget.announcements > 0,
+        };
+        if is_in_time && is_in_sight && self.next_ns(scenario).is_some() {
             steps.push(Step::Tick);
         }
         for (number, host) in self.hosts.iter().enumerate() {
@@ -140,8 +158,12 @@ impl World {
                 let can = |deed: &&Deed| **deed != Deed::Forward(number);
                 steps.extend(scenario.deeds.iter().filter(can).map(|deed| Step::Serve(number, *deed)));
             }
+            if host.boots.is_some() && host.claim == Some(Claim::Ahead) {
+                steps.push(Step::Claim(number));
+            }
             // Faults after everything is over change nothing.
-            if host.boots.is_some() && (busy || self.fates.iter().any(Fate::is_open)) {
+            let is_over = !busy && !self.fates.iter().any(Fate::is_open) && !self.has_claims_ahead();
+            if host.boots.is_some() && !is_over {
                 let Budget { restarts, crashes, reboots, .. } = self.budget;
                 let faults = [
                     (restarts, Step::Restart(number)),
@@ -190,8 +212,12 @@ impl World {
                 self.budget.reboots -= 1;
                 self.crash(scenario, host);
                 let boots = self.hosts[host].boots.unwrap_or_default() + 1;
-                self.hosts[host].boots = Some(boots);
-                self.hosts[host].engine = engine(scenario, host, boots, self.now_ns, None);
+                let now_ns = self.now_ns;
+                let host_again = &mut self.hosts[host];
+                host_again.boots = Some(boots);
+                host_again.number = scenario.number(host, boots);
+                host_again.claim = host_again.claim.map(|_| Claim::Ahead);
+                host_again.engine = engine(scenario, host, boots, now_ns, None);
             }
             Step::Cancel(order) => {
                 self.budget.cancels -= 1;
@@ -200,9 +226,16 @@ impl World {
                     self.hosts[host].engine.cancel(self.now_ns, id);
                 }
             }
+            Step::Claim(host) => self.claim(host),
         }
         self.settle(scenario);
         self.flying.sort_unstable();
+    }
+
+    /// A packet is on its way that the network did not make, or a server is at work.
+    fn is_busy(&self) -> bool {
+        self.flying.iter().any(|flight| !flight.copy)
+            || self.hosts.iter().any(|host| !host.serving.is_empty())
     }
 
     /// The next deadline of a host that lives; none if packets on their way must arrive before.
@@ -218,9 +251,8 @@ impl World {
     /// at work; else it uses up the budget of delays. Copies whose life is over vanish.
     fn tick(&mut self, scenario: &Scenario) {
         let Some(next_ns) = self.next_ns(scenario) else { return };
-        let busy = self.flying.iter().any(|flight| !flight.copy)
-            || self.hosts.iter().any(|host| !host.serving.is_empty());
-        self.budget.delays -= u8::from(busy);
+        self.budget.delays -= u8::from(self.is_busy());
+        self.budget.announcements -= u8::from(self.awaits() == Awaits::Nothing);
         self.now_ns = next_ns;
         let lifetime_ns = scenario.configuration().maximum_packet_lifetime_ns;
         self.flying.retain(|flight| !flight.copy || flight.born_ns + lifetime_ns >= next_ns);
@@ -252,8 +284,7 @@ impl World {
     fn serve(&mut self, scenario: &Scenario, at: usize, deed: Deed) {
         let now_ns = self.now_ns;
         let host = &mut self.hosts[at];
-        let number = Scenario::number(at, host.boots.unwrap_or_default());
-        let server = entity(number, SERVER);
+        let server = entity(host.number, SERVER);
         let request = host.serving.remove(0);
         if let Some(segment) = request.segment {
             host.engine.release_buffer(segment.buffer);
@@ -282,7 +313,7 @@ impl World {
                 }
             }
             Deed::Forward(to) => {
-                let server = entity(Scenario::number(to, 0), SERVER);
+                let server = entity(scenario.number(to, 0), SERVER);
                 let forward = Forward { server, message: request.message, segment: None };
                 if self.hosts[at].engine.forward(now_ns, request.id, &forward).is_err() {
                     self.broken = Some("a request was not forwarded");
@@ -306,6 +337,7 @@ impl World {
         host.engine = engine(scenario, at, host.boots.unwrap_or_default(), now_ns, Some(restarts));
         // The buffers were the old engine's, and so were the ids of requests: nobody can answer them.
         host.serving.clear();
+        self.take_up_claim(at);
         for order in 0..self.fates.len() {
             if scenario.orders[order].from == at && self.fates[order].is_open() {
                 let resumed = Some(self.fates[order].began_ns);
@@ -324,13 +356,13 @@ impl World {
     fn send(&mut self, scenario: &Scenario, order: usize, resumed_since_ns: Option<u64>) {
         let Order { from, to, request_bytes, response_bytes, datagram, patience_ns, .. } =
             scenario.orders[order];
-        let client = entity(Scenario::number(from, self.hosts[from].boots.unwrap_or_default()), CLIENT);
+        let client = entity(self.hosts[from].number, CLIENT);
         // Numbers of one client grow by what the sends before took.
         let before = scenario.orders[..order].iter().filter(|other| other.from == from);
         let transaction =
             1 + before.map(|other| transaction_step(other.request_bytes, other.response_bytes)).sum::<u32>();
         // The number that the server's host had at first: the client does not know of reboots.
-        let server = to.map_or(GROUP, |to| entity(Scenario::number(to, 0), SERVER));
+        let server = to.map_or(GROUP, |to| entity(scenario.number(to, 0), SERVER));
         let began_ns = resumed_since_ns.unwrap_or(self.now_ns);
         let mut words = [CODE + order as u32, order as u32 ^ 0x5555, 0, 0, 0, 0, 0, 0];
         words[0] |= if datagram { message::DATAGRAM } else { 0 };
@@ -389,7 +421,7 @@ impl World {
         }
     }
 
-    fn act(&mut self, at: usize, action: Action) {
+    pub(crate) fn act(&mut self, at: usize, action: Action) {
         match action {
             Action::Transmit(transmit) => {
                 let mut targets: Vec<usize> = (0..self.hosts.len()).filter(|to| *to != at).collect();
@@ -403,8 +435,8 @@ impl World {
             }
             Action::Deliver(request) => {
                 if request.message.has(message::DATAGRAM) {
-                    let number = Scenario::number(at, self.hosts[at].boots.unwrap_or_default());
-                    self.execute((request.message.code() - CODE) as usize, entity(number, SERVER));
+                    let server = entity(self.hosts[at].number, SERVER);
+                    self.execute((request.message.code() - CODE) as usize, server);
                     if let Some(segment) = request.segment {
                         self.hosts[at].engine.release_buffer(segment.buffer);
                     }
@@ -433,6 +465,8 @@ impl World {
                     None => self.broken = Some("what nobody sent has an outcome"),
                 }
             }
+            Action::Claimed(_) => self.claim_ended(at, Claim::Won),
+            Action::ClaimLost(_) => self.claim_ended(at, Claim::Lost),
             _ => {}
         }
     }
@@ -452,12 +486,15 @@ fn address(host: usize) -> Address {
 /// A new engine, of a host that has just booted or of one whose engine was started for the so manyth time. Its seed is
 /// another each time, as its driver must see to.
 fn engine(scenario: &Scenario, host: usize, boots: u8, now_ns: u64, restarts: Option<u8>) -> Engine {
-    let seed = u64::from_le_bytes([host as u8, boots, restarts.unwrap_or_default(), 1, 0, 0, 0, 0]);
+    let seed =
+        u64::from_le_bytes([host as u8, boots, restarts.unwrap_or_default(), scenario.seed, 0, 0, 0, 0]);
     let restarted = restarts.is_some();
     let mut engine = Engine::new(&scenario.configuration(), now_ns, seed);
-    let number = Scenario::number(host, boots);
-    let added = if restarted { engine.add_local_host(number) } else { engine.add_new_local_host(number) };
-    assert!(added, "there is room for one");
+    let number = scenario.number(host, boots);
+    if !scenario.claimants.contains(&host) {
+        let added = if restarted { engine.add_local_host(number) } else { engine.add_new_local_host(number) };
+        assert!(added, "there is room for one");
+    }
     assert!(engine.join_group(GROUP), "there is room for one");
     engine
 }

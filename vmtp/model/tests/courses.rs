@@ -4,8 +4,16 @@ use std::time::Instant;
 
 use vmtp_model::{Budget, Deed, Order, Scenario, check};
 
-const NOTHING: Budget =
-    Budget { losses: 0, copies: 0, delays: 0, restarts: 0, crashes: 0, reboots: 0, cancels: 0 };
+const NOTHING: Budget = Budget {
+    losses: 0,
+    copies: 0,
+    delays: 0,
+    restarts: 0,
+    crashes: 0,
+    reboots: 0,
+    cancels: 0,
+    announcements: 0,
+};
 
 fn all_courses(scenario: &Scenario) {
     let started = Instant::now();

@@ -70,6 +70,34 @@ fn a_number_is_claimed_or_added_not_both() {
     assert!(!engine.is_local(NUMBER) && engine.claim(SECOND, NUMBER));
 }
 
+#[test]
+fn a_probe_said_early_takes_the_place_of_none() {
+    // Both probe; whoever has the stronger claim says so at once, and probes for as long as if it were alone.
+    for seed in 1..20 {
+        let mut net = net(CALM, seed, 2);
+        claim(&mut net, 0);
+        net.run_until(20 * MILLISECOND);
+        claim(&mut net, 1);
+        net.run_until(149 * MILLISECOND);
+        assert_eq!(owners(&net), 0, "each probe has its time to be answered");
+        net.run_until(SECOND);
+        assert_eq!(owners(&net), 1);
+    }
+}
+
+#[test]
+fn engines_that_lost_their_claims_find_out() {
+    for seed in 1..20 {
+        let mut net = net(CALM, seed, 2);
+        for host in 0..2 {
+            assert!(net.hosts[host].engine.resume_claim(NUMBER));
+            net.hosts[host].claimed.insert(NUMBER);
+        }
+        net.run_until(5 * SECOND);
+        assert_eq!(owners(&net), 1);
+    }
+}
+
 proptest! {
     #![proptest_config(cases(100))]
 
