@@ -114,7 +114,8 @@ calls! {
     ///
     /// The head of a readable segment is copied to the buffer at once; word 7 of the message says how much.
     /// Results: `pid` the sender, `message`, `extra[0]` the grant, `extra[1]` the sender's user id,
-    /// `extra[2]` who forwarded it, or none. What else the network server is told: see [`remote`](crate::remote).
+    /// `extra[2]` who forwarded it, or none, `extra[3]` 1 if it is a [page request](crate::page) of this machine's kernel.
+    /// What else the network server is told: see [`remote`](crate::remote).
     Receive = 2 {
         pid from;
         /// Where the head of the sender's segment goes.
@@ -138,6 +139,9 @@ calls! {
         extra[2] replier;
         /// Likewise: the [`Error`](crate::Error) with which the Send ends, or 0.
         extra[3] error;
+        /// To a [page request](crate::page): how the kernel may use the pages that the data lie in, as
+        /// [`Access`](crate::Access) bits; 0 to have them copied.
+        extra[4] lend;
     }
 
     /// Reply, then Receive from anyone. If the Reply fails, so does the call, and nothing is received.

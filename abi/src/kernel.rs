@@ -60,6 +60,9 @@ pub mod protection {
     pub const WIRED: u32 = 8;
     /// In answers only: the region is device memory or the boot archive, not the team's own frames.
     pub const DEVICE: u32 = 16;
+    /// Of a region that is bound to an instance: what is written goes to the instance, and all who have it mapped so see
+    /// it. Without it each team has copies of the pages that it writes.
+    pub const SHARED: u32 = 32;
 }
 
 /// Interrupt lines on which devices interrupt by a write to memory (MSI, MSI-X). They are no global system interrupts:
@@ -189,13 +192,16 @@ protocol! {
         Unmap = 2 { team: Pid, address: u64, pages: u32 } => Unmapped {};
         /// Changes what may be done with mapped pages. No access at all makes guard pages of them, which keep their frames.
         Protect = 3 { team: Pid, address: u64, pages: u32, protection: u32 } => Protected {};
-        /// The first region that ends after `address`.
+        /// The first region that ends after `address`. A write segment takes its
+        /// [`record::BindingRecord`](crate::kernel::record::BindingRecord).
         QueryRegion = 4 { team: Pid, address: u64 } => RegionQueried {
             address: u64,
             pages: u32,
             protection: u32,
             /// Pages that have a frame.
             resident: u32,
+            /// Of a region whose writes go to an instance: pages that are not written back yet.
+            dirty: u32,
         };
         /// Quota and use of a team.
         QueryTeam = 5 { team: Pid } => TeamQueried {
@@ -207,6 +213,18 @@ protocol! {
             quota_processes: u32,
             /// Processes that it has.
             used_processes: u32,
+        };
+        /// As `Map`, of pages of the instance that the read segment, a
+        /// [`record::BindingRecord`](crate::kernel::record::BindingRecord), names: a page is read from its server when it is
+        /// first touched. The reads are the caller's, by its user id; the instance must stay open as long as the region.
+        Bind = 6 { team: Pid, address: u64, pages: u32, protection: u32 } => Bound { address: u64 };
+        /// Writes back what was changed in pages bound [`SHARED`](protection::SHARED); replies when that is done.
+        Flush = 7 { team: Pid, address: u64, pages: u32 } => Flushed {};
+        /// Of a server: pages of an instance, from a position on, that the kernel keeps from the caller's replies are out of
+        /// date. Changes that were not written back are lost.
+        Revoke = 8 { instance: u32, position: u64, pages: u32 } => Revoked {
+            /// Pages that were kept.
+            count: u32,
         };
     }
 }

@@ -14,6 +14,7 @@
 //! | `call` | the system calls and their registers |
 //! | `kernel` | requests to the kernel servers |
 //! | `notice` | what the kernel itself sends: interrupts, exceptions |
+//! | `page` | how the kernel asks for pages of files |
 //! | `remote` | what the kernel tells the network server |
 //! | `rights` | what a team may do |
 //! | `information` | the page that every program may read |
@@ -31,6 +32,7 @@ pub mod information;
 pub mod kernel;
 pub mod message;
 pub mod notice;
+pub mod page;
 pub mod pid;
 pub mod protocol;
 pub mod remote;

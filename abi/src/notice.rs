@@ -21,7 +21,8 @@ protocol! {
         Exception = 4 {
             /// The processor's number of the exception.
             vector: u32,
-            /// The processor's error code.
+            /// The processor's error code; for a page fault, from bit [`REASON_SHIFT`](crate::notice::REASON_SHIFT) on, the
+            /// code of the [`Error`](crate::Error) that says why the page could not be had.
             code: u32,
             /// For a page fault, the address touched.
             address: u64,
@@ -30,6 +31,9 @@ protocol! {
         } => ExceptionHandled {};
     }
 }
+
+/// Where in the code of a page fault's `Exception` the reason begins.
+pub const REASON_SHIFT: u32 = 16;
 
 /// Added to the vector in a `TeamEnded` status when an exception ended a team that has no exception server.
 pub const STATUS_EXCEPTION: u32 = 0x100;

@@ -95,6 +95,7 @@ protocol! {
             pages: u32,
             protection: u32,
             resident: u32,
+            dirty: u32,
         };
     }
 }

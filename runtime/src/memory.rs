@@ -3,6 +3,7 @@
 //! For memory of one's own, take [`Pages`]. The functions here are the kernel's requests as they are; unmapping or
 //! protecting what Rust has in use is as deadly as it sounds.
 
+use abi::kernel::record::BindingRecord;
 use abi::kernel::{self, memory};
 use abi::{Error, Pid};
 
@@ -16,6 +17,33 @@ pub use abi::kernel::protection;
 pub fn map(team: Pid, address: u64, pages: u32, protection: u32) -> Result<u64, Error> {
     let request = memory::Map { team, address, pages, protection };
     Ok(crate::message::kernel(kernel::MEMORY, &request)?.address)
+}
+
+/// Binds pages in `team`, at `address` (0: anywhere), to those of an instance of `pager` from `position` on, and says
+/// where. The instance must stay open as long as the pages are bound.
+pub fn bind(
+    team: Pid,
+    address: u64,
+    pages: u32,
+    protection: u32,
+    (pager, instance, position): (Pid, u32, u64),
+) -> Result<u64, Error> {
+    let binding = BindingRecord { pager: pager.to_bits(), instance: instance.into(), position };
+    let request = memory::Bind { team, address, pages, protection };
+    let bytes = binding.to_bytes();
+    Ok(call(kernel::server(kernel::MEMORY), &request, Segment::Read(&bytes))?.address)
+}
+
+/// Writes back what was changed in pages bound to instances; returns when that is done.
+pub fn flush(team: Pid, address: u64, pages: u32) -> Result<(), Error> {
+    crate::message::kernel(kernel::MEMORY, &memory::Flush { team, address, pages })?;
+    Ok(())
+}
+
+/// Of a server: what the kernel keeps of pages of one of its instances, from `position` on, is out of date. Returns how
+/// many there were.
+pub fn revoke(instance: u32, position: u64, pages: u32) -> Result<u32, Error> {
+    Ok(crate::message::kernel(kernel::MEMORY, &memory::Revoke { instance, position, pages })?.count)
 }
 
 /// Unmaps pages.

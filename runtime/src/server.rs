@@ -73,6 +73,8 @@ pub enum Outcome<'a> {
     Reply(Message),
     /// This is the reply, and these bytes go to the beginning of the client's segment.
     ReplyData(Message, &'a [u8]),
+    /// As `ReplyData`; a page request is lent the pages that the bytes lie in, for such access. They begin with a page.
+    Lend(Message, &'a [u8], Access),
     /// The server will reply some other time, by [`message::reply`]; or it has already.
     Later,
 }
@@ -111,6 +113,8 @@ pub struct Client<'a> {
     pub grant: Grant,
     /// Who forwarded the message, or none.
     pub forwarder: Pid,
+    /// Whether it is a [page request](abi::page) of this machine's kernel: its reply may lend pages.
+    pub is_page_request: bool,
     /// The beginning of its segment, where that is readable: as much as the server's buffer holds.
     pub head: &'a [u8],
 }
@@ -123,6 +127,7 @@ impl<'a> Client<'a> {
             user: received.user,
             grant: received.grant,
             forwarder: received.forwarder,
+            is_page_request: received.is_page_request,
             head: &buffer[..received.segment_bytes().min(buffer.len())],
         }
     }
@@ -215,6 +220,13 @@ pub fn serve(server: &mut impl Server, options: Options) -> ! {
                 (reply, &[][..])
             }
             Outcome::ReplyData(reply, data) => (reply, data),
+            Outcome::Lend(reply, data, access) => {
+                if let Err(error) = message::reply_lending(received.sender, &reply, data, access) {
+                    refuse_after(error, received.sender);
+                }
+                received = receive(&mut buffer);
+                continue;
+            }
             Outcome::Later => {
                 ticks.arm(server);
                 received = receive(&mut buffer);
@@ -262,7 +274,12 @@ fn answer(received: &mut Received, reply: &Message, data: &[u8], buffer: &mut [u
 /// Tells a client what was wrong with its segment.
 #[cold]
 fn refuse_after(error: Error, client: Pid) -> Error {
-    if let Error::NoWriteAccess | Error::TooLong | Error::BadAddressOfOther = error {
+    if let Error::NoWriteAccess
+    | Error::TooLong
+    | Error::BadAddressOfOther
+    | Error::BadAddress
+    | Error::NotResident = error
+    {
         // If even this fails, the client has gone meanwhile.
         let _ = message::reply(client, &refusal(error), &[]);
     }

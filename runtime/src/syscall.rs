@@ -68,6 +68,8 @@ pub struct Received {
     pub user: UserId,
     /// Who forwarded the message, or none.
     pub forwarder: Pid,
+    /// Whether it is a [page request](abi::page) of this machine's kernel: its reply may [lend](reply_lending) pages.
+    pub is_page_request: bool,
 }
 
 impl Received {
@@ -85,6 +87,7 @@ impl Received {
             grant: Grant::from_bits(registers.extra[0]),
             user: UserId(registers.extra[1] as u32),
             forwarder: Pid::from_bits(registers.extra[2]),
+            is_page_request: registers.extra[3] == 1,
         }
     }
 }
@@ -147,6 +150,13 @@ pub fn receive(from: Option<Pid>, buffer: &mut [u8], deadline: Deadline) -> Resu
 /// Answers a process that awaits the caller's reply; `data` goes to the beginning of its segment. Never waits.
 #[inline]
 pub fn reply(to: Pid, message: &Message, data: &[u8]) -> Result<(), Error> {
+    reply_lending(to, message, data, Access::NONE)
+}
+
+/// As [`reply`]; to a [page request](abi::page), the kernel may use the very pages that `data` lies in, in that way, until
+/// they are revoked or unmapped. `data` begins with a page. What others write there is for the caller to expect.
+#[inline]
+pub fn reply_lending(to: Pid, message: &Message, data: &[u8], lend: Access) -> Result<(), Error> {
     let mut registers = call::Reply {
         to,
         message: *message,
@@ -154,6 +164,7 @@ pub fn reply(to: Pid, message: &Message, data: &[u8]) -> Result<(), Error> {
         segment_bytes: data.len() as u64,
         replier: 0,
         error: 0,
+        lend: lend.0.into(),
     }
     .encode();
     // SAFETY: the kernel only reads `data`.
@@ -294,6 +305,7 @@ pub(crate) fn reply_remote(
         segment_bytes: data.len() as u64,
         replier: replier.to_bits(),
         error: u64::from(error.map_or(Error::OK_CODE, Error::code)),
+        lend: 0,
     }
     .encode();
     // SAFETY: the kernel only reads `data`.

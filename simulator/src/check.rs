@@ -156,7 +156,7 @@ fn nobody_waits_for_nothing<M: Machine>(kernel: &Kernel<M>) {
             State::Ready => assert!(process.forwarder.is_none(), "slot {index} runs, and is forwarded"),
             State::Free | State::KernelServer | State::Working => {}
         }
-        if process.kind != Kind::Program {
+        if !matches!(process.kind, Kind::Program | Kind::Page) {
             assert!(live(process.owner), "pseudo-sender {index} belongs to nobody");
         }
     }
@@ -166,7 +166,7 @@ fn nobody_waits_for_nothing<M: Machine>(kernel: &Kernel<M>) {
 /// Slots in use are charged to their teams.
 fn quotas<M: Machine>(kernel: &Kernel<M>) {
     let mut slots: BTreeMap<u16, u32> = BTreeMap::new();
-    for (_, process) in kernel.processes.iter() {
+    for (_, process) in kernel.processes.iter().filter(|(_, process)| process.kind != Kind::Page) {
         *slots.entry(process.team).or_default() += 1;
     }
     for (index, team) in (0..).zip(kernel.teams.iter()) {

@@ -52,6 +52,7 @@ impl Draft {
                 segment_bytes: u64::from(self.how.saturating_sub(100)),
                 replier: if self.how.is_multiple_of(3) { self.other.to_bits() } else { 0 },
                 error: if self.how < 20 { u64::from(self.how) } else { 0 },
+                lend: 0,
             }
             .encode(),
             13 => call::ReplyReceive {

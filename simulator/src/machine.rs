@@ -211,6 +211,11 @@ impl Machine for SimulatedMachine {
         self.frame(frame).fill(0);
     }
 
+    fn copy_frame(&mut self, from: Frame, to: Frame) {
+        let bytes = self.frame(from).to_vec();
+        self.frame(to).copy_from_slice(&bytes);
+    }
+
     fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {
         self.frame(frame)[offset..offset + bytes.len()].copy_from_slice(bytes);
     }

@@ -409,6 +409,7 @@ impl Storm {
                     segment_bytes: 0,
                     replier: 0,
                     error: u64::from(Error::DeadlinePassed.code()),
+                    lend: 0,
                 };
                 self.node.call(root, last.encode());
             }

@@ -265,6 +265,16 @@ record! {
         regions,
         /// Processors that run.
         processors,
+        /// Frames that hold pages of instances, for whoever touches them next.
+        cached_frames,
+        /// Of these, with changes that were not written back yet.
+        dirty_frames,
+        /// Pages asked for from instances' servers.
+        page_reads,
+        /// Pages written back to them.
+        page_writes,
+        /// Frames that were taken from such pages because there was no other.
+        reclaimed_frames,
     }
 }
 
@@ -299,6 +309,18 @@ record! {
         buffer_capacity,
         /// What the network server knows it by.
         cookie,
+    }
+}
+
+record! {
+    /// What a region is bound to: see [`Bind`](crate::kernel::memory::Bind).
+    BindingRecord {
+        /// The server of the instance.
+        pager,
+        /// The instance there.
+        instance,
+        /// Where in it the region begins: a multiple of the page size.
+        position,
     }
 }
 

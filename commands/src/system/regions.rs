@@ -67,6 +67,7 @@ impl Teller {
             pages: region.pages,
             protection: region.protection,
             resident: region.resident,
+            dirty: region.dirty,
         })
     }
 }

@@ -8,7 +8,9 @@ use abi::{Access, Error, Grant, Message, Rights, USER_ADDRESS_END, UserId};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
+use crate::page_request::PAGE_REQUESTS;
 use crate::process::{Flags, Kind, NOBODY, Process, State};
+use crate::region::RegionList;
 use crate::team::{NO_TEAM, Quota, Team, TeamIndex};
 use crate::{Result, ensure};
 
@@ -68,6 +70,7 @@ impl<M: Machine> Kernel<M> {
         let space = self.machine.create_space(&mut self.frames).ok_or(Error::NoMemory)?;
         let tables = free_before - self.frames.free_count();
         team.space = Some(space);
+        team.regions = RegionList::new(index);
         let priority = team.priority;
         let next_free = core::mem::replace(self.team_mut(index), team).next_free;
         let taken = self.team_mut(index).pages.take(tables);
@@ -118,6 +121,11 @@ impl<M: Machine> Kernel<M> {
     /// A slot charged to a team.
     pub(crate) fn create_slot(&mut self, team: TeamIndex, kind: Kind, priority: u8) -> Result<ProcessIndex> {
         let quota = &mut self.teams[usize::from(team)].processes;
+        // Page requests are no team's.
+        ensure(
+            self.processes.used() + (PAGE_REQUESTS as u32) < u32::from(self.processes.count()),
+            Error::NoResources,
+        )?;
         quota.take(1)?;
         let index = self.processes.allocate().inspect_err(|_| quota.give_back(1))?;
         let now = self.coarse_now_ns;

@@ -20,6 +20,7 @@ use abi::protocol::Request;
 use abi::trace::Event;
 use abi::{Error, Pid};
 
+use crate::Result;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, State};
@@ -86,8 +87,10 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         self.abandon_all(root);
-        if !self.release_memory_step(team) {
-            return;
+        match self.release_memory_step(team) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(_) => return self.pause_work(root),
         }
         self.ready.remove(&mut self.processes, root);
         self.processes[root].state = State::Idle;
@@ -95,13 +98,13 @@ impl<M: Machine> Kernel<M> {
         self.notify_owner(root);
     }
 
-    /// One step of giving back a team's memory; true when all of it has been.
-    fn release_memory_step(&mut self, team: TeamIndex) -> bool {
+    /// One step of giving back a team's memory; true when all of it has been, an error if a page must be written first.
+    fn release_memory_step(&mut self, team: TeamIndex) -> Result<bool> {
         let Some(space) = self.team(team).space else {
-            return true;
+            return Ok(true);
         };
-        if !self.release_regions_step(team) {
-            return false;
+        if !self.release_regions_step(team)? {
+            return Ok(false);
         }
         let (freed, gone) = self.machine.destroy_space(space, TABLES_PER_STEP, &mut self.frames);
         let team = self.team_mut(team);
@@ -109,7 +112,7 @@ impl<M: Machine> Kernel<M> {
         if gone {
             team.space = None;
         }
-        gone
+        Ok(gone)
     }
 
     /// All of a team has been given back but its root's slot: that sends the notice, if anyone wants to know.
@@ -225,7 +228,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Whoever waits in Receive for `index` alone waits in vain.
-    fn disappoint(&mut self, index: ProcessIndex) {
+    pub(crate) fn disappoint(&mut self, index: ProcessIndex) {
         for receiver in 0..self.processes.count() {
             let process = &self.processes[receiver];
             if process.state == State::ReceivingFrom && process.partner == index {
@@ -245,6 +248,7 @@ impl<M: Machine> Kernel<M> {
         match process.kind {
             Kind::Copy => return self.copy_abandoned(sender, Error::DiedBeforeReply),
             Kind::Alien => return self.fail_sender(sender, error),
+            Kind::Page => return self.end_request(sender, Err(error), None),
             // Theirs who ended: given back with it.
             Kind::Interrupt | Kind::Alarm => return,
             Kind::Program => {}

@@ -5,13 +5,14 @@
 //! with all its registers. If no one is there to hear (no server, the server in trouble itself, or a part of the
 //! same team) the team ends, and its status says why.
 
-use abi::notice::{self, STATUS_EXCEPTION};
+use abi::notice::{self, REASON_SHIFT, STATUS_EXCEPTION};
 use abi::protocol::Request;
 use abi::trace::Event;
 use abi::{Access, Error, Grant, Pid, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Protection};
+use crate::paging::PAGE_MISSING;
 use crate::process::{Flags, State};
 use crate::{Result, ensure};
 
@@ -25,39 +26,57 @@ impl<M: Machine> Kernel<M> {
         self.interrupt_current();
         let current = self.cpu().current;
         let team = self.processes[current].team;
-        if self.touch(team, address, access).is_ok() {
-            self.counters.page_faults += 1;
-            return self.leave();
+        match self.touch(team, address, access) {
+            Ok(()) => self.counters.page_faults += 1,
+            Err(PAGE_MISSING) => {
+                self.counters.page_faults += 1;
+                self.await_touched(address, access, code);
+            }
+            Err(error) => {
+                self.block_current(State::Sending);
+                self.page_exception(current, address, code, error);
+            }
         }
-        self.exception(PAGE_FAULT, code, address)
+        self.leave()
+    }
+
+    /// A process, which does not run, cannot have the page that it touched.
+    pub(crate) fn page_exception(&mut self, index: ProcessIndex, address: u64, code: u32, error: Error) {
+        self.raise(index, PAGE_FAULT, code | error.code() << REASON_SHIFT, address);
     }
 
     /// The current process met an exception. `address` is what it touched, for a page fault.
     pub fn exception(&mut self, vector: u32, code: u32, address: u64) -> Next<M::Space> {
         self.interrupt_current();
-        self.counters.exceptions += 1;
         let current = self.cpu().current;
-        let pid = self.processes[current].pid;
+        self.block_current(State::Sending);
+        self.raise(current, vector, code, address);
+        self.leave()
+    }
+
+    /// Sends the notice of an exception for a process, which does not run.
+    fn raise(&mut self, index: ProcessIndex, vector: u32, code: u32, address: u64) {
+        self.counters.exceptions += 1;
+        let pid = self.processes[index].pid;
         self.trace(Event::Fault, vector, pid, Pid::from_bits(address));
-        match self.find_exception_server(current) {
+        match self.find_exception_server(index) {
             Err(_) => {
-                let team = self.processes[current].team;
+                self.processes[index].state = State::Idle;
+                let team = self.processes[index].team;
                 self.destroy_team(team, STATUS_EXCEPTION + vector);
             }
             Ok(server) => {
-                let instruction = self.machine.full_registers(current).rip;
+                let instruction = self.machine.full_registers(index).rip;
                 let notice = notice::notice::Exception { vector, code, address, instruction };
-                self.block_current(State::Sending);
-                let process = &mut self.processes[current];
+                let process = &mut self.processes[index];
                 process.clear_results();
                 process.registers.message = notice.to_message().to_registers();
                 process.registers.extra[1] = Grant::new(USER_ADDRESS_END, Access::READ_WRITE).to_bits();
                 process.flags.set(Flags::EXCEPTION);
                 process.extra.value = vector;
-                self.post(current, server);
+                self.post(index, server);
             }
         }
-        self.leave()
     }
 
     fn find_exception_server(&self, index: ProcessIndex) -> Result<ProcessIndex> {

@@ -62,6 +62,11 @@ impl Frames {
         }
     }
 
+    /// Behind the last frame that can be given.
+    pub fn end(&self) -> u32 {
+        self.free.len() as u32 * 64
+    }
+
     /// How many are free.
     pub fn free_count(&self) -> u32 {
         self.free_count

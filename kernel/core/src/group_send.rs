@@ -20,6 +20,7 @@ use crate::ipc::delivered;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Side};
 use crate::process::{Flags, Kind, NOBODY, State};
+use crate::transfer::Stop;
 use crate::{Result, ensure};
 
 /// Most bytes that a message to a group, or a reply to one, carries.
@@ -148,14 +149,18 @@ impl<M: Machine> Kernel<M> {
         copy: ProcessIndex,
         receiver: ProcessIndex,
         bytes: u64,
-    ) -> Result<u64, Side> {
+    ) -> Result<u64, Stop> {
         let owner = self.processes[copy].owner;
         let Some(frame) = self.processes[owner].extra.frame else {
             return Ok(0);
         };
         let [address, buffer_bytes, ..] = self.processes[receiver].registers.extra;
         let bytes = bytes.min(buffer_bytes);
-        self.unpack(frame, 0, receiver, address, bytes).map_err(|_| Side::Destination)?;
+        self.unpack(frame, 0, receiver, address, bytes).map_err(|error| Stop {
+            done: 0,
+            side: Side::Destination,
+            error,
+        })?;
         Ok(bytes)
     }
 

@@ -12,15 +12,16 @@
 //! | replier's data is not mapped | `BadAddress` | the replier; the client waits on |
 //! | client's segment is not mapped | `BadAddressOfOther` | the replier; the client waits on |
 
-use abi::call::{FOREVER, NOW};
+use abi::call::{FOREVER, NOW, Receive};
 use abi::message::CODE_MASK;
 use abi::trace::Event;
 use abi::{Access, Error, Grant, Pid, Rights, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Resume, Side};
+use crate::paging::{PAGE_MISSING, Wait};
 use crate::process::{Flags, Kind, NOBODY, State};
-use crate::transfer::HEAD_BYTES;
+use crate::transfer::{HEAD_BYTES, Stop};
 use crate::{Result, ensure};
 
 /// The first register of a message without the bits that are the kernel's.
@@ -86,7 +87,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A process that may be sent to: of this node, or nobody for another node's, which the network server reaches.
-    fn find_receiver_anywhere(&self, to: Pid) -> Result<ProcessIndex> {
+    pub(crate) fn find_receiver_anywhere(&self, to: Pid) -> Result<ProcessIndex> {
         match self.find_receiver(to) {
             Err(Error::ProcessElsewhere) if self.network_server == NOBODY => Err(Error::NoNetwork),
             Err(Error::ProcessElsewhere) => Ok(NOBODY),
@@ -135,20 +136,52 @@ impl<M: Machine> Kernel<M> {
                     self.processes[receiver].state = State::Ready;
                     return receiver;
                 }
-                Err(Side::Source) => {
-                    self.fail_sender(sender, Error::BadAddress);
+                Err(Stop { side: Side::Source, error, .. }) => {
+                    self.cannot_send(sender, receiver, error);
                     return NOBODY;
                 }
-                Err(Side::Destination) => {
-                    self.end_receiving(receiver);
-                    self.fail(receiver, Error::BadAddress);
-                }
+                Err(Stop { error, .. }) => self.cannot_receive(receiver, error),
             }
         }
         self.processes[sender].state = State::Sending;
         self.processes.enqueue(sender);
         self.begin_waiting(sender, receiver);
         NOBODY
+    }
+
+    /// The segment of a sender, which is in no list, cannot be read: if its page comes it sends its message on.
+    #[cold]
+    fn cannot_send(&mut self, sender: ProcessIndex, receiver: ProcessIndex, error: Error) {
+        let receiver = self.processes[receiver].pid;
+        let process = &mut self.processes[sender];
+        process.state = State::Idle;
+        if error == PAGE_MISSING && process.kind == Kind::Program && !process.is_moving() {
+            process.extra.count = receiver.to_bits();
+            self.await_page(sender, Wait::Send);
+        } else {
+            self.fail_sender(sender, Error::BadAddress);
+        }
+    }
+
+    /// The buffer of a process that waits in Receive cannot be written: if its page comes it receives anew.
+    #[cold]
+    fn cannot_receive(&mut self, receiver: ProcessIndex, error: Error) {
+        let process = &self.processes[receiver];
+        if !matches!(process.state, State::Receiving | State::ReceivingFrom) {
+            // The request for its page was the message that it got.
+            return;
+        }
+        let from_anyone = process.state == State::Receiving;
+        self.end_receiving(receiver);
+        if error != PAGE_MISSING {
+            return self.fail(receiver, Error::BadAddress);
+        }
+        let process = &mut self.processes[receiver];
+        process.registers.number = Receive::NUMBER;
+        if from_anyone {
+            process.registers.pid = 0;
+        }
+        self.await_page(receiver, Wait::Call);
     }
 
     /// Whether `receiver` waits for a message that `sender` may be the one to send.
@@ -164,7 +197,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Moves the message, the head of a readable segment, and what the receiver is told of the sender.
     #[inline]
-    fn deliver(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<(), Side> {
+    fn deliver(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<(), Stop> {
         let (from, to) = self.processes.pair(sender, receiver);
         let grant = from.registers.extra[1];
         let segment_bytes =
@@ -194,7 +227,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies the head of the sender's segment to the receiver's buffer, if it was granted for reading.
-    fn copy_head(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<u64, Side> {
+    fn copy_head(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<u64, Stop> {
         let process = &self.processes[sender];
         let grant = process.grant();
         // An exception grants the whole address space, which has no head.
@@ -210,7 +243,7 @@ impl<M: Machine> Kernel<M> {
             bytes = bytes.min(process.bytes_here());
         }
         let address = self.processes[sender].segment_address();
-        self.copy(sender, address, receiver, buffer_address, bytes).map_err(|stop| stop.side)?;
+        self.copy(sender, address, receiver, buffer_address, bytes)?;
         Ok(bytes)
     }
 
@@ -269,12 +302,13 @@ impl<M: Machine> Kernel<M> {
                     self.end_if_alien_told(sender);
                     return Ok(true);
                 }
-                Err(Side::Destination) => return Err(Error::BadAddress),
-                Err(Side::Source) => {
+                Err(Stop { side: Side::Source, error, .. }) => {
                     self.processes.dequeue(sender);
                     self.end_waiting(sender, receiver);
-                    self.fail_sender(sender, Error::BadAddress);
+                    self.cannot_send(sender, receiver, error);
                 }
+                Err(Stop { error: PAGE_MISSING, .. }) => return Err(PAGE_MISSING),
+                Err(_) => return Err(Error::BadAddress),
             }
         }
     }
@@ -419,6 +453,10 @@ impl<M: Machine> Kernel<M> {
             self.answer_copy(caller, client, address, bytes)?;
             return Ok(NOBODY);
         }
+        if kind == Kind::Page {
+            self.page_answered(caller, client, address, bytes)?;
+            return Ok(NOBODY);
+        }
         if bytes != 0 {
             self.copy_reply(caller, client, address, bytes)?;
         }
@@ -438,8 +476,8 @@ impl<M: Machine> Kernel<M> {
             Kind::Alien => self.alien_answered(client, caller, bytes),
             Kind::Interrupt => self.interrupt_answered(client),
             Kind::Alarm => self.alarm_answered(client),
-            Kind::Program | Kind::Copy if flags.has(Flags::ENDED) => self.forget_team(client),
-            Kind::Program | Kind::Copy => {
+            Kind::Program | Kind::Copy | Kind::Page if flags.has(Flags::ENDED) => self.forget_team(client),
+            Kind::Program | Kind::Copy | Kind::Page => {
                 let process = &mut self.processes[client];
                 process.flags.clear(Flags::EXCEPTION);
                 process.forwarder = Pid::NONE;

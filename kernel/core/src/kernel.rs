@@ -13,10 +13,12 @@ use abi::LogicalHost;
 use abi::kernel::record::StatisticsRecord;
 
 use crate::alien::Aliens;
+use crate::cache::Cache;
 use crate::frame::Frames;
 use crate::group::Groups;
 use crate::log::LOG_BYTES;
 use crate::machine::{Machine, Next, ProcessIndex};
+use crate::page_request::PageRequests;
 use crate::process::NOBODY;
 use crate::region::{RegionList, Regions};
 use crate::ring::Ring;
@@ -116,6 +118,12 @@ pub struct Kernel<M: Machine> {
     pub interrupt_slots: Box<[ProcessIndex]>,
     /// What the teams' address spaces consist of.
     pub regions: Regions,
+    /// Pages of what they are bound to.
+    pub cache: Cache,
+    /// Pages asked for, or written back.
+    pub page_requests: PageRequests<M::Space>,
+    /// The request that was begun or joined last, for who waits for it.
+    pub missing: ProcessIndex,
     /// DMA memory of ended teams.
     pub held: RegionList,
     /// Process groups.
@@ -149,6 +157,8 @@ impl<M: Machine> Kernel<M> {
     /// If `frames` has too little memory for one address space.
     pub fn new(mut machine: M, mut frames: Frames, configuration: &Configuration) -> Kernel<M> {
         let nowhere = machine.create_space(&mut frames).expect("memory for one address space");
+        let page_requests = PageRequests::new(&mut machine, &mut frames);
+        let cache = Cache::new(frames.end());
         let process_slots = configuration.process_slots;
         let team_slots = configuration.team_slots.min(NO_TEAM - 1);
         let mut teams: Box<[Team<M::Space>]> = (0..team_slots).map(|_| Team::free()).collect();
@@ -175,6 +185,9 @@ impl<M: Machine> Kernel<M> {
             teams_used: 0,
             interrupt_slots: (0..INTERRUPT_LINES).map(|_| NOBODY).collect(),
             regions: Regions::new(configuration.region_slots),
+            cache,
+            page_requests,
+            missing: NOBODY,
             held: RegionList::EMPTY,
             groups: Groups::new(process_slots),
             network_server: NOBODY,

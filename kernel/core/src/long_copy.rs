@@ -10,7 +10,8 @@ use abi::{Access, Error, Pid};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Side};
-use crate::process::Kind;
+use crate::paging::{PAGE_MISSING, Wait};
+use crate::process::{Kind, State};
 use crate::transfer::HEAD_BYTES;
 use crate::{Result, ensure};
 
@@ -21,6 +22,8 @@ enum Step {
     Done,
     /// More is to be copied.
     More,
+    /// A page of the caller's own was asked for.
+    Missing,
     /// The segment is on the node of this alien's client.
     Elsewhere(ProcessIndex),
 }
@@ -37,13 +40,20 @@ impl<M: Machine> Kernel<M> {
                 self.begin_work(caller);
                 Ok(Next::Work)
             }
+            Step::Missing => {
+                self.block_current(State::Working);
+                self.await_page(caller, Wait::Work);
+                Ok(self.leave())
+            }
         }
     }
 
     /// A further step, for a process that is `Working`.
     pub(crate) fn continue_long_copy(&mut self, index: ProcessIndex) {
-        if self.copy_step(index) != Step::More {
-            self.end_work(index);
+        match self.copy_step(index) {
+            Step::More => {}
+            Step::Missing => self.pause_work(index),
+            Step::Done | Step::Elsewhere(_) => self.end_work(index),
         }
     }
 
@@ -52,6 +62,7 @@ impl<M: Machine> Kernel<M> {
         match self.copy_some(caller) {
             Ok(Step::Done) => self.processes[caller].clear_results(),
             Ok(step) => return step,
+            Err(PAGE_MISSING) => return Step::Missing,
             Err(error) => self.processes[caller].set_error(error),
         }
         let process = &mut self.processes[caller];

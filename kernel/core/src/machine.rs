@@ -151,6 +151,9 @@ pub trait Machine {
     /// Fills a frame with zeros.
     fn zero_frame(&mut self, frame: Frame);
 
+    /// Copies a frame to another.
+    fn copy_frame(&mut self, from: Frame, to: Frame);
+
     /// Writes bytes into a frame, from `offset` on, within the page.
     fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]);
 

@@ -7,12 +7,14 @@
 //! A page table is charged when it is added. It may take a team past its quota, by the three tables that one page
 //! needs at most: after that the team gets no page more.
 
-use abi::kernel::protection::{EXECUTE, READ, WIRED};
+use abi::kernel::protection::{EXECUTE, READ, WIRED, WRITE};
 use abi::{Error, PAGE_BYTES, Rights, information};
 
+use crate::cache::Cache;
 use crate::frame::{Frame, Frames};
 use crate::kernel::Kernel;
 use crate::machine::{Caching, Machine, MapError, Protection};
+use crate::paging::PAGE_MISSING;
 use crate::region::{Backing, PageRange, Region};
 use crate::team::{Team, TeamIndex};
 use crate::{Result, ensure};
@@ -28,31 +30,15 @@ pub const RESERVED: PageRange =
     PageRange { start: information::ADDRESS, end: information::ADDRESS + (1 << 30) };
 
 /// An address space about to be worked on, with what that needs.
-struct Site<'a, M: Machine> {
-    machine: &'a mut M,
-    frames: &'a mut Frames,
-    team: &'a mut Team<M::Space>,
-    space: M::Space,
+pub(crate) struct Site<'a, M: Machine> {
+    pub(crate) machine: &'a mut M,
+    pub(crate) frames: &'a mut Frames,
+    pub(crate) team: &'a mut Team<M::Space>,
+    pub(crate) space: M::Space,
+    cache: &'a mut Cache,
 }
 
 impl<M: Machine> Site<'_, M> {
-    /// Gives the page at `address` a frame of zeros.
-    #[inline]
-    fn give(&mut self, address: u64, region: &Region) -> Result<()> {
-        self.team.pages.take(1)?;
-        let Some(frame) = self.frames.allocate() else {
-            self.team.pages.give_back(1);
-            return Err(Error::NoMemory);
-        };
-        self.machine.zero_frame(frame);
-        let mapped = self.map(address, frame, region, Caching::Cached);
-        if mapped != Ok(true) {
-            self.frames.release(frame);
-            self.team.pages.give_back(1);
-        }
-        mapped.map(|_| ())
-    }
-
     /// Maps a frame. False if the page was there: then it has the region's protection now.
     #[inline]
     fn map(&mut self, address: u64, frame: Frame, region: &Region, caching: Caching) -> Result<bool> {
@@ -70,31 +56,33 @@ impl<M: Machine> Site<'_, M> {
         }
     }
 
-    /// Makes the page at `address` of `region` present.
-    #[inline]
-    fn make_present(&mut self, address: u64, region: &Region) -> Result<()> {
-        let offset = ((address - region.start) / PAGE_BYTES) as u32;
-        match region.backing {
-            Backing::Zero => self.give(address, region),
-            Backing::Physical { first, caching } => {
-                self.map(address, Frame(first.0 + offset), region, caching).map(|_| ())
-            }
-            Backing::Dma { first } => {
-                self.map(address, Frame(first.0 + offset), region, Caching::Cached).map(|_| ())
-            }
-            Backing::Held { .. } => Err(Error::BadAddress),
+    /// Gives a page the protection that its region has now. The cache's frames are only mapped to be read: the first write
+    /// is a fault; and what may not even be read is not mapped, so that the cache can take it back.
+    fn set_protection(&mut self, page: u64, region: &Region) {
+        let protection = region.machine_protection();
+        let bound = matches!(region.backing, Backing::Bound { .. });
+        if !bound
+            || !self.machine.translate(self.space, page, READ).is_some_and(|frame| self.cache.holds(frame))
+        {
+            self.machine.protect(self.space, page, protection);
+        } else if protection & READ == 0 {
+            self.machine.unmap(self.space, page);
+        } else {
+            self.machine.protect(self.space, page, protection & !WRITE);
         }
     }
 }
 
 impl<M: Machine> Kernel<M> {
-    fn site(&mut self, team: TeamIndex) -> Option<Site<'_, M>> {
+    pub(crate) fn site(&mut self, team: TeamIndex) -> Option<Site<'_, M>> {
         let team = &mut self.teams[usize::from(team)];
         let space = team.space?;
-        Some(Site { machine: &mut self.machine, frames: &mut self.frames, team, space })
+        let (machine, frames, cache) = (&mut self.machine, &mut self.frames, &mut self.cache);
+        Some(Site { machine, frames, team, space, cache })
     }
 
-    /// Makes the page that holds `address` present if the team may have it for `access`.
+    /// Makes the page that holds `address` present if the team may have it for `access`. `PAGE_MISSING` if its server has
+    /// to be asked for it first.
     pub fn touch(&mut self, team: TeamIndex, address: u64, access: Protection) -> Result<()> {
         let slot = &mut self.teams[usize::from(team)];
         let region = match self.regions.find(&mut slot.regions, address) {
@@ -102,10 +90,33 @@ impl<M: Machine> Kernel<M> {
             _ => return Err(Error::BadAddress),
         };
         let page = address & !(PAGE_BYTES - 1);
-        match self.site(team) {
-            Some(mut site) => site.make_present(page, &region),
+        let offset = ((page - region.start) / PAGE_BYTES) as u32;
+        let (first, caching) = match region.backing {
+            Backing::Zero => return self.give(team, page, &region),
+            Backing::Bound { .. } => return self.touch_bound(team, page, &region, access),
+            Backing::Physical { first, caching } => (first, caching),
+            Backing::Dma { first } => (first, Caching::Cached),
+            Backing::Held { .. } => return Err(Error::BadAddress),
+        };
+        let mut site = self.site(team).ok_or(Error::BadAddress)?;
+        site.map(page, Frame(first.0 + offset), &region, caching).map(|_| ())
+    }
+
+    /// Gives the page at `address` a frame of zeros.
+    #[inline]
+    fn give(&mut self, team: TeamIndex, address: u64, region: &Region) -> Result<()> {
+        self.team_mut(team).pages.take(1)?;
+        let frame = self.take_frame(team).inspect_err(|_| self.team_mut(team).pages.give_back(1))?;
+        self.machine.zero_frame(frame);
+        let mapped = match self.site(team) {
+            Some(mut site) => site.map(address, frame, region, Caching::Cached),
             None => Err(Error::BadAddress),
+        };
+        if mapped != Ok(true) {
+            self.frames.release(frame);
+            self.team_mut(team).pages.give_back(1);
         }
+        mapped.map(|_| ())
     }
 
     /// Adds a region to a team: `pages` pages at `address`, or where there is room if that is 0.
@@ -162,7 +173,8 @@ impl<M: Machine> Kernel<M> {
         self.regions.covers(list, range, |_| true)
     }
 
-    /// Takes pages out of a range, from its start on, frames and regions; returns the address to go on with.
+    /// Takes pages out of a range, from its start on, frames and regions; returns the address to go on with. What was
+    /// changed in shared pages is written back first: `PAGE_MISSING` as long as that takes.
     pub(crate) fn unmap_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64> {
         let mut left = PAGES_PER_STEP;
         let mut address = range.start;
@@ -179,6 +191,10 @@ impl<M: Machine> Kernel<M> {
                 index = self.regions.split(list, index, address)?;
             }
             let region = *self.regions.get(index);
+            if let Backing::Bound { object, page, shared: true } = region.backing {
+                let pages = (region.end().min(range.end) - region.start) / PAGE_BYTES;
+                self.flush(object, page, page + pages as u32)?;
+            }
             let stop = self.unmap_front(team, &region, range.end, &mut left);
             let pages = ((stop - region.start) / PAGE_BYTES) as u32;
             let slot = &mut self.teams[usize::from(team)];
@@ -202,7 +218,7 @@ impl<M: Machine> Kernel<M> {
         let Some(site) = self.site(team) else { return end };
         let mut address = region.start;
         loop {
-            if let Backing::Zero | Backing::Physical { .. } = region.backing {
+            if let Backing::Zero | Backing::Physical { .. } | Backing::Bound { .. } = region.backing {
                 address = site.machine.next_mapped(site.space, address, end).min(end);
             }
             if address == end || *left == 0 {
@@ -211,13 +227,17 @@ impl<M: Machine> Kernel<M> {
             let mapped = site.machine.unmap(site.space, address);
             let own = match region.backing {
                 Backing::Zero => mapped,
+                Backing::Bound { .. } => mapped.filter(|frame| !site.cache.holds(*frame)),
                 Backing::Dma { first } => {
                     Some(Frame(first.0 + ((address - region.start) / PAGE_BYTES) as u32))
                 }
                 Backing::Physical { .. } | Backing::Held { .. } => None,
             };
             if let Some(frame) = own {
-                site.frames.release(frame);
+                // A frame that was lent stays where it was lent to.
+                if !site.cache.keep(frame) {
+                    site.frames.release(frame);
+                }
                 site.team.pages.give_back(1);
             }
             *left -= 1;
@@ -235,7 +255,10 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<()> {
         let list = &mut self.teams[usize::from(team)].regions;
         ensure(self.regions.covers(list, range, |_| true), Error::NotMapped)?;
-        let may_be_so = |region: &Region| protection & EXECUTE == 0 || region.backing == Backing::Zero;
+        let may_be_so = |region: &Region| {
+            protection & EXECUTE == 0
+                || matches!(region.backing, Backing::Zero | Backing::Bound { shared: false, .. })
+        };
         ensure(self.regions.covers(list, range, may_be_so), Error::BadArgument)?;
         self.regions.protect(list, range, protection)
     }
@@ -248,13 +271,13 @@ impl<M: Machine> Kernel<M> {
             let Some(region) = self.first_region_ending_after(team, address) else {
                 return range.end;
             };
-            let Some(site) = self.site(team) else {
+            let Some(mut site) = self.site(team) else {
                 return range.end;
             };
             let end = region.end().min(range.end);
             let page = site.machine.next_mapped(site.space, address.max(region.start), end);
             if page < end {
-                site.machine.protect(site.space, page, region.machine_protection());
+                site.set_protection(page, &region);
                 address = page + PAGE_BYTES;
             } else {
                 address = end;
@@ -290,21 +313,24 @@ impl<M: Machine> Kernel<M> {
         address
     }
 
-    /// One step of giving back the regions of a team that has ended; true when it has none left.
-    pub(crate) fn release_regions_step(&mut self, team: TeamIndex) -> bool {
+    /// One step of giving back the regions of a team that has ended; true when it has none left. `PAGE_MISSING` while
+    /// pages are written back.
+    pub(crate) fn release_regions_step(&mut self, team: TeamIndex) -> Result<bool> {
         let list = self.teams[usize::from(team)].regions;
         let Some(index) = self.regions.first_ending_after(&list, 0) else {
-            return true;
+            return Ok(true);
         };
         let region = *self.regions.get(index);
         if let Backing::Dma { .. } = region.backing {
             self.hold_back(team, &region);
         } else {
             let range = PageRange { start: region.start, end: region.end() };
-            // It begins where a region does, so nothing is split and nothing can fail.
-            let _ = self.unmap_some(team, range);
+            // It begins where a region does, so nothing is split. A page that could not be written back is lost.
+            if let Err(PAGE_MISSING) = self.unmap_some(team, range) {
+                return Err(PAGE_MISSING);
+            }
         }
-        false
+        Ok(false)
     }
 
     /// Moves the first region of an ended team, DMA memory, to what is held back: its device may still write there.

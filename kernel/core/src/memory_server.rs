@@ -8,14 +8,18 @@
 //! which to go on, 0 at first.
 
 use abi::kernel::memory::{
-    Map, Mapped, Memory, Protect, Protected, QueryRegion, RegionQueried, TeamQueried, Unmap, Unmapped,
+    Bind, Bound, Flushed, Map, Mapped, Memory, Protect, Protected, QueryRegion, RegionQueried, Revoked,
+    TeamQueried, Unmap, Unmapped,
 };
-use abi::kernel::protection::{DEVICE, EXECUTE, READ, WIRED, WRITE};
-use abi::{Error, Message, Pid, Request};
+use abi::kernel::protection::{DEVICE, EXECUTE, READ, SHARED, WIRED, WRITE};
+use abi::kernel::record::BindingRecord;
+use abi::{Access, Error, Message, PAGE_BYTES, Pid, Request};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
-use crate::region::{Backing, PageRange, check_protection};
+use crate::paging::PAGE_MISSING;
+use crate::process::{NOBODY, State};
+use crate::region::{Backing, NO_REGION, PageRange, check_protection};
 use crate::request::Answer;
 use crate::team::TeamIndex;
 use crate::{Result, ensure};
@@ -29,6 +33,20 @@ impl<M: Machine> Kernel<M> {
             Memory::Unmap(request) => self.unmap_memory(caller, &request),
             Memory::Protect(request) => self.protect_memory(caller, &request),
             Memory::QueryRegion(request) => self.query_region(caller, &request),
+            Memory::Bind(request) => self.bind_memory(caller, &request),
+            Memory::Flush(request) => {
+                let team = self.find_own_team(caller, request.team)?;
+                let range = PageRange::new(request.address, request.pages)?;
+                ensure(self.is_mapped(team, range), Error::NotMapped)?;
+                self.flush_regions(team, range)?;
+                Ok(Answer::reply(&Flushed {}))
+            }
+            Memory::Revoke(request) => {
+                ensure(request.position.is_multiple_of(PAGE_BYTES), Error::BadArgument)?;
+                let first = u32::try_from(request.position / PAGE_BYTES).map_err(|_| Error::BadArgument)?;
+                let count = self.revoke(caller, request.instance, first, request.pages);
+                Ok(Answer::reply(&Revoked { count }))
+            }
             Memory::QueryTeam(request) => {
                 let team = self.find_visible_team(caller, request.team)?;
                 let team = self.team(team);
@@ -99,6 +117,55 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    fn bind_memory(&mut self, caller: ProcessIndex, request: &Bind) -> Result<Answer> {
+        let team = self.find_own_team(caller, request.team)?;
+        check_protection(request.protection & !SHARED, READ | WRITE | EXECUTE)?;
+        let shared = request.protection & SHARED != 0;
+        ensure(!shared || request.protection & EXECUTE == 0, Error::BadArgument)?;
+        let mut bytes = [0; BindingRecord::BYTES];
+        self.read_request_segment(caller, &mut bytes)?;
+        let binding = BindingRecord::from_bytes(&bytes);
+        let (pager, first) = (Pid::from_bits(binding.pager), binding.position / PAGE_BYTES);
+        let instance = u32::try_from(binding.instance).map_err(|_| Error::BadArgument)?;
+        let fits = u32::try_from(first + u64::from(request.pages)).is_ok();
+        ensure(binding.position.is_multiple_of(PAGE_BYTES) && fits, Error::BadArgument)?;
+        ensure(!pager.is_none() && !pager.is_group() && !pager.is_kernel_server(), Error::BadArgument)?;
+        let found = self.find_receiver_anywhere(pager)?;
+        ensure(found == NOBODY || self.processes[found].state != State::KernelServer, Error::BadArgument)?;
+        let user = self.processes[caller].user;
+        let mut object = self.regions.objects.find_or_allocate(pager, instance, user);
+        while object.is_err() && self.release_unbound_step() {
+            object = self.regions.objects.find_or_allocate(pager, instance, user);
+        }
+        let object = object?;
+        let backing = Backing::Bound { object, page: first as u32, shared };
+        let added = self.add_region(team, request.address, request.pages, request.protection, backing);
+        if added.is_err() && self.regions.objects.get(object).regions == NO_REGION {
+            self.regions.objects.became_unbound(object);
+        }
+        Ok(Answer::reply(&Bound { address: added?.start }))
+    }
+
+    /// Writes back what is dirty in the shared regions of a range.
+    fn flush_regions(&mut self, team: TeamIndex, range: PageRange) -> Result<()> {
+        let mut address = range.start;
+        let mut missing = NOBODY;
+        while let Some(region) = self.first_region_ending_after(team, address).filter(|_| address < range.end)
+        {
+            let end = region.end().min(range.end);
+            if let Backing::Bound { object, page, shared: true } = region.backing {
+                let page_at = |address: u64| page + ((address - region.start) / PAGE_BYTES) as u32;
+                match self.flush(object, page_at(address), page_at(end)) {
+                    Err(PAGE_MISSING) => missing = self.missing,
+                    flushed => flushed?,
+                }
+            }
+            address = end;
+        }
+        self.missing = missing;
+        ensure(missing == NOBODY, PAGE_MISSING)
+    }
+
     fn unmap_memory(&mut self, caller: ProcessIndex, request: &Unmap) -> Result<Answer> {
         let team = self.find_own_team(caller, request.team)?;
         let mut range = PageRange::new(request.address, request.pages)?;
@@ -134,7 +201,7 @@ impl<M: Machine> Kernel<M> {
         let (protection, resident) = match region.backing {
             Backing::Physical { .. } => (region.protection | DEVICE, region.pages),
             Backing::Dma { .. } | Backing::Held { .. } => (region.protection, region.pages),
-            Backing::Zero => {
+            Backing::Zero | Backing::Bound { .. } => {
                 let extra = &mut self.processes[caller].extra;
                 if extra.count == 0 {
                     extra.value = 0;
@@ -149,7 +216,24 @@ impl<M: Machine> Kernel<M> {
                 (region.protection, resident)
             }
         };
-        Ok(Answer::reply(&RegionQueried { address: region.start, pages: region.pages, protection, resident }))
+        let (mut dirty, mut binding) = (0, BindingRecord::default());
+        if let Backing::Bound { object, page, shared } = region.backing {
+            let bound = self.regions.objects.get(object);
+            binding = BindingRecord {
+                pager: bound.pager.to_bits(),
+                instance: bound.instance.into(),
+                position: u64::from(page) * PAGE_BYTES,
+            };
+            if shared {
+                dirty = self.count_dirty(object, page, page + region.pages);
+            }
+        }
+        let queried =
+            RegionQueried { address: region.start, pages: region.pages, protection, resident, dirty };
+        if self.processes[caller].grant().access().contains(Access::WRITE) {
+            return self.reply_with(caller, &queried, &binding.to_bytes());
+        }
+        Ok(Answer::reply(&queried))
     }
 
     fn go_on_at(&mut self, caller: ProcessIndex, address: u64) -> Answer {

@@ -21,6 +21,7 @@ use abi::{Grant, Pid, UserId};
 use crate::frame::Frame;
 use crate::list::List;
 use crate::machine::{ProcessIndex, Resume};
+use crate::paging::Wait;
 use crate::priority::Waiters;
 use crate::team::{NO_TEAM, TeamIndex};
 
@@ -69,6 +70,8 @@ pub enum Kind {
     Copy,
     /// A process of another node.
     Alien,
+    /// A page that is read from its server, or written back.
+    Page,
 }
 
 /// Conditions that take a slot off the short path of Send and Reply, which wants none of them set.
@@ -140,6 +143,8 @@ pub struct Process<Space> {
     pub priority: u8,
     /// Its own priority.
     pub own_priority: u8,
+    /// What it does when the page that it waits for has come.
+    pub wait: Wait,
     /// How it goes on when it runs next; back to `Results` whenever it does.
     pub resume: Resume,
     /// Whom it waits for.
@@ -196,12 +201,12 @@ pub struct Process<Space> {
 /// What only some kinds and states of a slot need; small enough for all to have it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extra {
-    /// Long copy: bytes done. Interrupt: times since the last notice. Copy: bytes of reply data kept. Alien that was
+    /// Long copy: bytes done. Fault: the address. Page request: the page. Interrupt: times since the last notice. Copy: bytes of reply data kept. Alien that was
     /// answered: bytes of reply data in its buffer.
     pub count: u64,
-    /// Interrupt: the line. Alarm: the tag. Ended root: the status. Exception: the vector.
+    /// Interrupt: the line. Page request: the object. Fault: see [`Wait`]. Alarm: the tag. Ended root: the status. Exception: the vector.
     pub value: u32,
-    /// Group sender: its segment's first page. Copy: the reply's data.
+    /// Group sender: its segment's first page. Copy: the reply's data. Page request: the page itself.
     pub frame: Option<Frame>,
     /// Alarm: it came due while its owner still had the last notice.
     pub due: bool,
@@ -219,6 +224,7 @@ impl<Space: Copy> Process<Space> {
             flags: Flags::default(),
             priority: priority::COUNT - 1,
             own_priority: priority::COUNT - 1,
+            wait: Wait::None,
             resume: Resume::Results,
             partner: NOBODY,
             next: NOBODY,

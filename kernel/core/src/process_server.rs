@@ -12,6 +12,7 @@ use abi::{Error, Message, Pid, Rights};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
+use crate::paging::Wait;
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::request::Answer;
 use crate::team::{Quota, Team};
@@ -252,6 +253,10 @@ impl<M: Machine> Kernel<M> {
         let process = &self.processes[index];
         let team = self.team(process.team);
         let waits_on = match process.state {
+            // For a page: of whom.
+            State::Sending if process.wait != Wait::None => {
+                Pid::from_bits(self.processes[process.partner].registers.pid)
+            }
             State::Sending | State::AwaitingReply if process.flags.has(Flags::REMOTE) => {
                 Pid::from_bits(process.registers.pid)
             }

@@ -12,11 +12,13 @@
 
 use alloc::boxed::Box;
 
-use abi::kernel::protection::{EXECUTE, READ, WIRED, WRITE};
+use abi::kernel::protection::{EXECUTE, READ, SHARED, WIRED, WRITE};
 use abi::{Error, PAGE_BYTES, Pid, USER_ADDRESS_END};
 
 use crate::frame::Frame;
 use crate::machine::{Caching, Protection};
+use crate::object::{ObjectIndex, Objects};
+use crate::team::{NO_TEAM, TeamIndex};
 use crate::{Result, ensure};
 
 /// Index of a region's slot.
@@ -93,6 +95,15 @@ pub enum Backing {
         /// Behind the first page.
         first: Frame,
     },
+    /// Pages of an instance, each had from its server when it is first touched.
+    Bound {
+        /// The instance.
+        object: ObjectIndex,
+        /// Which of its pages is behind the first one.
+        page: u32,
+        /// Whether what is written goes to the instance. Otherwise to frames of the team's own.
+        shared: bool,
+    },
     /// In no address space: DMA memory of a team that has ended, held back until its devices were reset.
     Held {
         /// The first frame.
@@ -111,7 +122,12 @@ impl Backing {
             Backing::Physical { first, caching } => Backing::Physical { first: beyond(first), caching },
             Backing::Dma { first } => Backing::Dma { first: beyond(first) },
             Backing::Held { first, team } => Backing::Held { first: beyond(first), team },
+            Backing::Bound { object, page, shared } => Backing::Bound { object, page: page + pages, shared },
         }
+    }
+
+    fn object(self) -> Option<ObjectIndex> {
+        if let Backing::Bound { object, .. } = self { Some(object) } else { None }
     }
 }
 
@@ -126,8 +142,13 @@ pub struct Region {
     pub protection: Protection,
     /// What lies behind them.
     pub backing: Backing,
+    /// Whose it is.
+    pub team: TeamIndex,
     /// The region behind it in its list, or among the free slots.
     next: RegionIndex,
+    /// The next one that is bound to the same object.
+    pub next_bound: RegionIndex,
+    previous_bound: RegionIndex,
 }
 
 impl Region {
@@ -141,6 +162,17 @@ impl Region {
     #[inline]
     pub const fn machine_protection(&self) -> Protection {
         self.protection & (READ | WRITE | EXECUTE)
+    }
+
+    /// Where a page of the object that it is bound to is in it, if it is.
+    pub fn address_of(&self, page: u32) -> Option<u64> {
+        match self.backing {
+            Backing::Bound { page: first, .. } => {
+                let offset = page.checked_sub(first).filter(|offset| *offset < self.pages)?;
+                Some(self.start + u64::from(offset) * PAGE_BYTES)
+            }
+            _ => None,
+        }
     }
 
     /// Whether `next`, which begins where this one ends, is only more of the same. DMA memory stays in the pieces
@@ -161,11 +193,17 @@ pub struct RegionList {
     /// One of the list, found last; or none.
     hint: RegionIndex,
     count: u32,
+    team: TeamIndex,
 }
 
 impl RegionList {
-    /// No regions.
-    pub const EMPTY: RegionList = RegionList { first: NO_REGION, hint: NO_REGION, count: 0 };
+    /// No regions, of no team.
+    pub const EMPTY: RegionList = RegionList::new(NO_TEAM);
+
+    /// No regions yet.
+    pub const fn new(team: TeamIndex) -> RegionList {
+        RegionList { first: NO_REGION, hint: NO_REGION, count: 0, team }
+    }
 }
 
 /// All regions of all teams.
@@ -173,13 +211,25 @@ pub struct Regions {
     slots: Box<[Region]>,
     free: RegionIndex,
     used: u32,
+    /// What regions are bound to.
+    pub objects: Objects,
 }
 
 impl Regions {
     /// A table of `count` free slots.
     pub fn new(count: u32) -> Regions {
-        let slot = |next| Region { start: 0, pages: 0, protection: 0, backing: Backing::Zero, next };
+        let slot = |next| Region {
+            start: 0,
+            pages: 0,
+            protection: 0,
+            backing: Backing::Zero,
+            team: NO_TEAM,
+            next,
+            next_bound: NO_REGION,
+            previous_bound: NO_REGION,
+        };
         Regions {
+            objects: Objects::new((count / 8).clamp(16, 4096) as u16),
             slots: (1..=count).map(|next| slot(if next == count { NO_REGION } else { next })).collect(),
             free: if count == 0 { NO_REGION } else { 0 },
             used: 0,
@@ -279,7 +329,16 @@ impl Regions {
         let overlaps_before = before != NO_REGION && self.get(before).end() > range.start;
         let overlaps_next = next != NO_REGION && self.get(next).start < range.end;
         ensure(!overlaps_before && !overlaps_next, Error::AlreadyMapped)?;
-        let region = Region { start: range.start, pages: range.pages(), protection, backing, next };
+        let region = Region {
+            start: range.start,
+            pages: range.pages(),
+            protection,
+            backing,
+            team: list.team,
+            next,
+            next_bound: NO_REGION,
+            previous_bound: NO_REGION,
+        };
         let index = self.allocate(list, region)?;
         self.link_behind(list, before, index);
         self.merge_around(list, range);
@@ -331,7 +390,7 @@ impl Regions {
             if region.start >= range.end {
                 break;
             }
-            region.protection = region.protection & WIRED | protection;
+            region.protection = region.protection & (WIRED | SHARED) | protection;
             index = Some(region.next);
         }
         self.merge_around(list, range);
@@ -447,12 +506,44 @@ impl Regions {
         ensure(index != NO_REGION && list.count < REGIONS_PER_TEAM, Error::NoResources)?;
         self.free = self.get(index).next;
         self.slots[index as usize] = region;
+        if let Some(object) = region.backing.object() {
+            self.bind(object, index);
+        }
         self.used += 1;
         list.count += 1;
         Ok(index)
     }
 
+    /// Puts a region into the list of its object.
+    fn bind(&mut self, object: ObjectIndex, index: RegionIndex) {
+        let next = core::mem::replace(&mut self.objects.get_mut(object).regions, index);
+        if let Some(next) = self.slots.get_mut(next as usize) {
+            next.previous_bound = index;
+        }
+        let region = &mut self.slots[index as usize];
+        (region.next_bound, region.previous_bound) = (next, NO_REGION);
+    }
+
+    /// Takes a region out of the list of its object.
+    fn unbind(&mut self, object: ObjectIndex, index: RegionIndex) {
+        let Region { next_bound, previous_bound, .. } = *self.get(index);
+        if let Some(next) = self.slots.get_mut(next_bound as usize) {
+            next.previous_bound = previous_bound;
+        }
+        if let Some(previous) = self.slots.get_mut(previous_bound as usize) {
+            previous.next_bound = next_bound;
+        } else {
+            self.objects.get_mut(object).regions = next_bound;
+            if next_bound == NO_REGION {
+                self.objects.became_unbound(object);
+            }
+        }
+    }
+
     fn release(&mut self, list: &mut RegionList, index: RegionIndex) {
+        if let Some(object) = self.get(index).backing.object() {
+            self.unbind(object, index);
+        }
         self.slots[index as usize].next = self.free;
         self.free = index;
         self.used -= 1;

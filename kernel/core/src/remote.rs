@@ -69,6 +69,8 @@ impl<M: Machine> Kernel<M> {
         if self.processes[sender].kind == Kind::Alien {
             return self.tell_of_alien(sender, receiver);
         }
+        // The network server would take it for something of another node's.
+        let is_page_request = self.processes[sender].kind == Kind::Page && receiver != self.network_server;
         let (from, to) = self.processes.pair(sender, receiver);
         if from.flags.has(Flags::REMOTE) {
             let addressed = Pid::from_bits(from.registers.pid);
@@ -76,6 +78,8 @@ impl<M: Machine> Kernel<M> {
                 if from.is_moving() { Pid::kernel_server(addressed.host(), REMOTE) } else { addressed };
             let arrival = Arrival::Elsewhere { to: addressed, transaction: from.transaction };
             arrival.encode(&mut to.registers);
+        } else if is_page_request {
+            to.registers.extra[3] = 1;
         }
     }
 
@@ -213,8 +217,10 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     pub(crate) fn fail_sender(&mut self, sender: ProcessIndex, error: Error) {
         let process = &mut self.processes[sender];
-        if process.kind == Kind::Alien {
-            return self.fail_alien(sender, error);
+        match process.kind {
+            Kind::Alien => return self.fail_alien(sender, error),
+            Kind::Page => return self.end_request(sender, Err(error), None),
+            _ => {}
         }
         if process.is_moving() {
             self.end_move(sender, Err(error));

@@ -6,6 +6,7 @@ use abi::{Error, Message, Pid, Rights};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
+use crate::paging::PAGE_MISSING;
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::team::TeamIndex;
 use crate::{Result, ensure};
@@ -51,6 +52,7 @@ impl<M: Machine> Kernel<M> {
                 self.begin_work(caller);
                 return Ok(Next::Work);
             }
+            Err(PAGE_MISSING) => return Err(PAGE_MISSING),
             Err(error) => refusal(error),
         };
         if self.processes[caller].state == State::Ready {
@@ -86,6 +88,7 @@ impl<M: Machine> Kernel<M> {
         let reply = match self.memory_request(index, &message) {
             Ok(Answer::Now(reply)) => reply,
             Ok(Answer::InSteps) => return,
+            Err(PAGE_MISSING) => return self.pause_work(index),
             Err(error) => refusal(error),
         };
         self.set_reply(index, abi::kernel::MEMORY, &reply);

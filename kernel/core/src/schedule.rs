@@ -11,6 +11,7 @@ use abi::trace::Event;
 use crate::kernel::Kernel;
 use crate::list::List;
 use crate::machine::{Machine, Next, ProcessIndex, Resume};
+use crate::paging::Wait;
 use crate::process::{Flags, NOBODY, State};
 use crate::table::Processes;
 
@@ -108,6 +109,29 @@ impl<M: Machine> Kernel<M> {
         self.ready.push_front(&mut self.processes, caller);
     }
 
+    /// A process that is in no list goes on with long work.
+    pub(crate) fn go_on_working(&mut self, index: ProcessIndex) {
+        self.processes[index].state = State::Working;
+        if !self.processes[index].flags.has(Flags::SUSPENDED) {
+            self.ready.push_front(&mut self.processes, index);
+        }
+    }
+
+    /// A process at long work has to wait for a page before the next step.
+    pub(crate) fn pause_work(&mut self, index: ProcessIndex) {
+        self.ready.remove(&mut self.processes, index);
+        self.await_page(index, Wait::Work);
+    }
+
+    /// A process, the first of the ready ones, makes its system call anew: the page that it lacked has come.
+    fn call_again(&mut self, index: ProcessIndex) -> Next<M::Space> {
+        self.ready.remove(&mut self.processes, index);
+        self.processes[index].wait = Wait::None;
+        self.processes[index].state = State::Ready;
+        self.begin_running(index);
+        self.general_call()
+    }
+
     /// A process's long work is done; its results are in its registers.
     pub(crate) fn end_work(&mut self, index: ProcessIndex) {
         self.ready.remove(&mut self.processes, index);
@@ -147,6 +171,9 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn choose(&mut self) -> Next<M::Space> {
         let index = self.ready.first();
         if index == NOBODY {
+            if self.release_unbound_step() {
+                return Next::Work;
+            }
             self.begin_idle();
             return Next::Idle;
         }
@@ -155,6 +182,9 @@ impl<M: Machine> Kernel<M> {
         }
         if self.processes[index].state == State::Working {
             self.cpu_mut().last = index;
+            if self.processes[index].wait == Wait::Call {
+                return self.call_again(index);
+            }
             if self.processes[index].flags.has(Flags::ENDED) {
                 self.end_team_step(index);
             } else if self.processes[index].registers.number == Send::NUMBER {

@@ -78,6 +78,8 @@ impl<M: Machine> Kernel<M> {
             region_slots: u64::from(self.regions.count()),
             regions: u64::from(self.regions.used()),
             processors: CPUS as u64,
+            cached_frames: u64::from(self.cache.used()),
+            dirty_frames: u64::from(self.cache.dirty()),
             ..*counted
         }
     }

@@ -5,7 +5,8 @@ use abi::call::{Forward, GetReply, MoveFrom, MoveTo, Receive, Reply, ReplyReceiv
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
-use crate::process::Process;
+use crate::paging::{PAGE_MISSING, Wait};
+use crate::process::{Process, State};
 
 impl<M: Machine> Kernel<M> {
     /// The current process made a system call that the short path cannot do; its registers are in its descriptor.
@@ -23,6 +24,11 @@ impl<M: Machine> Kernel<M> {
             _ => Err(Error::BadRequest),
         };
         outcome.unwrap_or_else(|error| {
+            if error == PAGE_MISSING {
+                self.block_current(State::Sending);
+                self.await_page(caller, Wait::Call);
+                return self.leave();
+            }
             self.processes[caller].set_error(error);
             self.leave()
         })

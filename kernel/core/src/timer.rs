@@ -99,6 +99,7 @@ impl<M: Machine> Kernel<M> {
         let process = &self.processes[index];
         match (process.kind, process.state) {
             (Kind::Alarm, _) => self.alarm_due(index),
+            (Kind::Page, _) => self.end_request(index, Err(Error::DeadlinePassed), None),
             (_, State::Receiving | State::ReceivingFrom) => {
                 self.end_receiving(index);
                 self.fail(index, Error::DeadlinePassed);

@@ -9,6 +9,7 @@ use abi::{Access, Error, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
 use crate::machine::{CopyFault, Machine, Place, ProcessIndex, Side};
+use crate::paging::PAGE_MISSING;
 use crate::{Result, ensure};
 
 pub use abi::segment::HEAD_BYTES;
@@ -20,14 +21,18 @@ pub struct Stop {
     pub done: u64,
     /// On whose side the next byte could not be had.
     pub side: Side,
-    /// Why: `BadAddress`, or `NoQuota` or `NoMemory` for a page that could not be given.
+    /// Why: `BadAddress`, or `NoQuota` or `NoMemory` for a page that could not be given, or `PAGE_MISSING`.
     pub error: Error,
 }
 
 impl Stop {
     /// The error for a caller whose own memory is on the side `own`.
     pub fn blame(&self, own: Side) -> Error {
-        if self.side == own { self.error } else { Error::BadAddressOfOther }
+        match self.error {
+            error if self.side == own => error,
+            PAGE_MISSING => Error::NotResident,
+            _ => Error::BadAddressOfOther,
+        }
     }
 }
 

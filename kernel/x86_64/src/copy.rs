@@ -142,6 +142,15 @@ pub unsafe fn zero_page(page: u64) {
     }
 }
 
+/// Copies a page: both by their physical addresses.
+///
+/// # Safety
+/// Both pages are in the direct map, `to` is the caller's to write, and no reference is to either.
+pub unsafe fn copy_page(from: u64, to: u64) {
+    // SAFETY: the caller's.
+    unsafe { move_bytes(physical::pointer(from), physical::pointer(to), PAGE_BYTES) };
+}
+
 /// Bytes that one round of the vector loop moves.
 const ROUND_BYTES: u64 = 256;
 

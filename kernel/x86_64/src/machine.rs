@@ -193,6 +193,12 @@ impl Machine for X86 {
         unsafe { copy::zero_page(frame.address()) };
     }
 
+    fn copy_frame(&mut self, from: Frame, to: Frame) {
+        // SAFETY: both frames are usable memory in the direct map; the kernel's logic owns `to`, has no reference to either,
+        // and copies no frame to itself.
+        unsafe { copy::copy_page(from.address(), to.address()) };
+    }
+
     fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {
         assert!(offset + bytes.len() <= abi::PAGE_BYTES as usize);
         // SAFETY: as in `zero_frame`; the bytes stay within the frame.

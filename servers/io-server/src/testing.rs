@@ -116,7 +116,7 @@ impl TestSystem {
         process.segment = Some((segment, access));
         let answered = match server.request(&request, self) {
             Outcome::Reply(message) => self.reply(pid, &message, &[]),
-            Outcome::ReplyData(message, data) => {
+            Outcome::ReplyData(message, data) | Outcome::Lend(message, data, _) => {
                 // As the kernel does: the data goes straight from the server's memory.
                 self.reply(pid, &message, data)
             }

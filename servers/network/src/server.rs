@@ -55,7 +55,7 @@ impl NetworkServer {
         match self.answer(received) {
             Outcome::Later => None,
             Outcome::Reply(reply) => Some((client, reply)),
-            Outcome::ReplyData(reply, data) => {
+            Outcome::ReplyData(reply, data) | Outcome::Lend(reply, data, _) => {
                 answer(client, &reply, data);
                 None
             }
@@ -85,6 +85,7 @@ impl NetworkServer {
                         user: received.user,
                         grant: received.grant,
                         forwarder: received.forwarder,
+                        is_page_request: false,
                         head: &head,
                     };
                     self.request(&client, request)

@@ -112,6 +112,7 @@ impl Operating {
             pages: region.pages,
             protection: region.protection,
             resident: region.resident,
+            dirty: region.dirty,
         })
     }
 

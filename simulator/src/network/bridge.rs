@@ -75,6 +75,7 @@ impl Kernel for Bridge<'_> {
             segment_bytes: data.len() as u64,
             replier: replier.to_bits(),
             error: 0,
+            lend: 0,
         })
     }
 
@@ -86,6 +87,7 @@ impl Kernel for Bridge<'_> {
             segment_bytes: 0,
             replier: 0,
             error: u64::from(error.code()),
+            lend: 0,
         })
     }
 

@@ -112,7 +112,7 @@ fn a_boot_that_fails_says_why() {
     let text = tar(SUPERVISOR, b"#!/bin/exec");
     let result = kernel.boot(BootArchive { bytes: &text, physical: 0 }, &[], 0);
     assert_eq!(result, Err(format!("the supervisor cannot be run: {}", formats::image::BadImage::NotElf)));
-    let mut kernel = test_machine::kernel(6);
+    let mut kernel = test_machine::kernel(10);
     let result = kernel.boot(BootArchive { bytes: &archive, physical: 0 }, &[], 0);
     assert!(result.unwrap_err().starts_with("cannot make "));
 }

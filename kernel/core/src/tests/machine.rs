@@ -192,6 +192,11 @@ impl Machine for FakeMachine {
         self.bytes(frame).fill(0);
     }
 
+    fn copy_frame(&mut self, from: Frame, to: Frame) {
+        let bytes = self.bytes(from).clone();
+        *self.bytes(to) = bytes;
+    }
+
     fn write_frame(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {
         self.bytes(frame)[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
@@ -260,12 +265,13 @@ pub fn team(kernel: &mut Kernel<FakeMachine>, quota_pages: u32) -> (TeamIndex, P
     let root = kernel.team(team).root;
     // What it was born awaiting is none of these tests' business.
     kernel.processes[root].flags.clear(Flags::NEWBORN);
+    kernel.processes[root].registers.extra[1] = 0;
     (team, root)
 }
 
 /// Gives back all memory of a team; panics if it had not everything back afterwards.
 pub fn release(kernel: &mut Kernel<FakeMachine>, team: TeamIndex) {
-    while !kernel.release_regions_step(team) {}
+    while !kernel.release_regions_step(team).expect("nothing to write back") {}
     let space = kernel.team_mut(team).space.take().expect("a space");
     let (freed, _) = kernel.machine.destroy_space(space, u32::MAX, &mut kernel.frames);
     kernel.team_mut(team).pages.give_back(freed);

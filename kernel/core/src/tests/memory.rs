@@ -89,7 +89,8 @@ fn quota_and_memory_run_out_with_an_error_each() {
             Err(error) => break error,
         }
     };
-    assert_eq!((refusal, kernel.frames.free_count()), (Error::NoMemory, 0));
+    // The last frames are for those who may wire memory.
+    assert_eq!((refusal, kernel.frames.free_count()), (Error::NoMemory, 64 / 32));
     release(&mut kernel, small);
     assert_eq!(kernel.touch(large, 0x10_0000 + count * PAGE_BYTES, WRITE), Ok(()));
     release(&mut kernel, large);
@@ -157,7 +158,7 @@ fn steps_are_bounded_and_sparse_regions_are_quick() {
     assert!(next < all.end);
     assert!(used - kernel.team(team).pages.used <= PAGES_PER_STEP);
     let mut steps = 0;
-    while !kernel.release_regions_step(team) {
+    while !kernel.release_regions_step(team).unwrap() {
         steps += 1;
     }
     assert!(steps >= 3, "{steps}");

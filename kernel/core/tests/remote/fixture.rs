@@ -73,6 +73,7 @@ impl Fixture {
             segment_bytes: 0,
             replier: replier.to_bits(),
             error: error.map_or(0, |error| u64::from(error.code())),
+            lend: 0,
         };
         self.node.call(self.network, reply.encode())
     }
@@ -86,6 +87,7 @@ impl Fixture {
             segment_bytes: data.len() as u64,
             replier: 0,
             error: 0,
+            lend: 0,
         };
         self.node.call(self.network, reply.encode())
     }
