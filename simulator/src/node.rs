@@ -168,6 +168,12 @@ impl Node {
         self.check();
     }
 
+    /// Has the processor do what is left to do when nobody runs.
+    pub fn settle_idle(&mut self) {
+        let next = self.kernel.step();
+        self.settle(next);
+    }
+
     fn check(&self) {
         if self.checked {
             check::invariants(&self.kernel);

@@ -3,6 +3,7 @@
 //! A process is born awaiting reply from its creator, like any client: the creator says where it begins, fills its
 //! address space if it is a new team's, and replies, which starts it with the reply in its registers.
 
+use abi::kernel::FIRST_PROCESS_INDEX;
 use abi::trace::Event;
 use abi::{Access, Error, Grant, Message, Rights, USER_ADDRESS_END, UserId};
 
@@ -121,11 +122,10 @@ impl<M: Machine> Kernel<M> {
     /// A slot charged to a team.
     pub(crate) fn create_slot(&mut self, team: TeamIndex, kind: Kind, priority: u8) -> Result<ProcessIndex> {
         let quota = &mut self.teams[usize::from(team)].processes;
-        // Page requests are no team's.
-        ensure(
-            self.processes.used() + (PAGE_REQUESTS as u32) < u32::from(self.processes.count()),
-            Error::NoResources,
-        )?;
+        // Page requests are no team's: some slots are kept for them.
+        let slots = u32::from(self.processes.count() - FIRST_PROCESS_INDEX);
+        let kept = (PAGE_REQUESTS as u32).min(slots / 16);
+        ensure(self.processes.used() + kept < slots, Error::NoResources)?;
         quota.take(1)?;
         let index = self.processes.allocate().inspect_err(|_| quota.give_back(1))?;
         let now = self.coarse_now_ns;

@@ -125,6 +125,8 @@ impl<M: Machine> Kernel<M> {
         let now = self.coarse_now_ns;
         let process = &mut self.processes[sender];
         process.partner = receiver;
+        // It is in no queue, should its priority change because its page is asked for.
+        process.state = State::Idle;
         process.since_ns = now;
         if self.accepts(receiver, sender) {
             match self.deliver(sender, receiver) {

@@ -55,7 +55,9 @@ impl<Space: Copy + Eq + core::fmt::Debug> PageRequests<Space> {
         let frame = frames.allocate().expect("a frame");
         for window in 0..PAGE_REQUESTS {
             let address = window_address(window);
-            machine.map(space, address, frame, READ, Caching::Cached, frames).expect("memory for page tables");
+            machine
+                .map(space, address, frame, READ, Caching::Cached, frames)
+                .expect("memory for page tables");
             machine.unmap(space, address);
         }
         frames.release(frame);

@@ -78,7 +78,10 @@ impl<M: Machine> Kernel<M> {
                 }
             } else if writes < WRITES_AT_ONCE && self.request_write(index) == PAGE_MISSING {
                 writes += 1;
-                waits_for = self.missing;
+                // The first to be begun is likely the first to end.
+                if waits_for == NOBODY {
+                    waits_for = self.missing;
+                }
             }
         }
         if waits_for == NOBODY {

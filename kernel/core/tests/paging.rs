@@ -1,0 +1,438 @@
+//! Bound regions on the simulated machine: pages read from a pager, shared, copied when written, written back, lent,
+//! taken back and given up; and pagers that say no, die, or never answer.
+
+use abi::call::{self, FOREVER};
+use abi::kernel::memory::{Bind, Flush, QueryRegion, Revoke, Unmap};
+use abi::kernel::process::Destroy;
+use abi::kernel::protection::{READ, SHARED, WRITE};
+use abi::kernel::record::BindingRecord;
+use abi::kernel::{MEMORY, PROCESS};
+use abi::page::page;
+use abi::protocol::{Reply as _, Request as _, refusal};
+use abi::{Access, Error, Grant, Message, PAGE_BYTES, Pid};
+use kernel_core::process::State;
+use simulator::node::{receive, send, send_with};
+use simulator::{Node, Outcome};
+
+const PLACE: u64 = 0x3000_0000;
+const INSTANCE: u32 = 5;
+/// Where the pager has what it writes back to, and reads from.
+const BUFFER: u64 = 0x1000;
+
+/// A node with a pager and who binds pages of its instance.
+struct Fixture {
+    node: Node,
+    pager: Pid,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let mut node = Node::new();
+        let pager = node.team(1, 8, 40);
+        node.poke(pager, Node::data(BUFFER), &[0]);
+        let waits = node.call(pager, receive_into(BUFFER));
+        assert_eq!(waits, Outcome::Waits);
+        Fixture { node, pager }
+    }
+
+    fn program(&mut self) -> Pid {
+        self.node.team(100, 12, 8)
+    }
+
+    fn bind(&mut self, pid: Pid, pages: u32, protection: u32) {
+        let binding = BindingRecord { pager: self.pager.to_bits(), instance: INSTANCE.into(), position: 0 };
+        self.node.poke(pid, Node::data(0), &binding.to_bytes());
+        let request = Bind { team: Pid::NONE, address: PLACE, pages, protection };
+        let grant = Grant::new(BindingRecord::BYTES as u64, Access::READ);
+        let bound = self.node.request_with(pid, MEMORY, &request, Node::data(0), grant).unwrap();
+        assert_eq!(bound.address, PLACE);
+    }
+
+    /// A process touches its page `page` of the region.
+    fn touch(&mut self, pid: Pid, page: u64, access: u32) {
+        self.node.run(pid);
+        let next = self.node.kernel.page_fault(PLACE + page * PAGE_BYTES, access, 4);
+        self.node.settle(next);
+    }
+
+    /// The request that the pager has now.
+    fn request(&mut self) -> (Pid, Message) {
+        let registers = self.node.results(self.pager);
+        assert_eq!(registers.number, 0);
+        (Pid::from_bits(registers.pid), Message::from_registers(registers.message))
+    }
+
+    fn asked(&mut self) -> (Pid, u64) {
+        let (sender, message) = self.request();
+        let read = page::Read::from_message(&message);
+        assert_eq!((message.code(), read.instance), (page::Read::CODE, INSTANCE));
+        (sender, read.position / PAGE_BYTES)
+    }
+
+    fn reply(&mut self, to: Pid, message: Message, bytes: u64, lend: Access) -> Result<(), Error> {
+        let reply = call::Reply {
+            to,
+            message,
+            segment_address: Node::data(0),
+            segment_bytes: bytes,
+            replier: 0,
+            error: 0,
+            lend: lend.0.into(),
+        };
+        match self.node.call(self.pager, reply.encode()) {
+            Outcome::Done(registers) => Error::check(registers.number as u32),
+            Outcome::Waits => panic!("a reply waits"),
+        }
+    }
+
+    /// The pager gives the page that it was asked for, filled with `byte`, and waits for more.
+    fn give(&mut self, byte: u8, bytes: u64, lend: Access) {
+        let (sender, _) = self.asked();
+        self.node.poke(self.pager, Node::data(0), &vec![byte; bytes as usize]);
+        let count = bytes as u32;
+        self.reply(sender, page::PageRead { count }.to_message(), bytes, lend).unwrap();
+        self.node.call(self.pager, receive_into(BUFFER));
+    }
+
+    fn refuse(&mut self, error: Error) {
+        let (sender, _) = self.request();
+        self.reply(sender, refusal(error), 0, Access::NONE).unwrap();
+        self.node.call(self.pager, receive_into(BUFFER));
+    }
+
+    /// The pager, in no call.
+    fn pager_free(&mut self) -> Pid {
+        if self.node.state(self.pager) == State::Receiving {
+            let to = self.pager;
+            let helper = self.program();
+            self.node.call(helper, send(to, Message::with_code(0x7fff)));
+        }
+        self.pager
+    }
+
+    /// The pager, which has received other requests since, answers a client with data.
+    fn reply_later(&mut self, client: Pid, bytes: u64) -> Result<(), Error> {
+        self.pager_free();
+        self.reply(client, Message::default(), bytes, Access::NONE)
+    }
+
+    fn see(&mut self, pid: Pid, page: u64) -> u8 {
+        self.node.peek(pid, PLACE + page * PAGE_BYTES, 1)[0]
+    }
+
+    fn end(mut self, pids: &[Pid]) {
+        for pid in pids.iter().copied().chain([self.pager]) {
+            let destroy = Destroy { process: pid, status: 0 };
+            let root = self.node.root;
+            self.node.request(root, PROCESS, &destroy).unwrap();
+            self.node.settle_idle();
+        }
+    }
+}
+
+fn receive_into(offset: u64) -> abi::call::Registers {
+    call::Receive {
+        from: Pid::NONE,
+        buffer_address: Node::data(offset),
+        buffer_bytes: PAGE_BYTES,
+        deadline: FOREVER,
+    }
+    .encode()
+}
+
+#[test]
+fn a_touched_page_is_read_from_its_pager_once_for_all() {
+    let mut at = Fixture::new();
+    let (one, other) = (at.program(), at.program());
+    for pid in [one, other] {
+        at.bind(pid, 4, READ);
+    }
+    at.touch(one, 2, READ);
+    assert_eq!(at.node.state(one), State::Sending);
+    at.touch(other, 2, READ);
+    assert_eq!(at.asked().1, 2);
+    at.give(7, PAGE_BYTES, Access::NONE);
+    assert_eq!((at.node.state(one), at.node.state(other)), (State::Ready, State::Ready));
+    assert_eq!(at.node.state(at.pager), State::Receiving, "asked once");
+    assert_eq!((at.see(one, 2), at.see(other, 2)), (7, 7));
+    // A third has it at once.
+    let third = at.program();
+    at.bind(third, 4, READ);
+    at.touch(third, 2, READ);
+    assert_eq!((at.node.state(third), at.see(third, 2)), (State::Ready, 7));
+    assert_eq!(at.node.kernel.cache.used(), 1);
+    at.end(&[one, other, third]);
+}
+
+#[test]
+fn what_a_reply_leaves_out_is_zeros() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 1, READ);
+    at.touch(pid, 0, READ);
+    at.give(9, 100, Access::NONE);
+    let mut expected = vec![9; 100];
+    expected.resize(PAGE_BYTES as usize, 0);
+    assert_eq!(at.node.peek(pid, PLACE, PAGE_BYTES as usize), expected);
+    at.end(&[pid]);
+}
+
+#[test]
+fn a_written_private_page_is_a_copy() {
+    let mut at = Fixture::new();
+    let (one, other) = (at.program(), at.program());
+    for pid in [one, other] {
+        at.bind(pid, 2, READ | WRITE);
+    }
+    at.touch(one, 0, READ);
+    at.give(3, PAGE_BYTES, Access::NONE);
+    at.touch(other, 0, READ);
+    at.touch(one, 0, WRITE);
+    assert_eq!(at.node.state(one), State::Ready);
+    at.node.poke(one, PLACE, &[44]);
+    assert_eq!((at.see(one, 0), at.see(other, 0)), (44, 3));
+    // Written first, it is read, and copied when it has come.
+    at.touch(other, 1, WRITE);
+    at.give(5, PAGE_BYTES, Access::NONE);
+    at.node.poke(other, PLACE + PAGE_BYTES, &[55]);
+    at.touch(one, 1, READ);
+    assert_eq!((at.see(one, 1), at.see(other, 1)), (5, 55));
+    assert_eq!(at.node.kernel.cache.dirty(), 0);
+    at.end(&[one, other]);
+}
+
+#[test]
+fn a_written_shared_page_is_seen_by_all_and_written_back() {
+    let mut at = Fixture::new();
+    let (one, other) = (at.program(), at.program());
+    for pid in [one, other] {
+        at.bind(pid, 2, READ | WRITE | SHARED);
+    }
+    at.touch(one, 0, WRITE);
+    // The end of the instance is in this page.
+    at.give(3, 1000, Access::NONE);
+    at.touch(other, 0, READ);
+    at.node.poke(one, PLACE + 10, &[66]);
+    assert_eq!(at.node.peek(other, PLACE + 10, 1), [66]);
+    assert_eq!(at.node.kernel.cache.dirty(), 1);
+    let query = QueryRegion { team: Pid::NONE, address: PLACE };
+    let region = at.node.request(one, MEMORY, &query).unwrap();
+    assert_eq!((region.resident, region.dirty), (1, 1));
+    // Flushed: the pager gets what the instance has of the page.
+    let flush = Flush { team: Pid::NONE, address: PLACE, pages: 2 };
+    assert_eq!(at.node.call(other, send(abi::kernel::server(MEMORY), flush.to_message())), Outcome::Waits);
+    let (sender, message) = at.request();
+    assert_eq!(message.code(), page::Write::CODE);
+    assert_eq!(message.segment_bytes(), 1000);
+    assert_eq!(at.node.peek(at.pager, Node::data(BUFFER) + 10, 1), [66]);
+    // Written meanwhile it is a new change.
+    at.touch(one, 0, WRITE);
+    at.reply(sender, page::PageWritten { count: 1000 }.to_message(), 0, Access::NONE).unwrap();
+    at.node.call(at.pager, receive_into(BUFFER));
+    at.node.settle_idle();
+    assert_eq!(at.node.state(other), State::Sending, "what was written meanwhile goes as well");
+    let (sender, _) = at.request();
+    at.reply(sender, page::PageWritten { count: 1000 }.to_message(), 0, Access::NONE).unwrap();
+    at.node.call(at.pager, receive_into(BUFFER));
+    at.node.settle_idle();
+    assert_eq!(at.node.results(other).number, 0);
+    assert_eq!(at.node.kernel.cache.dirty(), 0);
+    at.end(&[one, other]);
+}
+
+#[test]
+fn a_refused_page_is_an_exception_with_the_reason() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    let keeper = at.program();
+    let set = abi::kernel::process::SetExceptionServer { team: pid, server: keeper };
+    let root = at.node.root;
+    at.node.request(root, PROCESS, &set).unwrap();
+    at.node.call(keeper, receive());
+    at.bind(pid, 1, READ);
+    at.touch(pid, 0, READ);
+    at.refuse(Error::NoPermission);
+    let registers = at.node.results(keeper);
+    let notice = abi::notice::notice::Exception::from_message(&Message::from_registers(registers.message));
+    assert_eq!((notice.vector, notice.address), (14, PLACE));
+    assert_eq!(notice.code >> abi::notice::REASON_SHIFT, Error::NoPermission.code());
+    at.end(&[pid, keeper]);
+}
+
+#[test]
+fn a_pager_that_dies_or_never_answers_is_an_exception_too() {
+    for dies in [true, false] {
+        let mut at = Fixture::new();
+        let pid = at.program();
+        at.bind(pid, 1, READ);
+        at.touch(pid, 0, READ);
+        let root = at.node.root;
+        if dies {
+            let destroy = Destroy { process: at.pager, status: 0 };
+            at.node.request(root, PROCESS, &destroy).unwrap();
+        } else {
+            at.node.pass(abi::page::DEADLINE_NS + 1);
+        }
+        at.node.settle_idle();
+        // It has no exception server, so its team ends.
+        let team = at.node.kernel.processes[at.node.index(pid)].team;
+        assert!(at.node.kernel.team(team).ending, "{dies}");
+        if !dies {
+            // What comes too late is for nobody.
+            let (sender, _) = at.asked();
+            let late = at.reply(sender, page::PageRead { count: 0 }.to_message(), 0, Access::NONE);
+            assert!(matches!(late, Err(Error::StaleProcess | Error::NotAwaitingReply)), "{late:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lent_page_is_the_pagers_own() {
+    let mut at = Fixture::new();
+    let (one, other) = (at.program(), at.program());
+    at.bind(one, 4, READ | WRITE | SHARED);
+    at.bind(other, 4, READ | WRITE);
+    at.touch(one, 0, READ);
+    at.node.poke(at.pager, Node::data(0), &[0; 2 * PAGE_BYTES as usize]);
+    let used = at.node.kernel.frames.free_count();
+    at.give(3, 2 * PAGE_BYTES, Access::READ_WRITE);
+    // The frame for a copy is free again, a page table was added, and two pages came at once.
+    assert_eq!(at.node.kernel.frames.free_count(), used);
+    assert_eq!(at.node.kernel.cache.used(), 2);
+    at.touch(one, 1, WRITE);
+    at.node.poke(one, PLACE + PAGE_BYTES, &[77]);
+    assert_eq!(at.node.peek(at.pager, Node::data(PAGE_BYTES), 1), [77]);
+    at.node.poke(at.pager, Node::data(0), &[88]);
+    assert_eq!(at.see(one, 0), 88);
+    at.touch(other, 0, WRITE);
+    at.node.poke(other, PLACE, &[99]);
+    assert_eq!((at.see(one, 0), at.see(other, 0)), (88, 99));
+    assert_eq!(at.node.kernel.cache.dirty(), 0, "needs not be written back");
+    // Given up by the pager it stays with those who have it.
+    let unmap = Unmap { team: Pid::NONE, address: Node::data(0), pages: 1 };
+    let pager = at.pager_free();
+    at.node.request(pager, MEMORY, &unmap).unwrap();
+    assert_eq!(at.see(one, 0), 88);
+    at.end(&[one, other]);
+}
+
+#[test]
+fn a_revoked_page_is_read_anew() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 2, READ);
+    at.touch(pid, 0, READ);
+    at.give(1, PAGE_BYTES, Access::NONE);
+    let revoke = Revoke { instance: INSTANCE, position: 0, pages: 1 };
+    assert_eq!(at.node.request(pid, MEMORY, &revoke).unwrap().count, 0, "not its instance");
+    let pager = at.pager_free();
+    assert_eq!(at.node.request(pager, MEMORY, &revoke).unwrap().count, 1);
+    at.node.call(pager, receive_into(BUFFER));
+    at.touch(pid, 0, READ);
+    at.give(2, PAGE_BYTES, Access::NONE);
+    assert_eq!(at.see(pid, 0), 2);
+    at.end(&[pid]);
+}
+
+#[test]
+fn a_segment_that_is_not_resident_comes_in_its_senders_time() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 2, READ);
+    let server = at.program();
+    at.node.call(server, receive_into(BUFFER));
+    let grant = Grant::new(5, Access::READ);
+    let words = Message::with_code(0x7001);
+    assert_eq!(at.node.call(pid, send_with(server, words, PLACE + 4094, grant)), Outcome::Waits);
+    assert_eq!(at.node.state(server), State::Receiving, "the server waits for no page");
+    assert_eq!(at.asked().1, 0);
+    at.give(1, PAGE_BYTES, Access::NONE);
+    assert_eq!(at.asked().1, 1);
+    at.give(2, PAGE_BYTES, Access::NONE);
+    let received = at.node.results(server);
+    assert_eq!(Pid::from_bits(received.pid), pid);
+    assert_eq!(at.node.peek(server, Node::data(BUFFER), 5), [1, 1, 2, 2, 2]);
+    at.end(&[pid, server]);
+}
+
+#[test]
+fn a_segment_sent_to_its_own_pager_comes_first() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 1, READ);
+    let grant = Grant::new(5, Access::READ);
+    let words = Message::with_code(0x7001);
+    assert_eq!(at.node.call(pid, send_with(at.pager, words, PLACE, grant)), Outcome::Waits);
+    at.give(6, PAGE_BYTES, Access::NONE);
+    let (sender, message) = at.request();
+    assert_eq!((sender, message.code(), message.segment_bytes()), (pid, 0x7001, 5));
+    assert_eq!(at.node.peek(at.pager, Node::data(BUFFER), 5), [6; 5]);
+    at.end(&[pid]);
+}
+
+#[test]
+fn a_pager_that_waits_for_itself_is_told() {
+    let mut at = Fixture::new();
+    let pager = at.pager_free();
+    at.bind(pager, 1, READ);
+    let to = at.program();
+    let grant = Grant::new(5, Access::READ);
+    at.node.call(to, receive_into(BUFFER));
+    let sent = at.node.call(pager, send_with(to, Message::with_code(1), PLACE, grant));
+    let Outcome::Done(registers) = sent else { panic!("it waits for itself") };
+    assert_eq!(Error::check(registers.number as u32), Err(Error::BadAddress));
+}
+
+#[test]
+fn a_reply_into_a_page_that_is_not_there_is_refused_at_once() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 1, READ | WRITE);
+    let grant = Grant::new(5, Access::WRITE);
+    assert_eq!(
+        at.node.call(pid, send_with(at.pager, Message::with_code(0x7001), PLACE, grant)),
+        Outcome::Waits
+    );
+    let (sender, _) = at.request();
+    at.node.poke(at.pager, Node::data(0), b"hello");
+    assert_eq!(at.reply(sender, Message::default(), 5, Access::NONE), Err(Error::NotResident));
+    // The page was asked for on the client's behalf: with it the reply fits.
+    at.node.call(at.pager, receive_into(BUFFER));
+    at.give(4, PAGE_BYTES, Access::NONE);
+    at.node.poke(at.pager, Node::data(0), b"hello");
+    assert_eq!(at.reply_later(pid, 5), Ok(()));
+    assert_eq!(at.node.peek(pid, PLACE, 6), b"hello\x04");
+    at.end(&[pid]);
+}
+
+#[test]
+fn memory_that_runs_low_takes_clean_pages_and_writes_dirty_ones_back() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    let hog = at.node.team(100, 12, 4000);
+    at.bind(pid, 8, READ | WRITE | SHARED);
+    for page in 0..8 {
+        at.touch(pid, page, if page < 4 { READ } else { WRITE });
+        at.give(page as u8 + 1, PAGE_BYTES, Access::NONE);
+        if page >= 4 {
+            at.node.poke(pid, PLACE + page * PAGE_BYTES, &[100 + page as u8]);
+        }
+    }
+    // The hog takes all that is free, then the clean pages, and waits for the others.
+    let mut taken = 0;
+    while at.node.state(hog) == State::Ready && taken < 4000 {
+        at.node.run(hog);
+        let next = at.node.kernel.page_fault(Node::data(taken * PAGE_BYTES), WRITE, 6);
+        at.node.settle(next);
+        taken += 1;
+    }
+    assert_eq!(at.node.state(hog), State::Sending, "it waits for a page to be written back");
+    assert_eq!(at.node.kernel.cache.used(), 4, "the clean ones are gone");
+    let (sender, message) = at.request();
+    assert_eq!(message.code(), page::Write::CODE);
+    let position = page::Write::from_message(&message).position;
+    assert_eq!(u64::from(at.node.peek(at.pager, Node::data(BUFFER), 1)[0]), 100 + position / PAGE_BYTES);
+    at.reply(sender, page::PageWritten { count: 4096 }.to_message(), 0, Access::NONE).unwrap();
+    at.node.settle_idle();
+    assert_eq!(at.node.state(hog), State::Ready, "and goes on");
+}
