@@ -4,6 +4,7 @@
 //! a team, [`Pid::NONE`] means the caller's own. A team is named by the pid of its first process, its root, and
 //! dies with it.
 
+use crate::protocol::Request as _;
 use crate::{LogicalHost, Pid, Rights, UserId, protocol};
 
 /// Index of the process server.
@@ -32,6 +33,8 @@ pub const fn server(index: u16) -> Pid {
 pub mod priority {
     /// Levels in a class.
     pub const LEVELS: u8 = 6;
+    /// The level at which programs begin.
+    pub const PROGRAM_LEVEL: u8 = 2;
     /// All priorities are below this.
     pub const COUNT: u8 = 30;
     /// In `CreateProcess`: the caller's own priority.
@@ -72,6 +75,12 @@ pub mod message_line {
     pub const FIRST: u32 = 128;
     /// How many there are.
     pub const COUNT: u32 = 64;
+
+    /// Whether `line` is one of them.
+    #[inline]
+    pub const fn contains(line: u32) -> bool {
+        line.wrapping_sub(FIRST) < COUNT
+    }
 }
 
 /// Kinds of device resource that a team may be granted: the `kind` of [`process::GrantDevice`].
@@ -164,12 +173,11 @@ protocol! {
             /// How many there were before it: the first has the node's logical host to claim.
             former: u32,
         };
-        /// Of the network server: sends for a process on another machine, as the read segment, an
-        /// [`AlienRecord`](crate::kernel::record::AlienRecord), says. The reply comes back as a message. An error means that nothing was sent.
-        SendAlien = 18 {} => AlienSent {};
-        /// Of the network server: what it sent for `client` with this cookie is no longer wanted. Who has received it
-        /// finds that the client awaits no reply.
-        DestroyAlien = 19 { client: Pid, cookie: u64 } => AlienDestroyed {};
+        /// Of the network server: makes an alien, a sender for processes on other machines. It awaits the caller's
+        /// reply, which sends it for one of them: see [`remote`](crate::remote).
+        CreateAlien = 18 {} => AlienCreated { alien: Pid };
+        /// Of the network server: ends an alien. Who has received its message finds that the client awaits no reply.
+        DestroyAlien = 19 { alien: Pid } => AlienDestroyed {};
         /// Makes the caller the owner of a team whose owner has ended, so that it receives the team's end. Needs the
         /// right to create teams for others.
         AdoptTeam = 20 { team: Pid } => TeamAdopted {};
@@ -233,7 +241,8 @@ protocol! {
     /// Interrupts, ports, device memory. Everything must have been granted.
     pub mod device = 0x03, enum Device {
         /// From now on the line's interrupts come to the caller as [`Interrupt`](crate::notice::notice::Interrupt)
-        /// messages from `interrupt`; each reply unmasks the line.
+        /// messages from `interrupt`; each reply unmasks the line. Those of a
+        /// [message line](crate::kernel::message_line) want no reply: when one has been received the next may come.
         ClaimInterrupt = 1 {
             /// The global system interrupt; legacy lines 0–15 follow the machine's overrides.
             line: u32,
@@ -340,6 +349,25 @@ protocol! {
         ReadLog = 6 { from: u64 } => LogRead { count: u32, next: u64 };
     }
 }
+
+/// What a process on another machine may ask of the kernel servers: what names its object and is done at once. No part
+/// of the network server's own team is within its reach by the words "the caller's own".
+pub const FROM_ELSEWHERE: [u32; 14] = [
+    process::Destroy::CODE,
+    process::QueryProcesses::CODE,
+    process::QueryProcess::CODE,
+    process::Suspend::CODE,
+    process::Resume::CODE,
+    process::SetPriority::CODE,
+    process::SetName::CODE,
+    process::Identify::CODE,
+    memory::QueryTeam::CODE,
+    time::Now::CODE,
+    time::Wake::CODE,
+    group::QueryGroup::CODE,
+    statistics::Null::CODE,
+    statistics::QueryStatistics::CODE,
+];
 
 protocol! {
     /// Copies to and from the segment of a process on another machine, which awaits the reply of the sender. The

@@ -1,12 +1,13 @@
 //! What the kernel itself sends. Each comes as an ordinary message from a descriptor that has no code of its own,
-//! and waits, like any sender, for a reply.
+//! and waits, like any sender, for a reply; but for one that says otherwise.
 
 use crate::{Pid, protocol};
 
 protocol! {
     /// Notices from the kernel.
     pub mod notice = 0x0f, enum Notice {
-        /// A device wants attention. The sender is the claimed interrupt; the reply unmasks its line.
+        /// A device wants attention. The sender is the claimed interrupt; the reply unmasks its line. From a
+        /// [message line](crate::kernel::message_line), which is never masked, it wants no reply.
         Interrupt = 1 { line: u32, /// How often it came since the last notice.
             count: u32 } => InterruptHandled {};
         /// The time that `SetAlarm` named has come. The reply's content is dropped.

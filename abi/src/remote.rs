@@ -8,11 +8,12 @@
 //! |---|---|---|---|---|---|
 //! | to itself | sender | grant | forwarder | 0 | 0 |
 //! | to elsewhere | sender | grant | forwarder | whom it addresses | its transaction |
-//! | alien answered | the alien's client | error or 0 | who replied | 0 | cookie |
-//! | alien forwarded | the alien's client | 0 | who forwarded it | to whom | cookie |
+//! | alien answered | the alien | error or 0 | who replied | 0 | cookie |
+//! | alien forwarded | the alien | 0 | who forwarded it | to whom | cookie |
 //!
 //! Who sends to elsewhere awaits the network server's reply: its segment is read and written, and its Send ended, as
-//! any client's. What became of an alien needs no reply: the alien is no more.
+//! any client's. An alien that tells what became of it awaits a reply too: one with an [`AlienRecord`] for data, which
+//! sends the reply's message for another client. If that fails, nothing was sent, and the alien awaits the reply still.
 
 use crate::call::Registers;
 use crate::kernel::record::AlienRecord;
@@ -97,7 +98,7 @@ impl Arrival {
 /// What the network server receives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Received {
-    /// Who sent; an alien's client.
+    /// Who sent; an alien that is back.
     pub sender: Pid,
     /// The message. Its word 7 says how much of the sender's segment is in the receiver's buffer, or of a reply in an
     /// alien's.
@@ -150,24 +151,19 @@ pub struct Alien {
     pub grant: Grant,
     /// Bytes of its segment, from the beginning, that are in the buffer lent to the kernel.
     pub head_bytes: usize,
-    /// What it is known by when the kernel speaks of it, different from that of every other.
+    /// What it is known by when the kernel speaks of it.
     pub cookie: u64,
 }
 
 impl Alien {
-    /// What the kernel is told, with the place of the buffer that it is lent.
+    /// What the kernel is told beside the message, with the place of the buffer that it is lent.
     pub fn record(&self, buffer_address: u64, buffer_capacity: u64) -> AlienRecord {
-        let [message_0, message_1, message_2, message_3] = self.message.to_registers();
         AlienRecord {
             client: self.client.to_bits(),
             to: self.to.to_bits(),
             forwarder: self.forwarder.to_bits(),
             user_and_transaction: u64::from(self.user.0) | u64::from(self.transaction) << 32,
             priority: u64::from(self.priority),
-            message_0,
-            message_1,
-            message_2,
-            message_3,
             grant: self.grant.to_bits(),
             buffer_address,
             buffer_bytes: self.head_bytes as u64,

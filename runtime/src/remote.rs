@@ -2,31 +2,55 @@
 //!
 //! A [`NetworkServer`] has the buffers that the kernel writes to on its own, so that nobody else can touch them until
 //! the kernel does not any more.
+//!
+//! A reply that wakes someone without data, and the sending of an alien, are *put off* until the next call, which most
+//! often receives: then it is one call for both. Nobody gets what is put off later for that than when the network server
+//! would have stopped running.
 
-use alloc_crate::collections::BTreeMap;
 use alloc_crate::vec::Vec;
 
 use abi::call::Deadline;
-use abi::kernel::{PROCESS, process, server};
+use abi::kernel::record::AlienRecord;
+use abi::kernel::{PROCESS, process};
 pub use abi::remote::{Alien, Arrival, Received};
-use abi::{Error, Message, Pid};
+use abi::{Error, Grant, Message, Pid, UserId};
 
-use crate::message::{Segment, call, kernel};
+use crate::message::kernel;
 use crate::syscall;
 
-/// A buffer that the kernel has, or had.
-#[derive(Debug)]
-struct Lent {
-    client: Pid,
+/// An alien, and its buffer.
+#[derive(Debug, Default)]
+struct Sender {
+    /// None until there is one.
+    alien: Option<Pid>,
+    /// The kernel has the buffer: the alien is not back.
+    is_away: bool,
     buffer: Vec<u8>,
-    /// Its alien is no more.
-    ended: bool,
+}
+
+/// A reply that is put off.
+#[derive(Debug)]
+struct PutOff {
+    to: Pid,
+    message: Message,
+    /// To an alien: its number, and what it is sent for.
+    alien: Option<(u64, [u8; AlienRecord::BYTES])>,
+}
+
+impl PutOff {
+    fn data(&self) -> &[u8] {
+        self.alien.as_ref().map_or(&[], |(_, record)| record)
+    }
 }
 
 /// The calls of the process that is the network server.
 #[derive(Debug)]
 pub struct NetworkServer {
-    lent: BTreeMap<u64, Lent>,
+    /// By the numbers that are their cookies.
+    senders: Vec<Sender>,
+    put_off: Option<PutOff>,
+    /// Aliens that could not be sent, which is still to be told.
+    failed: Vec<(u64, Error)>,
     former: u32,
 }
 
@@ -34,7 +58,7 @@ impl NetworkServer {
     /// Makes the caller the network server. Needs the right, and there must be no other.
     pub fn new() -> Result<NetworkServer, Error> {
         let former = kernel(PROCESS, &process::BecomeNetworkServer {})?.former;
-        Ok(NetworkServer { lent: BTreeMap::new(), former })
+        Ok(NetworkServer { senders: Vec::new(), put_off: None, failed: Vec::new(), former })
     }
 
     /// How many there were before, since the node's boot.
@@ -44,9 +68,23 @@ impl NetworkServer {
 
     /// Takes the most urgent waiting message, whatever it is about.
     pub fn receive(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<Received, Error> {
+        if let Some(put_off) = self.put_off.take() {
+            match syscall::reply_receive_remote(
+                put_off.to,
+                &put_off.message,
+                put_off.data(),
+                buffer,
+                deadline,
+            ) {
+                Ok(received) => return Ok(self.look_at(received)),
+                Err(error) => self.failed(&put_off, error),
+            }
+        }
+        if let Some((cookie, error)) = self.failed.pop() {
+            return Ok(not_sent(cookie, error));
+        }
         let received = syscall::receive_remote(buffer, deadline)?;
-        self.look_at(&received);
-        Ok(received)
+        Ok(self.look_at(received))
     }
 
     /// Replies to one that sent to this process itself, without data, and takes the next message. If the reply fails,
@@ -58,22 +96,47 @@ impl NetworkServer {
         buffer: &mut [u8],
         deadline: Deadline,
     ) -> Result<Received, Error> {
-        let received = syscall::reply_receive_remote(to, message, buffer, deadline)?;
-        self.look_at(&received);
-        Ok(received)
+        self.flush();
+        let received = syscall::reply_receive_remote(to, message, &[], buffer, deadline)?;
+        Ok(self.look_at(received))
     }
 
-    /// Notes when an alien is no more.
-    fn look_at(&mut self, received: &Received) {
+    /// Notes when an alien is back.
+    fn look_at(&mut self, received: Received) -> Received {
         if let Arrival::Answered { cookie, .. } | Arrival::Forwarded { cookie, .. } = received.arrival
-            && let Some(lent) = self.lent.get_mut(&cookie)
+            && let Some(sender) = self.senders.get_mut(cookie as usize)
         {
-            lent.ended = true;
+            sender.is_away = false;
+        }
+        received
+    }
+
+    /// Does what was put off.
+    fn flush(&mut self) {
+        if let Some(put_off) = self.put_off.take()
+            && let Err(error) = syscall::reply(put_off.to, &put_off.message, put_off.data())
+        {
+            self.failed(&put_off, error);
         }
     }
 
-    /// Replies to a process that sent to another machine, in the name of `replier`.
-    pub fn reply(&self, client: Pid, message: &Message, data: &[u8], replier: Pid) -> Result<(), Error> {
+    /// A client that has gone meanwhile needs no reply. For an alien that is not sent, that is the answer.
+    #[cold]
+    fn failed(&mut self, put_off: &PutOff, error: Error) {
+        if let Some((cookie, _)) = put_off.alien {
+            self.senders[cookie as usize].is_away = false;
+            self.failed.push((cookie, error));
+        }
+    }
+
+    /// Replies to a process that sent to another machine, in the name of `replier`, or of whom it addressed. Where no
+    /// data can be in its way, the reply is put off.
+    pub fn reply(&mut self, client: Pid, message: &Message, data: &[u8], replier: Pid) -> Result<(), Error> {
+        if data.is_empty() && replier.is_none() {
+            self.flush();
+            self.put_off = Some(PutOff { to: client, message: *message, alien: None });
+            return Ok(());
+        }
         syscall::reply_remote(client, message, data, replier, None)
     }
 
@@ -97,41 +160,78 @@ impl NetworkServer {
         syscall::move_from_counted(client, offset, buffer)
     }
 
-    /// Sends for a client on another machine. The buffer is the kernel's until [`NetworkServer::take_back`]: from
-    /// `start` on it holds the segment's head, and then the reply's data.
-    pub fn send_alien(&mut self, alien: &Alien, mut buffer: Vec<u8>, start: usize) -> Result<(), Error> {
-        let place = buffer.get_mut(start..).unwrap_or_default();
-        let record = alien.record(place.as_mut_ptr().expose_provenance() as u64, place.len() as u64);
-        let bytes = record.to_bytes();
-        let sent = call(server(PROCESS), &process::SendAlien {}, Segment::Read(&bytes));
-        let lent = Lent { client: alien.client, buffer, ended: sent.is_err() };
-        if let Some(former) = self.lent.insert(alien.cookie, lent) {
-            // A cookie that is used twice: the kernel has the former buffer for ever.
-            core::mem::forget(former);
+    /// Sends for a client on another machine, by the alien whose number is the cookie. The buffer is the kernel's until
+    /// [`NetworkServer::take_back`]: from `start` on it holds the segment's head, and then the reply's data. Also where
+    /// this succeeds, an answer with an error may say that nothing was sent. [`Busy`](Error::Busy) if the alien is not
+    /// back.
+    pub fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>, start: usize) -> Result<(), Error> {
+        let number = alien.cookie as usize;
+        if self.senders.len() <= number {
+            self.senders.resize_with(number + 1, Sender::default);
         }
-        sent.map(|_| ())
+        let sender = &mut self.senders[number];
+        if sender.is_away {
+            return Err(Error::Busy);
+        }
+        sender.buffer = buffer;
+        let to = match sender.alien {
+            Some(alien) => alien,
+            None => *sender.alien.insert(kernel(PROCESS, &process::CreateAlien {})?.alien),
+        };
+        let place = sender.buffer.get_mut(start..).unwrap_or_default();
+        let record = alien.record(place.as_mut_ptr().expose_provenance() as u64, place.len() as u64);
+        sender.is_away = true;
+        self.flush();
+        let alien_sent = Some((alien.cookie, record.to_bytes()));
+        self.put_off = Some(PutOff { to, message: alien.message, alien: alien_sent });
+        Ok(())
     }
 
-    /// Takes the buffer of an alien back, which ends if it is still there. None if there was no such.
-    pub fn take_back(&mut self, cookie: u64) -> Option<Vec<u8>> {
-        let lent = self.lent.remove(&cookie)?;
-        end(cookie, &lent);
-        Some(lent.buffer)
+    /// Takes the buffer of an alien back, which is ended if it is not back. Empty if it has none.
+    pub fn take_back(&mut self, cookie: u64) -> Vec<u8> {
+        if self.senders.get(cookie as usize).is_some_and(|sender| sender.is_away) {
+            self.flush();
+            self.failed.retain(|(other, _)| *other != cookie);
+        }
+        let Some(sender) = self.senders.get_mut(cookie as usize) else { return Vec::new() };
+        if sender.is_away {
+            sender.end();
+        }
+        core::mem::take(&mut sender.buffer)
+    }
+
+    /// Ends the aliens that are back.
+    pub fn end_aliens(&mut self) {
+        self.senders.iter_mut().filter(|sender| !sender.is_away).for_each(Sender::end);
+    }
+}
+
+impl Sender {
+    /// Ends the alien, if there is one: the kernel does not have the buffer any more.
+    fn end(&mut self) {
+        if let Some(alien) = self.alien.take() {
+            let destroyed = kernel(PROCESS, &process::DestroyAlien { alien });
+            destroyed.expect("an alien can be ended at any time");
+        }
+        self.is_away = false;
     }
 }
 
 impl Drop for NetworkServer {
     fn drop(&mut self) {
-        for (cookie, lent) in &self.lent {
-            end(*cookie, lent);
-        }
+        self.put_off = None;
+        self.senders.iter_mut().for_each(Sender::end);
     }
 }
 
-/// Sees to it that the kernel does not have a buffer any more.
-fn end(cookie: u64, lent: &Lent) {
-    if !lent.ended {
-        // It may have ended by itself, and not have been received.
-        let _ = kernel(PROCESS, &process::DestroyAlien { client: lent.client, cookie });
+/// What there is to receive of an alien that could not be sent.
+fn not_sent(cookie: u64, error: Error) -> Received {
+    Received {
+        sender: Pid::NONE,
+        message: Message::default(),
+        grant: Grant::NONE,
+        user: UserId::default(),
+        forwarder: Pid::NONE,
+        arrival: Arrival::Answered { cookie, replier: Pid::NONE, outcome: Err(error) },
     }
 }

@@ -265,19 +265,20 @@ pub(crate) fn receive_remote(buffer: &mut [u8], deadline: Deadline) -> Result<re
     Ok(remote::Received::decode(&registers))
 }
 
-/// As [`reply_receive`] without data, of the network server to one that sent to it, and [`receive_remote`].
+/// As [`reply_receive`], of the network server to whoever awaits its reply, and [`receive_remote`].
 #[inline]
 pub(crate) fn reply_receive_remote(
     to: Pid,
     message: &Message,
+    data: &[u8],
     buffer: &mut [u8],
     deadline: Deadline,
 ) -> Result<remote::Received, Error> {
     let mut registers = call::ReplyReceive {
         to,
         message: *message,
-        segment_address: 0,
-        segment_bytes: 0,
+        segment_address: data.as_ptr().expose_provenance() as u64,
+        segment_bytes: data.len() as u64,
         deadline,
         buffer_address: buffer.as_mut_ptr().expose_provenance() as u64,
         buffer_bytes: buffer.len() as u64,

@@ -170,11 +170,7 @@ impl Draft {
         let priority = u32::from(self.how % 31);
         match operation {
             1 => (PROCESS, process::BecomeNetworkServer {}.to_message()),
-            7 => {
-                let destroy =
-                    process::DestroyAlien { client: self.elsewhere, cookie: u64::from(self.how % 8) };
-                (PROCESS, destroy.to_message())
-            }
+            7 => (PROCESS, process::DestroyAlien { alien: self.other }.to_message()),
             19 => {
                 let create = process::CreateTeam {
                     user: if self.keeper { UserId(100 + u32::from(self.how % 2)) } else { UserId(100) },

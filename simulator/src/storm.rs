@@ -50,6 +50,11 @@ const fn elsewhere(number: u16) -> Pid {
     Pid::process(LogicalHost::from_bits(0x900 + number as u32 % 2), 1, 16 + number % 4)
 }
 
+/// Whether it is an alien that the network server's reply sends.
+fn is_back(process: &Process<Space>) -> bool {
+    process.kind == Kind::Alien && process.flags.has(Flags::REMOTE) && process.state == State::AwaitingReply
+}
+
 impl Storm {
     /// A quiet node: the keeper, and some teams of two users.
     ///
@@ -217,7 +222,7 @@ impl Storm {
         let pid = if operation == 6 { self.receiver(whom) } else { self.pid(whom) };
         let draft = Draft {
             pid,
-            other: self.pid(how),
+            other: if operation == 7 { self.alien(current, whom, |_| true) } else { self.pid(how) },
             client: self.waiting_for(current, whom).unwrap_or(pid),
             elsewhere: elsewhere(number),
             later: self.node.kernel.machine.now_ns + 2 + u64::from(number) / 2,
@@ -234,9 +239,42 @@ impl Storm {
         self.make(current, registers);
     }
 
-    /// The network server, or someone who would like to be it, sends for a process of another node.
+    /// An alien of `current` of which `wanted` holds; now and then, or if there is none, anyone.
+    fn alien(&self, current: ProcessIndex, whom: u8, wanted: impl Fn(&Process<Space>) -> bool) -> Pid {
+        let aliens: Vec<Pid> = self
+            .node
+            .kernel
+            .processes
+            .iter()
+            .filter(|(_, process)| process.kind == Kind::Alien && process.owner == current && wanted(process))
+            .map(|(_, process)| process.pid)
+            .collect();
+        if whom < 240 && !aliens.is_empty() {
+            aliens[usize::from(whom) % aliens.len()]
+        } else {
+            self.pid(whom)
+        }
+    }
+
+    /// The network server, or someone who would like to be it, sends for a process of another node, or makes an alien
+    /// first that can be sent.
     fn send_alien(&mut self, current: ProcessIndex, whom: u8, how: u8, number: u16) {
         let pid = self.node.kernel.processes[current].pid;
+        let alien = self.alien(current, whom, is_back);
+        if !self
+            .node
+            .kernel
+            .processes
+            .find(alien)
+            .is_ok_and(|index| is_back(&self.node.kernel.processes[index]))
+        {
+            let outcome = self.node.request(pid, PROCESS, &process::CreateAlien {});
+            assert!(
+                outcome.is_err() || self.node.kernel.network_server == current,
+                "only the network server may"
+            );
+            return;
+        }
         let to = if whom.is_multiple_of(8) {
             Pid::kernel_server(self.node.root.host(), u16::from(whom / 8 % 8))
         } else {
@@ -246,13 +284,12 @@ impl Storm {
         let bytes = u64::from(number) / 4;
         let message = [0x101, 0x102, 0x103, 0x104, 0x105, 0x106, 0x107, 0x109, 0x401, 0x601, 0x201];
         let message_0 = message[usize::from(how) % message.len()] | self.pid(how).to_bits() << 32;
+        let message = Message::from_registers([message_0, self.pid(how).to_bits() >> 32, 0, 0]);
         let record = AlienRecord {
             client: elsewhere(number).to_bits(),
             to: to.to_bits(),
             user_and_transaction: u64::from(USER.0) | u64::from(number) << 32,
             priority: u64::from(how % 31),
-            message_0,
-            message_1: self.pid(how).to_bits() >> 32,
             grant: Grant::new(bytes, access).to_bits(),
             buffer_address: Node::data(u64::from(number) * 2),
             buffer_bytes: if access.contains(Access::READ) { bytes.min(u64::from(how)) } else { 0 },
@@ -264,21 +301,28 @@ impl Storm {
         let space = self.node.kernel.processes[current].space;
         let place = Place { space, address: Node::data(64) };
         let _ = self.node.kernel.machine.write(place, &record.to_bytes());
-        let registers = crate::node::send_with(
-            abi::kernel::server(PROCESS),
-            process::SendAlien {}.to_message(),
-            Node::data(64),
-            Grant::new(AlienRecord::BYTES as u64, Access::READ),
-        );
+        let (segment_address, segment_bytes) = (Node::data(64), AlienRecord::BYTES as u64);
+        let registers = if how.is_multiple_of(2) {
+            let (replier, error, lend) = (0, 0, 0);
+            call::Reply { to: alien, message, segment_address, segment_bytes, replier, error, lend }.encode()
+        } else {
+            let (buffer_address, buffer_bytes) = (Node::data(0), u64::from(whom));
+            let (to, deadline) = (alien, NOW);
+            call::ReplyReceive {
+                to,
+                message,
+                segment_address,
+                segment_bytes,
+                deadline,
+                buffer_address,
+                buffer_bytes,
+            }
+            .encode()
+        };
+        let is_network_server = self.node.kernel.network_server == current;
         let outcome = self.node.call(pid, registers);
-        if self.node.kernel.network_server != current
-            && let crate::Outcome::Done(results) = outcome
-        {
-            assert_ne!(
-                results.message[0],
-                u64::from(Error::OK_CODE),
-                "not the network server, and yet it sends"
-            );
+        if !is_network_server && let crate::Outcome::Done(results) = outcome {
+            assert_ne!(results.number, u64::from(Error::OK_CODE), "not the network server, and yet it sends");
         }
     }
 
@@ -317,6 +361,8 @@ impl Storm {
             .processes
             .iter()
             .filter(|(_, process)| process.state == State::AwaitingReply && process.partner == current)
+            // These send when they are replied to: an operation of its own.
+            .filter(|(_, process)| !is_back(process))
             .map(|(index, _)| self.node.kernel.sender_pid(index))
             .collect();
         let count = clients.len();

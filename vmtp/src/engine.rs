@@ -209,6 +209,13 @@ impl Engine {
         self.timers.next()
     }
 
+    /// A time until which [`Engine::advance`] need not be called, if nothing happens before: cheaper than
+    /// [`Engine::next_deadline`], and not later than that.
+    #[inline]
+    pub fn soonest_deadline(&self) -> Option<u64> {
+        self.timers.soonest()
+    }
+
     /// What is to be done next; none when all is done for now. Ask after every other call until there is none.
     #[inline]
     pub fn next_action(&mut self) -> Option<Action> {

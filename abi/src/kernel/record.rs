@@ -279,7 +279,7 @@ record! {
 }
 
 record! {
-    /// What the network server sends for a process on another machine.
+    /// For which process on another machine the network server sends an alien: the data of its reply to that.
     AlienRecord {
         /// The client: a process of another logical host.
         client,
@@ -291,14 +291,6 @@ record! {
         user_and_transaction,
         /// The priority with which it waits; not above the network server's own.
         priority,
-        /// The message's first register.
-        message_0,
-        /// Its second.
-        message_1,
-        /// Its third.
-        message_2,
-        /// Its fourth.
-        message_3,
         /// Length and access of the segment that the client grants.
         grant,
         /// Where in the network server's memory the segment's head lies, and a reply's data goes.

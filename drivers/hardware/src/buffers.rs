@@ -52,13 +52,20 @@ impl Buffers {
         self.memory.physical() + (buffer * self.bytes) as u64
     }
 
+    #[inline]
+    fn must_have(&self, buffer: usize) {
+        if self.lent[buffer] {
+            has_not(buffer);
+        }
+    }
+
     /// The device has the buffer from now on.
     ///
     /// # Panics
     /// If it has it already, or there is no such buffer.
     #[inline]
     pub fn lend(&mut self, buffer: usize) {
-        assert!(!self.lent[buffer], "buffer {buffer} is the device's");
+        self.must_have(buffer);
         self.lent[buffer] = true;
     }
 
@@ -75,7 +82,7 @@ impl Buffers {
     /// If the device has it.
     #[inline]
     pub fn get(&self, buffer: usize) -> &[u8] {
-        assert!(!self.lent[buffer], "buffer {buffer} is the device's");
+        self.must_have(buffer);
         let first = self.memory.range(buffer * self.bytes, self.bytes);
         // SAFETY: within the memory, which is mapped as long as the team lives; the device doesn't have it (see the head
         // of this file), and `&self` keeps writers of the driver's away.
@@ -88,11 +95,17 @@ impl Buffers {
     /// As [`get`](Buffers::get).
     #[inline]
     pub fn get_mut(&mut self, buffer: usize) -> &mut [u8] {
-        assert!(!self.lent[buffer], "buffer {buffer} is the device's");
+        self.must_have(buffer);
         let first = self.memory.range(buffer * self.bytes, self.bytes);
         // SAFETY: as in `get`; `&mut self` keeps everyone else of the driver's away.
         unsafe { core::slice::from_raw_parts_mut(first, self.bytes) }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn has_not(buffer: usize) -> ! {
+    panic!("buffer {buffer} is the device's")
 }
 
 #[cfg(test)]

@@ -100,7 +100,9 @@ impl DmaMemory {
     #[inline]
     fn place<T>(&self, offset: usize) -> *mut T {
         let place = self.range(offset, size_of::<T>()).cast::<T>();
-        assert!(place.is_aligned(), "offset {offset:#x} of DMA memory is not aligned");
+        if !place.is_aligned() {
+            not_aligned(offset);
+        }
         place
     }
 
@@ -133,8 +135,23 @@ impl DmaMemory {
     /// Where `bytes` bytes from `offset` on lie; they are within the memory.
     #[inline]
     pub(crate) fn range(&self, offset: usize, bytes: usize) -> *mut u8 {
-        let end = offset.checked_add(bytes).filter(|end| *end <= self.bytes);
-        assert!(end.is_some(), "{bytes} bytes at {offset} of {} of DMA memory", self.bytes);
+        if offset > self.bytes || bytes > self.bytes - offset {
+            beyond(bytes, offset, self.bytes);
+        }
         self.first.as_ptr().wrapping_add(offset)
     }
+}
+
+// Apart from what is done for each value, so that this is a comparison and a jump.
+
+#[cold]
+#[inline(never)]
+fn not_aligned(offset: usize) -> ! {
+    panic!("offset {offset:#x} of DMA memory is not aligned")
+}
+
+#[cold]
+#[inline(never)]
+fn beyond(bytes: usize, offset: usize, all: usize) -> ! {
+    panic!("{bytes} bytes at {offset} of {all} of DMA memory")
 }

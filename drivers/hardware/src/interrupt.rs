@@ -1,9 +1,10 @@
 //! Interrupts. A claimed line's interrupts come to the claiming process as messages from a process that has no code;
-//! the line stays masked until such a message is replied to.
+//! the line stays masked until such a message is replied to. Those of message lines want no reply.
 
-use v::abi::kernel::{self, device};
+use v::abi::kernel::{self, device, message_line};
 use v::abi::notice::notice;
 use v::abi::protocol::{Reply, Request};
+use v::server::Outcome;
 use v::{Error, Message, Pid, Segment, call, message};
 
 /// A claimed interrupt line. It stays claimed as long as the team lives, or until it is [released](Self::release).
@@ -35,9 +36,15 @@ impl InterruptLine {
         sender == self.sender && message.code() == notice::Interrupt::CODE
     }
 
-    /// The reply that unmasks the line; to be given once the device no longer asks for attention.
-    pub fn acknowledgement() -> Message {
-        notice::InterruptHandled {}.to_message()
+    /// What becomes of an interrupt's message once the device no longer asks for attention: the reply that unmasks its
+    /// line, where it wants one.
+    pub fn attended(message: &Message) -> Outcome<'static> {
+        match notice::Notice::from_message(message) {
+            Some(notice::Notice::Interrupt(interrupt)) if message_line::contains(interrupt.line) => {
+                Outcome::Later
+            }
+            _ => Outcome::Reply(notice::InterruptHandled {}.to_message()),
+        }
     }
 
     /// Waits for an interrupt, and for nothing else.
@@ -46,9 +53,9 @@ impl InterruptLine {
         Ok(())
     }
 
-    /// Unmasks the line after [`wait`](InterruptLine::wait).
+    /// Unmasks the line, a wired one, after [`wait`](InterruptLine::wait).
     pub fn acknowledge(&self) -> Result<(), Error> {
-        message::reply(self.sender, &InterruptLine::acknowledgement(), &[])
+        message::reply(self.sender, &notice::InterruptHandled {}.to_message(), &[])
     }
 
     /// Gives the line back.

@@ -49,6 +49,7 @@ impl Registers {
     ///
     /// # Panics
     /// If it lies beyond the mapping, or is not aligned to its width.
+    #[inline]
     pub fn read<T: Width>(&self, offset: usize) -> T {
         // SAFETY: within the mapping and aligned; any bits are a value of these types; volatile as registers need.
         unsafe { self.at::<T>(offset).read_volatile() }
@@ -58,18 +59,27 @@ impl Registers {
     ///
     /// # Panics
     /// As [`read`](Registers::read).
+    #[inline]
     pub fn write<T: Width>(&self, offset: usize, value: T) {
         // SAFETY: within the mapping, which is writable, and aligned; no Rust value lies there.
         unsafe { self.at::<T>(offset).write_volatile(value) }
     }
 
+    #[inline]
     fn at<T>(&self, offset: usize) -> *mut T {
-        let end = offset.checked_add(size_of::<T>()).filter(|end| *end <= self.bytes);
-        assert!(end.is_some(), "register {offset:#x} lies beyond the device's {:#x} bytes", self.bytes);
         let place = self.first.as_ptr().wrapping_add(offset).cast::<T>();
-        assert!(place.is_aligned(), "register {offset:#x} is not aligned");
+        let end = offset.checked_add(size_of::<T>()).filter(|end| *end <= self.bytes);
+        if end.is_none() || !place.is_aligned() {
+            no_register(offset, self.bytes);
+        }
         place
     }
+}
+
+#[cold]
+#[inline(never)]
+fn no_register(offset: usize, bytes: usize) -> ! {
+    panic!("register {offset:#x} is not aligned, or beyond the device's {bytes:#x} bytes")
 }
 
 impl Drop for Registers {

@@ -37,7 +37,8 @@ const LARGEST_CONTENT: usize = 10;
 const IS_CONNECTED: u16 = 1;
 
 /// The head before each frame: flags, kind of segmentation, three lengths that go with it, then where a checksum's range
-/// begins and where in it it goes, and a count of buffers. All zero, it says that the frame is to be sent as it is.
+/// begins and where in it it goes, and a count of buffers. All zero, it says that the frame is to be sent as it is: so
+/// those of buffers to send with stay as the memory came.
 const CARD_HEAD_BYTES: usize = 12;
 
 /// Buffers each way, at most.
@@ -201,7 +202,6 @@ impl Card for VirtioCard {
     fn send(&mut self, bytes: usize) {
         assert!(bytes <= HEAD_BYTES + self.largest_content, "a frame of {bytes} bytes");
         let buffer = self.free.pop().expect("`next_frame` has given one");
-        self.sending.buffers.get_mut(buffer.into())[..CARD_HEAD_BYTES].fill(0);
         self.sending.queue.set_length(buffer, (CARD_HEAD_BYTES + bytes) as u32);
         self.sending.hand_over(buffer);
         self.counters.sent += 1;

@@ -1,10 +1,11 @@
 //! Aliens: processes of other nodes in the queues of this one.
 //!
-//! An alien is a pseudo-sender that the network server makes for a client elsewhere. It is known by the client's pid,
-//! which stays in `registers.pid`; its segment is the *buffer*, a piece of the network server's memory that holds the
-//! head of the client's segment and takes a reply's data. So whoever receives it reads, writes and answers it like any
-//! client. When it is answered, forwarded to another node, or bound to remain without an answer, it sends that to the
-//! network server (`REMOTE` is set), and ends when that is received. Nobody ever waits for the network.
+//! An alien is a pseudo-sender of the network server's, which awaits its reply. That reply sends it for a client
+//! elsewhere: from then on it is known by the client's pid, which stays in `registers.pid`; its segment is the *buffer*,
+//! a piece of the network server's memory that holds the head of the client's segment and takes a reply's data. So
+//! whoever receives it reads, writes and answers it like any client. When it is answered, forwarded to another node, or
+//! bound to remain without an answer, it is *back* (`REMOTE` is set): it sends that to the network server, whose next
+//! reply sends it for another client. Nobody ever waits for the network.
 //!
 //! Aliens have no rights. They are slots of the network server's team, and end with the network server.
 //!
@@ -12,14 +13,15 @@
 //! |---|---|
 //! | `extra[0]`, `extra[1]` | the buffer's address; the grant |
 //! | `extra[2]` | the network server's cookie |
-//! | `extra[3]` | bytes of the segment in the buffer; once `REMOTE`, to whom it was forwarded |
-//! | `number` | once `REMOTE`: the error, if it was not answered |
+//! | `extra[3]` | bytes of the segment in the buffer; once back, to whom it was forwarded |
+//! | `number` | once back: the error, if it was not answered |
 
 use alloc::boxed::Box;
 
 use abi::kernel::record::AlienRecord;
-use abi::kernel::{group, memory, priority, process, statistics, time};
-use abi::protocol::{Request as _, refusal};
+use abi::kernel::{FROM_ELSEWHERE, priority};
+use abi::message::CODE_MASK;
+use abi::protocol::refusal;
 use abi::remote::Arrival;
 use abi::segment::HEAD_BYTES;
 use abi::trace::Event;
@@ -32,26 +34,7 @@ use crate::process::{Flags, Kind, NOBODY, Process, State};
 use crate::request::Answer;
 use crate::{Result, ensure};
 
-/// What a client elsewhere may ask of the kernel servers: what names its object and is done at once. No part of the
-/// network server's own team is within its reach by the words "the caller's own".
-const REQUESTS_FROM_ELSEWHERE: [u32; 14] = [
-    process::Destroy::CODE,
-    process::QueryProcesses::CODE,
-    process::QueryProcess::CODE,
-    process::Suspend::CODE,
-    process::Resume::CODE,
-    process::SetPriority::CODE,
-    process::SetName::CODE,
-    process::Identify::CODE,
-    memory::QueryTeam::CODE,
-    time::Now::CODE,
-    time::Wake::CODE,
-    group::QueryGroup::CODE,
-    statistics::Null::CODE,
-    statistics::QueryStatistics::CODE,
-];
-
-/// All aliens by their clients' pids: rows of slots that are linked by `copy`.
+/// All aliens that are not back, by their clients' pids: rows of slots that are linked by `copy`.
 #[derive(Debug)]
 pub struct Aliens {
     /// The first slot of each row.
@@ -74,13 +57,6 @@ impl Aliens {
     /// The first slot in the row of a client.
     pub fn first(&self, client: Pid) -> ProcessIndex {
         self.rows[self.row(client)]
-    }
-}
-
-impl<Space> Process<Space> {
-    /// An alien: how many bytes of its client's segment, from the beginning, are here.
-    pub(crate) fn bytes_here(&self) -> u64 {
-        self.registers.extra[3]
     }
 }
 
@@ -120,13 +96,39 @@ impl<M: Machine> Kernel<M> {
 
     /// The error if `receiver` has a message of `client`: one is enough for each, since a reply must belong to the last.
     pub(crate) fn need_no_alien(&self, client: Pid, receiver: ProcessIndex) -> Result<()> {
-        let last = self.alien_where(client, |alien| alien.partner == receiver && !alien.is_told());
+        let last = self.alien_where(client, |alien| alien.partner == receiver);
         ensure(last.is_none(), Error::Busy)
     }
 
-    /// Sends for a client elsewhere.
-    pub(crate) fn send_alien(&mut self, caller: ProcessIndex, record: &AlienRecord) -> Result<()> {
+    /// Makes an alien, which is back: the network server's reply sends it.
+    pub(crate) fn create_alien(&mut self, caller: ProcessIndex) -> Result<Pid> {
         self.need_network_server(caller)?;
+        let server = &self.processes[caller];
+        let (team, space, priority) = (server.team, server.space, server.own_priority);
+        let slot = self.create_slot(team, Kind::Alien, priority)?;
+        let alien = &mut self.processes[slot];
+        alien.space = space;
+        alien.owner = caller;
+        alien.flags.set(Flags::REMOTE);
+        alien.state = State::AwaitingReply;
+        alien.partner = caller;
+        self.begin_waiting(slot, caller);
+        Ok(self.processes[slot].pid)
+    }
+
+    /// The network server, `caller`, replies to an alien that is back: sends it for a client elsewhere, with the
+    /// message in the registers, as the record at an address says. Returns whom to run because of it, or nobody.
+    pub(crate) fn send_alien(
+        &mut self,
+        caller: ProcessIndex,
+        slot: ProcessIndex,
+        address: u64,
+        bytes: u64,
+    ) -> Result<ProcessIndex> {
+        let mut record = [0; AlienRecord::BYTES];
+        ensure(bytes == record.len() as u64, Error::BadArgument)?;
+        self.read_from(caller, address, &mut record)?;
+        let record = AlienRecord::from_bytes(&record);
         let client = Pid::from_bits(record.client);
         let is_process = client == Pid::process(client.host(), client.generation(), client.index());
         let host = client.host();
@@ -138,35 +140,35 @@ impl<M: Machine> Kernel<M> {
                 && record.priority < u64::from(priority::COUNT),
             Error::BadArgument,
         )?;
-        let grant = check_buffer(record)?;
+        let grant = check_buffer(&record)?;
         let to = Pid::from_bits(record.to);
         let receiver = self.find_receiver(to)?;
         self.need_no_alien(client, receiver)?;
-        let server = &self.processes[caller];
-        let (team, space) = (server.team, server.space);
-        let priority = (record.priority as u8).max(server.own_priority);
-        let slot = self.create_slot(team, Kind::Alien, priority)?;
-        let alien = &mut self.processes[slot];
-        alien.space = space;
-        alien.owner = caller;
+        self.end_waiting(slot, caller);
+        let (server, alien) = self.processes.pair(caller, slot);
+        alien.priority = (record.priority as u8).max(server.own_priority);
+        alien.own_priority = alien.priority;
+        alien.flags.clear(Flags::REMOTE);
         alien.user = UserId(record.user_and_transaction as u32);
         alien.transaction = (record.user_and_transaction >> 32) as u32;
         alien.forwarder = Pid::from_bits(record.forwarder);
+        alien.registers.number = 0;
         alien.registers.pid = record.client;
-        alien.registers.message = [record.message_0, record.message_1, record.message_2, record.message_3];
+        alien.registers.message = server.registers.message;
         alien.registers.extra =
             [record.buffer_address, grant.to_bits(), record.cookie, record.buffer_bytes, 0];
+        alien.extra.count = 0;
         let row = self.aliens.row(client);
         alien.copy = core::mem::replace(&mut self.aliens.rows[row], slot);
 
         self.counters.sends += 1;
-        self.trace(Event::Send, record.message_0 as u32, client, to);
+        let code = alien.registers.message[0] as u32 & CODE_MASK;
+        self.trace(Event::Send, code, client, to);
         if self.processes[receiver].state == State::KernelServer {
             self.ask_kernel_server(slot, receiver, record.buffer_capacity);
-        } else {
-            self.post(slot, receiver);
+            return Ok(NOBODY);
         }
-        Ok(())
+        Ok(self.hand_over(slot, receiver))
     }
 
     /// An alien's message is for a kernel server, which answers at once.
@@ -175,7 +177,7 @@ impl<M: Machine> Kernel<M> {
         let process = &mut self.processes[alien];
         let (grant, message) = (process.grant(), Message::from_registers(process.registers.message));
         process.registers.extra[1] = Grant::new(grant.bytes().min(capacity), grant.access()).to_bits();
-        let answer = if REQUESTS_FROM_ELSEWHERE.contains(&message.code()) {
+        let answer = if FROM_ELSEWHERE.contains(&message.code()) {
             self.answer_request(alien, server, &message)
         } else {
             Err(Error::NotSupported)
@@ -208,6 +210,7 @@ impl<M: Machine> Kernel<M> {
     /// An alien that waits for nobody takes to the network server what its registers say: that `by` replied, or that
     /// it was forwarded `to` another node.
     pub(crate) fn tell_network_server(&mut self, alien: ProcessIndex, to: Pid, by: Pid) {
+        self.forget_client(alien);
         let process = &mut self.processes[alien];
         process.flags.set(Flags::REMOTE);
         process.forwarder = by;
@@ -228,8 +231,8 @@ impl<M: Machine> Kernel<M> {
     /// What the receiver of an alien's message is told, beside what is told of every sender.
     pub(crate) fn tell_of_alien(&mut self, alien: ProcessIndex, receiver: ProcessIndex) {
         let (from, to) = self.processes.pair(alien, receiver);
-        to.registers.pid = from.registers.pid;
-        if !from.is_told() {
+        if !from.flags.has(Flags::REMOTE) {
+            to.registers.pid = from.registers.pid;
             return;
         }
         let (cookie, elsewhere) = (from.registers.extra[2], Pid::from_bits(from.registers.extra[3]));
@@ -243,56 +246,42 @@ impl<M: Machine> Kernel<M> {
         arrival.encode(&mut to.registers);
     }
 
-    /// A sender's message was received. That was all that an alien was still there for, if it told what became of it.
-    #[inline]
-    pub(crate) fn end_if_alien_told(&mut self, sender: ProcessIndex) {
-        if self.processes[sender].is_told() {
-            self.release_alien(sender);
-        }
-    }
-
-    /// The network server has no use for an alien any more.
-    pub(crate) fn destroy_alien(&mut self, caller: ProcessIndex, client: Pid, cookie: u64) -> Result<()> {
+    /// Ends an alien, whatever it does.
+    pub(crate) fn destroy_alien(&mut self, caller: ProcessIndex, alien: Pid) -> Result<()> {
         self.need_network_server(caller)?;
-        let alien = self.alien_where(client, |alien| alien.registers.extra[2] == cookie);
-        self.release_alien(alien.ok_or(Error::NonexistentProcess)?);
+        let slot = self.processes.find(alien)?;
+        let process = &self.processes[slot];
+        ensure(process.kind == Kind::Alien, Error::NonexistentProcess)?;
+        if !process.flags.has(Flags::REMOTE) {
+            self.forget_client(slot);
+        }
+        self.release_pseudo(slot);
         Ok(())
     }
 
-    /// Ends an alien, whatever it does.
-    #[cold]
-    fn release_alien(&mut self, alien: ProcessIndex) {
+    /// An alien is no longer known by its client's pid.
+    fn forget_client(&mut self, alien: ProcessIndex) {
         let client = Pid::from_bits(self.processes[alien].registers.pid);
         let (row, next) = (self.aliens.row(client), self.processes[alien].copy);
         if self.aliens.rows[row] == alien {
             self.aliens.rows[row] = next;
-        } else {
-            let mut before = self.aliens.rows[row];
-            while self.processes[before].copy != alien {
-                before = self.processes[before].copy;
-            }
-            self.processes[before].copy = next;
+            return;
         }
-        self.release_pseudo(alien);
+        let mut before = self.aliens.rows[row];
+        while self.processes[before].copy != alien {
+            before = self.processes[before].copy;
+        }
+        self.processes[before].copy = next;
     }
 
     /// Ends all aliens.
     pub(crate) fn release_aliens(&mut self) {
-        for row in 0..self.aliens.rows.len() {
-            while let alien = self.aliens.rows[row]
-                && alien != NOBODY
-            {
-                self.release_alien(alien);
+        self.aliens.rows.fill(NOBODY);
+        for slot in 0..self.processes.count() {
+            if self.processes[slot].kind == Kind::Alien && self.processes[slot].state != State::Free {
+                self.release_pseudo(slot);
             }
         }
-    }
-}
-
-impl<Space> Process<Space> {
-    /// Whether this is an alien on the way to the network server.
-    #[inline]
-    fn is_told(&self) -> bool {
-        self.flags.has(Flags::REMOTE) && self.kind == Kind::Alien
     }
 }
 

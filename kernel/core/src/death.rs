@@ -262,7 +262,8 @@ impl<M: Machine> Kernel<M> {
         } else if flags.has(Flags::NEWBORN) {
             self.destroy(sender, STATUS_KILLED);
         } else if flags.has(Flags::REMOTE) {
-            self.network_server_ended(sender, error);
+            let received = error.may_have_been_executed();
+            self.fail_sender(sender, if received { Error::HostUnreachable } else { Error::NoNetwork });
         } else {
             self.fail(sender, error);
         }

@@ -1,8 +1,10 @@
 //! Device interrupts as messages.
 //!
 //! A claimed line is a pseudo-sender that belongs to the claiming process. When the device wants attention the line is
-//! masked and a notice sent; the reply unmasks it. Who may claim which line is the device server's business.
+//! masked and a notice sent; the reply unmasks it. A message line cannot be masked, so its notice wants no reply: once
+//! it is received the next may be sent. Who may claim which line is the device server's business.
 
+use abi::kernel::message_line;
 use abi::notice;
 use abi::protocol::Request;
 use abi::trace::Event;
@@ -18,7 +20,9 @@ impl<M: Machine> Kernel<M> {
     pub fn interrupt(&mut self, line: u32) -> Next<M::Space> {
         self.interrupt_current();
         self.counters.interrupts += 1;
-        self.machine.mask_interrupt(line);
+        if !message_line::contains(line) {
+            self.machine.mask_interrupt(line);
+        }
         let slot = self.interrupt_slots.get(line as usize).copied().unwrap_or(NOBODY);
         if slot != NOBODY {
             self.processes[slot].extra.count += 1;

@@ -132,9 +132,8 @@ impl<M: Machine> Kernel<M> {
             match self.deliver(sender, receiver) {
                 Ok(()) => {
                     self.end_receiving(receiver);
-                    self.processes[sender].state = State::AwaitingReply;
                     self.begin_waiting(sender, receiver);
-                    self.end_if_alien_told(sender);
+                    self.received(sender, receiver);
                     self.processes[receiver].state = State::Ready;
                     return receiver;
                 }
@@ -184,6 +183,16 @@ impl<M: Machine> Kernel<M> {
             process.registers.pid = 0;
         }
         self.await_page(receiver, Wait::Call);
+    }
+
+    /// The message of `sender`, which waits for `receiver`, was delivered.
+    fn received(&mut self, sender: ProcessIndex, receiver: ProcessIndex) {
+        let process = &mut self.processes[sender];
+        process.state = State::AwaitingReply;
+        if process.wants_no_reply() {
+            process.state = State::Idle;
+            self.end_waiting(sender, receiver);
+        }
     }
 
     /// Whether `receiver` waits for a message that `sender` may be the one to send.
@@ -299,9 +308,8 @@ impl<M: Machine> Kernel<M> {
                     self.processes.dequeue(sender);
                     let now = self.coarse_now_ns;
                     let process = &mut self.processes[sender];
-                    process.state = State::AwaitingReply;
                     process.since_ns = now;
-                    self.end_if_alien_told(sender);
+                    self.received(sender, receiver);
                     return Ok(true);
                 }
                 Err(Stop { side: Side::Source, error, .. }) => {
@@ -365,6 +373,10 @@ impl<M: Machine> Kernel<M> {
         let registers = &self.processes[caller].registers;
         let [address, bytes, deadline, buffer_address, buffer_bytes] = registers.extra;
         let client = self.answer(caller, Pid::from_bits(registers.pid), address, bytes)?;
+        if self.cpu().current != caller {
+            // It has sent for a client elsewhere, who had it ended.
+            return Ok(self.leave());
+        }
         let server = &mut self.processes[caller];
         server.registers.extra[0] = buffer_address;
         server.registers.extra[1] = buffer_bytes;
@@ -459,6 +471,9 @@ impl<M: Machine> Kernel<M> {
             self.page_answered(caller, client, address, bytes)?;
             return Ok(NOBODY);
         }
+        if kind == Kind::Alien && flags.has(Flags::REMOTE) {
+            return self.send_alien(caller, client, address, bytes);
+        }
         if bytes != 0 {
             self.copy_reply(caller, client, address, bytes)?;
         }
@@ -535,9 +550,11 @@ impl<M: Machine> Kernel<M> {
         let may = own.user == process.user
             || process.flags.has(Flags::REMOTE)
             || self.has_right(caller, Rights::FORWARD);
-        let is_send = matches!(process.kind, Kind::Program | Kind::Alien)
-            && !process.flags.has(special)
-            && !process.is_moving();
+        let is_send = match process.kind {
+            Kind::Program => !process.flags.has(special) && !process.is_moving(),
+            Kind::Alien => !process.flags.has(Flags::REMOTE),
+            _ => false,
+        };
         ensure(may && is_send, Error::NotForwardable)?;
         ensure(!to.is_group(), Error::BadArgument)?;
         let receiver = self.find_receiver_anywhere(to)?;

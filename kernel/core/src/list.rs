@@ -80,15 +80,4 @@ impl List {
         table[index].next = NOBODY;
         table[index].previous = NOBODY;
     }
-
-    /// Takes the first out.
-    #[inline]
-    pub fn pop_front<S>(&mut self, table: &mut Processes<S>) -> Option<ProcessIndex> {
-        let head = self.head;
-        if head == NOBODY {
-            return None;
-        }
-        self.remove(table, head);
-        Some(head)
-    }
 }

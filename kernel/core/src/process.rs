@@ -15,7 +15,7 @@
 //! Neighbours: `table` finds slots, `list` links them, `priority` keeps `waiters`, `ipc` moves the messages.
 
 use abi::call::Registers;
-use abi::kernel::priority;
+use abi::kernel::{message_line, priority};
 use abi::{Grant, Pid, UserId};
 
 use crate::frame::Frame;
@@ -268,6 +268,17 @@ impl<Space: Copy> Process<Space> {
     #[inline]
     pub(crate) fn awaits_reply_of(&self, receiver: ProcessIndex) -> bool {
         self.state == State::AwaitingReply && self.partner == receiver
+    }
+
+    /// Whether nothing more is to come of its message once that is received: an interrupt that is not masked.
+    #[inline]
+    pub(crate) fn wants_no_reply(&self) -> bool {
+        self.kind == Kind::Interrupt && message_line::contains(self.extra.value)
+    }
+
+    /// An alien: how many bytes of its client's segment, from the beginning, are here.
+    pub(crate) fn bytes_here(&self) -> u64 {
+        self.registers.extra[3]
     }
 
     /// Where the segment that it grants begins. Meaningful while it sends or awaits a reply.

@@ -2,12 +2,12 @@
 
 use abi::kernel::priority;
 use abi::kernel::process::{
-    AlienDestroyed, AlienSent, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, Identified, NameSet,
-    NetworkServerSet, Prepared, PrioritySet, Process, ProcessCreated, ProcessQueried, ProcessesQueried,
-    RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetPriority, Suspended, TeamAdopted,
-    TeamCreated, Yielded,
+    AlienCreated, AlienDestroyed, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, Identified,
+    NameSet, NetworkServerSet, Prepared, PrioritySet, Process, ProcessCreated, ProcessQueried,
+    ProcessesQueried, RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetPriority, Suspended,
+    TeamAdopted, TeamCreated, Yielded,
 };
-use abi::kernel::record::{AlienRecord, ProcessRecord, ProcessState, RegisterRecord};
+use abi::kernel::record::{ProcessRecord, ProcessState, RegisterRecord};
 use abi::{Error, Message, Pid, Rights};
 
 use crate::kernel::Kernel;
@@ -95,14 +95,12 @@ impl<M: Machine> Kernel<M> {
                 self.become_network_server(caller)?;
                 Ok(Answer::reply(&NetworkServerSet { former: self.former_network_servers }))
             }
-            Process::SendAlien(_) => {
-                let mut bytes = [0; AlienRecord::BYTES];
-                self.read_request_segment(caller, &mut bytes)?;
-                self.send_alien(caller, &AlienRecord::from_bytes(&bytes))?;
-                Ok(Answer::reply(&AlienSent {}))
+            Process::CreateAlien(_) => {
+                let alien = self.create_alien(caller)?;
+                Ok(Answer::reply(&AlienCreated { alien }))
             }
             Process::DestroyAlien(destroy) => {
-                self.destroy_alien(caller, destroy.client, destroy.cookie)?;
+                self.destroy_alien(caller, destroy.alien)?;
                 Ok(Answer::reply(&AlienDestroyed {}))
             }
             Process::AdoptTeam(adopt) => {

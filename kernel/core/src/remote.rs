@@ -56,13 +56,6 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The network server ended before it answered `sender`, which waits for nobody; `error` is what one gets who sent
-    /// to the server itself.
-    pub(crate) fn network_server_ended(&mut self, sender: ProcessIndex, error: Error) {
-        let received = error.may_have_been_executed();
-        self.fail_sender(sender, if received { Error::HostUnreachable } else { Error::NoNetwork });
-    }
-
     /// What the receiver of a pseudo-sender's or `REMOTE` message is told beside what is told of every sender.
     #[cold]
     pub(crate) fn tell_more(&mut self, sender: ProcessIndex, receiver: ProcessIndex) {

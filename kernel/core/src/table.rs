@@ -50,7 +50,9 @@ impl<Space: Copy> Processes<Space> {
     /// Takes the slot that has been free for longest, and gives it a pid never used before.
     pub fn allocate(&mut self) -> Result<ProcessIndex> {
         let mut free = self.free;
-        let index = free.pop_front(self).ok_or(Error::NoResources)?;
+        let index = free.head;
+        ensure(index != NOBODY, Error::NoResources)?;
+        free.remove(self, index);
         self.free = free;
         let (nowhere, generation) = (self[index].space, self[index].generation + 1);
         self.used += 1;

@@ -84,12 +84,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Sets the machine's timer for the earliest deadline, or the end of the running process's slice.
+    /// Sees to it that the machine's timer comes by the earliest deadline, or the end of the running process's slice. One
+    /// that comes too early is left: to set it costs more, and after it this is called again.
     pub(crate) fn set_timer(&mut self) {
         let deadline_ns = self.deadlines.first().map_or(u64::MAX, |(at_ns, _)| at_ns);
         let cpu = self.cpu_mut();
         let at_ns = if cpu.idle { deadline_ns } else { deadline_ns.min(cpu.slice_end_ns) };
-        if at_ns != cpu.timer_ns {
+        if at_ns < cpu.timer_ns {
             cpu.timer_ns = at_ns;
             self.machine.set_timer(at_ns);
         }

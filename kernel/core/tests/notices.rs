@@ -4,7 +4,7 @@ use abi::call::{FOREVER, NOW};
 use abi::kernel::process::{self, CreateTeam, SetExceptionServer};
 use abi::kernel::record::RegisterRecord;
 use abi::kernel::time::{Delay, SetAlarm, SetTime, Wake};
-use abi::kernel::{PROCESS, TIME, time};
+use abi::kernel::{PROCESS, TIME, message_line, time};
 use abi::notice::STATUS_EXCEPTION;
 use abi::notice::notice::{self, Notice};
 use abi::protocol::Request;
@@ -65,6 +65,31 @@ fn an_interrupt_comes_once_until_it_is_answered() {
     assert_eq!(node.kernel.release_interrupt(index, other), Err(Error::NoPermission));
     assert_eq!(node.kernel.release_interrupt(index, again), Ok(()));
     assert_eq!(refused(node.call(other, send(interrupt, EMPTY))), Error::StaleProcess);
+}
+
+#[test]
+fn an_interrupt_of_a_message_line_wants_no_reply() {
+    let mut node = Node::new();
+    let driver = node.team(0, 12, 0);
+    let index = node.index(driver);
+    let line = message_line::FIRST + 3;
+    let interrupt = node.kernel.claim_interrupt(index, line).unwrap();
+    let expected = |count| (interrupt, Notice::Interrupt(notice::Interrupt { line, count }));
+    for _ in 0..2 {
+        node.call(driver, receive());
+        assert!(node.interrupt(line));
+        assert_eq!(received(Outcome::Done(node.results(driver))), expected(1));
+        assert_eq!(refused(node.call(driver, reply(interrupt, EMPTY))), Error::NotAwaitingReply);
+    }
+    // While the driver is busy they are counted, but for the first, whose notice waits.
+    for _ in 0..3 {
+        assert!(node.interrupt(line));
+    }
+    assert_eq!(received(node.call(driver, receive_from(Pid::NONE, NOW))), expected(1));
+    assert!(node.interrupt(line));
+    assert_eq!(received(node.call(driver, receive_from(interrupt, NOW))), expected(3));
+    assert_eq!(refused(node.call(driver, receive_from(Pid::NONE, NOW))), Error::NothingWaiting);
+    assert_eq!(node.kernel.release_interrupt(index, interrupt), Ok(()));
 }
 
 #[test]

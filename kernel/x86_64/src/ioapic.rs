@@ -37,11 +37,6 @@ struct Controller {
 
 const _: () = assert!(message_line::FIRST + message_line::COUNT <= LINES, "each message line needs a vector");
 
-/// Whether devices interrupt on this line by messages.
-fn is_message_line(line: u32) -> bool {
-    line.checked_sub(message_line::FIRST).is_some_and(|at| at < message_line::COUNT)
-}
-
 /// What is known of a line.
 #[derive(Clone, Copy, Debug)]
 struct Line {
@@ -102,7 +97,7 @@ impl IoApics {
             state.pending = true;
             return None;
         }
-        if is_message_line(line) {
+        if message_line::contains(line) {
             return Some(line);
         }
         let legacy = (0u32..).zip(&self.legacy).find(|(_, arrives_on)| **arrives_on == line);
@@ -129,7 +124,7 @@ impl IoApics {
     pub fn mask(&mut self, number: u32) {
         let line = self.line(number);
         let controller = self.find(line);
-        if controller.is_none() && !is_message_line(line) {
+        if controller.is_none() && !message_line::contains(line) {
             return;
         }
         let state = &mut self.lines[line as usize];
@@ -142,7 +137,7 @@ impl IoApics {
     /// What a device writes, and where, to interrupt on a message line. None for other lines, and where the processor's
     /// number is too large for such an address.
     pub fn message(&self, line: u32) -> Option<(u64, u32)> {
-        let processor = u8::try_from(self.processor).ok().filter(|_| is_message_line(line))?;
+        let processor = u8::try_from(self.processor).ok().filter(|_| message_line::contains(line))?;
         let address = MESSAGE_ADDRESS | u64::from(processor) << MESSAGE_PROCESSOR_SHIFT;
         Some((address, u32::from(vector::FIRST_LINE) + line))
     }

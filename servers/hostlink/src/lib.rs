@@ -17,6 +17,7 @@ mod tests;
 use abi::notice::notice;
 use abi::protocol::{Reply as _, Request as _, refusal};
 use abi::{Error, Pid};
+use hardware::interrupt::InterruptLine;
 use io_server::listing::{Flat, flat_root};
 use io_server::service::OpenInstance;
 use io_server::{
@@ -336,7 +337,7 @@ impl<L: Line> Service for HostLink<L> {
             if let Err(error) = self.attend(system) {
                 log::error!("the line to the tool: {error}");
             }
-            return Outcome::Reply(notice::InterruptHandled {}.to_message());
+            return InterruptLine::attended(request.message);
         }
         match inner::Inner::from_message(request.message) {
             Some(inner::Inner::CommandsEnded(ended)) if sender == self.runner => {

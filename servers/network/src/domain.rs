@@ -76,11 +76,12 @@ impl Kernel for Calls {
         })
     }
 
-    /// Taking the buffer back, which follows, ends it.
-    fn destroy_alien(&mut self, _client: Pid, _cookie: u64) {}
-
     fn take_back(&mut self, cookie: u64) -> Vec<u8> {
-        self.0.take_back(cookie).expect("the partner asks for buffers that it has lent")
+        self.0.take_back(cookie)
+    }
+
+    fn end_aliens(&mut self) {
+        self.0.end_aliens();
     }
 }
 
@@ -176,19 +177,19 @@ impl Domain {
 
     /// A frame has come by the domain's card. False if it is not for the domain. What it brings about,
     /// [`Domain::act`] does.
-    pub fn take_frame(&mut self, frame: &[u8]) -> bool {
+    pub fn take_frame(&mut self, now_ns: u64, frame: &[u8]) -> bool {
         let Some((from, packet)) = ethernet::take_apart(frame) else { return false };
         // A switch that does not know where a station is shows its frames to everyone.
         let is_for_us = frame[0] & 1 != 0 || frame[..6] == self.station.0;
         if is_for_us {
-            self.partner.take_packet(time::now_ns(), Address::Ethernet(from), packet);
+            self.partner.take_packet(now_ns, Address::Ethernet(from), packet);
         }
         true
     }
 
     /// Does what the last frame has brought about.
-    pub fn act(&mut self, card: &mut dyn Card) {
-        self.with_wire(card, |partner, calls, wire| partner.act(time::now_ns(), calls, wire));
+    pub fn act(&mut self, now_ns: u64, card: &mut dyn Card) {
+        self.with_wire(card, |partner, calls, wire| partner.act(now_ns, calls, wire));
         self.look_at_standing();
         while let Some(host) = self.partner.next_host() {
             self.seekers.heard(host);
@@ -205,14 +206,19 @@ impl Domain {
             self.ask_ns = now_ns + ASK_AGAIN_NS;
             // If it cannot be asked now, it can soon.
             let _ = self.partner.ask_hosts(now_ns, now_ns + ROUND_NS);
-            self.act(card);
+            self.act(now_ns, card);
         }
     }
 
-    /// When [`Domain::advance`] wants to be called.
-    pub fn next_deadline_ns(&mut self) -> Option<u64> {
-        let ask = (!self.seekers.is_empty() && !self.partner.asks_hosts()).then_some(self.ask_ns);
-        [self.partner.next_deadline(), self.seekers.next_deadline_ns(), ask].into_iter().flatten().min()
+    /// When [`Domain::advance`] wants to be called; `u64::MAX` if never.
+    #[inline]
+    pub fn next_deadline_ns(&self) -> u64 {
+        let partner_ns = self.partner.next_deadline().unwrap_or(u64::MAX);
+        if self.seekers.is_empty() {
+            return partner_ns;
+        }
+        let ask_ns = if self.partner.asks_hosts() { u64::MAX } else { self.ask_ns };
+        partner_ns.min(ask_ns).min(self.seekers.next_deadline_ns().unwrap_or(u64::MAX))
     }
 
     /// A client wants to know all nodes, and is answered later.

@@ -118,10 +118,13 @@ impl Frames {
                 return;
             };
             let frame = port.card.frame(&received);
-            if number == DOMAIN_CARD as usize && domain.take_frame(frame) {
-                port.card.give_back(received);
-                domain.act(port.card.as_mut());
-                continue;
+            if number == DOMAIN_CARD as usize {
+                let now_ns = time::now_ns();
+                if domain.take_frame(now_ns, frame) {
+                    port.card.give_back(received);
+                    domain.act(now_ns, port.card.as_mut());
+                    continue;
+                }
             }
             match self.registry.arrived(number as u32, frame, &mut Waiting) {
                 Fate::Taken => {}
@@ -246,11 +249,12 @@ impl Frames {
         }
     }
 
-    /// When [`Frames::tick`] wants to be called.
-    pub fn next_deadline_ns(&self) -> Option<u64> {
+    /// When [`Frames::tick`] wants to be called; `u64::MAX` if never.
+    #[inline]
+    pub fn next_deadline_ns(&self) -> u64 {
         if self.ports.iter().any(|port| port.is_behind) {
-            return Some(0);
+            return 0;
         }
-        self.registry.next_deadline_ns()
+        self.registry.next_deadline_ns().unwrap_or(u64::MAX)
     }
 }

@@ -50,6 +50,7 @@ impl Seekers {
     }
 
     /// Whether nobody wants to know.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.seekers.is_empty()
     }

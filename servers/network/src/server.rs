@@ -30,8 +30,7 @@ impl NetworkServer {
     pub fn serve(&mut self) -> ! {
         let mut answer = None;
         loop {
-            let deadlines = [self.frames.next_deadline_ns(), self.domain.next_deadline_ns()];
-            self.alarm.arm(deadlines.into_iter().flatten().min().unwrap_or(u64::MAX));
+            self.alarm.arm(self.frames.next_deadline_ns().min(self.domain.next_deadline_ns()));
             let received = match answer.take() {
                 // It fails if the client has gone, who needs no answer then.
                 Some((client, reply)) => self.domain.reply_receive(client, &reply),
@@ -73,7 +72,7 @@ impl NetworkServer {
             notice::Interrupt::CODE => match self.frames.interrupted_by(received.sender) {
                 Some(number) => {
                     self.frames.attend(number, &mut self.domain);
-                    Outcome::Reply(InterruptLine::acknowledgement())
+                    InterruptLine::attended(&received.message)
                 }
                 None => Outcome::refuse(Error::BadRequest),
             },

@@ -90,18 +90,20 @@ impl Partner {
             ..vmtp::Send::default()
         };
         let (id, first) = self.engine.send(now_ns, &send).map_err(|_| Error::Busy)?;
-        self.due.extend(first);
+        self.due.add(first);
         self.hosts.last_transaction = transaction;
         self.hosts.asked = Some(id);
         Ok(())
     }
 
     /// Whether it is being asked who is there.
+    #[inline]
     pub fn asks_hosts(&self) -> bool {
         self.hosts.asked.is_some()
     }
 
     /// The next node that has answered.
+    #[inline]
     pub fn next_host(&mut self) -> Option<Host> {
         self.hosts.answers.pop_front()
     }
@@ -116,7 +118,7 @@ impl Partner {
         let message = vmtp::Message { words: self.configuration.name.words() };
         // Who does not ask any more needs no answer.
         let reply = self.engine.reply(now_ns, request.id, &Reply { server, message, segment: None });
-        self.due.extend(reply.ok().flatten());
+        self.due.add(reply.ok().flatten());
     }
 
     /// A node has answered, if that was the question.

@@ -7,7 +7,8 @@ use abi::{Error, Message, Pid};
 
 /// The calls of the network server. None of them waits.
 pub trait Kernel {
-    /// Replies to a process that sent to another machine, in the name of `replier`.
+    /// Replies to a process that sent to another machine, in the name of `replier`, or of whom it addressed. Without
+    /// data the reply may be made later: then nothing is said of a client that has gone.
     fn reply(&mut self, client: Pid, message: &Message, data: &[u8], replier: Pid) -> Result<(), Error>;
 
     /// Ends the call of such a process with an error.
@@ -22,19 +23,19 @@ pub trait Kernel {
     /// Copies out of it.
     fn move_from(&mut self, client: Pid, offset: u64, buffer: &mut [u8]) -> (u64, Result<(), Error>);
 
-    /// Sends for a client on another machine. `buffer` is the kernel's, behind the prefix, until
-    /// [`Kernel::take_back`]: if this fails, if the alien's answer or Forward has been received, or if it was
-    /// destroyed.
+    /// Sends for a client on another machine; the cookie is the number of a serve that has nothing else under way.
+    /// `buffer` is the kernel's, behind the prefix, until [`Kernel::take_back`]: if this fails, if the alien's answer or
+    /// Forward has been received, or if it is to end. It may fail later: then the answer says so.
     fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error>;
 
     /// The processes of this machine in a group.
     fn members(&mut self, group: Pid) -> Vec<Pid>;
 
-    /// Has an alien end, if it is still there.
-    fn destroy_alien(&mut self, client: Pid, cookie: u64);
-
-    /// Takes the buffer of an alien back that is no more.
+    /// Takes the buffer of an alien back, which ends if it is not back.
     fn take_back(&mut self, cookie: u64) -> Vec<u8>;
+
+    /// No alien is away, and none was needed lately.
+    fn end_aliens(&mut self) {}
 
     /// Whether a process still awaits the network server's reply.
     fn awaits_reply(&mut self, client: Pid) -> bool {

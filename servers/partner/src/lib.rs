@@ -51,7 +51,7 @@ use serves::Serves;
 /// Bytes of the longest segment on the wire: a head, behind its prefix.
 pub const WIRE_SEGMENT_BYTES: usize = PREFIX_BYTES + HEAD_BYTES as usize;
 
-/// How often the partner looks whether those who wait for it are still there, and what memory is for nothing.
+/// How often the partner looks whether those who wait for it are still there, and what memory and aliens are for nothing.
 const LOOK_NS: u64 = 1_000_000_000;
 
 /// How much of what a partner may have at a time.
@@ -113,11 +113,41 @@ pub struct Partner {
     /// Where the next message's segment goes, behind room for a prefix.
     inbox: Vec<u8>,
     look_ns: u64,
+    /// There are aliens that were needed since the last look, or are away.
+    has_aliens: bool,
     standing: Standing,
-    /// What came of calls of the engine at once, to be done first.
-    due: VecDeque<Action>,
+    due: Due,
     /// What was received while the logical host was being claimed.
     waiting: Vec<Received>,
+}
+
+/// What came of calls of the engine at once, to be done first. It is one thing most often, which is kept apart from the
+/// others.
+#[derive(Default)]
+struct Due {
+    first: Option<Action>,
+    others: VecDeque<Action>,
+}
+
+impl Due {
+    /// Adds what came of a call, if anything.
+    #[inline]
+    fn add(&mut self, action: Option<Action>) {
+        if self.first.is_none() && self.others.is_empty() {
+            self.first = action;
+        } else {
+            self.others.extend(action);
+        }
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<Action> {
+        if self.first.is_some() { self.first.take() } else { self.others.pop_front() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.others.is_empty()
+    }
 }
 
 /// What is known of the node's logical host.
@@ -161,8 +191,9 @@ impl Partner {
             hosts: Hosts::default(),
             inbox: alloc::vec![0; WIRE_SEGMENT_BYTES],
             look_ns: now_ns + LOOK_NS,
+            has_aliens: false,
             standing,
-            due: VecDeque::new(),
+            due: Due::default(),
             waiting: Vec::new(),
             configuration: configuration.clone(),
         }
@@ -210,7 +241,7 @@ impl Partner {
                 let _ = store.copy(packet, self.memory.at_least(store.buffer, end));
             }
         }
-        self.due.extend(received.action);
+        self.due.add(received.action);
     }
 
     /// It is `now_ns`; to be told when [`Partner::next_deadline`] has come.
@@ -220,18 +251,25 @@ impl Partner {
             self.look_ns = now_ns + LOOK_NS;
             self.look_for_clients(now_ns, kernel);
             self.memory.empty_incoming(|buffer| self.engine.is_free(buffer));
+            if self.has_aliens && self.serves.is_empty() {
+                self.has_aliens = false;
+                kernel.end_aliens();
+            }
         }
         self.act(now_ns, kernel, link);
     }
 
-    /// When [`Partner::advance`] is to be called, if nothing happens before.
-    pub fn next_deadline(&mut self) -> Option<u64> {
-        let engine = self.engine.next_deadline();
-        let look = (!self.sends.is_empty() || self.memory.used_bytes() > 0).then_some(self.look_ns);
-        [engine, look].into_iter().flatten().min()
+    /// When [`Partner::advance`] is to be called at the latest, if nothing happens before.
+    #[inline]
+    pub fn next_deadline(&self) -> Option<u64> {
+        let looks = self.has_aliens || !self.sends.is_empty() || self.memory.used_bytes() > 0;
+        let look_ns = if looks { self.look_ns } else { u64::MAX };
+        let soonest_ns = self.engine.soonest_deadline().unwrap_or(u64::MAX).min(look_ns);
+        (soonest_ns != u64::MAX).then_some(soonest_ns)
     }
 
     /// What is known of the node's logical host.
+    #[inline]
     pub fn standing(&self) -> Standing {
         self.standing
     }
@@ -263,7 +301,7 @@ impl Partner {
 
     /// Does all that the engine wants done.
     pub fn act<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
-        while let Some(action) = self.due.pop_front().or_else(|| self.engine.next_action()) {
+        while let Some(action) = self.due.take().or_else(|| self.engine.next_action()) {
             match action {
                 Action::Transmit(mut transmit) => loop {
                     let segment = transmit.buffer.map_or(&[][..], |buffer| self.memory.get(buffer));

@@ -64,6 +64,7 @@ impl Memory {
     }
 
     /// How much memory is in use.
+    #[inline]
     pub fn used_bytes(&self) -> usize {
         self.used_bytes
     }

@@ -61,6 +61,7 @@ impl Sends {
     }
 
     /// Whether nobody waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.used == 0
     }
@@ -158,7 +159,7 @@ impl Partner {
             SendError::ClientBusy => Error::Busy,
             SendError::NotLocal | SendError::ServerLocal | SendError::BadMessage => Error::BadArgument,
         })?;
-        self.due.extend(first);
+        self.due.add(first);
         if let Some((request, _)) = request {
             self.memory.put(request_buffer, request);
         }
@@ -225,7 +226,8 @@ fn respond<K: Kernel>(sent: &Sent, response: &Response, data: &[u8], kernel: &mu
             return kernel.forward(sent.client, prefix.forward_to, &message, responder);
         }
     }
-    kernel.reply(sent.client, &message, data, responder).map_err(|error| match error {
+    let replier = if responder == sent.to { Pid::NONE } else { responder };
+    kernel.reply(sent.client, &message, data, replier).map_err(|error| match error {
         // What copies from elsewhere wants to write is its own.
         Error::BadAddressOfOther if sent.to.is_kernel_server() && sent.to.index() == REMOTE => {
             Error::BadAddress

@@ -28,8 +28,6 @@ enum Serve {
         id: RequestId,
         /// For whom.
         server: Pid,
-        /// The alien's.
-        cookie: u64,
         /// Whether it is a member of the group that was sent to.
         is_member: bool,
     },
@@ -66,8 +64,6 @@ pub struct Serves {
     free_for_copies: Vec<usize>,
     /// Machines with clients that are served or were answered, and how many each has.
     hosts: Vec<(LogicalHost, usize)>,
-    /// How many there have been: no two cookies are the same.
-    count: u64,
 }
 
 impl fmt::Debug for Serves {
@@ -85,7 +81,6 @@ impl Serves {
             free_for_aliens: (0..aliens).rev().collect(),
             free_for_copies: (aliens..aliens + copies).rev().collect(),
             hosts: Vec::new(),
-            count: 0,
         }
     }
 
@@ -110,42 +105,53 @@ impl Serves {
         self.free_for_aliens.last().copied().filter(|_| hosts_own < most)
     }
 
-    /// Changes what is in a slot: from or to [`Serve::Free`], or between states of one client's.
-    fn set(&mut self, slot: usize, serve: Serve) {
-        let before = core::mem::replace(&mut self.slots[slot], serve);
+    /// Puts a client's request into a slot that is free: most often the one that was offered last.
+    fn begin(&mut self, slot: usize, host: LogicalHost, serve: Serve) {
+        self.slots[slot] = serve;
         let is_copy = slot >= self.aliens;
         let free = if is_copy { &mut self.free_for_copies } else { &mut self.free_for_aliens };
-        match (before.host(), serve.host()) {
-            // It is most often the last one, which was offered.
-            (None, Some(_)) => {
-                let place = free.iter().rposition(|other| *other == slot).expect("what is free is listed");
-                free.remove(place);
-            }
-            (Some(_), None) => free.push(slot),
-            (None, None) | (Some(_), Some(_)) => return,
+        if free.pop_if(|last| *last == slot).is_none() {
+            let place = free.iter().position(|other| *other == slot).expect("what is free is listed");
+            free.remove(place);
         }
         if is_copy {
             return;
         }
-        let host = before.host().or(serve.host());
-        let place = self.hosts.iter().position(|(known, _)| Some(*known) == host);
-        match (place, serve.host()) {
-            (Some(place), Some(_)) => self.hosts[place].1 += 1,
-            (None, Some(host)) => self.hosts.push((host, 1)),
-            (Some(place), None) => {
-                self.hosts[place].1 -= 1;
-                if self.hosts[place].1 == 0 {
-                    self.hosts.swap_remove(place);
-                }
-            }
-            (None, None) => {}
+        match self.hosts.iter_mut().find(|(known, _)| *known == host) {
+            Some((_, count)) => *count += 1,
+            None => self.hosts.push((host, 1)),
         }
     }
 
-    /// Which slot a cookie is of.
-    fn of_cookie(&self, wanted: u64) -> Option<usize> {
-        let index = (wanted % self.slots.len() as u64) as usize;
-        matches!(self.slots[index], Serve::Under { cookie, .. } if cookie == wanted).then_some(index)
+    /// A request was answered, and the response's segment is kept. A copy's slot is free until then.
+    fn keep(&mut self, slot: usize, host: LogicalHost) {
+        let answered = Serve::Answered { host };
+        if matches!(self.slots[slot], Serve::Free) {
+            self.begin(slot, host, answered);
+        } else {
+            self.slots[slot] = answered;
+        }
+    }
+
+    /// Frees a slot.
+    fn end(&mut self, slot: usize) {
+        let Some(host) = core::mem::replace(&mut self.slots[slot], Serve::Free).host() else { return };
+        if slot >= self.aliens {
+            return self.free_for_copies.push(slot);
+        }
+        self.free_for_aliens.push(slot);
+        if let Some(place) = self.hosts.iter().position(|(known, _)| *known == host) {
+            self.hosts[place].1 -= 1;
+            if self.hosts[place].1 == 0 {
+                self.hosts.swap_remove(place);
+            }
+        }
+    }
+
+    /// The slot of which an alien's cookie is the number, if it has an alien.
+    fn of_cookie(&self, cookie: u64) -> Option<usize> {
+        let slot = cookie as usize;
+        matches!(self.slots.get(slot), Some(Serve::Under { .. })).then_some(slot)
     }
 }
 
@@ -207,9 +213,7 @@ impl Partner {
         kernel: &mut K,
     ) {
         let client = pid(request.id.client);
-        self.serves.count += 1;
-        let slots = self.serves.slots.len() as u64;
-        let cookie = self.serves.count * slots + slot as u64;
+        let cookie = slot as u64;
         let head_bytes = segment.len().saturating_sub(PREFIX_BYTES);
         let reply_bytes = if prefix.grant.access().contains(Access::WRITE) {
             prefix.grant.bytes().min(HEAD_BYTES) as usize
@@ -229,15 +233,16 @@ impl Partner {
             forwarder: prefix.forwarder,
             user: prefix.user,
             transaction: request.id.transaction,
-            priority: priority::FOREGROUND,
+            priority: priority::FOREGROUND + priority::PROGRAM_LEVEL,
             message: from_wire(&request.message, head_bytes),
             grant: prefix.grant,
             head_bytes,
             cookie,
         };
         self.memory.lend(buffer.len());
+        self.has_aliens = true;
         let is_member = request.server.is_group();
-        self.serves.set(slot, Serve::Under { id: request.id, server, cookie, is_member });
+        self.serves.begin(slot, client.host(), Serve::Under { id: request.id, server, is_member });
         if let Err(error) = kernel.send_alien(&alien, buffer) {
             self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
         }
@@ -257,7 +262,7 @@ impl Partner {
         self.memory.give_back(segment.len());
         let Some(slot) = self.serves.of_cookie(cookie) else { return };
         if self.serves.slots[slot].is_silent(message, outcome) {
-            self.serves.set(slot, Serve::Free);
+            self.serves.end(slot);
             return;
         }
         let data_bytes = if outcome.is_ok() { message.segment_bytes() as usize } else { 0 };
@@ -325,13 +330,13 @@ impl Partner {
         let sent = self.engine.reply(now_ns, id, &reply);
         if sent.is_ok() && bytes > 0 {
             self.memory.put(buffer, segment);
-            self.serves.set(slot, Serve::Answered { host: pid(id.client).host() });
+            self.serves.keep(slot, pid(id.client).host());
         } else {
             self.memory.recycle(segment);
-            self.serves.set(slot, Serve::Free);
+            self.serves.end(slot);
         }
         // If it failed, the client has given up: then nobody wants it.
-        self.due.extend(sent.ok().flatten());
+        self.due.add(sent.ok().flatten());
     }
 
     /// The client of a request does not wait any more.
@@ -339,12 +344,9 @@ impl Partner {
         let is_it = |slot: &Serve| matches!(slot, Serve::Under { id: other, .. } if *other == id);
         // To a group it has one for each member.
         while let Some(slot) = self.serves.slots.iter().position(is_it) {
-            if let Serve::Under { cookie, .. } = self.serves.slots[slot] {
-                kernel.destroy_alien(pid(id.client), cookie);
-                let buffer = kernel.take_back(cookie);
-                self.memory.give_back(buffer.len());
-            }
-            self.serves.set(slot, Serve::Free);
+            let buffer = kernel.take_back(slot as u64);
+            self.memory.give_back(buffer.len());
+            self.serves.end(slot);
         }
     }
 
@@ -353,7 +355,7 @@ impl Partner {
         if let Some(slot) = self.memory.serve_of(buffer) {
             let content = self.memory.take(buffer);
             self.memory.recycle(content);
-            self.serves.set(slot, Serve::Free);
+            self.serves.end(slot);
         }
     }
 }

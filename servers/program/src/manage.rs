@@ -23,8 +23,6 @@ use crate::images::Images;
 use crate::loader::Loader;
 use crate::programs::{Program, Programs, Stream, Wait, program_end};
 
-/// Level of programs in their class.
-const LEVEL: u8 = 2;
 /// Rights that a program has from its starter. All others are of services alone.
 const HANDED_DOWN: Rights = Rights::TRACE;
 /// Most processes of a program.
@@ -101,7 +99,7 @@ impl Managing {
         let team = NewTeam::create(&Owner {
             user: client.user,
             rights,
-            priority: u32::from(class + LEVEL),
+            priority: u32::from(class + priority::PROGRAM_LEVEL),
             quota_pages: self.quota_pages,
             quota_processes: MOST_PROCESSES,
         })?;

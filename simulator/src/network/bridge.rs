@@ -8,7 +8,7 @@ use abi::kernel::record::AlienRecord;
 use abi::kernel::{GROUP, PROCESS, group, process};
 use abi::remote::Alien;
 use abi::wire::PREFIX_BYTES;
-use abi::{Access, Error, Grant, Message, Pid};
+use abi::{Error, Message, Pid};
 use network_partner::{Kernel, groups};
 
 use crate::{Node, Outcome};
@@ -24,6 +24,8 @@ const LENT: u64 = 3 * AREA_BYTES;
 pub struct Lent {
     /// By cookie: which area, and the buffer as it was lent.
     buffers: BTreeMap<u64, (u64, Vec<u8>)>,
+    /// By cookie.
+    aliens: BTreeMap<u64, Pid>,
 }
 
 impl Lent {
@@ -124,9 +126,20 @@ impl Kernel for Bridge<'_> {
         let record = alien.record(buffer_address, place.len() as u64);
         self.lent.buffers.insert(alien.cookie, (area, buffer));
         self.node.poke(self.pid, Node::data(RECORD), &record.to_bytes());
-        let grant = Grant::new(AlienRecord::BYTES as u64, Access::READ);
-        let request = process::SendAlien {};
-        self.node.request_with(self.pid, PROCESS, &request, Node::data(RECORD), grant).map(|_| ())
+        let to = match self.lent.aliens.get(&alien.cookie) {
+            Some(alien) => *alien,
+            None => self.node.request(self.pid, PROCESS, &process::CreateAlien {})?.alien,
+        };
+        self.lent.aliens.insert(alien.cookie, to);
+        self.reply_as(call::Reply {
+            to,
+            message: alien.message,
+            segment_address: Node::data(RECORD),
+            segment_bytes: AlienRecord::BYTES as u64,
+            replier: 0,
+            error: 0,
+            lend: 0,
+        })
     }
 
     fn members(&mut self, group: Pid) -> Vec<Pid> {
@@ -136,12 +149,11 @@ impl Kernel for Bridge<'_> {
         })
     }
 
-    fn destroy_alien(&mut self, client: Pid, cookie: u64) {
-        // It may have answered already.
-        let _ = self.node.request(self.pid, PROCESS, &process::DestroyAlien { client, cookie });
-    }
-
     fn take_back(&mut self, cookie: u64) -> Vec<u8> {
+        if let Some(alien) = self.lent.aliens.remove(&cookie) {
+            let destroy = process::DestroyAlien { alien };
+            self.node.request(self.pid, PROCESS, &destroy).expect("it can be ended at any time");
+        }
         let (area, mut buffer) = self.lent.buffers.remove(&cookie).expect("a buffer that was lent");
         let place = buffer.get_mut(PREFIX_BYTES..).unwrap_or_default();
         let content = self.node.peek_touched(self.pid, Node::data(LENT + area * AREA_BYTES), place.len());

@@ -81,6 +81,12 @@ impl Timers {
         self.rise(at);
     }
 
+    /// A time before which no deadline is reached: at most the earliest, and most often found without a look at it.
+    #[inline]
+    pub fn soonest(&self) -> Option<u64> {
+        self.heap.first().map(|(queued_ns, _)| *queued_ns)
+    }
+
     /// The earliest deadline.
     pub fn next(&mut self) -> Option<u64> {
         while let Some((queued_ns, owner)) = self.heap.first().copied() {

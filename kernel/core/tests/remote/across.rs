@@ -66,7 +66,7 @@ fn copies_beyond_the_buffer_are_sent_to_the_clients_node() {
     // The client gives up while the copy is under way.
     assert_eq!(fixture.node.call(server, move_to), Outcome::Waits);
     fixture.arrival();
-    fixture.destroy_alien(record.cookie).unwrap();
+    fixture.destroy_alien().unwrap();
     let moved = remote::Moved { count: HEAD_BYTES as u32 };
     succeeded(fixture.reply(server, moved.to_message(), Pid::NONE, None));
     assert_eq!(fixture.node.error(server), Error::NotAwaitingReply);
@@ -143,7 +143,7 @@ fn messages_are_forwarded_here_and_elsewhere() {
     let (registers, arrival) = fixture.arrival();
     let cookie = record.cookie;
     assert_eq!(arrival, Arrival::Forwarded { cookie, forwarder: second, to: FARTHER });
-    assert_eq!((registers.pid, registers.message), (FAR.to_bits(), ANSWER.to_registers()));
+    assert_eq!((registers.pid, registers.message), (fixture.alien.to_bits(), ANSWER.to_registers()));
 
     // Another user's needs the right; a copy to elsewhere and a kernel server cannot be forwarded.
     let stranger = fixture.node.team(101, PRIORITY, 4);

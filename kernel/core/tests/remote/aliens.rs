@@ -1,18 +1,18 @@
 //! Aliens: what the network server sends for clients elsewhere, and what becomes of it.
 
-use abi::call::{self, MoveFrom, NOW};
+use abi::call::{self, MoveFrom, NOW, Registers};
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{PROCESS, STATISTICS, TIME, process, statistics, time};
 use abi::protocol::{Reply as _, Request};
 use abi::remote::Arrival;
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid};
 use kernel_core::process::State;
-use simulator::node::{receive, reply, send, send_with};
+use simulator::node::{receive, reply, send};
 use simulator::{Node, Outcome};
 
 use crate::fixture::{
-    ANSWER, BUFFER, BUFFER_BYTES, ELSEWHERE, FAR, FARTHER, Fixture, PRIORITY, WORDS, become_server, refused,
-    succeeded, take_until,
+    ANSWER, BUFFER, ELSEWHERE, FAR, FARTHER, Fixture, PRIORITY, WORDS, become_server, refused, succeeded,
+    take_until,
 };
 
 #[test]
@@ -61,11 +61,19 @@ fn an_alien_stands_for_its_client() {
     assert_eq!(refused(fixture.node.call(fixture.network, answer)), Error::NotAwaitingReply);
     let cookie = record.cookie;
     assert_eq!(arrival, Arrival::Answered { cookie, replier: server, outcome: Ok(()) });
-    assert_eq!(registers.pid, FAR.to_bits());
+    assert_eq!(registers.pid, fixture.alien.to_bits());
     assert_eq!(Message::from_registers(registers.message).words, [0, 12, 13, 14, 15, 16, 17, 7]);
     assert_eq!(fixture.node.peek(fixture.network, Node::data(BUFFER), 8), b"segment ");
     assert_eq!(fixture.receive(), None);
-    assert_eq!(fixture.destroy_alien(cookie), Err(Error::NonexistentProcess));
+    // The next client is another one, and none of what the alien had is left.
+    let record = AlienRecord { client: FARTHER.to_bits(), ..fixture.record(server, Grant::NONE, b"") };
+    let alien = fixture.alien;
+    fixture.send_alien(&record).unwrap();
+    assert_eq!(fixture.alien, alien);
+    let received = succeeded(fixture.node.call(server, take.encode()));
+    assert_eq!((received.pid, received.extra), (FARTHER.to_bits(), [0, 100, 0, 0, 0]));
+    assert_eq!(Message::from_registers(received.message).words, [0x71, 2, 3, 4, 5, 6, 7, 0]);
+    assert_eq!(refused(fixture.node.call(server, answer)), Error::NotAwaitingReply);
     let network = fixture.network;
     fixture.finish(&[server, network]);
 }
@@ -101,6 +109,21 @@ fn what_the_network_server_cannot_send() {
     ] {
         assert_eq!(fixture.send_alien(&record), Err(error), "{record:?}");
     }
+    // The record itself.
+    let whole = fixture.reply_to_alien(&sound, WORDS);
+    let [at, bytes, ..] = whole.extra;
+    let reply = |address, bytes| Registers { extra: [address, bytes, 0, 0, 0], ..whole };
+    for (registers, error) in [
+        (reply(at, bytes - 1), Error::BadArgument),
+        (reply(at, 0), Error::BadArgument),
+        (reply(0x1000, bytes), Error::BadAddress),
+    ] {
+        assert_eq!(refused(fixture.node.call(fixture.network, registers)), error);
+    }
+    assert_eq!(refused(fixture.node.call(server, whole)), Error::NotAwaitingReply, "it is not the server's");
+    let forward =
+        call::Forward { client: fixture.alien, message: ANSWER, to: server.to_bits(), forwarder: 0 };
+    assert_eq!(refused(fixture.node.call(fixture.network, forward.encode())), Error::NotForwardable);
     fixture.send_alien(&sound).unwrap();
     assert_eq!(fixture.send_alien(&sound), Err(Error::Busy), "a second one of the client");
     // As many as the quota lets it.
@@ -184,8 +207,8 @@ fn an_alien_can_be_destroyed_at_any_time() {
     let mut fixture = Fixture::new();
     let server = fixture.node.team(100, PRIORITY, 8);
     let record = fixture.record(server, Grant::NONE, b"");
-    // Queued; received; answered.
-    for stage in 0..3 {
+    // Queued; received; answered; back.
+    for stage in 0..4 {
         fixture.send_alien(&record).unwrap();
         if stage > 0 {
             succeeded(fixture.node.call(server, receive()));
@@ -193,8 +216,14 @@ fn an_alien_can_be_destroyed_at_any_time() {
         if stage > 1 {
             succeeded(fixture.node.call(server, reply(FAR, ANSWER)));
         }
-        assert_eq!(fixture.destroy_alien(record.cookie + 1), Err(Error::NonexistentProcess));
-        assert_eq!(fixture.destroy_alien(record.cookie), Ok(process::AlienDestroyed {}));
+        if stage > 2 {
+            fixture.arrival();
+        }
+        let destroy = process::DestroyAlien { alien: fixture.alien };
+        assert_eq!(fixture.node.request(server, PROCESS, &destroy), Err(Error::NoPermission));
+        let other = process::DestroyAlien { alien: server };
+        assert_eq!(fixture.node.request(fixture.network, PROCESS, &other), Err(Error::NonexistentProcess));
+        assert_eq!(fixture.destroy_alien(), Ok(process::AlienDestroyed {}));
         assert_eq!(refused(fixture.node.call(server, reply(FAR, ANSWER))), Error::NotAwaitingReply);
         let nothing = call::Receive { from: Pid::NONE, buffer_address: 0, buffer_bytes: 0, deadline: NOW };
         assert_eq!(refused(fixture.node.call(server, nothing.encode())), Error::NothingWaiting);
@@ -229,11 +258,10 @@ fn kernel_servers_answer_clients_elsewhere_without_rights() {
     assert_eq!(fixture.ask_kernel(PROCESS, &identify), Err(Error::NonexistentProcess));
 
     // A listing goes to the buffer, and no farther than that.
-    let [message_0, message_1, ..] = process::QueryProcesses { index: 0 }.to_message().to_registers();
     let to = Pid::kernel_server(other.host(), PROCESS).to_bits();
     let record = fixture.record(Pid::NONE, Grant::new(0x1_0000_0000, Access::WRITE), b"");
-    let record = AlienRecord { to, message_0, message_1, ..record };
-    fixture.send_alien(&record).unwrap();
+    let record = AlienRecord { to, ..record };
+    fixture.send_alien_with(&record, process::QueryProcesses { index: 0 }.to_message()).unwrap();
     let (registers, _) = fixture.arrival();
     let message = Message::from_registers(registers.message);
     let count = process::ProcessesQueried::from_message(&message).count as usize;
@@ -243,16 +271,10 @@ fn kernel_servers_answer_clients_elsewhere_without_rights() {
     assert_eq!(listed[..8], fixture.node.root.to_bits().to_le_bytes());
 
     // Whoever may end the network server may do so from elsewhere too.
-    let [message_0, message_1, message_2, message_3] = destroy(fixture.network).to_message().to_registers();
-    let user_and_transaction = 0;
-    let record = AlienRecord { message_0, message_1, message_2, message_3, user_and_transaction, ..record };
-    let at = Node::data(BUFFER + BUFFER_BYTES);
-    fixture.node.poke(fixture.network, at, &record.to_bytes());
-    let grant = Grant::new(AlienRecord::BYTES as u64, Access::READ);
-    let request = process::SendAlien {}.to_message();
-    let outcome =
-        fixture.node.call(fixture.network, send_with(abi::kernel::server(PROCESS), request, at, grant));
-    assert_eq!(outcome, Outcome::Waits);
+    let record = AlienRecord { user_and_transaction: 0, ..record };
+    let reply = fixture.reply_to_alien(&record, destroy(fixture.network).to_message());
+    let reply_receive = Registers { number: call::ReplyReceive::NUMBER, ..reply };
+    assert_eq!(fixture.node.call(fixture.network, reply_receive), Outcome::Waits);
     fixture.node.pass(1_000_000_000);
     assert_eq!(refused(fixture.node.call(other, send(FAR, WORDS))), Error::NoNetwork);
 }

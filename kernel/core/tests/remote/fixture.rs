@@ -5,7 +5,8 @@ use abi::kernel::record::AlienRecord;
 use abi::kernel::{PROCESS, process};
 use abi::protocol::{Reply as _, Request};
 use abi::remote::Arrival;
-use abi::{Access, Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
+use abi::{Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
+use kernel_core::process::{Flags, Kind, Process, State};
 use simulator::node::{receive_from, reply, send};
 use simulator::{Node, Outcome};
 
@@ -30,11 +31,13 @@ pub const BUFFER_BYTES: u64 = 0x1_0000;
 pub struct Fixture {
     pub node: Node,
     pub network: Pid,
+    /// The alien that was sent last.
+    pub alien: Pid,
 }
 
 impl Fixture {
     pub fn new() -> Fixture {
-        let mut fixture = Fixture { node: Node::new(), network: Pid::NONE };
+        let mut fixture = Fixture { node: Node::new(), network: Pid::NONE, alien: Pid::NONE };
         fixture.start_again();
         fixture
     }
@@ -97,16 +100,11 @@ impl Fixture {
         if !head.is_empty() {
             self.node.poke(self.network, Node::data(BUFFER), head);
         }
-        let [message_0, message_1, message_2, message_3] = WORDS.to_registers();
         AlienRecord {
             client: FAR.to_bits(),
             to: to.to_bits(),
             user_and_transaction: u64::from(USER.0) | TRANSACTION << 32,
             priority: 14,
-            message_0,
-            message_1,
-            message_2,
-            message_3,
             grant: grant.to_bits(),
             buffer_address: Node::data(BUFFER),
             buffer_bytes: head.len() as u64,
@@ -117,23 +115,49 @@ impl Fixture {
     }
 
     pub fn send_alien(&mut self, record: &AlienRecord) -> Result<(), Error> {
+        self.send_alien_with(record, WORDS)
+    }
+
+    /// Sends an alien that is back, or a new one if there is none.
+    pub fn send_alien_with(&mut self, record: &AlienRecord, message: Message) -> Result<(), Error> {
+        let is_back = |process: &Process<_>| {
+            process.kind == Kind::Alien
+                && process.state == State::AwaitingReply
+                && process.flags.has(Flags::REMOTE)
+        };
+        let back = self.node.kernel.processes.iter().find(|(_, process)| is_back(process));
+        self.alien = match back.map(|(_, alien)| alien.pid) {
+            Some(alien) => alien,
+            None => self.node.request(self.network, PROCESS, &process::CreateAlien {})?.alien,
+        };
+        let reply = self.reply_to_alien(record, message);
+        match self.node.call(self.network, reply) {
+            Outcome::Done(results) => Error::check(results.number as u32),
+            Outcome::Waits => panic!("a Reply waits"),
+        }
+    }
+
+    /// The network server's reply to that alien.
+    pub fn reply_to_alien(&mut self, record: &AlienRecord, message: Message) -> Registers {
         // Behind the buffer.
         let at = Node::data(BUFFER + BUFFER_BYTES);
         self.node.poke(self.network, at, &record.to_bytes());
-        let grant = Grant::new(AlienRecord::BYTES as u64, Access::READ);
-        self.node.request_with(self.network, PROCESS, &process::SendAlien {}, at, grant).map(|_| ())
+        let segment_bytes = AlienRecord::BYTES as u64;
+        let to = self.alien;
+        call::Reply { to, message, segment_address: at, segment_bytes, replier: 0, error: 0, lend: 0 }
+            .encode()
     }
 
-    pub fn destroy_alien(&mut self, cookie: u64) -> Result<process::AlienDestroyed, Error> {
-        self.node.request(self.network, PROCESS, &process::DestroyAlien { client: FAR, cookie })
+    /// Ends that alien, whatever it does.
+    pub fn destroy_alien(&mut self) -> Result<process::AlienDestroyed, Error> {
+        self.node.request(self.network, PROCESS, &process::DestroyAlien { alien: self.alien })
     }
 
     /// A request of [`FAR`] to a kernel server, and its answer.
     pub fn ask_kernel<R: Request>(&mut self, server: u16, request: &R) -> Result<R::Reply, Error> {
-        let [message_0, message_1, message_2, message_3] = request.to_message().to_registers();
         let host = self.network.host();
         let record = self.record(Pid::kernel_server(host, server), Grant::NONE, b"");
-        self.send_alien(&AlienRecord { message_0, message_1, message_2, message_3, ..record })?;
+        self.send_alien_with(&record, request.to_message())?;
         let (registers, arrival) = self.arrival();
         let replier = Pid::kernel_server(host, server);
         assert_eq!(arrival, Arrival::Answered { cookie: 0xc0_0c1e, replier, outcome: Ok(()) });

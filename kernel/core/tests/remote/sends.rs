@@ -30,14 +30,16 @@ fn there_is_one_network_server_with_the_right() {
         assert_eq!(node.request(second, PROCESS, &become_server()), Err(Error::Busy));
     }
     // Only that may do what it may do.
-    let destroy = process::DestroyAlien { client: FAR, cookie: 0 };
+    assert_eq!(node.request(second, PROCESS, &process::CreateAlien {}), Err(Error::NoPermission));
+    let alien = node.request(first, PROCESS, &process::CreateAlien {}).unwrap().alien;
+    let destroy = process::DestroyAlien { alien };
     assert_eq!(node.request(second, PROCESS, &destroy), Err(Error::NoPermission));
-    assert_eq!(node.request(first, PROCESS, &destroy), Err(Error::NonexistentProcess));
+    assert_eq!(node.request(first, PROCESS, &destroy), Ok(process::AlienDestroyed {}));
     // It would wait for itself.
     assert_eq!(refused(node.call(first, send(FAR, WORDS))), Error::BadArgument);
     let timed = call::Send { to: FAR, message: WORDS, segment_address: 0, grant: 0, deadline: 5 };
     assert_eq!(refused(node.call(plain, timed.encode())), Error::BadArgument);
-    let mut fixture = Fixture { node, network: first };
+    let mut fixture = Fixture { node, network: first, alien };
     fixture.end(first);
     let node = &mut fixture.node;
     assert_eq!(refused(node.call(plain, send(FAR, WORDS))), Error::NoNetwork);

@@ -78,10 +78,6 @@ impl Kernel for Notes {
         self.members.iter().filter(|(known, _)| *known == group).map(|(_, member)| *member).collect()
     }
 
-    fn destroy_alien(&mut self, _: Pid, cookie: u64) {
-        self.aliens.retain(|alien| alien.cookie != cookie);
-    }
-
     fn take_back(&mut self, cookie: u64) -> Vec<u8> {
         self.lent.remove(&cookie).expect("a buffer that was lent")
     }
