@@ -27,6 +27,9 @@ pub const SERVICES: &str = "configuration/services";
 
 /// What a block of tar is filled up to.
 const BLOCK_BYTES: u64 = 512;
+/// What the content of a file begins at a multiple of that is at least as long: so its pages need not be copied to be
+/// mapped.
+const PAGE_BYTES: u64 = 4096;
 
 /// An archive in the making.
 #[derive(Clone, Debug, Default)]
@@ -159,8 +162,16 @@ impl Archive {
 
     /// How long the archive is.
     pub fn bytes(&self) -> u64 {
-        let data = self.entries.values().map(|entry| entry.data.as_ref().map_or(0, |data| data.len() as u64));
-        data.map(|bytes| BLOCK_BYTES + bytes.next_multiple_of(BLOCK_BYTES)).sum::<u64>() + 2 * BLOCK_BYTES
+        self.in_order().fold(0, |place, (_, entry)| {
+            let begin = place + filling_bytes(place, entry).unwrap_or(0) + BLOCK_BYTES;
+            begin + entry.bytes().next_multiple_of(BLOCK_BYTES)
+        }) + 2 * BLOCK_BYTES
+    }
+
+    /// The entries as they are written.
+    fn in_order(&self) -> impl Iterator<Item = (&String, &Entry)> {
+        let first = self.entries.get_key_value(SUPERVISOR);
+        first.into_iter().chain(self.entries.iter().filter(|(name, _)| *name != SUPERVISOR))
     }
 
     fn leave_room(&self, more_bytes: u64) -> Result<()> {
@@ -176,21 +187,63 @@ impl Archive {
     /// Writes the archive as a tar file.
     pub fn write(&self, to: impl Write) -> Result<()> {
         let mut tar = tar::Builder::new(to);
-        let first = self.entries.get_key_value(SUPERVISOR);
-        let others = self.entries.iter().filter(|(name, _)| *name != SUPERVISOR);
-        for (name, entry) in first.into_iter().chain(others) {
+        let mut place = 0;
+        for (name, entry) in self.in_order() {
+            if let Some(bytes) = filling_bytes(place, entry) {
+                let filling = filling(bytes - BLOCK_BYTES);
+                tar.append(&filling_header(&filling), &*filling)?;
+                place += bytes;
+            }
             tar.append(&header(name, entry)?, entry.data.as_deref().unwrap_or_default())?;
+            place += BLOCK_BYTES + entry.bytes().next_multiple_of(BLOCK_BYTES);
         }
         tar.into_inner()?.flush()?;
         Ok(())
     }
 }
 
+impl Entry {
+    fn bytes(&self) -> u64 {
+        self.data.as_ref().map_or(0, |data| data.len() as u64)
+    }
+}
+
+/// What has to come before the header of an entry that would be at `place`, so that its content begins where a page does.
+fn filling_bytes(place: u64, entry: &Entry) -> Option<u64> {
+    let content = place + BLOCK_BYTES;
+    let bytes = content.next_multiple_of(PAGE_BYTES) - content;
+    (entry.bytes() >= PAGE_BYTES && bytes > 0).then_some(bytes)
+}
+
+/// A comment of so many bytes, a whole number of blocks, as a record of tar's extended headers: its length, a blank, and
+/// what it is.
+fn filling(bytes: u64) -> Vec<u8> {
+    if bytes == 0 {
+        return Vec::new();
+    }
+    let mut record = format!("{bytes} comment=").into_bytes();
+    record.resize(bytes as usize - 1, b' ');
+    record.push(b'\n');
+    record
+}
+
+fn filling_header(filling: &[u8]) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::XHeader);
+    header.set_size(filling.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_cksum();
+    header
+}
+
 fn header(name: &str, entry: &Entry) -> Result<Header> {
     let mut header = Header::new_ustar();
     header.set_path(name).with_context(|| format!("the name `{name}` does not fit into the boot archive"))?;
     header.set_entry_type(if entry.data.is_some() { EntryType::Regular } else { EntryType::Directory });
-    header.set_size(entry.data.as_ref().map_or(0, |data| data.len() as u64));
+    header.set_size(entry.bytes());
     header.set_mode(entry.mode);
     header.set_mtime(entry.modified);
     header.set_uid(0);
@@ -262,6 +315,26 @@ mod tests {
         archive.put_file("a", Arc::from(*b"")).unwrap();
         let names: Vec<String> = listed(&archive).into_iter().map(|(name, ..)| name).collect();
         assert_eq!(names, [SUPERVISOR, "a", "bin/ls"]);
+    }
+
+    #[test]
+    fn what_fills_a_page_begins_with_one() {
+        let mut archive = archive();
+        for (place, bytes) in [4096, 1, 3584, 9000, 512, 5000, 4096, 8192, 2000, 1000, 8000].iter().enumerate() {
+            archive.put_file(&format!("f{place:02}"), vec![place as u8; *bytes].into()).unwrap();
+        }
+        let listed = listed(&archive);
+        assert_eq!(listed.len(), 13, "what fills it up is not seen");
+        let mut bytes = Vec::new();
+        archive.write(&mut bytes).unwrap();
+        let mut aligned = 0;
+        for entry in tar::Archive::new(&*bytes).entries().unwrap().map(Result::unwrap) {
+            if entry.size() >= PAGE_BYTES {
+                assert_eq!(entry.raw_file_position() % PAGE_BYTES, 0);
+                aligned += 1;
+            }
+        }
+        assert_eq!(aligned, 6);
     }
 
     #[test]
