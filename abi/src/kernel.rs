@@ -234,8 +234,17 @@ protocol! {
             /// Pages that were kept.
             count: u32,
         };
+        /// Has bound pages read, up to [`MOST_FETCHED`](crate::kernel::MOST_FETCHED) of them; replies when the kernel keeps them all, so that
+        /// touching one waits for nobody. What cannot be read is an error.
+        Fetch = 9 { team: Pid, address: u64, pages: u32 } => Fetched {};
+        /// Makes zeroed pages of ordinary ones, not wired, by taking their frames. Frames that were lent stay with those who
+        /// have them mapped.
+        Discard = 10 { team: Pid, address: u64, pages: u32 } => Discarded {};
     }
 }
+
+/// Most pages that a [`Fetch`](memory::Fetch) is for.
+pub const MOST_FETCHED: u32 = 64;
 
 protocol! {
     /// Interrupts, ports, device memory. Everything must have been granted.

@@ -46,6 +46,24 @@ pub fn revoke(instance: u32, position: u64, pages: u32) -> Result<u32, Error> {
     Ok(crate::message::kernel(kernel::MEMORY, &memory::Revoke { instance, position, pages })?.count)
 }
 
+/// Has bound pages read, so that touching one waits for nobody. What cannot be read is an error.
+pub fn fetch(team: Pid, address: u64, pages: u32) -> Result<(), Error> {
+    let mut done = 0;
+    while done < pages {
+        let count = (pages - done).min(kernel::MOST_FETCHED);
+        let address = address + u64::from(done) * PAGE_BYTES;
+        crate::message::kernel(kernel::MEMORY, &memory::Fetch { team, address, pages: count })?;
+        done += count;
+    }
+    Ok(())
+}
+
+/// Makes pages of zeros of ordinary ones. What was lent of them stays as it is with those who have it mapped.
+pub fn discard(team: Pid, address: u64, pages: u32) -> Result<(), Error> {
+    crate::message::kernel(kernel::MEMORY, &memory::Discard { team, address, pages })?;
+    Ok(())
+}
+
 /// Unmaps pages.
 pub fn unmap(team: Pid, address: u64, pages: u32) -> Result<(), Error> {
     let request = memory::Unmap { team, address, pages };

@@ -56,6 +56,14 @@ impl<M: Machine> Site<'_, M> {
         }
     }
 
+    /// A frame is the team's no more. One that was lent stays where it was lent to.
+    fn give_up(&mut self, frame: Frame) {
+        if !self.cache.keep(frame) {
+            self.frames.release(frame);
+        }
+        self.team.pages.give_back(1);
+    }
+
     /// Gives a page the protection that its region has now. The cache's frames are only mapped to be read: the first write
     /// is a fault; and what may not even be read is not mapped, so that the cache can take it back.
     fn set_protection(&mut self, page: u64, region: &Region) {
@@ -215,7 +223,7 @@ impl<M: Machine> Kernel<M> {
         let end = region.end().min(end);
         // The region itself is some work.
         *left -= 1;
-        let Some(site) = self.site(team) else { return end };
+        let Some(mut site) = self.site(team) else { return end };
         let mut address = region.start;
         loop {
             if let Backing::Zero | Backing::Physical { .. } | Backing::Bound { .. } = region.backing {
@@ -234,15 +242,33 @@ impl<M: Machine> Kernel<M> {
                 Backing::Physical { .. } | Backing::Held { .. } => None,
             };
             if let Some(frame) = own {
-                // A frame that was lent stays where it was lent to.
-                if !site.cache.keep(frame) {
-                    site.frames.release(frame);
-                }
-                site.team.pages.give_back(1);
+                site.give_up(frame);
             }
             *left -= 1;
             address += PAGE_BYTES;
         }
+    }
+
+    /// Takes the frames of ordinary pages of a range, from its start on, so that they are zeros when touched next; returns
+    /// the address to go on with.
+    pub(crate) fn discard_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64> {
+        let list = &self.teams[usize::from(team)].regions;
+        let is_ordinary =
+            |region: &Region| region.backing == Backing::Zero && region.protection & WIRED == 0;
+        ensure(self.regions.covers(list, range, is_ordinary), Error::BadArgument)?;
+        let mut site = self.site(team).ok_or(Error::BadAddress)?;
+        let mut address = range.start;
+        for _ in 0..PAGES_PER_STEP {
+            address = site.machine.next_mapped(site.space, address, range.end);
+            if address >= range.end {
+                return Ok(range.end);
+            }
+            if let Some(frame) = site.machine.unmap(site.space, address) {
+                site.give_up(frame);
+            }
+            address += PAGE_BYTES;
+        }
+        Ok(address)
     }
 
     /// Changes what a team may do with pages of a range, all of which must be in regions; for the pages themselves

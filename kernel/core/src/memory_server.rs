@@ -8,9 +8,10 @@
 //! which to go on, 0 at first.
 
 use abi::kernel::memory::{
-    Bind, Bound, Flushed, Map, Mapped, Memory, Protect, Protected, QueryRegion, RegionQueried, Revoked,
-    TeamQueried, Unmap, Unmapped,
+    Bind, Bound, Discard, Discarded, Fetch, Fetched, Flushed, Map, Mapped, Memory, Protect, Protected,
+    QueryRegion, RegionQueried, Revoked, TeamQueried, Unmap, Unmapped,
 };
+use abi::kernel::MOST_FETCHED;
 use abi::kernel::protection::{DEVICE, EXECUTE, READ, SHARED, WIRED, WRITE};
 use abi::kernel::record::BindingRecord;
 use abi::{Access, Error, Message, PAGE_BYTES, Pid, Request};
@@ -47,6 +48,8 @@ impl<M: Machine> Kernel<M> {
                 let count = self.revoke(caller, request.instance, first, request.pages);
                 Ok(Answer::reply(&Revoked { count }))
             }
+            Memory::Fetch(request) => self.fetch_memory(caller, &request),
+            Memory::Discard(request) => self.discard_memory(caller, &request),
             Memory::QueryTeam(request) => {
                 let team = self.find_visible_team(caller, request.team)?;
                 let team = self.team(team);
@@ -176,6 +179,33 @@ impl<M: Machine> Kernel<M> {
         }
         let next = self.unmap_some(team, range)?;
         if next == range.end { Ok(Answer::reply(&Unmapped {})) } else { Ok(self.go_on_at(caller, next)) }
+    }
+
+    /// Asks for one page after the other; each that comes begins the request anew.
+    fn fetch_memory(&mut self, caller: ProcessIndex, request: &Fetch) -> Result<Answer> {
+        let team = self.find_own_team(caller, request.team)?;
+        ensure(request.pages <= MOST_FETCHED, Error::TooLong)?;
+        let range = PageRange::new(request.address, request.pages)?;
+        let mut address = range.start;
+        while address < range.end {
+            let region = self.first_region_ending_after(team, address).ok_or(Error::NotMapped)?;
+            let Backing::Bound { object, page, .. } = region.backing else { return Err(Error::BadArgument) };
+            ensure(region.start <= address, Error::NotMapped)?;
+            let page = page + ((address - region.start) / PAGE_BYTES) as u32;
+            if self.cache.find(object, page).is_none() {
+                return Err(self.request_page(object, page));
+            }
+            address += PAGE_BYTES;
+        }
+        Ok(Answer::reply(&Fetched {}))
+    }
+
+    fn discard_memory(&mut self, caller: ProcessIndex, request: &Discard) -> Result<Answer> {
+        let team = self.find_own_team(caller, request.team)?;
+        let mut range = PageRange::new(request.address, request.pages)?;
+        range.start = range.start.max(self.processes[caller].extra.count);
+        let next = self.discard_some(team, range)?;
+        if next == range.end { Ok(Answer::reply(&Discarded {})) } else { Ok(self.go_on_at(caller, next)) }
     }
 
     fn protect_memory(&mut self, caller: ProcessIndex, request: &Protect) -> Result<Answer> {

@@ -244,9 +244,13 @@ impl<M: Machine> Kernel<M> {
                 if bytes < PAGE_BYTES {
                     self.machine.write_frame(frame, bytes as usize, &ZEROS[bytes as usize..]);
                 }
+                // It may have been lent meanwhile, with another page.
+                let is_there = self.cache.find(page.0, page.1).is_some();
                 let objects = &mut self.regions.objects;
-                if !self.cache.insert(objects, page, frame, bytes as u16, flag::REFERENCED) {
+                if is_there || !self.cache.insert(objects, page, frame, bytes as u16, flag::REFERENCED) {
                     self.frames.release(frame);
+                }
+                if self.cache.find(page.0, page.1).is_none() {
                     outcome = Err(Error::NoMemory);
                 }
             } else {
@@ -302,7 +306,7 @@ impl<M: Machine> Kernel<M> {
             let at = address + position(ahead);
             let left = (bytes - position(ahead)).min(PAGE_BYTES);
             if self.cache.find(object, page + ahead).is_some() {
-                ensure(ahead > 0, Error::AlreadyMapped)?;
+                // Lent meanwhile, with a page before it.
                 continue;
             }
             let lent = self.find_lendable(team, at, access).and_then(|frame| {

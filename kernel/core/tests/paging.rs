@@ -2,7 +2,7 @@
 //! taken back and given up; and pagers that say no, die, or never answer.
 
 use abi::call::{self, FOREVER};
-use abi::kernel::memory::{Bind, Flush, QueryRegion, Revoke, Unmap};
+use abi::kernel::memory::{Bind, Discard, Fetch, Flush, QueryRegion, Revoke, Unmap};
 use abi::kernel::process::Destroy;
 use abi::kernel::protection::{READ, SHARED, WRITE};
 use abi::kernel::record::BindingRecord;
@@ -435,4 +435,101 @@ fn memory_that_runs_low_takes_clean_pages_and_writes_dirty_ones_back() {
     at.reply(sender, page::PageWritten { count: 4096 }.to_message(), 0, Access::NONE).unwrap();
     at.node.settle_idle();
     assert_eq!(at.node.state(hog), State::Ready, "and goes on");
+}
+
+#[test]
+fn pages_are_fetched_before_they_are_touched() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 4, READ);
+    let fetch = |pages| {
+        let request = Fetch { team: Pid::NONE, address: PLACE, pages };
+        send(abi::kernel::server(MEMORY), request.to_message())
+    };
+    assert_eq!(at.node.call(pid, fetch(4)), Outcome::Waits);
+    at.node.poke(at.pager, Node::data(0), &[0; 2 * PAGE_BYTES as usize]);
+    at.give(3, 2 * PAGE_BYTES, Access::READ);
+    at.node.settle_idle();
+    assert_eq!(at.asked().1, 2, "what was lent needs no asking");
+    at.give(4, PAGE_BYTES, Access::NONE);
+    at.node.settle_idle();
+    assert_eq!(at.node.state(pid), State::Sending);
+    at.give(5, PAGE_BYTES, Access::NONE);
+    at.node.settle_idle();
+    assert_eq!((at.node.state(pid), at.node.results(pid).number), (State::Ready, 0));
+    for page in 0..4 {
+        at.touch(pid, page, READ);
+        assert_eq!(at.node.state(pid), State::Ready);
+    }
+    assert_eq!(at.see(pid, 3), 5);
+    let refused = |at: &mut Fixture, pages| {
+        let request = Fetch { team: Pid::NONE, address: PLACE, pages };
+        at.node.request(pid, MEMORY, &request).unwrap_err()
+    };
+    assert_eq!(refused(&mut at, 5), Error::NotMapped);
+    assert_eq!(refused(&mut at, abi::kernel::MOST_FETCHED + 1), Error::TooLong);
+    at.end(&[pid]);
+}
+
+#[test]
+fn what_cannot_be_fetched_is_an_error_and_no_exception() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 1, READ);
+    let request = Fetch { team: Pid::NONE, address: PLACE, pages: 1 };
+    at.node.call(pid, send(abi::kernel::server(MEMORY), request.to_message()));
+    at.refuse(Error::NoPermission);
+    at.node.settle_idle();
+    assert_eq!(at.node.state(pid), State::Ready);
+    assert_eq!(Error::check(at.node.results(pid).number as u32), Err(Error::BadAddress));
+    at.end(&[pid]);
+}
+
+#[test]
+fn a_page_that_was_lent_with_another_meanwhile_is_no_error() {
+    for lend in [Access::READ, Access::NONE] {
+        let mut at = Fixture::new();
+        let (one, other) = (at.program(), at.program());
+        for pid in [one, other] {
+            at.bind(pid, 2, READ);
+        }
+        at.touch(one, 0, READ);
+        at.touch(other, 1, READ);
+        at.node.poke(at.pager, Node::data(0), &[0; 2 * PAGE_BYTES as usize]);
+        at.give(3, 2 * PAGE_BYTES, Access::READ);
+        assert_eq!((at.node.state(one), at.node.state(other)), (State::Ready, State::Sending));
+        assert_eq!(at.asked().1, 1);
+        at.give(4, PAGE_BYTES, lend);
+        assert_eq!(at.node.state(other), State::Ready);
+        assert_eq!(at.node.kernel.cache.used(), 2);
+        at.end(&[one, other]);
+    }
+}
+
+#[test]
+fn what_was_lent_stays_when_its_owner_discards_it() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 1, READ);
+    at.touch(pid, 0, READ);
+    at.node.poke(at.pager, Node::data(0), &[0]);
+    at.give(3, PAGE_BYTES, Access::READ);
+    let pager = at.pager_free();
+    let used = at.node.kernel.frames.free_count();
+    let discard = |at: &mut Fixture, pages| {
+        let request = Discard { team: Pid::NONE, address: Node::data(0), pages };
+        at.node.request(pager, MEMORY, &request).map(|_| ())
+    };
+    discard(&mut at, 1).unwrap();
+    assert_eq!(at.node.kernel.frames.free_count(), used, "it is in use");
+    // Now it has one that nobody else has.
+    at.node.poke(pager, Node::data(1), &[5]);
+    assert_eq!((at.see(pid, 0), at.node.peek(pager, Node::data(0), 2)), (3, vec![0, 5]));
+    let used = at.node.kernel.frames.free_count();
+    discard(&mut at, 1).unwrap();
+    assert_eq!(at.node.kernel.frames.free_count(), used + 1);
+    assert_eq!(discard(&mut at, u32::MAX), Err(Error::BadArgument));
+    let bound = Discard { team: Pid::NONE, address: PLACE, pages: 1 };
+    assert_eq!(at.node.request(pid, MEMORY, &bound).map(|_| ()), Err(Error::BadArgument));
+    at.end(&[pid]);
 }
