@@ -4,7 +4,7 @@ use abi::kernel::{PROCESS, process};
 use abi::notice::STATUS_KILLED;
 use abi::{Error, Pid};
 use protocols::supervisor::{ServiceRecord, state, supervisor};
-use v::message::{Segment, call};
+use v::message::{Segment, again, call};
 use v::time::{Duration, Instant};
 
 use super::node::Node;
@@ -24,7 +24,8 @@ pub const COMMAND: Command = Command {
         summary: "Ends processes; a team's first process ends the team.",
         details: "A PID is as ps shows it, of this node or another; in the shell %JOB means a job. There\n\
                   are no signals, as -9: ended is ended. A service is started again by the supervisor; kill waits for that,\n\
-                  up to five seconds.",
+                  up to five seconds. Another node's network server takes its own node's answer with it: then kill looks\n\
+                  whether it runs as another process.",
         choices: &[
             Choice { letter: 's', long: "service", value: Some("SERVICE"), help: "A service, by its name." },
             NODE,
@@ -57,26 +58,33 @@ fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Kills a service and waits until it runs again or stays stopped; not for longer than [`PATIENCE`].
+/// Kills a service and waits until it runs again or stays stopped; not for longer than [`PATIENCE`]. Where the answer is
+/// lost, as that of a node whose network server it was, what has become of the service is the answer.
 fn kill_service(supervisor: Pid, service: &str) -> Result<(), Error> {
     let before = find(supervisor, service)?.ok_or(Error::NoSuchService)?;
-    call(supervisor, &supervisor::KillService {}, Segment::Read(service.as_bytes()))?;
+    let killed = call(supervisor, &supervisor::KillService {}, Segment::Read(service.as_bytes()));
+    if let Err(error) = killed
+        && !error.may_have_been_executed()
+    {
+        return Err(error);
+    }
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         match find(supervisor, service)? {
-            Some((state::RUNNING, process)) if process != before.1 => break,
-            Some((state::STOPPED, _)) => break,
+            Some((state::RUNNING, process)) if process != before.1 => return Ok(()),
+            Some((state::STOPPED, _)) => return Ok(()),
             _ => v::time::sleep(PAUSE)?,
         }
     }
-    Ok(())
+    killed.map(|_| ())
 }
 
 /// State and process of a service.
 fn find(supervisor: Pid, service: &str) -> Result<Option<(u32, u64)>, Error> {
     let mut buffer = [0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
     for position in 0.. {
-        match call(supervisor, &supervisor::QueryService { position }, Segment::Write(&mut buffer)) {
+        let query = supervisor::QueryService { position };
+        match again(true, || call(supervisor, &query, Segment::Write(&mut buffer))) {
             Ok(_) => {}
             Err(Error::NotFound) => break,
             Err(error) => return Err(error),
