@@ -31,7 +31,7 @@ pub use names::{
 
 use crate::io::{Instance, Read, Result, Seek, SeekFrom, Write};
 use crate::message::{Segment, call};
-use crate::name::{forget, is_server_gone, with_place};
+use crate::name::{forget, is_server_gone, reason_of, with_place};
 use crate::sync::Mutex;
 
 /// An open file, or stream. Dropping it closes it.
@@ -158,8 +158,8 @@ impl File {
         let instance = self.instance();
         match operation(&instance) {
             Err(error) if is_server_gone(error, idempotent) && self.can_open_again(&instance) => {
-                forget(instance.server)?;
-                let again = File::open_with(&self.name, self.mode)?.into_instance();
+                let opened = forget(instance.server).and_then(|()| File::open_with(&self.name, self.mode));
+                let again = opened.map_err(|again| reason_of(error, again))?.into_instance();
                 *self.instance.lock() = again;
                 operation(&again)
             }

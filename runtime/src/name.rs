@@ -215,14 +215,19 @@ pub fn with_place<T>(
     idempotent: bool,
     mut operation: impl FnMut(&Place<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut is_repeated = false;
+    let mut gone = None;
     loop {
-        let place = resolve(name)?;
+        let place = match gone {
+            None => resolve(name)?,
+            Some(error) => resolve(name).map_err(|again| reason_of(error, again))?,
+        };
         match again(idempotent, || operation(&place)) {
-            Err(error) if !is_repeated && is_server_gone(error, idempotent) => forget(place.server)?,
+            Err(error) if gone.is_none() && is_server_gone(error, idempotent) => {
+                forget(place.server).map_err(|again| reason_of(error, again))?;
+                gone = Some(error);
+            }
             outcome => return outcome,
         }
-        is_repeated = true;
     }
 }
 
@@ -234,6 +239,12 @@ pub(crate) fn is_server_gone(error: Error, idempotent: bool) -> bool {
         Error::DiedBeforeReply => idempotent,
         _ => false,
     }
+}
+
+/// Why an operation failed whose server was `gone` and was looked up again in vain: where its node is gone, that nobody
+/// has its prefix is a consequence, not a wrong name.
+pub(crate) fn reason_of(gone: Error, again: Error) -> Error {
+    if gone == Error::HostNotFound && again == Error::NoSuchPrefix { gone } else { again }
 }
 
 /// Forgets what is remembered of a server that has gone. If the working directory was its, it is looked up again by

@@ -224,7 +224,7 @@ impl<S: System> Shell<S> {
             }
             match result {
                 Ok(child) => return Some(child),
-                Err(Error::NotFound | Error::NotADirectory | Error::NoSuchPrefix) => {}
+                Err(Error::NotFound | Error::NotADirectory | Error::NoSuchPrefix | Error::HostNotFound) => {}
                 Err(other) => {
                     error = other;
                     break;

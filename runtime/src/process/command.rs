@@ -211,7 +211,7 @@ impl Command {
         for name in candidates(&self.program, path.as_deref().unwrap_or(DEFAULT_PATH)) {
             found = File::open_with(&name, mode::READ);
             match found {
-                Err(Error::NotFound | Error::NotADirectory | Error::NoSuchPrefix) => {}
+                Err(Error::NotFound | Error::NotADirectory | Error::NoSuchPrefix | Error::HostNotFound) => {}
                 _ => break,
             }
         }
