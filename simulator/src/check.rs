@@ -4,9 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use abi::kernel::priority;
+use abi::kernel::protection::{READ, WRITE};
+use abi::{PAGE_BYTES, Pid};
+use kernel_core::cache::flag::{DIRTY, WRITABLE};
 use kernel_core::kernel::Kernel;
 use kernel_core::machine::{Machine, ProcessIndex};
+use kernel_core::paging::Wait;
 use kernel_core::process::{Flags, Kind, NOBODY, State};
+use kernel_core::region::Backing;
 
 /// Checks every invariant.
 ///
@@ -19,6 +24,37 @@ pub fn invariants<M: Machine>(kernel: &Kernel<M>) {
     nobody_waits_for_nothing(kernel);
     quotas(kernel);
     remote(kernel);
+    bound_regions(kernel);
+}
+
+/// What is mapped in bound regions is the team's own, or what the cache has of that page; and can be written only if
+/// who has to know does.
+fn bound_regions<M: Machine>(kernel: &Kernel<M>) {
+    for team in kernel.teams.iter().filter(|team| team.root != NOBODY) {
+        let Some(space) = team.space else { continue };
+        let mut address = 0;
+        while let Some(index) = kernel.regions.first_ending_after(&team.regions, address) {
+            let region = *kernel.regions.get(index);
+            address = region.end();
+            let Backing::Bound { object, page: first, shared } = region.backing else { continue };
+            assert_ne!(kernel.regions.objects.get(object).pager, Pid::NONE, "a region is bound to nothing");
+            for page in 0..region.pages {
+                let at = region.start + u64::from(page) * PAGE_BYTES;
+                let Some(frame) = kernel.machine.translate(space, at, READ) else { continue };
+                if !kernel.cache.holds(frame) {
+                    assert!(!shared, "a frame of a team's own at {at:#x}, which is shared");
+                    continue;
+                }
+                let entry = kernel.cache.find(object, first + page).map(|entry| kernel.cache.get(entry));
+                let entry = entry.expect("the cache knows what it holds");
+                assert_eq!(entry.frame, frame, "at {at:#x} is another page's frame");
+                if kernel.machine.translate(space, at, WRITE).is_some() {
+                    assert!(shared, "the cache's frame at {at:#x} can be written");
+                    assert_ne!(entry.flags & (DIRTY | WRITABLE), 0, "a write at {at:#x} would be missed");
+                }
+            }
+        }
+    }
 }
 
 /// Ready lists hold exactly those who could run, once, at their priority.
@@ -187,7 +223,8 @@ fn remote<M: Machine>(kernel: &Kernel<M>) {
     for (index, process) in kernel.processes.iter() {
         let remote = process.flags.has(Flags::REMOTE);
         let waits = matches!(process.state, State::Sending | State::AwaitingReply);
-        if remote {
+        // One that waits for a page of its segment first is with nobody yet.
+        if remote && process.wait == Wait::None {
             assert!(
                 waits && process.partner == server,
                 "slot {index} is for another node, and nobody has it"

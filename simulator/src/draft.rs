@@ -45,6 +45,16 @@ impl Draft {
             }
             .encode(),
             9 => self.move_little(),
+            12 if self.number.is_multiple_of(4) => call::Reply {
+                to: self.client,
+                message: Message::default(),
+                segment_address: Node::data(u64::from(self.number % 24) * 4096),
+                segment_bytes: u64::from(self.whom) * 32,
+                replier: 0,
+                error: 0,
+                lend: u64::from(self.how % 4),
+            }
+            .encode(),
             12 => call::Reply {
                 to: self.client,
                 message: self.message(),
@@ -205,6 +215,22 @@ impl Draft {
             }
             27 if self.how < 128 => (TIME, time::Delay { until_ns: self.later }.to_message()),
             27 => (TIME, time::Wake { process: self.pid }.to_message()),
+            11 if self.how.is_multiple_of(2) => {
+                let flush = memory::Flush {
+                    team: Pid::NONE,
+                    address: Node::data(u64::from(20 + self.number % 10) * 4096),
+                    pages: 1 + u32::from(self.whom % 4),
+                };
+                (MEMORY, flush.to_message())
+            }
+            11 => {
+                let revoke = memory::Revoke {
+                    instance: u32::from(self.whom % 2),
+                    position: u64::from(self.number % 4) * 4096,
+                    pages: u32::from(self.how % 4),
+                };
+                (MEMORY, revoke.to_message())
+            }
             28 => {
                 let map = memory::Map {
                     team: if self.how < 200 { Pid::NONE } else { self.pid },

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use abi::call::{self, NOW, Registers};
-use abi::kernel::record::AlienRecord;
-use abi::kernel::{GROUP, PROCESS, group, process, protection, time};
+use abi::kernel::record::{AlienRecord, BindingRecord};
+use abi::kernel::{GROUP, PROCESS, group, memory, process, protection, time};
 use abi::protocol::{Reply as _, Request};
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
 use kernel_core::machine::{Machine, Next, Place, ProcessIndex};
@@ -21,7 +21,8 @@ pub type Step = (u8, u8, u8, u16);
 
 /// What the first number of a step means, as often as it is likely; see `Storm::step` and `Draft::registers`.
 #[rustfmt::skip]
-const OPERATIONS: [u8; 64] = [
+const OPERATIONS: [u8; 72] = [
+    2, 2, 2, 4, 4, 11, 11, 12,
     0, 0, 1, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 8, 8,
     6, 7, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 12, 12, 12, 12,
     9, 9, 13, 13, 13, 13, 13, 13, 13, 14, 15, 16, 17, 18, 18, 18,
@@ -38,6 +39,9 @@ pub struct Storm {
     born: BTreeSet<Pid>,
     line: u32,
 }
+
+/// What stands for no first number of a step.
+const SEND_ALIEN: u8 = 255;
 
 /// Pids that stay known: the keeper, nobody, a kernel server, a group, processes of other nodes.
 const KNOWN_PIDS: usize = 8;
@@ -109,6 +113,7 @@ impl Storm {
                 match OPERATIONS[usize::from(operation) % OPERATIONS.len()] {
                     // Everyone waits: deadlines wake some.
                     6 | 13 if keeper => self.node.pass(u64::from(number) * u64::from(how)),
+                    2 if !keeper => self.bind(process, whom, how, number),
                     0 => self.node.pass(u64::from(number) * 997),
                     3 => {
                         let _ = self.node.interrupt(u32::from(whom % 8));
@@ -182,8 +187,8 @@ impl Storm {
         let live = self.node.kernel.processes.used();
         let is_network_server = self.node.kernel.network_server == current;
         match operation {
-            8 if is_network_server || keeper => 2,
-            12 | 15..=18 if is_network_server && how.is_multiple_of(4) => 2,
+            8 if is_network_server || keeper => SEND_ALIEN,
+            12 | 15..=18 if is_network_server && how.is_multiple_of(4) => SEND_ALIEN,
             7 if !is_network_server => 10,
             9 if keeper || self.waiting_for(current, 0).is_none() => 10,
             10 if is_network_server && how < 150 => 10,
@@ -216,7 +221,7 @@ impl Storm {
 
     fn call(&mut self, current: ProcessIndex, operation: u8, whom: u8, how: u8, number: u16, keeper: bool) {
         let operation = self.sensible(current, operation, how, keeper);
-        if operation == 2 {
+        if operation == SEND_ALIEN {
             return self.send_alien(current, whom, how, number);
         }
         let pid = if operation == 6 { self.receiver(whom) } else { self.pid(whom) };
@@ -237,6 +242,29 @@ impl Storm {
             return;
         }
         self.make(current, registers);
+    }
+
+    /// Someone binds pages behind its memory to an instance of someone who may serve it, or not.
+    fn bind(&mut self, current: ProcessIndex, whom: u8, how: u8, number: u16) {
+        let pid = self.node.kernel.processes[current].pid;
+        let binding = BindingRecord {
+            pager: self.receiver(whom).to_bits(),
+            instance: u64::from(how % 2),
+            position: u64::from(number % 4) * 4096,
+        };
+        let space = self.node.kernel.processes[current].space;
+        let place = Place { space, address: Node::data(64) };
+        let _ = self.node.kernel.machine.write(place, &binding.to_bytes());
+        let shared = if how.is_multiple_of(3) { protection::SHARED } else { 0 };
+        let request = memory::Bind {
+            team: Pid::NONE,
+            address: Node::data(u64::from(20 + number % 10) * 4096),
+            pages: 1 + u32::from(how % 4),
+            protection: protection::READ | protection::WRITE | shared,
+        };
+        let grant = Grant::new(BindingRecord::BYTES as u64, Access::READ);
+        let server = abi::kernel::server(abi::kernel::MEMORY);
+        self.node.call(pid, crate::node::send_with(server, request.to_message(), Node::data(64), grant));
     }
 
     /// An alien of `current` of which `wanted` holds; now and then, or if there is none, anyone.

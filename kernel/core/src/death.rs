@@ -23,6 +23,7 @@ use abi::{Error, Pid};
 use crate::Result;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
+use crate::paging::Wait;
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::team::{FIRST_TEAM, Team, TeamIndex};
 
@@ -188,6 +189,7 @@ impl<M: Machine> Kernel<M> {
         // Where processes wait for each other in a circle, the last step of what follows comes back to this one: it
         // must be seen to wait no longer.
         self.processes[index].state = State::Idle;
+        self.processes[index].wait = Wait::None;
         if matches!(state, State::Sending | State::AwaitingReply) && partner != NOBODY {
             self.end_waiting(index, partner);
         }

@@ -113,8 +113,15 @@ impl<M: Machine> Kernel<M> {
     /// Gives the page at `address` a frame of zeros.
     #[inline]
     fn give(&mut self, team: TeamIndex, address: u64, region: &Region) -> Result<()> {
-        self.team_mut(team).pages.take(1)?;
-        let frame = self.take_frame(team).inspect_err(|_| self.team_mut(team).pages.give_back(1))?;
+        let frame = match self.take_own_frame(team) {
+            Ok(frame) => frame,
+            // It may be there, and only a change of protection has not come to it yet.
+            Err(error) => {
+                let site = self.site(team).ok_or(error)?;
+                let present = site.machine.protect(site.space, address, region.machine_protection());
+                return ensure(present, error);
+            }
+        };
         self.machine.zero_frame(frame);
         let mapped = match self.site(team) {
             Some(mut site) => site.map(address, frame, region, Caching::Cached),

@@ -17,7 +17,7 @@ use crate::frame::Frame;
 use crate::kernel::Kernel;
 use crate::machine::{Caching, Machine, MapError, ProcessIndex, Protection, Resume};
 use crate::object::ObjectIndex;
-use crate::process::State;
+use crate::process::{Flags, State};
 use crate::region::{Backing, Region};
 use crate::team::TeamIndex;
 
@@ -115,9 +115,12 @@ impl<M: Machine> Kernel<M> {
         region: &Region,
         entry: EntryIndex,
     ) -> Result<()> {
-        self.team_mut(team).pages.take(1)?;
-        // The entry stays: it was just used, and what is taken for a new frame was not.
-        let own = self.take_frame(team).inspect_err(|_| self.team_mut(team).pages.give_back(1))?;
+        // The entry stays, whatever is taken for the new frame.
+        let busy = self.cache.get(entry).flags & flag::BUSY;
+        self.cache.set_flags(entry, 0, flag::BUSY);
+        let own = self.take_own_frame(team);
+        self.cache.set_flags(entry, flag::BUSY, busy);
+        let own = own?;
         self.machine.copy_frame(self.cache.get(entry).frame, own);
         if let Some(space) = self.team(team).space {
             self.machine.unmap(space, address);
@@ -210,6 +213,9 @@ impl<M: Machine> Kernel<M> {
             (Wait::Fault, Err(error)) => self.page_exception(index, count, value & CODE_MASK, error),
             (Wait::Send, Ok(())) => match self.find_receiver(Pid::from_bits(count)) {
                 Ok(receiver) => self.post(index, receiver),
+                Err(error) if self.processes[index].flags.has(Flags::REMOTE) => {
+                    self.network_server_ended(index, error);
+                }
                 Err(error) => self.fail_sender(index, error),
             },
             (Wait::Send, Err(_)) => self.fail_sender(index, Error::BadAddress),

@@ -33,13 +33,20 @@ const MOST_RESERVED: u32 = 256;
 impl<M: Machine> Kernel<M> {
     /// A frame for a team's own page.
     #[inline]
-    pub(crate) fn take_frame(&mut self, team: TeamIndex) -> Result<Frame> {
+    fn take_frame(&mut self, team: TeamIndex) -> Result<Frame> {
         let may =
             self.frames.free_count() > self.reserve() || self.team(team).rights.contains(Rights::WIRE_MEMORY);
         if may && let Some(frame) = self.frames.allocate() {
             return Ok(frame);
         }
         self.reclaim()
+    }
+
+    /// The same, charged to the team.
+    #[inline]
+    pub(crate) fn take_own_frame(&mut self, team: TeamIndex) -> Result<Frame> {
+        self.team_mut(team).pages.take(1)?;
+        self.take_frame(team).inspect_err(|_| self.team_mut(team).pages.give_back(1))
     }
 
     /// A frame for a page of an object.

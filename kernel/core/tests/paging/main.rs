@@ -1,0 +1,5 @@
+//! Bound regions on the simulated machine.
+
+mod fixture;
+mod model;
+mod pages;
