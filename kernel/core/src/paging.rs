@@ -213,8 +213,8 @@ impl<M: Machine> Kernel<M> {
             (Wait::Fault, Err(error)) => self.page_exception(index, count, value & CODE_MASK, error),
             (Wait::Send, Ok(())) => match self.find_receiver(Pid::from_bits(count)) {
                 Ok(receiver) => self.post(index, receiver),
-                Err(error) if self.processes[index].flags.has(Flags::REMOTE) => {
-                    self.network_server_ended(index, error);
+                Err(_) if self.processes[index].flags.has(Flags::REMOTE) => {
+                    self.fail_sender(index, Error::NoNetwork);
                 }
                 Err(error) => self.fail_sender(index, error),
             },

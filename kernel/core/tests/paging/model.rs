@@ -128,8 +128,8 @@ impl World {
         assert_eq!(self.at.node.state(pid), State::Ready, "{team} waits for page {page} for ever");
     }
 
-    fn step(&mut self, step: Step) {
-        match step {
+    fn step(&mut self, step: &Step) {
+        match *step {
             Step::Bind(team, at, page, pages, shared) => self.bind(team, at, page, pages, shared),
             Step::Read(team, page) => {
                 if let Some(bound) = self.bound[team].get(&page).copied() {
@@ -240,7 +240,7 @@ proptest! {
         let mut world = World::new();
         world.at.node.checked = false;
         for step in steps {
-            world.step(step);
+            world.step(&step);
             simulator::check::invariants(&world.at.node.kernel);
         }
         let teams = world.teams.clone();
