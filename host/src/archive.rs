@@ -320,7 +320,9 @@ mod tests {
     #[test]
     fn what_fills_a_page_begins_with_one() {
         let mut archive = archive();
-        for (place, bytes) in [4096, 1, 3584, 9000, 512, 5000, 4096, 8192, 2000, 1000, 8000].iter().enumerate() {
+        for (place, bytes) in
+            [4096, 1, 3584, 9000, 512, 5000, 4096, 8192, 2000, 1000, 8000].iter().enumerate()
+        {
             archive.put_file(&format!("f{place:02}"), vec![place as u8; *bytes].into()).unwrap();
         }
         let listed = listed(&archive);

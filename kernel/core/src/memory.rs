@@ -260,8 +260,7 @@ impl<M: Machine> Kernel<M> {
     /// the address to go on with.
     pub(crate) fn discard_some(&mut self, team: TeamIndex, range: PageRange) -> Result<u64> {
         let list = &self.teams[usize::from(team)].regions;
-        let is_ordinary =
-            |region: &Region| region.backing == Backing::Zero && region.protection & WIRED == 0;
+        let is_ordinary = |region: &Region| region.backing == Backing::Zero && region.protection & WIRED == 0;
         ensure(self.regions.covers(list, range, is_ordinary), Error::BadArgument)?;
         let mut site = self.site(team).ok_or(Error::BadAddress)?;
         let mut address = range.start;

@@ -7,11 +7,11 @@
 //! and is carried out from its beginning each time, with permission checked anew; `extra.count` holds the address at
 //! which to go on, 0 at first.
 
+use abi::kernel::MOST_FETCHED;
 use abi::kernel::memory::{
     Bind, Bound, Discard, Discarded, Fetch, Fetched, Flushed, Map, Mapped, Memory, Protect, Protected,
     QueryRegion, RegionQueried, Revoked, TeamQueried, Unmap, Unmapped,
 };
-use abi::kernel::MOST_FETCHED;
 use abi::kernel::protection::{DEVICE, EXECUTE, READ, SHARED, WIRED, WRITE};
 use abi::kernel::record::BindingRecord;
 use abi::{Access, Error, Message, PAGE_BYTES, Pid, Request};
