@@ -378,6 +378,9 @@ pub const FROM_ELSEWHERE: [u32; 14] = [
     statistics::QueryStatistics::CODE,
 ];
 
+/// Most bytes of a copy to or from another machine that are asked for at a time.
+pub const MOST_MOVED_BYTES: u64 = 1024 * 1024;
+
 protocol! {
     /// Copies to and from the segment of a process on another machine, which awaits the reply of the sender. The
     /// sender grants what is to be copied, or where it is to go. MoveTo and MoveFrom turn into these.

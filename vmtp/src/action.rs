@@ -88,18 +88,26 @@ impl Transmit {
         if self.header.length_words == 0 {
             return packet::assemble_bare(&self.header, out);
         }
-        self.write_with_data(segment, out)
+        self.write_with(out, |start, place| match segment.get(start..start + place.len()) {
+            Some(bytes) => {
+                place.copy_from_slice(bytes);
+                true
+            }
+            None => false,
+        })
     }
 
+    /// As [`Transmit::write`], of a segment that is anywhere: `read` copies the bytes from an offset in it on, as many
+    /// as there is room for in the place given, or says that it cannot. None if it cannot, or `out` is too short.
     #[inline(never)]
-    fn write_with_data(&self, segment: &[u8], out: &mut [u8]) -> Option<usize> {
+    pub fn write_with(
+        &self,
+        out: &mut [u8],
+        mut read: impl FnMut(usize, &mut [u8]) -> bool,
+    ) -> Option<usize> {
         let mut whole = true;
         let written = packet::assemble(&self.header, self.group_bytes, out, |stretch, place| {
-            let start = (self.segment_offset + stretch.group_offset) as usize;
-            match segment.get(start..start + place.len()) {
-                Some(bytes) => place.copy_from_slice(bytes),
-                None => whole = false,
-            }
+            whole = whole && read((self.segment_offset + stretch.group_offset) as usize, place);
         })?;
         whole.then_some(written)
     }
@@ -116,6 +124,8 @@ pub struct Store {
     pub group_bytes: u32,
     /// The blocks in the packet.
     pub delivery: u32,
+    /// Whether it is the first data that comes of what one of the engine's buffers was taken for.
+    pub is_first: bool,
 }
 
 impl Store {
@@ -137,14 +147,23 @@ impl Store {
         }
     }
 
+    /// The packet's data, piece by piece, each with its place in the segment. The packet is as given to
+    /// [`Engine::receive_packet`](crate::Engine::receive_packet).
+    pub fn pieces<'a>(&self, packet: &'a [u8]) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let segment_offset = self.segment_offset;
+        self.stretches().map(move |stretch| {
+            let from = packet::HEADER_BYTES + stretch.packet_offset as usize;
+            // The engine has checked the packet's length.
+            let data = packet.get(from..from + stretch.bytes as usize).unwrap_or_default();
+            ((segment_offset + stretch.group_offset) as usize, data)
+        })
+    }
+
     /// Copies from the packet, as given to [`Engine::receive_packet`](crate::Engine::receive_packet), into the
     /// segment's memory. None if that is too short.
     pub fn copy(&self, packet: &[u8], segment: &mut [u8]) -> Option<()> {
-        for stretch in self.stretches() {
-            let from = packet::HEADER_BYTES + stretch.packet_offset as usize;
-            let to = (self.segment_offset + stretch.group_offset) as usize;
-            let count = stretch.bytes as usize;
-            segment.get_mut(to..to + count)?.copy_from_slice(packet.get(from..from + count)?);
+        for (at, data) in self.pieces(packet) {
+            segment.get_mut(at..at + data.len())?.copy_from_slice(data);
         }
         Some(())
     }

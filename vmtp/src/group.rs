@@ -302,6 +302,7 @@ impl Engine {
         let fits = arriving.is_of(header)
             && record.state == ClientState::Receiving
             && record.incoming.completes_only_group(header.delivery, arriving.blocks)
+            && !record.incoming.is_lossy()
             && !record.header.server.is_group()
             && header.holds(arriving.store.group_bytes)
             && self.hosts.at(arriving.host)?.is_at(&from)
@@ -354,7 +355,13 @@ impl Engine {
         self.timers.set(index, (self.now_ns + self.configuration.group_gap_ns).min(deadline_ns));
         self.counters.packets_received += 1;
         self.arriving.0 = None;
-        let store = Store { buffer, segment_offset: 0, group_bytes: bytes, delivery: header.delivery };
+        let store = Store {
+            buffer,
+            segment_offset: 0,
+            group_bytes: bytes,
+            delivery: header.delivery,
+            is_first: false,
+        };
         self.expect_more(index, 0, store, header);
         Some(store)
     }

@@ -47,7 +47,7 @@
 //! | 2.11 runs of transactions | left out | optional; a client has one transaction under way. Refused with `STREAMING_NOT_SUPPORTED` |
 //! | 2.12 fault tolerance | left out | experimental; the NRS flag and sequence numbers stay 0 |
 //! | 2.13 packet groups, delivery masks | implemented | `transfer`, [`packet::mask`] |
-//! | 2.14 runs of packet groups, skipped identifiers | implemented | up to 4 MiB, a window of eight groups |
+//! | 2.14 runs of packet groups, skipped identifiers | implemented | up to 4 MiB, a window of sixteen groups; what a later group has overtaken is asked for at once |
 //! | 2.15 byte order | implemented | the message's words are big-endian on the wire; segments are bytes |
 //! | 2.16, 2.17, VIII | not applicable | minimal subsets, procedure calls, the 4.3 BSD interface |
 //! | 3 packet formats | implemented | `packet` |

@@ -48,6 +48,12 @@ pub enum Failure {
         /// Bytes that arrived.
         bytes: u32,
     },
+    /// The server's side has withdrawn the response ([`Engine::withdraw`](crate::Engine::withdraw)) after this many bytes
+    /// of its segment had arrived.
+    Withdrawn {
+        /// Bytes that arrived.
+        bytes: u32,
+    },
     /// One side broke the protocol, or the message is too large for the other.
     Protocol,
 }

@@ -1,4 +1,5 @@
-//! Rate control (RFC 1045, 2.5.6): the gap between packets to a host, widened by loss, narrowed by success.
+//! Rate control (RFC 1045, 2.5.6): the gap between packets to a host, widened where of a message's groups more than one
+//! in eight lose something, narrowed by success.
 //!
 //! A gap is told in 1/32 of the time that the largest packet takes. No timer is that fine: packets go out in bursts
 //! that keep to the gap on average over a millisecond. Without loss the gap is 0, and nothing of this costs anything.
@@ -27,7 +28,7 @@ impl Engine {
         None
     }
 
-    /// Blocks sent to host `index` were lost.
+    /// Of what was sent to host `index` much was lost.
     pub(crate) fn widen_gap(&mut self, index: usize) {
         let gap = &mut self.hosts[index].gap;
         *gap = gap.saturating_mul(2).max(FIRST_GAP);
@@ -39,7 +40,7 @@ impl Engine {
         *gap = gap.saturating_sub(1 + *gap / 8);
     }
 
-    /// Blocks from host `index` were lost: it will be asked for a wider gap.
+    /// Of a response from host `index` much was lost: it will be asked for a wider gap.
     pub(crate) fn widen_wanted_gap(&mut self, index: usize) {
         let gap = &mut self.hosts[index].wanted_gap;
         *gap = gap.saturating_mul(2).max(FIRST_GAP);

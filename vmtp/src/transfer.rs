@@ -10,11 +10,22 @@ use crate::packet::mask::{blocks_of, bytes_of, first_packet};
 use crate::packet::{Control, Header};
 
 /// Packet groups on their way at a time.
-pub const WINDOW: u16 = 8;
+pub const WINDOW: u16 = 16;
 /// Every so many groups an acknowledgement is asked for, if more follow: the window moves before it is used up.
-const ACKNOWLEDGE_GROUPS: u16 = WINDOW / 2;
+const ACKNOWLEDGE_GROUPS: u16 = WINDOW / 4;
+
+/// A group is overtaken when a packet of one so many later has come: what it misses then has been lost, since few
+/// packets are late by a whole group.
+const OVERTAKEN_GROUPS: u16 = 2;
+/// More than one group in so many with losses means that the network or the other side cannot follow.
+const LOSSY_SHARE: u16 = 8;
 
 pub const SLOTS: usize = WINDOW as usize;
+
+/// Whether so many losses are too many for a message of `bytes`.
+const fn is_lossy(losses: u16, bytes: u32) -> bool {
+    losses.saturating_mul(LOSSY_SHARE) > groups_of(bytes)
+}
 
 const fn groups_of(bytes: u32) -> u16 {
     bytes.div_ceil(GROUP_BYTES as u32) as u16
@@ -42,6 +53,8 @@ pub struct Outgoing {
     bare: bool,
     /// The blocks that the first group has; of a longer message, all.
     wanted: u32,
+    /// How often a part of a group had to be sent again.
+    losses: u16,
 }
 
 /// What goes into the next packet.
@@ -90,10 +103,11 @@ impl Outgoing {
         outgoing
     }
 
-    /// A message without data that has been sent.
+    /// Becomes a message without data that has been sent.
     #[inline]
-    pub fn sent_bare() -> Outgoing {
-        Outgoing { wanted: u32::MAX, ..Outgoing::default() }
+    pub fn become_sent_bare(&mut self) {
+        self.clear();
+        self.wanted = u32::MAX;
     }
 
     /// A message of one packet group that has been sent but for the blocks in `rest`.
@@ -107,7 +121,13 @@ impl Outgoing {
     /// The message is over: nothing is left to send.
     #[inline]
     pub fn clear(&mut self) {
-        *self = Outgoing::default();
+        if self.bytes == 0 {
+            // Without data nothing else ever changes.
+            self.bare = false;
+            self.wanted = 0;
+        } else {
+            *self = Outgoing::default();
+        }
     }
 
     fn blocks(&self, group: u16) -> u32 {
@@ -204,7 +224,14 @@ impl Outgoing {
         }
         let missing = self.blocks(group) & !received;
         self.pending[slot(group)] |= missing;
+        // A group of which nothing is there may simply not have been sent.
+        self.losses = self.losses.saturating_add(u16::from(missing != 0 && received != 0));
         missing.count_ones()
+    }
+
+    /// Whether so much was lost that less is to be sent at a time.
+    pub fn is_lossy(&self) -> bool {
+        is_lossy(self.losses, self.bytes)
     }
 
     /// The receiver, which had `group`, must have it again: it carries the request out once more.
@@ -247,6 +274,10 @@ pub struct Incoming {
     base: u16,
     received: [u32; SLOTS],
     wanted: u32,
+    /// What groups before this one miss was told when they were overtaken.
+    told: u16,
+    /// How often a group missed something.
+    losses: u16,
 }
 
 impl Incoming {
@@ -263,6 +294,24 @@ impl Incoming {
         let mut incoming = Incoming { bytes, wanted: u32::MAX, ..Incoming::default() };
         incoming.received[0] = received;
         incoming
+    }
+
+    /// There is no message.
+    #[inline]
+    pub fn clear(&mut self) {
+        if self.bytes == 0 {
+            // Without data nothing else ever changes.
+            self.wanted = 0;
+        } else {
+            *self = Incoming::default();
+        }
+    }
+
+    /// Becomes a message without data that has come.
+    #[inline]
+    pub fn become_bare(&mut self) {
+        self.clear();
+        self.wanted = u32::MAX;
     }
 
     fn blocks(&self, group: u16) -> u32 {
@@ -345,6 +394,33 @@ impl Incoming {
             .filter(move |(group, received)| *received != incoming.blocks(*group))
     }
 
+    /// Of these, the groups up to the last one of which anything has come: what is behind may be on its way.
+    pub fn gaps_begun(&self) -> impl Iterator<Item = (u16, u32)> + use<> {
+        let window = self.base..groups_of(self.bytes).min(self.base + WINDOW);
+        let last = window.rev().find(|group| self.received[slot(*group)] != 0);
+        self.gaps().take_while(move |(group, _)| last.is_some_and(|last| *group <= last))
+    }
+
+    /// A packet of `group` has come: the groups overtaken by it that are not whole, each told once.
+    pub fn overtaken(&mut self, group: u16) -> impl Iterator<Item = (u16, u32)> + use<> {
+        let from = self.told.max(self.base);
+        let end = (group + 1).saturating_sub(OVERTAKEN_GROUPS).min(groups_of(self.bytes));
+        self.told = self.told.max(end);
+        let incoming = *self;
+        let missing = move |group: &u16| incoming.received[slot(*group)] != incoming.blocks(*group);
+        (from..end).filter(missing).map(move |group| (group, incoming.received[slot(group)]))
+    }
+
+    /// A group had to be asked for.
+    pub fn count_loss(&mut self) {
+        self.losses = self.losses.saturating_add(1);
+    }
+
+    /// Whether so much was lost that less is to be sent at a time.
+    pub fn is_lossy(&self) -> bool {
+        is_lossy(self.losses, self.bytes)
+    }
+
     /// The last group before which everything is whole, if the sender must know in order to go on.
     pub fn movable(&self) -> Option<u16> {
         (groups_of(self.bytes) > WINDOW).then(|| self.base.checked_sub(1)).flatten()
@@ -357,7 +433,7 @@ impl Incoming {
 
     /// A message of which some has come, but not all. None if it cannot be.
     pub fn resume(bytes: u32, wanted: u32, whole: u16, received: [u32; SLOTS]) -> Option<Incoming> {
-        let mut incoming = Incoming { bytes, wanted, base: whole, received };
+        let mut incoming = Incoming { bytes, wanted, base: whole, received, ..Incoming::default() };
         let end = groups_of(bytes);
         let window = whole..end.min(whole.saturating_add(WINDOW));
         let fits = |at: usize| match window.clone().find(|group| slot(*group) == at) {
@@ -393,6 +469,30 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn what_nothing_has_come_of_may_be_on_its_way() {
+        let mut incoming = Incoming::start(20 * GROUP_BYTES as u32, u32::MAX);
+        let begun = |incoming: &Incoming| incoming.gaps_begun().collect::<std::vec::Vec<_>>();
+        assert_eq!((begun(&incoming), incoming.gaps().count()), (std::vec![], usize::from(WINDOW)));
+        incoming.accept(0, u32::MAX);
+        assert_eq!(begun(&incoming), []);
+        incoming.accept(2, 7);
+        assert_eq!(begun(&incoming), [(1, 0), (2, 7)]);
+        incoming.accept(2, !7);
+        assert_eq!(begun(&incoming), [(1, 0)]);
+    }
+
+    #[test]
+    fn losses_are_judged_by_the_messages_length() {
+        for (bytes, losses, is_lossy) in
+            [(100, 0, false), (100, 1, true), (1 << 20, 8, false), (1 << 20, 9, true)]
+        {
+            let mut incoming = Incoming::start(bytes, u32::MAX);
+            (0..losses).for_each(|_| incoming.count_loss());
+            assert_eq!(incoming.is_lossy(), is_lossy, "{losses} in {bytes}");
+        }
+    }
+
     proptest! {
         /// Over a network that drops at random, with the receiver's reports answered, every message arrives.
         #[test]
@@ -420,6 +520,23 @@ mod tests {
             }
             prop_assert_eq!(taken, u64::from(bytes.div_ceil(512)));
             prop_assert_eq!(incoming.contiguous_bytes(), bytes);
+        }
+
+        #[test]
+        fn what_was_overtaken_is_told_once(arrivals in prop::collection::vec((0..24u16, 1..=u32::MAX), 0..80)) {
+            let mut incoming = Incoming::start(24 * GROUP_BYTES as u32, u32::MAX);
+            let mut told = std::vec::Vec::new();
+            for (group, delivery) in arrivals {
+                if incoming.accept(group, delivery).is_some_and(|new| new != 0) {
+                    let overtaken: std::vec::Vec<_> = incoming.overtaken(group).collect();
+                    for (earlier, received) in overtaken {
+                        prop_assert!(earlier + OVERTAKEN_GROUPS <= group && received != u32::MAX);
+                        prop_assert!(incoming.gaps().any(|gap| gap == (earlier, received)));
+                        prop_assert!(!told.contains(&earlier));
+                        told.push(earlier);
+                    }
+                }
+            }
         }
 
         #[test]

@@ -241,8 +241,11 @@ impl<M: Machine> Kernel<M> {
     fn copy_head(&mut self, sender: ProcessIndex, receiver: ProcessIndex) -> Result<u64, Stop> {
         let process = &self.processes[sender];
         let grant = process.grant();
-        // An exception grants the whole address space, which has no head.
-        if !grant.access().contains(Access::READ) || process.flags.has(Flags::EXCEPTION) {
+        // An exception grants the whole address space, which has no head; what is moved far is read as it is sent.
+        if !grant.access().contains(Access::READ)
+            || process.flags.has(Flags::EXCEPTION)
+            || process.is_moving()
+        {
             return Ok(0);
         }
         if process.kind == Kind::Copy {

@@ -5,14 +5,13 @@
 //! a client that awaits its reply, and says in its Reply who replied or with what error the Send ends.
 //!
 //! MoveTo and MoveFrom on a client elsewhere become such Sends of their caller, one for each piece, to the *remote
-//! server* of the client's node (`abi::kernel::remote`), with the caller's own data granted. So the network server
-//! knows nothing of them until they arrive on the other side.
+//! server* of the client's node (`abi::kernel::remote`), with the caller's own memory granted, which the
+//! network server reads and writes piece by piece.
 
 use abi::call::{MoveTo, Reply, Send};
-use abi::kernel::{REMOTE, remote};
+use abi::kernel::{MOST_MOVED_BYTES, REMOTE, remote};
 use abi::protocol::{Reply as _, Request as _};
 use abi::remote::{Arrival, TRANSACTION_STEP};
-use abi::segment::HEAD_BYTES;
 use abi::{Access, Error, Grant, Message, Pid, Rights, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
@@ -110,7 +109,7 @@ impl<M: Machine> Kernel<M> {
         let (replier, outcome) = self.reply_for(caller);
         if self.processes[client].is_moving() {
             self.end_waiting(client, caller);
-            return self.piece_moved(caller, client, bytes, outcome);
+            return self.piece_moved(caller, client, outcome);
         }
         let process = &mut self.processes[client];
         process.flags.clear(Flags::REMOTE);
@@ -143,7 +142,7 @@ impl<M: Machine> Kernel<M> {
         let client = Pid::from_bits(self.processes[alien].registers.pid);
         let process = &mut self.processes[caller];
         let [address, _, rest, offset, _] = process.registers.extra;
-        let bytes = rest.min(HEAD_BYTES);
+        let bytes = rest.min(MOST_MOVED_BYTES);
         let (access, message) = if process.registers.number == MoveTo::NUMBER {
             (Access::READ, remote::MoveTo { client, transaction, offset }.to_message())
         } else {
@@ -161,18 +160,14 @@ impl<M: Machine> Kernel<M> {
         &mut self,
         server: ProcessIndex,
         mover: ProcessIndex,
-        bytes: u64,
         outcome: Result<()>,
     ) -> ProcessIndex {
         let reply = Message::from_registers(self.processes[server].registers.message);
         let outcome = outcome.and_then(|()| Error::check(reply.code()));
         let process = &mut self.processes[mover];
         let piece = process.grant().bytes();
-        let count = if process.registers.number == MoveTo::NUMBER {
-            u64::from(remote::Moved::from_message(&reply).count).min(piece)
-        } else {
-            bytes
-        };
+        // The reply to a MoveFrom tells it alike.
+        let count = u64::from(remote::Moved::from_message(&reply).count).min(piece);
         process.extra.count += count;
         let [address, _, rest, offset, _] = process.registers.extra;
         process.registers.extra = [address + count, 0, rest, offset + count, 0];

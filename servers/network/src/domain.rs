@@ -25,6 +25,8 @@ use crate::seekers::{ROUND_NS, Seekers};
 
 const _: () = assert!(HOST_NAME_BYTES == network_partner::hosts::NAME_BYTES, "clients see what nodes tell");
 
+/// Frames that are written before the card is told: of many it sends the first ones while others are written.
+const FRAMES_AT_ONCE: usize = 8;
 /// How soon it is asked again who is there, if it could not be asked.
 const ASK_AGAIN_NS: u64 = 20_000_000;
 
@@ -89,11 +91,12 @@ impl Kernel for Calls {
 struct Wire<'a> {
     card: &'a mut dyn Card,
     station: Station,
-    has_sent: bool,
+    /// Frames that the card has not been told of.
+    unseen: usize,
 }
 
 impl Link for Wire<'_> {
-    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8])) {
+    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]) -> bool) {
         let to = match destination {
             Destination::Host(Address::Ethernet(station)) => station,
             Destination::Group(group) => ethernet::group_station(group),
@@ -107,10 +110,16 @@ impl Link for Wire<'_> {
         let length = frame.len();
         let Some(()) = ethernet::write_header(frame, self.station.0, to) else { return };
         let (packet, padding) = frame[ethernet::HEADER_BYTES..].split_at_mut(bytes);
-        fill(packet);
+        if !fill(packet) {
+            return;
+        }
         padding.fill(0);
         self.card.send(length);
-        self.has_sent = true;
+        self.unseen += 1;
+        if self.unseen == FRAMES_AT_ONCE {
+            self.unseen = 0;
+            self.card.flush();
+        }
     }
 }
 
@@ -182,7 +191,7 @@ impl Domain {
         // A switch that does not know where a station is shows its frames to everyone.
         let is_for_us = frame[0] & 1 != 0 || frame[..6] == self.station.0;
         if is_for_us {
-            self.partner.take_packet(now_ns, Address::Ethernet(from), packet);
+            self.partner.take_packet(now_ns, Address::Ethernet(from), packet, &mut self.calls);
         }
         true
     }
@@ -255,9 +264,9 @@ impl Domain {
         card: &mut dyn Card,
         body: impl FnOnce(&mut Partner, &mut Calls, &mut Wire<'_>) -> T,
     ) -> T {
-        let mut wire = Wire { card, station: self.station, has_sent: false };
+        let mut wire = Wire { card, station: self.station, unseen: 0 };
         let result = body(&mut self.partner, &mut self.calls, &mut wire);
-        if wire.has_sent {
+        if wire.unseen > 0 {
             wire.card.flush();
         }
         result

@@ -13,6 +13,7 @@
 //! | [`groups`] | groups with members on several machines |
 //! | [`hosts`] | which other nodes there are |
 //! | `memory` | segments on their way |
+//! | `places` | copies' segments, which stay where they are |
 //! | [`kernel`] | what it needs of the kernel |
 //!
 //! Nothing here outlives the partner: when it ends, the kernel ends what was under way, and the next one begins anew.
@@ -27,6 +28,7 @@ pub mod hosts;
 pub mod kernel;
 mod memory;
 mod moves;
+mod places;
 mod sends;
 mod serves;
 
@@ -34,21 +36,23 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
+use abi::kernel::MOST_MOVED_BYTES;
 use abi::remote::{Arrival, Received};
 use abi::segment::HEAD_BYTES;
 use abi::wire::PREFIX_BYTES;
 use abi::{LogicalHost, Pid};
 use vmtp::encapsulation::Address;
-use vmtp::{Action, Destination, Engine, EntityId};
+use vmtp::{Action, Destination, Engine, EntityId, Store, Transmit};
 
 use hosts::Hosts;
 pub use hosts::{Host, Name};
 pub use kernel::Kernel;
 use memory::Memory;
+use places::Places;
 use sends::Sends;
 use serves::Serves;
 
-/// Bytes of the longest segment on the wire: a head, behind its prefix.
+/// Bytes of the longest segment on the wire that is not a copy's: a head, behind its prefix.
 pub const WIRE_SEGMENT_BYTES: usize = PREFIX_BYTES + HEAD_BYTES as usize;
 
 /// How often the partner looks whether those who wait for it are still there, and what memory and aliens are for nothing.
@@ -73,7 +77,7 @@ impl Default for Configuration {
     fn default() -> Configuration {
         Configuration {
             engine: vmtp::Configuration {
-                buffer_bytes: WIRE_SEGMENT_BYTES as u32,
+                buffer_bytes: (PREFIX_BYTES + MOST_MOVED_BYTES as usize) as u32,
                 // Where three packets in ten are lost, half of all attempts are in vain: a dozen in a row, and twenty of
                 // a machine that is known, are less likely than its death.
                 retries: 12,
@@ -97,8 +101,9 @@ impl Default for Configuration {
 
 /// Where packets go.
 pub trait Link {
-    /// Sends a packet of `bytes` bytes, which `fill` writes. Without room for it, it is lost, as on the way.
-    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]));
+    /// Sends a packet of `bytes` bytes, which `fill` writes, unless that says that it cannot. Without room for it, it is
+    /// lost, as on the way.
+    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]) -> bool);
 }
 
 /// See the crate.
@@ -107,6 +112,7 @@ pub struct Partner {
     own: LogicalHost,
     engine: Engine,
     memory: Memory,
+    places: Places,
     sends: Sends,
     serves: Serves,
     hosts: Hosts,
@@ -186,6 +192,7 @@ impl Partner {
             engine,
             // Each process that sends has one copy made for it at a time.
             memory: Memory::new(buffers, clients, configuration.serves + clients),
+            places: Places::default(),
             sends: Sends::new(clients),
             serves: Serves::new(configuration.serves, clients),
             hosts: Hosts::default(),
@@ -228,20 +235,35 @@ impl Partner {
 
     /// A packet has come from `from`, without what it was carried in. Its memory is free again before anything is sent:
     /// what it brings about, [`Partner::act`] does, which is to be called next.
-    pub fn take_packet(&mut self, now_ns: u64, from: Address, packet: &[u8]) {
+    pub fn take_packet<K: Kernel>(&mut self, now_ns: u64, from: Address, packet: &[u8], kernel: &mut K) {
         let received = self.engine.receive_packet(now_ns, from, packet);
         if let Some(store) = received.store {
-            let end = (store.segment_offset + store.group_bytes) as usize;
-            let have = self.memory.get(store.buffer).len();
-            // Most packets go on where the one before has ended: their bytes need not be made zero first.
-            if let Some(data) = store.data_from(packet, have) {
-                self.memory.append(store.buffer, data, end);
-            } else {
-                // The engine has checked the packet against the segment's length.
-                let _ = store.copy(packet, self.memory.at_least(store.buffer, end));
-            }
+            self.store(&store, packet, kernel);
         }
         self.due.add(received.action);
+    }
+
+    /// Puts the data of a packet where it belongs.
+    fn store<K: Kernel>(&mut self, store: &Store, packet: &[u8], kernel: &mut K) {
+        if store.is_first {
+            self.begin_store(store.buffer, packet);
+        }
+        if let Some(place) = self.places.get(store.buffer) {
+            return place.store(store, packet, &mut self.memory, &self.sends, kernel);
+        }
+        let end = (store.segment_offset + store.group_bytes) as usize;
+        if end > WIRE_SEGMENT_BYTES {
+            // No kernel sends so much but for a copy. Without its data the request is refused.
+            return;
+        }
+        let have = self.memory.get(store.buffer).len();
+        // Most packets go on where the one before has ended: their bytes need not be made zero first.
+        if let Some(data) = store.data_from(packet, have) {
+            self.memory.append(store.buffer, data, end);
+        } else {
+            // The engine has checked the packet against the segment's length.
+            let _ = store.copy(packet, self.memory.at_least(store.buffer, end));
+        }
     }
 
     /// It is `now_ns`; to be told when [`Partner::next_deadline`] has come.
@@ -255,6 +277,8 @@ impl Partner {
                 self.has_aliens = false;
                 kernel.end_aliens();
             }
+            let incoming = self.configuration.engine.buffers as u32;
+            self.places.drop_where(|buffer| buffer.0 < incoming && self.engine.is_free(buffer));
         }
         self.act(now_ns, kernel, link);
     }
@@ -282,6 +306,7 @@ impl Partner {
             && self.waiting.is_empty()
             && self.due.is_empty()
             && self.memory.used_bytes() == 0
+            && self.places.is_empty()
     }
 
     /// What is under way: processes that wait for other machines, those of other machines that are being served or
@@ -304,11 +329,10 @@ impl Partner {
         while let Some(action) = self.due.take().or_else(|| self.engine.next_action()) {
             match action {
                 Action::Transmit(mut transmit) => loop {
-                    let segment = transmit.buffer.map_or(&[][..], |buffer| self.memory.get(buffer));
-                    let bytes = transmit.packet_bytes();
-                    link.transmit(transmit.destination, bytes, &mut |packet| {
-                        let _ = transmit.write(segment, packet);
-                    });
+                    if !self.transmit(&transmit, kernel, link) {
+                        self.stop_copy(now_ns, transmit.buffer);
+                        break;
+                    }
                     if !self.engine.next_in_group(&mut transmit) {
                         break;
                     }
@@ -330,6 +354,24 @@ impl Partner {
                 Action::ClaimLost(_) => self.set_standing(now_ns, Standing::Lost, kernel),
             }
         }
+    }
+
+    /// Sends a packet. False if the data for it cannot be had.
+    fn transmit<K: Kernel, L: Link>(&mut self, transmit: &Transmit, kernel: &mut K, link: &mut L) -> bool {
+        let Partner { memory, places, sends, .. } = self;
+        let (destination, bytes) = (transmit.destination, transmit.packet_bytes());
+        let segment = transmit.buffer.map_or(&[][..], |buffer| memory.get(buffer));
+        let Some(place) = transmit.buffer.and_then(|buffer| places.get(buffer)) else {
+            link.transmit(destination, bytes, &mut |packet| transmit.write(segment, packet).is_some());
+            return true;
+        };
+        let mut is_whole = true;
+        link.transmit(destination, bytes, &mut |packet| {
+            is_whole =
+                transmit.write_with(packet, |at, out| place.read(at, out, segment, sends, kernel)).is_some();
+            is_whole
+        });
+        is_whole
     }
 }
 

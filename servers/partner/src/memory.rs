@@ -48,6 +48,12 @@ impl Memory {
         Buffer((self.first_serve + serve) as u32)
     }
 
+    /// The send whose request or response has this number.
+    pub fn send_of(&self, buffer: Buffer) -> Option<usize> {
+        let number = buffer.0 as usize;
+        (self.first_send..self.first_serve).contains(&number).then(|| (number - self.first_send) / 2)
+    }
+
     /// The serve whose reply has this number.
     pub fn serve_of(&self, buffer: Buffer) -> Option<usize> {
         (buffer.0 as usize).checked_sub(self.first_serve)

@@ -1,75 +1,216 @@
-//! The remote server (`abi::kernel::remote`): copies to and from the segment of a process here that awaits the reply of
-//! a server on another machine, for that server.
+//! Copies to and from the segments of processes that await the reply of a server on another machine.
+//!
+//! The server's MoveTo or MoveFrom is a Send to the remote server (`abi::kernel::remote`) of its client's machine, one
+//! for each [`MOST_MOVED_BYTES`]: its data is read from, or written into, the server's memory here and the client's
+//! segment there (`places`), packet by packet.
 
 use alloc::vec::Vec;
 
 use abi::kernel::remote::{Moved, MovedBack, Remote};
+use abi::kernel::{MOST_MOVED_BYTES, REMOTE};
 use abi::protocol::{Reply as _, refusal};
-use abi::segment::HEAD_BYTES;
+use abi::remote::Received;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
-use abi::{Error, Message, Pid};
-use vmtp::Request;
+use abi::{Access, Error, Message, Pid};
+use vmtp::packet::{Function, HEADER_BYTES, Header};
+use vmtp::{Buffer, Failure, Outcome, Request, Segment};
 
 use crate::kernel::Kernel;
-use crate::{Partner, from_wire, pid};
+use crate::places::Place;
+use crate::sends::{Sent, failed, take_apart};
+use crate::{Partner, entity, from_wire, pid, to_wire};
+
+/// Whether a process is some machine's remote server.
+pub fn is_remote_server(pid: Pid) -> bool {
+    pid.is_kernel_server() && pid.index() == REMOTE
+}
 
 impl Partner {
-    /// Carries out a request to the remote server, and answers it.
+    /// A process here sends to another machine's remote server.
+    pub(crate) fn begin_move(
+        &mut self,
+        now_ns: u64,
+        received: &Received,
+        to: Pid,
+        transaction: u32,
+        slot: usize,
+    ) -> Result<(), Error> {
+        let grant = received.grant;
+        if grant.bytes() > MOST_MOVED_BYTES {
+            return Err(Error::TooLong);
+        }
+        let (request_buffer, response_buffer) = (self.memory.request(slot), self.memory.response(slot));
+        let bytes = |access| if grant.access().contains(access) { grant.bytes() as u32 } else { 0 };
+        let prefix = RequestPrefix { grant, user: received.user, forwarder: received.forwarder };
+        let prefix_bytes = PREFIX_BYTES as u32;
+        let send = vmtp::Send {
+            client: entity(received.sender),
+            transaction,
+            server: entity(to),
+            message: to_wire(&received.message),
+            segment: Some(Segment { buffer: request_buffer, bytes: prefix_bytes + bytes(Access::READ) }),
+            response: Segment { buffer: response_buffer, bytes: prefix_bytes + bytes(Access::WRITE) },
+            ..vmtp::Send::default()
+        };
+        self.enter_send(now_ns, slot, received.sender, to, &send)?;
+        self.memory.put(request_buffer, prefix.encode().to_vec());
+        let is_written = bytes(Access::READ) == 0;
+        self.places.put(Place {
+            buffer: if is_written { response_buffer } else { request_buffer },
+            process: received.sender,
+            transaction,
+            slot,
+            offset: 0,
+            is_written,
+            stop: None,
+        });
+        Ok(())
+    }
+
+    /// The data of a copy cannot be had. The copy ends.
+    pub(crate) fn stop_copy(&mut self, now_ns: u64, buffer: Option<Buffer>) {
+        let Some(buffer) = buffer else { return };
+        match self.memory.send_of(buffer) {
+            Some(slot) => {
+                if let Some(id) = self.sends.id_in(slot) {
+                    self.engine.cancel(now_ns, id);
+                }
+            }
+            None => self.engine.withdraw(now_ns, buffer),
+        }
+    }
+
+    /// The first data for one of the engine's buffers has come. If it is a copy into the segment of a process here, its
+    /// place is that.
+    pub(crate) fn begin_store(&mut self, buffer: Buffer, packet: &[u8]) {
+        self.places.take(buffer);
+        let header = packet.first_chunk::<HEADER_BYTES>().and_then(|start| Header::decode(start).ok());
+        let Some(header) = header else { return };
+        if header.control.function() != Function::Request || !is_remote_server(pid(header.server)) {
+            return;
+        }
+        let message = from_wire(&header.message, 0);
+        let Some(Remote::MoveTo(wanted)) = Remote::from_message(&message) else { return };
+        let slot = self.check_move(pid(header.client), wanted.client, wanted.transaction);
+        self.places.put(Place {
+            buffer,
+            process: wanted.client,
+            transaction: wanted.transaction,
+            slot: slot.unwrap_or_default(),
+            offset: wanted.offset,
+            is_written: true,
+            stop: slot.err().map(|error| (0, error)),
+        });
+    }
+
+    /// Carries out a request to the remote server, of which the data, if it had any, is in its place.
     pub(crate) fn move_for<K: Kernel>(
         &mut self,
         now_ns: u64,
         request: &Request,
         prefix: &RequestPrefix,
-        mut segment: Vec<u8>,
+        place: Option<Place>,
         slot: usize,
         kernel: &mut K,
     ) {
-        if segment.len() < PREFIX_BYTES {
-            segment.resize(PREFIX_BYTES, 0);
-        }
-        let message = from_wire(&request.message, segment.len() - PREFIX_BYTES);
+        let message = from_wire(&request.message, 0);
         let server = pid(request.id.client);
-        let mut data_bytes = 0;
+        let (mut bytes, mut source) = (0, None);
         let reply = match Remote::from_message(&message) {
             Some(Remote::MoveTo(wanted)) => {
-                let (count, outcome) = match self.check_move(server, wanted.client, wanted.transaction) {
-                    Ok(()) => kernel.move_to(wanted.client, wanted.offset, &segment[PREFIX_BYTES..]),
-                    Err(error) => (0, Err(error)),
+                let data_bytes = (request.message.segment_bytes() as usize).saturating_sub(PREFIX_BYTES);
+                let (count, outcome) = match place {
+                    Some(place) => place.outcome(data_bytes),
+                    None => (0, self.check_move(server, wanted.client, wanted.transaction).map(|_| ())),
                 };
                 with_outcome(Moved { count: count as u32 }.to_message(), outcome)
             }
             Some(Remote::MoveFrom(wanted)) => {
-                let bytes = prefix.grant.bytes().min(HEAD_BYTES) as usize;
-                segment = self.memory.room(PREFIX_BYTES + bytes);
-                let (count, outcome) = match self.check_move(server, wanted.client, wanted.transaction) {
-                    Ok(()) => {
-                        kernel.move_from(wanted.client, wanted.offset, &mut segment[PREFIX_BYTES..][..bytes])
-                    }
-                    Err(error) => (0, Err(error)),
-                };
-                data_bytes = count as usize;
-                with_outcome(MovedBack { count: count as u32 }.to_message(), outcome)
+                bytes = prefix.grant.bytes().min(MOST_MOVED_BYTES);
+                let checked = self.check_move(server, wanted.client, wanted.transaction).and_then(|slot| {
+                    // Whether all of it has been granted.
+                    let end = wanted.offset.checked_add(bytes).ok_or(Error::TooLong)?;
+                    kernel.move_from(wanted.client, end, &mut []).1.map(|()| slot)
+                });
+                source = checked.ok().map(|slot| (slot, wanted));
+                with_outcome(MovedBack { count: bytes as u32 }.to_message(), checked.map(|_| ()))
             }
             None => refusal(Error::BadRequest),
         };
-        let mut bytes = 0;
-        if data_bytes > 0 {
-            let prefix = ReplyPrefix { outcome: Ok(()), forward_to: Pid::NONE };
-            segment[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
-            bytes = PREFIX_BYTES + data_bytes;
+        let Some((send, wanted)) = source.filter(|_| bytes > 0) else {
+            return self.reply(now_ns, slot, request.id, &reply, pid(request.server), Vec::new(), 0);
+        };
+        let prefix = ReplyPrefix { outcome: Ok(()), forward_to: Pid::NONE }.encode().to_vec();
+        let segment_bytes = PREFIX_BYTES + bytes as usize;
+        self.reply(now_ns, slot, request.id, &reply, pid(request.server), prefix, segment_bytes);
+        if self.serves.is_answered(slot) {
+            self.places.put(Place {
+                buffer: self.memory.reply(slot),
+                process: wanted.client,
+                transaction: wanted.transaction,
+                slot: send,
+                offset: wanted.offset,
+                is_written: false,
+                stop: None,
+            });
         }
-        self.reply(now_ns, slot, request.id, &reply, pid(request.server), segment, bytes);
     }
 
-    /// Only the machine that has a process's message may copy for it, and only for the Send that is under way.
-    fn check_move(&self, server: Pid, client: Pid, transaction: u32) -> Result<(), Error> {
-        let sent = self.sends.find(client).ok_or(Error::NotAwaitingReply)?;
+    /// Only the machine that has a process's message may copy for it, and only for the Send that is under way, whose
+    /// slot this is.
+    fn check_move(&self, server: Pid, client: Pid, transaction: u32) -> Result<usize, Error> {
+        let (slot, sent) = self.sends.find(client).ok_or(Error::NotAwaitingReply)?;
         if sent.transaction == transaction && sent.to.host() == server.host() {
-            Ok(())
+            Ok(slot)
         } else {
             Err(Error::NotAwaitingReply)
         }
     }
+}
+
+/// Tells a process what became of its copy, whose data was, or was to come, in its place.
+pub fn end_move<K: Kernel>(sent: &Sent, place: &Place, outcome: &Outcome, data: &[u8], kernel: &mut K) {
+    // What cannot be copied of the process's own memory, the kernel says to be another's.
+    let own_stop = place.stop.map(|(count, error)| match error {
+        Error::BadAddressOfOther => (count, Error::BadAddress),
+        error => (count, error),
+    });
+    let reply = match (outcome, own_stop) {
+        (Outcome::Response(response), None) => {
+            let prefix = response.segment_bytes.min(PREFIX_BYTES as u32);
+            let prefixed = vmtp::Response { segment_bytes: prefix, ..*response };
+            let outcome =
+                take_apart(&prefixed, data).and_then(|(prefix, _)| prefix.map_or(Ok(()), |p| p.outcome));
+            outcome.map(|()| told(&response.message, place, response.segment_bytes - prefix))
+        }
+        (Outcome::Response(_), Some((count, error))) => {
+            Ok(with_outcome(MovedBack { count: count as u32 }.to_message(), Err(error)))
+        }
+        (_, Some((_, error))) => Err(error),
+        (Outcome::Failed { failure: Failure::Withdrawn { bytes }, .. }, None) => {
+            let count = bytes.saturating_sub(PREFIX_BYTES as u32);
+            Ok(with_outcome(MovedBack { count }.to_message(), Err(Error::BadAddressOfOther)))
+        }
+        (Outcome::Failed { failure, may_have_been_executed }, None) => {
+            Err(failed(*failure, *may_have_been_executed))
+        }
+        (Outcome::Sent | Outcome::Collected { .. }, None) => Err(Error::EmptyGroup),
+    };
+    // It may have ended in the meantime: then there is nobody to tell.
+    let _ = match reply {
+        Ok(message) => kernel.reply(sent.client, &message, &[], Pid::NONE),
+        Err(error) => kernel.fail(sent.client, error),
+    };
+}
+
+/// The reply to a copy. Of a MoveFrom it cannot tell more bytes than have come.
+fn told(reply: &vmtp::Message, place: &Place, data_bytes: u32) -> Message {
+    let message = from_wire(reply, 0);
+    if message.code() == Error::OK_CODE && place.is_written {
+        let count = MovedBack::from_message(&message).count.min(data_bytes);
+        return MovedBack { count }.to_message();
+    }
+    message
 }
 
 /// A reply that tells a count, also where the copy failed midway.

@@ -13,7 +13,6 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use abi::kernel::REMOTE;
 use abi::remote::{Arrival, Received};
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
@@ -23,6 +22,7 @@ use vmtp::{Failure, Outcome, Response, Segment, SendError, SendId};
 
 use crate::groups::COLLECT_NS;
 use crate::kernel::Kernel;
+use crate::moves::{end_move, is_remote_server};
 use crate::{Partner, Standing, entity, from_wire, pid, to_wire};
 
 /// Segments from this size on are not copied out of the inbox, but sent from where they are.
@@ -77,9 +77,21 @@ impl Sends {
         (sent.id == id).then_some(sent.client)
     }
 
-    /// Who waits in the name of `client`.
-    pub fn find(&self, client: Pid) -> Option<&Sent> {
-        self.slots.iter().flatten().find(|sent| sent.client == client)
+    /// The transaction in a slot, if there is one.
+    pub fn id_in(&self, slot: usize) -> Option<SendId> {
+        self.slots[slot].as_ref().map(|sent| sent.id)
+    }
+
+    /// Whether a process waits for a transaction, in this slot.
+    pub fn awaits(&self, slot: usize, client: Pid, transaction: u32) -> bool {
+        self.slots[slot].as_ref().is_some_and(|sent| sent.client == client && sent.transaction == transaction)
+    }
+
+    /// What `client` waits for, and its slot.
+    pub fn find(&self, client: Pid) -> Option<(usize, &Sent)> {
+        let slot =
+            self.slots.iter().position(|sent| sent.as_ref().is_some_and(|sent| sent.client == client))?;
+        Some((slot, self.slots[slot].as_ref()?))
     }
 }
 
@@ -117,6 +129,9 @@ impl Partner {
     fn begin_send(&mut self, now_ns: u64, received: &Received) -> Result<(), Error> {
         let Arrival::Elsewhere { to, transaction } = received.arrival else { return Ok(()) };
         let slot = self.sends.slots.iter().position(Option::is_none).ok_or(Error::NoResources)?;
+        if is_remote_server(to) {
+            return self.begin_move(now_ns, received, to, transaction, slot);
+        }
         let grant = received.grant;
         let head_bytes = received.message.segment_bytes() as usize;
         let reply_bytes =
@@ -154,16 +169,29 @@ impl Partner {
             response: Segment { buffer: response_buffer, bytes: (PREFIX_BYTES + reply_bytes) as u32 },
             ..vmtp::Send::default()
         };
-        let (id, first) = self.engine.send(now_ns, &send).map_err(|error| match error {
+        self.enter_send(now_ns, slot, received.sender, to, &send)?;
+        if let Some((request, _)) = request {
+            self.memory.put(request_buffer, request);
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction, and notes in `slot` who waits for it.
+    pub(crate) fn enter_send(
+        &mut self,
+        now_ns: u64,
+        slot: usize,
+        client: Pid,
+        to: Pid,
+        send: &vmtp::Send,
+    ) -> Result<(), Error> {
+        let (id, first) = self.engine.send(now_ns, send).map_err(|error| match error {
             SendError::TooManyTransactions | SendError::TooManyHosts => Error::NoResources,
             SendError::ClientBusy => Error::Busy,
             SendError::NotLocal | SendError::ServerLocal | SendError::BadMessage => Error::BadArgument,
         })?;
         self.due.add(first);
-        if let Some((request, _)) = request {
-            self.memory.put(request_buffer, request);
-        }
-        self.sends.slots[slot] = Some(Sent { client: received.sender, to, transaction, id });
+        self.sends.slots[slot] = Some(Sent { client, to, transaction: send.transaction, id });
         self.sends.slot_of[id.index as usize] = slot as u32;
         self.sends.used += 1;
         Ok(())
@@ -172,13 +200,16 @@ impl Partner {
     /// A transaction has its outcome.
     pub(crate) fn complete<K: Kernel>(&mut self, id: SendId, outcome: &Outcome, kernel: &mut K) {
         let slot = self.sends.slot_of[id.index as usize] as usize;
-        let request = self.memory.request(slot);
-        let response = self.memory.response(slot);
+        let (request, response) = (self.memory.request(slot), self.memory.response(slot));
+        let place = self.places.take(request).or(self.places.take(response));
         let request = self.memory.take(request);
         self.memory.recycle(request);
         let data = self.memory.take(response);
         let Some(sent) = self.sends.slots[slot].take_if(|sent| sent.id == id) else { return };
         self.sends.used -= 1;
+        if let Some(place) = place {
+            return end_move(&sent, &place, outcome, &data, kernel);
+        }
         let ended = match outcome {
             Outcome::Response(response) => respond(&sent, response, &data, kernel),
             // All of a group who answered have been heard.
@@ -227,19 +258,13 @@ fn respond<K: Kernel>(sent: &Sent, response: &Response, data: &[u8], kernel: &mu
         }
     }
     let replier = if responder == sent.to { Pid::NONE } else { responder };
-    kernel.reply(sent.client, &message, data, replier).map_err(|error| match error {
-        // What copies from elsewhere wants to write is its own.
-        Error::BadAddressOfOther if sent.to.is_kernel_server() && sent.to.index() == REMOTE => {
-            Error::BadAddress
-        }
-        _ => Error::ReplyLost,
-    })
+    kernel.reply(sent.client, &message, data, replier).map_err(|_| Error::ReplyLost)
 }
 
 /// The error for a failed transaction: one that tells whether it may have been executed.
-fn failed(failure: Failure, may_have_been_executed: bool) -> Error {
+pub fn failed(failure: Failure, may_have_been_executed: bool) -> Error {
     match failure {
-        Failure::BadReplySegment { .. } => Error::ReplyLost,
+        Failure::BadReplySegment { .. } | Failure::Withdrawn { .. } => Error::ReplyLost,
         _ if may_have_been_executed => Error::HostUnreachable,
         _ => Error::HostNotFound,
     }

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use abi::kernel::{REMOTE, priority};
+use abi::kernel::priority;
 use abi::remote::Alien;
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
@@ -15,6 +15,7 @@ use abi::{Access, Error, LogicalHost, Message, Pid};
 use vmtp::{Buffer, Refusal, Reply, Request, RequestId, Segment};
 
 use crate::kernel::Kernel;
+use crate::moves::is_remote_server;
 use crate::{Partner, entity, from_wire, pid, to_wire};
 
 /// A client's request.
@@ -89,6 +90,11 @@ impl Serves {
         self.free_for_aliens.len() + self.free_for_copies.len() == self.slots.len()
     }
 
+    /// Whether the one in a slot is answered, and its response kept.
+    pub fn is_answered(&self, slot: usize) -> bool {
+        matches!(self.slots[slot], Serve::Answered { .. })
+    }
+
     /// How many there are.
     pub fn used(&self) -> usize {
         self.slots.iter().filter(|slot| **slot != Serve::Free).count()
@@ -158,13 +164,16 @@ impl Serves {
 impl Partner {
     /// A request has come for a process here.
     pub(crate) fn serve<K: Kernel>(&mut self, now_ns: u64, request: &Request, kernel: &mut K) {
+        let place = request.segment.and_then(|segment| self.places.take(segment.buffer));
         let segment = match request.segment {
             Some(segment) => {
                 let mut content = self.memory.take(segment.buffer);
                 // More than that is of a request of which the rest never came.
                 content.truncate(segment.bytes as usize);
+                // Less is of one that no kernel sends.
+                let is_whole = place.is_some() || content.len() == segment.bytes as usize;
                 self.engine.release_buffer(segment.buffer);
-                content
+                if is_whole { content } else { Vec::new() }
             }
             None => Vec::new(),
         };
@@ -181,7 +190,7 @@ impl Partner {
             return self.serve_group(now_ns, request, &prefix, &segment, kernel);
         }
         let (client, server) = (pid(request.id.client), pid(request.server));
-        let is_copy = server == Pid::kernel_server(self.own, REMOTE);
+        let is_copy = is_remote_server(server);
         let slot = if is_copy { self.serves.free_for_copy() } else { self.free_serve(client, segment.len()) };
         let Some(slot) = slot else {
             // The client waits, as it would in a queue here, and its machine sends the request again.
@@ -189,7 +198,7 @@ impl Partner {
             return;
         };
         if is_copy {
-            return self.move_for(now_ns, request, &prefix, segment, slot, kernel);
+            return self.move_for(now_ns, request, &prefix, place, slot, kernel);
         }
         self.begin_serve(now_ns, request, server, &prefix, segment, slot, kernel);
     }
@@ -353,6 +362,7 @@ impl Partner {
     /// A response's segment has arrived, or will not.
     pub(crate) fn release(&mut self, buffer: Buffer) {
         if let Some(slot) = self.memory.serve_of(buffer) {
+            self.places.take(buffer);
             let content = self.memory.take(buffer);
             self.memory.recycle(content);
             self.serves.end(slot);

@@ -58,10 +58,11 @@ pub struct Host {
 struct Outbox<'a>(&'a mut Vec<Sent>);
 
 impl Link for Outbox<'_> {
-    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8])) {
+    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]) -> bool) {
         let mut packet = vec![0; bytes];
-        fill(&mut packet);
-        self.0.push((destination, packet));
+        if fill(&mut packet) {
+            self.0.push((destination, packet));
+        }
     }
 }
 
@@ -260,7 +261,7 @@ impl Host {
                 assert_eq!(received.sender, network.interrupt, "nobody else sends to the network server");
                 assert_eq!(received.message.code(), notice::notice::Interrupt::CODE);
                 while let Some((from, packet)) = self.ring.pop_front() {
-                    network.partner.take_packet(now_ns, from, &packet);
+                    network.partner.take_packet(now_ns, from, &packet, &mut bridge);
                     network.partner.act(now_ns, &mut bridge, &mut link);
                 }
                 self.node.call(network.pid, crate::node::reply(network.interrupt, Message::default()));

@@ -56,12 +56,14 @@ impl Engine {
             self.acknowledge_member(member, from, header);
             return None;
         }
+        let is_first = !record.incoming.has_some();
         let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
         let store = record.buffer.filter(|_| new != 0).map(|buffer| Store {
             buffer,
             segment_offset: u32::from(group) * GROUP_BYTES as u32,
             group_bytes: group_bytes(bytes, group),
             delivery: header.delivery,
+            is_first,
         });
         let record = &self.members[member];
         let node = self.member_node(member);

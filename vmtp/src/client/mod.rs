@@ -172,13 +172,13 @@ impl ClientRecord {
         self.began_ns = now_ns;
         self.deadline_ns = NEVER;
         self.request = None;
-        self.outgoing = Outgoing::sent_bare();
+        self.outgoing.become_sent_bare();
         self.sent = true;
         self.attempts = 0;
         self.polls = 0;
         self.transmitted_ns = now_ns;
         self.response = send.response;
-        self.incoming = Incoming::default();
+        self.incoming.clear();
         self.responder = EntityId::NONE;
         self.response_control = Control(0);
         self.response_message = Message::default();

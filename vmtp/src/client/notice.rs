@@ -16,6 +16,11 @@ impl Engine {
         let notice = Notice::of(message);
         let Some(index) = self.client_map.get(client.to_bits()) else { return };
         let Some(group) = self.clients[index].group_of(notice.transaction) else { return };
+        if self.clients[index].state == ClientState::Receiving && notice.code == code::RESPONSE_DISCARDED {
+            let bytes = self.clients[index].incoming.contiguous_bytes();
+            self.fail_client(index, Failure::Withdrawn { bytes });
+            return;
+        }
         if self.clients[index].state != ClientState::Awaiting {
             return;
         }
@@ -75,7 +80,7 @@ impl Engine {
         // A group of which nothing is there may simply not have been sent.
         let lost = record.outgoing.resend(group, received) != 0 && received != 0;
         let host = record.host;
-        if lost && host != NO_HOST {
+        if lost && host != NO_HOST && self.clients[index].outgoing.is_lossy() {
             self.widen_gap(host as usize);
         }
         let record = &mut self.clients[index];

@@ -34,7 +34,7 @@ impl Engine {
             self.end_partial(index);
             return;
         }
-        self.report_gaps(index);
+        self.report_gaps(index, attempts > 1);
         let wait_ns = self.configuration.group_gap_ns.max(self.answer_time_ns(host, attempts));
         self.set_client_timer(index, self.now_ns + wait_ns);
     }
@@ -50,23 +50,34 @@ impl Engine {
         }
     }
 
-    /// Tells the server which groups of the response are not whole.
-    pub(super) fn report_gaps(&mut self, index: usize) {
-        let host = self.clients[index].host;
-        if host != NO_HOST && self.clients[index].incoming.has_some() {
-            self.widen_wanted_gap(host as usize);
-        }
+    /// Tells the server which groups of the response are not whole; all of them, or those that have come in part or
+    /// were overtaken.
+    pub(super) fn report_gaps(&mut self, index: usize, all: bool) {
         let record = &self.clients[index];
         let (client, server) = (record.header.client, record.responder);
         let first = record.header.transaction;
-        let (gaps, movable) = (record.incoming.gaps(), record.incoming.movable());
+        let movable = record.incoming.movable();
         let Some(destination) = self.server_destination(index) else { return };
         if let Some(group) = movable {
             let transaction = first.wrapping_add(u32::from(group));
             let notice = Notice { transaction, delivery: u32::MAX, code: code::OK };
             self.notify_server(destination, server, client, notice);
         }
+        let incoming = self.clients[index].incoming;
+        if all {
+            self.ask_for(index, incoming.gaps());
+        } else {
+            self.ask_for(index, incoming.gaps_begun());
+        }
+    }
+
+    /// Tells the server what has come of groups that are not whole.
+    fn ask_for(&mut self, index: usize, gaps: impl Iterator<Item = (u16, u32)>) {
+        let record = &self.clients[index];
+        let (client, server, first) = (record.header.client, record.responder, record.header.transaction);
+        let Some(destination) = self.server_destination(index) else { return };
         for (group, delivery) in gaps {
+            self.clients[index].incoming.count_loss();
             let transaction = first.wrapping_add(u32::from(group));
             let notice = Notice { transaction, delivery, code: code::RETRY };
             self.notify_server(destination, server, client, notice);
@@ -162,6 +173,7 @@ impl Engine {
             segment_offset: u32::from(group) * GROUP_BYTES as u32,
             group_bytes: in_group_bytes,
             delivery: header.delivery,
+            is_first: false,
         });
         let acknowledge = header.control.has(Control::ACKNOWLEDGE);
         if new != 0 {
@@ -173,8 +185,10 @@ impl Engine {
             (record.header.client, record.header.transaction, record.incoming.whole_groups());
         if record.incoming.is_complete() {
             self.counters.groups_received += u64::from(whole.max(1));
-            let host = record.host;
-            if bytes != 0 && host != NO_HOST {
+            let (host, is_lossy) = (record.host, record.incoming.is_lossy());
+            if is_lossy && host != NO_HOST {
+                self.widen_wanted_gap(host as usize);
+            } else if bytes != 0 && host != NO_HOST {
                 self.narrow_wanted_gap(host as usize);
             }
             if acknowledge {
@@ -187,13 +201,15 @@ impl Engine {
         }
         if acknowledge {
             if header.delivery == 0 {
-                self.report_gaps(index);
+                self.report_gaps(index, true);
             } else if whole > group {
                 let transaction = first.wrapping_add(u32::from(whole - 1));
                 let notice = Notice { transaction, delivery: u32::MAX, code: code::OK };
                 self.notify_server(Destination::Host(from), header.server, client, notice);
             }
         }
+        let overtaken = self.clients[index].incoming.overtaken(group);
+        self.ask_for(index, overtaken);
         let wait_ns = self.configuration.group_gap_ns;
         self.set_client_timer(index, self.now_ns + wait_ns);
         if let Some(store) = store.filter(|_| !acknowledge) {

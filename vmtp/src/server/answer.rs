@@ -1,6 +1,7 @@
 //! What becomes of an answered request: its response is sent, repeated, acknowledged, forgotten.
 
 use super::{Answer, ServerState};
+use crate::action::Buffer;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{Notice, code};
@@ -102,6 +103,17 @@ impl Engine {
         self.free_server(index);
     }
 
+    /// The segment of a response, which the client may have a part of, can be had no longer. It is given back, and the
+    /// client told: its send ends with [`Failure::Withdrawn`](crate::Failure::Withdrawn) if it has begun to receive.
+    pub fn withdraw(&mut self, now_ns: u64, buffer: Buffer) {
+        self.advance(now_ns);
+        let is_it = |index: &usize| self.servers[*index].response.is_some_and(|kept| kept.buffer == buffer);
+        if let Some(index) = (0..self.servers.len()).find(is_it) {
+            self.discard_response(index);
+            self.repeat_answer(index);
+        }
+    }
+
     /// Nobody says that the response is there: its segment is given back.
     pub(super) fn discard_response(&mut self, index: usize) {
         let node = self.server_node(index);
@@ -123,7 +135,15 @@ impl Engine {
         let Some(index) = self.responder_of(index, message.entity(1)) else { return };
         let record = &self.servers[index];
         let Some(group) = record.group_of(notice.transaction) else { return };
-        if record.state != ServerState::Answered || record.answer != Answer::Response {
+        if record.state != ServerState::Answered {
+            return;
+        }
+        if record.answer == Answer::Notice(code::RESPONSE_DISCARDED) && notice.code == code::RETRY {
+            // What it misses can be had no longer.
+            self.repeat_answer(index);
+        }
+        let record = &self.servers[index];
+        if record.answer != Answer::Response {
             return;
         }
         let host = record.host as usize;
@@ -137,9 +157,10 @@ impl Engine {
                 }
                 if record.outgoing.resend(group, notice.delivery) != 0 {
                     record.attempts = 0;
+                    let is_lossy = record.outgoing.is_lossy();
                     self.counters.retransmissions += 1;
                     self.ready.insert(node);
-                    if notice.delivery != 0 {
+                    if notice.delivery != 0 && is_lossy {
                         self.widen_gap(host);
                     }
                 }

@@ -131,9 +131,9 @@ impl ServerRecord {
         self.state = ServerState::Receiving;
         self.header = *header;
         self.arrived_ns = now_ns;
-        self.incoming = Incoming::default();
+        self.incoming.clear();
         self.buffer = None;
-        self.outgoing = Outgoing::default();
+        self.outgoing.clear();
         self.answer = Answer::Nothing;
         self.response = None;
         self.keep_ns = 0;
@@ -161,7 +161,7 @@ impl ServerRecord {
     /// The request is all here, without data, and to be given to the user.
     #[inline]
     pub fn set_received(&mut self) {
-        self.incoming = Incoming::start(0, u32::MAX);
+        self.incoming.become_bare();
         self.state = ServerState::Processing;
         self.handed = Handed::Due;
     }
@@ -224,7 +224,7 @@ impl ServerRecord {
         self.header.server = reply.server;
         self.header.message = reply.message;
         self.header.message.words[0] &= Reply::KEPT;
-        self.outgoing = Outgoing::sent_bare();
+        self.outgoing.become_sent_bare();
         self.response = None;
         self.answer = Answer::Response;
         self.close(keep_ns);

@@ -235,6 +235,7 @@ impl Engine {
             self.counters.packets_malformed += 1;
             return None;
         }
+        let is_first = !record.incoming.has_some();
         let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
         let store = match record.buffer {
             Some(buffer) if new != 0 => Some(Store {
@@ -242,6 +243,7 @@ impl Engine {
                 segment_offset: u32::from(group) * GROUP_BYTES as u32,
                 group_bytes: group_bytes(bytes, group),
                 delivery: header.delivery,
+                is_first,
             }),
             _ => None,
         };
@@ -260,12 +262,14 @@ impl Engine {
         if acknowledge {
             let whole = record.incoming.whole_groups();
             if header.delivery == 0 {
-                self.report_request_gaps(index);
+                self.report_request_gaps(index, true);
             } else if whole > group {
                 let transaction = record.header.transaction.wrapping_add(u32::from(whole - 1));
                 self.notify_request(index, transaction, u32::MAX, code::OK);
             }
         }
+        let overtaken = self.servers[index].incoming.overtaken(group);
+        self.ask_for_blocks(index, overtaken);
         let node = self.server_node(index);
         self.timers.set(node, self.now_ns + self.configuration.group_gap_ns);
         store
@@ -287,14 +291,24 @@ impl Engine {
         }
     }
 
-    /// Tells the client which groups of its request are not whole.
-    pub(super) fn report_request_gaps(&mut self, index: usize) {
+    /// Tells the client which groups of its request are not whole; all of them, or those that have come in part or were
+    /// overtaken.
+    pub(super) fn report_request_gaps(&mut self, index: usize, all: bool) {
         let record = &self.servers[index];
-        let first = record.header.transaction;
-        let (gaps, movable) = (record.incoming.gaps(), record.incoming.movable());
-        if let Some(group) = movable {
+        let (first, incoming) = (record.header.transaction, record.incoming);
+        if let Some(group) = incoming.movable() {
             self.notify_request(index, first.wrapping_add(u32::from(group)), u32::MAX, code::OK);
         }
+        if all {
+            self.ask_for_blocks(index, incoming.gaps());
+        } else {
+            self.ask_for_blocks(index, incoming.gaps_begun());
+        }
+    }
+
+    /// Tells the client what has come of groups that are not whole.
+    fn ask_for_blocks(&mut self, index: usize, gaps: impl Iterator<Item = (u16, u32)>) {
+        let first = self.servers[index].header.transaction;
         for (group, delivery) in gaps {
             self.notify_request(index, first.wrapping_add(u32::from(group)), delivery, code::RETRY);
         }

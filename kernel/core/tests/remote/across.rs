@@ -2,10 +2,9 @@
 
 use abi::call::{self, MoveFrom, MoveTo};
 use abi::kernel::record::AlienRecord;
-use abi::kernel::{REMOTE, TIME, remote};
+use abi::kernel::{MOST_MOVED_BYTES, REMOTE, TIME, remote};
 use abi::protocol::Reply as _;
 use abi::remote::{Arrival, TRANSACTION_STEP};
-use abi::segment::HEAD_BYTES;
 use abi::{Access, Error, Grant, Message, Pid};
 use kernel_core::process::State;
 use simulator::node::{receive, reply_receive, send};
@@ -16,12 +15,12 @@ use crate::fixture::{ANSWER, ELSEWHERE, FAR, FARTHER, Fixture, INBOX, PRIORITY, 
 #[test]
 fn copies_beyond_the_buffer_are_sent_to_the_clients_node() {
     let mut fixture = Fixture::new();
-    let server = fixture.node.team(100, PRIORITY, 20);
-    let grant = Grant::new(0x10_0000, Access::READ_WRITE);
+    let server = fixture.node.team(100, PRIORITY, 300);
+    let grant = Grant::new(0x20_0000, Access::READ_WRITE);
     let record = fixture.record(server, grant, b"head");
     fixture.send_alien(&record).unwrap();
     succeeded(fixture.node.call(server, receive()));
-    let total = HEAD_BYTES + 100;
+    let total = MOST_MOVED_BYTES + 100;
     let content: Vec<u8> = (0..total).map(|at| (at % 251) as u8).collect();
     fixture.node.poke(server, Node::data(0), &content);
 
@@ -29,7 +28,7 @@ fn copies_beyond_the_buffer_are_sent_to_the_clients_node() {
         MoveTo { client: FAR, segment_offset: 0x5000, address: Node::data(0), bytes: total }.encode();
     assert_eq!(fixture.node.call(server, move_to), Outcome::Waits);
     let remote_server = Pid::kernel_server(ELSEWHERE, REMOTE);
-    for (number, offset, bytes) in [(1, 0, HEAD_BYTES), (2, HEAD_BYTES, 100)] {
+    for (number, offset, bytes) in [(1, 0, MOST_MOVED_BYTES), (2, MOST_MOVED_BYTES, 100)] {
         let (registers, arrival) = fixture.arrival();
         let transaction = number * TRANSACTION_STEP;
         assert_eq!(arrival, Arrival::Elsewhere { to: remote_server, transaction });
@@ -38,8 +37,13 @@ fn copies_beyond_the_buffer_are_sent_to_the_clients_node() {
         let message = Message::from_registers(registers.message);
         let request = remote::MoveTo { client: FAR, transaction: 77, offset: 0x5000 + offset };
         assert_eq!(remote::Remote::from_message(&message), Some(remote::Remote::MoveTo(request)));
-        let head = fixture.node.peek(fixture.network, Node::data(INBOX), bytes as usize);
-        assert_eq!(head, content[offset as usize..][..bytes as usize]);
+        assert_eq!(message.segment_bytes(), 0, "it is read as it is sent");
+        let (network, end) = (fixture.network, bytes - 100);
+        let read =
+            MoveFrom { client: server, segment_offset: end, address: Node::data(INBOX), bytes: 100 }.encode();
+        succeeded(fixture.node.call(network, read));
+        let read = fixture.node.peek(network, Node::data(INBOX), 100);
+        assert_eq!(read, content[(offset + end) as usize..][..100]);
         let moved = remote::Moved { count: bytes as u32 };
         assert_eq!(fixture.node.state(server), State::AwaitingReply);
         succeeded(fixture.reply(server, moved.to_message(), Pid::NONE, None));
@@ -52,25 +56,27 @@ fn copies_beyond_the_buffer_are_sent_to_the_clients_node() {
     assert_eq!(fixture.node.call(server, move_from), Outcome::Waits);
     let (registers, arrival) = fixture.arrival();
     assert_eq!(arrival, Arrival::Elsewhere { to: remote_server, transaction: 3 * TRANSACTION_STEP });
-    assert_eq!(registers.extra[0], Grant::new(HEAD_BYTES, Access::WRITE).to_bits());
-    let back: Vec<u8> = content.iter().map(|byte| byte ^ 0x55).collect();
-    let moved = remote::MovedBack { count: HEAD_BYTES as u32 };
-    succeeded(fixture.reply_with_data(server, moved.to_message(), &back[..HEAD_BYTES as usize]));
+    assert_eq!(registers.extra[0], Grant::new(MOST_MOVED_BYTES, Access::WRITE).to_bits());
+    let network = fixture.network;
+    let write = MoveTo { client: server, segment_offset: 0, address: Node::data(INBOX), bytes: 100 }.encode();
+    succeeded(fixture.node.call(network, write));
+    let moved = remote::MovedBack { count: MOST_MOVED_BYTES as u32 };
+    succeeded(fixture.reply(server, moved.to_message(), Pid::NONE, None));
     fixture.arrival();
     let refusal = abi::protocol::refusal(Error::BadAddressOfOther);
     succeeded(fixture.reply(server, refusal, Pid::NONE, None));
     assert_eq!(fixture.node.error(server), Error::BadAddressOfOther);
-    assert_eq!(fixture.node.results(server).extra[0], HEAD_BYTES);
-    assert_eq!(fixture.node.peek(server, Node::data(0), HEAD_BYTES as usize), back[..HEAD_BYTES as usize]);
+    assert_eq!(fixture.node.results(server).extra[0], MOST_MOVED_BYTES);
+    assert_eq!(fixture.node.peek(server, Node::data(0), 100), content[MOST_MOVED_BYTES as usize..]);
 
     // The client gives up while the copy is under way.
     assert_eq!(fixture.node.call(server, move_to), Outcome::Waits);
     fixture.arrival();
     fixture.destroy_alien().unwrap();
-    let moved = remote::Moved { count: HEAD_BYTES as u32 };
+    let moved = remote::Moved { count: MOST_MOVED_BYTES as u32 };
     succeeded(fixture.reply(server, moved.to_message(), Pid::NONE, None));
     assert_eq!(fixture.node.error(server), Error::NotAwaitingReply);
-    assert_eq!(fixture.node.results(server).extra[0], HEAD_BYTES);
+    assert_eq!(fixture.node.results(server).extra[0], MOST_MOVED_BYTES);
 
     // So does the network server.
     fixture.send_alien(&record).unwrap();

@@ -35,6 +35,8 @@ pub struct Notes {
     pub moved: Vec<(Pid, u64, Vec<u8>)>,
     /// What a Reply says, if not that all is well.
     pub reply_error: Option<Error>,
+    /// From where on segments cannot be read.
+    pub unreadable_from: Option<u64>,
     /// Who does not wait any more.
     pub gone: Vec<Pid>,
     /// Groups with their members here.
@@ -62,8 +64,12 @@ impl Kernel for Notes {
         (data.len() as u64, Ok(()))
     }
 
-    fn move_from(&mut self, client: Pid, _: u64, buffer: &mut [u8]) -> (u64, Result<(), Error>) {
+    fn move_from(&mut self, client: Pid, offset: u64, buffer: &mut [u8]) -> (u64, Result<(), Error>) {
         buffer.fill(7);
+        let readable = self.unreadable_from.map_or(u64::MAX, |end| end.saturating_sub(offset));
+        if readable < buffer.len() as u64 {
+            return (readable, Err(Error::BadAddressOfOther));
+        }
         let outcome = if self.gone.contains(&client) { Err(Error::StaleProcess) } else { Ok(()) };
         (buffer.len() as u64, outcome)
     }
@@ -104,10 +110,11 @@ pub struct Net {
 struct Sent(Vec<(Destination, Vec<u8>)>);
 
 impl Link for Sent {
-    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8])) {
+    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]) -> bool) {
         let mut packet = vec![0; bytes];
-        fill(&mut packet);
-        self.0.push((destination, packet));
+        if fill(&mut packet) {
+            self.0.push((destination, packet));
+        }
     }
 }
 
@@ -152,7 +159,7 @@ impl Net {
             server,
             message: vmtp::Message { words: message.words },
             segment: (bytes > 0).then_some(Segment { buffer, bytes }),
-            response: Segment { buffer: Buffer(200_000), bytes: 24 },
+            response: Segment { buffer: Buffer(200_000), bytes: 200_024 },
             ..vmtp::Send::default()
         };
         let (_, first) = host.engine.send(self.now_ns, &send).expect("a request that can be sent");
@@ -222,7 +229,7 @@ impl Net {
                     let mut packet = vec![0; transmit.packet_bytes()];
                     transmit.write(segment.unwrap_or(&empty), &mut packet).expect("room for the packet");
                     let mut sent = Sent::default();
-                    self.partner.take_packet(self.now_ns, address(own + 1), &packet);
+                    self.partner.take_packet(self.now_ns, address(own + 1), &packet, &mut self.kernel);
                     self.partner.act(self.now_ns, &mut self.kernel, &mut sent);
                     self.carry(sent);
                 }

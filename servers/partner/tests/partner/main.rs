@@ -84,6 +84,66 @@ fn only_who_has_a_message_may_copy_for_it() {
     assert_eq!(refused(&net, 0), Error::BadRequest.code());
 }
 
+/// A process of the partner's node that waits for peer 0's server 16, and a copy of that server for it.
+fn waiting_client(net: &mut Net, access: Access) -> Pid {
+    let client = here(20);
+    net.send(client, there(0, 16), 512, Grant::new(0x10_0000, access));
+    client
+}
+
+#[test]
+fn a_long_copy_is_written_where_it_goes_as_it_comes() {
+    let mut net = net(1);
+    let client = waiting_client(&mut net, Access::WRITE);
+    let data: Vec<u8> = (0..150_000u32).map(|at| (at % 251) as u8).collect();
+    let segment = [&prefix(Grant::new(data.len() as u64, Access::READ))[..], &data].concat();
+    let server = entity(Pid::kernel_server(OWN, REMOTE));
+    let copy = remote::MoveTo { client, transaction: 512, offset: 5 }.to_message();
+    net.ask(0, there(0, 16), server, copy, &segment);
+    let mut written = vec![0; data.len()];
+    assert!(net.kernel.moved.len() > 10, "piece by piece");
+    for (to, offset, piece) in &net.kernel.moved {
+        assert_eq!(*to, client);
+        written[*offset as usize - 5..][..piece.len()].copy_from_slice(piece);
+    }
+    assert!(written == data);
+    let Some((_, Outcome::Response(response))) = net.peers[0].outcomes.last() else { panic!("no response") };
+    assert_eq!((response.message.words[0], response.message.words[1]), (Error::OK_CODE, 150_000));
+}
+
+#[test]
+fn only_copies_are_longer_than_a_head() {
+    let mut net = net(1);
+    let segment = [&prefix(Grant::new(100_000, Access::READ))[..], &vec![1; 100_000]].concat();
+    net.ask(0, there(0, 30), entity(here(16)), MESSAGE, &segment);
+    assert!(net.kernel.aliens.is_empty() && net.kernel.moved.is_empty());
+    let (_, outcome) = net.peers[0].outcomes[0];
+    assert!(matches!(outcome, Outcome::Failed { failure: Failure::NonexistentEntity, .. }), "{outcome:?}");
+}
+
+#[test]
+fn a_copy_of_what_cannot_be_read_ends_there() {
+    // Of a client's segment, for a server elsewhere.
+    let mut net = net(1);
+    let client = waiting_client(&mut net, Access::READ);
+    net.kernel.unreadable_from = Some(100_005);
+    let server = entity(Pid::kernel_server(OWN, REMOTE));
+    let copy = remote::MoveFrom { client, transaction: 512, offset: 5 }.to_message();
+    net.ask(0, there(0, 16), server, copy, &prefix(Grant::new(150_000, Access::WRITE)));
+    let (_, outcome) = *net.peers[0].outcomes.last().expect("an outcome");
+    let Outcome::Failed { failure: Failure::Withdrawn { bytes }, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!((90_000..=100_024).contains(&bytes), "{bytes}");
+
+    // Of a server's own memory, for a client elsewhere.
+    let remote_server = Pid::kernel_server(there(0, 0).host(), REMOTE);
+    net.send(here(21), remote_server, 256, Grant::new(150_000, Access::READ));
+    assert_eq!(net.kernel.failures, [(here(21), Error::BadAddress)]);
+    net.send(here(22), remote_server, 256, Grant::new(1 << 21, Access::READ));
+    assert_eq!(net.kernel.failures.last(), Some(&(here(22), Error::TooLong)));
+}
+
 #[test]
 fn one_machine_cannot_keep_the_others_out() {
     let configuration = Configuration { serves: 8, serves_per_host: 5, ..Configuration::default() };
