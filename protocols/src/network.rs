@@ -13,6 +13,17 @@ pub const MAX_FRAME_BYTES: usize = HEAD_BYTES + 9000;
 /// Types below this are lengths, of frames of another kind, which nobody can register.
 pub const FIRST_TYPE: u32 = 0x600;
 
+/// Ethernet's configuration testing protocol, of which every node's network server forwards frames. Numbers behind the
+/// type are little-endian.
+pub mod loopback {
+    /// The type.
+    pub const ETHERTYPE: u16 = 0x9000;
+    /// The function: a number follows, by which the sender knows the frame.
+    pub const REPLY: u16 = 1;
+    /// The function: the frame is to be sent on to the station that follows.
+    pub const FORWARD: u16 = 2;
+}
+
 protocol! {
     /// Cards and frames.
     pub mod network = 0x19, enum Network {

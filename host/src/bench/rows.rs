@@ -21,7 +21,7 @@ pub const SMALLEST_MEMORY: &str = "smallest-memory";
 pub const KERNEL_SIZE: &str = "kernel-size";
 /// How much of the lossless throughput is left where one packet in a hundred is lost.
 pub const LOSS_THROUGHPUT: &str = "remote-loss-throughput";
-/// How many times a frame's there and back a message's takes.
+/// How many times a frame's way to the other node's driver and back a message's takes.
 pub const TIME_RATIO: &str = "remote-time-ratio";
 
 /// One row.
@@ -182,7 +182,10 @@ pub const ROWS: &[Row] = &[
     // Linux: raw packets.
     remote("frame-echo", "a frame there and back, 60 bytes", UNLIMITED, &[(LINUX, 33_800.0)]),
     remote("frame-echo-time", "its time, median", UNLIMITED, &[(LINUX, 570.0)]),
-    remote(TIME_RATIO, "a message's time, of a frame's", UNLIMITED, &[]),
+    // The other node's network server itself sends it back.
+    remote("loopback", "a frame to the other driver and back", UNLIMITED, &[]),
+    remote("loopback-time", "its time, median", UNLIMITED, &[]),
+    remote(TIME_RATIO, "a message's time, of that frame's", UNLIMITED, &[]),
     // Linux: UDP. V of 1983: 512 bytes.
     remote(
         "remote-read-4-kib",

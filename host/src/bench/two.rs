@@ -75,7 +75,7 @@ pub fn measure(
         let figure = figures.iter().find(|figure| figure.name == name);
         figure.map(|figure| figure.value).with_context(|| format!("{name} was not measured"))
     };
-    let ratio = of(&timed, "remote-send-receive-reply-time")? / of(&timed, "frame-echo-time")?;
+    let ratio = of(&timed, "remote-send-receive-reply-time")? / of(&timed, "loopback-time")?;
     figures.push(Figure::new(TIME_RATIO, "times", ratio));
     // Of both ways together: what is lost is lost by chance.
     let slowness = |figures: &[Figure]| {

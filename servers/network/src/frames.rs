@@ -19,6 +19,7 @@ use v::time;
 use vmtp::encapsulation::ethernet::ETHER_TYPE;
 
 use crate::domain::Domain;
+use crate::loopback;
 use crate::registry::{Clients, Fate, Registry};
 
 /// Frames that are dealt with before others have their turn.
@@ -125,6 +126,15 @@ impl Frames {
                     domain.act(now_ns, port.card.as_mut());
                     continue;
                 }
+            }
+            if let Some(head) = loopback::onward(frame, port.card.station()) {
+                let rest = frame[loopback::ONWARD_BYTES..].to_vec();
+                port.card.give_back(received);
+                // Without room for it, it is lost, as on the way.
+                if let Ok(true) = port.card.send_parts(&[&head, &rest]) {
+                    port.card.flush();
+                }
+                continue;
             }
             match self.registry.arrived(number as u32, frame, &mut Waiting) {
                 Fate::Taken => {}

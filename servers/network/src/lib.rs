@@ -7,6 +7,7 @@
 //! | [`domain`] | messages between this node and others: VMTP on the first card |
 //! | [`seekers`] | who wants to know which nodes there are |
 //! | [`frames`] | the cards, and what clients ask of them |
+//! | [`loopback`] | frames that only want to be sent on |
 //! | [`registry`] | who has registered which type, who waits for a frame, and which frames wait |
 //!
 //! All that happens comes as a message: a request, a message for another node, the answer to one from there, a card's
@@ -21,6 +22,7 @@ extern crate alloc;
 
 pub mod domain;
 pub mod frames;
+pub mod loopback;
 pub mod registry;
 pub mod seekers;
 pub mod server;

@@ -10,7 +10,7 @@ use v::prelude::*;
 use v::process::spawn_thread;
 use v::time::sleep;
 
-use crate::echo::Frames;
+use crate::echo::{Frames, Loopback};
 use crate::measure::{Durations, counted};
 use crate::peer::{self, MOST_MOVED_BYTES, peer as request};
 
@@ -19,6 +19,7 @@ const PLACE: &str = "[tmp]bench-server";
 const PLACE_THERE: &str = "[node2]tmp/bench-server";
 /// A file of node 2's, of two pages.
 const FILE: &str = "[tmp]bench-file";
+const THERE: &str = "node2";
 const FILE_THERE: &str = "[node2]tmp/bench-file";
 /// How often node 1 looks whether node 2 is ready, and at what intervals.
 const LOOKS: u32 = 600;
@@ -114,24 +115,30 @@ fn count_all(there: &mut There) -> Result<(), Error> {
     counted("remote-move-to-1-mib", MOVES, || there.move_to())?;
     counted("remote-move-from-1-mib", MOVES, || there.move_from())?;
     let mut frames = Frames::register()?;
-    counted("frame-echo", MESSAGES, || frames.ask())
+    counted("frame-echo", MESSAGES, || frames.ask())?;
+    let mut loopback = Loopback::to(THERE)?;
+    counted("loopback", MESSAGES, || loopback.ask())
 }
 
-/// Times: of messages and frames by turns, then of copies.
+/// Times: of messages and both kinds of frames by turns, then of copies.
 pub fn time() -> Result<(), Error> {
     with_node_2(time_all)
 }
 
 fn time_all(there: &mut There) -> Result<(), Error> {
     let mut frames = Frames::register()?;
-    let (mut of_messages, mut of_frames) = (Durations::default(), Durations::default());
+    let mut loopback = Loopback::to(THERE)?;
+    let [mut of_messages, mut of_frames, mut of_loopback] = <[Durations; 3]>::default();
     for _ in 0..TURNS {
         of_messages.take(TIMED_MESSAGES, || there.message())?;
         of_frames.take(TIMED_MESSAGES, || frames.ask())?;
+        of_loopback.take(TIMED_MESSAGES, || loopback.ask())?;
     }
-    for (name, durations) in
-        [("remote-send-receive-reply-time", &mut of_messages), ("frame-echo-time", &mut of_frames)]
-    {
+    for (name, durations) in [
+        ("remote-send-receive-reply-time", &mut of_messages),
+        ("frame-echo-time", &mut of_frames),
+        ("loopback-time", &mut of_loopback),
+    ] {
         println!("{name}\tus\t{}", tenths(durations.median_ns(), 1000));
     }
     copies(there)
