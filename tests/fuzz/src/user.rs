@@ -287,10 +287,10 @@ impl User {
                     self.claiming.insert(host);
                 }
             }
-            1 if !self.claiming.contains(&host) && number % 8 < 4 => {
-                drop(self.engine.add_local_host(host));
+            1 if !self.claiming.contains(&host) => {
+                let is_new = number % 8 < 4;
+                let _ = if is_new { self.engine.add_local_host(host) } else { self.engine.resume_claim(host) };
             }
-            1 if !self.claiming.contains(&host) => drop(self.engine.resume_claim(host)),
             1 | 2 => {
                 self.claiming.remove(&host);
                 self.engine.remove_local_host(self.now_ns, host);
