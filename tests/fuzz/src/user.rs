@@ -289,7 +289,8 @@ impl User {
             }
             1 if !self.claiming.contains(&host) => {
                 let is_new = number % 8 < 4;
-                let _ = if is_new { self.engine.add_local_host(host) } else { self.engine.resume_claim(host) };
+                let _ =
+                    if is_new { self.engine.add_local_host(host) } else { self.engine.resume_claim(host) };
             }
             1 | 2 => {
                 self.claiming.remove(&host);
