@@ -2,6 +2,9 @@
 //!
 //! A bitmap, one bit a frame, set where free. It covers the machine's memory from frame 0 to the last usable one
 //! and is allocated once at boot. Contiguous runs, for DMA, are found by a scan; single frames by a hint.
+//!
+//! Some free frames are filled with zeros while nobody else needs the processor. They are set aside for who needs zeros,
+//! and given to others when there are no more.
 
 use alloc::vec::Vec;
 
@@ -22,9 +25,14 @@ impl Frame {
     }
 }
 
+/// Most frames that are filled with zeros beforehand.
+const MOST_ZEROED: usize = 64;
+
 /// The free frames.
 pub struct Frames {
     free: Vec<u64>,
+    /// Free frames that are filled with zeros, and so not in the bitmap.
+    zeroed: Vec<Frame>,
     /// No word before this one has a free frame.
     first_word: usize,
     free_count: u32,
@@ -36,6 +44,7 @@ impl Frames {
     pub fn new(frame_count: u32) -> Frames {
         Frames {
             free: alloc::vec![0; (frame_count as usize).div_ceil(64)],
+            zeroed: Vec::with_capacity(MOST_ZEROED),
             first_word: 0,
             free_count: 0,
             total_count: 0,
@@ -80,6 +89,30 @@ impl Frames {
     /// Takes a free frame. Its content is whatever was there.
     #[inline]
     pub fn allocate(&mut self) -> Option<Frame> {
+        self.allocate_listed().or_else(|| self.allocate_zeroed())
+    }
+
+    /// Takes a free frame that is filled with zeros, if there is one.
+    #[inline]
+    pub fn allocate_zeroed(&mut self) -> Option<Frame> {
+        let frame = self.zeroed.pop()?;
+        self.free_count -= 1;
+        Some(frame)
+    }
+
+    /// Takes a frame that is to be filled with zeros and set aside, if more are wanted. It remains free.
+    pub fn begin_zeroing(&mut self) -> Option<Frame> {
+        if self.zeroed.len() == MOST_ZEROED {
+            return None;
+        }
+        let frame = self.allocate_listed()?;
+        self.free_count += 1;
+        self.zeroed.push(frame);
+        Some(frame)
+    }
+
+    #[inline]
+    fn allocate_listed(&mut self) -> Option<Frame> {
         while let Some(word) = self.free.get_mut(self.first_word) {
             if *word != 0 {
                 let bit = word.trailing_zeros();
@@ -94,6 +127,10 @@ impl Frames {
 
     /// Takes `count` frames in a row below frame `limit`.
     pub fn allocate_contiguous(&mut self, count: u32, limit: Frame) -> Option<Frame> {
+        // Those with zeros may be what is missing in a row.
+        while let Some(frame) = self.allocate_zeroed() {
+            self.release(frame);
+        }
         let end = limit.0.min(self.free.len() as u32 * 64);
         let mut number = self.first_word as u32 * 64;
         let mut run = 0;
@@ -149,6 +186,29 @@ mod tests {
             frames.release(frame);
         }
         assert_eq!((frames.free_count(), frames.total_count()), (127, 127));
+    }
+
+    #[test]
+    fn frames_with_zeros_are_free_all_the_same() {
+        let mut frames = Frames::new(200);
+        frames.add(Frame(0), Frame(200));
+        let mut zeroed = Vec::new();
+        while let Some(frame) = frames.begin_zeroing() {
+            zeroed.push(frame);
+        }
+        assert_eq!((zeroed.len(), frames.free_count()), (MOST_ZEROED, 200));
+        let first = frames.allocate_zeroed().unwrap();
+        assert!(zeroed.contains(&first));
+        // All are given in the end, each once.
+        let mut taken: Vec<Frame> = core::iter::from_fn(|| frames.allocate()).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!((taken.len(), frames.free_count()), (199, 0));
+        for frame in taken.into_iter().chain([first]) {
+            frames.release(frame);
+        }
+        frames.begin_zeroing().unwrap();
+        assert!(frames.allocate_contiguous(200, Frame(200)).is_some(), "also in a row");
     }
 
     #[test]

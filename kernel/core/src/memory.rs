@@ -113,7 +113,7 @@ impl<M: Machine> Kernel<M> {
     /// Gives the page at `address` a frame of zeros.
     #[inline]
     fn give(&mut self, team: TeamIndex, address: u64, region: &Region) -> Result<()> {
-        let frame = match self.take_own_frame(team) {
+        let frame = match self.take_own_zeros(team) {
             Ok(frame) => frame,
             // It may be there, and only a change of protection has not come to it yet.
             Err(error) => {
@@ -122,7 +122,6 @@ impl<M: Machine> Kernel<M> {
                 return ensure(present, error);
             }
         };
-        self.machine.zero_frame(frame);
         let mapped = match self.site(team) {
             Some(mut site) => site.map(address, frame, region, Caching::Cached),
             None => Err(Error::BadAddress),

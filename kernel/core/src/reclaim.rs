@@ -34,9 +34,9 @@ impl<M: Machine> Kernel<M> {
     /// A frame for a team's own page.
     #[inline]
     fn take_frame(&mut self, team: TeamIndex) -> Result<Frame> {
-        let may =
-            self.frames.free_count() > self.reserve() || self.team(team).rights.contains(Rights::WIRE_MEMORY);
-        if may && let Some(frame) = self.frames.allocate() {
+        if self.may_take(team)
+            && let Some(frame) = self.frames.allocate()
+        {
             return Ok(frame);
         }
         self.reclaim()
@@ -49,6 +49,26 @@ impl<M: Machine> Kernel<M> {
         self.take_frame(team).inspect_err(|_| self.team_mut(team).pages.give_back(1))
     }
 
+    /// The same, filled with zeros.
+    #[inline]
+    pub(crate) fn take_own_zeros(&mut self, team: TeamIndex) -> Result<Frame> {
+        self.team_mut(team).pages.take(1)?;
+        if self.may_take(team)
+            && let Some(frame) = self.frames.allocate_zeroed()
+        {
+            return Ok(frame);
+        }
+        let frame = self.take_frame(team).inspect_err(|_| self.team_mut(team).pages.give_back(1))?;
+        self.machine.zero_frame(frame);
+        Ok(frame)
+    }
+
+    /// Whether there are frames left for a team.
+    #[inline]
+    fn may_take(&self, team: TeamIndex) -> bool {
+        self.frames.free_count() > self.reserve() || self.team(team).rights.contains(Rights::WIRE_MEMORY)
+    }
+
     /// A frame for a page of an object.
     pub(crate) fn take_frame_for_cache(&mut self) -> Result<Frame> {
         if self.frames.free_count() > self.reserve()
@@ -57,6 +77,15 @@ impl<M: Machine> Kernel<M> {
             return Ok(frame);
         }
         self.reclaim()
+    }
+
+    /// Fills a free frame with zeros for who will need one. False if there are enough.
+    pub(crate) fn zero_ahead(&mut self) -> bool {
+        let frame = self.frames.begin_zeroing();
+        if let Some(frame) = frame {
+            self.machine.zero_frame(frame);
+        }
+        frame.is_some()
     }
 
     fn reserve(&self) -> u32 {

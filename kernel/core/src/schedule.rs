@@ -171,7 +171,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn choose(&mut self) -> Next<M::Space> {
         let index = self.ready.first();
         if index == NOBODY {
-            if self.release_unbound_step() {
+            if self.release_unbound_step() || self.zero_ahead() {
                 return Next::Work;
             }
             self.begin_idle();
