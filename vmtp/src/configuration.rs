@@ -53,7 +53,8 @@ pub struct Configuration {
     pub round_trip_ns: u64,
     /// Shortest time before a retransmission.
     pub retransmit_min_ns: u64,
-    /// Longest time between retransmissions to a host that does not answer.
+    /// Longest time between retransmissions to a host that does not answer. Much less than `retention_ns`: where a third of
+    /// all packets is lost, many must be tried before the response is forgotten.
     pub retransmit_max_ns: u64,
     /// Longest time between polls of a server that is at work on a request. Never more than half of `retention_ns`: a
     /// response that was lost must still be there when the client asks again.
@@ -99,7 +100,7 @@ impl Default for Configuration {
             service_time_ns: 200 * MILLISECOND_NS,
             round_trip_ns: 20 * MILLISECOND_NS,
             retransmit_min_ns: 5 * MILLISECOND_NS,
-            retransmit_max_ns: SECOND_NS,
+            retransmit_max_ns: 250 * MILLISECOND_NS,
             poll_max_ns: 5 * SECOND_NS,
             group_gap_ns: 10 * MILLISECOND_NS,
             retries: 5,
