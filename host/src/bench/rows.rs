@@ -140,6 +140,12 @@ pub const ROWS: &[Row] = &[
         &[(LINUX, 131_755.0)],
     ),
     row(
+        "zero-page-fault-zeroed",
+        "zero-page fault, a page zeroed beforehand",
+        [900.0, 600.0],
+        &[(LINUX, 4_303.0)],
+    ),
+    row(
         "zero-page-fault",
         "zero-page fault, no page zeroed beforehand",
         [1_400.0, 1_100.0],
