@@ -36,11 +36,24 @@ pub struct Segment {
     pub protection: u32,
     /// The bytes of the file that go there; all else is zero.
     pub file: Range<u64>,
-    /// How far behind `address` the file's first byte goes.
+    /// How far behind `address` the file's first byte goes: as far as it is behind the beginning of a page of the file.
     pub offset: u64,
+    /// The first of its pages, which are pages of the file as they are. Zeros in those behind would be none in the file.
+    pub file_pages: u32,
 }
 
 impl Segment {
+    /// Where in the file its first page is.
+    pub fn file_position(&self) -> u64 {
+        self.file.start.saturating_sub(self.offset)
+    }
+
+    /// The bytes of the file that go to pages behind the [`file_pages`](Segment::file_pages): less than a page.
+    pub fn copied(&self) -> Range<u64> {
+        let begin = self.file_position() + u64::from(self.file_pages) * PAGE_BYTES;
+        begin.clamp(self.file.start, self.file.end)..self.file.end
+    }
+
     /// First address beyond its pages.
     pub fn end(&self) -> u64 {
         self.address + u64::from(self.pages) * PAGE_BYTES
@@ -71,6 +84,8 @@ pub enum BadImage {
     SegmentSize,
     /// A segment outside of the space for images.
     SegmentPlace,
+    /// A segment whose pages are not pages of the file.
+    SegmentOffset,
     /// Two segments share a page.
     Overlap,
     /// A segment that is writable and executable.
@@ -88,6 +103,7 @@ impl fmt::Display for BadImage {
             BadImage::SegmentCount => "no segments, or too many",
             BadImage::SegmentSize => "a segment is larger than its file",
             BadImage::SegmentPlace => "a segment lies where no program may",
+            BadImage::SegmentOffset => "the pages of a segment are no pages of its file",
             BadImage::Overlap => "two segments share a page",
             BadImage::WritableCode => "a segment is writable and executable",
             BadImage::Entry => "its entry is not in its code",
@@ -200,6 +216,15 @@ fn segment(header: &ProgramHeader, file_bytes: u64) -> Result<Segment, BadImage>
         .filter(|end| *end <= IMAGE_END && header.p_vaddr >= IMAGE_BEGIN)
         .ok_or(BadImage::SegmentPlace)?;
     let address = header.p_vaddr & !(PAGE_BYTES - 1);
+    let offset = header.p_vaddr - address;
+    if header.p_filesz > 0 && header.p_offset % PAGE_BYTES != offset {
+        return Err(BadImage::SegmentOffset);
+    }
+    let file_pages = match header.p_filesz {
+        0 => 0,
+        bytes if bytes == header.p_memsz => (offset + bytes).div_ceil(PAGE_BYTES),
+        bytes => (offset + bytes) / PAGE_BYTES,
+    };
     let uses = [(PF_R, protection::READ), (PF_W, protection::WRITE), (PF_X, protection::EXECUTE)];
     let protection =
         uses.iter().filter(|(flag, _)| header.p_flags & flag != 0).fold(0, |set, (_, bit)| set | bit);
@@ -211,7 +236,8 @@ fn segment(header: &ProgramHeader, file_bytes: u64) -> Result<Segment, BadImage>
         pages: u32::try_from((end - address).div_ceil(PAGE_BYTES)).map_err(|_| BadImage::SegmentPlace)?,
         protection,
         file: header.p_offset..file_end,
-        offset: header.p_vaddr - address,
+        offset,
+        file_pages: u32::try_from(file_pages).map_err(|_| BadImage::SegmentPlace)?,
     })
 }
 

@@ -44,6 +44,10 @@ fn a_linked_image_is_laid_out() {
     assert_eq!(shape, [(0x40_0000, 1, READ), (0x40_1000, 1, READ | EXECUTE), (0x40_2000, 2, READ | WRITE)]);
     assert_eq!(layout.segments()[2].offset, 0x200);
     assert_eq!(layout.segments()[2].file, 0x1200..0x1280);
+    let pages: Vec<_> = layout.segments().iter().map(|segment| segment.file_pages).collect();
+    assert_eq!(pages, [1, 1, 0]);
+    assert_eq!(layout.segments()[2].copied(), 0x1200..0x1280);
+    assert!(layout.segments()[..2].iter().all(|segment| segment.copied().is_empty()));
     assert_eq!((layout.pages(), layout.file()), (4, 0..0x1280));
 }
 
@@ -61,7 +65,8 @@ fn what_cannot_run_is_refused_with_its_reason() {
     {
         assert_eq!(refusal(0x40_1010, &with(load(R, 0, address, 0, bytes))), BadImage::SegmentPlace);
     }
-    assert_eq!(refusal(0x40_1010, &with(load(R, 0, 0x40_2fff, 1, 1))), BadImage::Overlap);
+    assert_eq!(refusal(0x40_1010, &with(load(R, 1, 0x50_0000, 1, 1))), BadImage::SegmentOffset);
+    assert_eq!(refusal(0x40_1010, &with(load(R, 0xfff, 0x40_2fff, 1, 1))), BadImage::Overlap);
     assert_eq!(refusal(0x40_1010, &with(load(R | W | X, 0, 0x50_0000, 1, 1))), BadImage::WritableCode);
     assert_eq!(
         refusal(0x40_1010, &with(Header { kind: 3, ..load(R, 0, 0, 1, 1) })),
@@ -119,6 +124,14 @@ proptest! {
                 prop_assert!(segment.file.start <= segment.file.end && segment.file.end <= file_bytes);
                 let bytes = segment.file.end - segment.file.start;
                 prop_assert!(segment.offset + bytes <= u64::from(segment.pages) * 4096);
+                let of_file = u64::from(segment.file_pages) * 4096;
+                prop_assert!(segment.file_pages <= segment.pages);
+                if bytes > 0 {
+                    prop_assert_eq!(segment.file_position() % 4096, 0);
+                    let (begin, copied) = (segment.file_position(), segment.copied());
+                    prop_assert!(copied.end - copied.start < 4096 && copied.end == segment.file.end);
+                    prop_assert!(copied.is_empty() || copied.start == segment.file.start.max(begin + of_file));
+                }
                 last = segment.end();
             }
         }

@@ -1,7 +1,8 @@
 //! Making a team of an image: its root process awaits its creator's reply while its memory is filled.
 //!
 //! The stack ends at [`STACK_TOP`](abi::boot::STACK_TOP) less the start block, which lies above it, so that both are
-//! mapped by one request. Text is copied once, straight from where the caller has it.
+//! mapped by one request. What is in the image is copied, straight from where the caller has it; or its pages are those of
+//! its file, which the file's server is asked for when they are touched.
 
 use abi::boot::{STACK_BYTES, STACK_TOP};
 use abi::kernel::record;
@@ -14,6 +15,8 @@ use v::memory;
 use v::message::{self, Segment};
 
 use crate::Layout;
+
+const WRITABLE: u32 = protection::READ | protection::WRITE;
 
 /// Whom a team belongs to, and what it may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,9 +72,38 @@ impl NewTeam {
         Ok(())
     }
 
+    /// Binds the segments of an image to the pages of its file, which an instance of `server`'s is and stays, and maps zeros
+    /// behind them. `copied` has the bytes that [`Segment::copied`](formats::image::Segment::copied) names, those of one
+    /// segment after the other's.
+    pub fn bind_image(&self, layout: &Layout, (server, instance): (Pid, u32), copied: &[u8]) -> Result<(), Error> {
+        let mut copied = copied;
+        for segment in layout.segments() {
+            if segment.file_pages > 0 {
+                let source = (server, instance, segment.file_position());
+                memory::bind(self.team, segment.address, segment.file_pages, segment.protection, source)?;
+            }
+            let rest = segment.pages - segment.file_pages;
+            if rest == 0 {
+                continue;
+            }
+            let address = segment.address + u64::from(segment.file_pages) * PAGE_BYTES;
+            let bytes = segment.copied().end - segment.copied().start;
+            let (data, others) = copied.split_at_checked(bytes as usize).ok_or(Error::BadImage)?;
+            copied = others;
+            memory::map(self.team, address, rest, WRITABLE)?;
+            if !data.is_empty() {
+                let offset = segment.offset.saturating_sub(u64::from(segment.file_pages) * PAGE_BYTES);
+                message::move_to(self.team, address + offset, data)?;
+            }
+            if segment.protection != WRITABLE {
+                memory::protect(self.team, address, rest, segment.protection)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Maps the segments of an image. `content` is the part of the file that [`Layout::file`] names.
     pub fn map_image(&self, layout: &Layout, content: &[u8]) -> Result<(), Error> {
-        const WRITABLE: u32 = protection::READ | protection::WRITE;
         let content_begin = layout.file().start;
         for segment in layout.segments() {
             memory::map(self.team, segment.address, segment.pages, WRITABLE)?;

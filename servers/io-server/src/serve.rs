@@ -6,12 +6,14 @@
 use abi::kernel::record::ProcessState;
 use abi::{Error, Message, Pid, UserId, kernel};
 use v::message;
+use abi::protocol::Request as _;
+use protocols::io::io;
 use v::server::{Client as Sender, Options, Outcome, Server};
 
 use crate::elsewhere;
 use crate::server::IoServer;
 use crate::service::{Client, Request, Service};
-use crate::system::System;
+use crate::system::{Page, System};
 
 /// The kernel itself.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,15 @@ impl System for Kernel {
         }
     }
 
+    fn revoke(&mut self, instance: u32, position: u64, pages: u32) -> Result<(), Error> {
+        v::memory::revoke(instance, position, pages)?;
+        Ok(())
+    }
+
+    fn discard(&mut self, page: &mut Page) -> Result<(), Error> {
+        v::memory::discard(Pid::NONE, core::ptr::from_mut(page).expose_provenance() as u64, 1)
+    }
+
     fn end(&mut self, process: Pid, status: u32) -> Result<(), Error> {
         let request = kernel::process::Destroy { process, status };
         v::call(kernel::server(kernel::PROCESS), &request, v::Segment::None)?;
@@ -64,8 +75,9 @@ impl System for Kernel {
 /// A request as the serve loop of the runtime gives it.
 #[inline]
 pub fn request<'a>(sender: &Sender<'a>, message: &'a Message) -> Request<'a> {
+    let page_of = sender.is_page_request.then(|| io::Read::from_message(message).instance);
     Request {
-        client: Client { pid: sender.pid, user: sender.user, grant: sender.grant },
+        client: Client { pid: sender.pid, user: sender.user, grant: sender.grant, page_of },
         message,
         head: sender.head,
     }

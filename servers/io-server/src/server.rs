@@ -191,6 +191,10 @@ impl<S: Service> IoServer<S> {
                 let count = data.len() as u32;
                 Outcome::data(io::ReadDone { count }, data)
             }
+            Reading::Lent(data, access) => {
+                let count = data.len().min(room) as u32;
+                Outcome::Lend(io::ReadDone { count }.to_message(), data, access)
+            }
             Reading::Moved(count) => plain(io::ReadDone { count }),
             Reading::Later => {
                 self.sweeps.note_wait(system.monotonic_ns());

@@ -22,6 +22,8 @@ pub struct Client {
     pub user: UserId,
     /// The segment that it granted.
     pub grant: Grant,
+    /// Of a [page request](abi::page) of this machine's kernel: the instance. A page that is read may be lent.
+    pub page_of: Option<u32>,
 }
 
 impl Client {
@@ -121,6 +123,10 @@ pub enum Opening<T> {
 pub enum Reading<'a> {
     /// These bytes, at most as many as there was room for.
     Data(&'a [u8]),
+    /// Of a page request: these bytes, which begin with a page of the service's memory, and as many more pages as the
+    /// service likes; for such access. The kernel maps them, and so they stay what they are until they are
+    /// [revoked](System::revoke) or [discarded](System::discard).
+    Lent(&'a [u8], Access),
     /// So many bytes, which the service has moved to the client already.
     Moved(u32),
     /// The service will reply.

@@ -1,6 +1,18 @@
 //! What a server needs of the kernel. The runtime gives the real one, [`testing`](crate::testing) one in memory.
 
-use abi::{Error, Message, Pid, UserId};
+use abi::{Error, Message, PAGE_BYTES, Pid, UserId};
+
+/// A page of memory, where the machine has one.
+#[derive(Clone, Debug)]
+#[repr(C, align(4096))]
+pub struct Page(pub [u8; PAGE_BYTES as usize]);
+
+impl Page {
+    /// Zeros.
+    pub const ZEROS: Page = Page([0; PAGE_BYTES as usize]);
+}
+
+const _: () = assert!(align_of::<Page>() == size_of::<Page>());
 
 /// The kernel as an I/O server sees it.
 pub trait System {
@@ -21,6 +33,13 @@ pub trait System {
     fn has_ended(&mut self, process: Pid) -> bool {
         matches!(self.user_of(process), Err(Error::StaleProcess | Error::NonexistentProcess))
     }
+
+    /// What the kernel has of pages of an instance, from `position` on, is out of date: lent and copied ones.
+    fn revoke(&mut self, instance: u32, position: u64, pages: u32) -> Result<(), Error>;
+
+    /// Makes a page, which may have been lent, one of zeros that nobody else has. Those who have it mapped keep the one
+    /// that it was.
+    fn discard(&mut self, page: &mut Page) -> Result<(), Error>;
 
     /// Ends a process.
     fn end(&mut self, process: Pid, status: u32) -> Result<(), Error>;

@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 
 use abi::protocol::{Reply as _, Request as WireRequest};
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid, UserId};
+use protocols::io::io;
 use v::server::Outcome;
 
 use crate::server::IoServer;
 use crate::service::{Client, Request, Service};
-use crate::system::System;
+use crate::system::{Page, System};
 
 /// How much of a segment comes along with a request, as in the real serve loop.
 pub const HEAD_BYTES: usize = 2048;
@@ -39,6 +40,22 @@ pub struct TestSystem {
     pub break_segments: bool,
     /// Processes that a server has ended, with the status.
     pub ended: Vec<(Pid, u32)>,
+    /// Pages of instances that the kernel has, by instance and page: those that are the server's, and copies.
+    pub pages: BTreeMap<(u32, u64), KernelPage>,
+}
+
+/// What the kernel has of a page.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KernelPage {
+    /// The server's page at this address, for such access.
+    Lent {
+        /// Where it is.
+        address: usize,
+        /// What may be done with it.
+        access: Access,
+    },
+    /// A page of its own.
+    Own(Vec<u8>),
 }
 
 impl TestSystem {
@@ -109,20 +126,78 @@ impl TestSystem {
             Vec::new()
         };
         let request = Request {
-            client: Client { pid, user: process.user, grant: Grant::new(segment.len() as u64, access) },
+            client: Client {
+                pid,
+                user: process.user,
+                grant: Grant::new(segment.len() as u64, access),
+                page_of: None,
+            },
             message,
             head: &head,
         };
         process.segment = Some((segment, access));
         let answered = match server.request(&request, self) {
             Outcome::Reply(message) => self.reply(pid, &message, &[]),
-            Outcome::ReplyData(message, data) | Outcome::Lend(message, data, _) => {
-                // As the kernel does: the data goes straight from the server's memory.
-                self.reply(pid, &message, data)
-            }
+            // As the kernel does: the data goes straight from the server's memory.
+            Outcome::ReplyData(message, data) => self.reply(pid, &message, data),
+            Outcome::Lend(..) => panic!("it is no page request"),
             Outcome::Later => Ok(()),
         };
         answered.expect("an answer fits its client");
+    }
+
+    /// The kernel wants a page of an instance for `user`, unless it has it. What it is given with it, it takes as well.
+    ///
+    /// # Panics
+    /// If the answer does not come at once, or does not lend whole pages.
+    pub fn want_page<S: Service>(
+        &mut self,
+        server: &mut IoServer<S>,
+        user: UserId,
+        (instance, page): (u32, u64),
+    ) -> Result<&KernelPage, Error> {
+        const PAGE: usize = abi::PAGE_BYTES as usize;
+        if !self.pages.contains_key(&(instance, page)) {
+            let pid = self.process(user);
+            let message = io::Read { instance, position: page * abi::PAGE_BYTES }.to_message();
+            let grant = Grant::new(abi::PAGE_BYTES, Access::WRITE);
+            let client = Client { pid, user, grant, page_of: Some(instance) };
+            let request = Request { client, message: &message, head: &[] };
+            if let Some(process) = self.processes.get_mut(&pid) {
+                process.segment = Some((vec![0; PAGE], Access::WRITE));
+            }
+            let found = match server.request(&request, self) {
+                Outcome::Lend(_, data, access) => {
+                    assert!(data.as_ptr().addr().is_multiple_of(PAGE) && data.len().is_multiple_of(PAGE));
+                    let pages = data.chunks_exact(PAGE).enumerate();
+                    Ok(pages.map(|(at, data)| (at as u64, data.as_ptr().addr(), access)).collect::<Vec<_>>())
+                }
+                Outcome::ReplyData(message, data) => {
+                    self.reply(pid, &message, data)?;
+                    Err(message)
+                }
+                Outcome::Reply(message) => Err(message),
+                Outcome::Later => panic!("a page comes at once"),
+            };
+            match found {
+                Ok(lent) => {
+                    assert!(!lent.is_empty(), "nothing is lent");
+                    let first = page;
+                    for (at, address, access) in lent {
+                        let page = KernelPage::Lent { address, access };
+                        self.pages.entry((instance, first + at)).or_insert(page);
+                    }
+                }
+                Err(message) => {
+                    Error::check(message.code())?;
+                    let segment = self.processes.get_mut(&pid).and_then(|process| process.segment.take());
+                    let data = segment.map_or_else(Vec::new, |(data, _)| data);
+                    self.pages.insert((instance, page), KernelPage::Own(data));
+                }
+            }
+            self.kill(pid);
+        }
+        self.pages.get(&(instance, page)).ok_or(Error::BadReply)
     }
 
     /// Sends and takes the reply, which must come at once; and the segment as it is then.
@@ -215,6 +290,25 @@ impl System for TestSystem {
 
     fn has_ended(&mut self, process: Pid) -> bool {
         !self.is_alive(process)
+    }
+
+    fn revoke(&mut self, instance: u32, position: u64, pages: u32) -> Result<(), Error> {
+        let first = position / abi::PAGE_BYTES;
+        self.pages.retain(|(other, page), _| {
+            *other != instance || !(first..first + u64::from(pages)).contains(page)
+        });
+        Ok(())
+    }
+
+    fn discard(&mut self, page: &mut Page) -> Result<(), Error> {
+        let lent_address = page.0.as_ptr().addr();
+        for kept in self.pages.values_mut() {
+            if matches!(kept, KernelPage::Lent { address, .. } if *address == lent_address) {
+                *kept = KernelPage::Own(page.0.to_vec());
+            }
+        }
+        page.0.fill(0);
+        Ok(())
     }
 
     fn end(&mut self, process: Pid, status: u32) -> Result<(), Error> {

@@ -1,13 +1,16 @@
-//! Images that were loaded before, so that a program's next start copies memory only.
+//! Images that were loaded before, so that a program's next start reads nothing.
 //!
-//! An image is known by the file it came from: server, object, length and time of change. The cache holds as many
-//! bytes as it was told to; what was used longest ago goes first.
+//! An image is known by the file it came from: server, object, length and time of change. The cache holds so many images;
+//! what was used longest ago goes first. What takes up room that its owner may want back, because the file can be changed or
+//! removed, is held for a while only, and no more than so many bytes of it.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Pid;
-use program_image::Layout;
+
+/// Most images.
+pub const MOST_IMAGES: usize = 64;
 
 /// The file that an image came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,106 +23,164 @@ pub struct Source {
     pub bytes: u64,
     /// When it was last changed.
     pub modified_ns: u64,
-}
-
-/// A checked image.
-#[derive(Debug)]
-pub struct Image {
-    /// What it asks for.
-    pub layout: Layout,
-    /// The part of the file that [`Layout::file`] names.
-    pub content: Vec<u8>,
+    /// Whether it can be.
+    pub is_changeable: bool,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<T> {
     source: Source,
-    image: Arc<Image>,
+    image: Arc<T>,
+    /// Whether it was, since idle ones were last forgotten.
+    used: bool,
+}
+
+impl<T> Entry<T> {
+    const fn weight(&self) -> u64 {
+        if self.source.is_changeable { self.source.bytes } else { 0 }
+    }
 }
 
 /// The images.
 #[derive(Debug)]
-pub struct Cache {
+pub struct Cache<T> {
     /// The one used last is at the end.
-    entries: Vec<Entry>,
-    limit_bytes: usize,
+    entries: Vec<Entry<T>>,
+    limit_bytes: u64,
 }
 
-impl Cache {
-    /// An empty cache for so many bytes of images.
-    pub const fn new(limit_bytes: usize) -> Cache {
+/// Images that the cache has no more, to be let go where nobody waits for it.
+pub type Forgotten<T> = Vec<Arc<T>>;
+
+impl<T> Cache<T> {
+    /// An empty cache, for so many bytes of files that can be changed.
+    pub const fn new(limit_bytes: u64) -> Cache<T> {
         Cache { entries: Vec::new(), limit_bytes }
     }
 
     /// The image that came from `source`.
-    pub fn find(&mut self, source: &Source) -> Option<Arc<Image>> {
+    pub fn find(&mut self, source: &Source) -> Option<Arc<T>> {
         let place = self.entries.iter().position(|entry| entry.source == *source)?;
         self.entries[place..].rotate_left(1);
-        self.entries.last().map(|entry| Arc::clone(&entry.image))
+        self.entries.last_mut().map(|entry| {
+            entry.used = true;
+            Arc::clone(&entry.image)
+        })
     }
 
-    /// Keeps an image, and drops others for it. Those of the same file are out of date.
-    pub fn insert(&mut self, source: Source, image: Arc<Image>) {
-        self.entries
-            .retain(|entry| (entry.source.server, entry.source.object) != (source.server, source.object));
-        if image.content.len() > self.limit_bytes {
-            return;
+    /// Keeps an image, and forgets others for it. Those of the same file are out of date.
+    pub fn insert(&mut self, source: Source, image: Arc<T>) -> Forgotten<T> {
+        let is_same =
+            |entry: &Entry<T>| (entry.source.server, entry.source.object) == (source.server, source.object);
+        let mut forgotten = self.forget(is_same);
+        let entry = Entry { source, image, used: true };
+        if entry.weight() > self.limit_bytes {
+            return forgotten;
         }
-        let room = self.limit_bytes - image.content.len();
-        while self.bytes() > room {
-            self.entries.remove(0);
+        while self.entries.len() >= MOST_IMAGES {
+            forgotten.push(self.entries.remove(0).image);
         }
-        self.entries.push(Entry { source, image });
+        while self.weight() + entry.weight() > self.limit_bytes
+            && let Some(place) = self.entries.iter().position(|entry| entry.weight() > 0)
+        {
+            forgotten.push(self.entries.remove(place).image);
+        }
+        self.entries.push(entry);
+        forgotten
     }
 
-    /// Bytes of all images.
-    pub fn bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.image.content.len()).sum()
+    /// Forgets what can be changed and was not used since this was done last; and what came from servers that have ended.
+    pub fn forget_idle(&mut self, mut has_ended: impl FnMut(Pid) -> bool) -> Forgotten<T> {
+        let mut servers: Vec<Pid> = self.entries.iter().map(|entry| entry.source.server).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        servers.retain(|server| has_ended(*server));
+        let forgotten = self.forget(|entry| {
+            entry.weight() > 0 && !entry.used || servers.binary_search(&entry.source.server).is_ok()
+        });
+        self.entries.iter_mut().for_each(|entry| entry.used = false);
+        forgotten
+    }
+
+    fn forget(&mut self, mut is_meant: impl FnMut(&Entry<T>) -> bool) -> Forgotten<T> {
+        self.entries.extract_if(.., |entry| is_meant(entry)).map(|entry| entry.image).collect()
+    }
+
+    /// Bytes of the files that can be changed.
+    fn weight(&self) -> u64 {
+        self.entries.iter().map(Entry::weight).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    extern crate std;
-    use std::vec;
 
-    fn source(object: u64) -> Source {
-        Source { server: Pid::from_bits(1), object, bytes: 10, modified_ns: 0 }
+    const SERVER: Pid = Pid::from_bits(1);
+
+    fn source(object: u64, bytes: u64) -> Source {
+        Source { server: SERVER, object, bytes, modified_ns: 0, is_changeable: true }
     }
 
-    fn image(bytes: usize) -> Arc<Image> {
-        Arc::new(Image { layout: Layout::default(), content: vec![0; bytes] })
+    fn insert(cache: &mut Cache<u64>, source: Source) {
+        drop(cache.insert(source, Arc::new(source.object)));
     }
 
     #[test]
     fn what_was_used_longest_ago_goes() {
         let mut cache = Cache::new(30);
         for object in 1..=3 {
-            cache.insert(source(object), image(10));
+            insert(&mut cache, source(object, 10));
         }
-        assert!(cache.find(&source(1)).is_some());
-        cache.insert(source(4), image(11));
-        assert_eq!(cache.bytes(), 21);
-        assert!(cache.find(&source(2)).is_none() && cache.find(&source(3)).is_none());
-        assert!(cache.find(&source(1)).is_some() && cache.find(&source(4)).is_some());
+        assert_eq!(cache.find(&source(1, 10)).as_deref(), Some(&1));
+        insert(&mut cache, source(4, 11));
+        assert_eq!(cache.weight(), 21);
+        assert!(cache.find(&source(2, 10)).is_none() && cache.find(&source(3, 10)).is_none());
+        assert!(cache.find(&source(1, 10)).is_some() && cache.find(&source(4, 11)).is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_changed_takes_no_room_but_its_place() {
+        let mut cache = Cache::new(30);
+        let fixed = |object| Source { is_changeable: false, ..source(object, 1000) };
+        insert(&mut cache, source(1000, 30));
+        for object in 0..MOST_IMAGES as u64 + 1 {
+            insert(&mut cache, fixed(object));
+        }
+        assert!(cache.find(&source(1000, 30)).is_none() && cache.find(&fixed(0)).is_none());
+        assert!(cache.find(&fixed(1)).is_some());
+        assert_eq!(cache.entries.len(), MOST_IMAGES);
     }
 
     #[test]
     fn a_changed_file_is_another_one() {
         let mut cache = Cache::new(30);
-        cache.insert(source(1), image(10));
-        let changed = Source { modified_ns: 1, ..source(1) };
+        insert(&mut cache, source(1, 10));
+        let changed = Source { modified_ns: 1, ..source(1, 10) };
         assert!(cache.find(&changed).is_none());
-        cache.insert(changed, image(10));
-        assert_eq!(cache.bytes(), 10);
+        insert(&mut cache, changed);
+        assert_eq!(cache.weight(), 10);
     }
 
     #[test]
     fn what_is_too_large_is_not_kept() {
         let mut cache = Cache::new(30);
-        cache.insert(source(1), image(10));
-        cache.insert(source(2), image(31));
-        assert!(cache.find(&source(2)).is_none() && cache.find(&source(1)).is_some());
+        insert(&mut cache, source(1, 10));
+        insert(&mut cache, source(2, 31));
+        assert!(cache.find(&source(2, 31)).is_none() && cache.find(&source(1, 10)).is_some());
+    }
+
+    #[test]
+    fn what_nobody_starts_any_more_is_let_go() {
+        let mut cache = Cache::new(30);
+        let fixed = Source { is_changeable: false, ..source(2, 10) };
+        insert(&mut cache, source(1, 10));
+        insert(&mut cache, fixed);
+        assert!(cache.forget_idle(|_| false).is_empty());
+        assert!(cache.find(&source(1, 10)).is_some());
+        assert!(cache.forget_idle(|_| false).is_empty());
+        assert_eq!(cache.forget_idle(|_| false).as_slice(), [Arc::new(1)]);
+        assert!(cache.find(&fixed).is_some());
+        assert_eq!(cache.forget_idle(|server| server == SERVER).as_slice(), [Arc::new(2)]);
     }
 }

@@ -1,5 +1,8 @@
 //! Images out of files, and those that are kept.
 //!
+//! Of an image the manager reads the head alone. Its pages are the file's, which the kernel asks the file's server for when
+//! a program touches them, or all at once if the image is small and here: then the program needs its file no more.
+//!
 //! Files are read from servers of the system that have registered a prefix: a process of a user's, or one that serves
 //! nobody, could let the reader wait for ever. The manager and its [loader](crate::loader) share what is here; neither
 //! keeps a lock while it waits for a server.
@@ -9,30 +12,51 @@ use alloc::vec::Vec;
 
 use abi::{Error, Pid, UserId};
 use program_image::{HEAD_BYTES, Layout};
-use protocols::io::io;
+use protocols::io::{attribute, io};
 use protocols::names::{Descriptor, kind, names};
 use v::Segment;
 use v::sync::Mutex;
 
-use crate::cache::{Cache, Image, Source};
+use crate::cache::{Cache, Source};
+use crate::file::{Errands, HeldFile, is_elsewhere};
 
-/// Most bytes of a file that are loaded.
+/// Most bytes of a file that are made pages of a program.
 const MOST_IMAGE_BYTES: u64 = 64 * 1024 * 1024;
+/// Most bytes of an image that is read as a whole.
+const MOST_WHOLE_BYTES: u64 = 1024 * 1024;
 /// Most servers that are remembered.
 const MOST_TRUSTED: usize = 16;
+
+/// A checked image.
+#[derive(Debug)]
+pub struct Image {
+    /// What it asks for.
+    pub layout: Layout,
+    /// The bytes of it that cannot be had as pages of the file.
+    pub copied: Vec<u8>,
+    /// Where its pages are.
+    pub file: HeldFile,
+    /// Whether the kernel has them all.
+    pub is_whole: bool,
+}
 
 /// Images, and the servers that they may come from.
 #[derive(Debug)]
 pub struct Images {
-    cache: Mutex<Cache>,
+    cache: Mutex<Cache<Image>>,
     /// Servers that are known to be so.
     trusted: Mutex<Vec<Pid>>,
+    errands: Arc<Errands>,
 }
 
 impl Images {
-    /// None yet, and room to keep so many bytes of them.
-    pub const fn new(limit_bytes: usize) -> Images {
-        Images { cache: Mutex::new(Cache::new(limit_bytes)), trusted: Mutex::new(Vec::new()) }
+    /// None yet, and so many bytes of files that others may want to remove.
+    pub fn new(limit_bytes: u64) -> Images {
+        Images {
+            cache: Mutex::new(Cache::new(limit_bytes)),
+            trusted: Mutex::new(Vec::new()),
+            errands: Arc::new(Errands::default()),
+        }
     }
 
     /// The image in a file that `user` has open, from the cache if it is there.
@@ -53,13 +77,50 @@ impl Images {
             object: descriptor.object,
             bytes: descriptor.size,
             modified_ns: descriptor.modified_ns,
+            is_changeable: descriptor.attributes & attribute::WRITABLE != 0,
         };
         if let Some(image) = self.cache.lock().find(&source) {
             return Ok(image);
         }
-        let image = Arc::new(read_image(server, instance, source.bytes)?);
-        self.cache.lock().insert(source, Arc::clone(&image));
+        let image = Arc::new(self.hold_image(server, instance, source.bytes)?);
+        let forgotten = self.cache.lock().insert(source, Arc::clone(&image));
+        drop(forgotten);
         Ok(image)
+    }
+
+    /// Checks an image in a file of `bytes` bytes, and holds on to the file.
+    fn hold_image(&self, server: Pid, instance: u32, bytes: u64) -> Result<Image, Error> {
+        let mut head = [0; HEAD_BYTES];
+        let head = &mut head[..bytes.min(HEAD_BYTES as u64) as usize];
+        read_exact(server, instance, 0, head)?;
+        let layout = Layout::parse(head, bytes)?;
+        let range = layout.file();
+        if range.end - range.start > MOST_IMAGE_BYTES {
+            return Err(Error::TooLong);
+        }
+        let mut copied = Vec::new();
+        for segment in layout.segments() {
+            let part = segment.copied();
+            let begin = copied.len();
+            copied.resize(begin + (part.end - part.start) as usize, 0);
+            read_exact(server, instance, part.start, &mut copied[begin..])?;
+        }
+        let file = HeldFile::hold(server, instance, &range, &self.errands)?;
+        let is_small = range.end - range.start <= MOST_WHOLE_BYTES;
+        let is_whole = is_small && !is_elsewhere(server) && file.fetch().is_ok();
+        Ok(Image { layout, copied, file, is_whole })
+    }
+
+    /// Lets go what nobody starts any more, or can.
+    pub fn forget_idle(&self) {
+        let has_ended = |server| !is_elsewhere(server) && v::process::has_ended(server) == Ok(true);
+        let forgotten = self.cache.lock().forget_idle(has_ended);
+        drop(forgotten);
+    }
+
+    /// Says to servers of other nodes what they are to be told.
+    pub fn run_errands(&self) {
+        self.errands.run();
     }
 
     /// Refuses what is no registered server of the system.
@@ -82,24 +143,6 @@ impl Images {
         trusted.push(server);
         Ok(())
     }
-}
-
-/// Reads and checks an image of `bytes` bytes.
-fn read_image(server: Pid, instance: u32, bytes: u64) -> Result<Image, Error> {
-    let mut head = [0; HEAD_BYTES];
-    let head = &mut head[..bytes.min(HEAD_BYTES as u64) as usize];
-    read_exact(server, instance, 0, head)?;
-    let layout = Layout::parse(head, bytes)?;
-    let file = layout.file();
-    let wanted = file.end - file.start;
-    if wanted > MOST_IMAGE_BYTES {
-        return Err(Error::TooLong);
-    }
-    let mut content = Vec::new();
-    content.try_reserve_exact(wanted as usize).map_err(|_| Error::NoMemory)?;
-    content.resize(wanted as usize, 0);
-    read_exact(server, instance, file.start, &mut content)?;
-    Ok(Image { layout, content })
 }
 
 /// Fills the buffer; a file that has become shorter meanwhile is no image.

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `programs` | which programs run and have ended, and who waits |
 //! | `cache` | images loaded before |
-//! | `images` | reading images from file servers |
+//! | `file` | files of images, held open |
+//! | `images` | images out of files of file servers |
 //! | `loader` | the process that waits for file servers of other nodes |
 //! | `manage` | the requests, and the calls to the kernel |
 
@@ -14,6 +15,7 @@
 extern crate alloc;
 
 pub mod cache;
+pub mod file;
 pub mod images;
 pub mod loader;
 pub mod manage;

@@ -1,7 +1,7 @@
 //! The manager's second process, which waits for other nodes in its place.
 //!
 //! A file server elsewhere may take long to answer, or for ever until its node is given up, and the manager has others
-//! to serve. So it forwards a client whose image is elsewhere to the loader, which reads the image, puts it down for
+//! to serve. So it forwards a client whose image is elsewhere to the loader, which loads the image, puts it down for
 //! that client, and forwards the client back with the same message; then the manager finds it. A client that ends
 //! meanwhile leaves its image to be forgotten at the manager's next tick.
 
@@ -15,10 +15,12 @@ use v::message;
 use v::server::{self, Client, Options, Outcome, Server};
 use v::sync::Mutex;
 
-use crate::cache::Image;
-use crate::images::Images;
+use crate::file::is_elsewhere;
+use crate::images::{Image, Images};
 
 const STACK_BYTES: usize = 64 * 1024;
+/// How soon, at the latest, a server of another node is told what it is to be told.
+const TICK_NS: u64 = 2_000_000_000;
 
 /// What was loaded for whom, or why it could not be.
 type Loaded = Mutex<Vec<(Pid, Result<Arc<Image>, Error>)>>;
@@ -26,7 +28,6 @@ type Loaded = Mutex<Vec<(Pid, Result<Arc<Image>, Error>)>>;
 /// The loader, seen from the manager.
 #[derive(Debug)]
 pub struct Loader {
-    manager: Pid,
     process: Pid,
     loaded: Arc<Loaded>,
 }
@@ -36,17 +37,17 @@ impl Loader {
     pub fn start(images: Arc<Images>, manager: Pid) -> Result<Loader, Error> {
         let loaded = Arc::new(Loaded::default());
         let mut loading = Loading { manager, images, loaded: Arc::clone(&loaded) };
-        let thread =
-            v::process::spawn_thread(STACK_BYTES, move || server::serve(&mut loading, Options::default()))?;
+        let options = Options { tick_ns: TICK_NS, ..Options::default() };
+        let thread = v::process::spawn_thread(STACK_BYTES, move || server::serve(&mut loading, options))?;
         let process = thread.pid();
         // It runs as long as the manager.
         core::mem::forget(thread);
-        Ok(Loader { manager, process, loaded })
+        Ok(Loader { process, loaded })
     }
 
     /// Whether a file server is one that the loader waits for.
-    pub fn is_for(&self, server: Pid) -> bool {
-        server.host() != self.manager.host() && !server.is_kernel_server() && !server.is_group()
+    pub fn is_for(server: Pid) -> bool {
+        is_elsewhere(server)
     }
 
     /// Hands a client over to it.
@@ -87,5 +88,9 @@ impl Server for Loading {
         // One that has ended meanwhile is not there to be forwarded.
         let _ = message::forward(client.pid, self.manager, message);
         Outcome::Later
+    }
+
+    fn tick(&mut self) {
+        self.images.run_errands();
     }
 }

@@ -4,6 +4,7 @@
 //! [loader](crate::loader) to read.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use abi::kernel::{self, priority, process};
@@ -18,8 +19,7 @@ use protocols::program::{Entry, MAX_START_BYTES, entries, flag};
 use v::server::{Client, Outcome, Server};
 use v::{Segment, message};
 
-use crate::cache::Image;
-use crate::images::Images;
+use crate::images::{Image, Images};
 use crate::loader::Loader;
 use crate::programs::{Program, Programs, Stream, Wait, program_end};
 
@@ -27,7 +27,7 @@ use crate::programs::{Program, Programs, Stream, Wait, program_end};
 const HANDED_DOWN: Rights = Rights::TRACE;
 /// Most processes of a program.
 const MOST_PROCESSES: u32 = 256;
-/// So much of the node's memory may be taken up by the cache, and be left to a program.
+/// So much of the node's memory may be taken up by files in the cache, and be left to a program.
 const CACHE_SHARE: u64 = 16;
 const PROGRAM_SHARE: (u64, u64) = (3, 4);
 
@@ -35,6 +35,8 @@ const PROGRAM_SHARE: (u64, u64) = (3, 4);
 #[derive(Debug)]
 pub struct Managing {
     programs: Programs,
+    /// What programs run in, which is held as long.
+    running: BTreeMap<Pid, Arc<Image>>,
     images: Arc<Images>,
     loader: Loader,
     quota_pages: u32,
@@ -45,9 +47,10 @@ impl Managing {
     pub fn new(memory_pages: u64, own: Pid) -> Result<Managing, Error> {
         let cache_bytes = memory_pages * abi::PAGE_BYTES / CACHE_SHARE;
         let (part, of) = PROGRAM_SHARE;
-        let images = Arc::new(Images::new(usize::try_from(cache_bytes).unwrap_or(usize::MAX)));
+        let images = Arc::new(Images::new(cache_bytes));
         Ok(Managing {
             programs: Programs::default(),
+            running: BTreeMap::new(),
             loader: Loader::start(Arc::clone(&images), own)?,
             images,
             quota_pages: u32::try_from(memory_pages * part / of).unwrap_or(u32::MAX),
@@ -75,17 +78,17 @@ impl Managing {
     fn start(&mut self, client: &Client<'_>, start: &StartProgram) -> Outcome<'static> {
         let image = match self.loader.take(client.pid) {
             Some(loaded) => loaded,
-            None if self.loader.is_for(start.image_server) => return self.loader.ask(client.pid, start),
+            None if Loader::is_for(start.image_server) => return self.loader.ask(client.pid, start),
             None => self.images.load(start.image_server, start.image_instance, client.user),
         };
-        Outcome::from(image.and_then(|image| self.start_image(client, start, &image)))
+        Outcome::from(image.and_then(|image| self.start_image(client, start, image)))
     }
 
     fn start_image(
         &mut self,
         client: &Client<'_>,
         start: &StartProgram,
-        image: &Image,
+        image: Arc<Image>,
     ) -> Result<ProgramStarted, Error> {
         let block = start_block(client)?;
         let facts = Facts::read(&block);
@@ -104,7 +107,11 @@ impl Managing {
             quota_processes: MOST_PROCESSES,
         })?;
         team.set_name(facts.name)?;
-        team.map_image(&image.layout, &image.content)?;
+        let file = &image.file;
+        team.bind_image(&image.layout, (file.server, file.instance), &image.copied)?;
+        if !image.is_whole {
+            file.share(team.pid());
+        }
         if start.flags & flag::HELD != 0 {
             let suspend = process::Suspend { process: team.pid() };
             v::call(kernel::server(kernel::PROCESS), &suspend, Segment::None)?;
@@ -117,6 +124,7 @@ impl Managing {
             standard_error: facts.standard_error,
         };
         self.programs.started(program, record);
+        self.running.insert(program, image);
         Ok(ProgramStarted { program })
     }
 
@@ -154,6 +162,11 @@ impl Managing {
     }
 
     fn ended(&mut self, ended: &TeamEnded) {
+        if let Some(image) = self.running.remove(&ended.team)
+            && !image.is_whole
+        {
+            image.file.release(ended.team);
+        }
         let end: ProgramEnded = program_end(ended.status);
         if let Some(waiter) = self.programs.ended(ended.team, end) {
             // A waiter that has ended meanwhile needs no answer.
@@ -181,6 +194,7 @@ impl Server for Managing {
 
     fn tick(&mut self) {
         self.loader.forget_dead();
+        self.images.forget_idle();
         if self.programs.has_unclaimed() {
             self.programs.forget_orphans(|starter| v::process::has_ended(starter) == Ok(true));
         }

@@ -6,7 +6,8 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-use abi::{Error, UserId};
+use abi::page::MOST_LENT;
+use abi::{Access, Error, UserId};
 use formats::archive::Damage;
 use io_server::listing::slice_at;
 use io_server::path;
@@ -191,7 +192,13 @@ impl Service for FileServer {
     ) -> Result<Reading<'a>, Error> {
         let content = match &self.tree.node(open.node)?.kind {
             Kind::File(content) => content,
-            Kind::Archived(content) => return Ok(Reading::Data(slice_at(content, position, room))),
+            Kind::Archived(content) => {
+                let rest = slice_at(content, position, usize::MAX);
+                return Ok(match lendable(rest).filter(|_| client.page_of.is_some()) {
+                    Some(pages) => Reading::Lent(pages, Access::READ),
+                    None => Reading::Data(&rest[..rest.len().min(room)]),
+                });
+            }
             Kind::Directory(_) | Kind::ArchivedDirectory(_) => return Err(Error::IsADirectory),
         };
         let first = content.piece(position, room);
@@ -309,6 +316,14 @@ impl Service for FileServer {
         self.tree.node_mut(number)?.modified_ns = modified_ns;
         Ok(())
     }
+}
+
+/// The pages that bytes of the archive begin with, if these begin where a page does: what is behind the last whole one is of
+/// others.
+fn lendable(bytes: &'static [u8]) -> Option<&'static [u8]> {
+    let pages = (bytes.len() / CHUNK_BYTES).min(MOST_LENT as usize);
+    let begins_page = bytes.as_ptr().addr().is_multiple_of(CHUNK_BYTES);
+    (begins_page && pages > 0).then(|| &bytes[..pages * CHUNK_BYTES])
 }
 
 impl FileServer {
