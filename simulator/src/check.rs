@@ -223,8 +223,9 @@ fn remote<M: Machine>(kernel: &Kernel<M>) {
     for (index, process) in kernel.processes.iter() {
         let remote = process.flags.has(Flags::REMOTE);
         let waits = matches!(process.state, State::Sending | State::AwaitingReply);
-        // One that waits for a page of its segment first is with nobody yet.
-        if remote && process.wait == Wait::None {
+        // One that waits for a page of its segment first is with nobody yet; nor is a page without a network server.
+        let is_stranded = process.kind == Kind::Page && server == NOBODY && process.state == State::Idle;
+        if remote && process.wait == Wait::None && !is_stranded {
             assert!(
                 waits && process.partner == server,
                 "slot {index} is for another node, and nobody has it"

@@ -250,6 +250,8 @@ impl<M: Machine> Kernel<M> {
         match process.kind {
             Kind::Copy => return self.copy_abandoned(sender, Error::DiedBeforeReply),
             Kind::Alien => return self.fail_sender(sender, error),
+            // The next network server sends it.
+            Kind::Page if flags.has(Flags::REMOTE) => return,
             Kind::Page => return self.end_request(sender, Err(error), None),
             // Theirs who ended: given back with it.
             Kind::Interrupt | Kind::Alarm => return,

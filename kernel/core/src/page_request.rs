@@ -157,7 +157,11 @@ impl<M: Machine> Kernel<M> {
         grant: Grant,
     ) -> Result<()> {
         let Object { pager, user } = self.pager_of(object);
-        let found = self.find_receiver_anywhere(pager)?;
+        let found = match self.find_receiver_anywhere(pager) {
+            // The next network server sends it.
+            Err(Error::NoNetwork) if self.former_network_servers > 0 => NOBODY,
+            found => found?,
+        };
         let slot = self.processes.allocate()?;
         let address = window_address(window);
         let space = self.page_requests.space;
@@ -183,17 +187,35 @@ impl<M: Machine> Kernel<M> {
         process.registers.message = message.to_registers();
         process.registers.extra[0] = address;
         process.registers.extra[1] = grant.to_bits();
-        let mut receiver = found;
-        if found == NOBODY {
-            receiver = self.network_server;
-            process.begin_transaction();
-        }
         self.missing = slot;
         let deadline_ns = self.read_clock() + DEADLINE_NS;
         self.set_deadline(slot, deadline_ns);
-        self.trace_message(abi::trace::Event::Send, slot, receiver);
-        self.post(slot, receiver);
+        if found == NOBODY {
+            self.processes[slot].flags.set(Flags::REMOTE);
+            self.send_stranded();
+        } else {
+            self.trace_message(abi::trace::Event::Send, slot, found);
+            self.post(slot, found);
+        }
         Ok(())
+    }
+
+    /// Sends the requests that are for another node and with nobody, because there was no network server, or the one that
+    /// had them has ended: they may be made again.
+    pub(crate) fn send_stranded(&mut self) {
+        let server = self.network_server;
+        for window in 0..PAGE_REQUESTS {
+            let slot = self.page_requests.slots[window];
+            if server == NOBODY || slot == NOBODY {
+                continue;
+            }
+            let process = &mut self.processes[slot];
+            if process.flags.has(Flags::REMOTE) && process.state == State::Idle {
+                process.begin_transaction();
+                self.trace_message(abi::trace::Event::Send, slot, server);
+                self.post(slot, server);
+            }
+        }
     }
 
     fn pager_of(&self, object: ObjectIndex) -> Object {

@@ -38,6 +38,7 @@ impl<M: Machine> Kernel<M> {
         self.need_right(caller, Rights::NETWORK_SERVER)?;
         ensure(self.network_server == NOBODY || self.network_server == caller, Error::Busy)?;
         self.network_server = caller;
+        self.send_stranded();
         Ok(())
     }
 

@@ -45,7 +45,7 @@ pub use ring::Ring;
 pub use serve::{serve, serve_prefixes};
 pub use server::IoServer;
 pub use service::{Client, Completion, Incoming, Opening, Reading, Request, Service, Writing};
-pub use system::{Page, System};
+pub use system::System;
 pub use table::Table;
 pub use v::server::Outcome;
 pub use waiting::{Waiter, Waiters};

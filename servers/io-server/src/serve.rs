@@ -13,7 +13,7 @@ use v::server::{Client as Sender, Options, Outcome, Server};
 use crate::elsewhere;
 use crate::server::IoServer;
 use crate::service::{Client, Request, Service};
-use crate::system::{Page, System};
+use crate::system::System;
 
 /// The kernel itself.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +53,8 @@ impl System for Kernel {
         Ok(())
     }
 
-    fn discard(&mut self, page: &mut Page) -> Result<(), Error> {
-        v::memory::discard(Pid::NONE, core::ptr::from_mut(page).expose_provenance() as u64, 1)
+    fn discard(&mut self, page: &mut [u8]) -> Result<(), Error> {
+        v::memory::discard(Pid::NONE, page.as_mut_ptr().expose_provenance() as u64, 1)
     }
 
     fn end(&mut self, process: Pid, status: u32) -> Result<(), Error> {

@@ -1,18 +1,6 @@
 //! What a server needs of the kernel. The runtime gives the real one, [`testing`](crate::testing) one in memory.
 
-use abi::{Error, Message, PAGE_BYTES, Pid, UserId};
-
-/// A page of memory, where the machine has one.
-#[derive(Clone, Debug)]
-#[repr(C, align(4096))]
-pub struct Page(pub [u8; PAGE_BYTES as usize]);
-
-impl Page {
-    /// Zeros.
-    pub const ZEROS: Page = Page([0; PAGE_BYTES as usize]);
-}
-
-const _: () = assert!(align_of::<Page>() == size_of::<Page>());
+use abi::{Error, Message, Pid, UserId};
 
 /// The kernel as an I/O server sees it.
 pub trait System {
@@ -38,8 +26,8 @@ pub trait System {
     fn revoke(&mut self, instance: u32, position: u64, pages: u32) -> Result<(), Error>;
 
     /// Makes a page, which may have been lent, one of zeros that nobody else has. Those who have it mapped keep the one
-    /// that it was.
-    fn discard(&mut self, page: &mut Page) -> Result<(), Error>;
+    /// that it was. `page` is one of the machine's.
+    fn discard(&mut self, page: &mut [u8]) -> Result<(), Error>;
 
     /// Ends a process.
     fn end(&mut self, process: Pid, status: u32) -> Result<(), Error>;

@@ -12,7 +12,7 @@ use v::server::Outcome;
 
 use crate::server::IoServer;
 use crate::service::{Client, Request, Service};
-use crate::system::{Page, System};
+use crate::system::System;
 
 /// How much of a segment comes along with a request, as in the real serve loop.
 pub const HEAD_BYTES: usize = 2048;
@@ -54,8 +54,10 @@ pub enum KernelPage {
         /// What may be done with it.
         access: Access,
     },
-    /// A page of its own.
+    /// A copy.
     Own(Vec<u8>),
+    /// One that was the server's, until that discarded it.
+    Kept(Vec<u8>),
 }
 
 impl TestSystem {
@@ -300,14 +302,15 @@ impl System for TestSystem {
         Ok(())
     }
 
-    fn discard(&mut self, page: &mut Page) -> Result<(), Error> {
-        let lent_address = page.0.as_ptr().addr();
+    fn discard(&mut self, page: &mut [u8]) -> Result<(), Error> {
+        let lent_address = page.as_ptr().addr();
+        assert!(lent_address.is_multiple_of(page.len()) && page.len() as u64 == abi::PAGE_BYTES);
         for kept in self.pages.values_mut() {
             if matches!(kept, KernelPage::Lent { address, .. } if *address == lent_address) {
-                *kept = KernelPage::Own(page.0.to_vec());
+                *kept = KernelPage::Kept(page.to_vec());
             }
         }
-        page.0.fill(0);
+        page.fill(0);
         Ok(())
     }
 

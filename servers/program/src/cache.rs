@@ -144,7 +144,7 @@ mod tests {
         let mut cache = Cache::new(30);
         let fixed = |object| Source { is_changeable: false, ..source(object, 1000) };
         insert(&mut cache, source(1000, 30));
-        for object in 0..MOST_IMAGES as u64 + 1 {
+        for object in 0..=MOST_IMAGES as u64 {
             insert(&mut cache, fixed(object));
         }
         assert!(cache.find(&source(1000, 30)).is_none() && cache.find(&fixed(0)).is_none());

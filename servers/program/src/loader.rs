@@ -19,7 +19,8 @@ use crate::file::is_elsewhere;
 use crate::images::{Image, Images};
 
 const STACK_BYTES: usize = 64 * 1024;
-/// How soon, at the latest, a server of another node is told what it is to be told.
+/// How soon a server of another node is told what it is to be told: after something was loaded from there, and else.
+const SOON_NS: u64 = 5_000_000;
 const TICK_NS: u64 = 2_000_000_000;
 
 /// What was loaded for whom, or why it could not be.
@@ -36,7 +37,7 @@ impl Loader {
     /// Starts it, for the manager whose process is `manager`.
     pub fn start(images: Arc<Images>, manager: Pid) -> Result<Loader, Error> {
         let loaded = Arc::new(Loaded::default());
-        let mut loading = Loading { manager, images, loaded: Arc::clone(&loaded) };
+        let mut loading = Loading { manager, images, loaded: Arc::clone(&loaded), soon_ns: None };
         let options = Options { tick_ns: TICK_NS, ..Options::default() };
         let thread = v::process::spawn_thread(STACK_BYTES, move || server::serve(&mut loading, options))?;
         let process = thread.pid();
@@ -76,6 +77,8 @@ struct Loading {
     manager: Pid,
     images: Arc<Images>,
     loaded: Arc<Loaded>,
+    /// When the manager has likely started what was loaded.
+    soon_ns: Option<u64>,
 }
 
 impl Server for Loading {
@@ -87,10 +90,16 @@ impl Server for Loading {
         self.loaded.lock().push((client.pid, image));
         // One that has ended meanwhile is not there to be forwarded.
         let _ = message::forward(client.pid, self.manager, message);
+        self.soon_ns = Some(v::time::now_ns() + SOON_NS);
         Outcome::Later
     }
 
+    fn next_tick_ns(&self) -> Option<u64> {
+        self.soon_ns
+    }
+
     fn tick(&mut self) {
+        self.soon_ns = None;
         self.images.run_errands();
     }
 }

@@ -15,11 +15,11 @@ use crate::test_machine;
 const BLOCK_BYTES: usize = 512;
 
 fn code() -> Header {
-    Header { kind: 1, flags: 5, offset: 0x1000, address: 0x40_0010, file_bytes: 0x1100, memory_bytes: 0x1100 }
+    Header { kind: 1, flags: 5, offset: 0x1010, address: 0x40_0010, file_bytes: 0x1100, memory_bytes: 0x1100 }
 }
 
 fn data() -> Header {
-    Header { kind: 1, flags: 6, offset: 0x1800, address: 0x40_2ff0, file_bytes: 0x20, memory_bytes: 0x3000 }
+    Header { kind: 1, flags: 6, offset: 0x1ff0, address: 0x40_2ff0, file_bytes: 0x20, memory_bytes: 0x3000 }
 }
 
 fn elf(headers: &[Header], entry: u64) -> Vec<u8> {
@@ -85,9 +85,9 @@ fn the_supervisor_is_loaded_and_has_everything() {
         kernel.machine.read_frame(frame, 0, chunk);
     }
     assert_eq!(bytes[..0x10], [0; 0x10]);
-    assert_eq!(bytes[0x10..0x1110], file[0x1000..0x2100]);
+    assert_eq!(bytes[0x10..0x1110], file[0x1010..0x2110]);
     assert_eq!(bytes[0x1110..0x2ff0], [0; 0x1ee0]);
-    assert_eq!(bytes[0x2ff0..0x3010], file[0x1800..0x1820]);
+    assert_eq!(bytes[0x2ff0..0x3010], file[0x1ff0..0x2010]);
     assert_eq!(bytes[0x3010..], [0; 0x2ff0]);
     assert_eq!(kernel.touch(0, abi::boot::ARCHIVE_ADDRESS + 1, READ), Ok(()));
     assert_eq!(

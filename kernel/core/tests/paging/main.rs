@@ -1,5 +1,6 @@
 //! Bound regions on the simulated machine.
 
+mod elsewhere;
 mod fixture;
 mod model;
 mod pages;
