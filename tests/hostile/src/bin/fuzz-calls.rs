@@ -14,15 +14,18 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
 use abi::call::{Forward, GetReply, MoveFrom, MoveTo, NOW, Receive, Registers, Reply, ReplyReceive, Send};
-use abi::kernel::{DEVICE, GROUP, MEMORY, PROCESS, STATISTICS, TIME, process, server};
-use abi::{Access, Error, Grant, LogicalHost, Pid, information};
+use abi::kernel::record::BindingRecord;
+use abi::kernel::{DEVICE, GROUP, MEMORY, PROCESS, STATISTICS, TIME, memory, process, server};
+use abi::{Access, Error, Grant, LogicalHost, Pid, Request as _, information};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use hostile::random::Random;
 use hostile::raw::system_call;
 use hostile::remains;
+use v::file::File;
 use v::prelude::*;
 use v::process::{Command, spawn_thread};
+use v::protocols::io::mode;
 
 v_start::program!(main);
 
@@ -58,11 +61,14 @@ static RUNNING: AtomicU64 = AtomicU64::new(0);
 
 /// Whether the calls, repeated with the same seeds, leave everything exactly as it was.
 fn compare(calls: u64, seed: u64) -> Result<bool, Error> {
+    // The file's memory is there before anything is compared.
+    v::file::write(FILE, [7; FILE_BYTES])?;
     let _watch = spawn_thread(16 * 1024, watch)?;
     let remains = remains::unchanged(|| {
         println!("{}", fuzz(calls, seed)?);
         Ok(())
     })?;
+    v::file::remove(FILE)?;
     if let Some(remains) = &remains {
         println!("{remains} as before");
     }
@@ -120,21 +126,36 @@ fn watch() {
 /// Memory that calls may name without harm to the child.
 const SCRATCH_BYTES: usize = 128 * 1024;
 
+/// What is bound.
+const FILE: &str = "[tmp]fuzz-calls";
+/// Not whole pages.
+const FILE_BYTES: usize = 3 * 4096 + 5;
+
+/// Where the kernel puts what is mapped at an address of its own choice.
+const CHOSEN: u64 = 0x1_0000_0000;
+
 struct Child {
     random: Random,
     scratch: Vec<u8>,
     pids: [Pid; 8],
+    /// An open file, whose pages calls bind; none if it could not be opened.
+    file: Option<File>,
+    /// What the last of them named.
+    binding: [u8; BindingRecord::BYTES],
 }
 
 impl Child {
     fn new(seed: u64) -> Child {
         let own = v::process::team();
-        Child { random: Random::new(seed), scratch: alloc::vec![0; SCRATCH_BYTES], pids: [own; 8] }
+        let mode = mode::READ | mode::WRITE;
+        let file = v::file::write(FILE, [7; FILE_BYTES]).and_then(|()| File::open_with(FILE, mode)).ok();
+        let scratch = alloc::vec![0; SCRATCH_BYTES];
+        Child { random: Random::new(seed), scratch, pids: [own; 8], file, binding: [0; BindingRecord::BYTES] }
     }
 
     fn run(mut self, calls: u64) -> i32 {
         for _ in 0..calls {
-            let mut registers = self.registers();
+            let mut registers = if self.random.once_in(40) { self.bind() } else { self.registers() };
             // SAFETY: where the call names memory, it is `scratch`, or an address at random, which may well end this
             // program: that is what it is for, and nobody else's memory can be meant.
             unsafe { system_call(&mut registers) };
@@ -176,6 +197,37 @@ impl Child {
             _ => {}
         }
         registers
+    }
+
+    /// Binds pages of the file, mostly, to an address of the kernel's choice.
+    fn bind(&mut self) -> Registers {
+        let instance = self.file.as_ref().map(File::instance);
+        let (pager, instance) = match instance {
+            Some(instance) if !self.random.once_in(16) => (instance.server, instance.number),
+            _ => (self.pid(), self.random.below(4) as u32),
+        };
+        let binding = BindingRecord {
+            pager: pager.to_bits(),
+            instance: instance.into(),
+            position: if self.random.once_in(16) { self.length() } else { 4096 * self.random.below(6) },
+        };
+        self.binding = binding.to_bytes();
+        let request = memory::Bind {
+            team: Pid::NONE,
+            address: if self.random.once_in(8) { self.address() } else { 0 },
+            pages: self.random.below(6) as u32,
+            protection: self.random.below(8) as u32 | 32 * self.random.below(2) as u32,
+        };
+        let address = self.binding.as_ptr().expose_provenance() as u64;
+        let grant = Grant::new(BindingRecord::BYTES as u64, Access::READ);
+        Send {
+            to: Pid::kernel_server(LogicalHost::OWN, MEMORY),
+            message: request.to_message(),
+            segment_address: address,
+            grant: grant.to_bits(),
+            deadline: 0,
+        }
+        .encode()
     }
 
     fn call_number(&mut self) -> u64 {
@@ -255,6 +307,7 @@ impl Child {
             6 => self.random.below(8192),
             7 => information::ADDRESS + self.random.below(8192),
             8 => 0,
+            10..13 => CHOSEN + self.random.below(1 << 18),
             9 => start + SCRATCH_BYTES as u64 - self.random.below(64),
             _ => start + self.random.below(SCRATCH_BYTES as u64 / 2),
         }
