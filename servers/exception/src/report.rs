@@ -5,9 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::kernel::record::RegisterRecord;
-use abi::notice::PANIC_MARK;
 use abi::notice::notice::Exception;
-use abi::{Pid, UserId};
+use abi::notice::{PANIC_MARK, REASON_SHIFT};
+use abi::{Error, Pid, UserId};
 
 /// The processor's number of a breakpoint.
 const BREAKPOINT: u32 = 3;
@@ -96,8 +96,18 @@ fn what(exception: &Exception) -> String {
             } else {
                 "read from"
             };
-            let why = if code & PRESENT != 0 { "which it may not" } else { "where it has no memory" };
-            return format!("page fault: it {access} {address:#x}, {why}");
+            let reason = Error::from_code(code >> REASON_SHIFT);
+            return match reason {
+                Error::Unknown(0) | Error::BadAddress if code & PRESENT != 0 => {
+                    format!("page fault: it {access} {address:#x}, which it may not")
+                }
+                Error::Unknown(0) | Error::BadAddress => {
+                    format!("page fault: it {access} {address:#x}, where it has no memory")
+                }
+                reason => {
+                    format!("page fault: it {access} {address:#x}, whose page it cannot have: {reason}")
+                }
+            };
         }
         vector => return format!("exception {vector}, code {:#x}", exception.code),
     };
@@ -117,6 +127,10 @@ mod tests {
         Exception { vector, code, address: 0x10, instruction: 0x40_0000 }
     }
 
+    const fn refused(reason: Error) -> u32 {
+        reason.code() << REASON_SHIFT
+    }
+
     #[test]
     fn faults_are_told_in_words() {
         for (vector, code, text) in [
@@ -125,6 +139,12 @@ mod tests {
             (14, 4, "page fault: it read from 0x10, where it has no memory"),
             (14, 7, "page fault: it wrote to 0x10, which it may not"),
             (14, 0x15, "page fault: it executed 0x10, which it may not"),
+            (14, 4 | refused(Error::BadAddress), "page fault: it read from 0x10, where it has no memory"),
+            (
+                14,
+                6 | refused(Error::DiedBeforeReply),
+                "page fault: it wrote to 0x10, whose page it cannot have: the other process died before it replied",
+            ),
             (99, 1, "exception 99, code 0x1"),
         ] {
             assert_eq!(what(&exception(vector, code)), text);
