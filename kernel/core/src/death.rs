@@ -23,6 +23,7 @@ use abi::{Error, Pid};
 use crate::Result;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
+use crate::page_request::Answer;
 use crate::paging::Wait;
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::team::{FIRST_TEAM, Team, TeamIndex};
@@ -252,7 +253,7 @@ impl<M: Machine> Kernel<M> {
             Kind::Alien => return self.fail_sender(sender, error),
             // The next network server sends it.
             Kind::Page if flags.has(Flags::REMOTE) => return,
-            Kind::Page => return self.end_request(sender, Err(error), None),
+            Kind::Page => return self.end_request(sender, Err(error), Answer::None),
             // Theirs who ended: given back with it.
             Kind::Interrupt | Kind::Alarm => return,
             Kind::Program => {}

@@ -124,6 +124,8 @@ pub struct Kernel<M: Machine> {
     pub page_requests: PageRequests<M::Space>,
     /// The request that was begun or joined last, for who waits for it.
     pub missing: ProcessIndex,
+    /// Whether it is only waited for to make room, and its outcome is nothing to who waits.
+    pub missing_room: bool,
     /// DMA memory of ended teams.
     pub held: RegionList,
     /// Process groups.
@@ -188,6 +190,7 @@ impl<M: Machine> Kernel<M> {
             cache,
             page_requests,
             missing: NOBODY,
+            missing_room: false,
             held: RegionList::EMPTY,
             groups: Groups::new(process_slots),
             network_server: NOBODY,

@@ -165,7 +165,7 @@ impl<M: Machine> Kernel<M> {
             }
             address = end;
         }
-        self.missing = missing;
+        (self.missing, self.missing_room) = (missing, true);
         ensure(missing == NOBODY, PAGE_MISSING)
     }
 

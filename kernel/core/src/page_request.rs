@@ -4,6 +4,10 @@
 //! kernel's, at the request's *window*, so that a reply, MoveTo and MoveFrom, and the network server's, take it for any
 //! client's segment. Who waits for the page waits in the request's queue and lends it its priority.
 //!
+//! A request that was answered leaves its slot, and so its pid, to another. So pids, of which a slot has
+//! but so many, are not used up, and a server on another node has as few clients to remember as there are windows. One that
+//! was given up does not: what is answered too late must be for nobody.
+//!
 //! There is one request for a page at a time, and [`PAGE_REQUESTS`] in all. A pager's reply is an allegation: it fills the
 //! frame, or lends pages of the pager's own, or says no; anything else is as good as no.
 
@@ -40,6 +44,8 @@ static ZEROS: [u8; PAGE_BYTES as usize] = [0; PAGE_BYTES as usize];
 pub struct PageRequests<Space> {
     /// By window; nobody for most.
     pub slots: [ProcessIndex; PAGE_REQUESTS],
+    /// Slots of former ones, set aside for further ones; nobody behind them.
+    idle: [ProcessIndex; PAGE_REQUESTS],
     /// Where their windows are.
     pub space: Space,
 }
@@ -61,7 +67,18 @@ impl<Space: Copy + Eq + core::fmt::Debug> PageRequests<Space> {
             machine.unmap(space, address);
         }
         frames.release(frame);
-        PageRequests { slots: [NOBODY; PAGE_REQUESTS], space }
+        PageRequests { slots: [NOBODY; PAGE_REQUESTS], idle: [NOBODY; PAGE_REQUESTS], space }
+    }
+
+    /// The slot that was set aside last.
+    fn take_idle(&mut self) -> Option<ProcessIndex> {
+        let last = self.idle.iter_mut().rev().find(|slot| **slot != NOBODY)?;
+        Some(core::mem::replace(last, NOBODY))
+    }
+
+    /// A place for one more.
+    fn idle_place(&mut self) -> Option<&mut ProcessIndex> {
+        self.idle.iter_mut().find(|slot| **slot == NOBODY)
     }
 }
 
@@ -72,22 +89,27 @@ impl<M: Machine> Kernel<M> {
     /// Asks for a page that is not in the cache. [`PAGE_MISSING`] if it has been asked for.
     pub(crate) fn request_page(&mut self, object: ObjectIndex, page: u32) -> Error {
         if let Some(slot) = self.find_request((object, page)) {
-            self.missing = slot;
+            (self.missing, self.missing_room) = (slot, false);
             return PAGE_MISSING;
         }
-        let window = match self.free_window() {
-            Ok(window) => window,
-            Err(error) => return error,
-        };
         let frame = match self.take_frame_for_cache() {
             Ok(frame) => frame,
             Err(error) => return error,
+        };
+        // Only now: pages may have been begun to be written back for the frame, which takes windows.
+        let window = match self.free_window() {
+            Ok(window) => window,
+            Err(error) => {
+                self.frames.release(frame);
+                return error;
+            }
         };
         let request = Read { instance: self.regions.objects.get(object).instance, position: position(page) };
         let grant = Grant::new(PAGE_BYTES, Access::WRITE);
         match self.begin_request(window, (object, page), frame, request.to_message(), grant) {
             Ok(()) => {
                 self.counters.page_reads += 1;
+                self.missing_room = false;
                 PAGE_MISSING
             }
             Err(error) => {
@@ -101,7 +123,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn request_write(&mut self, index: EntryIndex) -> Error {
         let entry = *self.cache.get(index);
         if let Some(slot) = self.find_request((entry.object, entry.page)) {
-            self.missing = slot;
+            (self.missing, self.missing_room) = (slot, true);
             return PAGE_MISSING;
         }
         let window = match self.free_window() {
@@ -119,6 +141,7 @@ impl<M: Machine> Kernel<M> {
         match begun {
             Ok(()) => {
                 self.counters.page_writes += 1;
+                self.missing_room = true;
                 PAGE_MISSING
             }
             Err(error) => {
@@ -132,7 +155,7 @@ impl<M: Machine> Kernel<M> {
     fn free_window(&mut self) -> Result<usize> {
         let free = self.page_requests.slots.iter().position(|slot| *slot == NOBODY);
         free.ok_or_else(|| {
-            self.missing = self.page_requests.slots[0];
+            (self.missing, self.missing_room) = (self.page_requests.slots[0], true);
             PAGE_MISSING
         })
     }
@@ -162,7 +185,13 @@ impl<M: Machine> Kernel<M> {
             Err(Error::NoNetwork) if self.former_network_servers > 0 => NOBODY,
             found => found?,
         };
-        let slot = self.processes.allocate()?;
+        let slot = match self.page_requests.take_idle() {
+            Some(idle) => {
+                self.processes.take_up(idle);
+                idle
+            }
+            None => self.processes.allocate()?,
+        };
         let address = window_address(window);
         let space = self.page_requests.space;
         let mapped = self.machine.map(space, address, frame, READ | WRITE, Caching::Cached, &mut self.frames);
@@ -237,6 +266,7 @@ impl<M: Machine> Kernel<M> {
             if registers.number == Reply::NUMBER { Access(registers.extra[4] as u8 & 3) } else { Access(0) };
         let flags = self.processes[slot].flags;
         let outcome = if flags.has(Flags::REMOTE) { self.reply_for(pager).1 } else { Ok(()) };
+        let is_heard = outcome.is_ok();
         let outcome = outcome.and_then(|()| Error::check(reply.code()));
         let reads = self.processes[slot].grant().access() == Access::WRITE;
         let lends = reads && outcome.is_ok() && lend.contains(Access::READ) && !flags.has(Flags::REMOTE);
@@ -249,12 +279,13 @@ impl<M: Machine> Kernel<M> {
         self.trace_message(abi::trace::Event::Reply, pager, slot);
         self.end_waiting(slot, pager);
         self.processes[slot].state = State::Idle;
-        self.end_request(slot, outcome, if lends { None } else { Some(bytes) });
+        let answer = if lends { Answer::Lent } else { Answer::Copied(bytes) };
+        self.end_request(slot, outcome, if is_heard { answer } else { Answer::None });
         Ok(())
     }
 
-    /// A request has come to its end: what it read is in the frame now, `bytes` of it, or lent; or it failed.
-    pub(crate) fn end_request(&mut self, slot: ProcessIndex, outcome: Result<()>, bytes: Option<u64>) {
+    /// A request has come to its end.
+    pub(crate) fn end_request(&mut self, slot: ProcessIndex, outcome: Result<()>, answer: Answer) {
         let process = &self.processes[slot];
         let page = self.page_of(slot);
         let reads = process.grant().access() == Access::WRITE;
@@ -262,7 +293,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(frame) = process.extra.frame {
             if !reads {
                 self.written_back(page, outcome);
-            } else if let (Ok(()), Some(bytes)) = (outcome, bytes) {
+            } else if let (Ok(()), Answer::Copied(bytes)) = (outcome, answer) {
                 if bytes < PAGE_BYTES {
                     self.machine.write_frame(frame, bytes as usize, &ZEROS[bytes as usize..]);
                 }
@@ -288,12 +319,19 @@ impl<M: Machine> Kernel<M> {
         while let waiter = self.processes[slot].queue.head
             && waiter != NOBODY
         {
+            let outcome = if self.processes[waiter].waits_for_room { Ok(()) } else { outcome };
             self.end_page_wait(waiter, outcome);
         }
         if self.processes[slot].expected_by > 0 {
             self.disappoint(slot);
         }
-        self.processes.release(slot, self.nowhere);
+        match self.page_requests.idle_place() {
+            Some(place) if answer != Answer::None => {
+                *place = slot;
+                self.processes.set_aside(slot, self.nowhere);
+            }
+            _ => self.processes.release(slot, self.nowhere),
+        }
     }
 
     /// A page has been written back, or could not be: then its object knows why until someone asks.
@@ -360,6 +398,17 @@ impl<M: Machine> Kernel<M> {
         self.machine.read(Place { space, address }, &mut [0]).map_err(|_| Error::BadAddress)?;
         self.machine.translate(space, address, wanted).ok_or(Error::BadAddress)
     }
+}
+
+/// What came of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// Nothing: its server has not answered it.
+    None,
+    /// So many bytes, which are in the frame of what is read.
+    Copied(u64),
+    /// Pages of the server's own.
+    Lent,
 }
 
 /// Who serves an object, and for whom.

@@ -183,6 +183,7 @@ impl<M: Machine> Kernel<M> {
         let pager = self.processes[request].partner;
         let process = &mut self.processes[index];
         process.wait = wait;
+        process.waits_for_room = self.missing_room;
         process.state = State::Sending;
         process.partner = request;
         process.since_ns = now;

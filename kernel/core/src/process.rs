@@ -145,6 +145,8 @@ pub struct Process<Space> {
     pub own_priority: u8,
     /// What it does when the page that it waits for has come.
     pub wait: Wait,
+    /// Whether it waits for a page request only because that makes room.
+    pub waits_for_room: bool,
     /// How it goes on when it runs next; back to `Results` whenever it does.
     pub resume: Resume,
     /// Whom it waits for.
@@ -225,6 +227,7 @@ impl<Space: Copy> Process<Space> {
             priority: priority::COUNT - 1,
             own_priority: priority::COUNT - 1,
             wait: Wait::None,
+            waits_for_room: false,
             resume: Resume::Results,
             partner: NOBODY,
             next: NOBODY,

@@ -39,7 +39,7 @@ impl<M: Machine> Kernel<M> {
         {
             return Ok(frame);
         }
-        self.reclaim()
+        self.reclaim(self.kept_from(team))
     }
 
     /// The same, charged to the team.
@@ -69,14 +69,20 @@ impl<M: Machine> Kernel<M> {
         self.frames.free_count() > self.reserve() || self.team(team).rights.contains(Rights::WIRE_MEMORY)
     }
 
+    /// Free frames of which a team gets none.
+    fn kept_from(&self, team: TeamIndex) -> u32 {
+        if self.team(team).rights.contains(Rights::WIRE_MEMORY) { 0 } else { self.reserve() }
+    }
+
     /// A frame for a page of an object.
     pub(crate) fn take_frame_for_cache(&mut self) -> Result<Frame> {
-        if self.frames.free_count() > self.reserve()
+        let kept = self.reserve();
+        if self.frames.free_count() > kept
             && let Some(frame) = self.frames.allocate()
         {
             return Ok(frame);
         }
-        self.reclaim()
+        self.reclaim(kept)
     }
 
     /// Fills a free frame with zeros for who will need one. False if there are enough.
@@ -92,9 +98,11 @@ impl<M: Machine> Kernel<M> {
         (self.frames.total_count() / RESERVE_PART).min(MOST_RESERVED)
     }
 
-    /// Takes a frame from the cache. [`PAGE_MISSING`] if one will be free when what is being written back has been.
+    /// Takes frames from the cache until more than `kept` are free, and one of them. So the reserve, of which page tables and
+    /// those who may have it take, fills again. [`PAGE_MISSING`] if there will be more when what is being written back has
+    /// been.
     #[cold]
-    fn reclaim(&mut self) -> Result<Frame> {
+    fn reclaim(&mut self, kept: u32) -> Result<Frame> {
         let mut limit = 2 * self.cache.slots();
         let mut writes = 0;
         let mut waits_for = NOBODY;
@@ -109,7 +117,9 @@ impl<M: Machine> Kernel<M> {
             } else if entry.flags & flag::DIRTY == 0 {
                 self.drop_entry(index);
                 self.counters.reclaimed_frames += 1;
-                if let Some(frame) = self.frames.allocate() {
+                if self.frames.free_count() > kept
+                    && let Some(frame) = self.frames.allocate()
+                {
                     return Ok(frame);
                 }
             } else if writes < WRITES_AT_ONCE && self.request_write(index) == PAGE_MISSING {
@@ -124,7 +134,7 @@ impl<M: Machine> Kernel<M> {
             waits_for =
                 self.page_requests.slots.iter().copied().find(|slot| *slot != NOBODY).unwrap_or(NOBODY);
         }
-        self.missing = waits_for;
+        (self.missing, self.missing_room) = (waits_for, true);
         Err(if waits_for == NOBODY { Error::NoMemory } else { PAGE_MISSING })
     }
 
@@ -236,7 +246,7 @@ impl<M: Machine> Kernel<M> {
             index = entry.next;
         }
         if waits_for != NOBODY {
-            self.missing = waits_for;
+            (self.missing, self.missing_room) = (waits_for, true);
             return Err(PAGE_MISSING);
         }
         let failure = core::mem::take(&mut self.regions.objects.get_mut(object).failure);

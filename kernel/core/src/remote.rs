@@ -16,6 +16,7 @@ use abi::{Access, Error, Grant, Message, Pid, Rights, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
+use crate::page_request::Answer;
 use crate::process::{Flags, Kind, NOBODY, Process, State};
 use crate::{Result, ensure};
 
@@ -208,7 +209,7 @@ impl<M: Machine> Kernel<M> {
         let process = &mut self.processes[sender];
         match process.kind {
             Kind::Alien => return self.fail_alien(sender, error),
-            Kind::Page => return self.end_request(sender, Err(error), None),
+            Kind::Page => return self.end_request(sender, Err(error), Answer::None),
             _ => {}
         }
         if process.is_moving() {

@@ -12,7 +12,7 @@ use abi::{Error, LogicalHost, Pid};
 
 use crate::list::List;
 use crate::machine::ProcessIndex;
-use crate::process::{NOBODY, Process, State};
+use crate::process::{Flags, NOBODY, Process, State};
 use crate::{Result, ensure};
 
 /// All slots.
@@ -74,6 +74,22 @@ impl<Space: Copy> Processes<Space> {
         if self[index].generation < u16::MAX {
             self.append_free(index);
         }
+    }
+
+    /// Sets a slot aside, which is in no list and for which nobody waits: nobody can send to its pid, which will be used again.
+    /// Until it is [taken up](Processes::take_up) it does not count as used.
+    pub fn set_aside(&mut self, index: ProcessIndex, nowhere: Space) {
+        let Process { pid, generation, transaction, kind, .. } = self[index];
+        let flags = Flags::PSEUDO;
+        let state = State::Idle;
+        self[index] = Process { pid, generation, transaction, kind, flags, state, ..Process::free(nowhere) };
+        self.used -= 1;
+    }
+
+    /// A slot that was set aside is used again.
+    pub fn take_up(&mut self, index: ProcessIndex) {
+        self.used += 1;
+        debug_assert!(self[index].state == State::Idle && self[index].flags == Flags::PSEUDO);
     }
 
     fn append_free(&mut self, index: ProcessIndex) {

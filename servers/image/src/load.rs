@@ -75,7 +75,12 @@ impl NewTeam {
     /// Binds the segments of an image to the pages of its file, which an instance of `server`'s is and stays, and maps zeros
     /// behind them. `copied` has the bytes that [`Segment::copied`](formats::image::Segment::copied) names, those of one
     /// segment after the other's.
-    pub fn bind_image(&self, layout: &Layout, (server, instance): (Pid, u32), copied: &[u8]) -> Result<(), Error> {
+    pub fn bind_image(
+        &self,
+        layout: &Layout,
+        (server, instance): (Pid, u32),
+        copied: &[u8],
+    ) -> Result<(), Error> {
         let mut copied = copied;
         for segment in layout.segments() {
             if segment.file_pages > 0 {

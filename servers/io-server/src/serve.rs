@@ -4,10 +4,10 @@
 //! request, so nothing is copied or allocated here.
 
 use abi::kernel::record::ProcessState;
-use abi::{Error, Message, Pid, UserId, kernel};
-use v::message;
 use abi::protocol::Request as _;
+use abi::{Error, Message, Pid, UserId, kernel};
 use protocols::io::io;
+use v::message;
 use v::server::{Client as Sender, Options, Outcome, Server};
 
 use crate::elsewhere;

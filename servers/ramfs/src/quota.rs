@@ -21,10 +21,10 @@ pub struct Quota {
 pub const OBJECT_BYTES: u64 = 512;
 
 impl Quota {
-    /// What suits a machine with so much memory: half of it for files, and half of that for one user.
+    /// What suits a machine with so much memory: half of it for files, and three quarters of that for one user.
     pub const fn for_memory(memory_bytes: u64) -> Quota {
         Quota {
-            user_bytes: memory_bytes / 4,
+            user_bytes: memory_bytes / 8 * 3,
             user_objects: 16 * 1024,
             total_bytes: memory_bytes / 2,
             total_objects: 32 * 1024,

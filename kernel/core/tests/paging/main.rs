@@ -4,3 +4,4 @@ mod elsewhere;
 mod fixture;
 mod model;
 mod pages;
+mod room;

@@ -1,0 +1,132 @@
+//! Memory that runs low: pages written back for others' frames, the reserve, and the pids of page requests.
+
+use abi::kernel::MEMORY;
+use abi::kernel::memory::Flush;
+use abi::kernel::protection::{READ, SHARED, WRITE};
+use abi::page::page;
+use abi::protocol::{Reply as _, Request as _};
+use abi::{Access, Error, PAGE_BYTES, Pid};
+use kernel_core::process::State;
+use simulator::Node;
+
+use crate::fixture::{BUFFER, Fixture, PLACE, receive_into};
+
+#[test]
+fn an_answered_request_leaves_its_pid_to_the_next_and_no_other_does() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 3, READ);
+    let used = at.node.kernel.processes.used();
+    at.touch(pid, 0, READ);
+    let first = at.asked().0;
+    at.give(1, PAGE_BYTES, Access::NONE);
+    assert_eq!(at.node.kernel.processes.used(), used);
+    at.touch(pid, 1, READ);
+    assert_eq!(at.asked().0, first);
+    // This one is given up, so its answer must not be taken for the next one's.
+    at.node.pass(abi::page::DEADLINE_NS + 1);
+    at.node.settle_idle();
+    let other = at.program();
+    at.bind(other, 3, READ);
+    at.touch(other, 2, READ);
+    let late = at.reply(first, page::PageRead { count: 1 }.to_message(), 1, Access::NONE);
+    assert_eq!(late, Err(Error::StaleProcess));
+    at.node.call(at.pager, receive_into(BUFFER));
+    assert_ne!(at.asked().0, first);
+    at.give(3, PAGE_BYTES, Access::NONE);
+    assert_eq!(at.see(other, 2), 3);
+    at.end(&[other]);
+}
+
+#[test]
+fn the_reserve_fills_again_from_the_cache() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    let hog = at.node.team(100, 12, 4000);
+    at.bind(pid, 32, READ);
+    for page in 0..32 {
+        at.touch(pid, page, READ);
+        at.give(1, PAGE_BYTES, Access::NONE);
+    }
+    let total = at.node.kernel.frames.total_count();
+    let mut taken = 0;
+    let mut touch = |at: &mut Fixture| {
+        at.node.run(hog);
+        let next = at.node.kernel.page_fault(Node::data(taken * PAGE_BYTES), WRITE, 6);
+        at.node.settle(next);
+        taken += 1;
+    };
+    while at.node.kernel.frames.free_count() > total / 32 {
+        touch(&mut at);
+    }
+    // Who may have of the reserve takes of it.
+    let kept = at.node.kernel.frames.free_count();
+    for _ in 0..4 {
+        at.node.kernel.frames.allocate().unwrap();
+    }
+    let cached = at.node.kernel.cache.used();
+    touch(&mut at);
+    assert!(at.node.kernel.frames.free_count() >= kept - 1);
+    assert!(
+        at.node.kernel.cache.used() < cached - 1,
+        "more was taken from the cache than was needed at once"
+    );
+}
+
+/// Lets a team take zero pages until only the reserve is free; returns it.
+fn exhaust(at: &mut Fixture) -> Pid {
+    let hog = at.node.team(100, 12, 4000);
+    let kept = at.node.kernel.frames.total_count() / 32;
+    let mut taken = 0;
+    while at.node.kernel.frames.free_count() > kept {
+        at.node.run(hog);
+        let next = at.node.kernel.page_fault(Node::data(taken * PAGE_BYTES), WRITE, 6);
+        at.node.settle(next);
+        taken += 1;
+    }
+    hog
+}
+
+#[test]
+fn a_page_is_asked_for_while_others_are_written_back_for_its_frame() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 9, READ | WRITE | SHARED);
+    for page in 0..8 {
+        at.touch(pid, page, if page < 4 { WRITE } else { READ });
+        at.give(page as u8, PAGE_BYTES, Access::NONE);
+    }
+    exhaust(&mut at);
+    at.touch(pid, 8, READ);
+    assert_eq!(at.node.state(pid), State::Sending);
+    for _ in 0..4 {
+        let (sender, message) = at.request();
+        assert_eq!(message.code(), page::Write::CODE);
+        at.reply(sender, page::PageWritten { count: 4096 }.to_message(), 0, Access::NONE).unwrap();
+        at.node.call(at.pager, receive_into(BUFFER));
+    }
+    assert_eq!(at.asked().1, 8);
+    at.give(8, PAGE_BYTES, Access::NONE);
+    assert_eq!(at.see(pid, 8), 8);
+}
+
+#[test]
+fn who_waits_for_room_does_not_fail_because_others_pages_do() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 2, READ | WRITE | SHARED);
+    at.touch(pid, 0, WRITE);
+    at.give(1, PAGE_BYTES, Access::NONE);
+    let hog = exhaust(&mut at);
+    at.node.run(hog);
+    let next = at.node.kernel.page_fault(Node::data(3999 * PAGE_BYTES), WRITE, 6);
+    at.node.settle(next);
+    assert_eq!(at.node.state(hog), State::Sending);
+    at.refuse(Error::NoSpace);
+    at.node.settle_idle();
+    assert_eq!(at.node.state(hog), State::Ready);
+    // Whose page it was is told when it asks.
+    let flush = Flush { team: Pid::NONE, address: PLACE, pages: 2 };
+    assert_eq!(at.node.request(pid, MEMORY, &flush).unwrap_err(), Error::NoSpace);
+    assert_eq!(at.node.request(pid, MEMORY, &flush), Ok(abi::kernel::memory::Flushed {}));
+}
