@@ -60,6 +60,7 @@ pub const COMMANDS: &[&Command] = &[
     &system::services::COMMAND,
     &system::sleep::COMMAND,
     &text::sort::COMMAND,
+    &system::stress_memory::COMMAND,
     &text::tail::COMMAND,
     &text::tee::COMMAND,
     &files::touch::COMMAND,

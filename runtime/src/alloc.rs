@@ -1,4 +1,4 @@
-//! Memory from the kernel: the program's heap, and whole pages.
+//! Memory from the kernel: the program's heap, whole pages, and pages bound to files.
 //!
 //! The heap is the crate `talc`'s allocator over one stretch of address space that begins at [`HEAP_ADDRESS`] and
 //! grows and shrinks at its end. Mapped pages get a frame when first touched, so the heap grows by much at a time and
@@ -7,14 +7,17 @@
 //! `v-start` makes [`Heap`] the program's allocator. On the host nothing here is used.
 
 use core::alloc::Layout;
+use core::arch::asm;
 use core::ops::{Deref, DerefMut};
 use core::ptr::{NonNull, with_exposed_provenance_mut};
+use core::sync::atomic::AtomicU64;
 
 use abi::kernel::protection;
 use abi::{Error, PAGE_BYTES, Pid};
 use talc::base::Talc;
 use talc::base::binning::Binning;
 
+use crate::io::Instance;
 use crate::memory;
 use crate::sync::Mutex;
 
@@ -151,5 +154,118 @@ impl Drop for Pages {
         let pages = (self.len() as u64 / PAGE_BYTES) as u32;
         // It was mapped as a whole; if the kernel refuses, the pages stay until the team ends.
         let _ = memory::unmap(Pid::NONE, self.address(), pages);
+    }
+}
+
+/// Pages bound to an instance, which others may change at any time; unbound when dropped.
+///
+/// So there is no slice of their bytes, only copies in and out, by instructions of which the compiler assumes nothing.
+#[derive(Debug)]
+pub(crate) struct BoundPages {
+    memory: NonNull<[u8]>,
+    is_writable: bool,
+}
+
+// SAFETY: the memory belongs to this value, whichever process of the team holds it.
+unsafe impl Send for BoundPages {}
+// SAFETY: as above; it is made for being changed by several at once.
+unsafe impl Sync for BoundPages {}
+
+impl BoundPages {
+    /// Whole pages of an instance, from `position` on, for at least `bytes` bytes. The instance must stay open as long
+    /// as they are there.
+    pub(crate) fn new(
+        instance: &Instance,
+        position: u64,
+        bytes: usize,
+        protection: u32,
+    ) -> Result<BoundPages, Error> {
+        let count = u32::try_from((bytes as u64).div_ceil(PAGE_BYTES)).map_err(|_| Error::TooLong)?;
+        let binding = (instance.server, instance.number, position);
+        let address = memory::bind(Pid::NONE, 0, count, protection, binding)?;
+        let first = with_exposed_provenance_mut(address as usize);
+        let memory = NonNull::slice_from_raw_parts(
+            NonNull::new(first).ok_or(Error::BadReply)?,
+            count as usize * PAGE_BYTES as usize,
+        );
+        Ok(BoundPages { memory, is_writable: protection & protection::WRITE != 0 })
+    }
+
+    /// Their address.
+    pub(crate) fn address(&self) -> u64 {
+        self.start().expose_provenance() as u64
+    }
+
+    fn start(&self) -> *mut u8 {
+        self.memory.cast().as_ptr()
+    }
+
+    fn pages(&self) -> u32 {
+        (self.memory.len() as u64 / PAGE_BYTES) as u32
+    }
+
+    /// Copies bytes from `at` on.
+    ///
+    /// # Panics
+    /// If not all of them are there.
+    pub(crate) fn read(&self, at: usize, buffer: &mut [u8]) {
+        assert!(at <= self.memory.len() && buffer.len() <= self.memory.len() - at);
+        // SAFETY: the source is inside the mapping, which may be read and lasts as long as `self`; `buffer` is borrowed
+        // exclusively, so they do not overlap.
+        unsafe { copy(self.start().add(at), buffer.as_mut_ptr(), buffer.len()) }
+    }
+
+    /// Copies bytes to `at`.
+    ///
+    /// # Panics
+    /// If not all of that is there, or may be written.
+    pub(crate) fn write(&self, at: usize, data: &[u8]) {
+        assert!(self.is_writable && at <= self.memory.len() && data.len() <= self.memory.len() - at);
+        // SAFETY: the destination is inside the mapping, which may be written and lasts as long as `self`, and of which
+        // there are no references but to atomics, so it does not overlap with `data`.
+        unsafe { copy(data.as_ptr(), self.start().add(at), data.len()) }
+    }
+
+    /// All of it as words, where it may be written: an atomic may not lie where that is forbidden.
+    pub(crate) fn words(&self) -> Option<&[AtomicU64]> {
+        if !self.is_writable {
+            return None;
+        }
+        let words = NonNull::slice_from_raw_parts(self.memory.cast(), self.memory.len() / size_of::<u64>());
+        // SAFETY: whole pages, so aligned and of that length, mapped for writing as long as `self`; every bit pattern is a
+        // word, and what others change is what atomics are for.
+        Some(unsafe { words.as_ref() })
+    }
+
+    /// Writes back what was changed in shared ones.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        memory::flush(Pid::NONE, self.address(), self.pages())
+    }
+}
+
+impl Drop for BoundPages {
+    fn drop(&mut self) {
+        // As for `Pages`. What was changed is written back; who wants to know how that went flushes before.
+        let _ = memory::unmap(Pid::NONE, self.address(), self.pages());
+    }
+}
+
+/// Copies bytes that others may be changing.
+///
+/// # Safety
+/// All of `from` can be read and all of `to` written, and they do not overlap.
+unsafe fn copy(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: as above. The direction flag is clear, as the calling convention has it.
+    unsafe {
+        asm!(
+            "rep movsq",
+            "mov rcx, {rest}",
+            "rep movsb",
+            rest = in(reg) bytes % 8,
+            inout("rcx") bytes / 8 => _,
+            inout("rsi") from => _,
+            inout("rdi") to => _,
+            options(nostack, preserves_flags),
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! The address space: mapping, unmapping and protecting pages, of one's own team or of one that is being made.
 //!
-//! For memory of one's own, take [`Pages`]. The functions here are the kernel's requests as they are; unmapping or
+//! For memory of one's own, take [`Pages`]; for a file as memory, [`map_file`]. The other functions here are the kernel's requests as they are; unmapping or
 //! protecting what Rust has in use is as deadly as it sounds.
+
+mod mapped;
 
 use abi::kernel::record::BindingRecord;
 use abi::kernel::{self, memory};
@@ -12,6 +14,7 @@ use crate::message::{Segment, call};
 pub use crate::alloc::Pages;
 pub use abi::PAGE_BYTES;
 pub use abi::kernel::protection;
+pub use mapped::{MappedFile, Mapping, map_file};
 
 /// Maps zeroed pages in `team` ([`Pid::NONE`]: the caller's own) at `address` (0: anywhere) and says where.
 pub fn map(team: Pid, address: u64, pages: u32, protection: u32) -> Result<u64, Error> {

@@ -18,6 +18,7 @@ pub mod reboot;
 pub mod regions;
 pub mod services;
 pub mod sleep;
+pub mod stress_memory;
 pub mod trace;
 pub mod truth;
 pub mod uptime;

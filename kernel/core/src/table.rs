@@ -82,7 +82,7 @@ impl<Space: Copy> Processes<Space> {
         let Process { pid, generation, transaction, kind, .. } = self[index];
         let flags = Flags::PSEUDO;
         let state = State::Idle;
-        self[index] = Process { pid, generation, transaction, kind, flags, state, ..Process::free(nowhere) };
+        self[index] = Process { pid, state, flags, kind, transaction, generation, ..Process::free(nowhere) };
         self.used -= 1;
     }
 
