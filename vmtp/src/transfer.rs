@@ -143,14 +143,18 @@ impl Outgoing {
         }
     }
 
+    fn has_blocks(&self) -> bool {
+        self.pending.iter().fold(0, |all, blocks| all | blocks) != 0
+    }
+
     /// Whether nothing is waiting to be sent.
     pub fn is_idle(&self) -> bool {
-        !self.bare && self.pending == [0; SLOTS]
+        !self.bare && !self.has_blocks()
     }
 
     /// Whether data is waiting to be sent.
     pub fn has_pending(&self) -> bool {
-        !self.bare && self.pending != [0; SLOTS]
+        !self.bare && self.has_blocks()
     }
 
     /// Bytes of the message's segment.
@@ -346,6 +350,14 @@ impl Incoming {
         Some(new)
     }
 
+    /// Whether the sender is to be told of a packet of `group` that has come, when `before` groups were whole, so that its
+    /// window moves: where that asks for it and all before it is there, or where it has filled a gap behind which others
+    /// have asked.
+    pub fn moves_window(&self, group: u16, before: u16, acknowledge: bool) -> bool {
+        let has_passed = self.base / ACKNOWLEDGE_GROUPS != before / ACKNOWLEDGE_GROUPS;
+        acknowledge && self.base > group || has_passed && groups_of(self.bytes) > WINDOW
+    }
+
     /// Whether all blocks of `delivery` are new and `group`, which is in the window, is not whole with them. `blocks` are
     /// those that the group has.
     #[inline]
@@ -394,14 +406,23 @@ impl Incoming {
             .filter(move |(group, received)| *received != incoming.blocks(*group))
     }
 
-    /// Of these, the groups up to the last one of which anything has come: what is behind may be on its way.
-    pub fn gaps_begun(&self) -> impl Iterator<Item = (u16, u32)> + use<> {
+    /// Of these, when nothing has come for `silences` times in a row: the groups up to the last one of which anything has
+    /// come; what is behind may be on its way, so from the second time on one of that, then two, four and so on.
+    pub fn gaps_after(&self, silences: u8) -> impl Iterator<Item = (u16, u32)> + use<> {
         let window = self.base..groups_of(self.bytes).min(self.base + WINDOW);
         let last = window.rev().find(|group| self.received[slot(*group)] != 0);
-        self.gaps().take_while(move |(group, _)| last.is_some_and(|last| *group <= last))
+        let begun = last.map_or(self.base, |group| group + 1);
+        let more = silences.checked_sub(2).map_or(0, |doublings| 1 << doublings.min(8));
+        self.gaps().take_while(move |(group, _)| *group < begun + more)
     }
 
-    /// A packet of `group` has come: the groups overtaken by it that are not whole, each told once.
+    /// Whether a packet of `group`, which has come, has overtaken groups of which it is not told yet what they miss.
+    #[inline]
+    pub fn is_overtaken_by(&self, group: u16) -> bool {
+        group + 1 >= OVERTAKEN_GROUPS + 1 + self.told.max(self.base)
+    }
+
+    /// The groups overtaken by a packet of `group` that are not whole, each told once.
     pub fn overtaken(&mut self, group: u16) -> impl Iterator<Item = (u16, u32)> + use<> {
         let from = self.told.max(self.base);
         let end = (group + 1).saturating_sub(OVERTAKEN_GROUPS).min(groups_of(self.bytes));
@@ -472,7 +493,7 @@ mod tests {
     #[test]
     fn what_nothing_has_come_of_may_be_on_its_way() {
         let mut incoming = Incoming::start(20 * GROUP_BYTES as u32, u32::MAX);
-        let begun = |incoming: &Incoming| incoming.gaps_begun().collect::<std::vec::Vec<_>>();
+        let begun = |incoming: &Incoming| incoming.gaps_after(1).collect::<std::vec::Vec<_>>();
         assert_eq!((begun(&incoming), incoming.gaps().count()), (std::vec![], usize::from(WINDOW)));
         incoming.accept(0, u32::MAX);
         assert_eq!(begun(&incoming), []);
@@ -480,6 +501,9 @@ mod tests {
         assert_eq!(begun(&incoming), [(1, 0), (2, 7)]);
         incoming.accept(2, !7);
         assert_eq!(begun(&incoming), [(1, 0)]);
+        // In the end it is asked for all the same.
+        let counts = [2, 3, 4, 5, 6, 200].map(|silences| incoming.gaps_after(silences).count());
+        assert_eq!(counts, [2, 3, 5, 9, 15, 15]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Engine {
             self.end_partial(index);
             return;
         }
-        self.report_gaps(index, attempts > 1);
+        self.report_gaps(index, Some(attempts));
         let wait_ns = self.configuration.group_gap_ns.max(self.answer_time_ns(host, attempts));
         self.set_client_timer(index, self.now_ns + wait_ns);
     }
@@ -50,9 +50,9 @@ impl Engine {
         }
     }
 
-    /// Tells the server which groups of the response are not whole; all of them, or those that have come in part or
-    /// were overtaken.
-    pub(super) fn report_gaps(&mut self, index: usize, all: bool) {
+    /// Tells the server which groups of the response are not whole: all of them, or those that are missed after so many
+    /// silences.
+    pub(super) fn report_gaps(&mut self, index: usize, silences: Option<u8>) {
         let record = &self.clients[index];
         let (client, server) = (record.header.client, record.responder);
         let first = record.header.transaction;
@@ -64,14 +64,14 @@ impl Engine {
             self.notify_server(destination, server, client, notice);
         }
         let incoming = self.clients[index].incoming;
-        if all {
-            self.ask_for(index, incoming.gaps());
-        } else {
-            self.ask_for(index, incoming.gaps_begun());
+        match silences {
+            None => self.ask_for(index, incoming.gaps()),
+            Some(silences) => self.ask_for(index, incoming.gaps_after(silences)),
         }
     }
 
     /// Tells the server what has come of groups that are not whole.
+    #[inline(never)]
     fn ask_for(&mut self, index: usize, gaps: impl Iterator<Item = (u16, u32)>) {
         let record = &self.clients[index];
         let (client, server, first) = (record.header.client, record.responder, record.header.transaction);
@@ -167,6 +167,7 @@ impl Engine {
             self.counters.packets_malformed += 1;
             return None;
         }
+        let before = record.incoming.whole_groups();
         let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
         let store = (new != 0).then_some(Store {
             buffer: record.response.buffer,
@@ -199,17 +200,17 @@ impl Engine {
             self.end_with_response(index);
             return store;
         }
-        if acknowledge {
-            if header.delivery == 0 {
-                self.report_gaps(index, true);
-            } else if whole > group {
-                let transaction = first.wrapping_add(u32::from(whole - 1));
-                let notice = Notice { transaction, delivery: u32::MAX, code: code::OK };
-                self.notify_server(Destination::Host(from), header.server, client, notice);
-            }
+        if acknowledge && header.delivery == 0 {
+            self.report_gaps(index, None);
+        } else if record.incoming.moves_window(group, before, acknowledge) {
+            let transaction = first.wrapping_add(u32::from(whole - 1));
+            let notice = Notice { transaction, delivery: u32::MAX, code: code::OK };
+            self.notify_server(Destination::Host(from), header.server, client, notice);
         }
-        let overtaken = self.clients[index].incoming.overtaken(group);
-        self.ask_for(index, overtaken);
+        if self.clients[index].incoming.is_overtaken_by(group) {
+            let overtaken = self.clients[index].incoming.overtaken(group);
+            self.ask_for(index, overtaken);
+        }
         let wait_ns = self.configuration.group_gap_ns;
         self.set_client_timer(index, self.now_ns + wait_ns);
         if let Some(store) = store.filter(|_| !acknowledge) {

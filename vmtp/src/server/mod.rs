@@ -309,7 +309,7 @@ impl Engine {
                     self.give_up_receiving(index);
                     return;
                 }
-                self.report_request_gaps(index, attempts > 1);
+                self.report_request_gaps(index, Some(attempts));
                 let wait_ns = self.configuration.group_gap_ns.max(self.answer_time_ns(host, attempts));
                 self.timers.set(self.server_node(index), self.now_ns + wait_ns);
             }

@@ -236,6 +236,7 @@ impl Engine {
             return None;
         }
         let is_first = !record.incoming.has_some();
+        let before = record.incoming.whole_groups();
         let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
         let store = match record.buffer {
             Some(buffer) if new != 0 => Some(Store {
@@ -259,17 +260,17 @@ impl Engine {
             self.request_received(index, acknowledge);
             return store;
         }
-        if acknowledge {
-            let whole = record.incoming.whole_groups();
-            if header.delivery == 0 {
-                self.report_request_gaps(index, true);
-            } else if whole > group {
-                let transaction = record.header.transaction.wrapping_add(u32::from(whole - 1));
-                self.notify_request(index, transaction, u32::MAX, code::OK);
-            }
+        let whole = record.incoming.whole_groups();
+        if acknowledge && header.delivery == 0 {
+            self.report_request_gaps(index, None);
+        } else if record.incoming.moves_window(group, before, acknowledge) {
+            let transaction = record.header.transaction.wrapping_add(u32::from(whole - 1));
+            self.notify_request(index, transaction, u32::MAX, code::OK);
         }
-        let overtaken = self.servers[index].incoming.overtaken(group);
-        self.ask_for_blocks(index, overtaken);
+        if self.servers[index].incoming.is_overtaken_by(group) {
+            let overtaken = self.servers[index].incoming.overtaken(group);
+            self.ask_for_blocks(index, overtaken);
+        }
         let node = self.server_node(index);
         self.timers.set(node, self.now_ns + self.configuration.group_gap_ns);
         store
@@ -291,18 +292,17 @@ impl Engine {
         }
     }
 
-    /// Tells the client which groups of its request are not whole; all of them, or those that have come in part or were
-    /// overtaken.
-    pub(super) fn report_request_gaps(&mut self, index: usize, all: bool) {
+    /// Tells the client which groups of its request are not whole: all of them, or those that are missed after so many
+    /// silences.
+    pub(super) fn report_request_gaps(&mut self, index: usize, silences: Option<u8>) {
         let record = &self.servers[index];
         let (first, incoming) = (record.header.transaction, record.incoming);
         if let Some(group) = incoming.movable() {
             self.notify_request(index, first.wrapping_add(u32::from(group)), u32::MAX, code::OK);
         }
-        if all {
-            self.ask_for_blocks(index, incoming.gaps());
-        } else {
-            self.ask_for_blocks(index, incoming.gaps_begun());
+        match silences {
+            None => self.ask_for_blocks(index, incoming.gaps()),
+            Some(silences) => self.ask_for_blocks(index, incoming.gaps_after(silences)),
         }
     }
 

@@ -55,7 +55,7 @@ impl Engine {
                     record.attempts = 0;
                     self.begin_request(index, 0, &Header { delivery: 0, ..header });
                     if self.servers.get(index).is_some_and(|record| record.state == ServerState::Receiving) {
-                        self.report_request_gaps(index, true);
+                        self.report_request_gaps(index, None);
                     }
                 } else {
                     if waits {
