@@ -3,19 +3,31 @@
 //! A chunk that was never written is not there and reads as zeros, so growth costs nothing and no byte is ever moved
 //! to make room. Invariant: what lies beyond the size is zero or not there, so that a file which grows again shows
 //! zeros. No allocation happens on a read, and none may fail by ending the server.
+//!
+//! A chunk is a page of the [pool](crate::pool), and the kernel may map it as it is: a change here is seen there, and one
+//! there here. What it wrote there beyond the size goes when the file grows. What the kernel has for an instance that is no
+//! longer so, because a chunk came where none was or went, is revoked.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use abi::Error;
+use abi::page::MOST_LENT;
 use io_server::{Incoming, System};
 
+use crate::pool::{PAGE_BYTES, PageNumber, Pool};
+
 /// Bytes of a chunk.
-pub const CHUNK_BYTES: usize = 4096;
+pub const CHUNK_BYTES: usize = PAGE_BYTES;
 /// Largest size of a file; far beyond what fits memory, since holes cost nothing.
 pub const MAX_SIZE: u64 = 1 << 46;
 
-type Chunk = Box<[u8; CHUNK_BYTES]>;
+/// A page of the pool.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    page: PageNumber,
+    /// Whether the kernel has had it.
+    lent: bool,
+}
 
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
 
@@ -27,12 +39,14 @@ pub struct Content {
     /// How many of them are there.
     present: usize,
     size: u64,
+    /// Instances of whose pages the kernel may have some.
+    paged: Vec<u32>,
 }
 
 impl Content {
     /// No bytes.
     pub const fn new() -> Content {
-        Content { chunks: Vec::new(), present: 0, size: 0 }
+        Content { chunks: Vec::new(), present: 0, size: 0, paged: Vec::new() }
     }
 
     /// How long it is.
@@ -47,13 +61,13 @@ impl Content {
 
     /// What lies at `position`, at most `room` bytes: as far as one chunk reaches. None at the end and beyond.
     #[inline]
-    pub fn piece(&self, position: u64, room: usize) -> &[u8] {
+    pub fn piece<'a>(&'a self, pool: &'a Pool, position: u64, room: usize) -> &'a [u8] {
         if position >= self.size {
             return &[];
         }
         let (index, begin) = place(position);
-        let chunk: &[u8; CHUNK_BYTES] = match self.chunks.get(index) {
-            Some(Some(chunk)) => chunk,
+        let chunk = match self.chunks.get(index) {
+            Some(Some(chunk)) => pool.pages(chunk.page, 1),
             _ => &ZEROS,
         };
         let rest = usize::try_from(self.size - position).unwrap_or(usize::MAX);
@@ -74,22 +88,26 @@ impl Content {
     /// Writes all of `data` at `position`. If that fails the size is as it was; what lies below it may have changed.
     pub fn write(
         &mut self,
+        pool: &mut Pool,
         position: u64,
         data: &Incoming<'_>,
         system: &mut dyn System,
     ) -> Result<(), Error> {
         let old_size = self.size;
+        if position + data.bytes() as u64 > old_size {
+            self.clear_end(pool);
+        }
         let mut done = 0;
         while done < data.bytes() {
             let at = position + done as u64;
             let (index, begin) = place(at);
             let count = (data.bytes() - done).min(CHUNK_BYTES - begin);
-            let copied = self
-                .chunk(index)
-                .and_then(|chunk| data.copy_to(done, &mut chunk[begin..begin + count], system));
+            let copied = self.chunk(pool, index, system).and_then(|page| {
+                data.copy_to(done, &mut pool.page_mut(page)[begin..begin + count], system)
+            });
             if let Err(error) = copied {
                 self.size = old_size;
-                self.clear_beyond(old_size);
+                self.clear_beyond(pool, old_size, system);
                 return Err(error);
             }
             done += count;
@@ -99,22 +117,81 @@ impl Content {
     }
 
     /// Cuts, or extends with zeros; `size` is at most [`MAX_SIZE`].
-    pub fn set_size(&mut self, size: u64) {
+    pub fn set_size(&mut self, pool: &mut Pool, size: u64, system: &mut dyn System) {
         if size < self.size {
-            self.clear_beyond(size);
+            self.clear_beyond(pool, size, system);
+        } else {
+            self.clear_end(pool);
         }
         self.size = size;
     }
 
+    /// Whether there is a chunk at `position`.
+    pub fn is_present(&self, position: u64) -> bool {
+        matches!(self.chunks.get(place(position).0), Some(Some(_)))
+    }
+
+    /// Makes the chunk at `position`.
+    pub fn make_present(&mut self, pool: &mut Pool, position: u64, system: &mut dyn System) -> Result<(), Error> {
+        self.chunk(pool, place(position).0, system).map(|_| ())
+    }
+
+    /// Takes note that the kernel gets what is at `position` for an instance; the chunk there and those that follow in
+    /// memory, if there are any.
+    pub fn lend<'a>(&mut self, pool: &'a Pool, position: u64, instance: u32) -> Result<&'a [u8], Error> {
+        if !self.paged.contains(&instance) {
+            self.paged.try_reserve(1).map_err(|_| Error::NoMemory)?;
+            self.paged.push(instance);
+        }
+        let (index, _) = place(position);
+        let chunks = self.chunks.get_mut(index..).unwrap_or_default();
+        let Some(Some(first)) = chunks.first().copied() else { return Ok(&[]) };
+        let pages = pool.pages(first.page, MOST_LENT as usize);
+        let mut count = 0;
+        for (chunk, page) in chunks.iter_mut().map_while(Option::as_mut).zip(first.page..) {
+            if chunk.page != page || count == pages.len() / CHUNK_BYTES {
+                break;
+            }
+            chunk.lent = true;
+            count += 1;
+        }
+        Ok(&pages[..count * CHUNK_BYTES])
+    }
+
+    /// The instance is open no more.
+    pub fn forget_instance(&mut self, instance: u32) {
+        self.paged.retain(|other| *other != instance);
+    }
+
+    /// Gives all chunks back.
+    pub fn clear(&mut self, pool: &mut Pool) {
+        for chunk in self.chunks.drain(..).flatten() {
+            pool.give_back(chunk.page, chunk.lent);
+        }
+    }
+
+    /// Clears what the kernel may have written beyond the size, which is about to grow.
+    fn clear_end(&mut self, pool: &mut Pool) {
+        let (index, begin) = place(self.size);
+        if let Some(Some(chunk)) = self.chunks.get(index)
+            && chunk.lent
+        {
+            pool.page_mut(chunk.page)[begin..].fill(0);
+        }
+    }
+
     /// Takes away every chunk beyond `size` and clears the rest of the one in which it lies.
-    fn clear_beyond(&mut self, size: u64) {
+    fn clear_beyond(&mut self, pool: &mut Pool, size: u64, system: &mut dyn System) {
         let (index, begin) = place(size);
-        if let Some(Some(chunk)) = self.chunks.get_mut(index) {
-            chunk[begin..].fill(0);
+        if let Some(Some(chunk)) = self.chunks.get(index) {
+            pool.page_mut(chunk.page)[begin..].fill(0);
         }
         let kept = if begin == 0 { index } else { index + 1 };
-        let gone = self.chunks.drain(kept.min(self.chunks.len())..);
-        self.present -= gone.flatten().count();
+        self.revoke(kept, u32::MAX, system);
+        for chunk in self.chunks.drain(kept.min(self.chunks.len())..).flatten() {
+            pool.give_back(chunk.page, chunk.lent);
+            self.present -= 1;
+        }
         while let Some(None) = self.chunks.last() {
             self.chunks.pop();
         }
@@ -123,22 +200,29 @@ impl Content {
         }
     }
 
+    /// What the kernel has of chunks, for whatever instance, is out of date.
+    fn revoke(&self, first: usize, count: u32, system: &mut dyn System) {
+        for instance in &self.paged {
+            // It is an error only if there can be no such page.
+            let _ = system.revoke(*instance, (first * CHUNK_BYTES) as u64, count);
+        }
+    }
+
     /// The chunk at `index`, made if it is not there.
-    fn chunk(&mut self, index: usize) -> Result<&mut [u8; CHUNK_BYTES], Error> {
+    fn chunk(&mut self, pool: &mut Pool, index: usize, system: &mut dyn System) -> Result<PageNumber, Error> {
         if index >= self.chunks.len() {
             let more = index + 1 - self.chunks.len();
             self.chunks.try_reserve(more).map_err(|_| Error::NoMemory)?;
-            self.chunks.resize_with(index + 1, || None);
+            self.chunks.resize(index + 1, None);
         }
-        let slot = &mut self.chunks[index];
-        if slot.is_none() {
-            let mut bytes = Vec::new();
-            bytes.try_reserve_exact(CHUNK_BYTES).map_err(|_| Error::NoMemory)?;
-            bytes.resize(CHUNK_BYTES, 0);
-            *slot = Some(Chunk::try_from(bytes).map_err(|_| Error::NoMemory)?);
-            self.present += 1;
+        if let Some(chunk) = self.chunks[index] {
+            return Ok(chunk.page);
         }
-        slot.as_deref_mut().ok_or(Error::NoMemory)
+        let page = pool.take(system)?;
+        self.chunks[index] = Some(Chunk { page, lent: false });
+        self.present += 1;
+        self.revoke(index, 1, system);
+        Ok(page)
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `server` | the I/O and naming protocols in terms of the tree |
 //! | `tree` | directories and files by name, and who may change what |
 //! | `content` | a file's bytes |
+//! | `pool` | the pages that these are in, which the kernel may map |
 //! | `quota` | what users have and may have |
 //! | `boot` | the boot archive as a tree |
 //!
@@ -17,6 +18,7 @@ extern crate alloc;
 
 pub mod boot;
 pub mod content;
+pub mod pool;
 pub mod quota;
 pub mod server;
 pub mod tree;

@@ -1,19 +1,23 @@
-//! Any sequence of operations leaves the server in the state of a model: a map from paths to contents.
+//! Any sequence of operations leaves the server in the state of a model: a map from paths to contents. What the kernel has
+//! of pages meanwhile is what the files have, and what others write there, the files have too.
 
 extern crate std;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::format;
+use std::rc::Rc;
 use std::string::String;
 use std::vec::Vec;
 
-use abi::Error;
+use abi::{Access, Error};
+use io_server::testing::KernelPage;
 use proptest::prelude::*;
 use protocols::io::mode;
 use protocols::names::kind;
 
 use crate::Quota;
 use crate::quota::Holding;
-use crate::tests::Files;
+use crate::tests::{Files, USER};
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -22,6 +26,12 @@ enum Operation {
     Remove(String),
     CreateDirectory(String),
     Rename(String, String),
+    /// Opens it to be mapped, for writing or not.
+    Map { path: String, writes: bool },
+    /// Touches a page of what is mapped, the how manieth that is, and writes a byte there if that may be.
+    Touch { mapped: usize, page: u8, at: u16, value: u8 },
+    /// Closes what is mapped.
+    Unmap(usize),
 }
 
 /// Paths of up to three components out of three names, so that operations meet.
@@ -37,11 +47,21 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => path().prop_map(Operation::Remove),
         4 => path().prop_map(Operation::CreateDirectory),
         3 => (path(), path()).prop_map(|(old, new)| Operation::Rename(old, new)),
+        2 => (path(), any::<bool>()).prop_map(|(path, writes)| Operation::Map { path, writes }),
+        6 => (any::<usize>(), 0..8u8, 0..4096u16, any::<u8>())
+            .prop_map(|(mapped, page, at, value)| Operation::Touch { mapped, page, at, value }),
+        1 => any::<usize>().prop_map(Operation::Unmap),
     ]
 }
 
+/// A file's content, whatever its name is, and whether it has one.
+type Shared = Rc<RefCell<Vec<u8>>>;
+
 /// Every object by its path; a directory has no content.
-type Model = BTreeMap<String, Option<Vec<u8>>>;
+type Model = BTreeMap<String, Option<Shared>>;
+
+/// What is mapped: the instance, its content, and whether it is for writing.
+type Mapped = Vec<(u32, Shared, bool)>;
 
 /// What must be so for something to be made at `path`.
 fn check_parent(model: &Model, path: &str) -> Result<(), Error> {
@@ -69,16 +89,17 @@ fn apply_to_model(model: &mut Model, operation: &Operation) -> Result<(), Error>
     match operation {
         Operation::Write { path, position, bytes, value } => {
             check_parent(model, path)?;
-            let content = model.entry(path.clone()).or_insert_with(|| Some(Vec::new()));
-            let content = content.as_mut().ok_or(Error::IsADirectory)?;
+            let content = model.entry(path.clone()).or_insert_with(|| Some(Shared::default()));
+            let mut content = content.as_ref().ok_or(Error::IsADirectory)?.borrow_mut();
             let (begin, end) = (usize::from(*position), usize::from(*position) + usize::from(*bytes));
-            content.resize(content.len().max(end), 0);
+            let bytes = content.len().max(end);
+            content.resize(bytes, 0);
             content[begin..end].fill(*value);
         }
         Operation::SetSize { path, size } => {
             check_parent(model, path)?;
-            let content = model.get_mut(path).ok_or(Error::NotFound)?;
-            let content = content.as_mut().ok_or(Error::IsADirectory)?;
+            let content = model.get(path).ok_or(Error::NotFound)?;
+            let mut content = content.as_ref().ok_or(Error::IsADirectory)?.borrow_mut();
             content.resize(usize::from(*size), 0);
         }
         Operation::Remove(path) => {
@@ -121,6 +142,11 @@ fn apply_to_model(model: &mut Model, operation: &Operation) -> Result<(), Error>
                 model.insert(format!("{new}{}", &key[old.len()..]), content);
             }
         }
+        Operation::Map { path, .. } => {
+            check_parent(model, path)?;
+            model.get(path).ok_or(Error::NotFound)?.as_ref().ok_or(Error::IsADirectory)?;
+        }
+        Operation::Touch { .. } | Operation::Unmap(_) => {}
     }
     Ok(())
 }
@@ -143,6 +169,63 @@ fn apply_to_server(files: &mut Files, operation: &Operation) -> Result<(), Error
         Operation::Remove(path) => files.remove(path),
         Operation::CreateDirectory(path) => files.make_directory(path),
         Operation::Rename(old, new) => files.rename(old, new),
+        Operation::Map { .. } | Operation::Touch { .. } | Operation::Unmap(_) => Ok(()),
+    }
+}
+
+/// What others than the server's clients do.
+fn map(files: &mut Files, operation: &Operation, model: &Model, mapped: &mut Mapped) -> Result<(), Error> {
+    match operation {
+        Operation::Map { path, writes } => {
+            let mode = if *writes { mode::READ | mode::WRITE } else { mode::READ };
+            let instance = files.open(path, mode)?;
+            mapped.push((instance, model[path].clone().unwrap(), *writes));
+        }
+        Operation::Touch { mapped: which, page, at, value } if !mapped.is_empty() => {
+            let (instance, content, writes) = &mapped[which % mapped.len()];
+            let place = (*instance, u64::from(*page));
+            let page = files.system.want_page(&mut files.server, USER, place).unwrap();
+            if let KernelPage::Lent { address, access } = *page {
+                assert_eq!(access.contains(Access::WRITE), *writes);
+                if *writes {
+                    files.server.service.page_at(address).unwrap()[usize::from(*at)] = *value;
+                    let at = place.1 as usize * 4096 + usize::from(*at);
+                    // What is behind the end is nobody's.
+                    content.borrow_mut().get_mut(at).into_iter().for_each(|byte| *byte = *value);
+                }
+            } else if let KernelPage::Own(_) = page {
+                let is_behind = place.1 as usize * 4096 >= content.borrow().len();
+                assert!(!*writes || is_behind, "a page that may be written is there");
+            }
+        }
+        Operation::Unmap(which) if !mapped.is_empty() => {
+            let (instance, ..) = mapped.swap_remove(which % mapped.len());
+            files.close(instance);
+            files.system.pages.retain(|(other, _), _| *other != instance);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What the kernel has is what the files have.
+fn check_pages(files: &mut Files, mapped: &Mapped) {
+    for ((instance, page), held) in &files.system.pages {
+        let (_, content, _) = mapped.iter().find(|(other, ..)| other == instance).unwrap();
+        let content = content.borrow();
+        let rest = content.get(*page as usize * 4096..).unwrap_or_default();
+        let rest = &rest[..rest.len().min(4096)];
+        match held {
+            KernelPage::Lent { address, .. } => {
+                let lent = files.server.service.page_at(*address).expect("a page that was lent is its file's");
+                assert!(lent[..rest.len()] == *rest, "page {page} of {instance}");
+            }
+            KernelPage::Own(copy) => {
+                assert!(copy[..rest.len()] == *rest, "the copy of page {page} of {instance}");
+                assert!(copy[rest.len()..].iter().all(|byte| *byte == 0));
+            }
+            KernelPage::Kept(_) => panic!("page {page} of {instance} is its file's no more, and was not revoked"),
+        }
     }
 }
 
@@ -155,7 +238,7 @@ fn everything(files: &mut Files, directory: &str, found: &mut Model) {
             everything(files, &path, found);
         } else {
             let content = files.content(&path).unwrap();
-            found.insert(path, Some(content));
+            found.insert(path, Some(Rc::new(RefCell::new(content))));
         }
     }
 }
@@ -168,13 +251,23 @@ proptest! {
     fn the_server_does_what_the_model_does(operations in prop::collection::vec(operation(), 0..60)) {
         let mut files = Files::new(PLENTY);
         let mut model = Model::new();
+        let mut mapped = Mapped::new();
         for operation in &operations {
             let expected = apply_to_model(&mut model, operation);
-            prop_assert_eq!(apply_to_server(&mut files, operation), expected, "{:?}", operation);
+            let done = apply_to_server(&mut files, operation);
+            let done = done.and_then(|()| map(&mut files, operation, &model, &mut mapped));
+            prop_assert_eq!(done, expected, "{:?}", operation);
+            check_pages(&mut files, &mapped);
+            if let Operation::Unmap(_) = operation {
+                files.server.tick(&mut files.system);
+            }
         }
         let mut found = Model::new();
         everything(&mut files, "", &mut found);
         prop_assert!(found == model, "the contents differ");
+        for (instance, ..) in mapped.drain(..) {
+            files.close(instance);
+        }
         prop_assert_eq!(files.usage().objects as usize, model.len());
 
         // Taken away again, deepest first, everything is as it was at the beginning.
@@ -183,5 +276,6 @@ proptest! {
         }
         prop_assert_eq!(files.usage(), Holding::default());
         prop_assert_eq!(files.server.service.tree().usage.total(), Holding::default());
+        prop_assert_eq!(files.server.service.tree().pool.used(), 0);
     }
 }

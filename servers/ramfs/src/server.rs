@@ -17,6 +17,7 @@ use protocols::names::Descriptor;
 
 use crate::boot;
 use crate::content::{CHUNK_BYTES, Content, MAX_SIZE};
+use crate::pool::Pool;
 use crate::quota::Quota;
 use crate::tree::{Kind, Place, Tree};
 
@@ -26,6 +27,8 @@ pub struct OpenFile {
     node: u32,
     /// Bits of [`mode`].
     mode: u32,
+    /// As which instance the kernel has pages of it.
+    paged: Option<u32>,
 }
 
 /// The file server.
@@ -60,6 +63,13 @@ impl FileServer {
         &self.tree
     }
 
+    /// The page of a file at an address in memory.
+    #[cfg(test)]
+    pub fn page_at(&mut self, address: usize) -> Option<&mut [u8]> {
+        let page = self.tree.pool.find(address)?;
+        Some(self.tree.pool.page_mut(page))
+    }
+
     /// The file to open, made if it is not there and the mode says so.
     fn find_or_create(
         &mut self,
@@ -90,7 +100,7 @@ impl FileServer {
         &mut self,
         number: u32,
         cost: impl FnOnce(&Content) -> Result<u64, Error>,
-        change: impl FnOnce(&mut Content) -> Result<(), Error>,
+        change: impl FnOnce(&mut Content, &mut Pool) -> Result<(), Error>,
         now_ns: u64,
     ) -> Result<(), Error> {
         let node = self.tree.node(number)?;
@@ -103,11 +113,11 @@ impl FileServer {
         if charged > old_cost {
             self.tree.usage.add_bytes(owner, charged - old_cost)?;
         }
-        let node = self.tree.node_mut(number)?;
+        let (node, pool) = self.tree.node_and_pool(number)?;
         let Kind::File(content) = &mut node.kind else {
             return Err(Error::ReadOnly);
         };
-        let outcome = change(content);
+        let outcome = change(content, pool);
         let new_cost = content.cost();
         if outcome.is_ok() {
             node.modified_ns = now_ns;
@@ -161,7 +171,7 @@ impl Service for FileServer {
             | when(mode & mode::APPEND != 0, attribute::APPEND_ONLY);
         Ok(Opening::Object {
             size: node.size(),
-            open: OpenFile { node: number, mode },
+            open: OpenFile { node: number, mode, paged: None },
             attributes,
             block_bytes: CHUNK_BYTES as u32,
         })
@@ -171,6 +181,9 @@ impl Service for FileServer {
     fn close(&mut self, open: OpenFile, _system: &mut dyn System) {
         if let Ok(node) = self.tree.node_mut(open.node) {
             node.open_count -= 1;
+            if let (Kind::File(content), Some(instance)) = (&mut node.kind, open.paged) {
+                content.forget_instance(instance);
+            }
             if node.is_unused() {
                 self.tree.drop_if_unused(open.node);
             }
@@ -190,6 +203,12 @@ impl Service for FileServer {
         room: usize,
         system: &mut dyn System,
     ) -> Result<Reading<'a>, Error> {
+        if let Some(instance) = client.page_of
+            && matches!(self.tree.node(open.node)?.kind, Kind::File(_))
+        {
+            return self.read_page(open, position, instance, system);
+        }
+        let pool = &self.tree.pool;
         let content = match &self.tree.node(open.node)?.kind {
             Kind::File(content) => content,
             Kind::Archived(content) => {
@@ -201,13 +220,13 @@ impl Service for FileServer {
             }
             Kind::Directory(_) | Kind::ArchivedDirectory(_) => return Err(Error::IsADirectory),
         };
-        let first = content.piece(position, room);
+        let first = content.piece(pool, position, room);
         let wanted = content.size().saturating_sub(position).min(room as u64) as usize;
         if first.len() == wanted {
             return Ok(Reading::Data(first));
         }
         let mut done = 0;
-        while let piece @ [_, ..] = content.piece(position + done as u64, room - done) {
+        while let piece @ [_, ..] = content.piece(pool, position + done as u64, room - done) {
             system.move_to(client.pid, done as u64, piece)?;
             done += piece.len();
         }
@@ -228,7 +247,7 @@ impl Service for FileServer {
         self.change(
             open.node,
             |content| content.cost_after_write(position, data.bytes()),
-            |content| content.write(position, data, system),
+            |content, pool| content.write(pool, position, data, system),
             now_ns,
         )?;
         Ok(Writing::Done(data.bytes() as u32))
@@ -304,6 +323,10 @@ impl Service for FileServer {
         Ok(())
     }
 
+    fn tick(&mut self, system: &mut dyn System) {
+        self.tree.pool.trim(system);
+    }
+
     fn set_modified(
         &mut self,
         client: &Client,
@@ -327,14 +350,48 @@ fn lendable(bytes: &'static [u8]) -> Option<&'static [u8]> {
 }
 
 impl FileServer {
+    /// A page of a file for the kernel, which gets the very page if there is one. Where it may be written there is one.
+    fn read_page(
+        &mut self,
+        open: &mut OpenFile,
+        position: u64,
+        instance: u32,
+        system: &mut dyn System,
+    ) -> Result<Reading<'_>, Error> {
+        open.paged = Some(instance);
+        let may_write = open.mode & mode::WRITE != 0 && open.mode & mode::APPEND == 0;
+        if let Kind::File(content) = &self.tree.node(open.node)?.kind
+            && may_write
+            && position < content.size()
+            && !content.is_present(position)
+        {
+            let now_ns = system.real_ns();
+            self.change(
+                open.node,
+                |content| content.cost_after_write(position, 1),
+                |content, pool| content.make_present(pool, position, system),
+                now_ns,
+            )?;
+        }
+        let (node, pool) = self.tree.node_and_pool(open.node)?;
+        let Kind::File(content) = &mut node.kind else { return Err(Error::IsADirectory) };
+        let pages = content.lend(pool, position, instance)?;
+        let access = if may_write { Access::READ_WRITE } else { Access::READ };
+        Ok(match pages {
+            [] => Reading::Data(content.piece(pool, position, CHUNK_BYTES)),
+            pages => Reading::Lent(pages, access),
+        })
+    }
+
     fn set_size_of(&mut self, number: u32, size: u64, system: &mut dyn System) -> Result<(), Error> {
         if size > MAX_SIZE {
             return Err(Error::NoSpace);
         }
-        let set = |content: &mut Content| {
-            content.set_size(size);
+        let now_ns = system.real_ns();
+        let set = |content: &mut Content, pool: &mut Pool| {
+            content.set_size(pool, size, system);
             Ok(())
         };
-        self.change(number, |content| Ok(content.cost()), set, system.real_ns())
+        self.change(number, |content| Ok(content.cost()), set, now_ns)
     }
 }

@@ -18,6 +18,7 @@ use protocols::io::attribute;
 use protocols::names::{Descriptor, MAX_PATH_BYTES, kind};
 
 use crate::content::Content;
+use crate::pool::Pool;
 use crate::quota::{Quota, Usage};
 
 /// A name in a directory. It is looked for as bytes, in whose order text is.
@@ -126,6 +127,8 @@ pub struct Tree {
     next_serial: u64,
     /// What the files that can be written take.
     pub usage: Usage,
+    /// The pages that they are in.
+    pub pool: Pool,
 }
 
 /// Where a name is or is to be.
@@ -148,6 +151,7 @@ impl Tree {
             boot_root: 0,
             next_serial: 0,
             usage: Usage::new(quota),
+            pool: Pool::new(),
         };
         tree.root = tree.add_root(Kind::Directory(BTreeMap::new()), now_ns);
         tree.boot_root = tree.add_root(Kind::ArchivedDirectory(BTreeMap::new()), now_ns);
@@ -184,6 +188,12 @@ impl Tree {
     #[inline]
     pub fn node_mut(&mut self, number: u32) -> Result<&mut Node, Error> {
         self.nodes.get_mut(number).ok_or(Error::NotFound)
+    }
+
+    /// A node and the pages of all files, to be changed.
+    #[inline]
+    pub fn node_and_pool(&mut self, number: u32) -> Result<(&mut Node, &mut Pool), Error> {
+        Ok((self.nodes.get_mut(number).ok_or(Error::NotFound)?, &mut self.pool))
     }
 
     /// The node that a path names.
@@ -342,9 +352,10 @@ impl Tree {
         if !self.nodes.get(number).is_some_and(Node::is_unused) {
             return;
         }
-        if let Some(node) = self.nodes.remove(number) {
-            if let Kind::File(content) = &node.kind {
+        if let Some(mut node) = self.nodes.remove(number) {
+            if let Kind::File(content) = &mut node.kind {
                 self.usage.remove_bytes(node.owner, content.cost());
+                content.clear(&mut self.pool);
             }
             self.usage.remove_object(node.owner);
         }
