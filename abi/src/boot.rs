@@ -9,8 +9,9 @@ use crate::protocol;
 /// Where the supervisor finds the archive.
 pub const ARCHIVE_ADDRESS: u64 = 0x0000_0100_0000_0000;
 
-/// Initial stack pointer of the supervisor; a program manager uses the same for its programs.
-pub const STACK_TOP: u64 = 0x0000_7ffe_ffff_f000;
+/// Initial stack pointer of the supervisor; a program manager uses the same for its programs. The page behind it stays
+/// unmapped, and then comes the heap of who has one: near, so that both need the same page tables.
+pub const STACK_TOP: u64 = 0x0000_2000_000f_f000;
 
 /// Bytes of stack that are mapped below it at start.
 pub const STACK_BYTES: u64 = 64 * crate::PAGE_BYTES;

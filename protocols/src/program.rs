@@ -112,7 +112,7 @@ const POSITION: u32 = 7;
 
 impl Entry<'_> {
     /// Appends the entry to a block.
-    pub fn append(&self, block: &mut impl Extend<u8>) {
+    pub fn append(&self, block: &mut impl for<'b> Extend<&'b u8>) {
         match *self {
             Entry::Argument(text) => put(block, ARGUMENT, &[text.as_bytes()]),
             Entry::Variable(text) => put(block, VARIABLE, &[text.as_bytes()]),
@@ -144,24 +144,42 @@ fn place(server: Pid, number: u32) -> [u8; 12] {
     bytes
 }
 
-fn put(block: &mut impl Extend<u8>, tag: u32, parts: &[&[u8]]) {
+fn put(block: &mut impl for<'b> Extend<&'b u8>, tag: u32, parts: &[&[u8]]) {
     let bytes: usize = parts.iter().map(|part| part.len()).sum();
-    block.extend(tag.to_le_bytes());
-    block.extend((bytes as u32).to_le_bytes());
+    block.extend(&tag.to_le_bytes());
+    block.extend(&(bytes as u32).to_le_bytes());
     for part in parts {
-        block.extend(part.iter().copied());
+        block.extend(*part);
     }
-    block.extend(core::iter::repeat_n(0, bytes.next_multiple_of(8) - bytes));
+    block.extend(&[0; 8][..bytes.next_multiple_of(8) - bytes]);
 }
 
 /// The entries of a block, in order; ends at the first that is malformed. Tags that are not known are skipped.
 pub fn entries(block: &[u8]) -> impl Iterator<Item = Entry<'_>> + Clone {
-    Entries { rest: block }
+    Entries { rest: block, kinds: u32::MAX }
+}
+
+/// As [`entries`], but only those of some [`kinds`](entry_kind), which is faster. Nothing is known of the others.
+pub fn entries_of(block: &[u8], kinds: u32) -> impl Iterator<Item = Entry<'_>> + Clone {
+    Entries { rest: block, kinds }
+}
+
+/// Kinds of entries, as bits.
+pub mod entry_kind {
+    /// [`Argument`](super::Entry::Argument).
+    pub const ARGUMENT: u32 = 1 << super::ARGUMENT;
+    /// [`Variable`](super::Entry::Variable).
+    pub const VARIABLE: u32 = 1 << super::VARIABLE;
+    /// [`Stream`](super::Entry::Stream).
+    pub const STREAM: u32 = 1 << super::STREAM;
+    /// [`Position`](super::Entry::Position).
+    pub const POSITION: u32 = 1 << super::POSITION;
 }
 
 #[derive(Clone)]
 struct Entries<'a> {
     rest: &'a [u8],
+    kinds: u32,
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -173,6 +191,9 @@ impl<'a> Iterator for Entries<'a> {
             let bytes = number(self.rest, 4)? as usize;
             let content = self.rest.get(8..)?.get(..bytes)?;
             self.rest = self.rest.get(8 + bytes.next_multiple_of(8)..).unwrap_or(&[]);
+            if tag >= u32::BITS || self.kinds >> tag & 1 == 0 {
+                continue;
+            }
             let text = |from: usize| core::str::from_utf8(content.get(from..)?).ok();
             let server = || {
                 Some(Pid::from_bits(u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32))
@@ -242,5 +263,7 @@ mod tests {
         let mut unknown = Vec::from([99, 0, 0, 0, 1, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0]);
         unknown.extend_from_slice(&block);
         assert_eq!(entries(&unknown).count(), all.len());
+        let some = entries_of(&unknown, entry_kind::ARGUMENT | entry_kind::STREAM);
+        assert_eq!(some.collect::<Vec<_>>(), [all[0], all[1], all[5]]);
     }
 }

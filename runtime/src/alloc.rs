@@ -21,8 +21,8 @@ use crate::io::Instance;
 use crate::memory;
 use crate::sync::Mutex;
 
-/// Where the heap begins.
-pub const HEAP_ADDRESS: u64 = 0x0000_2000_0000_0000;
+/// Where the heap begins: behind the stack and a page that is not mapped.
+pub const HEAP_ADDRESS: u64 = abi::boot::STACK_TOP + PAGE_BYTES;
 
 /// The heap grows at least by so much, or by its own size, whichever is more,
 const LEAST_GROWTH_BYTES: usize = 256 * 1024;

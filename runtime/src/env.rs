@@ -11,14 +11,14 @@ use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
 
 use abi::Error;
-use protocols::program::{Entry, entries};
+use protocols::program::{Entry, entries_of, entry_kind};
 
 use crate::entry::start_block;
 use crate::sync::Mutex;
 
 /// The arguments; the first is the program's own name.
 pub fn arguments() -> impl Iterator<Item = &'static str> + Clone {
-    entries(start_block()).filter_map(|entry| match entry {
+    entries_of(start_block(), entry_kind::ARGUMENT).filter_map(|entry| match entry {
         Entry::Argument(argument) => Some(argument),
         _ => None,
     })
@@ -62,7 +62,7 @@ pub fn remove_variable(name: &str) {
 
 /// Names and values in a start block.
 fn inherited(block: &[u8]) -> impl Iterator<Item = (&str, &str)> {
-    entries(block).filter_map(|entry| match entry {
+    entries_of(block, entry_kind::VARIABLE).filter_map(|entry| match entry {
         Entry::Variable(text) => text.split_once('='),
         _ => None,
     })

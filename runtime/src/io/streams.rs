@@ -12,7 +12,7 @@ use core::fmt;
 
 use abi::Error;
 use protocols::io::attribute;
-use protocols::program::{Entry, entries};
+use protocols::program::{Entry, entries_of, entry_kind};
 
 use super::{BufRead, BufReader, BufWriter, Instance, Lines, Read, Result, Write};
 use crate::log::{self, Level};
@@ -31,7 +31,7 @@ static STDERR: Mutex<Standard> = Mutex::new(Standard::new(ERROR_OUTPUT));
 
 /// The instance behind a standard stream (0 input, 1 output, 2 error), if the program was given one.
 pub fn standard_stream(number: u32) -> Option<Instance> {
-    entries(crate::entry::start_block()).find_map(|entry| match entry {
+    entries_of(crate::entry::start_block(), entry_kind::STREAM).find_map(|entry| match entry {
         Entry::Stream { number: found, server, instance, attributes } if found == number => {
             Some(Instance { server, number: instance, attributes })
         }
@@ -41,7 +41,8 @@ pub fn standard_stream(number: u32) -> Option<Instance> {
 
 /// Where the program begins to read or write a standard stream that has positions.
 pub fn standard_position(number: u32) -> u64 {
-    let position = entries(crate::entry::start_block()).find_map(|entry| match entry {
+    let mut positions = entries_of(crate::entry::start_block(), entry_kind::POSITION);
+    let position = positions.find_map(|entry| match entry {
         Entry::Position { number: found, position } if found == number => Some(position),
         _ => None,
     });
@@ -65,7 +66,7 @@ pub(crate) fn current_position(number: u32) -> u64 {
 
 /// Whether the program was given any stream.
 fn has_streams() -> bool {
-    entries(crate::entry::start_block()).any(|entry| matches!(entry, Entry::Stream { .. }))
+    entries_of(crate::entry::start_block(), entry_kind::STREAM).next().is_some()
 }
 
 /// A standard stream without a buffer.

@@ -15,7 +15,7 @@ use program_image::{NewTeam, Owner, team_end};
 use protocols::program::program::{
     Program as Request, ProgramEnded, ProgramEnding, ProgramStarted, StandardError, StartProgram,
 };
-use protocols::program::{Entry, MAX_START_BYTES, entries, flag};
+use protocols::program::{Entry, MAX_START_BYTES, entries_of, entry_kind, flag};
 use v::server::{Client, Outcome, Server};
 use v::{Segment, message};
 
@@ -220,7 +220,7 @@ impl Facts<'_> {
     fn read(block: &[u8]) -> Facts<'_> {
         const STANDARD_ERROR: u32 = 2;
         let mut facts = Facts { name: "", standard_error: None };
-        for entry in entries(block) {
+        for entry in entries_of(block, entry_kind::ARGUMENT | entry_kind::STREAM) {
             match entry {
                 Entry::Argument(argument) if facts.name.is_empty() => {
                     facts.name = argument.rsplit(['/', ']']).next().unwrap_or(argument);
