@@ -138,7 +138,9 @@ pub struct DomainOptions {
     pub diskless: bool,
 
     /// Run shell lines on another node than the first; repeatable
-    #[arg(long, num_args = 2, value_names = ["NODE", "LINES"], requires = "exec", allow_hyphen_values = true)]
+    ///
+    /// Without --exec, the streams and the status of the first of them are the tool's.
+    #[arg(long, num_args = 2, value_names = ["NODE", "LINES"], allow_hyphen_values = true)]
     pub exec_on: Vec<String>,
 
     /// Network cards: virtio, e1000 or e1000e; with `N:CARD` that of node N alone, as in `virtio,2:e1000`

@@ -159,30 +159,32 @@ pub fn run(options: &Run) -> Result<u8> {
         &log,
     )?;
     let _signals = domain.heed_signals()?;
-    let outcome = if options.exec.is_none() {
+    // Whose streams and status are the tool's, if nobody sits at a terminal.
+    let first = lines.iter().position(Option::is_some);
+    let outcome = if let Some(first) = first {
+        let mut sessions = Vec::new();
+        for (node, lines) in lines.iter().enumerate() {
+            sessions.push(session(node, lines.is_some(), first, domain.log(node))?);
+        }
+        domain.watch(&mut sessions, &mut NoPlan, options.timeout)?
+    } else {
         greet(options.node.log.as_deref(), domain.nodes());
         // Dropped before anything is printed below, which gives the terminal back.
         let terminal = Terminal::new(&domain)?;
         domain.watch(&mut terminal.sessions(), &mut NoPlan, options.timeout)?
-    } else {
-        let mut sessions = Vec::new();
-        for (node, lines) in lines.iter().enumerate() {
-            sessions.push(session(node, lines.is_some(), domain.log(node))?);
-        }
-        domain.watch(&mut sessions, &mut NoPlan, options.timeout)?
     };
-    if options.exec.is_none() && stdout().is_terminal() {
+    if first.is_none() && stdout().is_terminal() {
         println!();
     }
-    report(&outcome, domain.nodes(), &log)
+    report(&outcome, first.unwrap_or(0), domain.nodes(), &log)
 }
 
-/// The session of a node, with or without lines of its own. The first node's streams are the tool's.
-fn session(node: usize, has_lines: bool, log: Log) -> Result<Box<dyn Session>> {
+/// The session of a node, with or without lines of its own. The streams of node `first` are the tool's.
+fn session(node: usize, has_lines: bool, first: usize, log: Log) -> Result<Box<dyn Session>> {
     if !has_lines {
         return Ok(Box::new(Unattended::new(log, false)));
     }
-    if node == 0 {
+    if node == first {
         // Not through `io::stdin()`, whose buffer would take more than the commands want.
         let input = File::from(stdin().as_fd().try_clone_to_owned().context("cannot read standard input")?);
         return Ok(Box::new(Exec::new(log, input, stdout(), stderr())));
@@ -204,7 +206,7 @@ fn greet(log: Option<&Path>, nodes: usize) {
 }
 
 /// Says what there is to say about the end, and returns the tool's status.
-fn report(outcome: &Outcome, nodes: usize, log: &Log) -> Result<u8> {
+fn report(outcome: &Outcome, first: usize, nodes: usize, log: &Log) -> Result<u8> {
     let Outcome { node, end } = outcome;
     let whose = if nodes > 1 { format!("{}: ", name(*node)) } else { String::new() };
     match end {
@@ -214,7 +216,7 @@ fn report(outcome: &Outcome, nodes: usize, log: &Log) -> Result<u8> {
             log.print(&mut stderr)?;
             writeln!(stderr, "v: {whose}{end}")?;
         }
-        End::Exit(_) if *node > 0 => eprintln!("v: {whose}{end}"),
+        End::Exit(_) if *node != first => eprintln!("v: {whose}{end}"),
         // At a terminal other nodes go on after it.
         End::Left | End::PowerOff if log.any_panicked() => log.print(&mut stderr())?,
         End::Exit(_) | End::PowerOff | End::Left | End::OutputClosed => {}

@@ -36,7 +36,7 @@ fn bad_words_end_with_status_2_and_a_reason() {
         (&["run", "--nodes", "2", "--domain", "-1"], "8191"),
         (&["run", "--pcap", "frames"], "needs a network"),
         (&["run", "--nodes", "2", "--pcap", "/nonexistent/frames"], "cannot write /nonexistent/frames"),
-        (&["run", "--exec-on", "2", "true"], "--exec <LINES>"),
+        (&["run", "--exec-on", "2", "true"], "no such node"),
         (&["run", "--exec", "true", "--exec-on", "9", "true"], "no such node"),
         (&["run", "--exec", "true", "--nodes", "2", "--exec-on", "x", "true"], "`x`"),
         (&["run", "--add", "/nonexistent"], "cannot add /nonexistent"),

@@ -216,7 +216,7 @@ impl Child {
             team: Pid::NONE,
             address: if self.random.once_in(8) { self.address() } else { 0 },
             pages: self.random.below(6) as u32,
-            protection: self.random.below(8) as u32 | 32 * self.random.below(2) as u32,
+            protection: self.random.below(8) as u32 | (32 * self.random.below(2) as u32),
         };
         let address = self.binding.as_ptr().expose_provenance() as u64;
         let grant = Grant::new(BindingRecord::BYTES as u64, Access::READ);
