@@ -22,6 +22,9 @@ pub struct Configuration {
 
     /// Transactions of local clients at a time.
     pub clients: usize,
+    /// Transactions of one client's run that may be outstanding, and of one remote client's that are remembered; up to
+    /// 255, and 0 to refuse runs.
+    pub run_length: usize,
     /// Responses of groups' members to transactions under way, at a time.
     pub group_responses: usize,
     /// Remembered transactions of remote clients, answered ones included. A host may hold no more than are free, so
@@ -86,6 +89,7 @@ impl Default for Configuration {
             header_checksum_only: false,
             accept_unchecked: false,
             clients: 256,
+            run_length: 8,
             group_responses: 64,
             servers: 512,
             hosts: 256,
@@ -132,6 +136,7 @@ impl Configuration {
         assert!(self.mtu_bytes as usize >= SMALLEST_MTU_BYTES, "mtu_bytes: must carry one block");
         assert!(self.buffer_bytes as usize <= SEGMENT_BYTES, "buffer_bytes: beyond the largest message");
         assert!(self.retransmit_min_ns <= self.retransmit_max_ns, "retransmit_min_ns: above the longest");
+        assert!(u8::try_from(self.run_length).is_ok(), "run_length: more than a response can stand for");
         assert!(self.local_hosts >= 1, "local_hosts: at least one");
         assert!(
             self.clients + self.servers + self.hosts < crate::manager::NODES_MAX,

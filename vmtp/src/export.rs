@@ -1,7 +1,7 @@
 //! A logical host's state as bytes: to move it to another machine's engine, or past an engine's restart.
 //!
 //! ```text
-//! head    version u16 = 1, domain u16, logical host u32, strength of its claim u64, whether it is announced u8,
+//! head    version u16 = 2, domain u16, logical host u32, strength of its claim u64, whether it is announced u8,
 //!         age of what was forgotten u64 ns (all ones: nothing), count of sends u32, count of requests u32
 //! send    see `client/export`          request    see `server/export`
 //! ```
@@ -22,7 +22,7 @@ use crate::packet::message::Message;
 use crate::server::ImportedRequest;
 use crate::{EntityId, LogicalHost};
 
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Says "none" where a time is expected.
 const NONE_NS: u64 = u64::MAX;
 
@@ -164,12 +164,14 @@ impl Engine {
         if adopted { Ok(imported) } else { Err(ImportError::NoRoom) }
     }
 
-    /// Whether a client has two transactions, here or there.
+    /// Whether a client has two transactions that are not of one run, here or there.
     fn has_twice(&self, sends: &[ImportedSend]) -> bool {
-        let mut clients: Vec<EntityId> = sends.iter().map(ImportedSend::client).collect();
-        clients.sort_unstable();
-        clients.windows(2).any(|pair| pair[0] == pair[1])
-            || clients.iter().any(|client| self.client_map.get(client.to_bits()).is_some())
+        let mut sends: Vec<&ImportedSend> = sends.iter().collect();
+        sends.sort_by_key(|send| send.client());
+        sends
+            .windows(2)
+            .any(|pair| pair[0].client() == pair[1].client() && !pair[1].continues_run_of(pair[0]))
+            || sends.iter().any(|send| self.client_map.get(send.client().to_bits()).is_some())
     }
 
     /// Holds a record for each of these hosts, or none.
@@ -299,7 +301,7 @@ impl Reader<'_> {
         let is_odd = client.is_group()
             || client.is_none()
             || server.is_none()
-            || control.0 & (Control::RUN | Control::RESERVED) != 0;
+            || control.has_any(Control::CONTINUED | Control::RESERVED);
         if is_odd {
             return Err(ImportError::Malformed);
         }

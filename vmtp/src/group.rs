@@ -12,7 +12,7 @@
 use core::hash::{Hash, Hasher};
 
 use crate::action::{Action, Buffer, Destination, Received, Store, Transmit};
-use crate::client::ClientState;
+use crate::client::{ClientState, SendKind};
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::packet::header::length_words;
@@ -303,7 +303,7 @@ impl Engine {
             && record.state == ClientState::Receiving
             && record.incoming.completes_only_group(header.delivery, arriving.blocks)
             && !record.incoming.is_lossy()
-            && !record.header.server.is_group()
+            && record.kind != SendKind::Other
             && header.holds(arriving.store.group_bytes)
             && self.hosts.at(arriving.host)?.is_at(&from)
             && self.is_idle();

@@ -5,6 +5,7 @@
 //! when it has been silent long enough and often enough. One word from it ends the silence.
 
 use crate::action::{Action, Destination, Transmit};
+use crate::client::RunWindow;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{probe_transaction, procedure};
@@ -45,6 +46,8 @@ pub(crate) struct Host {
     /// The gap between packets to it, and that which it is asked for, in 1/32 of a packet's time; see `pace`.
     pub gap: u8,
     pub wanted_gap: u8,
+    /// How many transactions of a run it takes at a time, and whether it takes runs at all; see `client/run`.
+    pub run_window: RunWindow,
     /// When the next packet may go to it.
     pub pace_ns: u64,
     /// No transaction of it that began after this was executed and forgotten.

@@ -44,7 +44,7 @@
 //! | 2.8 real time | implemented | priorities order transmission; datagrams; CMD is the user's to judge; NRT; HCO for the whole engine |
 //! | 2.9, 5.6.3 forwarding | implemented | where the RFC asks for a nested call, and back to the client's own host, the user makes it |
 //! | 2.10, III management | changed | `ProbeEntity`, `ProbeEntityBlock`, `QueryVMTPNode` and the three notices are answered here; entities and groups are made by sending to the kernel's servers, so those procedures get `NO_PERMISSION` |
-//! | 2.11 runs of transactions | left out | optional; a client has one transaction under way. Refused with `STREAMING_NOT_SUPPORTED` |
+//! | 2.11 runs of transactions | implemented | to individuals, `run_length` at a time; delivered one after the other; batched responses (`PGcount`) are understood and, by [`Engine::batch`], sent. The count in a notice, and the flags and order of responses, are not looked at |
 //! | 2.12 fault tolerance | left out | experimental; the NRS flag and sequence numbers stay 0 |
 //! | 2.13 packet groups, delivery masks | implemented | `transfer`, [`packet::mask`] |
 //! | 2.14 runs of packet groups, skipped identifiers | implemented | up to 4 MiB, a window of sixteen groups; what a later group has overtaken is asked for at once |
@@ -69,6 +69,7 @@
 //! |---|---|---|---|---|
 //! | each send has exactly one outcome | in every state, and none is open at the end | "one outcome" | `outcome`, `assert_all_ended` | "one outcome" |
 //! | it says "may have been executed" when that is so | "true outcome" | `check` | `outcome` | no: the other side is forged |
+//! | a run is executed in order, one after the other | "in order" | `check_order` | the kernel sends none | one of a client's at a time |
 //! | a request that is not idempotent is executed once at most | "at most once" | `check` | `executed` | none is delivered while the user has it |
 //! | no stale identifier reaches a new process | hosts boot again as others | `migrations` | "is for" in `programs.rs`, across reboots | requests to hosts that were given up |
 //! | nobody waits forever for a dead host | "a send waits for nothing" | "a send waits forever" | `assert_all_ended` after crashes and partitions | all have ended in `finish` |
@@ -168,6 +169,6 @@ pub use counters::Counters;
 pub use engine::Engine;
 pub use entity::{EntityId, LogicalHost};
 pub use export::{ImportError, Imported};
-pub use outcome::{Failure, ForwardError, Outcome, Refusal, SendError, Stale};
+pub use outcome::{BatchError, Failure, ForwardError, Outcome, Refusal, SendError, Stale};
 pub use packet::Message;
 pub use server::{Forward, Reply};

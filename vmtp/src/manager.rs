@@ -5,7 +5,6 @@
 
 use crate::EntityId;
 use crate::action::Destination;
-use crate::client::ClientState;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::packet::header::{Control, Function, Header, MULTICAST};
@@ -164,14 +163,13 @@ impl Engine {
         if !self.is_local(entity.host()) {
             answer[0] = code::NONEXISTENT_ENTITY;
         }
-        if let Some(index) = self.client_map.get(entity.to_bits()) {
+        // Of a run, the first that it waits for.
+        if let Some(index) = self.open_run_of(entity).next() {
             let record = &self.clients[index];
-            if record.state != ClientState::Ended {
-                let age_us = (self.now_ns - record.began_ns).div_ceil(1000);
-                answer[1] = record.header.transaction;
-                answer[6] = probe_state::WAITING;
-                answer[7] = u32::try_from(age_us).unwrap_or(u32::MAX);
-            }
+            let age_us = (self.now_ns - record.began_ns).div_ceil(1000);
+            answer[1] = record.header.transaction;
+            answer[6] = probe_state::WAITING;
+            answer[7] = u32::try_from(age_us).unwrap_or(u32::MAX);
         }
         let mut message = Message { words: answer };
         message.set_entity(2, entity);

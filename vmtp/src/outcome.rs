@@ -13,6 +13,11 @@ pub enum Outcome {
         /// How many.
         responses: u32,
     },
+    /// The server responded to it and to a later one of its run at once: the response is that one's.
+    Batched {
+        /// The later one.
+        by: u32,
+    },
     /// A datagram was sent; nobody knows more.
     Sent,
     /// It failed.
@@ -65,13 +70,13 @@ pub enum SendError {
     TooManyTransactions,
     /// All records of hosts are in use by transactions.
     TooManyHosts,
-    /// The client has a transaction under way.
+    /// The client has a transaction under way, or as many of a run as may be.
     ClientBusy,
     /// The client does not belong to a local logical host.
     NotLocal,
     /// The server belongs to a local logical host: the engine is for remote ones.
     ServerLocal,
-    /// A length or combination of flags that the protocol does not have.
+    /// A length or combination of flags that the protocol does not have, or what does not go on with the client's run.
     BadMessage,
 }
 
@@ -86,10 +91,20 @@ pub enum ForwardError {
     Stale,
     /// The server is local: hand the request to it.
     ServerLocal,
-    /// The protocol cannot: to or from a group, for the sixteenth time, or back to the client's own host.
+    /// The protocol cannot: to or from a group, for the sixteenth time, back to the client's own host, or in the middle
+    /// of a run.
     Nested,
     /// All records of hosts are in use by transactions.
     TooManyHosts,
+}
+
+/// Why a request's response cannot be batched with the next one's. Nothing was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BatchError {
+    /// The client gave up: see [`Stale`].
+    Stale,
+    /// It ends its run, or is in none, or the client's next transaction number is not the next: reply.
+    Alone,
 }
 
 /// Why a request is refused.

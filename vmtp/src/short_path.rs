@@ -8,7 +8,7 @@
 
 use crate::EntityId;
 use crate::action::{Action, Destination, Received, Response, SendId, Transmit};
-use crate::client::{ClientState, Send};
+use crate::client::{ClientState, Send, SendKind};
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::outcome::Outcome;
@@ -82,6 +82,7 @@ impl Engine {
             || send.deadline_ns.is_some()
             || send.resumed_since_ns.is_some()
             || send.response.bytes > GROUP_BYTES as u32
+            || send.is_in_run()
             || !self.is_between_individuals(send.client, send.server)
             || !self.is_idle()
         {
@@ -166,8 +167,7 @@ impl Engine {
         let host = self.hosts.at(record.host as usize)?;
         let fits = record.state == ClientState::Awaiting
             && record.header.transaction == header.transaction
-            && !record.header.server.is_group()
-            && !record.outgoing.has_data()
+            && record.kind == SendKind::Small
             && host.number == responder
             && host.is_at(&from);
         fits.then_some(ShortReceiver::Client { entry, index })

@@ -261,6 +261,17 @@ fn groups_runs_and_masks() {
 }
 
 #[test]
+fn runs_of_transactions() {
+    let words = |code: u32| [code, 1, 2, 3, 4, 5, 6, 7];
+    let start = Header { control: flags(Control::NOT_END_OF_RUN), ..request(43, words(0x1001)) };
+    both_ways("request-run-start", start, &[]);
+    let middle = Header { control: flags(Control::PLACE_IN_RUN), transaction: 44, ..start };
+    both_ways("request-in-run", middle, &[]);
+    let control = Control::new(Function::Response).and(Control::NOT_START_OF_RUN).with_gap_or_group_count(3);
+    both_ways("response-batched", Header { control, transaction: 46, ..response(words(0)) }, &[]);
+}
+
+#[test]
 fn checksums_may_cover_less() {
     let bytes = bytes_of("request-without-checksum");
     let header = request(0x13, [0x1001, 1, 2, 3, 4, 5, 6, 7]);
@@ -298,6 +309,8 @@ fn the_managers_messages() {
     both_ways("notify-client-retry", notify(manager, 0x21, words), &[]);
     let words = [CLIENT_CODE, 0x2abc_def1, 0x1234_0007, 0x4031_0201, 0, 0x0102_0304, u32::MAX, 0];
     both_ways("notify-client-ok", notify(manager, 0x22, words), &[]);
+    let words = [CLIENT_CODE, 0x2abc_def1, 0x1234_0007, 1, 0, 44, u32::MAX, 9];
+    both_ways("notify-client-overflow", notify(manager, 44, words), &[]);
     let manager = EntityId::from_bits(0x2abc_def1_0001_0001);
     let words = [SERVER_CODE, 0x20fe_dcba, 0x42_0003, 0x2abc_def1, 0x1234_0007, 0x0102_0304, 3, 1];
     both_ways("notify-server-retry", notify(manager, 0x31, words), &[]);

@@ -194,7 +194,8 @@ pub fn end_move<K: Kernel>(sent: &Sent, place: &Place, outcome: &Outcome, data: 
         (Outcome::Failed { failure, may_have_been_executed }, None) => {
             Err(failed(*failure, *may_have_been_executed))
         }
-        (Outcome::Sent | Outcome::Collected { .. }, None) => Err(Error::EmptyGroup),
+        // None of these is asked for.
+        (Outcome::Sent | Outcome::Collected { .. } | Outcome::Batched { .. }, None) => Err(Error::EmptyGroup),
     };
     // It may have ended in the meantime: then there is nobody to tell.
     let _ = match reply {

@@ -214,6 +214,8 @@ impl Partner {
             Outcome::Response(response) => respond(&sent, response, &data, kernel),
             // All of a group who answered have been heard.
             Outcome::Sent | Outcome::Collected { .. } => Err(Error::EmptyGroup),
+            // Only in a run, and the kernel sends none.
+            Outcome::Batched { .. } => Err(failed(Failure::Protocol, true)),
             Outcome::Failed { .. } if sent.to.is_group() => Err(Error::EmptyGroup),
             Outcome::Failed { failure, may_have_been_executed } => {
                 Err(failed(*failure, *may_have_been_executed))

@@ -77,7 +77,12 @@ impl Input<'_> {
         let control = Control::new(function);
         match self.byte() % 4 {
             0 => control,
-            1 => control.and(Control::ACKNOWLEDGE).with_retransmit_count(self.byte() % 8),
+            1 => {
+                let byte = self.byte();
+                // Two of its bits are a place in a run.
+                let place = u32::from(byte >> 6) << 28;
+                control.and(Control::ACKNOWLEDGE | place).with_retransmit_count(byte % 8)
+            }
             2 => control.with_forward_count(self.byte() % 4),
             _ => control.and(self.word() & !1),
         }
@@ -154,9 +159,11 @@ fn event(input: &mut Input, user: &mut User) {
         10 | 11 => {
             let (client, server) = (input.entity(), input.entity());
             let (message, transaction) = (input.message(), input.transaction());
-            let capacity = SEGMENTS[input.below(SEGMENTS.len())];
-            let deadline = input.byte();
-            user.send(client, server, message, transaction, capacity, deadline);
+            // The high bits say which place in a run it has.
+            let what = input.byte();
+            let capacity = SEGMENTS[usize::from(what) % SEGMENTS.len()];
+            let flags = u32::from(what >> 6) << 28;
+            user.send(client, server, message, transaction, capacity, (input.byte(), flags));
         }
         12 => {
             let message = input.message();
@@ -167,7 +174,10 @@ fn event(input: &mut Input, user: &mut User) {
             user.forward(input.byte(), server, message);
         }
         13 if input.byte().is_multiple_of(2) => user.end(input.byte()),
-        13 => user.refuse(input.byte(), input.byte()),
+        13 => {
+            let (which, why) = (input.byte(), input.byte());
+            if why >= 192 { user.batch(which) } else { user.refuse(which, why) }
+        }
         14 => user.cancel(input.byte()),
         _ => user.own(input.byte(), u32::from(input.byte())),
     }

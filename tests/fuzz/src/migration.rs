@@ -16,7 +16,7 @@ const ACTIONS: usize = 20_000;
 pub fn check(bytes: &[u8]) {
     import(bytes);
     let mut repaired = bytes.to_vec();
-    for (place, byte) in repaired.iter_mut().zip([0, 1, 0, 3, 0, 0, 0]) {
+    for (place, byte) in repaired.iter_mut().zip([0, 2, 0, 3, 0, 0, 0]) {
         *place = byte;
     }
     import(&repaired);

@@ -11,10 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use vmtp::encapsulation::Address;
-use vmtp::packet::{Header, Message, Packet};
+use vmtp::packet::{Control, Header, Message, Packet};
 use vmtp::{
-    Action, Buffer, Configuration, Engine, EntityId, Forward, ForwardError, LogicalHost, Outcome, Refusal,
-    Reply, Request, RequestId, Segment, Send, SendId,
+    Action, BatchError, Buffer, Configuration, Engine, EntityId, Forward, ForwardError, LogicalHost, Outcome,
+    Refusal, Reply, Request, RequestId, Segment, Send, SendId, transaction_step,
 };
 
 /// Bits of entities of the local logical host, and of the first remote one.
@@ -30,6 +30,7 @@ const ANSWERS: usize = 24;
 const KEPT: usize = 8;
 const CLIENTS: usize = 4;
 const SERVERS: usize = 4;
+const RUN_LENGTH: usize = 3;
 const BUFFERS: usize = 3;
 const BUFFER_BYTES: u32 = 40_000;
 /// Deadlines that may pass before an engine that nobody answers is quiet.
@@ -40,6 +41,8 @@ pub struct User {
     engine: Engine,
     now_ns: u64,
     sends: BTreeMap<(EntityId, u32), (SendId, Send)>,
+    /// The transaction that would go on with each client's run.
+    next: BTreeMap<EntityId, u32>,
     serving: Vec<Request>,
     /// Segments of replies that the engine has not released, and their lengths.
     replies: BTreeMap<Buffer, u32>,
@@ -68,6 +71,7 @@ impl User {
             mtu_bytes: MTU_BYTES,
             accept_unchecked: true,
             clients: CLIENTS,
+            run_length: RUN_LENGTH,
             servers: SERVERS,
             hosts: 4,
             buffers: BUFFERS,
@@ -85,6 +89,7 @@ impl User {
             engine,
             now_ns: 0,
             sends: BTreeMap::new(),
+            next: BTreeMap::new(),
             serving: Vec::new(),
             replies: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -169,14 +174,26 @@ impl User {
         message: Message,
         transaction: u32,
         capacity: u32,
-        deadline: u8,
+        (deadline, flags): (u8, u32),
     ) {
+        let goes_on = flags & Control::NOT_START_OF_RUN != 0;
+        let next = self.next.get(&client).copied().filter(|_| goes_on);
+        let transaction = next.unwrap_or(transaction);
         let bytes = message.segment_bytes();
         let segment = (bytes > 0).then(|| Segment { buffer: self.buffer(), bytes });
         let response = Segment { buffer: self.buffer(), bytes: capacity };
         let deadline_ns = (deadline != 0).then(|| self.now_ns + u64::from(deadline) * 10_000_000);
-        let send =
-            Send { client, transaction, server, message, segment, response, deadline_ns, ..Send::default() };
+        let send = Send {
+            client,
+            transaction,
+            server,
+            message,
+            segment,
+            response,
+            deadline_ns,
+            flags,
+            ..Send::default()
+        };
         let mut first = None;
         if let Ok((id, action)) = self.engine.send(self.now_ns, &send) {
             first = action;
@@ -184,6 +201,9 @@ impl User {
             assert!((id.index as usize) < CLIENTS && self.sends.len() < CLIENTS, "a send too many");
             assert!(self.sends.insert((client, transaction), (id, send)).is_none(), "the client was busy");
             self.counts.sends += 1;
+            let of_client = self.sends.keys().filter(|(sender, _)| *sender == client).count();
+            assert!(of_client <= RUN_LENGTH, "a send of {client:?} too many");
+            self.next.insert(client, transaction.wrapping_add(transaction_step(bytes, capacity)));
         }
         self.settle(first);
     }
@@ -209,6 +229,23 @@ impl User {
             Err(_) => assert!(is_group, "{request:?} is the user's"),
         }
         self.settle(replied.ok().flatten());
+    }
+
+    /// Leaves a request's response to that of the next.
+    pub fn batch(&mut self, which: u8) {
+        if self.serving.is_empty() {
+            return;
+        }
+        let place = usize::from(which) % self.serving.len();
+        let request = self.serving[place];
+        match self.engine.batch(self.now_ns, request.id) {
+            Ok(()) => {
+                self.serving.remove(place);
+                self.let_go(request.segment);
+            }
+            Err(error) => assert_eq!(error, BatchError::Alone, "{request:?} is the user's"),
+        }
+        self.settle(None);
     }
 
     /// Ends a request without a (further) response.
@@ -340,7 +377,7 @@ impl User {
                             self.counts.responses += 1;
                         }
                         Outcome::Failed { .. } => self.counts.failures += 1,
-                        Outcome::Collected { .. } => self.counts.responses += 1,
+                        Outcome::Collected { .. } | Outcome::Batched { .. } => self.counts.responses += 1,
                         Outcome::Sent => {}
                     }
                 }
@@ -389,8 +426,8 @@ impl User {
             return;
         }
         assert!(
-            self.serving.iter().all(|served| served.id != request.id),
-            "{request:?} is the user's already"
+            self.serving.iter().all(|served| served.id.client != request.id.client),
+            "{request:?} comes before the client's last one is over"
         );
         assert!(self.serving.len() < SERVERS, "a request too many");
         self.serving.push(request);

@@ -7,6 +7,7 @@
 //!
 //! | property | promise |
 //! |---|---|
+//! | in order | the requests of a run are executed in their order, one after the other |
 //! | at most once | no request is executed twice, unless its server said that it may be |
 //! | one outcome | no send has two outcomes; one that still waits, waits for something |
 //! | true outcome | a response belongs to its request; what failed for certain was and will never be executed |

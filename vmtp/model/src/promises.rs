@@ -36,6 +36,9 @@ impl World {
                 Some(Outcome::Failed { may_have_been_executed: false, .. }) if times > 0 => {
                     return Some("true outcome: what failed for certain was executed");
                 }
+                Some(Outcome::Batched { .. }) if times == 0 => {
+                    return Some("true outcome: what was answered with another was not executed");
+                }
                 Some(Outcome::Sent) if !order.datagram => {
                     return Some("true outcome: a request is no datagram");
                 }
@@ -63,7 +66,8 @@ impl World {
         let harmless = restarts + crashes + reboots + cancels == 0 && losses + delays <= retries;
         let replies = scenario.deeds.iter().all(|deed| *deed != Deed::Refuse);
         for (fate, order) in self.fates.iter().zip(&scenario.orders) {
-            let is_answered = matches!(fate.outcome, Some(Outcome::Response(_) | Outcome::Sent));
+            let is_answered =
+                matches!(fate.outcome, Some(Outcome::Response(_) | Outcome::Batched { .. } | Outcome::Sent));
             if harmless && replies && order.patience_ns.is_none() && !is_answered {
                 return Some("no lost hope: a send failed without need");
             }

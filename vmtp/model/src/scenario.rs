@@ -1,5 +1,6 @@
 //! What a network consists of, what its processes do, and what may go wrong.
 
+use vmtp::packet::Control;
 use vmtp::{Configuration, EntityId, LogicalHost};
 
 /// A small network. Hosts are known by their place in it.
@@ -42,6 +43,8 @@ pub struct Order {
     pub idempotent: bool,
     /// It is a datagram.
     pub datagram: bool,
+    /// It is sent without an answer to those of its host before it: they are one run of transactions.
+    pub streamed: bool,
     /// How long the client waits at most.
     pub patience_ns: Option<u64>,
 }
@@ -55,6 +58,8 @@ pub enum Deed {
     Refuse,
     /// Send it on to the server of that host, which itself never does.
     Forward(usize),
+    /// Execute it, and let the response to the next one of its run stand for its response, too.
+    Batch,
 }
 
 /// How often something may go wrong.
@@ -106,6 +111,7 @@ impl Order {
             response_bytes: 0,
             idempotent: false,
             datagram: false,
+            streamed: false,
             patience_ns: None,
         }
     }
@@ -119,8 +125,8 @@ impl Scenario {
     pub fn configuration(&self) -> Configuration {
         Configuration {
             mtu_bytes: 600,
-            clients: 2,
-            servers: 2,
+            clients: self.orders.len().max(2),
+            servers: self.orders.len().max(2),
             hosts: self.hosts,
             buffers: self.buffers,
             buffer_bytes: 64 * 1024,
@@ -132,6 +138,22 @@ impl Scenario {
             host_idle_ns: 60 * SECOND_NS,
             ..Configuration::default()
         }
+    }
+
+    /// Whether two orders, the second after the first, are of one run.
+    pub(crate) fn is_in_run_of(&self, first: usize, second: usize) -> bool {
+        let from = self.orders[first].from;
+        let mut between = self.orders[first + 1..=second].iter().filter(|order| order.from == from);
+        self.orders[second].from == from && between.all(|order| order.streamed)
+    }
+
+    /// The flags of an order's place in a run.
+    pub(crate) fn run_flags(&self, order: usize) -> u32 {
+        let from = self.orders[order].from;
+        let next = self.orders[order + 1..].iter().find(|next| next.from == from);
+        let start = if self.orders[order].streamed { Control::NOT_START_OF_RUN } else { 0 };
+        let end = if next.is_some_and(|next| next.streamed) { Control::NOT_END_OF_RUN } else { 0 };
+        start | end
     }
 
     /// The number of a host that was booted so often, or that it claims.

@@ -290,13 +290,20 @@ impl World {
             host.engine.release_buffer(segment.buffer);
         }
         let index = (request.message.code() - CODE) as usize;
+        let mut later = (index + 1..self.fates.len()).filter(|later| scenario.is_in_run_of(index, *later));
+        if later.any(|later| self.fates[later].executed.iter().any(|(by, _)| *by == server)) {
+            self.broken = Some("in order: a request comes after a later one");
+        }
         match deed {
             Deed::Refuse => {
                 if host.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity).is_err() {
                     // The client had given up.
                 }
             }
-            Deed::Reply => {
+            Deed::Batch if self.hosts[at].engine.batch(now_ns, request.id).is_ok() => {
+                self.execute(index, server);
+            }
+            Deed::Reply | Deed::Batch => {
                 self.execute(index, server);
                 let order = &scenario.orders[index];
                 let flags = if order.idempotent { message::DATAGRAM } else { 0 };
@@ -377,6 +384,7 @@ impl World {
             response: Segment { buffer: Buffer(RESPONSE_BUFFERS + order as u32), bytes: response_bytes },
             deadline_ns: patience_ns.map(|patience_ns| began_ns + patience_ns),
             resumed_since_ns,
+            flags: scenario.run_flags(order),
             ..Send::default()
         };
         match self.hosts[from].engine.send(self.now_ns, &send) {
@@ -404,9 +412,10 @@ impl World {
             for order in 0..self.fates.len() {
                 let from = scenario.orders[order].from;
                 let is_next = self.fates[order].id.is_none()
-                    && (0..order)
-                        .filter(|before| scenario.orders[*before].from == from)
-                        .all(|before| self.fates[before].outcomes > 0);
+                    && (0..order).filter(|before| scenario.orders[*before].from == from).all(|before| {
+                        let fate = &self.fates[before];
+                        fate.outcomes > 0 || fate.id.is_some() && scenario.is_in_run_of(before, order)
+                    });
                 if is_next && self.hosts[from].boots == Some(0) {
                     idle = false;
                     self.send(scenario, order, None);
@@ -441,7 +450,11 @@ impl World {
                         self.hosts[at].engine.release_buffer(segment.buffer);
                     }
                 } else {
-                    self.hosts[at].serving.push(request);
+                    let serving = &mut self.hosts[at].serving;
+                    if serving.iter().any(|served| served.id.client == request.id.client) {
+                        self.broken = Some("in order: a request comes before the one before it is answered");
+                    }
+                    serving.push(request);
                 }
             }
             Action::Abandon(id) => {

@@ -118,6 +118,39 @@ fn a_group_of_two_is_asked() {
     all_courses(&Scenario { hosts: 3, ..with(&[order], Budget { losses: 1, copies: 1, ..NOTHING }) });
 }
 
+const fn streamed() -> Order {
+    Order { streamed: true, ..Order::small(0, 1) }
+}
+
+const RUN: [Order; 3] = [Order::small(0, 1), streamed(), streamed()];
+
+#[test]
+fn a_run_loses_packets() {
+    all_courses(&with(&RUN, NOTHING));
+    all_courses(&with(&RUN[..2], Budget { losses: 2, ..NOTHING }));
+    all_courses(&with(&RUN[..2], Budget { losses: 1, copies: 1, ..NOTHING }));
+}
+
+#[test]
+fn a_run_is_given_up_in_part() {
+    all_courses(&with(&RUN[..2], Budget { losses: 1, cancels: 1, ..NOTHING }));
+}
+
+#[test]
+fn a_run_meets_engines_and_hosts_that_lose_their_state() {
+    all_courses(&with(&RUN[..2], Budget { restarts: 1, ..NOTHING }));
+    all_courses(&with(&RUN[..2], Budget { losses: 1, crashes: 1, ..NOTHING }));
+    all_courses(&with(&RUN[..2], Budget { losses: 1, reboots: 1, ..NOTHING }));
+}
+
+#[test]
+fn a_run_is_answered_in_batches_or_refused() {
+    let budget = Budget { losses: 1, ..NOTHING };
+    for deed in [Deed::Batch, Deed::Refuse] {
+        all_courses(&Scenario { deeds: vec![Deed::Reply, deed], ..with(&RUN[..2], budget) });
+    }
+}
+
 // The long ones: as large as ended within two minutes each on two busy cores, in a release build. The numbers are of
 // states. What more may go wrong in them has not been searched to its end.
 
@@ -161,4 +194,14 @@ fn everything_goes_wrong_once() {
     all_courses(&small(Budget { losses: 1, copies: 1, restarts: 1, cancels: 1, ..NOTHING }));
     all_courses(&small(Budget { losses: 1, copies: 1, reboots: 1, cancels: 1, ..NOTHING }));
     all_courses(&small(Budget { losses: 1, copies: 1, crashes: 1, delays: 1, ..NOTHING }));
+}
+
+#[test]
+#[ignore = "soak"]
+fn a_run_of_three_meets_more() {
+    // 85,922; 121,796; 47,640; 64,279.
+    all_courses(&with(&RUN, Budget { losses: 1, ..NOTHING }));
+    all_courses(&with(&RUN, Budget { cancels: 1, ..NOTHING }));
+    all_courses(&Scenario { deeds: vec![Deed::Reply, Deed::Batch], ..with(&RUN, NOTHING) });
+    all_courses(&with(&RUN[..2], Budget { copies: 2, ..NOTHING }));
 }

@@ -1,12 +1,16 @@
 //! A client's transaction in an exported state.
 //!
 //! ```text
-//! header as the request's; age u64 ns, time left u64 ns (all ones: no deadline), request's segment, packet groups
+//! header as the request's; place in its run u8: 0 none, 1 the last, 2 before others; its number in it u32; the next one's
+//! transaction u32 and number u32, if none before that is in the state; age u64 ns, time left u64 ns (all ones: no deadline), request's segment, packet groups
 //! acknowledged u16, whether any of it left u8; the response's segment's room, whether some of it has come u8, and if so
 //! responder u64, control u32, message, packet groups that are whole u16, blocks of the next eight u32 each
 //! ```
 
-use super::{ClientRecord, ClientState};
+use alloc::vec::Vec;
+
+use super::run::{Next, Place};
+use super::{ClientRecord, ClientState, SKIPPED_TRANSACTIONS, SendKind};
 use crate::action::{Buffer, Segment};
 use crate::engine::Engine;
 use crate::export::{ImportError, Imported, Reader, Writer};
@@ -36,6 +40,19 @@ impl ImportedSend {
         self.record.header.client
     }
 
+    /// Whether it comes after `former`, of the same client, in its run.
+    pub fn continues_run_of(&self, former: &ImportedSend) -> bool {
+        let (header, before) = (&self.record.header, &former.record.header);
+        let step = if before.control.has(Control::SKIP_TRANSACTIONS) { SKIPPED_TRANSACTIONS } else { 1 };
+        let ahead = header.transaction.wrapping_sub(before.transaction);
+        let number = self.record.run.sequence.wrapping_sub(former.record.run.sequence);
+        self.record.run.in_run
+            && former.record.run.next.may_follow
+            && header.server == before.server
+            && (step..=i32::MAX as u32).contains(&ahead)
+            && (1..=ahead).contains(&number)
+    }
+
     /// The host that it is with.
     pub fn host(&self) -> Option<LogicalHost> {
         let header = &self.record.header;
@@ -47,6 +64,8 @@ impl ImportedSend {
 
     pub fn read(from: &mut Reader<'_>, host: LogicalHost) -> Result<ImportedSend, ImportError> {
         let header = from.header()?;
+        let (place, sequence) = (from.u8()?, from.u32()?);
+        let next = Next { transaction: from.u32()?, sequence: from.u32()?, may_follow: place == 2 };
         let (age_ns, left_ns) = (from.u64()?, from.u64()?);
         let request = from.segment()?;
         let (acknowledged, sent) = (from.u16()?, from.flag()?);
@@ -56,6 +75,11 @@ impl ImportedSend {
         // What was acknowledged had left before.
         let is_odd = header.client.host() != host
             || acknowledged != 0 && !sent
+            || place > 2
+            || place == 0 && (header.control.has_any(Control::PLACE_IN_RUN) || next != Next::default())
+            || place != 0 && next.transaction.wrapping_sub(header.transaction).cast_signed() <= 0
+            || place != 0 && next.sequence.wrapping_sub(sequence).cast_signed() <= 0
+            || place != 0 && header.server.is_group()
             || header.control.function() != Function::Request
             || bytes != header.message.segment_bytes()
             || header.server.is_group()
@@ -68,6 +92,8 @@ impl ImportedSend {
             outgoing,
             sent,
             response,
+            kind: SendKind::of(header.server, place != 0, bytes),
+            run: Place { in_run: place != 0, sequence, next, ..Place::default() },
             ..ClientRecord::default()
         };
         if from.flag()? {
@@ -86,6 +112,7 @@ impl ImportedSend {
                 return Err(ImportError::Malformed);
             };
             record.incoming = incoming;
+            record.outgoing.pause();
         }
         Ok(ImportedSend { record, age_ns, left_ns })
     }
@@ -95,16 +122,23 @@ impl Engine {
     /// Moves the transactions of the clients of `host` to `out`, but for those that want several responses and those that
     /// are over; says how many.
     pub(crate) fn export_sends(&mut self, host: LogicalHost, out: &mut Writer) -> u32 {
+        let firsts = (0..self.clients.len()).filter_map(|index| {
+            let client = self.clients.get(index)?.header.client;
+            (client.host() == host && self.open_run_of(client).next() == Some(index)).then_some(client)
+        });
+        let all: Vec<usize> = firsts.flat_map(|client| self.open_run_of(client)).collect();
         let mut count = 0;
-        for index in 0..self.clients.len() {
-            let goes = self.clients.get(index).is_some_and(|record| {
-                record.header.client.host() == host && record.state != ClientState::Ended
-            });
-            if !goes || self.collects(index) {
+        for index in all {
+            if self.collects(index) {
                 continue;
             }
             let record = &self.clients[index];
             out.header(&Header { delivery: 0, ..record.header });
+            let Place { in_run, sequence, next, .. } = record.run;
+            out.u8(u8::from(in_run) + u8::from(next.may_follow));
+            for number in [sequence, next.transaction, next.sequence] {
+                out.u32(number);
+            }
             out.u64(self.now_ns - record.began_ns);
             let left_ns = record.deadline_ns.saturating_sub(self.now_ns);
             out.u64(if record.deadline_ns == NEVER { NEVER } else { left_ns });
@@ -132,8 +166,8 @@ impl Engine {
 
     /// Frees the record of a transaction that has no outcome here.
     fn forget_send(&mut self, index: usize) {
-        let (client, host) = (self.clients[index].header.client, self.clients[index].host);
-        self.client_map.remove(client.to_bits());
+        let host = self.clients[index].host;
+        self.leave_run(index);
         if host != NO_HOST {
             self.let_go_of_host(host as usize);
         }
@@ -153,9 +187,9 @@ impl Engine {
         let is_local = target.is_some_and(|host| self.is_local(host));
         let peer = target.filter(|_| !is_local).and_then(|host| self.host_of(host));
         record.host = peer.map_or(NO_HOST, |host| host as u32);
-        let (client, priority) = (record.header.client, record.header.control.priority());
+        let priority = record.header.control.priority();
         let Some(index) = self.clients.take(record) else { return };
-        self.client_map.insert(client.to_bits(), index);
+        self.enter_run(index);
         self.ready.set_priority(index, priority);
         self.counters.sends += 1;
         imported.sends.push(self.clients[index].id(index));
@@ -176,7 +210,7 @@ impl Engine {
             self.set_client_timer(index, self.now_ns);
             return;
         }
-        if record.sent {
+        if record.sent && self.is_first_open(index) {
             let acknowledged = record.outgoing.acknowledged();
             if acknowledged != 0 || !record.outgoing.has_data() {
                 self.clients[index].outgoing.pause();

@@ -11,20 +11,25 @@
 mod export;
 mod members;
 mod notice;
+mod record;
 mod response;
+mod run;
 
 pub(crate) use export::ImportedSend;
 pub(crate) use members::MemberRecord;
+use record::Ending;
+pub(crate) use record::{ClientRecord, ClientState, SendKind};
+pub(crate) use run::RunWindow;
 
-use crate::action::{Action, Buffer, Destination, Response, Segment, SendId};
+use crate::action::{Action, Buffer, Destination, Segment, SendId};
 use crate::engine::Engine;
 use crate::host::NO_HOST;
-use crate::outcome::{Failure, Outcome, SendError};
-use crate::packet::header::{Control, Function, Header};
+use crate::outcome::{Failure, SendError};
+use crate::packet::header::{Control, Function};
 use crate::packet::message::Message;
 use crate::packet::{GROUP_BYTES, MESSAGE_GROUPS, SEGMENT_BYTES, message};
 use crate::table::NEVER;
-use crate::transfer::{Incoming, Outgoing, Piece, group_bytes};
+use crate::transfer::{Outgoing, Piece, group_bytes};
 use crate::{EntityId, LogicalHost};
 
 /// Transactions that a message may use: what [`Control::SKIP_TRANSACTIONS`] sets aside.
@@ -44,7 +49,7 @@ pub const fn transaction_step(request_bytes: u32, response_capacity: u32) -> u32
 /// What [`Engine::send`] takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Send {
-    /// Who sends: an individual of a local logical host, with no other transaction under way.
+    /// Who sends: an individual of a local logical host, with no other transaction under way but those of one run.
     pub client: EntityId,
     /// The client's number for this transaction; see [`transaction_step`].
     pub transaction: u32,
@@ -56,7 +61,9 @@ pub struct Send {
     pub segment: Option<Segment>,
     /// Where the response's segment goes and how long it may be; 0 bytes if none will do.
     pub response: Segment,
-    /// [`Control::NO_RETRANSMISSION`], [`Control::DELAY_RESPONSE`]; other bits are dropped.
+    /// [`Control::NO_RETRANSMISSION`], [`Control::DELAY_RESPONSE`]; and of a run of transactions to an individual, all
+    /// but the first have [`Control::NOT_START_OF_RUN`], all but the last [`Control::NOT_END_OF_RUN`]. Their numbers
+    /// differ by just [`transaction_step`]. Other bits are dropped.
     pub flags: u32,
     /// VMTP's priority, 4 bits: 12 urgent, 8 important, 0 normal, 4 background; the low two bits are gradations.
     pub priority: u8,
@@ -69,7 +76,12 @@ pub struct Send {
 
 impl Send {
     /// The bits of [`Send::flags`] that count.
-    const FLAGS: u32 = Control::NO_RETRANSMISSION | Control::DELAY_RESPONSE;
+    const FLAGS: u32 = Control::NO_RETRANSMISSION | Control::DELAY_RESPONSE | Control::PLACE_IN_RUN;
+
+    /// Whether it is one of a run.
+    pub(crate) const fn is_in_run(&self) -> bool {
+        self.flags & Control::PLACE_IN_RUN != 0
+    }
 }
 
 impl Default for Send {
@@ -87,164 +99,6 @@ impl Default for Send {
             deadline_ns: None,
             resumed_since_ns: None,
         }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-pub(crate) enum ClientState {
-    #[default]
-    Free,
-    /// No packet of the response has come.
-    Awaiting,
-    /// Some of it has.
-    Receiving,
-    /// The outcome is to be given out.
-    Ended,
-}
-
-/// The outcome of a transaction that has ended, but for what else is in the record.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-enum Ending {
-    #[default]
-    Response,
-    Collected,
-    Sent,
-    Failed {
-        failure: Failure,
-        may_have_been_executed: bool,
-    },
-}
-
-/// A local client's transaction.
-#[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
-pub(crate) struct ClientRecord {
-    pub state: ClientState,
-    /// The request's, as sent.
-    pub header: Header,
-    /// Where the request goes, or [`NO_HOST`] for all members of a group.
-    pub host: u32,
-    pub began_ns: u64,
-    pub deadline_ns: u64,
-    request: Option<Segment>,
-    pub outgoing: Outgoing,
-    /// A packet has left.
-    sent: bool,
-    /// Retransmissions without an answer.
-    pub attempts: u8,
-    /// Acknowledgements without a response: the server is at work.
-    polls: u8,
-    transmitted_ns: u64,
-    response: Segment,
-    pub incoming: Incoming,
-    responder: EntityId,
-    response_control: Control,
-    response_message: Message,
-    ending: Ending,
-    /// Responses given out, of a request that wants several.
-    collected: u32,
-}
-
-impl ClientRecord {
-    pub fn id(&self, index: usize) -> SendId {
-        SendId { index: index as u32, client: self.header.client, transaction: self.header.transaction }
-    }
-
-    /// Begins with `send`, which has no segment and is sent to `host` at once, in place of whatever was there.
-    #[inline(always)]
-    pub fn begin(&mut self, send: &Send, host: u32, wanted_gap: u8, now_ns: u64) {
-        self.state = ClientState::Awaiting;
-        self.header = Header {
-            client: send.client,
-            domain: 0,
-            flags: 0,
-            length_words: 0,
-            control: Control::new(Function::Request)
-                .with_priority(send.priority)
-                .with_gap_or_group_count(wanted_gap)
-                .and(send.flags & Send::FLAGS),
-            transaction: send.transaction,
-            delivery: 0,
-            server: send.server,
-            message: send.message,
-        };
-        self.header.message.words[0] &= !message::SEGMENT;
-        self.host = host;
-        self.began_ns = now_ns;
-        self.deadline_ns = NEVER;
-        self.request = None;
-        self.outgoing.become_sent_bare();
-        self.sent = true;
-        self.attempts = 0;
-        self.polls = 0;
-        self.transmitted_ns = now_ns;
-        self.response = send.response;
-        self.incoming.clear();
-        self.responder = EntityId::NONE;
-        self.response_control = Control(0);
-        self.response_message = Message::default();
-        self.ending = Ending::default();
-        self.collected = 0;
-    }
-
-    /// Whether it waits for the response of `header`, which has a segment of `bytes`.
-    #[inline]
-    pub fn takes_group(&self, header: &Header, bytes: u32) -> bool {
-        self.state == ClientState::Awaiting
-            && self.header.transaction == header.transaction
-            && !self.header.server.is_group()
-            && bytes <= self.response.bytes
-    }
-
-    /// The response of `header` has begun to come.
-    #[inline]
-    pub fn begin_group(&mut self, header: &Header, incoming: Incoming) {
-        self.state = ClientState::Receiving;
-        self.incoming = incoming;
-        self.responder = header.server;
-        self.response_control = header.control;
-        self.response_message = header.message;
-        self.attempts = 0;
-        self.outgoing.pause();
-    }
-
-    /// Where the response's segment goes.
-    pub fn response_buffer(&self) -> Buffer {
-        self.response.buffer
-    }
-
-    /// The response's message, once some of it has come.
-    pub fn response_message(&self) -> Message {
-        self.response_message
-    }
-
-    /// It is over: the record is free.
-    #[inline]
-    pub fn end(&mut self) {
-        self.state = ClientState::Free;
-        self.outgoing.clear();
-    }
-
-    /// How it ended.
-    fn outcome(&self) -> Outcome {
-        match self.ending {
-            Ending::Response => Outcome::Response(Response {
-                server: self.responder,
-                message: self.response_message,
-                segment_bytes: self.response_message.segment_bytes(),
-            }),
-            Ending::Collected => Outcome::Collected { responses: self.collected },
-            Ending::Sent => Outcome::Sent,
-            Ending::Failed { failure, may_have_been_executed } => {
-                Outcome::Failed { failure, may_have_been_executed }
-            }
-        }
-    }
-
-    /// Which packet group of the transaction has this number, if any.
-    fn group_of(&self, transaction: u32) -> Option<u16> {
-        let group = transaction.wrapping_sub(self.header.transaction);
-        let skips = self.header.control.has(Control::SKIP_TRANSACTIONS);
-        (group == 0 || skips && group < SKIPPED_TRANSACTIONS).then_some(group as u16)
     }
 }
 
@@ -290,6 +144,7 @@ impl Engine {
     #[inline(never)]
     pub(crate) fn send_any(&mut self, send: &Send) -> Result<SendId, SendError> {
         self.check_send(send)?;
+        let place = self.place_in_run(send)?;
         let target = target_host(send);
         if target.is_some_and(|host| self.is_local(host)) {
             return Err(SendError::ServerLocal);
@@ -309,6 +164,9 @@ impl Engine {
             .and(send.flags & Send::FLAGS);
         if host != NO_HOST {
             control = control.with_gap_or_group_count(self.hosts[host as usize].wanted_gap);
+            if self.hosts[host as usize].run_window.is_refused() {
+                control = control.without(Control::PLACE_IN_RUN);
+            }
         }
         if transaction_step(bytes, send.response.bytes) != 1 {
             control = control.and(Control::SKIP_TRANSACTIONS);
@@ -332,8 +190,10 @@ impl Engine {
         record.request = send.segment;
         record.outgoing = Outgoing::start(bytes, wanted);
         record.sent = resumed;
+        record.kind = SendKind::of(send.server, send.is_in_run(), bytes);
+        record.run = place;
         record.response = send.response;
-        self.client_map.insert(send.client.to_bits(), index);
+        self.enter_run(index);
         self.ready.set_priority(index, send.priority);
         self.counters.sends += 1;
         if host != NO_HOST {
@@ -366,9 +226,6 @@ impl Engine {
         if send.server.is_group() && (bytes as usize > GROUP_BYTES || collects && send.deadline_ns.is_none())
         {
             return Err(SendError::BadMessage);
-        }
-        if self.client_map.get(send.client.to_bits()).is_some() {
-            return Err(SendError::ClientBusy);
         }
         Ok(())
     }
@@ -406,6 +263,10 @@ impl Engine {
 
     /// What goes into the next packet of a request, if one is to be sent now, and where to.
     fn client_piece(&mut self, index: usize) -> Option<(Piece, Destination)> {
+        if !self.may_go(index) {
+            self.timers.set(index, self.clients[index].deadline_ns);
+            return None;
+        }
         let Some(destination) = self.client_destination(index) else {
             self.locate_host(self.clients[index].host as usize);
             return None;
@@ -447,7 +308,19 @@ impl Engine {
             self.end_client(index, Ending::Sent);
             return;
         }
+        self.await_answer(index);
+        self.go_on_with_run(index);
+    }
+
+    /// Sets the timer of a transaction that was transmitted.
+    fn await_answer(&mut self, index: usize) {
+        if !self.is_first_open(index) {
+            // The timer of the one before drives both.
+            self.timers.set(index, self.clients[index].deadline_ns);
+            return;
+        }
         // Of a retransmission an acknowledgement should come at once; of the first request, the response.
+        let record = &self.clients[index];
         let (host, attempts) = (record.host, record.attempts);
         let mut wait_ns = self.answer_time_ns(host, attempts);
         if attempts == 0 {
@@ -461,7 +334,7 @@ impl Engine {
         let record = &self.clients[index];
         let id = record.id(index);
         let outcome = record.outcome();
-        self.client_map.remove(id.client.to_bits());
+        self.leave_run(index);
         if self.collects(index) {
             self.free_client_members(index);
         }
@@ -487,9 +360,10 @@ impl Engine {
         self.ready.insert(index);
         match ending {
             Ending::Failed { .. } => self.counters.failures += 1,
-            Ending::Response | Ending::Collected => self.counters.responses += 1,
+            Ending::Response | Ending::Collected | Ending::Batched { .. } => self.counters.responses += 1,
             Ending::Sent => {}
         }
+        self.go_on_with_run(index);
     }
 
     pub(crate) fn fail_client(&mut self, index: usize, failure: Failure) {
@@ -526,8 +400,13 @@ impl Engine {
             self.ready.insert(index);
             return;
         }
+        let is_first = self.is_first_open(index);
         let record = &mut self.clients[index];
         match record.state {
+            ClientState::Awaiting if !is_first => {
+                let deadline_ns = record.deadline_ns;
+                self.timers.set(index, deadline_ns);
+            }
             ClientState::Awaiting => {
                 record.attempts = record.attempts.saturating_add(1);
                 record.polls = 0;

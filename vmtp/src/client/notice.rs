@@ -9,13 +9,35 @@ use crate::outcome::Failure;
 use crate::packet::header::Control;
 use crate::packet::message::Message;
 
+/// Whether what a notice with this code asks for concerns a whole run of transactions.
+const fn concerns_run(code: u32) -> bool {
+    matches!(
+        code,
+        code::RETRY_ALL
+            | code::BUSY
+            | code::ENTITY_MIGRATED
+            | code::MSGTRANS_OVERFLOW
+            | code::STREAMING_NOT_SUPPORTED
+            | code::NO_RUN_RECORD
+    )
+}
+
 impl Engine {
     /// A notice about a request of a local client.
     pub(crate) fn client_notified(&mut self, from: Address, message: &Message) {
         let client = message.entity(1);
         let notice = Notice::of(message);
-        let Some(index) = self.client_map.get(client.to_bits()) else { return };
-        let Some(group) = self.clients[index].group_of(notice.transaction) else { return };
+        let Some(first) = self.client_map.get(client.to_bits()) else { return };
+        if self.clients[first].run.in_run && concerns_run(notice.code) {
+            self.run_notified(client, from, Control(message.words[3]), notice);
+            return;
+        }
+        let Some((index, group)) = self.open_transaction(client, notice.transaction) else {
+            if notice.code == code::RETRY {
+                self.run_lacks(client, notice.transaction);
+            }
+            return;
+        };
         if self.clients[index].state == ClientState::Receiving && notice.code == code::RESPONSE_DISCARDED {
             let bytes = self.clients[index].incoming.contiguous_bytes();
             self.fail_client(index, Failure::Withdrawn { bytes });

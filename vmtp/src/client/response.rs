@@ -101,11 +101,7 @@ impl Engine {
             self.receive_probe_answer(from, header);
             return None;
         }
-        let found = self.client_map.get(header.client.to_bits());
-        let found = found.filter(|index| self.clients[*index].state != ClientState::Ended);
-        let Some((index, group)) =
-            found.and_then(|index| Some((index, self.clients[index].group_of(header.transaction)?)))
-        else {
+        let Some((index, group)) = self.open_transaction(header.client, header.transaction) else {
             self.refuse_response(from, header);
             return None;
         };
@@ -245,6 +241,7 @@ impl Engine {
     }
 
     fn end_with_response(&mut self, index: usize) {
+        self.answered_in_run(index);
         self.end_client(index, Ending::Response);
     }
 

@@ -63,6 +63,8 @@ impl Control {
     pub const SKIP_TRANSACTIONS: u32 = 1 << 24;
     /// Request: delay the response at random (DRT).
     pub const DELAY_RESPONSE: u32 = 1 << 23;
+    /// The place of a packet group, or of a transaction, in a run; neither if it is alone.
+    pub const PLACE_IN_RUN: u32 = Control::NOT_START_OF_RUN | Control::NOT_END_OF_RUN;
     /// What tells the packet groups of a run apart.
     pub const RUN: u32 = Control::NOT_START_OF_RUN | Control::NOT_END_OF_RUN | Control::CONTINUED;
     /// The bits that are reserved and must be 0.

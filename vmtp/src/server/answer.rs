@@ -15,6 +15,9 @@ impl Engine {
         let keep_ns = self.now_ns + self.configuration.retention_ns;
         self.servers[index].close(keep_ns);
         self.timers.set(self.server_node(index), keep_ns);
+        if self.servers[index].is_linked {
+            self.go_on_with_requests(self.servers[index].header.client);
+        }
     }
 
     pub(super) fn repeat_answer(&mut self, index: usize) {
@@ -22,6 +25,7 @@ impl Engine {
         match record.answer {
             Answer::Nothing => self.repeat_members(index),
             Answer::Forwarded => self.forward_again(index),
+            Answer::Batched => self.repeat_batched(index),
             Answer::Response => {
                 if record.outgoing.is_idle() {
                     if record.response.is_some() {
@@ -85,16 +89,17 @@ impl Engine {
             }
             return;
         }
-        if record.is_member && record.keep_ns == 0 {
+        if record.is_linked && record.keep_ns == 0 {
             self.free_member(index);
             return;
         }
-        if record.is_member {
-            // It goes with the request that it answers.
+        if record.is_linked {
+            // It goes with the one that leads to it.
             return;
         }
-        if record.keep_ns > self.now_ns {
-            let keep_ns = record.keep_ns;
+        let keep_ns = self.run_keep_ns(index);
+        let record = &self.servers[index];
+        if keep_ns > self.now_ns {
             self.timers.set(node, keep_ns);
             return;
         }
@@ -132,7 +137,11 @@ impl Engine {
         let client = message.entity(3);
         let notice = Notice::of(message);
         let Some(index) = self.server_map.get(client.to_bits()) else { return };
-        let Some(index) = self.responder_of(index, message.entity(1)) else { return };
+        let found = self.responder_of(index, notice.transaction, message.entity(1));
+        if found.is_none() && notice.code == code::RETRY {
+            self.refuse_late_notice(index, notice.transaction);
+        }
+        let Some(index) = found else { return };
         let record = &self.servers[index];
         let Some(group) = record.group_of(notice.transaction) else { return };
         if record.state != ServerState::Answered {

@@ -4,9 +4,11 @@
 //! header as the request's, or the response's or forwarded request's if there is one (no message else);
 //! state u8: 1 being served, 2 being forwarded, 3 answered; server asked u64, count of forwardings u8, gap wanted u8
 //! age u64 ns, time that it is kept u64 ns
-//! answer u8: 0 nothing, 1 the response, 2 a notice, 3 forwarded; notice's code u32; segment to send again
+//! answer u8: 0 nothing, 1 the response, 2 a notice, 3 forwarded, 4 a later one's of its run; notice's code u32; segment to send again
 //! packet groups acknowledged u16, whether some of it was not sent yet u8, whether a host follows u8, that host u32
 //! ```
+
+use alloc::vec::Vec;
 
 use super::{Answer, Handed, ServerRecord, ServerState};
 use crate::engine::Engine;
@@ -50,6 +52,7 @@ impl ImportedRequest {
             (3, 1) => (ServerState::Answered, Answer::Response),
             (3, 2) if response.is_none() => (ServerState::Answered, Answer::Notice(notice)),
             (3, 3) => (ServerState::Answered, Answer::Forwarded),
+            (3, 4) if response.is_none() => (ServerState::Answered, Answer::Batched),
             _ => return Err(ImportError::Malformed),
         };
         let function = if answer == Answer::Response { Function::Response } else { Function::Request };
@@ -87,49 +90,57 @@ impl Engine {
     /// Moves the requests to servers of `host` to `out`; says how many. What stays of each keeps an older request of the
     /// client, to another server here, from being taken for a new one.
     pub(crate) fn export_requests(&mut self, host: LogicalHost, out: &mut Writer) -> u32 {
-        let mut count = 0;
-        for index in 0..self.servers.len() {
-            let goes = self.servers.get(index).is_some_and(|record| {
-                !record.is_member && !record.server.is_group() && record.server.host() == host
+        let clients =
+            (0..self.servers.len()).filter_map(|index| self.servers.get(index)).filter_map(|record| {
+                let goes = !record.is_linked && !record.server.is_group() && record.server.host() == host;
+                goes.then_some(record.header.client)
             });
-            if !goes {
-                continue;
-            }
-            let record = &self.servers[index];
-            if record.state == ServerState::Receiving
-                || record.state == ServerState::Validating
-                || record.handed == Handed::Due
-            {
-                // The user never had it: its client sends it again.
-                self.servers[index].state = match record.state {
-                    ServerState::Processing => ServerState::Receiving,
-                    state => state,
-                };
-                self.drop_request(index);
-                self.free_server(index);
-                if self.servers.get(index).is_none() {
-                    continue;
+        let mut count = 0;
+        for client in clients.collect::<Vec<_>>() {
+            self.forget_undelivered(client);
+            let Some(latest) = self.server_map.get(client.to_bits()) else { continue };
+            let mut run: Vec<usize> = self.run_behind(latest).collect();
+            run.reverse();
+            for index in run {
+                self.export_request(index, out);
+                count += 1;
+                let node = self.server_node(index);
+                let record = &mut self.servers[index];
+                record.outgoing.clear();
+                record.response = None;
+                record.delayed = false;
+                record.answer = Answer::Notice(code::ENTITY_MIGRATED);
+                let target = record.target.take();
+                let has_more = record.abandoned.is_some() || record.released.is_some();
+                if let Some(target) = target {
+                    self.let_go_of_host(target as usize);
                 }
-            }
-            self.export_request(index, out);
-            count += 1;
-            let node = self.server_node(index);
-            let record = &mut self.servers[index];
-            record.outgoing.clear();
-            record.response = None;
-            record.delayed = false;
-            record.answer = Answer::Notice(code::ENTITY_MIGRATED);
-            let target = record.target.take();
-            let has_more = record.abandoned.is_some() || record.released.is_some();
-            if let Some(target) = target {
-                self.let_go_of_host(target as usize);
-            }
-            self.close_request(index);
-            if !has_more {
-                self.ready.remove(node);
+                self.close_request(index);
+                if !has_more {
+                    self.ready.remove(node);
+                }
             }
         }
         count
+    }
+
+    /// Forgets the requests of `client` that the user never had: the client sends them again.
+    fn forget_undelivered(&mut self, client: EntityId) {
+        let Some(latest) = self.server_map.get(client.to_bits()) else { return };
+        let is_open = |index: &usize| self.servers[*index].state != ServerState::Answered;
+        let Some(index) = self.run_behind(latest).filter(is_open).last() else { return };
+        // What is answered behind it was never executed either: its client no longer waits.
+        self.forget_after(index);
+        let record = &mut self.servers[index];
+        let undelivered = matches!(record.state, ServerState::Receiving | ServerState::Validating)
+            || matches!(record.handed, Handed::Due | Handed::Waiting);
+        if undelivered {
+            if record.state == ServerState::Processing {
+                record.state = ServerState::Receiving;
+            }
+            self.drop_request(index);
+            self.free_server(index);
+        }
     }
 
     fn export_request(&self, index: usize, out: &mut Writer) {
@@ -139,6 +150,7 @@ impl Engine {
             Answer::Response => (1, 0),
             Answer::Notice(code) => (2, code),
             Answer::Forwarded => (3, 0),
+            Answer::Batched => (4, 0),
         };
         // Where a forwarded request's target is no longer known, it only keeps the request from being executed again.
         let target = record.target.filter(|_| answer == 3);
@@ -146,9 +158,9 @@ impl Engine {
         let is_sent_again = answer == 1 || answer == 3;
         let is_served = record.state == ServerState::Processing;
         let control = match answer {
-            1 => record.header.control.without(Control::RUN | Control::RESERVED),
+            1 => record.header.control.without(Control::CONTINUED | Control::RESERVED),
             _ => Control::new(Function::Request)
-                .and(record.header.control.without(Control::RUN | Control::RESERVED).0 & !1),
+                .and(record.header.control.without(Control::CONTINUED | Control::RESERVED).0 & !1),
         };
         let server = if is_sent_again { record.header.server } else { record.server };
         let message = if is_sent_again { record.header.message } else { Message::default() };
@@ -177,7 +189,8 @@ impl Engine {
         let ImportedRequest { mut record, age_ns, left_ns, target, unsent } = request;
         let (client, transaction) = (record.header.client, record.header.transaction);
         let is_local = self.is_local(client.host()) || target.is_some_and(|host| self.is_local(host));
-        if is_local || !self.make_way(client, transaction, imported) {
+        let former = self.former_in_run(&record);
+        if is_local || former.is_none() && !self.make_way(client, transaction, imported) {
             imported.released.extend(record.response.map(|segment| segment.buffer));
             if record.state == ServerState::Processing {
                 imported.abandoned.push((client, transaction));
@@ -200,6 +213,11 @@ impl Engine {
         let Some(index) = self.servers.take(record) else { return };
         let node = self.server_node(index);
         self.server_map.insert(client.to_bits(), index);
+        if let Some(former) = former {
+            self.servers[index].linked = Some(former as u32);
+            self.servers[former].is_linked = true;
+            self.forget_oldest(index);
+        }
         self.ready.set_priority(node, priority);
         self.hold_host(host);
         self.hosts[host].served += 1;
@@ -219,6 +237,20 @@ impl Engine {
             }
             self.ready.insert(node);
         }
+    }
+
+    /// The transaction before this one in its run, if that came just before.
+    fn former_in_run(&self, record: &ServerRecord) -> Option<usize> {
+        let former = self.server_map.get(record.header.client.to_bits())?;
+        let before = &self.servers[former];
+        let ahead = record.header.transaction.wrapping_sub(before.header.transaction).cast_signed();
+        let continues = record.header.control.has(Control::NOT_START_OF_RUN)
+            && ahead > 0
+            && before.server == record.server
+            && before.state == ServerState::Answered
+            && before.target.is_none()
+            && before.answer != Answer::Notice(code::ENTITY_MIGRATED);
+        continues.then_some(former)
     }
 
     /// Frees the record of `client`'s last transaction here, if `transaction` is newer or the same come back, and says

@@ -45,6 +45,7 @@ impl Engine {
         let nested = record.server.is_group()
             || forward.server.is_group()
             || count == FORWARD_MAX
+            || record.header.control.has(Control::NOT_END_OF_RUN)
             || number == record.header.client.host();
         if nested {
             return Err(ForwardError::Nested);
@@ -130,11 +131,9 @@ impl Engine {
     pub(crate) fn forwarding_notified(&mut self, from: Address, message: &Message) {
         let client = message.entity(1);
         let notice = Notice::of(message);
-        let Some(index) = self.server_map.get(client.to_bits()) else { return };
-        let record = &self.servers[index];
-        let (Some(target), Some(group)) = (record.target, record.group_of(notice.transaction)) else {
-            return;
-        };
+        let Some(latest) = self.server_map.get(client.to_bits()) else { return };
+        let Some((index, group)) = self.transaction_of(latest, notice.transaction) else { return };
+        let Some(target) = self.servers[index].target else { return };
         if notice.code != code::ENTITY_MIGRATED {
             self.hear_host(target as usize, from);
         }

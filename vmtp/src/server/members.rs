@@ -22,8 +22,8 @@ impl Engine {
             host: record.host,
             forwarder: record.forwarder,
             server: record.server,
-            member: record.member,
-            is_member: true,
+            linked: record.linked,
+            is_linked: true,
             ..ServerRecord::default()
         };
         let host = record.host as usize;
@@ -33,28 +33,28 @@ impl Engine {
         };
         self.hold_host(host);
         self.hosts[host].served += 1;
-        self.servers[index].member = Some(member as u32);
+        self.servers[index].linked = Some(member as u32);
         Ok(member)
     }
 
-    /// The record of the response by `server` to request `index`.
-    pub(super) fn responder_of(&self, index: usize, server: EntityId) -> Option<usize> {
+    /// The record of the response by `server` to the client's request of this transaction; `index` is the latest.
+    pub(super) fn responder_of(&self, index: usize, transaction: u32, server: EntityId) -> Option<usize> {
         if !self.servers[index].server.is_group() {
-            return Some(index);
+            return self.transaction_of(index, transaction).map(|found| found.0);
         }
         self.members(index).find(|member| self.servers[*member].header.server == server)
     }
 
     fn members(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
-        let next = |index: usize| self.servers[index].member.map(|member| member as usize);
+        let next = |index: usize| self.servers[index].linked.map(|member| member as usize);
         core::iter::successors(next(index), move |index| next(*index))
     }
 
     /// Sends the responses to a request to a group again.
     pub(super) fn repeat_members(&mut self, index: usize) {
-        let mut next = self.servers[index].member;
+        let mut next = self.servers[index].linked.filter(|_| self.servers[index].server.is_group());
         while let Some(member) = next {
-            next = self.servers[member as usize].member;
+            next = self.servers[member as usize].linked;
             let count = self.servers[index].header.control.retransmit_count();
             let control = &mut self.servers[member as usize].header.control;
             *control = control.with_retransmit_count(count);
@@ -62,20 +62,15 @@ impl Engine {
         }
     }
 
-    /// Frees the responses to request `index`; those with a segment to give back as soon as that is done.
+    /// Frees the responses to request `index`, or what is before it in its run; those with something to give out as soon
+    /// as that is done.
     pub(super) fn free_members(&mut self, index: usize) {
-        let mut next = self.servers[index].member.take();
+        let mut next = self.servers[index].linked.take();
         while let Some(member) = next {
             let member = member as usize;
-            next = self.servers[member].member.take();
+            next = self.servers[member].linked.take();
             self.drop_request(member);
-            self.servers[member].keep_ns = 0;
-            if self.servers[member].released.is_some() {
-                let node = self.server_node(member);
-                self.timers.set(node, self.now_ns);
-            } else {
-                self.free_member(member);
-            }
+            self.detach(member);
         }
     }
 

@@ -18,6 +18,7 @@ mod forward;
 mod members;
 mod record;
 mod request;
+mod run;
 mod validate;
 
 use crate::EntityId;
@@ -84,16 +85,18 @@ impl Engine {
     pub(crate) fn reply_any(&mut self, index: usize, reply: &Reply) -> Result<(), Stale> {
         let mut message = reply.message;
         message.words[0] &= Reply::KEPT;
-        if reply.segment.is_some_and(|segment| segment.bytes > self.room_bytes) {
-            // Of a response that nobody keeps no part can be sent again: over a bad network it would never arrive.
+        let is_long = reply.segment.is_some_and(|segment| segment.bytes > self.room_bytes);
+        if is_long || self.servers[index].header.control.has_any(Control::PLACE_IN_RUN) {
+            // A run's order is not to be broken by executing one of its requests again; and of a response that nobody keeps no part can be sent again: over a bad network it would never arrive.
             message.words[0] &= !message::DATAGRAM;
         }
         let (message, bytes, wanted) = with_segment(message, reply.segment);
         let index = self.responding(index)?;
+        let batched = self.batched_before(index);
         let record = &mut self.servers[index];
         let request = record.header.control;
         record.wanted_gap = request.gap_or_group_count();
-        record.header.control = response_control(request);
+        record.header.control = response_control(request).with_gap_or_group_count(batched);
         record.header.server = reply.server;
         record.header.message = message;
         record.outgoing = Outgoing::start(bytes, wanted);
@@ -132,8 +135,7 @@ impl Engine {
             Refusal::Died => code::RESPONSE_DISCARDED,
             Refusal::Busy => {
                 self.counters.overflows += 1;
-                self.notify_request(index, self.servers[index].header.transaction, 0, code::BUSY);
-                self.stand_for_former(index);
+                self.refuse_run_from(index);
                 return Ok(());
             }
         };
@@ -305,7 +307,8 @@ impl Engine {
                 let (host, attempts) = (record.host, record.attempts);
                 let no_retransmission = record.header.control.has(Control::NO_RETRANSMISSION)
                     || record.header.message.has(message::DATAGRAM);
-                if no_retransmission || self.is_silent(host, attempts) {
+                // A client that lives may have given up without a word.
+                if no_retransmission || self.is_stalled(attempts) || self.is_silent(host, attempts) {
                     self.give_up_receiving(index);
                     return;
                 }
@@ -337,6 +340,10 @@ impl Engine {
     /// Frees a record, or, if it has still something to tell the user or to keep from being executed again, lets it
     /// stand for the transaction before.
     fn free_server(&mut self, index: usize) {
+        if self.servers[index].state == ServerState::Receiving && self.is_in_run(index) {
+            self.unlink(index);
+            return;
+        }
         let node = self.server_node(index);
         let record = &mut self.servers[index];
         let follows = record.state == ServerState::Receiving && record.follows;
@@ -365,8 +372,15 @@ impl Engine {
     fn stand_for_former(&mut self, index: usize) {
         let record = &mut self.servers[index];
         record.header.transaction = record.header.transaction.wrapping_sub(1);
-        record.header.control = record.header.control.without(Control::SKIP_TRANSACTIONS);
+        let control = record.header.control.without(Control::SKIP_TRANSACTIONS);
+        record.header.control = control.without(Control::PLACE_IN_RUN);
+        record.has_told_gap = false;
         record.answer = Answer::Nothing;
+        if control.has(Control::NOT_START_OF_RUN) {
+            // The run goes on from here, and its client may still ask for what is not remembered.
+            record.header.control = record.header.control.and(Control::PLACE_IN_RUN);
+            record.answer = Answer::Notice(code::RESPONSE_DISCARDED);
+        }
         self.close_request(index);
     }
 

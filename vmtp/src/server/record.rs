@@ -34,6 +34,8 @@ pub(super) enum Answer {
     Response,
     /// A notice with this code.
     Notice(u32),
+    /// The response to a later request of the run, once there is one.
+    Batched,
     /// The request, to the server that it was forwarded to.
     Forwarded,
 }
@@ -44,6 +46,8 @@ pub(super) enum Handed {
     /// Not yet, or no longer.
     #[default]
     No,
+    /// It is to get it when those before it in its run are answered.
+    Waiting,
     /// It is to get it.
     Due,
     /// It has.
@@ -52,6 +56,7 @@ pub(super) enum Handed {
 
 /// The transaction of a remote client.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the transaction")]
 pub(crate) struct ServerRecord {
     pub state: ServerState,
     /// The request's; once there is a response, the response's.
@@ -84,16 +89,19 @@ pub(crate) struct ServerRecord {
     pub(super) forwarder: Option<Address>,
     /// The host that we forward the request to.
     pub target: Option<u32>,
-    /// Of a request to a group: the first record of a response to it. Of such a record: the next.
-    pub(super) member: Option<u32>,
-    /// This is the response of one member of a group.
-    pub(super) is_member: bool,
+    /// Of a request to a group: the first record of a response to it. Of the latest of a run: the transaction before it.
+    /// Of such a record: the next.
+    pub(super) linked: Option<u32>,
+    /// Another record leads to this one, or none any more; the map does not.
+    pub(super) is_linked: bool,
     /// The gap between packets that the client wants.
     pub(super) wanted_gap: u8,
     /// How often the request had been forwarded when it came.
     pub(super) forward_count: u8,
     /// The response waits for a random time to be over.
     pub(super) delayed: bool,
+    /// The client knows that what came after this in its run came too early.
+    pub(super) has_told_gap: bool,
 }
 
 impl ServerRecord {
@@ -108,11 +116,11 @@ impl ServerRecord {
         let ahead = transaction.wrapping_sub(self.header.transaction);
         self.state == ServerState::Answered
             && ahead.cast_signed() > 0
-            && !self.header.control.has(Control::SKIP_TRANSACTIONS)
+            && !self.header.control.has_any(Control::SKIP_TRANSACTIONS | Control::PLACE_IN_RUN)
             && self.released.is_none()
             && self.abandoned.is_none()
             && self.target.is_none()
-            && self.member.is_none()
+            && self.linked.is_none()
     }
 
     /// The response's segment is not needed any more.
@@ -144,7 +152,7 @@ impl ServerRecord {
         self.server = header.server;
         self.forwarder = None;
         self.target = None;
-        self.member = None;
+        self.linked = None;
         self.wanted_gap = 0;
         self.forward_count = forward_count;
         self.delayed = false;
@@ -185,7 +193,7 @@ impl ServerRecord {
         reply.segment.is_none()
             && !self.server.is_group()
             && reply.message.words[0] & message::DELIVERY_MASK == 0
-            && !self.header.control.has(Control::DELAY_RESPONSE)
+            && !self.header.control.has_any(Control::DELAY_RESPONSE | Control::PLACE_IN_RUN)
             && self.abandoned.is_none()
             && self.released.is_none()
     }
@@ -198,7 +206,10 @@ impl ServerRecord {
             && bytes <= GROUP_BYTES as u32
             && !self.server.is_group()
             && reply.message.words[0] & (message::DELIVERY_MASK | message::DATAGRAM) == 0
-            && !self.header.control.has_any(Control::DELAY_RESPONSE | Control::GAP_OR_GROUP_COUNT)
+            && !self
+                .header
+                .control
+                .has_any(Control::DELAY_RESPONSE | Control::GAP_OR_GROUP_COUNT | Control::PLACE_IN_RUN)
             && self.abandoned.is_none()
             && self.released.is_none();
         fits.then_some(bytes)
@@ -249,7 +260,10 @@ impl ServerRecord {
 
 /// The control word of the response to a request.
 pub(super) const fn response_control(request: Control) -> Control {
-    const SAME: u32 =
-        Control::RETRANSMIT_COUNT | Control::FORWARD_COUNT | Control::PRIORITY | Control::SKIP_TRANSACTIONS;
+    const SAME: u32 = Control::RETRANSMIT_COUNT
+        | Control::FORWARD_COUNT
+        | Control::PRIORITY
+        | Control::SKIP_TRANSACTIONS
+        | Control::PLACE_IN_RUN;
     Control::new(Function::Response).and(request.0 & SAME)
 }

@@ -11,7 +11,7 @@ use crate::packet::{GROUP_BYTES, message};
 use crate::transfer::{Incoming, group_bytes};
 
 /// Whether a packet is the one of its message that may be answered with an error: one error is enough.
-fn is_first(header: &Header) -> bool {
+pub(super) fn is_first(header: &Header) -> bool {
     header.delivery == 0 || header.delivery & 1 == 1
 }
 
@@ -40,7 +40,11 @@ impl Engine {
             }
             return None;
         }
-        if header.control.has(Control::NOT_END_OF_RUN) && !header.control.has(Control::CONTINUED) {
+        let is_run = header.control.has(Control::NOT_END_OF_RUN) && !header.control.has(Control::CONTINUED);
+        let can_run = self.configuration.run_length != 0
+            && !header.server.is_group()
+            && header.control.forward_count() == 0;
+        if is_run && !can_run {
             self.notify_sender(from, header, code::STREAMING_NOT_SUPPORTED);
             return None;
         }
@@ -94,7 +98,7 @@ impl Engine {
     }
 
     /// The start of this message is not here. Perhaps it was only overtaken: the client is told when it asks.
-    fn miss_start_of_run(&mut self, from: Address, header: &Header) {
+    pub(super) fn miss_start_of_run(&mut self, from: Address, header: &Header) {
         if header.delivery == 0 {
             self.notify_sender(from, header, code::NO_RUN_RECORD);
         }
@@ -107,27 +111,30 @@ impl Engine {
         }
     }
 
-    /// A request of a client that has a record.
-    pub(super) fn receive_known(&mut self, index: usize, from: Address, header: &Header) -> Option<Store> {
-        let record = &self.servers[index];
+    /// A request of a client that has a record: `latest` is of its last transaction.
+    pub(super) fn receive_known(&mut self, latest: usize, from: Address, header: &Header) -> Option<Store> {
         if header.control.forward_count() == 0 {
-            self.hear_host(record.host as usize, from);
+            self.hear_host(self.servers[latest].host as usize, from);
         }
-        let record = &mut self.servers[index];
-        let Some(group) = record.group_of(header.transaction) else {
+        let Some((index, group)) = self.transaction_of(latest, header.transaction) else {
+            let record = &self.servers[latest];
             if header.transaction.wrapping_sub(record.header.transaction).cast_signed() < 0 {
-                self.counters.duplicates += 1;
+                self.refuse_late(latest, from, header);
                 return None;
+            }
+            if header.control.has(Control::NOT_START_OF_RUN) {
+                return self.continue_run(latest, from, header);
             }
             if record.state == ServerState::Validating {
                 // That one may be old: what it would take the place of says nothing about this one.
-                self.free_server(index);
+                self.free_server(latest);
                 return self.receive_unknown(from, header);
             }
-            return self.supersede(index, from, header);
+            return self.supersede(latest, from, header);
         };
+        let record = &mut self.servers[index];
         let (new_count, count) = (header.control.forward_count(), record.forward_count);
-        if new_count < count {
+        if new_count < count || new_count > count && index != latest {
             self.counters.duplicates += 1;
             return None;
         }
@@ -182,12 +189,19 @@ impl Engine {
     /// A newer request takes the place of the client's last one.
     pub(super) fn supersede(&mut self, index: usize, from: Address, header: &Header) -> Option<Store> {
         if header.control.has(Control::NOT_START_OF_RUN) {
+            // Forwarded once more, and its start is not here.
             self.miss_start_of_run(from, header);
             return None;
         }
+        self.replace_request(index, from, header)
+    }
+
+    /// The request of `header` takes the place of the one in record `index`.
+    pub(super) fn replace_request(&mut self, index: usize, from: Address, header: &Header) -> Option<Store> {
         self.drop_request(index);
         self.free_members(index);
         let record = &mut self.servers[index];
+        record.has_told_gap = false;
         record.begin(header, self.now_ns);
         record.forwarder = (record.forward_count != 0).then_some(from);
         self.begin_request(index, 0, header)
@@ -200,6 +214,7 @@ impl Engine {
             if header.message.has(message::DELIVERY_MASK) { header.message.words[6] } else { u32::MAX };
         let record = &mut self.servers[index];
         record.state = ServerState::Receiving;
+        record.header.control = record.header.control.without(Control::CONTINUED);
         record.incoming = Incoming::start(bytes, wanted);
         if bytes != 0 {
             if bytes > self.configuration.buffer_bytes {
@@ -216,8 +231,12 @@ impl Engine {
 
     /// Tells the client why its request was not taken, and forgets it.
     pub(super) fn reject(&mut self, index: usize, header: &Header, code: u32) -> Option<Store> {
-        if is_first(header) {
-            self.notify_request(index, header.transaction, 0, code);
+        match self.servers[index].linked {
+            Some(former) if code == code::BUSY && self.is_in_run(index) => {
+                self.refuse_next(former as usize, header);
+            }
+            _ if is_first(header) => self.notify_request(index, header.transaction, 0, code),
+            _ => {}
         }
         self.free_server(index);
         None
@@ -237,6 +256,11 @@ impl Engine {
         }
         let is_first = !record.incoming.has_some();
         let before = record.incoming.whole_groups();
+        if !header.control.has(Control::CONTINUED) {
+            // Only the message's last packet group says whether its run goes on.
+            let control = record.header.control.without(Control::NOT_END_OF_RUN);
+            record.header.control = control.and(header.control.0 & Control::NOT_END_OF_RUN);
+        }
         let new = record.incoming.accept(group, header.delivery).unwrap_or(0);
         let store = match record.buffer {
             Some(buffer) if new != 0 => Some(Store {
@@ -283,9 +307,15 @@ impl Engine {
         let whole = record.incoming.whole_groups();
         self.counters.groups_received += u64::from(whole.max(1));
         record.state = ServerState::Processing;
-        record.handed = Handed::Due;
-        let transaction = record.header.transaction.wrapping_add(u32::from(whole.saturating_sub(1)));
-        self.ready.insert(node);
+        let (client, transaction) = (record.header.client, record.header.transaction);
+        let transaction = transaction.wrapping_add(u32::from(whole.saturating_sub(1)));
+        if record.linked.is_some() && !record.server.is_group() {
+            record.handed = Handed::Waiting;
+            self.go_on_with_requests(client);
+        } else {
+            record.handed = Handed::Due;
+            self.ready.insert(node);
+        }
         self.set_orphan_timer(index);
         if acknowledge {
             self.notify_request(index, transaction, u32::MAX, code::OK);

@@ -7,7 +7,7 @@ use crate::action::Destination;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{code, probe_state, probe_transaction};
-use crate::packet::header::Header;
+use crate::packet::header::{Control, Header};
 
 impl Engine {
     /// Asks the client's manager whether the client waits for record `index`.
@@ -40,9 +40,12 @@ impl Engine {
         let answer = header.message;
         let record = &mut self.servers[index];
         record.probe = 0;
+        let ahead = record.header.transaction.wrapping_sub(answer.words[1]).cast_signed();
+        // Of a run, the client's manager tells the first: those after it wait, too.
+        let is_behind = ahead > 0 && record.header.control.has(Control::NOT_START_OF_RUN);
         let waits = answer.code() == code::OK
             && answer.words[6] == probe_state::WAITING
-            && answer.words[1] == record.header.transaction;
+            && (ahead == 0 || is_behind && record.state == ServerState::Processing);
         match record.state {
             ServerState::Validating => {
                 let age_ns = u64::from(answer.words[7]) * 1000;

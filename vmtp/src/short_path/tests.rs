@@ -2,6 +2,7 @@
 
 extern crate std;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use super::agree;
@@ -27,6 +28,8 @@ enum Step {
     Arrive { which: u8, stays: bool, moved: bool },
     /// A packet on its way is lost.
     Lose { which: u8 },
+    /// A server leaves its response to the next one.
+    Batch { which: u8 },
     /// A server answers.
     Reply { which: u8, bytes: u16, code: u32 },
     /// A client gives up.
@@ -45,8 +48,14 @@ fn steps() -> impl Strategy<Value = (usize, Step)> {
         1 => Just(message::CONDITIONAL),
     ];
     let bytes = prop_oneof![4 => Just(0u16), 1 => 1..3000u16];
-    let flags =
-        prop_oneof![6 => Just(0), 1 => Just(Control::NO_RETRANSMISSION), 1 => Just(Control::DELAY_RESPONSE)];
+    let flags = prop_oneof![
+        8 => Just(0),
+        1 => Just(Control::NO_RETRANSMISSION),
+        1 => Just(Control::DELAY_RESPONSE),
+        1 => Just(Control::NOT_END_OF_RUN),
+        2 => Just(Control::PLACE_IN_RUN),
+        1 => Just(Control::NOT_START_OF_RUN),
+    ];
     let priority = prop_oneof![4 => Just(0u8), 1 => 0..16u8];
     let send = (0..3u8, 0..3u8, bytes.clone(), code.clone(), flags, priority).prop_map(
         |(client, server, bytes, code, flags, priority)| Step::Send {
@@ -64,6 +73,7 @@ fn steps() -> impl Strategy<Value = (usize, Step)> {
             .prop_map(|(which, stays, moved)| Step::Arrive { which, stays, moved }),
         1 => any::<u8>().prop_map(|which| Step::Lose { which }),
         5 => (any::<u8>(), bytes, code).prop_map(|(which, bytes, code)| Step::Reply { which, bytes, code }),
+        1 => any::<u8>().prop_map(|which| Step::Batch { which }),
         1 => Just(Step::Cancel),
         2 => prop_oneof![4 => 0..3u16, 1 => 0..6000u16].prop_map(|ms| Step::Pass { ms }),
         1 => Just(Step::Linger),
@@ -75,6 +85,8 @@ struct Pair {
     now_ns: u64,
     engines: [Engine; 2],
     transaction: u32,
+    /// Of each client, the last.
+    last: BTreeMap<EntityId, u32>,
     /// To whom, and what.
     flying: Vec<(usize, Header)>,
     asked: [Vec<(RequestId, EntityId)>; 2],
@@ -88,8 +100,14 @@ fn entity(host: usize, index: u8) -> EntityId {
 
 impl Pair {
     fn new() -> Pair {
-        let configuration =
-            Configuration { clients: 4, servers: 4, hosts: 2, buffers: 2, ..Configuration::default() };
+        let configuration = Configuration {
+            clients: 6,
+            servers: 6,
+            run_length: 3,
+            hosts: 2,
+            buffers: 2,
+            ..Configuration::default()
+        };
         let engines = [0, 1].map(|own| {
             let mut engine = Engine::new(&configuration, 0, own);
             assert!(engine.add_new_local_host(entity(own as usize, 0).host()));
@@ -99,6 +117,7 @@ impl Pair {
             now_ns: 0,
             engines,
             transaction: 0,
+            last: BTreeMap::new(),
             flying: Vec::new(),
             asked: [Vec::new(), Vec::new()],
             short: 0,
@@ -109,11 +128,14 @@ impl Pair {
         let first = match step {
             Step::Send { client, server, bytes, code, flags, priority } => {
                 self.transaction += 256;
+                let last = self.last.entry(entity(own, client)).or_default();
+                let goes_on = flags & Control::NOT_START_OF_RUN != 0;
+                let transaction = if goes_on { *last + 1 } else { self.transaction };
                 let mut words = [code | 0x1001, 1, 2, 3, 4, 5, u32::MAX, 7];
                 words[6] = if code & message::DELIVERY_MASK != 0 { 0b101 } else { words[6] };
                 let send = Send {
                     client: entity(own, client),
-                    transaction: self.transaction,
+                    transaction,
                     server: entity(1 - own, server),
                     message: Message { words },
                     segment: (bytes != 0).then_some(Segment { buffer: Buffer(100), bytes: bytes.into() }),
@@ -122,7 +144,11 @@ impl Pair {
                     priority,
                     ..Send::default()
                 };
-                agree::send(&mut self.engines[own], self.now_ns, &send).ok().and_then(|sent| sent.1)
+                let sent = agree::send(&mut self.engines[own], self.now_ns, &send).ok();
+                if sent.is_some() {
+                    *last = transaction;
+                }
+                sent.and_then(|sent| sent.1)
             }
             Step::Arrive { which, stays, moved } => {
                 if self.flying.is_empty() {
@@ -138,6 +164,15 @@ impl Pair {
             Step::Lose { which } => {
                 if !self.flying.is_empty() {
                     self.flying.swap_remove(usize::from(which) % self.flying.len());
+                }
+                None
+            }
+            Step::Batch { which } => {
+                if !self.asked[own].is_empty() {
+                    let place = usize::from(which) % self.asked[own].len();
+                    if self.engines[own].batch(self.now_ns, self.asked[own][place].0).is_ok() {
+                        self.asked[own].swap_remove(place);
+                    }
                 }
                 None
             }

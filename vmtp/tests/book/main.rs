@@ -46,6 +46,24 @@ fn forward() -> String {
     stage.run(Cue::Outcome)
 }
 
+/// The second of three requests of a run is lost.
+fn run() -> String {
+    let mut stage = Stage::new(&["client", "server"], 48);
+    stage.acquaint();
+    stage.lose(&[1]);
+    stage.send_run(1, 3);
+    stage.run(Cue::Outcome)
+}
+
+/// A run whose last response stands for all.
+fn batched_run() -> String {
+    let mut stage = Stage::new(&["client", "server"], 48);
+    stage.acquaint();
+    stage.batch();
+    stage.send_run(1, 3);
+    stage.run(Cue::Outcome)
+}
+
 /// Three members of a group answer, the last one late, to a client that collects for a while.
 fn group() -> String {
     let mut stage = Stage::new(&["client", "a member", "another", "a third"], 24);
@@ -72,6 +90,8 @@ fn the_book_draws_what_engines_say() {
         ("small", small()),
         ("lost-response", lost_response()),
         ("hole", hole()),
+        ("run", run()),
+        ("batched-run", batched_run()),
         ("forward", forward()),
         ("group", group()),
         ("reboot", reboot()),

@@ -57,7 +57,9 @@ pub struct Stage {
     crashes: Option<usize>,
     transaction: u32,
     response_bytes: u32,
-    ended: bool,
+    /// Sends without an outcome.
+    open: usize,
+    batches: bool,
     drawing: String,
 }
 
@@ -83,7 +85,8 @@ impl Stage {
             crashes: None,
             transaction: 0,
             response_bytes: 0,
-            ended: false,
+            open: 0,
+            batches: false,
             drawing: String::new(),
         };
         for at in 0..names.len() {
@@ -116,10 +119,9 @@ impl Stage {
                     continue;
                 }
                 let (client, server) = (entity(self.number(from), 1), entity(self.number(to), 2));
-                self.begin(from, client, server, 0x1000, 0, None);
-                self.ended = false;
+                self.begin(from, client, server, (0x1000, 0), (None, 0));
                 self.go_on();
-                assert!(self.ended, "they answer");
+                assert!(self.open == 0, "they answer");
             }
         }
         self.now_ns += 10_000 * MILLISECOND_NS;
@@ -155,13 +157,28 @@ impl Stage {
     pub fn send(&mut self, to: usize, request_bytes: u32, response_bytes: u32) {
         let server = entity(self.number(to), 2);
         self.response_bytes = response_bytes;
-        self.begin(0, entity(self.number(0), 10), server, 0x1001, request_bytes, None);
+        self.begin(0, entity(self.number(0), 10), server, (0x1001, request_bytes), (None, 0));
     }
 
     /// The client sends a request to all servers.
     pub fn send_to_group(&mut self, flags: u32) {
         let deadline_ns = Some(self.now_ns + COLLECT_NS);
-        self.begin(0, entity(self.number(0), 10), GROUP, 0x1001 | flags, 0, deadline_ns);
+        self.begin(0, entity(self.number(0), 10), GROUP, (0x1001 | flags, 0), (deadline_ns, 0));
+    }
+
+    /// The client sends so many requests to the server of host `to`, a run.
+    pub fn send_run(&mut self, to: usize, count: usize) {
+        let server = entity(self.number(to), 2);
+        for place in 0..count {
+            let start = if place == 0 { 0 } else { Control::NOT_START_OF_RUN };
+            let end = if place + 1 == count { 0 } else { Control::NOT_END_OF_RUN };
+            self.begin(0, entity(self.number(0), 10), server, (0x1001, 0), (None, start | end));
+        }
+    }
+
+    /// Servers leave a response to the next one where they can.
+    pub fn batch(&mut self) {
+        self.batches = true;
     }
 
     fn begin(
@@ -169,12 +186,11 @@ impl Stage {
         from: usize,
         client: EntityId,
         server: EntityId,
-        code: u32,
-        bytes: u32,
-        deadline_ns: Option<u64>,
+        (code, bytes): (u32, u32),
+        (deadline_ns, flags): (Option<u64>, u32),
     ) {
         self.transaction += 1;
-        self.ended = false;
+        self.open += 1;
         let send = Send {
             client,
             transaction: self.transaction,
@@ -183,6 +199,7 @@ impl Stage {
             segment: (bytes > 0).then_some(Segment { buffer: Buffer(1000), bytes }),
             response: Segment { buffer: Buffer(1001), bytes: self.response_bytes },
             deadline_ns,
+            flags,
             ..Send::default()
         };
         let now_ns = self.now_ns;
@@ -199,7 +216,7 @@ impl Stage {
     pub fn run(mut self, cue: Cue) -> String {
         assert!(cue == Cue::Outcome);
         self.go_on();
-        assert!(self.ended, "{}", self.drawing);
+        assert!(self.open == 0, "{}", self.drawing);
         self.drawing
     }
 
@@ -214,7 +231,7 @@ impl Stage {
                     let event = self.coming.remove(&key).expect("it is coming");
                     self.happen(event);
                 }
-                None if self.ended => return,
+                None if self.open == 0 => return,
                 _ => {
                     assert_ne!(deadline_ns, u64::MAX, "nothing happens any more:\n{}", self.drawing);
                     self.now_ns = deadline_ns;
@@ -263,6 +280,9 @@ impl Stage {
             let server = entity(self.number(to), 2);
             let forward = Forward { server, message: request.message, segment: None };
             self.engine(at).forward(now_ns, request.id, &forward).expect("it can be handed on");
+            return;
+        }
+        if self.batches && self.engine(at).batch(now_ns, request.id).is_ok() {
             return;
         }
         let bytes = self.response_bytes;
@@ -319,15 +339,19 @@ impl Stage {
                 // The members of a group take different times.
                 self.later(WORK_NS * at as u64, Event::Work { at, request });
             }
-            Action::Complete { outcome, .. } => {
-                self.ended = true;
+            Action::Complete { id, outcome } => {
+                self.open -= 1;
                 let told = match outcome {
+                    Outcome::Response(_) if self.transaction > 1 => {
+                        format!("has response {}", id.transaction)
+                    }
                     Outcome::Response(_) => "has its response".to_owned(),
                     Outcome::Collected { responses } => format!("has {responses} responses"),
                     Outcome::Failed { failure, may_have_been_executed } => {
                         let executed = if may_have_been_executed { "may have been" } else { "was not" };
                         format!("fails: {failure:?}; {executed} executed")
                     }
+                    Outcome::Batched { by } => format!("has response {by} for {}, too", id.transaction),
                     Outcome::Sent => "has sent".to_owned(),
                 };
                 self.note(at, &told);
@@ -415,6 +439,7 @@ fn label(header: &Header) -> String {
             code::OK => "all here".to_owned(),
             code::RETRY => format!("has {}", blocks(message.words[6])),
             code::ENTITY_MIGRATED => "not here".to_owned(),
+            code::RETRY_ALL => "has all up to this".to_owned(),
             code::RESPONSE_DISCARDED => "forgotten".to_owned(),
             code::BAD_TRANSACTION_ID => "not wanted".to_owned(),
             other => format!("code {other}"),
@@ -429,6 +454,10 @@ fn label(header: &Header) -> String {
     }
     let what = if response { "response" } else { "request" };
     let mut label = format!("{what} {}", header.transaction);
+    let count = header.control.gap_or_group_count();
+    if response && count != 0 {
+        label = format!("{label}, for {count} before, too");
+    }
     if header.delivery != 0 {
         label = format!("{label}, {}", blocks(header.delivery));
     }

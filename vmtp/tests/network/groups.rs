@@ -1,6 +1,7 @@
 //! Requests to groups, datagrams, and requests that are forwarded.
 
 use crate::net::*;
+use crate::users::ask;
 use proptest::prelude::*;
 use vmtp::packet::message::{DATAGRAM, MULTIPLE_RESPONSES};
 use vmtp::{Configuration, EntityId, Outcome};

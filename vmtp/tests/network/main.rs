@@ -4,4 +4,6 @@ mod claims;
 mod groups;
 mod migrations;
 mod net;
+mod runs;
 mod transactions;
+mod users;

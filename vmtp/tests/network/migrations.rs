@@ -1,6 +1,7 @@
 //! Logical hosts that move from engine to engine in the middle of everything.
 
 use crate::net::*;
+use crate::users::ask;
 use proptest::prelude::*;
 use vmtp::{Configuration, ImportError, LogicalHost, Outcome};
 

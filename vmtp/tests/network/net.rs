@@ -9,26 +9,12 @@ use proptest::prelude::ProptestConfig;
 use vmtp::encapsulation::Address;
 use vmtp::packet::message;
 use vmtp::{
-    Action, Buffer, Configuration, Destination, Engine, EntityId, Forward, LogicalHost, Message, Outcome,
-    Refusal, Reply, Request, RequestId, Segment, Send, SendId,
+    Action, Buffer, Configuration, Destination, Engine, EntityId, LogicalHost, Message, Outcome, Reply,
+    RequestId, Segment, Send, SendError, SendId,
 };
 
 pub const MILLISECOND: u64 = 1_000_000;
 pub const SECOND: u64 = 1000 * MILLISECOND;
-
-/// What servers of even index do with a request's code.
-pub mod ask {
-    /// Answer at once with a segment as long as word 1 says.
-    pub const SEGMENT: u32 = 0x1001;
-    /// Answer after word 2 milliseconds.
-    pub const DELAY: u32 = 0x1002;
-    /// As SEGMENT, idempotent.
-    pub const IDEMPOTENT: u32 = 0x1003;
-    /// There is no such server.
-    pub const NOBODY: u32 = 0x1004;
-    /// Forward to the host of index word 3, which does as for SEGMENT.
-    pub const FORWARD: u32 = 0x1005;
-}
 
 /// So many cases of a property, or as many as `PROPTEST_CASES` says.
 pub fn cases(count: u32) -> ProptestConfig {
@@ -75,11 +61,17 @@ pub struct Host {
     pub collected: Vec<(SendId, EntityId)>,
     /// Memory of the engine's own buffers and, above, of everything else.
     pub memory: BTreeMap<Buffer, Vec<u8>>,
-    next_buffer: u32,
-    later: Vec<(u64, RequestId, Reply)>,
+    pub next_buffer: u32,
+    pub later: Vec<(u64, RequestId, Reply)>,
     pub outcomes: Vec<(SendId, Outcome)>,
     pub abandoned: Vec<RequestId>,
-    waiting: BTreeMap<(EntityId, u32), Send>,
+    pub waiting: BTreeMap<(EntityId, u32), Send>,
+    configuration: Configuration,
+    /// Of the sends since the engine began.
+    pub ids: BTreeMap<(EntityId, u32), SendId>,
+    /// The last transaction of each client that was executed here.
+    pub last_executed: BTreeMap<EntityId, u32>,
+    pub turned_away: BTreeSet<Executed>,
 }
 
 pub struct Net {
@@ -113,7 +105,7 @@ pub fn segment(transaction: u32, bytes: usize) -> Vec<u8> {
 
 impl Host {
     /// The response to a transaction, with a segment of `bytes`.
-    fn answer(&mut self, transaction: u32, bytes: u32) -> (Message, Option<Segment>) {
+    pub fn answer(&mut self, transaction: u32, bytes: u32) -> (Message, Option<Segment>) {
         let response = (bytes != 0).then(|| {
             let buffer = Buffer(self.next_buffer);
             self.next_buffer += 1;
@@ -144,6 +136,10 @@ impl Net {
                     outcomes: Vec::new(),
                     abandoned: Vec::new(),
                     waiting: BTreeMap::new(),
+                    configuration: configuration.clone(),
+                    ids: BTreeMap::new(),
+                    last_executed: BTreeMap::new(),
+                    turned_away: BTreeSet::new(),
                 }
             })
             .collect();
@@ -162,12 +158,20 @@ impl Net {
         }
     }
 
+    /// A host's engine, which knows nobody yet, is one that takes runs of so many.
+    pub fn set_run_length(&mut self, host: usize, run_length: usize) {
+        let host = &mut self.hosts[host];
+        host.configuration.run_length = run_length;
+        host.engine = Engine::new(&host.configuration, self.now_ns, 77);
+        assert!(host.engine.add_local_host(host.number));
+    }
+
     /// A host's engine loses its state; its logical host, processes and waiting clients stay.
     pub fn restart_engine(&mut self, host: usize) {
         let seed = self.random.next();
         let now_ns = self.now_ns;
         let host = &mut self.hosts[host];
-        host.engine = Engine::new(&self.configuration, now_ns, seed);
+        host.engine = Engine::new(&host.configuration, now_ns, seed);
         host.engine.add_local_host(host.number);
         host.later.clear();
         let waiting = &host.waiting;
@@ -177,7 +181,13 @@ impl Net {
                     || send.segment.is_some_and(|segment| segment.buffer == *buffer)
             })
         });
-        for send in host.waiting.values() {
+        let mut sends: Vec<&Send> = host.waiting.values().collect();
+        let order = |one: &&Send, other: &&Send| {
+            let ahead = one.transaction.wrapping_sub(other.transaction).cast_signed();
+            one.client.cmp(&other.client).then(ahead.cmp(&0))
+        };
+        sends.sort_by(order);
+        for send in sends {
             let (_, first) = host.engine.send(now_ns, send).expect("a fresh engine has room");
             assert_eq!(first, None, "it must look for the other hosts");
         }
@@ -237,6 +247,20 @@ impl Net {
         words: [u32; 8],
         (request_bytes, capacity): (usize, u32),
     ) -> SendId {
+        self.try_send(from, (index, transaction), server, words, (request_bytes, capacity), 0)
+            .expect("the send is begun")
+    }
+
+    /// As [`Net::send`], with flags of its place in a run.
+    pub fn try_send(
+        &mut self,
+        from: usize,
+        (index, transaction): (u64, u32),
+        server: EntityId,
+        words: [u32; 8],
+        (request_bytes, capacity): (usize, u32),
+        flags: u32,
+    ) -> Result<SendId, SendError> {
         let now_ns = self.now_ns;
         let host = &mut self.hosts[from];
         let mut buffer = |bytes: Vec<u8>| {
@@ -259,17 +283,38 @@ impl Net {
             message: Message { words },
             segment: request,
             response,
+            flags,
             ..Send::default()
         };
-        let (id, first) = host.engine.send(now_ns, &send).expect("the send is begun");
+        let sent = host.engine.send(now_ns, &send);
+        if sent.is_err() {
+            host.memory.remove(&response.buffer);
+            request.and_then(|segment| host.memory.remove(&segment.buffer));
+        }
+        let (id, first) = sent?;
+        host.ids.insert((send.client, transaction), id);
         host.waiting.insert((send.client, transaction), Send { resumed_since_ns: Some(now_ns), ..send });
         self.do_first(from, first);
         self.settle();
-        id
+        Ok(id)
     }
 
     pub fn is_waiting(&self, host: usize, client: EntityId) -> bool {
         self.hosts[host].waiting.keys().any(|(waiting, _)| *waiting == client)
+    }
+
+    /// The client takes back the oldest of its sends.
+    pub fn cancel_first(&mut self, host: usize, client: EntityId) {
+        let now_ns = self.now_ns;
+        let host = &mut self.hosts[host];
+        let id = host
+            .ids
+            .values()
+            .find(|id| id.client == client && host.waiting.contains_key(&(client, id.transaction)));
+        if let Some(id) = id {
+            host.engine.cancel(now_ns, *id);
+        }
+        self.settle();
     }
 
     fn fly(&mut self, from: usize, to: usize, packet: &[u8]) {
@@ -312,7 +357,7 @@ impl Net {
     }
 
     /// Does what comes of a call at once.
-    fn do_first(&mut self, host: usize, action: Option<Action>) {
+    pub fn do_first(&mut self, host: usize, action: Option<Action>) {
         if let Some(action) = action {
             self.act(host, action);
         }
@@ -370,85 +415,6 @@ impl Net {
                 self.hosts[from].claimed.remove(&number);
                 self.hosts[from].lost.push(number);
             }
-        }
-    }
-
-    fn serve(&mut self, at: usize, request: &Request) {
-        let host = &mut self.hosts[at];
-        let transaction = request.id.transaction;
-        if let Some(received) = request.segment {
-            let bytes = host.memory.remove(&received.buffer).expect("the segment was stored");
-            assert_eq!(&bytes[..received.bytes as usize], &segment(transaction, received.bytes as usize)[..]);
-            host.engine.release_buffer(received.buffer);
-        }
-        let words = request.message.words;
-        if request.message.code() == ask::NOBODY {
-            host.engine.refuse(self.now_ns, request.id, Refusal::NonexistentEntity).expect("it waits");
-            return;
-        }
-        if request.message.code() == ask::FORWARD {
-            let number = LogicalHost::from_bits(100 + words[3]);
-            let mut words = words;
-            words[0] = ask::SEGMENT;
-            let held = (words[2] != 0).then(|| {
-                let buffer = Buffer(host.next_buffer);
-                host.next_buffer += 1;
-                host.memory.insert(buffer, segment(transaction, words[2] as usize));
-                Segment { buffer, bytes: words[2] }
-            });
-            let forward = Forward { server: process(number, 50), message: Message { words }, segment: held };
-            host.engine.forward(self.now_ns, request.id, &forward).expect("it is forwarded");
-            return;
-        }
-        if request.server.is_group() {
-            self.executed.insert((request.id.client, transaction), 1);
-            for member in 200..202 {
-                let number = host.number;
-                let (message, response) = host.answer(transaction, words[1]);
-                let reply = Reply { server: process(number, member), message, segment: response };
-                let first = host.engine.reply(self.now_ns, request.id, &reply).expect("it waits");
-                assert_eq!(first, None, "of several, none is first");
-            }
-            host.engine.finish(self.now_ns, request.id).expect("it waits");
-            return;
-        }
-        *self.executed.entry((request.id.client, transaction)).or_default() += 1;
-        if request.message.has(message::DATAGRAM) {
-            return;
-        }
-        let bytes = if request.message.code() == ask::DELAY { 0 } else { words[1] };
-        let (mut answer, response) = host.answer(transaction, bytes);
-        if request.message.code() == ask::IDEMPOTENT {
-            answer.words[0] |= message::DATAGRAM;
-            self.idempotent.insert((request.id.client, transaction));
-        }
-        let reply = Reply { server: request.server, message: answer, segment: response };
-        if request.message.code() == ask::DELAY {
-            host.later.push((self.now_ns + u64::from(words[2]) * MILLISECOND, request.id, reply));
-        } else {
-            let first = host.engine.reply(self.now_ns, request.id, &reply).expect("it waits");
-            self.do_first(at, first);
-        }
-    }
-
-    /// An outcome must be true.
-    fn check(&self, at: usize, id: SendId, sent: &Send, outcome: Outcome) {
-        let times = self.executed.get(&(id.client, id.transaction)).copied().unwrap_or(0);
-        if !self.idempotent.contains(&(id.client, id.transaction)) {
-            assert!(times <= 1, "{id:?} was executed {times} times");
-        }
-        match outcome {
-            Outcome::Response(response) => {
-                assert_eq!(times.min(1), 1, "{id:?} has a response but was never executed");
-                assert_eq!(response.message.words[2], id.transaction);
-                let bytes = response.segment_bytes as usize;
-                let memory = &self.hosts[at].memory[&sent.response.buffer];
-                assert_eq!(&memory[..bytes], &segment(id.transaction ^ 0x55, bytes)[..], "{id:?}");
-            }
-            Outcome::Failed { may_have_been_executed: false, .. } => {
-                assert_eq!(times, 0, "{id:?} failed for certain but was executed");
-            }
-            Outcome::Failed { .. } | Outcome::Sent | Outcome::Collected { .. } => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Plain transactions, in calm and in bad weather.
 
 use crate::net::*;
+use crate::users::ask;
 use proptest::prelude::*;
 use vmtp::packet::{self, Header};
 use vmtp::{Configuration, EntityId, Failure, Message, Outcome};
