@@ -11,7 +11,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use abi::{Pid, protocol};
+use abi::protocol;
 
 /// The variable by which a service that may map the boot archive finds it. Its value is an [`ArchivePlace`].
 pub const ARCHIVE_VARIABLE: &str = "BOOT_ARCHIVE";
@@ -88,15 +88,6 @@ protocol! {
         SetTrace = 12 { events: u32 } => TraceSet {};
         /// See `SetTrace`.
         ReadTrace = 13 { from: u64 } => TraceRead { count: u32, next: u64 };
-        /// As the kernel's own request of this name, for the team's own user on another node: a kernel does for those
-        /// only what it does at once.
-        QueryRegion = 14 { team: Pid, address: u64 } => RegionQueried {
-            address: u64,
-            pages: u32,
-            protection: u32,
-            resident: u32,
-            dirty: u32,
-        };
     }
 }
 

@@ -81,9 +81,21 @@ pub fn protect(team: Pid, address: u64, pages: u32, protection: u32) -> Result<(
     Ok(())
 }
 
-/// The first region of `team` that ends after `address`.
-pub fn query_region(team: Pid, address: u64) -> Result<memory::RegionQueried, Error> {
-    crate::message::kernel(kernel::MEMORY, &memory::QueryRegion { team, address })
+/// The first region of `team` that ends after `address`, and what it is bound to; by no pager if to nothing.
+pub fn query_region(team: Pid, address: u64) -> Result<(memory::RegionQueried, BindingRecord), Error> {
+    query_region_by(kernel::server(kernel::MEMORY), team, address)
+}
+
+/// As [`query_region`], of another node's team: its supervisor takes the same request.
+pub fn query_region_by(
+    server: Pid,
+    team: Pid,
+    address: u64,
+) -> Result<(memory::RegionQueried, BindingRecord), Error> {
+    let mut binding = [0; BindingRecord::BYTES];
+    let query = memory::QueryRegion { team, address };
+    let found = call(server, &query, Segment::Write(&mut binding))?;
+    Ok((found, BindingRecord::from_bytes(&binding)))
 }
 
 /// Quota and use of `team`, of any node.

@@ -14,7 +14,9 @@ pub const COMMAND: Command = Command {
         name: "free",
         synopsis: "[@NODE]",
         summary: "Shows how much memory is free, and the kernel's tables.",
-        details: "Memory is in KiB.",
+        details: "Memory is in KiB. What is cached is pages of files that programs have mapped; of these, what is dirty was\n\
+                  written and is not yet written back. Pages count since boot: read from files' servers, written\n\
+                  back to them, and taken from the cache because memory was needed.",
         choices: &[NODE],
         operands: (0, 0),
     },
@@ -38,5 +40,15 @@ fn free(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         let line = format!("{what:<12} {total:>10} {used:>10} {:>10}\n", total.saturating_sub(used));
         context.output.write_all(line.as_bytes())?;
     }
-    Ok(())
+    let line = format!("{:<12} {:>10} {:>10}\n", "", "CACHED", "DIRTY");
+    context.output.write_all(line.as_bytes())?;
+    let (cached, dirty) = (kibibytes(record.cached_frames), kibibytes(record.dirty_frames));
+    context.output.write_all(format!("{:<12} {cached:>10} {dirty:>10}\n", "files").as_bytes())?;
+    let line = format!("{:<12} {:>10} {:>10} {:>10}\n", "", "READ", "WRITTEN", "RECLAIMED");
+    context.output.write_all(line.as_bytes())?;
+    let line = format!(
+        "{:<12} {:>10} {:>10} {:>10}\n",
+        "pages", record.page_reads, record.page_writes, record.reclaimed_frames
+    );
+    Ok(context.output.write_all(line.as_bytes())?)
 }

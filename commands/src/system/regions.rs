@@ -1,14 +1,14 @@
 //! `regions`: the map of a team's address space.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 
-use abi::kernel::memory::RegionQueried;
-use abi::kernel::protection;
+use abi::kernel::record::BindingRecord;
+use abi::kernel::{self, protection};
 use abi::{Error, PAGE_BYTES, Pid};
-use protocols::supervisor::supervisor;
-use v::message::{Segment, call};
 
+use super::kernel::{describe, names};
 use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
@@ -20,8 +20,10 @@ pub const COMMAND: Command = Command {
         name: "regions",
         synopsis: "[PID...] [@NODE]",
         summary: "Shows what is mapped in a team's address space.",
-        details: "Without PID it shows its own. RESIDENT is the pages that have memory. Letters: r read, w write,\n\
-                  x execute, d device memory or the boot archive.",
+        details: "Without PID it shows its own. RESIDENT is the pages that are mapped, DIRTY those that were written and\n\
+                  not yet written back to the file. Letters: r read, w write, x execute, d device memory or the boot\n\
+                  archive; of what is bound to a file, s shared with it, p private when written. Then comes what that\n\
+                  is: the file's server, the number of the open file there, and from which byte on.",
         choices: &[NODE],
         operands: (0, MANY),
     },
@@ -30,18 +32,20 @@ pub const COMMAND: Command = Command {
 
 fn regions(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let node = Node::of(arguments)?;
-    let teller =
-        if node.is_named() { Teller::Supervisor(node.server("supervisor")?) } else { Teller::Kernel };
+    let own = kernel::server(kernel::MEMORY);
+    let teller = if node.is_named() { node.server("supervisor")? } else { own };
+    let records = v::process::all_of(node.host).map_err(|error| failed("process server", error))?;
+    let names = names(&records);
     if arguments.operands.is_empty() {
         if node.is_named() {
             return Err(Misuse("which process of that node? 'ps @NODE' shows them".into()).into());
         }
-        return show(context, &teller, Pid::NONE).map_err(|error| failed("memory server", error));
+        return show(context, teller, Pid::NONE, &names).map_err(|error| failed("memory server", error));
     }
     for word in &arguments.operands {
         match word.parse() {
             Err(()) => context.complain(word, "not a pid; ps shows them"),
-            Ok(pid) => match show(context, &teller, pid) {
+            Ok(pid) => match show(context, teller, pid, &names) {
                 Ok(()) => {}
                 Err(Error::ProcessElsewhere) => context.complain(word, "it is on another node: add @NODE"),
                 Err(error) => context.complain(word, error),
@@ -51,33 +55,18 @@ fn regions(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Who tells of regions: this node's kernel, or another node's supervisor.
-enum Teller {
-    Kernel,
-    Supervisor(Pid),
-}
-
-impl Teller {
-    fn region(&self, team: Pid, address: u64) -> Result<RegionQueried, Error> {
-        let Teller::Supervisor(supervisor) = self else { return v::memory::query_region(team, address) };
-        let query = supervisor::QueryRegion { team, address };
-        let region = call(*supervisor, &query, Segment::None)?;
-        Ok(RegionQueried {
-            address: region.address,
-            pages: region.pages,
-            protection: region.protection,
-            resident: region.resident,
-            dirty: region.dirty,
-        })
-    }
-}
-
-fn show(context: &mut Context<'_>, teller: &Teller, team: Pid) -> Result<(), Error> {
-    let mut text = format!("{:>16} {:>16} {:>8} {:>8}\n", "FROM", "TO", "PAGES", "RESIDENT");
+/// Shows a team's regions, of which `teller` tells: this node's kernel, or another node's supervisor.
+fn show(
+    context: &mut Context<'_>,
+    teller: Pid,
+    team: Pid,
+    names: &BTreeMap<Pid, String>,
+) -> Result<(), Error> {
+    let mut text = format!("{:>16} {:>16} {:>8} {:>8} {:>8}\n", "FROM", "TO", "PAGES", "RESIDENT", "DIRTY");
     let quota = v::memory::query_team(team)?;
     let mut address = 0;
     loop {
-        let found = match teller.region(team, address) {
+        let (found, binding) = match v::memory::query_region_by(teller, team, address) {
             Ok(found) => found,
             Err(Error::NotMapped) => break,
             Err(error) => return Err(error),
@@ -87,11 +76,13 @@ fn show(context: &mut Context<'_>, teller: &Teller, team: Pid) -> Result<(), Err
             return Err(Error::BadReply);
         }
         let line = format!(
-            "{:16x} {end:16x} {:>8} {:>8} {}\n",
+            "{:16x} {end:16x} {:>8} {:>8} {:>8} {}{}\n",
             found.address,
             found.pages,
             found.resident,
-            letters(found.protection)
+            found.dirty,
+            letters(found.protection, &binding),
+            bound(&binding, names)
         );
         text.push_str(&line);
         address = end;
@@ -101,9 +92,43 @@ fn show(context: &mut Context<'_>, teller: &Teller, team: Pid) -> Result<(), Err
     context.output.write_all(text.as_bytes())
 }
 
-fn letters(bits: u32) -> String {
-    [(protection::READ, 'r'), (protection::WRITE, 'w'), (protection::EXECUTE, 'x'), (protection::DEVICE, 'd')]
-        .into_iter()
-        .map(|(bit, letter)| if bits & bit == 0 { '-' } else { letter })
-        .collect()
+fn letters(bits: u32, binding: &BindingRecord) -> String {
+    let private = if binding.pager == 0 { '-' } else { 'p' };
+    [
+        (protection::READ, 'r', '-'),
+        (protection::WRITE, 'w', '-'),
+        (protection::EXECUTE, 'x', '-'),
+        (protection::DEVICE, 'd', '-'),
+        (protection::SHARED, 's', private),
+    ]
+    .into_iter()
+    .map(|(bit, letter, otherwise)| if bits & bit == 0 { otherwise } else { letter })
+    .collect()
+}
+
+/// What a region is bound to.
+fn bound(binding: &BindingRecord, names: &BTreeMap<Pid, String>) -> String {
+    let BindingRecord { pager, instance, position } = *binding;
+    if pager == 0 {
+        return String::new();
+    }
+    format!(" {} {instance}+{position:#x}", describe(Pid::from_bits(pager), names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi::kernel::protection::{READ, SHARED, WRITE};
+
+    #[test]
+    fn a_bound_region_is_told_from_others() {
+        let pager = Pid::from_bits(0x2000_0001_0001_0011);
+        let binding = BindingRecord { pager: pager.to_bits(), instance: 5, position: 0x4000 };
+        let names = BTreeMap::from([(pager, "ramfs".into())]);
+        assert_eq!(bound(&binding, &names), " ramfs 5+0x4000");
+        assert_eq!(bound(&BindingRecord::default(), &names), "");
+        assert_eq!(letters(READ | WRITE | SHARED, &binding), "rw--s");
+        assert_eq!(letters(READ | WRITE, &binding), "rw--p");
+        assert_eq!(letters(READ | WRITE, &BindingRecord::default()), "rw---");
+    }
 }

@@ -4,12 +4,11 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use abi::Error;
+use abi::kernel::memory::{QueryRegion, RegionQueried};
 use abi::kernel::{self, statistics};
 use abi::trace::TraceRecord;
 use protocols::supervisor::MOST_TRACE_RECORDS;
-use protocols::supervisor::supervisor::{
-    PoweringOff, QueryRegion, Rebooting, RegionQueried, TraceRead, TraceSet,
-};
+use protocols::supervisor::supervisor::{PoweringOff, Rebooting, TraceRead, TraceSet};
 use v::server::{Client, Outcome};
 use v::{Segment, time};
 
@@ -96,8 +95,16 @@ impl Operating {
         Ok(TraceSet {})
     }
 
-    /// A part of the map of a team of the client's user.
-    pub fn query_region(client: &Client<'_>, query: &QueryRegion) -> Result<RegionQueried, Error> {
+    /// The kernel's own request, for a part of the map of a team of the client's user: a kernel does for those of other
+    /// nodes only what it does at once.
+    pub fn query_region(&mut self, client: &Client<'_>, query: &QueryRegion) -> Outcome<'_> {
+        match self.fetch_region(client, query) {
+            Ok(region) => Outcome::data(region, &self.records),
+            Err(error) => Outcome::refuse(error),
+        }
+    }
+
+    fn fetch_region(&mut self, client: &Client<'_>, query: &QueryRegion) -> Result<RegionQueried, Error> {
         let QueryRegion { team, address } = *query;
         // The supervisor waits for no other node.
         if team.host() != v::node::host() {
@@ -106,14 +113,12 @@ impl Operating {
         if v::process::identify(team)?.user != client.user && !client.user.is_system() {
             return Err(Error::NoPermission);
         }
-        let region = v::memory::query_region(team, address)?;
-        Ok(RegionQueried {
-            address: region.address,
-            pages: region.pages,
-            protection: region.protection,
-            resident: region.resident,
-            dirty: region.dirty,
-        })
+        let (region, binding) = v::memory::query_region(team, address)?;
+        self.records.clear();
+        if client.writable_bytes().is_ok() {
+            self.records.extend(binding.to_bytes());
+        }
+        Ok(region)
     }
 
     /// What the kernel has recorded.

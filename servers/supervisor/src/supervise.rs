@@ -10,10 +10,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::kernel::device::ReleaseDma;
+use abi::kernel::memory::QueryRegion;
 use abi::kernel::record::ProcessRecord;
 use abi::kernel::{self, process, statistics};
 use abi::notice::notice::{EndNoted, TeamEnded};
-use abi::protocol::Reply;
+use abi::protocol::{Reply, Request as _};
 use abi::{Error, Message, Pid};
 use program_image::team_end;
 use protocols::device::DeviceRecord;
@@ -265,6 +266,9 @@ impl Server for Supervising {
             self.ended(&ended);
             return Outcome::Reply(EndNoted {}.to_message());
         }
+        if message.code() == QueryRegion::CODE {
+            return self.operating.query_region(client, &QueryRegion::from_message(message));
+        }
         let Some(request) = Supervisor::from_message(message) else {
             return Outcome::refuse(Error::BadRequest);
         };
@@ -280,7 +284,6 @@ impl Server for Supervising {
             Supervisor::PowerOff(off) => self.operating.go(client, Going::Off { status: off.status }),
             Supervisor::Reboot(_) => self.operating.go(client, Going::Again),
             Supervisor::SetTrace(set) => Outcome::from(Operating::set_trace(client, set.events)),
-            Supervisor::QueryRegion(query) => Outcome::from(Operating::query_region(client, &query)),
             Supervisor::ReadTrace(read) => self.operating.read_trace(client, read.from),
             Supervisor::QueryDevice(query) => self.query_device(client, query.position),
             Supervisor::StartDevice(start) => Outcome::from(self.start_device(client, start.device)),

@@ -51,7 +51,7 @@ pub fn pages() -> Result<(), String> {
     ensure!(pages.len() == 3 * PAGE_BYTES as usize);
     ensure!(pages.iter().all(|byte| *byte == 0));
     pages.fill(9);
-    let region = must("query", memory::query_region(Pid::NONE, pages.address()))?;
+    let (region, _) = must("query", memory::query_region(Pid::NONE, pages.address()))?;
     ensure!((region.address, region.pages, region.resident) == (pages.address(), 3, 3));
     drop(pages);
     // Page tables may stay.
