@@ -1,6 +1,8 @@
 //! The I/O protocol's client: an open instance of some server, as a value that can be copied and handed on.
 
-use abi::Pid;
+use core::hint::black_box;
+
+use abi::{Error, PAGE_BYTES, Pid};
 use protocols::io::{attribute, io};
 
 use super::{Result, TRANSFER_BYTES};
@@ -37,11 +39,19 @@ impl Instance {
     #[inline]
     pub fn read(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
         let room = buffer.len().min(TRANSFER_BYTES);
+        let buffer = &mut buffer[..room];
         let request = io::Read { instance: self.number, position };
-        let done =
-            again(!self.is_stream(), || call(self.server, &request, Segment::Write(&mut buffer[..room])))?;
+        if self.is_stream() {
+            // What it gave is gone if it could not be put there.
+            make_resident(buffer);
+        }
+        let mut done = again(!self.is_stream(), || call(self.server, &request, Segment::Write(buffer)));
+        if let Err(Error::NotResident) = done {
+            make_resident(buffer);
+            done = again(true, || call(self.server, &request, Segment::Write(buffer)));
+        }
         // A server may not claim more than it can have written.
-        Ok((done.count as usize).min(room))
+        Ok((done?.count as usize).min(room))
     }
 
     /// Writes at a position, at most [`TRANSFER_BYTES`].
@@ -85,5 +95,17 @@ impl Instance {
         let request = io::Release { instance: self.number, owner };
         again(false, || call(self.server, &request, Segment::None))?;
         Ok(())
+    }
+}
+
+/// Touches every page of a buffer, in its owner's time: a reply does not wait for the page of a file that the buffer may
+/// lie in.
+fn make_resident(buffer: &mut [u8]) {
+    let last = buffer.len().saturating_sub(1);
+    for at in (0..buffer.len()).step_by(PAGE_BYTES as usize).chain([last]) {
+        if let Some(byte) = buffer.get_mut(at) {
+            // Nothing is known of what is read, so that it is written again.
+            *byte = black_box(*byte);
+        }
     }
 }
