@@ -30,25 +30,46 @@ pub enum Mapping {
 /// a page cannot be had (the server refuses it, has ended, or does not answer for 30 seconds) the program ends with a
 /// page fault that says why. Unlike an open file, a mapping does not come back when its server is restarted.
 ///
-/// **Who sees what is written.** All mappings of one open file on a node have the same pages. Programs that open a
-/// file of `[tmp]` on its own node each for themselves have them as well, since the server lends its pages. Otherwise
-/// what is written is seen by others when it has been written back: by [`flush`](MappedFile::flush), when the mapping is
-/// dropped, or when memory runs low.
+/// **Who sees what is written.** All mappings of one open file on a node have the same pages: a program that was given
+/// it, as its standard input for example, shares memory with who gave it. Where programs open a file each for themselves,
+/// or on several nodes, others see what is written when it has been written back: by [`flush`](MappedFile::flush), when
+/// the mapping is dropped, or when memory runs low; and a page that they have already only after it has gone. A server
+/// that lends its own pages makes all who map a file on its node see all. A program that is killed may leave changes
+/// that are lost.
 ///
 /// ```no_run
 /// use v::file::{self, File};
 /// use v::memory::{MappedFile, Mapping, map_file};
 ///
-/// // Two programs count together.
-/// # fn first() -> Result<(), v::Error> {
-/// file::write("[tmp]counter", [0; 8])?;
-/// # Ok(()) }
-/// # fn each() -> Result<(), v::Error> {
+/// // Two programs count together: this one, and one that finds the file as its standard input.
+/// # fn parent() -> Result<(), v::Error> {
 /// use core::sync::atomic::Ordering;
-/// let counter = map_file("[tmp]counter", Mapping::Shared)?;
+/// use v::process::Command;
+/// use v::protocols::io::mode;
+/// file::write("[tmp]counter", [0; 8])?;
+/// let file = File::open_with("[tmp]counter", mode::READ | mode::WRITE)?;
+/// let mut child = Command::new("count").stdin(&file).start()?;
+/// let counter = MappedFile::new(file, 0, 8, Mapping::Shared)?;
+/// counter.atomics()?[0].fetch_add(1, Ordering::Relaxed);
+/// child.wait()?;
+/// # Ok(()) }
+/// # fn child() -> Result<(), v::Error> {
+/// # use core::sync::atomic::Ordering;
+///
+/// // The other one:
+/// let input = v::io::standard_stream(0).ok_or(v::Error::NotReadable)?;
+/// let counter = MappedFile::new(File::from_instance(input), 0, 8, Mapping::Shared)?;
 /// counter.atomics()?[0].fetch_add(1, Ordering::Relaxed);
 /// # Ok(()) }
+/// # fn whole() -> Result<(), v::Error> {
+///
+/// // A whole file.
+/// let text = map_file("[boot]configuration/services", Mapping::ReadOnly)?;
+/// let mut first = [0; 1];
+/// text.read_at(0, &mut first)?;
+/// # Ok(()) }
 /// # fn piece() -> Result<(), v::Error> {
+///
 /// // The second page of a file, and changes that nobody sees.
 /// let piece = MappedFile::new(File::open("[tmp]data")?, 4096, 4096, Mapping::PrivateCopy)?;
 /// let mut word = [0; 4];

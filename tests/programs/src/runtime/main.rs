@@ -10,6 +10,7 @@
 
 mod files;
 mod heap;
+mod mapped;
 mod messages;
 mod programs;
 mod restarts;
@@ -37,6 +38,10 @@ const CHECKS: &[(&str, test_programs::Check)] = &[
     ("system directories", files::directories),
     ("system working directory", files::working_directory),
     ("system prefixes", files::prefixes),
+    ("system mapped files", mapped::mapped),
+    ("system what cannot be mapped", mapped::not_mappable),
+    ("system shared memory", mapped::shared),
+    ("system mapped files come and go", mapped::comes_and_goes),
     ("system streams of a program", programs::streams),
     ("system statuses", programs::statuses),
     ("system positions", programs::positions),
