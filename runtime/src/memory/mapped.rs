@@ -34,7 +34,7 @@ pub enum Mapping {
 /// it, as its standard input for example, shares memory with who gave it. Where programs open a file each for themselves,
 /// or on several nodes, others see what is written when it has been written back: by [`flush`](MappedFile::flush), when
 /// the mapping is dropped, or when memory runs low; and a page that they have already only after it has gone. A server
-/// that lends its own pages makes all who map a file on its node see all. A program that is killed may leave changes
+/// that lends its own pages, as that of `[tmp]` does on its node, makes all who map a file see all. A program that is killed may leave changes
 /// that are lost.
 ///
 /// ```no_run
