@@ -96,6 +96,13 @@ impl Pid {
         self.0 & GROUP_BIT != 0
     }
 
+    /// Whether this names an individual that is not on the node with the logical host `own`.
+    #[inline]
+    pub fn is_elsewhere(self, own: LogicalHost) -> bool {
+        let host = self.host();
+        !self.is_group() && host != own && host != LogicalHost::OWN
+    }
+
     /// Whether this names a group that anyone may join.
     pub const fn is_unrestricted_group(self) -> bool {
         self.is_group() && self.0 & LITTLE_ENDIAN_OR_UNRESTRICTED_BIT != 0

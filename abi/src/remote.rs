@@ -63,6 +63,7 @@ const KIND_SHIFT: u32 = 32;
 
 impl Arrival {
     /// Adds to the results of a Receive, in which all but this has been set.
+    #[inline]
     pub fn encode(&self, registers: &mut Registers) {
         let user = registers.extra[1] & 0xffff_ffff;
         let [grant, _, forwarder, ..] = registers.extra;
@@ -83,6 +84,7 @@ impl Arrival {
     }
 
     /// Out of the results of a Receive.
+    #[inline]
     pub fn decode(registers: &Registers) -> Arrival {
         let [first, kind, who, to, cookie] = registers.extra;
         let (who, to) = (Pid::from_bits(who), Pid::from_bits(to));
@@ -115,6 +117,7 @@ pub struct Received {
 
 impl Received {
     /// Out of the results of a Receive.
+    #[inline]
     pub fn decode(registers: &Registers) -> Received {
         let arrival = Arrival::decode(registers);
         let [grant, user, forwarder, ..] = registers.extra;

@@ -88,6 +88,16 @@ pub fn information() -> Information {
     unsafe { with_exposed_provenance::<Information>(information::ADDRESS as usize).read_volatile() }
 }
 
+/// Two of them, by which the processor's counter becomes nanoseconds: the base, and the multiplier. They never change.
+#[inline]
+pub(crate) fn clock() -> (u64, u64) {
+    let page = with_exposed_provenance::<Information>(information::ADDRESS as usize);
+    // SAFETY: as in `information`; each is a field of what is there.
+    unsafe {
+        ((&raw const (*page).counter_base).read_volatile(), (&raw const (*page).multiplier).read_volatile())
+    }
+}
+
 /// The boot command line.
 pub fn boot_command_line() -> &'static str {
     let line = information::ADDRESS + information::COMMAND_LINE_OFFSET as u64;

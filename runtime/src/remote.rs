@@ -28,18 +28,27 @@ struct Sender {
     buffer: Vec<u8>,
 }
 
-/// A reply that is put off.
+/// A reply that is put off, if there is one: it is made where it is, and never moved.
 #[derive(Debug)]
 struct PutOff {
+    /// Whom to; none if there is no such reply.
     to: Pid,
     message: Message,
-    /// To an alien: its number, and what it is sent for.
-    alien: Option<(u64, [u8; AlienRecord::BYTES])>,
+    /// To an alien: its number. The record is what it is sent for.
+    alien: Option<u64>,
+    record: [u8; AlienRecord::BYTES],
 }
 
 impl PutOff {
+    const NOTHING: PutOff = PutOff {
+        to: Pid::NONE,
+        message: Message { words: [0; 8] },
+        alien: None,
+        record: [0; AlienRecord::BYTES],
+    };
+
     fn data(&self) -> &[u8] {
-        self.alien.as_ref().map_or(&[], |(_, record)| record)
+        if self.alien.is_some() { &self.record } else { &[] }
     }
 }
 
@@ -48,7 +57,7 @@ impl PutOff {
 pub struct NetworkServer {
     /// By the numbers that are their cookies.
     senders: Vec<Sender>,
-    put_off: Option<PutOff>,
+    put_off: PutOff,
     /// Aliens that could not be sent, which is still to be told.
     failed: Vec<(u64, Error)>,
     former: u32,
@@ -58,7 +67,7 @@ impl NetworkServer {
     /// Makes the caller the network server. Needs the right, and there must be no other.
     pub fn new() -> Result<NetworkServer, Error> {
         let former = kernel(PROCESS, &process::BecomeNetworkServer {})?.former;
-        Ok(NetworkServer { senders: Vec::new(), put_off: None, failed: Vec::new(), former })
+        Ok(NetworkServer { senders: Vec::new(), put_off: PutOff::NOTHING, failed: Vec::new(), former })
     }
 
     /// How many there were before, since the node's boot.
@@ -68,16 +77,12 @@ impl NetworkServer {
 
     /// Takes the most urgent waiting message, whatever it is about.
     pub fn receive(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<Received, Error> {
-        if let Some(put_off) = self.put_off.take() {
-            match syscall::reply_receive_remote(
-                put_off.to,
-                &put_off.message,
-                put_off.data(),
-                buffer,
-                deadline,
-            ) {
+        if !self.put_off.to.is_none() {
+            let to = core::mem::replace(&mut self.put_off.to, Pid::NONE);
+            let (message, data) = (&self.put_off.message, self.put_off.data());
+            match syscall::reply_receive_remote(to, message, data, buffer, deadline) {
                 Ok(received) => return Ok(self.look_at(received)),
-                Err(error) => self.failed(&put_off, error),
+                Err(error) => self.failed(error),
             }
         }
         if let Some((cookie, error)) = self.failed.pop() {
@@ -102,6 +107,7 @@ impl NetworkServer {
     }
 
     /// Notes when an alien is back.
+    #[inline]
     fn look_at(&mut self, received: Received) -> Received {
         if let Arrival::Answered { cookie, .. } | Arrival::Forwarded { cookie, .. } = received.arrival
             && let Some(sender) = self.senders.get_mut(cookie as usize)
@@ -112,18 +118,21 @@ impl NetworkServer {
     }
 
     /// Does what was put off.
+    #[inline]
     fn flush(&mut self) {
-        if let Some(put_off) = self.put_off.take()
-            && let Err(error) = syscall::reply(put_off.to, &put_off.message, put_off.data())
-        {
-            self.failed(&put_off, error);
+        if self.put_off.to.is_none() {
+            return;
+        }
+        let to = core::mem::replace(&mut self.put_off.to, Pid::NONE);
+        if let Err(error) = syscall::reply(to, &self.put_off.message, self.put_off.data()) {
+            self.failed(error);
         }
     }
 
     /// A client that has gone meanwhile needs no reply. For an alien that is not sent, that is the answer.
     #[cold]
-    fn failed(&mut self, put_off: &PutOff, error: Error) {
-        if let Some((cookie, _)) = put_off.alien {
+    fn failed(&mut self, error: Error) {
+        if let Some(cookie) = self.put_off.alien {
             self.senders[cookie as usize].is_away = false;
             self.failed.push((cookie, error));
         }
@@ -134,7 +143,9 @@ impl NetworkServer {
     pub fn reply(&mut self, client: Pid, message: &Message, data: &[u8], replier: Pid) -> Result<(), Error> {
         if data.is_empty() && replier.is_none() {
             self.flush();
-            self.put_off = Some(PutOff { to: client, message: *message, alien: None });
+            self.put_off.to = client;
+            self.put_off.message = *message;
+            self.put_off.alien = None;
             return Ok(());
         }
         syscall::reply_remote(client, message, data, replier, None)
@@ -182,8 +193,10 @@ impl NetworkServer {
         let record = alien.record(place.as_mut_ptr().expose_provenance() as u64, place.len() as u64);
         sender.is_away = true;
         self.flush();
-        let alien_sent = Some((alien.cookie, record.to_bytes()));
-        self.put_off = Some(PutOff { to, message: alien.message, alien: alien_sent });
+        self.put_off.to = to;
+        self.put_off.message = alien.message;
+        self.put_off.alien = Some(alien.cookie);
+        self.put_off.record = record.to_bytes();
         Ok(())
     }
 
@@ -219,7 +232,7 @@ impl Sender {
 
 impl Drop for NetworkServer {
     fn drop(&mut self) {
-        self.put_off = None;
+        self.put_off.to = Pid::NONE;
         self.senders.iter_mut().for_each(Sender::end);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use abi::call::{self, NOW, Registers};
+use abi::call::{self, FOREVER, NOW, Registers};
 use abi::kernel::record::{AlienRecord, BindingRecord};
 use abi::kernel::{GROUP, PROCESS, group, memory, process, protection, time};
 use abi::protocol::{Reply as _, Request};
@@ -335,7 +335,7 @@ impl Storm {
             call::Reply { to: alien, message, segment_address, segment_bytes, replier, error, lend }.encode()
         } else {
             let (buffer_address, buffer_bytes) = (Node::data(0), u64::from(whom));
-            let (to, deadline) = (alien, NOW);
+            let (to, deadline) = (alien, if whom.is_multiple_of(2) { FOREVER } else { NOW });
             call::ReplyReceive {
                 to,
                 message,

@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::marker::PhantomData;
 use core::ptr::{NonNull, with_exposed_provenance_mut};
 use core::sync::atomic::{Ordering, fence};
 
@@ -106,6 +107,26 @@ impl DmaMemory {
         place
     }
 
+    /// The place of a value that is read or written often.
+    ///
+    /// # Panics
+    /// As [`get`](DmaMemory::get).
+    pub fn cell<T: Width>(&self, offset: usize) -> DmaCell<T> {
+        self.table(offset, 1, size_of::<T>()).cell(0)
+    }
+
+    /// The places of `count` values, `step` bytes apart.
+    ///
+    /// # Panics
+    /// As [`get`](DmaMemory::get), if that holds of one of them.
+    pub fn table<T: Width>(&self, offset: usize, count: usize, step: usize) -> DmaTable<T> {
+        for index in 0..count {
+            self.place::<T>(offset + step * index);
+        }
+        let first = self.first.as_ptr().wrapping_add(offset);
+        DmaTable { first: NonNull::new(first).expect("it is in the memory"), count, step, kind: PhantomData }
+    }
+
     /// Copies bytes in, for the device to see from now on.
     ///
     /// # Panics
@@ -139,6 +160,57 @@ impl DmaMemory {
             beyond(bytes, offset, self.bytes);
         }
         self.first.as_ptr().wrapping_add(offset)
+    }
+}
+
+/// The place of a value in DMA memory, which stays the team's: nothing is left to check.
+#[derive(Clone, Copy, Debug)]
+pub struct DmaCell<T>(NonNull<T>);
+
+// SAFETY: as of the memory that it is in.
+unsafe impl<T> Send for DmaCell<T> {}
+
+impl<T: Width> DmaCell<T> {
+    /// Reads what the device or the driver has written.
+    #[inline]
+    pub fn get(&self) -> T {
+        // SAFETY: within the memory and aligned, checked when it was made; any bits are a value of these types.
+        unsafe { self.0.as_ptr().read_volatile() }
+    }
+
+    /// Writes a value, for the device to see from now on: not before what was written earlier.
+    #[inline]
+    pub fn set(&self, value: T) {
+        fence(Ordering::Release);
+        // SAFETY: as in `get`; no Rust value lies there.
+        unsafe { self.0.as_ptr().write_volatile(value) }
+    }
+}
+
+/// The places of values at equal distances.
+#[derive(Clone, Copy, Debug)]
+pub struct DmaTable<T> {
+    first: NonNull<u8>,
+    count: usize,
+    step: usize,
+    kind: PhantomData<T>,
+}
+
+// SAFETY: as of the memory that it is in.
+unsafe impl<T> Send for DmaTable<T> {}
+
+impl<T: Width> DmaTable<T> {
+    /// One of them.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    #[inline]
+    pub fn cell(&self, index: usize) -> DmaCell<T> {
+        if index >= self.count {
+            beyond(self.step, index * self.step, self.count * self.step);
+        }
+        // SAFETY: it lies in the memory, checked when the table was made, so not at address 0.
+        DmaCell(unsafe { NonNull::new_unchecked(self.first.as_ptr().wrapping_add(index * self.step)) }.cast())
     }
 }
 

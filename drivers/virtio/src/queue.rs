@@ -9,7 +9,7 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use hardware::dma::{DmaMemory, barrier};
+use hardware::dma::{DmaCell, DmaMemory, DmaTable, barrier};
 use v::Error;
 
 const DESCRIPTOR_BYTES: usize = 16;
@@ -35,9 +35,18 @@ pub struct Queue {
     size: u16,
     available: usize,
     used: usize,
+    lengths: DmaTable<u32>,
+    /// Each side's flags, index and entries: the driver's ring, and the device's, whose entries are buffer and bytes.
+    available_flags: DmaCell<u16>,
+    available_index: DmaCell<u16>,
+    available_entries: DmaTable<u16>,
+    used_flags: DmaCell<u16>,
+    used_index: DmaCell<u16>,
+    used_buffers: DmaTable<u32>,
+    used_lengths: DmaTable<u32>,
     /// Where each side writes the index at which it wants to hear from the other.
-    used_event: usize,
-    available_event: usize,
+    used_event: DmaCell<u16>,
+    available_event: DmaCell<u16>,
     has_events: bool,
     /// The driver's index: what it has named in the available ring.
     named: u16,
@@ -77,13 +86,22 @@ impl Queue {
     pub fn new(memory: DmaMemory, size: u16, has_events: bool) -> Queue {
         assert!(size.is_power_of_two() && Queue::bytes(size) <= memory.bytes(), "a queue of {size}");
         let (available, used) = (Queue::available_at(size), Queue::used_at(size));
+        let count = usize::from(size);
         Queue {
-            memory,
             size,
             available,
             used,
-            used_event: available + ENTRIES + AVAILABLE_BYTES * usize::from(size),
-            available_event: used + ENTRIES + USED_BYTES * usize::from(size),
+            lengths: memory.table(DESCRIPTOR_LENGTH, count, DESCRIPTOR_BYTES),
+            available_flags: memory.cell(available + FLAGS),
+            available_index: memory.cell(available + INDEX),
+            available_entries: memory.table(available + ENTRIES, count, AVAILABLE_BYTES),
+            used_flags: memory.cell(used + FLAGS),
+            used_index: memory.cell(used + INDEX),
+            used_buffers: memory.table(used + ENTRIES, count, USED_BYTES),
+            used_lengths: memory.table(used + ENTRIES + 4, count, USED_BYTES),
+            used_event: memory.cell(available + ENTRIES + AVAILABLE_BYTES * count),
+            available_event: memory.cell(used + ENTRIES + USED_BYTES * count),
+            memory,
             has_events,
             named: 0,
             shown: 0,
@@ -118,7 +136,7 @@ impl Queue {
     /// Says how much of a buffer counts.
     #[inline]
     pub fn set_length(&mut self, buffer: u16, bytes: u32) {
-        self.memory.set(self.descriptor(buffer) + DESCRIPTOR_LENGTH, bytes);
+        self.lengths.cell(buffer.into()).set(bytes);
     }
 
     fn descriptor(&self, buffer: u16) -> usize {
@@ -130,7 +148,7 @@ impl Queue {
     #[inline]
     pub fn name(&mut self, buffer: u16) {
         let entry = usize::from(self.named & (self.size - 1));
-        self.memory.set(self.available + ENTRIES + AVAILABLE_BYTES * entry, buffer);
+        self.available_entries.cell(entry).set(buffer);
         self.named = self.named.wrapping_add(1);
     }
 
@@ -141,28 +159,27 @@ impl Queue {
         if before == self.named {
             return false;
         }
-        self.memory.set(self.available + INDEX, self.named);
+        self.available_index.set(self.named);
         self.shown = self.named;
         // The device writes what it wants before it looks at the index for the last time, so read it after.
         barrier();
         if self.has_events {
-            let wanted: u16 = self.memory.get(self.available_event);
-            passes(wanted, before, self.named)
+            passes(self.available_event.get(), before, self.named)
         } else {
-            self.memory.get::<u16>(self.used + FLAGS) & QUIET == 0
+            self.used_flags.get() & QUIET == 0
         }
     }
 
     /// Takes the next buffer that the device gave back.
     #[inline]
     pub fn take(&mut self) -> Option<Used> {
-        if self.memory.get::<u16>(self.used + INDEX) == self.taken {
+        if self.used_index.get() == self.taken {
             return None;
         }
         fence(Ordering::Acquire);
-        let at = self.used + ENTRIES + USED_BYTES * usize::from(self.taken & (self.size - 1));
+        let entry = usize::from(self.taken & (self.size - 1));
         self.taken = self.taken.wrapping_add(1);
-        Some(Used { buffer: self.memory.get(at), bytes: self.memory.get(at + 4) })
+        Some(Used { buffer: self.used_buffers.cell(entry).get(), bytes: self.used_lengths.cell(entry).get() })
     }
 
     /// Asks for an interrupt when the device gives back the next buffer. True if there is one already, for which
@@ -170,21 +187,21 @@ impl Queue {
     #[inline]
     pub fn ask(&mut self) -> bool {
         if self.has_events {
-            self.memory.set(self.used_event, self.taken);
+            self.used_event.set(self.taken);
         } else {
-            self.memory.set(self.available + FLAGS, 0_u16);
+            self.available_flags.set(0);
         }
         barrier();
-        self.memory.get::<u16>(self.used + INDEX) != self.taken
+        self.used_index.get() != self.taken
     }
 
     /// Asks for no interrupt. With event indices this holds for 65,535 buffers from the last that was taken.
     #[inline]
     pub fn quieten(&mut self) {
         if self.has_events {
-            self.memory.set(self.used_event, self.taken.wrapping_sub(1));
+            self.used_event.set(self.taken.wrapping_sub(1));
         } else {
-            self.memory.set(self.available + FLAGS, QUIET);
+            self.available_flags.set(QUIET);
         }
     }
 }
@@ -219,7 +236,7 @@ mod tests {
                 self.had.push_back(queue.memory.get(at));
                 self.seen = self.seen.wrapping_add(1);
             }
-            queue.memory.set(queue.available_event, self.seen);
+            queue.available_event.set(self.seen);
         }
 
         /// Gives a buffer back. True if it interrupts.
@@ -231,7 +248,7 @@ mod tests {
             let before = self.given;
             self.given = self.given.wrapping_add(1);
             queue.memory.set(queue.used + INDEX, self.given);
-            passes(queue.memory.get(queue.used_event), before, self.given)
+            passes(queue.used_event.get(), before, self.given)
         }
     }
 

@@ -25,7 +25,7 @@ use abi::protocol::refusal;
 use abi::remote::Arrival;
 use abi::segment::HEAD_BYTES;
 use abi::trace::Event;
-use abi::{Access, Error, Grant, LogicalHost, Message, Pid, USER_ADDRESS_END, UserId};
+use abi::{Access, Error, Grant, Message, Pid, USER_ADDRESS_END, UserId};
 
 use crate::ipc::delivered;
 use crate::kernel::Kernel;
@@ -129,25 +129,53 @@ impl<M: Machine> Kernel<M> {
         ensure(bytes == record.len() as u64, Error::BadArgument)?;
         self.read_from(caller, address, &mut record)?;
         let record = AlienRecord::from_bytes(&record);
+        let (receiver, grant) = self.check_alien(&record)?;
+        self.begin_alien(caller, slot, &record, grant);
+        self.counters.sends += 1;
+        let code = self.processes[slot].registers.message[0] as u32 & CODE_MASK;
+        self.trace(Event::Send, code, Pid::from_bits(record.client), Pid::from_bits(record.to));
+        if self.processes[receiver].state == State::KernelServer {
+            self.ask_kernel_server(slot, receiver, record.buffer_capacity);
+            return Ok(NOBODY);
+        }
+        Ok(self.hand_over(slot, receiver))
+    }
+
+    /// Checks what an alien is to be sent for: to whom, and with what grant.
+    pub(crate) fn check_alien(&self, record: &AlienRecord) -> Result<(ProcessIndex, Grant)> {
         let client = Pid::from_bits(record.client);
         let is_process = client == Pid::process(client.host(), client.generation(), client.index());
-        let host = client.host();
         ensure(
             is_process
                 && client.generation() != 0
-                && host != self.processes.host()
-                && host != LogicalHost::OWN
+                && client.is_elsewhere(self.processes.host())
                 && record.priority < u64::from(priority::COUNT),
             Error::BadArgument,
         )?;
-        let grant = check_buffer(&record)?;
-        let to = Pid::from_bits(record.to);
-        let receiver = self.find_receiver(to)?;
+        let grant = check_buffer(record)?;
+        let receiver = self.find_receiver(Pid::from_bits(record.to))?;
         self.need_no_alien(client, receiver)?;
+        Ok((receiver, grant))
+    }
+
+    /// The priority with which an alien of the network server, `caller`, waits for a client.
+    pub(crate) fn alien_priority(&self, caller: ProcessIndex, record: &AlienRecord) -> u8 {
+        (record.priority as u8).max(self.processes[caller].own_priority)
+    }
+
+    /// An alien that was back has the message in the registers of `caller`, the network server, for a client.
+    pub(crate) fn begin_alien(
+        &mut self,
+        caller: ProcessIndex,
+        slot: ProcessIndex,
+        record: &AlienRecord,
+        grant: Grant,
+    ) {
         self.end_waiting(slot, caller);
+        let priority = self.alien_priority(caller, record);
         let (server, alien) = self.processes.pair(caller, slot);
-        alien.priority = (record.priority as u8).max(server.own_priority);
-        alien.own_priority = alien.priority;
+        alien.priority = priority;
+        alien.own_priority = priority;
         alien.flags.clear(Flags::REMOTE);
         alien.user = UserId(record.user_and_transaction as u32);
         alien.transaction = (record.user_and_transaction >> 32) as u32;
@@ -158,17 +186,8 @@ impl<M: Machine> Kernel<M> {
         alien.registers.extra =
             [record.buffer_address, grant.to_bits(), record.cookie, record.buffer_bytes, 0];
         alien.extra.count = 0;
-        let row = self.aliens.row(client);
+        let row = self.aliens.row(Pid::from_bits(record.client));
         alien.copy = core::mem::replace(&mut self.aliens.rows[row], slot);
-
-        self.counters.sends += 1;
-        let code = alien.registers.message[0] as u32 & CODE_MASK;
-        self.trace(Event::Send, code, client, to);
-        if self.processes[receiver].state == State::KernelServer {
-            self.ask_kernel_server(slot, receiver, record.buffer_capacity);
-            return Ok(NOBODY);
-        }
-        Ok(self.hand_over(slot, receiver))
     }
 
     /// An alien's message is for a kernel server, which answers at once.
@@ -260,7 +279,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// An alien is no longer known by its client's pid.
-    fn forget_client(&mut self, alien: ProcessIndex) {
+    pub(crate) fn forget_client(&mut self, alien: ProcessIndex) {
         let client = Pid::from_bits(self.processes[alien].registers.pid);
         let (row, next) = (self.aliens.row(client), self.processes[alien].copy);
         if self.aliens.rows[row] == alien {

@@ -27,6 +27,9 @@ impl<M: Machine> Kernel<M> {
         if slot != NOBODY {
             self.processes[slot].extra.count += 1;
             if self.processes[slot].state == State::Idle {
+                if let Some(next) = self.short_interrupt(slot) {
+                    return next;
+                }
                 self.send_interrupt(slot);
             }
         }

@@ -48,6 +48,7 @@ mod process_server;
 mod reclaim;
 mod remote;
 pub mod short_path;
+mod short_remote;
 mod statistics_server;
 mod system_call;
 mod time_server;

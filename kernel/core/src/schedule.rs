@@ -242,7 +242,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[cold]
-    fn end_idle(&mut self) {
+    pub(crate) fn end_idle(&mut self) {
         let idle_since_ns = self.cpu().charged_ns;
         let now = self.read_clock();
         self.counters.idle_ns += now.saturating_sub(idle_since_ns);

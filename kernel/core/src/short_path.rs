@@ -16,7 +16,7 @@ use abi::{Access, Grant, Pid, USER_ADDRESS_END};
 use crate::ipc::delivered;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Place, ProcessIndex};
-use crate::process::State;
+use crate::process::{Flags, State};
 
 /// What a system call came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +52,7 @@ impl<M: Machine> Kernel<M> {
             }
             Send::NUMBER => self.short_send::<false>(caller, other),
             ReplyReceive::NUMBER if grant_or_bytes != 0 => ShortCall::Segment,
-            ReplyReceive::NUMBER => self.short_reply_receive::<false>(caller, other),
+            ReplyReceive::NUMBER => self.short_reply_receive::<false, false>(caller, other),
             _ => ShortCall::General,
         }
     }
@@ -66,7 +66,7 @@ impl<M: Machine> Kernel<M> {
         let other = Pid::from_bits(registers.pid).index();
         match registers.number {
             Send::NUMBER => self.short_send::<true>(caller, other),
-            _ => self.short_reply_receive::<true>(caller, other),
+            _ => self.short_reply_receive::<true, false>(caller, other),
         }
     }
 
@@ -77,11 +77,14 @@ impl<M: Machine> Kernel<M> {
         caller: ProcessIndex,
         index: ProcessIndex,
     ) -> ShortCall<M::Space> {
-        let Some((client, server)) = self.processes.two(caller, index) else {
-            return ShortCall::General;
+        let found = self.processes.two(caller, index);
+        let Some((client, server)) =
+            found.filter(|(client, server)| server.pid.to_bits() == client.registers.pid)
+        else {
+            return if SEGMENT { ShortCall::General } else { self.short_send_elsewhere(caller) };
         };
         let [segment_address, grant, deadline, ..] = client.registers.extra;
-        if server.pid.to_bits() != client.registers.pid || deadline != FOREVER || !self.trace.is_off() {
+        if deadline != FOREVER || !self.trace.is_off() {
             return ShortCall::General;
         }
         if !server.simply_is(State::Receiving) || client.priority < server.priority {
@@ -133,19 +136,25 @@ impl<M: Machine> Kernel<M> {
         ShortCall::Run { process: index, space, registers }
     }
 
-    /// `ReplyReceive` to slot `index`, if that awaits the reply, and no message is waiting.
+    /// `ReplyReceive` to slot `index`, if that awaits the reply, and no message is waiting. What was sent elsewhere awaits
+    /// the network server's.
     #[inline]
-    fn short_reply_receive<const SEGMENT: bool>(
+    pub(crate) fn short_reply_receive<const SEGMENT: bool, const ELSEWHERE: bool>(
         &mut self,
         caller: ProcessIndex,
         index: ProcessIndex,
     ) -> ShortCall<M::Space> {
-        let Some((server, client)) = self.processes.two(caller, index) else {
-            return ShortCall::General;
+        let found = self.processes.two(caller, index);
+        let Some((server, client)) =
+            found.filter(|(server, client)| client.pid.to_bits() == server.registers.pid)
+        else {
+            return if SEGMENT { ShortCall::General } else { self.short_reply_to_alien(caller) };
         };
+        if !ELSEWHERE && !client.simply_is(State::AwaitingReply) {
+            return self.short_reply_of_network_server::<SEGMENT>(caller, index);
+        }
         let [data_address, data_bytes, deadline, buffer_address, buffer_bytes] = server.registers.extra;
-        if client.pid.to_bits() != server.registers.pid
-            || !client.simply_is(State::AwaitingReply)
+        if ELSEWHERE && !client.awaits_elsewhere()
             || client.partner != caller
             || client.priority > self.ready.most_urgent()
             || deadline != FOREVER
@@ -169,7 +178,12 @@ impl<M: Machine> Kernel<M> {
             self.counters.bytes_moved += data_bytes;
         }
         client.registers.number = 0;
-        client.registers.pid = server.pid.to_bits();
+        if ELSEWHERE {
+            // In the name of whom it addressed, whose pid is there.
+            client.flags.clear(Flags::REMOTE);
+        } else {
+            client.registers.pid = server.pid.to_bits();
+        }
         client.registers.message = delivered(server.registers.message, if SEGMENT { data_bytes } else { 0 });
         client.registers.extra = [0; 5];
         client.forwarder = Pid::NONE;

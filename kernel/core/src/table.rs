@@ -118,7 +118,7 @@ impl<Space> Processes<Space> {
     #[cold]
     fn find_slowly(&self, pid: Pid) -> Result<ProcessIndex> {
         ensure(!pid.is_none() && !pid.is_group(), Error::NonexistentProcess)?;
-        ensure(pid.host() == self.host || pid.host() == LogicalHost::OWN, Error::ProcessElsewhere)?;
+        ensure(!pid.is_elsewhere(self.host), Error::ProcessElsewhere)?;
         let index = pid.index();
         let process = self.slots.get(usize::from(index)).ok_or(Error::NonexistentProcess)?;
         if pid.is_kernel_server() {

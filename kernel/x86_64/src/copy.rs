@@ -226,6 +226,13 @@ pub fn write(destination: Place<Space>, bytes: &[u8]) -> Result<(), CopyFault> {
 /// Copies a program's bytes to the kernel.
 pub fn read(source: Place<Space>, bytes: &mut [u8]) -> Result<(), CopyFault> {
     let count = bytes.len() as u64;
+    if source.address % PAGE_BYTES + count <= PAGE_BYTES
+        && let Some(from) = known_place(source, READABLE)
+    {
+        // SAFETY: as in `between`; and `bytes` has as many.
+        unsafe { move_bytes(from, bytes.as_mut_ptr(), count) };
+        return Ok(());
+    }
     let destination = Cursor { pointer: bytes.as_mut_ptr(), room: count, rest: None };
     by_pages(Cursor::new(source, READABLE), destination, count)
 }

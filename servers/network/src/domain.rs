@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use abi::call::FOREVER;
 use abi::kernel::{self, group};
-use abi::remote::{Alien, Received};
+use abi::remote::{Alien, Arrival, Received};
 use abi::wire::PREFIX_BYTES;
 use abi::{Error, LogicalHost, Message, Pid};
 use network_card::{Card, SHORTEST_FRAME_BYTES, Station};
@@ -17,9 +17,9 @@ use protocols::network::HOST_NAME_BYTES;
 use protocols::supervisor::supervisor;
 use v::server::Client;
 use v::{remote, time};
-use vmtp::Destination;
 use vmtp::encapsulation::{Address, ethernet};
 use vmtp::packet::header::DOMAIN_MAX;
+use vmtp::{Action, Destination};
 
 use crate::seekers::{ROUND_NS, Seekers};
 
@@ -96,10 +96,10 @@ struct Wire<'a> {
 }
 
 impl Link for Wire<'_> {
-    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]) -> bool) {
+    fn transmit(&mut self, destination: &Destination, bytes: usize, fill: impl FnOnce(&mut [u8]) -> bool) {
         let to = match destination {
-            Destination::Host(Address::Ethernet(station)) => station,
-            Destination::Group(group) => ethernet::group_station(group),
+            Destination::Host(Address::Ethernet(station)) => *station,
+            Destination::Group(group) => ethernet::group_station(*group),
             // Nobody has been heard from there.
             Destination::Host(Address::Udp4(..) | Address::Udp6(..)) => return,
         };
@@ -178,27 +178,31 @@ impl Domain {
     }
 
     /// A message has been received. False if it is for the network server itself.
+    #[inline]
     pub fn take_message(&mut self, received: &Received, card: &mut dyn Card) -> bool {
-        self.with_wire(card, |partner, calls, wire| {
-            partner.take_message(time::now_ns(), received, calls, wire)
-        })
+        received.arrival != Arrival::Own
+            && self.with_wire(card, |partner, calls, wire| {
+                partner.take_message(time::now_ns(), received, calls, wire)
+            })
     }
 
-    /// A frame has come by the domain's card. False if it is not for the domain. What it brings about,
+    /// A frame has come by the domain's card. None if it is not for the domain. What it brings about,
     /// [`Domain::act`] does.
-    pub fn take_frame(&mut self, now_ns: u64, frame: &[u8]) -> bool {
-        let Some((from, packet)) = ethernet::take_apart(frame) else { return false };
+    #[inline]
+    pub fn take_frame(&mut self, now_ns: u64, frame: &[u8]) -> Option<vmtp::Received> {
+        let (from, packet) = ethernet::take_apart(frame)?;
         // A switch that does not know where a station is shows its frames to everyone.
         let is_for_us = frame[0] & 1 != 0 || frame[..6] == self.station.0;
-        if is_for_us {
-            self.partner.take_packet(now_ns, Address::Ethernet(from), packet, &mut self.calls);
+        if !is_for_us {
+            return Some(vmtp::Received::default());
         }
-        true
+        Some(self.partner.take_packet(now_ns, Address::Ethernet(from), packet, &mut self.calls))
     }
 
     /// Does what the last frame has brought about.
-    pub fn act(&mut self, now_ns: u64, card: &mut dyn Card) {
-        self.with_wire(card, |partner, calls, wire| partner.act(now_ns, calls, wire));
+    #[inline]
+    pub fn act(&mut self, now_ns: u64, first: Option<&mut Action>, card: &mut dyn Card) {
+        self.with_wire(card, |partner, calls, wire| partner.act(now_ns, first, calls, wire));
         self.look_at_standing();
         while let Some(host) = self.partner.next_host() {
             self.seekers.heard(host);
@@ -215,7 +219,7 @@ impl Domain {
             self.ask_ns = now_ns + ASK_AGAIN_NS;
             // If it cannot be asked now, it can soon.
             let _ = self.partner.ask_hosts(now_ns, now_ns + ROUND_NS);
-            self.act(now_ns, card);
+            self.act(now_ns, None, card);
         }
     }
 
@@ -272,9 +276,17 @@ impl Domain {
         result
     }
 
+    #[inline]
     fn look_at_standing(&mut self) {
-        let standing = self.partner.standing();
-        if core::mem::replace(&mut self.standing, standing) != standing && standing == Standing::Lost {
+        if self.partner.standing() != self.standing {
+            self.standing_has_changed();
+        }
+    }
+
+    #[cold]
+    fn standing_has_changed(&mut self) {
+        self.standing = self.partner.standing();
+        if self.standing == Standing::Lost {
             v::log::error!("another node has this one's logical host: booting again with another");
             // It does not return. Refused, the node goes on alone: what is sent elsewhere fails at once.
             if let Err(error) = v::call(v::entry::creator(), &supervisor::Reboot {}, v::Segment::None) {

@@ -121,9 +121,9 @@ impl Frames {
             let frame = port.card.frame(&received);
             if number == DOMAIN_CARD as usize {
                 let now_ns = time::now_ns();
-                if domain.take_frame(now_ns, frame) {
+                if let Some(mut brought) = domain.take_frame(now_ns, frame) {
                     port.card.give_back(received);
-                    domain.act(now_ns, port.card.as_mut());
+                    domain.act(now_ns, brought.action.as_mut(), port.card.as_mut());
                     continue;
                 }
             }

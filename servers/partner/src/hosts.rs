@@ -90,7 +90,7 @@ impl Partner {
             ..vmtp::Send::default()
         };
         let (id, first) = self.engine.send(now_ns, &send).map_err(|_| Error::Busy)?;
-        self.due.add(first);
+        self.due.extend(first);
         self.hosts.last_transaction = transaction;
         self.hosts.asked = Some(id);
         Ok(())
@@ -118,7 +118,7 @@ impl Partner {
         let message = vmtp::Message { words: self.configuration.name.words() };
         // Who does not ask any more needs no answer.
         let reply = self.engine.reply(now_ns, request.id, &Reply { server, message, segment: None });
-        self.due.add(reply.ok().flatten());
+        self.due.extend(reply.ok().flatten());
     }
 
     /// A node has answered, if that was the question.
@@ -131,6 +131,7 @@ impl Partner {
     }
 
     /// Whether a transaction that is over was the question.
+    #[inline]
     pub(crate) fn have_asked(&mut self, id: SendId) -> bool {
         self.hosts.asked.take_if(|asked| *asked == id).is_some()
     }

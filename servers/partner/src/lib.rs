@@ -103,7 +103,7 @@ impl Default for Configuration {
 pub trait Link {
     /// Sends a packet of `bytes` bytes, which `fill` writes, unless that says that it cannot. Without room for it, it is
     /// lost, as on the way.
-    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]) -> bool);
+    fn transmit(&mut self, destination: &Destination, bytes: usize, fill: impl FnOnce(&mut [u8]) -> bool);
 }
 
 /// See the crate.
@@ -119,41 +119,13 @@ pub struct Partner {
     /// Where the next message's segment goes, behind room for a prefix.
     inbox: Vec<u8>,
     look_ns: u64,
-    /// There are aliens that were needed since the last look, or are away.
-    has_aliens: bool,
+    /// How many aliens there are, at most: those with lower numbers were needed since they last ended.
+    aliens: usize,
     standing: Standing,
-    due: Due,
+    /// What came of calls of the engine at once, to be done first.
+    due: VecDeque<Action>,
     /// What was received while the logical host was being claimed.
     waiting: Vec<Received>,
-}
-
-/// What came of calls of the engine at once, to be done first. It is one thing most often, which is kept apart from the
-/// others.
-#[derive(Default)]
-struct Due {
-    first: Option<Action>,
-    others: VecDeque<Action>,
-}
-
-impl Due {
-    /// Adds what came of a call, if anything.
-    #[inline]
-    fn add(&mut self, action: Option<Action>) {
-        if self.first.is_none() && self.others.is_empty() {
-            self.first = action;
-        } else {
-            self.others.extend(action);
-        }
-    }
-
-    #[inline]
-    fn take(&mut self) -> Option<Action> {
-        if self.first.is_some() { self.first.take() } else { self.others.pop_front() }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.first.is_none() && self.others.is_empty()
-    }
 }
 
 /// What is known of the node's logical host.
@@ -198,9 +170,9 @@ impl Partner {
             hosts: Hosts::default(),
             inbox: alloc::vec![0; WIRE_SEGMENT_BYTES],
             look_ns: now_ns + LOOK_NS,
-            has_aliens: false,
+            aliens: 0,
             standing,
-            due: Due::default(),
+            due: VecDeque::new(),
             waiting: Vec::new(),
             configuration: configuration.clone(),
         }
@@ -221,26 +193,37 @@ impl Partner {
     ) -> bool {
         match received.arrival {
             Arrival::Own => return false,
-            Arrival::Elsewhere { .. } => self.send(now_ns, received, kernel),
+            Arrival::Elsewhere { .. } => {
+                let mut first = self.send(now_ns, received, kernel);
+                self.act(now_ns, first.as_mut(), kernel, link);
+            }
             Arrival::Answered { cookie, replier, outcome } => {
-                self.answered(now_ns, cookie, &received.message, replier, outcome, kernel);
+                let mut first = self.answered(now_ns, cookie, &received.message, replier, outcome, kernel);
+                self.act(now_ns, first.as_mut(), kernel, link);
             }
             Arrival::Forwarded { cookie, forwarder, to } => {
-                self.forwarded(now_ns, cookie, &received.message, forwarder, to, kernel);
+                let mut first = self.forwarded(now_ns, cookie, &received.message, forwarder, to, kernel);
+                self.act(now_ns, first.as_mut(), kernel, link);
             }
         }
-        self.act(now_ns, kernel, link);
         true
     }
 
     /// A packet has come from `from`, without what it was carried in. Its memory is free again before anything is sent:
-    /// what it brings about, [`Partner::act`] does, which is to be called next.
-    pub fn take_packet<K: Kernel>(&mut self, now_ns: u64, from: Address, packet: &[u8], kernel: &mut K) {
+    /// what it brings about, [`Partner::act`] does, which is to be called next with what comes of it at once.
+    #[inline]
+    pub fn take_packet<K: Kernel>(
+        &mut self,
+        now_ns: u64,
+        from: Address,
+        packet: &[u8],
+        kernel: &mut K,
+    ) -> vmtp::Received {
         let received = self.engine.receive_packet(now_ns, from, packet);
-        if let Some(store) = received.store {
-            self.store(&store, packet, kernel);
+        if let Some(store) = &received.store {
+            self.store(store, packet, kernel);
         }
-        self.due.add(received.action);
+        received
     }
 
     /// Puts the data of a packet where it belongs.
@@ -273,20 +256,20 @@ impl Partner {
             self.look_ns = now_ns + LOOK_NS;
             self.look_for_clients(now_ns, kernel);
             self.memory.empty_incoming(|buffer| self.engine.is_free(buffer));
-            if self.has_aliens && self.serves.is_empty() {
-                self.has_aliens = false;
+            if self.aliens > 0 && self.serves.is_empty() {
+                self.aliens = 0;
                 kernel.end_aliens();
             }
             let incoming = self.configuration.engine.buffers as u32;
             self.places.drop_where(|buffer| buffer.0 < incoming && self.engine.is_free(buffer));
         }
-        self.act(now_ns, kernel, link);
+        self.act(now_ns, None, kernel, link);
     }
 
     /// When [`Partner::advance`] is to be called at the latest, if nothing happens before.
     #[inline]
     pub fn next_deadline(&self) -> Option<u64> {
-        let looks = self.has_aliens || !self.sends.is_empty() || self.memory.used_bytes() > 0;
+        let looks = self.aliens > 0 || !self.sends.is_empty() || self.memory.used_bytes() > 0;
         let look_ns = if looks { self.look_ns } else { u64::MAX };
         let soonest_ns = self.engine.soonest_deadline().unwrap_or(u64::MAX).min(look_ns);
         (soonest_ns != u64::MAX).then_some(soonest_ns)
@@ -310,11 +293,12 @@ impl Partner {
     }
 
     /// What is under way: processes that wait for other machines, those of other machines that are being served or
-    /// whose answer is kept, and bytes of segments.
-    pub fn under_way(&self) -> [(&'static str, u64); 3] {
+    /// whose answer is kept, aliens that are kept for the next ones, and bytes of segments.
+    pub fn under_way(&self) -> [(&'static str, u64); 4] {
         [
             ("waiting_for_others", self.sends.used() as u64),
             ("serving_others", self.serves.used() as u64),
+            ("aliens_kept", self.aliens as u64),
             ("segment_bytes_held", self.memory.used_bytes() as u64),
         ]
     }
@@ -324,49 +308,69 @@ impl Partner {
         self.engine.counters()
     }
 
-    /// Does all that the engine wants done.
-    pub fn act<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
-        while let Some(action) = self.due.take().or_else(|| self.engine.next_action()) {
-            match action {
-                Action::Transmit(mut transmit) => loop {
-                    if !self.transmit(&transmit, kernel, link) {
-                        self.stop_copy(now_ns, transmit.buffer);
-                        break;
-                    }
-                    if !self.engine.next_in_group(&mut transmit) {
-                        break;
-                    }
-                },
-                Action::Deliver(request) => self.serve(now_ns, &request, kernel),
-                Action::Abandon(id) => self.abandon(id, kernel),
-                Action::Release(buffer) => self.release(buffer),
-                Action::Complete { id, .. } if self.have_asked(id) => {}
-                Action::Complete { id, outcome } => self.complete(id, &outcome, kernel),
-                Action::Collect { id, response, segment } => {
-                    let data = segment.map_or(Vec::new(), |segment| {
-                        self.engine.release_buffer(segment.buffer);
-                        self.memory.take(segment.buffer)
-                    });
-                    self.collect_host(id, &response);
-                    self.collect_reply(id, &response, &data, kernel);
+    /// Does what a call of the engine's has brought about at once, and then all that the engine wants done.
+    pub fn act<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        first: Option<&mut Action>,
+        kernel: &mut K,
+        link: &mut L,
+    ) {
+        if let Some(action) = first {
+            self.carry_out(now_ns, action, kernel, link);
+        }
+        while let Some(mut action) = self.due.pop_front().or_else(|| self.engine.next_action()) {
+            self.carry_out(now_ns, &mut action, kernel, link);
+        }
+    }
+
+    #[inline]
+    fn carry_out<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        action: &mut Action,
+        kernel: &mut K,
+        link: &mut L,
+    ) {
+        match action {
+            Action::Transmit(transmit) => loop {
+                if !self.transmit(transmit, kernel, link) {
+                    self.stop_copy(now_ns, transmit.buffer);
+                    break;
                 }
-                Action::Claimed(_) => self.set_standing(now_ns, Standing::Owned, kernel),
-                Action::ClaimLost(_) => self.set_standing(now_ns, Standing::Lost, kernel),
+                if !self.engine.next_in_group(transmit) {
+                    break;
+                }
+            },
+            Action::Deliver(request) => self.serve(now_ns, request, kernel),
+            Action::Abandon(id) => self.abandon(*id, kernel),
+            Action::Release(buffer) => self.release(*buffer),
+            Action::Complete { id, .. } if self.have_asked(*id) => {}
+            Action::Complete { id, outcome } => self.complete(*id, outcome, kernel),
+            Action::Collect { id, response, segment } => {
+                let data = segment.map_or(Vec::new(), |segment| {
+                    self.engine.release_buffer(segment.buffer);
+                    self.memory.take(segment.buffer)
+                });
+                self.collect_host(*id, response);
+                self.collect_reply(*id, response, &data, kernel);
             }
+            Action::Claimed(_) => self.set_standing(now_ns, Standing::Owned, kernel),
+            Action::ClaimLost(_) => self.set_standing(now_ns, Standing::Lost, kernel),
         }
     }
 
     /// Sends a packet. False if the data for it cannot be had.
     fn transmit<K: Kernel, L: Link>(&mut self, transmit: &Transmit, kernel: &mut K, link: &mut L) -> bool {
         let Partner { memory, places, sends, .. } = self;
-        let (destination, bytes) = (transmit.destination, transmit.packet_bytes());
+        let (destination, bytes) = (&transmit.destination, transmit.packet_bytes());
         let segment = transmit.buffer.map_or(&[][..], |buffer| memory.get(buffer));
         let Some(place) = transmit.buffer.and_then(|buffer| places.get(buffer)) else {
-            link.transmit(destination, bytes, &mut |packet| transmit.write(segment, packet).is_some());
+            link.transmit(destination, bytes, |packet| transmit.write(segment, packet).is_some());
             return true;
         };
         let mut is_whole = true;
-        link.transmit(destination, bytes, &mut |packet| {
+        link.transmit(destination, bytes, |packet| {
             is_whole =
                 transmit.write_with(packet, |at, out| place.read(at, out, segment, sends, kernel)).is_some();
             is_whole

@@ -13,7 +13,7 @@ use abi::remote::Received;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, Message, Pid};
 use vmtp::packet::{Function, HEADER_BYTES, Header};
-use vmtp::{Buffer, Failure, Outcome, Request, Segment};
+use vmtp::{Action, Buffer, Failure, Outcome, Request, Segment};
 
 use crate::kernel::Kernel;
 use crate::places::Place;
@@ -34,7 +34,7 @@ impl Partner {
         to: Pid,
         transaction: u32,
         slot: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Action>, Error> {
         let grant = received.grant;
         if grant.bytes() > MOST_MOVED_BYTES {
             return Err(Error::TooLong);
@@ -52,7 +52,7 @@ impl Partner {
             response: Segment { buffer: response_buffer, bytes: prefix_bytes + bytes(Access::WRITE) },
             ..vmtp::Send::default()
         };
-        self.enter_send(now_ns, slot, received.sender, to, &send)?;
+        let first = self.enter_send(now_ns, slot, received.sender, to, &send)?;
         self.memory.put(request_buffer, prefix.encode().to_vec());
         let is_written = bytes(Access::READ) == 0;
         self.places.put(Place {
@@ -64,7 +64,7 @@ impl Partner {
             is_written,
             stop: None,
         });
-        Ok(())
+        Ok(first)
     }
 
     /// The data of a copy cannot be had. The copy ends.
@@ -138,11 +138,14 @@ impl Partner {
             None => refusal(Error::BadRequest),
         };
         let Some((send, wanted)) = source.filter(|_| bytes > 0) else {
-            return self.reply(now_ns, slot, request.id, &reply, pid(request.server), Vec::new(), 0);
+            let first = self.reply(now_ns, slot, request.id, &reply, pid(request.server), Vec::new(), 0);
+            self.due.extend(first);
+            return;
         };
         let prefix = ReplyPrefix { outcome: Ok(()), forward_to: Pid::NONE }.encode().to_vec();
         let segment_bytes = PREFIX_BYTES + bytes as usize;
-        self.reply(now_ns, slot, request.id, &reply, pid(request.server), prefix, segment_bytes);
+        let first = self.reply(now_ns, slot, request.id, &reply, pid(request.server), prefix, segment_bytes);
+        self.due.extend(first);
         if self.serves.is_answered(slot) {
             self.places.put(Place {
                 buffer: self.memory.reply(slot),

@@ -18,7 +18,7 @@ use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, Pid};
 use vmtp::packet::message::MULTIPLE_RESPONSES;
-use vmtp::{Failure, Outcome, Response, Segment, SendError, SendId};
+use vmtp::{Action, Failure, Outcome, Response, Segment, SendError, SendId};
 
 use crate::groups::COLLECT_NS;
 use crate::kernel::Kernel;
@@ -96,20 +96,27 @@ impl Sends {
 }
 
 impl Partner {
-    /// A process sends to another machine.
-    pub(crate) fn send<K: Kernel>(&mut self, now_ns: u64, received: &Received, kernel: &mut K) {
+    /// A process sends to another machine. What comes of it at once.
+    #[inline]
+    pub(crate) fn send<K: Kernel>(
+        &mut self,
+        now_ns: u64,
+        received: &Received,
+        kernel: &mut K,
+    ) -> Option<Action> {
         let begun = match self.standing {
+            Standing::Owned => self.begin_send(now_ns, received),
             Standing::Claiming => {
                 self.waiting.push(*received);
-                Ok(())
+                Ok(None)
             }
-            Standing::Owned => self.begin_send(now_ns, received),
             Standing::Lost => Err(Error::NoNetwork),
         };
-        if let Err(error) = begun {
+        begun.unwrap_or_else(|error| {
             // It may have ended in the meantime: then there is nobody to tell.
             let _ = kernel.fail(received.sender, error);
-        }
+            None
+        })
     }
 
     /// What became of the claim to the logical host. Those who waited for it need not wait longer.
@@ -119,15 +126,16 @@ impl Partner {
             // The inbox has had something else since; the segment is still there.
             let head = received.message.segment_bytes() as usize;
             if head == 0 || kernel.move_from(received.sender, 0, &mut self.inbox()[..head]).1.is_ok() {
-                self.send(now_ns, &received, kernel);
+                let first = self.send(now_ns, &received, kernel);
+                self.due.extend(first);
             } else {
                 let _ = kernel.fail(received.sender, Error::BadAddress);
             }
         }
     }
 
-    fn begin_send(&mut self, now_ns: u64, received: &Received) -> Result<(), Error> {
-        let Arrival::Elsewhere { to, transaction } = received.arrival else { return Ok(()) };
+    fn begin_send(&mut self, now_ns: u64, received: &Received) -> Result<Option<Action>, Error> {
+        let Arrival::Elsewhere { to, transaction } = received.arrival else { return Ok(None) };
         let slot = self.sends.slots.iter().position(Option::is_none).ok_or(Error::NoResources)?;
         if is_remote_server(to) {
             return self.begin_move(now_ns, received, to, transaction, slot);
@@ -169,14 +177,15 @@ impl Partner {
             response: Segment { buffer: response_buffer, bytes: (PREFIX_BYTES + reply_bytes) as u32 },
             ..vmtp::Send::default()
         };
-        self.enter_send(now_ns, slot, received.sender, to, &send)?;
+        let first = self.enter_send(now_ns, slot, received.sender, to, &send)?;
         if let Some((request, _)) = request {
             self.memory.put(request_buffer, request);
         }
-        Ok(())
+        Ok(first)
     }
 
-    /// Begins a transaction, and notes in `slot` who waits for it.
+    /// Begins a transaction, and notes in `slot` who waits for it. What comes of it at once.
+    #[inline]
     pub(crate) fn enter_send(
         &mut self,
         now_ns: u64,
@@ -184,17 +193,16 @@ impl Partner {
         client: Pid,
         to: Pid,
         send: &vmtp::Send,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Action>, Error> {
         let (id, first) = self.engine.send(now_ns, send).map_err(|error| match error {
             SendError::TooManyTransactions | SendError::TooManyHosts => Error::NoResources,
             SendError::ClientBusy => Error::Busy,
             SendError::NotLocal | SendError::ServerLocal | SendError::BadMessage => Error::BadArgument,
         })?;
-        self.due.add(first);
         self.sends.slots[slot] = Some(Sent { client, to, transaction: send.transaction, id });
         self.sends.slot_of[id.index as usize] = slot as u32;
         self.sends.used += 1;
-        Ok(())
+        Ok(first)
     }
 
     /// A transaction has its outcome.

@@ -12,7 +12,7 @@ use abi::remote::Alien;
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, LogicalHost, Message, Pid};
-use vmtp::{Buffer, Refusal, Reply, Request, RequestId, Segment};
+use vmtp::{Action, Buffer, Refusal, Reply, Request, RequestId, Segment};
 
 use crate::kernel::Kernel;
 use crate::moves::is_remote_server;
@@ -249,15 +249,16 @@ impl Partner {
             cookie,
         };
         self.memory.lend(buffer.len());
-        self.has_aliens = true;
+        self.aliens = self.aliens.max(slot + 1);
         let is_member = request.server.is_group();
         self.serves.begin(slot, client.host(), Serve::Under { id: request.id, server, is_member });
         if let Err(error) = kernel.send_alien(&alien, buffer) {
-            self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
+            let first = self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
+            self.due.extend(first);
         }
     }
 
-    /// An alien is no more: its server has answered, or never will.
+    /// An alien is back: its server has answered, or never will. What comes of it at once.
     pub(crate) fn answered<K: Kernel>(
         &mut self,
         now_ns: u64,
@@ -266,13 +267,13 @@ impl Partner {
         replier: Pid,
         outcome: Result<(), Error>,
         kernel: &mut K,
-    ) {
+    ) -> Option<Action> {
         let mut segment = kernel.take_back(cookie);
         self.memory.give_back(segment.len());
-        let Some(slot) = self.serves.of_cookie(cookie) else { return };
+        let slot = self.serves.of_cookie(cookie)?;
         if self.serves.slots[slot].is_silent(message, outcome) {
             self.serves.end(slot);
-            return;
+            return None;
         }
         let data_bytes = if outcome.is_ok() { message.segment_bytes() as usize } else { 0 };
         let mut bytes = 0;
@@ -282,10 +283,10 @@ impl Partner {
             segment[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
             bytes = PREFIX_BYTES + data_bytes;
         }
-        self.respond(now_ns, slot, message, replier, segment, bytes);
+        self.respond(now_ns, slot, message, replier, segment, bytes)
     }
 
-    /// An alien is no more: it was forwarded to a process of another machine. Its own machine is to send it there.
+    /// An alien is back: it was forwarded to a process of another machine. Its own machine is to send it there.
     pub(crate) fn forwarded<K: Kernel>(
         &mut self,
         now_ns: u64,
@@ -294,13 +295,13 @@ impl Partner {
         forwarder: Pid,
         to: Pid,
         kernel: &mut K,
-    ) {
+    ) -> Option<Action> {
         let mut segment = kernel.take_back(cookie);
         self.memory.give_back(segment.len());
-        let Some(slot) = self.serves.of_cookie(cookie) else { return };
+        let slot = self.serves.of_cookie(cookie)?;
         make_room_for_prefix(&mut segment);
         segment[..PREFIX_BYTES].copy_from_slice(&ReplyPrefix { outcome: Ok(()), forward_to: to }.encode());
-        self.respond(now_ns, slot, message, forwarder, segment, PREFIX_BYTES);
+        self.respond(now_ns, slot, message, forwarder, segment, PREFIX_BYTES)
     }
 
     /// Gives the engine the response of a serve.
@@ -312,10 +313,10 @@ impl Partner {
         replier: Pid,
         segment: Vec<u8>,
         bytes: usize,
-    ) {
-        let Serve::Under { id, server, .. } = self.serves.slots[slot] else { return };
+    ) -> Option<Action> {
+        let Serve::Under { id, server, .. } = self.serves.slots[slot] else { return None };
         let replier = if replier.is_none() { server } else { replier };
-        self.reply(now_ns, slot, id, message, replier, segment, bytes);
+        self.reply(now_ns, slot, id, message, replier, segment, bytes)
     }
 
     /// Answers a request with the first `bytes` bytes of a segment that is kept in `slot`, or none.
@@ -329,7 +330,7 @@ impl Partner {
         replier: Pid,
         segment: Vec<u8>,
         bytes: usize,
-    ) {
+    ) -> Option<Action> {
         let buffer = self.memory.reply(slot);
         let reply = Reply {
             server: entity(replier),
@@ -345,7 +346,7 @@ impl Partner {
             self.serves.end(slot);
         }
         // If it failed, the client has given up: then nobody wants it.
-        self.due.add(sent.ok().flatten());
+        sent.ok().flatten()
     }
 
     /// The client of a request does not wait any more.

@@ -58,10 +58,10 @@ pub struct Host {
 struct Outbox<'a>(&'a mut Vec<Sent>);
 
 impl Link for Outbox<'_> {
-    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]) -> bool) {
+    fn transmit(&mut self, destination: &Destination, bytes: usize, fill: impl FnOnce(&mut [u8]) -> bool) {
         let mut packet = vec![0; bytes];
         if fill(&mut packet) {
-            self.0.push((destination, packet));
+            self.0.push((*destination, packet));
         }
     }
 }
@@ -261,8 +261,8 @@ impl Host {
                 assert_eq!(received.sender, network.interrupt, "nobody else sends to the network server");
                 assert_eq!(received.message.code(), notice::notice::Interrupt::CODE);
                 while let Some((from, packet)) = self.ring.pop_front() {
-                    network.partner.take_packet(now_ns, from, &packet, &mut bridge);
-                    network.partner.act(now_ns, &mut bridge, &mut link);
+                    let mut brought = network.partner.take_packet(now_ns, from, &packet, &mut bridge);
+                    network.partner.act(now_ns, brought.action.as_mut(), &mut bridge, &mut link);
                 }
                 self.node.call(network.pid, crate::node::reply(network.interrupt, Message::default()));
             }

@@ -1,6 +1,6 @@
 //! Copies and forwards from one node to another.
 
-use abi::call::{self, MoveFrom, MoveTo};
+use abi::call::{self, FOREVER, MoveFrom, MoveTo, Registers};
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{MOST_MOVED_BYTES, REMOTE, TIME, remote};
 use abi::protocol::Reply as _;
@@ -10,7 +10,9 @@ use kernel_core::process::State;
 use simulator::node::{receive, reply_receive, send};
 use simulator::{Node, Outcome};
 
-use crate::fixture::{ANSWER, ELSEWHERE, FAR, FARTHER, Fixture, INBOX, PRIORITY, WORDS, refused, succeeded};
+use crate::fixture::{
+    ANSWER, ELSEWHERE, FAR, FARTHER, Fixture, INBOX, PRIORITY, WORDS, refused, succeeded, take_until,
+};
 
 #[test]
 fn copies_beyond_the_buffer_are_sent_to_the_clients_node() {
@@ -185,4 +187,52 @@ fn a_copy_to_elsewhere_is_not_forwarded() {
     assert_eq!(refused(fixture.reply(server, ANSWER, Pid::NONE, None)), Error::StaleProcess);
     let network = fixture.network;
     fixture.finish(&[network]);
+}
+
+/// A server's `ReplyReceive` without data, until the next message comes.
+fn reply_and_wait(to: Pid) -> Registers {
+    reply_receive(to, ANSWER)
+}
+
+#[test]
+fn what_waits_simply_is_reached_the_short_way() {
+    let mut fixture = Fixture::new();
+    let [client, server] = [0, 1].map(|_| fixture.node.team(100, PRIORITY, 4));
+    let network = fixture.network;
+    let calls = |fixture: &Fixture| {
+        let calls = fixture.node.kernel.short_calls;
+        (calls.sends, calls.replies)
+    };
+    let before = calls(&fixture);
+    fixture.find_alien().unwrap();
+    assert_eq!(fixture.node.call(network, take_until(FOREVER)), Outcome::Waits);
+    // A client here, and its answer from elsewhere.
+    for round in 1..=2 {
+        assert_eq!(fixture.node.call(client, send(FAR, WORDS)), Outcome::Waits);
+        let arrival = Arrival::decode(&fixture.node.results(network));
+        assert_eq!(arrival, Arrival::Elsewhere { to: FAR, transaction: round * TRANSACTION_STEP });
+        assert_eq!(fixture.node.call(network, reply_and_wait(client)), Outcome::Waits);
+        let results = fixture.node.results(client);
+        assert_eq!((results.number, results.pid), (0, FAR.to_bits()));
+        assert_eq!(Message::from_registers(results.message).words, ANSWER.words);
+    }
+    assert_eq!(calls(&fixture), (before.0 + 2, before.1 + 2));
+    // A client elsewhere, and the answer to it.
+    assert_eq!(fixture.node.call(server, receive()), Outcome::Waits);
+    let record = fixture.record(server, Grant::NONE, b"");
+    fixture.node.call(client, send(FAR, WORDS));
+    for round in 3..=4 {
+        let reply = fixture.reply_to_alien(&record, WORDS);
+        let reply_receive = Registers { number: call::ReplyReceive::NUMBER, ..reply };
+        assert_eq!(fixture.node.call(network, reply_receive), Outcome::Waits);
+        let received = fixture.node.results(server);
+        assert_eq!((received.number, received.pid), (0, FAR.to_bits()));
+        assert_eq!(received.extra, [0, 100, 0, 0, 0]);
+        assert_eq!(fixture.node.call(server, reply_and_wait(FAR)), Outcome::Waits);
+        let registers = fixture.node.results(network);
+        let answered = Arrival::Answered { cookie: record.cookie, replier: server, outcome: Ok(()) };
+        assert_eq!((Arrival::decode(&registers), registers.pid), (answered, fixture.alien.to_bits()));
+        assert_eq!(calls(&fixture), (before.0 + round + 1, before.1 + round));
+    }
+    fixture.finish(&[client, server, network]);
 }

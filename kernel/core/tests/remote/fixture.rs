@@ -118,8 +118,18 @@ impl Fixture {
         self.send_alien_with(record, WORDS)
     }
 
-    /// Sends an alien that is back, or a new one if there is none.
+    /// Sends an alien.
     pub fn send_alien_with(&mut self, record: &AlienRecord, message: Message) -> Result<(), Error> {
+        self.find_alien()?;
+        let reply = self.reply_to_alien(record, message);
+        match self.node.call(self.network, reply) {
+            Outcome::Done(results) => Error::check(results.number as u32),
+            Outcome::Waits => panic!("a Reply waits"),
+        }
+    }
+
+    /// An alien that is back, or a new one if there is none.
+    pub fn find_alien(&mut self) -> Result<(), Error> {
         let is_back = |process: &Process<_>| {
             process.kind == Kind::Alien
                 && process.state == State::AwaitingReply
@@ -130,11 +140,7 @@ impl Fixture {
             Some(alien) => alien,
             None => self.node.request(self.network, PROCESS, &process::CreateAlien {})?.alien,
         };
-        let reply = self.reply_to_alien(record, message);
-        match self.node.call(self.network, reply) {
-            Outcome::Done(results) => Error::check(results.number as u32),
-            Outcome::Waits => panic!("a Reply waits"),
-        }
+        Ok(())
     }
 
     /// The network server's reply to that alien.

@@ -110,10 +110,10 @@ pub struct Net {
 struct Sent(Vec<(Destination, Vec<u8>)>);
 
 impl Link for Sent {
-    fn transmit(&mut self, destination: Destination, bytes: usize, fill: &mut dyn FnMut(&mut [u8]) -> bool) {
+    fn transmit(&mut self, destination: &Destination, bytes: usize, fill: impl FnOnce(&mut [u8]) -> bool) {
         let mut packet = vec![0; bytes];
         if fill(&mut packet) {
-            self.0.push((destination, packet));
+            self.0.push((*destination, packet));
         }
     }
 }
@@ -229,8 +229,9 @@ impl Net {
                     let mut packet = vec![0; transmit.packet_bytes()];
                     transmit.write(segment.unwrap_or(&empty), &mut packet).expect("room for the packet");
                     let mut sent = Sent::default();
-                    self.partner.take_packet(self.now_ns, address(own + 1), &packet, &mut self.kernel);
-                    self.partner.act(self.now_ns, &mut self.kernel, &mut sent);
+                    let mut brought =
+                        self.partner.take_packet(self.now_ns, address(own + 1), &packet, &mut self.kernel);
+                    self.partner.act(self.now_ns, brought.action.as_mut(), &mut self.kernel, &mut sent);
                     self.carry(sent);
                 }
                 Action::Deliver(request) => peer.requests.push(request),
