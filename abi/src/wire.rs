@@ -2,10 +2,11 @@
 //!
 //! The eight words are the message control block, word for word, in network byte order. Word 0's top byte holds
 //! VMTP's code flags; its low 24 bits are the program's code. Word 7 is VMTP's segment size. What VMTP has no field
-//! for travels in a fixed prefix of the segment data: [`RequestPrefix`], [`ReplyPrefix`]. A request that grants nothing
-//! has no segment: its word 7 is the sender's user id, and the packet is as short as can be.
+//! for travels in a fixed prefix of the segment data: [`RequestPrefix`], [`ReplyPrefix`]. A request that grants nothing,
+//! or a little to be written, has no segment: its word 7 tells the sender's user id and how much, and the packet is as
+//! short as can be.
 
-use crate::{Error, Grant, Message, Pid, UserId};
+use crate::{Access, Error, Grant, Message, Pid, UserId};
 
 /// Bytes of the message control block.
 pub const CONTROL_BLOCK_BYTES: usize = 32;
@@ -82,17 +83,39 @@ fn prefix(words: [u64; 3]) -> [u8; PREFIX_BYTES] {
     bytes
 }
 
+/// In word 7 of a request without segment: something is granted to be written. Its length is in the low bits, the user
+/// id above it. Otherwise all below is the user id.
+const WRITABLE: u32 = 1 << 31;
+const WRITABLE_BYTES_BITS: u32 = 19;
+const WRITABLE_USER_BITS: u32 = 12;
+
 impl RequestPrefix {
-    /// What is in word 7 of a request without segment, if there is nothing more to say.
+    /// What is in word 7 of a request without segment, if that can say all.
     #[inline]
     pub fn as_word_7(&self) -> Option<u32> {
-        (self.grant == Grant::NONE && self.forwarder.is_none()).then_some(self.user.0)
+        let (bytes, user) = (self.grant.bytes(), self.user.0);
+        if !self.forwarder.is_none() {
+            None
+        } else if self.grant == Grant::NONE {
+            (user & WRITABLE == 0).then_some(user)
+        } else {
+            let fits = self.grant.access() == Access::WRITE
+                && bytes >> WRITABLE_BYTES_BITS == 0
+                && user >> WRITABLE_USER_BITS == 0;
+            fits.then_some(WRITABLE | user << WRITABLE_BYTES_BITS | bytes as u32)
+        }
     }
 
     /// What word 7 of a request without segment says.
     #[inline]
     pub const fn from_word_7(word: u32) -> RequestPrefix {
-        RequestPrefix { grant: Grant::NONE, user: UserId(word), forwarder: Pid::NONE }
+        let forwarder = Pid::NONE;
+        if word & WRITABLE == 0 {
+            return RequestPrefix { grant: Grant::NONE, user: UserId(word), forwarder };
+        }
+        let bytes = word & ((1 << WRITABLE_BYTES_BITS) - 1);
+        let user = word >> WRITABLE_BYTES_BITS & ((1 << WRITABLE_USER_BITS) - 1);
+        RequestPrefix { grant: Grant::new(bytes as u64, Access::WRITE), user: UserId(user), forwarder }
     }
 
     /// As bytes: grant, user, four zero bytes, forwarder.
@@ -131,7 +154,7 @@ impl ReplyPrefix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Access, LogicalHost};
+    use crate::LogicalHost;
 
     // Golden vectors: these bytes are what goes over the network. They never change.
 
@@ -180,10 +203,29 @@ mod tests {
         let plain = RequestPrefix { grant: Grant::NONE, user: UserId(100), forwarder: Pid::NONE };
         assert_eq!(plain.as_word_7(), Some(100));
         assert_eq!(RequestPrefix::from_word_7(100), plain);
-        let grants = RequestPrefix { grant: Grant::new(1, Access::READ), ..plain };
+        let writable = |bytes, user| RequestPrefix {
+            grant: Grant::new(bytes, Access::WRITE),
+            user: UserId(user),
+            forwarder: Pid::NONE,
+        };
+        for (bytes, user, word) in
+            [(4096, 100, 0x8320_1000), (1, 0, 0x8000_0001), (0x7_ffff, 0xfff, 0xffff_ffff)]
+        {
+            assert_eq!(writable(bytes, user).as_word_7(), Some(word), "{word:#x}");
+            assert_eq!(RequestPrefix::from_word_7(word), writable(bytes, user));
+        }
         let forwarder = Pid::process(LogicalHost::from_bits(0xabc_def1), 0x1234, 0x5678);
-        let forwarded = RequestPrefix { forwarder, ..plain };
-        assert_eq!((grants.as_word_7(), forwarded.as_word_7()), (None, None));
+        for other in [
+            RequestPrefix { grant: Grant::new(1, Access::READ), ..plain },
+            RequestPrefix { grant: Grant::new(1, Access::READ_WRITE), ..plain },
+            RequestPrefix { forwarder, ..plain },
+            RequestPrefix { user: UserId(1 << 31), ..plain },
+            writable(0x8_0000, 100),
+            writable(4096, 0x1000),
+            RequestPrefix { forwarder, ..writable(4096, 100) },
+        ] {
+            assert_eq!(other.as_word_7(), None, "{other:?}");
+        }
     }
 
     #[test]

@@ -297,8 +297,8 @@ impl Engine {
         if let Some(received) = self.complete_group(from, header) {
             return received;
         }
-        if let Some(store) = self.begin_group(from, header) {
-            return Received { store: Some(store), action: None };
+        if let Some(received) = self.begin_group(from, header) {
+            return received;
         }
         if header.control.without(USUAL).0 == 0 && header.domain == self.configuration.domain {
             return self.receive_usual(from, header);

@@ -319,25 +319,58 @@ impl Engine {
 }
 
 impl Engine {
-    /// The short way of the first packet that comes of a response of one packet group. None if it must go the plain way,
-    /// where nothing has been done.
+    /// Whether a packet is of a response of one packet group, with all that the short ways want to know beforehand.
     #[inline]
-    pub(crate) fn begin_group(&mut self, from: Address, header: &Header) -> Option<Store> {
+    fn is_of_one_group(&self, header: &Header) -> bool {
         let bytes = header.message.words[7];
-        let blocks = blocks_of(bytes);
-        let responder = header.server.host();
-        let is_one = header.control.without(USUAL).0 == 0
+        header.control.without(USUAL).0 == 0
             && header.control.function() == Function::Response
             && header.domain == self.configuration.domain
             && header.message.words[0] & (SPECIAL | message::SEGMENT) == message::SEGMENT
             && bytes <= GROUP_BYTES as u32
             && header.delivery != 0
-            && header.delivery & !blocks == 0
-            && header.delivery != blocks
+            && header.delivery & !blocks_of(bytes) == 0
             && header.holds(bytes)
             && !header.client.is_manager()
-            && !self.local_hosts.contains(responder);
-        let index = if is_one { self.client_map.get(header.client.to_bits())? } else { return None };
+            && !self.local_hosts.contains(header.server.host())
+    }
+
+    /// The short way of a packet that is a whole response, of one packet group. None if it must go the plain way, where
+    /// nothing has been done.
+    #[inline]
+    fn receive_whole(&mut self, from: Address, header: &Header) -> Option<Received> {
+        let bytes = header.message.words[7];
+        let (entry, index) = self.client_map.entry(header.client.to_bits())?;
+        let record = self.clients.at(index)?;
+        let host = self.hosts.at(record.host as usize)?;
+        let fits = record.takes_group(header, bytes)
+            && !record.outgoing.has_data()
+            && host.number == header.server.host()
+            && host.is_at(&from)
+            && self.is_idle();
+        if !fits {
+            return None;
+        }
+        let (buffer, host) = (record.response_buffer(), record.host as usize);
+        self.narrow_wanted_gap(host);
+        let (segment_offset, is_first) = (0, false);
+        let store = Store { buffer, segment_offset, group_bytes: bytes, delivery: header.delivery, is_first };
+        Some(Received { store: Some(store), ..self.end_short(entry, index, header, header.message) })
+    }
+
+    /// The short way of the first packet that comes of a response of one packet group. None if it must go the plain way,
+    /// where nothing has been done.
+    #[inline]
+    pub(crate) fn begin_group(&mut self, from: Address, header: &Header) -> Option<Received> {
+        if !self.is_of_one_group(header) {
+            return None;
+        }
+        let bytes = header.message.words[7];
+        let responder = header.server.host();
+        if header.delivery == blocks_of(bytes) {
+            return self.receive_whole(from, header);
+        }
+        let index = self.client_map.get(header.client.to_bits())?;
         let record = self.clients.at_mut(index)?;
         let host = self.hosts.at_mut(record.host as usize)?;
         if !record.takes_group(header, bytes) || host.number != responder || !host.is_at(&from) {
@@ -363,7 +396,7 @@ impl Engine {
             is_first: false,
         };
         self.expect_more(index, 0, store, header);
-        Some(store)
+        Some(Received { store: Some(store), action: None })
     }
 }
 

@@ -219,11 +219,26 @@ impl Partner {
         packet: &[u8],
         kernel: &mut K,
     ) -> vmtp::Received {
-        let received = self.engine.receive_packet(now_ns, from, packet);
+        let mut received = self.engine.receive_packet(now_ns, from, packet);
         if let Some(store) = &received.store {
-            self.store(store, packet, kernel);
+            match &received.action {
+                // A whole response: it goes from the packet to who waits for it.
+                Some(Action::Complete { id, outcome })
+                    if let Some(data) = self.whole_segment(store, packet) =>
+                {
+                    self.complete_with(*id, outcome, data, kernel);
+                    received.action = None;
+                }
+                _ => self.store(store, packet, kernel),
+            }
         }
         received
+    }
+
+    /// The segment of which a packet brings all, if that is not kept elsewhere.
+    fn whole_segment<'a>(&mut self, store: &Store, packet: &'a [u8]) -> Option<&'a [u8]> {
+        let is_here = self.memory.get(store.buffer).is_empty() && self.places.get(store.buffer).is_none();
+        store.data_from(packet, 0).filter(|data| is_here && data.len() == store.group_bytes as usize)
     }
 
     /// Puts the data of a packet where it belongs.

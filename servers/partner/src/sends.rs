@@ -208,18 +208,32 @@ impl Partner {
     /// A transaction has its outcome.
     pub(crate) fn complete<K: Kernel>(&mut self, id: SendId, outcome: &Outcome, kernel: &mut K) {
         let slot = self.sends.slot_of[id.index as usize] as usize;
+        let data = self.memory.take(self.memory.response(slot));
+        self.complete_with(id, outcome, &data, kernel);
+    }
+
+    /// A transaction has its outcome, a response with this for a segment.
+    pub(crate) fn complete_with<K: Kernel>(
+        &mut self,
+        id: SendId,
+        outcome: &Outcome,
+        data: &[u8],
+        kernel: &mut K,
+    ) {
+        let slot = self.sends.slot_of[id.index as usize] as usize;
         let (request, response) = (self.memory.request(slot), self.memory.response(slot));
         let place = self.places.take(request).or(self.places.take(response));
-        let request = self.memory.take(request);
-        self.memory.recycle(request);
-        let data = self.memory.take(response);
+        if !self.memory.get(request).is_empty() {
+            let request = self.memory.take(request);
+            self.memory.recycle(request);
+        }
         let Some(sent) = self.sends.slots[slot].take_if(|sent| sent.id == id) else { return };
         self.sends.used -= 1;
         if let Some(place) = place {
-            return end_move(&sent, &place, outcome, &data, kernel);
+            return end_move(&sent, &place, outcome, data, kernel);
         }
         let ended = match outcome {
-            Outcome::Response(response) => respond(&sent, response, &data, kernel),
+            Outcome::Response(response) => respond(&sent, response, data, kernel),
             // All of a group who answered have been heard.
             Outcome::Sent | Outcome::Collected { .. } => Err(Error::EmptyGroup),
             // Only in a run, and the kernel sends none.
