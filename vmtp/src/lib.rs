@@ -44,14 +44,14 @@
 //! | 2.8 real time | implemented | priorities order transmission; datagrams; CMD is the user's to judge; NRT; HCO for the whole engine |
 //! | 2.9, 5.6.3 forwarding | implemented | where the RFC asks for a nested call, and back to the client's own host, the user makes it |
 //! | 2.10, III management | changed | `ProbeEntity`, `ProbeEntityBlock`, `QueryVMTPNode` and the three notices are answered here; entities and groups are made by sending to the kernel's servers, so those procedures get `NO_PERMISSION` |
-//! | 2.11 runs of transactions | implemented | to individuals, `run_length` at a time; delivered one after the other; batched responses (`PGcount`) are understood and, by [`Engine::batch`], sent. The count in a notice, and the flags and order of responses, are not looked at |
+//! | 2.11 runs of transactions | implemented | to individuals, `run_length` at a time; delivered one after the other; batched responses (`PGcount`) are understood and, by [`Engine::batch`], sent. Not looked at: the count in a notice, the run's flags in a response |
 //! | 2.12 fault tolerance | left out | experimental; the NRS flag and sequence numbers stay 0 |
-//! | 2.13 packet groups, delivery masks | implemented | `transfer`, [`packet::mask`] |
+//! | 2.13 packet groups, delivery masks | implemented | `transfer`, [`packet::mask`]; of two packets that contradict each other the later is dropped, not the whole group |
 //! | 2.14 runs of packet groups, skipped identifiers | implemented | up to 4 MiB, a window of sixteen groups; what a later group has overtaken is asked for at once |
 //! | 2.15 byte order | implemented | the message's words are big-endian on the wire; segments are bytes |
 //! | 2.16, 2.17, VIII | not applicable | minimal subsets, procedure calls, the 4.3 BSD interface |
-//! | 3 packet formats | implemented | `packet` |
-//! | 4 client | implemented | `client` |
+//! | 3 packet formats | implemented | `packet`; a response's STI repeats its request's, whether it needs the numbers or not |
+//! | 4 client | implemented | `client`; a response that nobody waits for is refused where it asks for an acknowledgement |
 //! | 5 server | implemented | `server` |
 //! | I response codes | implemented | [`manager::code`], those that are sent or understood |
 //! | II presentation | implemented | of the managers' procedures |
