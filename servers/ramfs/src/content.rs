@@ -102,9 +102,9 @@ impl Content {
             let at = position + done as u64;
             let (index, begin) = place(at);
             let count = (data.bytes() - done).min(CHUNK_BYTES - begin);
-            let copied = self.chunk(pool, index, system).and_then(|page| {
-                data.copy_to(done, &mut pool.page_mut(page)[begin..begin + count], system)
-            });
+            let copied = self
+                .chunk(pool, index, system)
+                .and_then(|page| data.copy_to(done, &mut pool.page_mut(page)[begin..begin + count], system));
             if let Err(error) = copied {
                 self.size = old_size;
                 self.clear_beyond(pool, old_size, system);
@@ -132,7 +132,12 @@ impl Content {
     }
 
     /// Makes the chunk at `position`.
-    pub fn make_present(&mut self, pool: &mut Pool, position: u64, system: &mut dyn System) -> Result<(), Error> {
+    pub fn make_present(
+        &mut self,
+        pool: &mut Pool,
+        position: u64,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
         self.chunk(pool, place(position).0, system).map(|_| ())
     }
 

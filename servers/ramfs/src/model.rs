@@ -21,15 +21,31 @@ use crate::tests::{Files, USER};
 
 #[derive(Clone, Debug)]
 enum Operation {
-    Write { path: String, position: u16, bytes: u16, value: u8 },
-    SetSize { path: String, size: u16 },
+    Write {
+        path: String,
+        position: u16,
+        bytes: u16,
+        value: u8,
+    },
+    SetSize {
+        path: String,
+        size: u16,
+    },
     Remove(String),
     CreateDirectory(String),
     Rename(String, String),
     /// Opens it to be mapped, for writing or not.
-    Map { path: String, writes: bool },
+    Map {
+        path: String,
+        writes: bool,
+    },
     /// Touches a page of what is mapped, the how manieth that is, and writes a byte there if that may be.
-    Touch { mapped: usize, page: u8, at: u16, value: u8 },
+    Touch {
+        mapped: usize,
+        page: u8,
+        at: u16,
+        value: u8,
+    },
     /// Closes what is mapped.
     Unmap(usize),
 }
@@ -217,14 +233,17 @@ fn check_pages(files: &mut Files, mapped: &Mapped) {
         let rest = &rest[..rest.len().min(4096)];
         match held {
             KernelPage::Lent { address, .. } => {
-                let lent = files.server.service.page_at(*address).expect("a page that was lent is its file's");
+                let lent =
+                    files.server.service.page_at(*address).expect("a page that was lent is its file's");
                 assert!(lent[..rest.len()] == *rest, "page {page} of {instance}");
             }
             KernelPage::Own(copy) => {
                 assert!(copy[..rest.len()] == *rest, "the copy of page {page} of {instance}");
                 assert!(copy[rest.len()..].iter().all(|byte| *byte == 0));
             }
-            KernelPage::Kept(_) => panic!("page {page} of {instance} is its file's no more, and was not revoked"),
+            KernelPage::Kept(_) => {
+                panic!("page {page} of {instance} is its file's no more, and was not revoked")
+            }
         }
     }
 }

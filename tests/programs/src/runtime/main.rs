@@ -42,6 +42,7 @@ const CHECKS: &[(&str, test_programs::Check)] = &[
     ("system what cannot be mapped", mapped::not_mappable),
     ("system shared memory", mapped::shared),
     ("system mapped files come and go", mapped::comes_and_goes),
+    ("system untouched buffers", mapped::untouched_buffers),
     ("system streams of a program", programs::streams),
     ("system statuses", programs::statuses),
     ("system positions", programs::positions),

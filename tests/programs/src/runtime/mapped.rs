@@ -9,8 +9,10 @@ use v::abi::kernel::{self, statistics};
 use v::file::{self, File};
 use v::io::standard_stream;
 use v::memory::{self, MappedFile, Mapping, map_file};
+use v::pipe::pipe;
 use v::prelude::*;
 use v::protocols::io::mode;
+use v::sync::Mutex;
 
 use crate::programs::this;
 
@@ -109,6 +111,25 @@ pub fn answer() -> Result<(), Error> {
         words[1].store(round, Ordering::Release);
     }
     Ok(())
+}
+
+/// Data of the program that nothing has touched yet: pages of its file, which may be on another node.
+static UNTOUCHED: Mutex<[u8; 8 * PAGE]> = Mutex::new([9; 8 * PAGE]);
+
+/// A reply into a page that is not there is refused, and the runtime sees to it that it is there.
+pub fn untouched_buffers() -> Result<(), String> {
+    must("write", file::write(NAME, [5; 2 * PAGE]))?;
+    let file = must("open", File::open(NAME))?;
+    let mut buffer = UNTOUCHED.lock();
+    let (first, second) = buffer[PAGE..].split_at_mut(3 * PAGE);
+    ensure_equal!(file.read_at(0, &mut first[..2 * PAGE]), Ok(2 * PAGE));
+    ensure!(first[..2 * PAGE] == [5; 2 * PAGE]);
+    let (mut reader, mut writer) = must("pipe", pipe())?;
+    must("write", writer.write_all(&[6; 1000]))?;
+    ensure_equal!(reader.read(&mut second[..2 * PAGE]), Ok(1000));
+    ensure!(second[..1000] == [6; 1000]);
+    ensure!(second[1000..] == [9; 4 * PAGE][1000..]);
+    must("remove", file::remove(NAME))
 }
 
 fn statistics() -> Result<StatisticsRecord, Error> {
