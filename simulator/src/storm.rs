@@ -451,7 +451,8 @@ impl Storm {
         self.reap();
         let destroy = process::Destroy { process: Pid::NONE, status: 0 };
         self.node.call(root, crate::node::send(abi::kernel::server(PROCESS), destroy.to_message()));
-        self.node.pass(1_000_000_000);
+        // A page request to elsewhere waits for the next network server, as long as it may.
+        self.node.pass(abi::page::DEADLINE_NS + 1_000_000_000);
         self.node.assert_empty();
     }
 
