@@ -36,6 +36,7 @@ impl<Space> Process<Space> {
 
 impl<M: Machine> Kernel<M> {
     /// Send to what is no process here, and grants at most to be written: to the network server, if that waits.
+    #[cold]
     #[inline(never)]
     pub(crate) fn short_send_elsewhere(&mut self, caller: ProcessIndex) -> ShortCall<M::Space> {
         let (index, host) = (self.network_server, self.processes.host());
@@ -69,6 +70,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The network server's `ReplyReceive` to slot `index`, which does not simply await it.
+    #[cold]
     #[inline(never)]
     pub(crate) fn short_reply_of_network_server<const SEGMENT: bool>(
         &mut self,
@@ -132,6 +134,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `ReplyReceive`, without data, to what is no process here: to an alien, which takes it to the network server, if
     /// that simply waits.
+    #[cold]
     #[inline(never)]
     pub(crate) fn short_reply_to_alien(&mut self, caller: ProcessIndex) -> ShortCall<M::Space> {
         let index = self.network_server;
