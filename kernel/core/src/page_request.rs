@@ -33,6 +33,10 @@ use crate::{Result, ensure};
 /// Most page requests at a time. So many process slots are kept free for them.
 pub const PAGE_REQUESTS: usize = 32;
 
+/// Windows that only pages of the system's users get: a user whose pagers don't answer must not keep programs from
+/// being read.
+const SYSTEM_WINDOWS: usize = PAGE_REQUESTS / 4;
+
 /// Where the first window is in the kernel's space for them.
 const WINDOWS: u64 = 1 << 21;
 
@@ -97,7 +101,7 @@ impl<M: Machine> Kernel<M> {
             Err(error) => return error,
         };
         // Only now: pages may have been begun to be written back for the frame, which takes windows.
-        let window = match self.free_window() {
+        let window = match self.free_window(object) {
             Ok(window) => window,
             Err(error) => {
                 self.frames.release(frame);
@@ -126,7 +130,7 @@ impl<M: Machine> Kernel<M> {
             (self.missing, self.missing_room) = (slot, true);
             return PAGE_MISSING;
         }
-        let window = match self.free_window() {
+        let window = match self.free_window(entry.object) {
             Ok(window) => window,
             Err(error) => return error,
         };
@@ -151,11 +155,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A window for one more request. If there is none: who wants it waits for one of them.
-    fn free_window(&mut self) -> Result<usize> {
-        let free = self.page_requests.slots.iter().position(|slot| *slot == NOBODY);
-        free.ok_or_else(|| {
-            (self.missing, self.missing_room) = (self.page_requests.slots[0], true);
+    /// A window for one more request of an object. If there is none: who wants it waits for one of them.
+    fn free_window(&mut self, object: ObjectIndex) -> Result<usize> {
+        let is_system = self.regions.objects.get(object).user.is_system();
+        let first = if is_system { 0 } else { SYSTEM_WINDOWS };
+        let free = self.page_requests.slots[first..].iter().position(|slot| *slot == NOBODY);
+        free.map(|window| first + window).ok_or_else(|| {
+            (self.missing, self.missing_room) = (self.page_requests.slots[first], true);
             PAGE_MISSING
         })
     }

@@ -130,3 +130,25 @@ fn who_waits_for_room_does_not_fail_because_others_pages_do() {
     assert_eq!(at.node.request(pid, MEMORY, &flush).unwrap_err(), Error::NoSpace);
     assert_eq!(at.node.request(pid, MEMORY, &flush), Ok(abi::kernel::memory::Flushed {}));
 }
+
+#[test]
+fn a_pager_that_does_not_answer_leaves_windows_to_the_system() {
+    let mut at = Fixture::new();
+    let pid = at.node.team(100, 12, 2);
+    at.bind(pid, 40, READ);
+    for page in 0..40 {
+        let process = at.node.process(pid, 12);
+        at.touch(process, page, READ);
+        assert_eq!(at.node.state(process), State::Sending);
+    }
+    let taken = |at: &Fixture| {
+        let slots = &at.node.kernel.page_requests.slots;
+        slots.iter().filter(|slot| **slot != kernel_core::process::NOBODY).count()
+    };
+    let by_users = taken(&at);
+    assert!(by_users < kernel_core::page_request::PAGE_REQUESTS, "{by_users}");
+    let system = at.node.team(0, 12, 2);
+    at.bind(system, 1, READ);
+    at.touch(system, 0, READ);
+    assert_eq!((at.node.state(system), taken(&at)), (State::Sending, by_users + 1));
+}
