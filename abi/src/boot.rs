@@ -10,8 +10,8 @@ use crate::protocol;
 pub const ARCHIVE_ADDRESS: u64 = 0x0000_0100_0000_0000;
 
 /// Initial stack pointer of the supervisor; a program manager uses the same for its programs. The page behind it stays
-/// unmapped, and then comes the heap of who has one: near, so that both need the same page tables.
-pub const STACK_TOP: u64 = 0x0000_2000_000f_f000;
+/// unmapped, and then comes the heap of who has one: near, so that both need the same page tables, and some of the program's own.
+pub const STACK_TOP: u64 = 0x0000_0040_000f_f000;
 
 /// Bytes of stack that are mapped below it at start.
 pub const STACK_BYTES: u64 = 64 * crate::PAGE_BYTES;

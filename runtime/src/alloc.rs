@@ -24,6 +24,8 @@ use crate::sync::Mutex;
 /// Where the heap begins: behind the stack and a page that is not mapped.
 pub const HEAP_ADDRESS: u64 = abi::boot::STACK_TOP + PAGE_BYTES;
 
+/// A heap begins with one page, for a program that needs no more, if the first piece has at most this.
+const SMALL_BYTES: usize = 512;
 /// The heap grows at least by so much, or by its own size, whichever is more,
 const LEAST_GROWTH_BYTES: usize = 256 * 1024;
 /// but not by more than this, unless one piece needs it.
@@ -58,7 +60,11 @@ unsafe impl talc::source::Source for KernelMemory {
         let needed = layout.size().checked_add(layout.align()).ok_or(())?;
         let needed = needed.checked_add(LEAST_GROWTH_BYTES / 4).ok_or(())?;
         let heap_bytes = (end_address - HEAP_ADDRESS) as usize;
-        let wanted = needed.max(heap_bytes.clamp(LEAST_GROWTH_BYTES, MOST_GROWTH_BYTES));
+        let wanted = if heap_bytes == 0 && layout.size() <= SMALL_BYTES && layout.align() <= SMALL_BYTES {
+            PAGE_BYTES as usize
+        } else {
+            needed.max(heap_bytes.clamp(LEAST_GROWTH_BYTES, MOST_GROWTH_BYTES))
+        };
         let bytes = map_at(end_address, wanted).or_else(|()| map_at(end_address, needed))?;
 
         let base = NonNull::new(with_exposed_provenance_mut::<u8>(end_address as usize)).ok_or(())?;

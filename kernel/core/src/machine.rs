@@ -119,6 +119,38 @@ pub trait Machine {
         frames: &mut Frames,
     ) -> Result<u32, MapError>;
 
+    /// As `map`, of a frame that the kernel can read, where that takes no more tables; false if it does, or a machine
+    /// knows no shorter way, or a page is mapped there.
+    fn map_beside(&mut self, space: Self::Space, address: u64, frame: Frame, protection: Protection) -> bool {
+        let _ = (space, address, frame, protection);
+        false
+    }
+
+    /// Unmaps pages from `from` on, `most` at most, and gives their frames to `each`. Returns the address to go on with,
+    /// `end` or more when no page is left before that, and how many there were. For a bounded time, as `next_mapped`.
+    fn unmap_run(
+        &mut self,
+        space: Self::Space,
+        from: u64,
+        end: u64,
+        most: u32,
+        mut each: impl FnMut(Frame),
+    ) -> (u64, u32) {
+        let (mut address, mut count) = (from, 0);
+        while count < most {
+            address = self.next_mapped(space, address, end);
+            if address >= end {
+                break;
+            }
+            if let Some(frame) = self.unmap(space, address) {
+                each(frame);
+            }
+            count += 1;
+            address += abi::PAGE_BYTES;
+        }
+        (address, count)
+    }
+
     /// Unmaps the page at `address`; returns its frame if one was mapped.
     fn unmap(&mut self, space: Self::Space, address: u64) -> Option<Frame>;
 

@@ -25,9 +25,9 @@ pub const PAGES_PER_STEP: u32 = 64;
 /// Pages that one step of long work fills with zeros.
 pub const ZEROED_PAGES_PER_STEP: u32 = 16;
 
-/// What no region may overlap: the gigabyte around the information page, whose tables all spaces share.
+/// What no region may overlap: the 512 gigabytes around the information page, whose tables all spaces share.
 pub const RESERVED: PageRange =
-    PageRange { start: information::ADDRESS, end: information::ADDRESS + (1 << 30) };
+    PageRange { start: information::ADDRESS >> 39 << 39, end: abi::USER_ADDRESS_END };
 
 /// An address space about to be worked on, with what that needs.
 pub(crate) struct Site<'a, M: Machine> {
@@ -56,12 +56,9 @@ impl<M: Machine> Site<'_, M> {
         }
     }
 
-    /// A frame is the team's no more. One that was lent stays where it was lent to.
+    /// A frame is the team's no more.
     fn give_up(&mut self, frame: Frame) {
-        if !self.cache.keep(frame) {
-            self.frames.release(frame);
-        }
-        self.team.pages.give_back(1);
+        give_up(self.cache, self.frames, self.team, frame);
     }
 
     /// Gives a page the protection that its region has now. The cache's frames are only mapped to be read: the first write
@@ -79,6 +76,15 @@ impl<M: Machine> Site<'_, M> {
             self.machine.protect(self.space, page, protection & !WRITE);
         }
     }
+}
+
+/// A frame is a team's no more. One that was lent stays where it was lent to.
+#[inline]
+fn give_up<Space>(cache: &mut Cache, frames: &mut Frames, team: &mut Team<Space>, frame: Frame) {
+    if !cache.keep(frame) {
+        frames.release(frame);
+    }
+    team.pages.give_back(1);
 }
 
 impl<M: Machine> Kernel<M> {
@@ -230,29 +236,25 @@ impl<M: Machine> Kernel<M> {
         // The region itself is some work.
         *left -= 1;
         let Some(mut site) = self.site(team) else { return end };
-        let mut address = region.start;
-        loop {
-            if let Backing::Zero | Backing::Physical { .. } | Backing::Bound { .. } = region.backing {
-                address = site.machine.next_mapped(site.space, address, end).min(end);
+        if let Backing::Dma { first } = region.backing {
+            let pages = ((end - region.start) / PAGE_BYTES).min(u64::from(*left)) as u32;
+            for page in 0..pages {
+                site.machine.unmap(site.space, region.start + u64::from(page) * PAGE_BYTES);
+                site.give_up(Frame(first.0 + page));
             }
-            if address == end || *left == 0 {
-                return address;
-            }
-            let mapped = site.machine.unmap(site.space, address);
-            let own = match region.backing {
-                Backing::Zero => mapped,
-                Backing::Bound { .. } => mapped.filter(|frame| !site.cache.holds(*frame)),
-                Backing::Dma { first } => {
-                    Some(Frame(first.0 + ((address - region.start) / PAGE_BYTES) as u32))
-                }
-                Backing::Physical { .. } | Backing::Held { .. } => None,
-            };
-            if let Some(frame) = own {
-                site.give_up(frame);
-            }
-            *left -= 1;
-            address += PAGE_BYTES;
+            *left -= pages;
+            return region.start + u64::from(pages) * PAGE_BYTES;
         }
+        let (most, is_own) = (*left, matches!(region.backing, Backing::Zero));
+        let is_bound = matches!(region.backing, Backing::Bound { .. });
+        let Site { machine, frames, team, space, cache } = site;
+        let (next, count) = machine.unmap_run(space, region.start, end, most, |frame| {
+            if is_own || is_bound && !cache.holds(frame) {
+                give_up(cache, frames, team, frame);
+            }
+        });
+        *left -= count;
+        next.min(end)
     }
 
     /// Takes the frames of ordinary pages of a range, from its start on, so that they are zeros when touched next; returns

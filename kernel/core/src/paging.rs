@@ -25,7 +25,7 @@ use crate::team::TeamIndex;
 pub(crate) const PAGE_MISSING: Error = Error::Unknown(0);
 
 /// Pages behind a touched one that are mapped with it if they are in the cache.
-const MAPPED_AHEAD: u32 = 7;
+const MAPPED_AHEAD: u32 = 31;
 
 /// Above the processor's code in a faulting process's `extra.value`: what it wanted of the page.
 const ACCESS_SHIFT: u32 = 24;
@@ -98,13 +98,20 @@ impl<M: Machine> Kernel<M> {
 
     /// Maps an entry's frame, for writing only if that needs no further fault.
     fn map_entry(&mut self, team: TeamIndex, address: u64, region: &Region, entry: EntryIndex) -> Result<()> {
-        let entry = *self.cache.get(entry);
+        let (frame, protection) = self.mapping_of(region, entry);
+        self.map_page(team, address, frame, protection)
+    }
+
+    /// How an entry's frame is mapped in a region.
+    #[inline]
+    fn mapping_of(&self, region: &Region, entry: EntryIndex) -> (Frame, Protection) {
+        let entry = self.cache.get(entry);
         let shared = matches!(region.backing, Backing::Bound { shared: true, .. });
         let mut protection = region.machine_protection();
         if !shared || entry.flags & (flag::DIRTY | flag::WRITABLE) == 0 || entry.flags & flag::BUSY != 0 {
             protection &= !WRITE;
         }
-        self.map_page(team, address, entry.frame, protection)
+        (entry.frame, protection)
     }
 
     /// Gives a team a frame of its own with what an entry holds.
@@ -159,9 +166,14 @@ impl<M: Machine> Kernel<M> {
         (object, page): (ObjectIndex, u32),
     ) {
         let last = ((region.end() - address) / PAGE_BYTES - 1) as u32;
+        let Some(space) = self.team(team).space else { return };
         for ahead in 1..=last.min(MAPPED_AHEAD) {
             let Some(entry) = self.cache.find(object, page + ahead) else { return };
-            if self.map_entry(team, address + u64::from(ahead) * PAGE_BYTES, region, entry).is_err() {
+            let address = address + u64::from(ahead) * PAGE_BYTES;
+            let (frame, protection) = self.mapping_of(region, entry);
+            if !self.machine.map_beside(space, address, frame, protection)
+                && self.map_page(team, address, frame, protection).is_err()
+            {
                 return;
             }
         }

@@ -160,6 +160,27 @@ impl Machine for X86 {
         frame
     }
 
+    fn map_beside(&mut self, space: Space, address: u64, frame: Frame, protection: Protection) -> bool {
+        space.map_beside(address, frame, protection)
+    }
+
+    fn unmap_run(
+        &mut self,
+        space: Space,
+        from: u64,
+        end: u64,
+        most: u32,
+        mut each: impl FnMut(Frame),
+    ) -> (u64, u32) {
+        let loaded = is_loaded(space);
+        space.unmap_run(from, end, most, |address, frame| {
+            if loaded {
+                invalidate_page(address);
+            }
+            each(frame);
+        })
+    }
+
     fn next_mapped(&self, space: Space, from: u64, end: u64) -> u64 {
         space.next_mapped(from, end)
     }

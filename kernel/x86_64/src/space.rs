@@ -3,7 +3,8 @@
 //! * Each entry that leads to a table counts the entries in use of that table in bits that the processor ignores, so
 //!   that tearing a space down reads no more than it must.
 //! * An entry in use that is not present is a page without any access.
-//! * One gigabyte, the information page's, is shared by all spaces and closed to mapping.
+//! * The last of the root's entries for programs leads to the information page; what it leads to is shared by all spaces and
+//!   closed to mapping. In its bits for that, it counts the root's other entries.
 //! * A change that takes something away from a loaded space is made known to the processor at once; spaces that are
 //!   not loaded need nothing, since loading one forgets all but the kernel's half.
 
@@ -35,28 +36,34 @@ const COUNT: u64 = 0x3ff << 52;
 const TABLE: u64 = PRESENT | WRITABLE | USER;
 /// Empty tables that one look for the next page passes over, at most: it bounds how long interrupts are off.
 const PASSES: usize = 64;
-/// First entry of the root that is the kernel's.
-const USER_ENTRIES: usize = ENTRIES / 2;
+/// The last entry of the root that is not the kernel's, the information page's.
+const LAST_USER_ENTRY: usize = ENTRIES / 2 - 1;
+const _: () = assert!(index(information::ADDRESS, ROOT_SHIFT) == LAST_USER_ENTRY);
+
+/// Where what all spaces share begins.
+pub const SHARED_ADDRESS: u64 = information::ADDRESS >> ROOT_SHIFT << ROOT_SHIFT;
 
 /// What all spaces have in common.
 pub struct Common {
     /// The kernel's own root, which has no lower half.
     pub root: u64,
-    /// The shared directory that holds the information page.
-    directory: u64,
+    /// The shared table of pointers that leads to the information page.
+    pointers: u64,
 }
 
 impl Common {
     /// Maps the information page, the frame at physical address `page`, for all spaces to come.
     pub fn new(root: u64, page: u64) -> Common {
+        let pointers = heap::zeroed_page();
         let (directory, table) = (heap::zeroed_page(), heap::zeroed_page());
         let address = information::ADDRESS;
-        // SAFETY: both tables were just allocated, in the direct map, and nobody else knows them.
+        // SAFETY: the tables were just allocated, in the direct map, and nobody else knows them.
         unsafe {
+            *entry(pointers, index(address, POINTERS_SHIFT)) = directory | PRESENT | USER;
             *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
             *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
         }
-        Common { root, directory }
+        Common { root, pointers }
     }
 }
 
@@ -69,19 +76,12 @@ impl Space {
 
     /// A space with the kernel's half and the information page.
     pub fn create(common: &Common, frames: &mut Frames) -> Option<Space> {
-        if frames.free_count() < 2 {
-            return None;
-        }
         let root = frames.allocate()?.address();
-        let pointers = frames.allocate()?.address();
-        // SAFETY: both frames were just allocated, so they are nobody else's, and usable memory is in the direct map.
+        // SAFETY: the frame was just allocated, so it is nobody else's, and usable memory is in the direct map.
         unsafe {
             copy::zero_page(root);
             share_kernel_half(common.root, root);
-            copy::zero_page(pointers);
-            let address = information::ADDRESS;
-            *entry(pointers, index(address, POINTERS_SHIFT)) = common.directory | PRESENT | USER | SPECIAL;
-            *entry(root, index(address, ROOT_SHIFT)) = pointers | TABLE | COUNT_ONE;
+            *entry(root, LAST_USER_ENTRY) = common.pointers | PRESENT | USER;
         }
         Some(Space { root })
     }
@@ -98,12 +98,15 @@ impl Space {
         let root = unsafe { &mut *root };
         let mut left = limit;
         let mut at = 0;
-        while let Some(used) = next_used(&root[..USER_ENTRIES], at) {
+        while root[LAST_USER_ENTRY] & COUNT != 0
+            && let Some(used) = next_used(&root[..LAST_USER_ENTRY], at)
+        {
             at = used + 1;
             // SAFETY: the entry leads to a table of pointers of this space, two levels above pages' tables.
             if !unsafe { free_tables(&mut root[used], 2, &mut left, frames) } {
                 return (limit, false);
             }
+            root[LAST_USER_ENTRY] -= COUNT_ONE;
         }
         if left == 0 {
             return (limit, false);
@@ -126,7 +129,7 @@ impl Space {
             return Err(MapError::Occupied);
         }
         let mut added = 0;
-        let mut above: *mut u64 = core::ptr::null_mut();
+        let mut above = entry(self.root, LAST_USER_ENTRY);
         let mut table = self.root;
         let mut shift = ROOT_SHIFT;
         while shift > PAGE_SHIFT {
@@ -144,10 +147,7 @@ impl Space {
                     let new = frames.allocate().ok_or(MapError::NoMemory)?.address();
                     copy::zero_page(new);
                     *slot = new | TABLE;
-                    // Nobody counts the root's entries.
-                    if !above.is_null() {
-                        *above += COUNT_ONE;
-                    }
+                    *above += COUNT_ONE;
                     added += 1;
                 }
                 table = *slot & ADDRESS;
@@ -170,6 +170,57 @@ impl Space {
             *above += COUNT_ONE;
         }
         Ok(added)
+    }
+
+    /// Maps a page where there are tables for it already; see `Machine::map_beside`.
+    pub fn map_beside(self, address: u64, frame: Frame, protection: Protection) -> bool {
+        let Some((slot, above)) = self.slot(address) else {
+            return false;
+        };
+        // SAFETY: as in `unmap`.
+        unsafe {
+            if *slot != 0 {
+                return false;
+            }
+            *slot = frame.address() | protection_bits(protection);
+            *above += COUNT_ONE;
+        }
+        true
+    }
+
+    /// Unmaps the pages of a range, one table after the other; see `Machine::unmap_run`.
+    pub fn unmap_run(self, from: u64, end: u64, most: u32, mut each: impl FnMut(u64, Frame)) -> (u64, u32) {
+        let end = end.min(USER_ADDRESS_END);
+        let (mut address, mut count) = (from, 0);
+        for _ in 0..PASSES {
+            address = self.next_mapped(address, end);
+            let Some((first, above)) = self.slot(address).filter(|_| address < end) else {
+                return (address.max(end), count);
+            };
+            let table_end = ((address >> DIRECTORY_SHIFT) + 1) << DIRECTORY_SHIFT;
+            let pages = (table_end.min(end) - address) / PAGE_BYTES;
+            // SAFETY: these entries are of one table of pages of this space; one processor, so nobody else is changing
+            // them, and no other reference to them is made meanwhile.
+            let slots = unsafe { core::slice::from_raw_parts_mut(first, pages as usize) };
+            for slot in slots {
+                if *slot != 0 {
+                    if count == most {
+                        return (address, count);
+                    }
+                    let frame = Frame::containing(*slot & ADDRESS);
+                    *slot = 0;
+                    // SAFETY: the entry above counts those of this table.
+                    unsafe { *above -= COUNT_ONE };
+                    count += 1;
+                    each(address, frame);
+                }
+                address += PAGE_BYTES;
+            }
+            if address >= end {
+                break;
+            }
+        }
+        (address, count)
     }
 
     /// Unmaps a page. Returns its frame.
@@ -298,10 +349,10 @@ impl Space {
     }
 }
 
-/// Whether an address is in the gigabyte that all spaces share.
+/// Whether an address is in what all spaces share.
 #[inline]
 const fn is_shared(address: u64) -> bool {
-    address >> POINTERS_SHIFT == information::ADDRESS >> POINTERS_SHIFT
+    address >> ROOT_SHIFT == SHARED_ADDRESS >> ROOT_SHIFT
 }
 
 /// The first entry from `from` on that is in use. Most are not, so they are looked at in groups.
@@ -326,12 +377,8 @@ fn next_used(entries: &[u64], from: usize) -> Option<usize> {
 /// Frees the table that an entry leads to, and, `levels` deep, the tables below it; false if `left` ran out.
 ///
 /// # Safety
-/// The entry leads to a table that nobody else uses, or is shared. Tables 0 levels above pages hold no page.
+/// The entry leads to a table that nobody else uses. Tables 0 levels above pages hold no page.
 unsafe fn free_tables(slot: &mut u64, levels: u32, left: &mut u32, frames: &mut Frames) -> bool {
-    if *slot & SPECIAL != 0 {
-        *slot = 0;
-        return true;
-    }
     if levels > 0 && *slot & COUNT != 0 {
         // SAFETY: the caller says that the table is this function's alone.
         let table = unsafe { &mut *physical::pointer::<[u64; ENTRIES]>(*slot & ADDRESS) };

@@ -1,7 +1,7 @@
 //! Making a team of an image: its root process awaits its creator's reply while its memory is filled.
 //!
-//! The stack ends at [`STACK_TOP`](abi::boot::STACK_TOP) less the start block, which lies above it, so that both are
-//! mapped by one request. What is in the image is copied, straight from where the caller has it; or its pages are those of
+//! The stack begins at [`STACK_TOP`](abi::boot::STACK_TOP) less the start block, which lies above it, so that both are
+//! mapped by one request, and share a page. What is in the image is copied, straight from where the caller has it; or its pages are those of
 //! its file, which the file's server is asked for when they are touched.
 
 use abi::boot::{STACK_BYTES, STACK_TOP};
@@ -15,6 +15,9 @@ use v::memory;
 use v::message::{self, Segment};
 
 use crate::Layout;
+
+/// Where a stack may begin.
+const STACK_ALIGNMENT: u64 = 64;
 
 const WRITABLE: u32 = protection::READ | protection::WRITE;
 
@@ -127,9 +130,8 @@ impl NewTeam {
 
     /// Maps stack and start block, and starts the root process at `entry`; its pid.
     pub fn begin(mut self, entry: u64, block: &[u8]) -> Result<Pid, Error> {
-        let block_pages = (block.len() as u64).div_ceil(PAGE_BYTES);
-        let stack = STACK_TOP - block_pages * PAGE_BYTES;
-        let lowest = stack - STACK_BYTES;
+        let stack = (STACK_TOP - block.len() as u64) & !(STACK_ALIGNMENT - 1);
+        let lowest = (stack & !(PAGE_BYTES - 1)) - STACK_BYTES;
         let pages = ((STACK_TOP - lowest) / PAGE_BYTES) as u32;
         memory::map(self.team, lowest, pages, protection::READ | protection::WRITE)?;
         if !block.is_empty() {

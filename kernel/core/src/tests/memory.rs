@@ -106,10 +106,9 @@ fn nothing_lies_over_the_information_page() {
         let result = kernel.add_region(team, address, pages, READ, Backing::Zero);
         assert_eq!(result, Err(Error::AlreadyMapped));
     }
-    kernel.add_region(team, RESERVED.end, 1, READ, Backing::Zero).unwrap();
-    let edge = USER_ADDRESS_END - PAGE_BYTES;
-    kernel.add_region(team, edge, 1, READ, Backing::Zero).unwrap();
-    assert_eq!(kernel.touch(team, USER_ADDRESS_END - 1, READ), Ok(()));
+    kernel.add_region(team, RESERVED.start - PAGE_BYTES, 1, READ, Backing::Zero).unwrap();
+    assert_eq!(kernel.touch(team, RESERVED.start - 1, READ), Ok(()));
+    assert_eq!(kernel.touch(team, RESERVED.start, READ), Err(Error::BadAddress));
 }
 
 #[test]

@@ -9,7 +9,6 @@ use abi::kernel::protection::{EXECUTE, READ, WIRED, WRITE};
 use proptest::prelude::*;
 
 use super::*;
-use crate::memory::RESERVED;
 
 impl RegionList {
     /// The region with the lowest address.
@@ -112,20 +111,22 @@ fn device_memory_is_one_only_where_the_frames_go_on() {
 
 #[test]
 fn chosen_addresses_keep_a_page_away_from_everything() {
+    const FORBIDDEN: PageRange =
+        PageRange { start: abi::information::ADDRESS, end: abi::information::ADDRESS + (1 << 30) };
     let mut regions = Regions::new(64);
     let mut list = RegionList::EMPTY;
     let start = CHOSEN_ADDRESS_START;
     regions.insert(&mut list, range(start - PAGE_BYTES, 1), READ, Backing::Zero).unwrap();
     regions.insert(&mut list, range(start + 4 * PAGE_BYTES, 1), READ, Backing::Zero).unwrap();
     let gap = |regions: &Regions, list: &RegionList, pages| {
-        regions.gap(list, pages, RESERVED).map(|found| (found.start - start) / PAGE_BYTES)
+        regions.gap(list, pages, FORBIDDEN).map(|found| (found.start - start) / PAGE_BYTES)
     };
     assert_eq!(gap(&regions, &list, 2), Ok(1));
     assert_eq!(gap(&regions, &list, 3), Ok(6));
-    // The largest that a request can name still fits, twice; the reserved gigabyte is stepped over.
-    let huge = regions.gap(&list, u32::MAX, RESERVED).unwrap();
+    // The largest that a request can name still fits, twice; what is forbidden is stepped over.
+    let huge = regions.gap(&list, u32::MAX, FORBIDDEN).unwrap();
     regions.insert(&mut list, huge, READ, Backing::Zero).unwrap();
-    let below = PageRange { start: huge.end + PAGE_BYTES, end: RESERVED.start - PAGE_BYTES };
+    let below = PageRange { start: huge.end + PAGE_BYTES, end: FORBIDDEN.start - PAGE_BYTES };
     let mut at = below.start;
     while at < below.end {
         let pages = ((below.end - at) / PAGE_BYTES).min(u64::from(u32::MAX)) as u32;
@@ -133,9 +134,9 @@ fn chosen_addresses_keep_a_page_away_from_everything() {
         regions.insert(&mut list, filler, READ_WRITE, Backing::Zero).unwrap();
         at = filler.end;
     }
-    let above = regions.gap(&list, 100, RESERVED).unwrap();
-    assert_eq!(above.start, RESERVED.end + PAGE_BYTES);
-    assert_eq!(regions.gap(&list, u32::MAX, RESERVED), Err(Error::NoMemory));
+    let above = regions.gap(&list, 100, FORBIDDEN).unwrap();
+    assert_eq!(above.start, FORBIDDEN.end + PAGE_BYTES);
+    assert_eq!(regions.gap(&list, u32::MAX, FORBIDDEN), Err(Error::NoMemory));
 }
 
 #[test]

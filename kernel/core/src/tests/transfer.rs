@@ -108,7 +108,7 @@ fn addresses_beyond_the_end_are_bad_and_nothing_overflows() {
         assert_eq!(kernel.read_from(from, bad, &mut bytes), Err(Error::BadAddress));
         assert_eq!(kernel.write_to(from, bad, &bytes), Err(Error::BadAddress));
     }
-    let edge = USER_ADDRESS_END - PAGE_BYTES;
+    let edge = crate::memory::RESERVED.start - PAGE_BYTES;
     let team = kernel.processes[from].team;
     kernel.add_region(team, edge, 1, READ_WRITE, Backing::Zero).unwrap();
     assert_eq!(kernel.copy(from, edge + 1, to, DESTINATION, 4096).map_err(|stop| stop.done), Err(4095));

@@ -11,6 +11,7 @@ use super::{Area, TABLE_BYTES, pattern};
 use crate::instructions::counter;
 use crate::log::say;
 use crate::machine::X86;
+use crate::space::SHARED_ADDRESS;
 
 pub fn copy_alignments(machine: &mut X86, frames: &mut Frames) {
     let mut area = Area::new(machine, frames);
@@ -79,7 +80,7 @@ pub fn copy_faults(machine: &mut X86, frames: &mut Frames) {
 
 pub fn copy_outside(machine: &mut X86, frames: &mut Frames) {
     let mut area = Area::new(machine, frames);
-    let last = USER_ADDRESS_END - PAGE_BYTES;
+    let last = SHARED_ADDRESS - PAGE_BYTES;
     area.map(machine, frames, last, READ | WRITE);
     area.map(machine, frames, 0, READ | WRITE);
     let fault = |done, side| Err(CopyFault { done, side });

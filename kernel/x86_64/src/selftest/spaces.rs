@@ -10,10 +10,11 @@ use kernel_core::machine::{Caching, Machine, MapError};
 use super::{Area, TABLE_BYTES};
 use crate::instructions::counter;
 use crate::machine::{X86, load};
+use crate::space::SHARED_ADDRESS;
 
 pub fn mapping(machine: &mut X86, frames: &mut Frames) {
     let mut area = Area::new(machine, frames);
-    let last = USER_ADDRESS_END - PAGE_BYTES;
+    let last = SHARED_ADDRESS - PAGE_BYTES;
     for address in [0, PAGE_BYTES, TABLE_BYTES - PAGE_BYTES, TABLE_BYTES, 1 << 30, 1 << 39, last] {
         let frame = area.map(machine, frames, address, READ);
         let space = area.space;
@@ -35,6 +36,35 @@ pub fn mapping(machine: &mut X86, frames: &mut Frames) {
     assert!(!machine.protect(space, 2 * PAGE_BYTES, READ));
     assert_eq!(machine.unmap(space, 2 * PAGE_BYTES), None);
     assert_eq!(machine.unmap(space, 2 << 39), None);
+    area.end(machine, frames);
+}
+
+pub fn runs_of_pages(machine: &mut X86, frames: &mut Frames) {
+    let mut area = Area::new(machine, frames);
+    let space = area.space;
+    let frame = area.map(machine, frames, TABLE_BYTES - 2 * PAGE_BYTES, READ);
+    area.pages.clear();
+    // Beside it, but not on it, nor where there is no table.
+    let beside = TABLE_BYTES - PAGE_BYTES;
+    assert!(machine.map_beside(space, beside, frame, READ));
+    assert_eq!(machine.translate(space, beside, READ), Some(frame));
+    assert_eq!(machine.translate(space, beside, WRITE), None);
+    assert!(!machine.map_beside(space, beside, frame, READ));
+    assert!(!machine.map_beside(space, TABLE_BYTES, frame, READ));
+    assert!(!machine.map_beside(space, information::ADDRESS + PAGE_BYTES, frame, READ));
+    let second = area.map(machine, frames, TABLE_BYTES + 5 * PAGE_BYTES, READ);
+    area.pages.clear();
+    let end = TABLE_BYTES + 6 * PAGE_BYTES;
+    let mut taken = Vec::new();
+    let (next, count) = machine.unmap_run(space, 0, end, 1, |frame| taken.push(frame));
+    assert_eq!((next, count, &taken[..]), (beside, 1, &[frame][..]));
+    let (next, count) = machine.unmap_run(space, next, end - PAGE_BYTES, 9, |frame| taken.push(frame));
+    assert_eq!((next, count, &taken[..]), (end - PAGE_BYTES, 1, &[frame, frame][..]));
+    let (next, count) = machine.unmap_run(space, next, end, 9, |frame| taken.push(frame));
+    assert_eq!((next, count, &taken[..]), (end, 1, &[frame, frame, second][..]));
+    assert_eq!(machine.unmap_run(space, 0, end, 9, |_| panic!("nothing is left")), (end, 0));
+    frames.release(frame);
+    frames.release(second);
     area.end(machine, frames);
 }
 
@@ -111,6 +141,8 @@ pub fn closed_addresses(machine: &mut X86, frames: &mut Frames) {
     for address in [
         information::ADDRESS,
         information::ADDRESS + PAGE_BYTES,
+        SHARED_ADDRESS,
+        USER_ADDRESS_END - PAGE_BYTES,
         USER_ADDRESS_END,
         1 << 47,
         crate::physical::DIRECT_MAP,
