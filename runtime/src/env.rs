@@ -45,6 +45,15 @@ pub fn variables() -> Vec<(String, String)> {
     merge(inherited(start_block()), &CHANGES.lock())
 }
 
+/// The variables as this program got them, `NAME=value`, if it has changed none.
+pub(crate) fn unchanged() -> Option<impl Iterator<Item = &'static str>> {
+    let entries = entries_of(start_block(), entry_kind::VARIABLE);
+    CHANGES.lock().is_empty().then_some(entries.filter_map(|entry| match entry {
+        Entry::Variable(text) => Some(text),
+        _ => None,
+    }))
+}
+
 /// Sets a variable, for this program and those that it starts. [`BadName`](Error::BadName) if the name is empty or
 /// has `=` or a zero character in it.
 pub fn set_variable(name: &str, value: &str) -> Result<(), Error> {

@@ -132,13 +132,20 @@ pub const ROWS: &[Row] = &[
         [6_000.0, 3_000.0],
         &[(LINUX, 38_394.0)],
     ),
-    // Linux: vfork and exec. The budget is to be 60,000 once programs are demand-paged.
+    // Linux: vfork and exec.
     row(
         "program-load-run-end",
         "load, run and end a tiny program",
-        [100_000.0, 30_000.0],
+        [60_000.0, 30_000.0],
         &[(LINUX, 131_755.0)],
     ),
+    // Of which it touches 1 MiB.
+    row("program-10-mib-bytes-read", "start of a 10 MiB program: bytes read", [1.3e6, 1.2e6], &[]),
+    row("program-10-mib-second-bytes-read", "its second start: bytes read", [0.0, 0.0], &[]),
+    // The server's work included, which lends pages ahead.
+    row("page-touch-cached-file", "page after page that a file server has", [2_500.0, 1_000.0], &[]),
+    // One for which nothing was lent ahead. It is to be 2,500.
+    row("page-fault-cached-file", "fault for a page that a file server has", [6_500.0, 2_500.0], &[]),
     row(
         "zero-page-fault-zeroed",
         "zero-page fault, a page zeroed beforehand",

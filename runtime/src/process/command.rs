@@ -218,10 +218,13 @@ impl Command {
         found
     }
 
-    fn start_block(&self, streams: &[Option<Instance>; 3]) -> Result<Vec<u8>, Error> {
-        let mut block = Vec::new();
-        for argument in &self.arguments {
-            Entry::Argument(argument).append(&mut block);
+    fn append_variables(&self, block: &mut Vec<u8>) -> Result<(), Error> {
+        if self.variables.is_none()
+            && self.changes.is_empty()
+            && let Some(unchanged) = env::unchanged()
+        {
+            unchanged.for_each(|text| Entry::Variable(text).append(block));
+            return Ok(());
         }
         let mut variables = self.variables.clone().unwrap_or_else(env::variables);
         variables.retain(|(name, _)| self.changes.iter().all(|(changed, _)| changed != name));
@@ -229,8 +232,17 @@ impl Command {
             if name.is_empty() || name.contains('=') {
                 return Err(Error::BadName);
             }
-            Entry::Variable(&format!("{name}={value}")).append(&mut block);
+            Entry::Variable(&format!("{name}={value}")).append(block);
         }
+        Ok(())
+    }
+
+    fn start_block(&self, streams: &[Option<Instance>; 3]) -> Result<Vec<u8>, Error> {
+        let mut block = Vec::new();
+        for argument in &self.arguments {
+            Entry::Argument(argument).append(&mut block);
+        }
+        self.append_variables(&mut block)?;
         for (number, instance) in streams.iter().enumerate() {
             if let Some(instance) = instance {
                 Entry::Stream {

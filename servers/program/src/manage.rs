@@ -4,8 +4,8 @@
 //! [loader](crate::loader) to read.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use abi::kernel::{self, priority, process};
 use abi::notice::notice::{EndNoted, TeamEnded};
@@ -28,7 +28,7 @@ const HANDED_DOWN: Rights = Rights::TRACE;
 /// Most processes of a program.
 const MOST_PROCESSES: u32 = 256;
 /// So much of the node's memory may be taken up by files in the cache, and be left to a program.
-const CACHE_SHARE: u64 = 16;
+const CACHE_SHARE: u64 = 8;
 const PROGRAM_SHARE: (u64, u64) = (3, 4);
 
 /// All that the program manager knows.
@@ -36,7 +36,7 @@ const PROGRAM_SHARE: (u64, u64) = (3, 4);
 pub struct Managing {
     programs: Programs,
     /// What programs run in, which is held as long.
-    running: BTreeMap<Pid, Arc<Image>>,
+    running: Vec<(Pid, Arc<Image>)>,
     images: Arc<Images>,
     loader: Loader,
     quota_pages: u32,
@@ -50,7 +50,7 @@ impl Managing {
         let images = Arc::new(Images::new(cache_bytes));
         Ok(Managing {
             programs: Programs::default(),
-            running: BTreeMap::new(),
+            running: Vec::new(),
             loader: Loader::start(Arc::clone(&images), own)?,
             images,
             quota_pages: u32::try_from(memory_pages * part / of).unwrap_or(u32::MAX),
@@ -124,7 +124,7 @@ impl Managing {
             standard_error: facts.standard_error,
         };
         self.programs.started(program, record);
-        self.running.insert(program, image);
+        self.running.push((program, image));
         Ok(ProgramStarted { program })
     }
 
@@ -162,10 +162,11 @@ impl Managing {
     }
 
     fn ended(&mut self, ended: &TeamEnded) {
-        if let Some(image) = self.running.remove(&ended.team)
-            && !image.is_whole
-        {
-            image.file.release(ended.team);
+        if let Some(place) = self.running.iter().rposition(|(program, _)| *program == ended.team) {
+            let (program, image) = self.running.swap_remove(place);
+            if !image.is_whole {
+                image.file.release(program);
+            }
         }
         let end: ProgramEnded = program_end(ended.status);
         if let Some(waiter) = self.programs.ended(ended.team, end) {
@@ -227,6 +228,10 @@ impl Facts<'_> {
                 }
                 Entry::Stream { number: STANDARD_ERROR, server, instance, .. } => {
                     facts.standard_error = Some(Stream { server, instance });
+                    // The name mostly comes before it, and much comes behind it.
+                    if !facts.name.is_empty() {
+                        break;
+                    }
                 }
                 _ => {}
             }
@@ -238,7 +243,6 @@ impl Facts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
 
     #[test]
     fn the_manager_takes_name_and_standard_error_from_the_block() {

@@ -8,6 +8,7 @@
 //! servers may do all of that.
 
 use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
 use alloc::string::String;
 use core::borrow::Borrow;
 
@@ -21,9 +22,9 @@ use crate::content::Content;
 use crate::pool::Pool;
 use crate::quota::{Quota, Usage};
 
-/// A name in a directory. It is looked for as bytes, in whose order text is.
+/// A name in a directory, which the node has too. It is looked for as bytes, in whose order text is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Name(String);
+pub struct Name(Rc<str>);
 
 impl Borrow<[u8]> for Name {
     fn borrow(&self) -> &[u8] {
@@ -43,6 +44,8 @@ pub struct Node {
     serial: u64,
     /// The directory in which its name is; its own number for a root, 0 once it has no name.
     parent: u32,
+    /// Its name there; none for a root.
+    name: Option<Name>,
     /// Open instances.
     pub open_count: u32,
     /// What it is.
@@ -233,11 +236,7 @@ impl Tree {
 
     /// A node's name in its directory; none for a root and for what has been removed.
     pub fn name(&self, number: u32) -> &str {
-        let Ok(node) = self.node(number) else { return "" };
-        let Some(Ok(siblings)) = self.nodes.get(node.parent).map(Node::entries) else {
-            return "";
-        };
-        siblings.iter().find(|(_, sibling)| **sibling == number).map_or("", |(name, _)| &name.0)
+        self.nodes.get(number).and_then(|node| node.name.as_ref()).map_or("", |name| &name.0)
     }
 
     /// The path of a directory from its root.
@@ -286,8 +285,7 @@ impl Tree {
         if let Some(old) = place.node {
             self.nodes.remove(old);
         }
-        let entries = self.node_mut(place.directory)?.entries_mut()?;
-        entries.insert(Name(String::from(place.name)), number);
+        self.add_entry(place, number)?;
         Ok(number)
     }
 
@@ -395,6 +393,7 @@ impl Tree {
             created_ns: now_ns,
             serial: self.next_serial,
             parent,
+            name: None,
             open_count: 0,
             kind,
         };
@@ -402,10 +401,16 @@ impl Tree {
     }
 
     fn link(&mut self, place: &Place<'_>, number: u32, now_ns: u64) -> Result<(), Error> {
-        let directory = self.node_mut(place.directory)?;
-        directory.entries_mut()?.insert(Name(String::from(place.name)), number);
-        directory.modified_ns = now_ns;
+        self.add_entry(place, number)?;
+        self.node_mut(place.directory)?.modified_ns = now_ns;
         self.node_mut(number)?.parent = place.directory;
+        Ok(())
+    }
+
+    fn add_entry(&mut self, place: &Place<'_>, number: u32) -> Result<(), Error> {
+        let name = Name(Rc::from(place.name));
+        self.node_mut(place.directory)?.entries_mut()?.insert(name.clone(), number);
+        self.node_mut(number)?.name = Some(name);
         Ok(())
     }
 
@@ -413,7 +418,9 @@ impl Tree {
         let directory = self.node_mut(place.directory)?;
         let removed = directory.entries_mut()?.remove(place.name.as_bytes());
         directory.modified_ns = now_ns;
-        self.node_mut(removed.ok_or(Error::NotFound)?)?.parent = 0;
+        let node = self.node_mut(removed.ok_or(Error::NotFound)?)?;
+        node.parent = 0;
+        node.name = None;
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ extern crate alloc;
 
 mod echo;
 mod measure;
+mod paging;
 mod peer;
 mod protocol;
 mod remote;
@@ -42,6 +43,7 @@ fn main() -> i32 {
     let only = v::env::arguments().nth(1).map(String::from);
     let outcome = match only.as_deref() {
         Some("peer") => return peer::serve(),
+        Some(paging::TOUCH) => paging::touch(),
         Some("serve") => remote::serve(),
         Some("count") => remote::count(),
         Some("time") => remote::time(),
@@ -65,6 +67,7 @@ fn measure_all(bench: &Bench) -> Result<(), Error> {
     files(bench)?;
     memory_and_processes(bench)?;
     programs(bench)?;
+    paging::paging(bench)?;
     protocol::protocol(bench)
 }
 
