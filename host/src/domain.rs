@@ -3,8 +3,8 @@
 //! [`Domain::watch`] starts them, hands what each says to its [`Session`], does what a [`Plan`] wants done to them,
 //! and tells how it ended. In here a node is its place, from 0; people see its number, from 1, and its name, `node1`.
 //!
-//! Nodes start as many at a time as the host has processors, each when another has come up, and the first one last: so
-//! whoever uses it finds the others there. Invariant: reports from a QEMU that has been replaced are never heard.
+//! Nodes start as many at a time as the host has processors, each when another has come up, and the first one (or who else
+//! is [started last](Domain::start_last)) last: so whoever uses it finds the others there. Invariant: reports from a QEMU that has been replaced are never heard.
 
 mod member;
 pub mod plan;
@@ -87,6 +87,12 @@ impl Domain {
         Domain { members, network, log: log.clone(), sender, events, waiting }
     }
 
+    /// Has that node start when all others have come up.
+    pub fn start_last(&mut self, node: usize) {
+        self.waiting.retain(|waiting| *waiting != node);
+        self.waiting.insert(0, node);
+    }
+
     /// How many nodes there are.
     pub fn nodes(&self) -> usize {
         self.members.len()
@@ -163,7 +169,7 @@ impl Domain {
                 return Ok(());
             }
             self.waiting.pop();
-            let _progress = (node != 0 || self.nodes() == 1).then(|| Progress::new("booting"));
+            let _progress = (!self.waiting.is_empty() || self.nodes() == 1).then(|| Progress::new("booting"));
             self.boot(node, sessions)?;
         }
         Ok(())

@@ -162,6 +162,7 @@ pub fn run(options: &Run) -> Result<u8> {
     // Whose streams and status are the tool's, if nobody sits at a terminal.
     let first = lines.iter().position(Option::is_some);
     let outcome = if let Some(first) = first {
+        domain.start_last(first);
         let mut sessions = Vec::new();
         for (node, lines) in lines.iter().enumerate() {
             sessions.push(session(node, lines.is_some(), first, domain.log(node))?);
