@@ -7,7 +7,7 @@ use std::vec;
 use std::vec::Vec;
 
 use abi::{Access, Error, Pid, UserId};
-use io_server::testing::TestSystem;
+use io_server::testing::{KernelPage, TestSystem};
 use io_server::{IoServer, Limits};
 use protocols::io::{io, mode};
 use protocols::names::{Descriptor, kind, names};
@@ -410,4 +410,27 @@ fn a_damaged_archive_shows_what_comes_before_the_damage() {
     let boot = files.server.service.boot_context();
     assert!(files.open_at(boot, "good", mode::READ).is_ok());
     assert_eq!(files.open_at(boot, "bad", mode::READ), Err(Error::NotFound));
+}
+
+#[test]
+fn what_was_written_in_memory_behind_the_end_goes_when_the_file_grows() {
+    let mut files = Files::new(QUOTA);
+    files.make("f", b"0123456789");
+    for grows_by_write in [false, true] {
+        let file = files.open("f", mode::READ | mode::WRITE).unwrap();
+        files.set_size(file, 10).unwrap();
+        let page = files.system.want_page(&mut files.server, USER, (file, 0)).unwrap();
+        let &KernelPage::Lent { address, access: Access::READ_WRITE } = page else { panic!("{page:?}") };
+        files.server.service.page_at(address).unwrap()[8..100].fill(b'x');
+        assert_eq!(files.read(file, 0, 200).unwrap(), b"01234567xx");
+        if grows_by_write {
+            files.write(file, 199, b"\0").unwrap();
+        } else {
+            files.set_size(file, 200).unwrap();
+        }
+        let content = files.read(file, 0, 200).unwrap();
+        assert_eq!((&content[..10], &content[10..]), (&b"01234567xx"[..], &[0; 190][..]));
+        files.close(file);
+        files.system.pages.clear();
+    }
 }
