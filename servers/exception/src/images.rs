@@ -92,10 +92,10 @@ mod tests {
         }
         program.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
         program.extend([1, 0, 0, 0, 5, 0, 0, 0]);
-        for number in [256_u64, 0x40_0000, 0x40_0000, 100, 100, 4096] {
+        for number in [4096_u64, 0x40_0000, 0x40_0000, 100, 100, 4096] {
             program.extend(number.to_le_bytes());
         }
-        program.resize(256, 0);
+        program.resize(4096, 0);
         program.extend(0..100);
 
         let mut header = [0; 512];

@@ -133,7 +133,8 @@ impl Partner {
                     kernel.move_from(wanted.client, end, &mut []).1.map(|()| slot)
                 });
                 source = checked.ok().map(|slot| (slot, wanted));
-                with_outcome(MovedBack { count: bytes as u32 }.to_message(), checked.map(|_| ()))
+                let count = if source.is_some() { bytes as u32 } else { 0 };
+                with_outcome(MovedBack { count }.to_message(), checked.map(|_| ()))
             }
             None => refusal(Error::BadRequest),
         };
@@ -210,11 +211,11 @@ pub fn end_move<K: Kernel>(sent: &Sent, place: &Place, outcome: &Outcome, data: 
 /// The reply to a copy. Of a MoveFrom it cannot tell more bytes than have come.
 fn told(reply: &vmtp::Message, place: &Place, data_bytes: u32) -> Message {
     let message = from_wire(reply, 0);
-    if message.code() == Error::OK_CODE && place.is_written {
-        let count = MovedBack::from_message(&message).count.min(data_bytes);
-        return MovedBack { count }.to_message();
+    if !place.is_written {
+        return message;
     }
-    message
+    let count = MovedBack::from_message(&message).count.min(data_bytes);
+    with_outcome(MovedBack { count }.to_message(), Error::check(message.code()))
 }
 
 /// A reply that tells a count, also where the copy failed midway.

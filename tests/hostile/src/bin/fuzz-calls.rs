@@ -3,7 +3,7 @@
 //! `fuzz-calls [CALLS [SEED]]`: so many calls (a million unless told) in child teams of [`CALLS_EACH`], each of whose
 //! sequences its seed repeats. A child may well end itself, by unmapping what it runs on or by writing to it; that is
 //! its own affair. One that waits for ever is ended by the parent's second process. Nothing else may suffer, and
-//! nothing may be lost: the calls are repeated until they leave the kernel's tables exactly as they were before.
+//! nothing may be lost: the calls are repeated until they leave nothing more in the kernel's tables than there was before.
 
 #![no_std]
 #![no_main]
@@ -59,7 +59,7 @@ fn main() -> i32 {
 /// The child that runs, for the process that watches the time; 0 for none.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
 
-/// Whether the calls, repeated with the same seeds, leave everything exactly as it was.
+/// Whether the calls, repeated with the same seeds, leave nothing behind.
 fn compare(calls: u64, seed: u64) -> Result<bool, Error> {
     // The file's memory is there before anything is compared.
     v::file::write(FILE, [7; FILE_BYTES])?;

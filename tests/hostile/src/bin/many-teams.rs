@@ -46,7 +46,7 @@ fn main() -> i32 {
     }
 }
 
-/// Whether `count` teams leave everything exactly as it was.
+/// Whether `count` teams leave nothing behind.
 fn compare(count: usize) -> Result<bool, Error> {
     start(WARM_UP)?;
     let Some(remains) = remains::unchanged(|| start(count))? else {
