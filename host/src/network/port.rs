@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// Bytes that wait for a node to take them.
 const MOST_WAITING_BYTES: usize = 4 << 20;
-/// Bytes read at once.
-const READ_BYTES: usize = 16 << 10;
+/// Bytes read at once: several of the longest frames.
+const READ_BYTES: usize = 64 << 10;
 /// The length before each frame.
 const LENGTH_BYTES: usize = 4;
 /// A length beyond this is none that QEMU would say.
@@ -27,6 +27,8 @@ pub struct Port {
 #[derive(Debug)]
 struct Line {
     socket: UnixStream,
+    /// Where it is read into.
+    buffer: Box<[u8]>,
     /// What has come of a frame that isn't whole yet.
     begun: Vec<u8>,
     /// What the node has not taken yet.
@@ -56,18 +58,18 @@ impl Port {
         if let Ok((socket, _)) = self.listener.accept()
             && socket.set_nonblocking(true).is_ok()
         {
-            self.line = Some(Line { socket, begun: Vec::new(), waiting: Vec::new() });
+            let buffer = vec![0; READ_BYTES].into();
+            self.line = Some(Line { socket, buffer, begun: Vec::new(), waiting: Vec::new() });
         }
     }
 
     /// Hands what the node has sent to `take`, frame by frame.
     pub fn receive(&mut self, mut take: impl FnMut(&[u8])) {
         let Some(line) = &mut self.line else { return };
-        let mut buffer = [0; READ_BYTES];
-        let open = match line.socket.read(&mut buffer) {
+        let open = match line.socket.read(&mut line.buffer) {
             Ok(0) => false,
             Ok(length) => {
-                line.begun.extend(&buffer[..length]);
+                line.begun.extend(&line.buffer[..length]);
                 line.whole_frames(&mut take)
             }
             Err(error) => may_go_on(&error),
