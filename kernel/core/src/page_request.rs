@@ -398,8 +398,11 @@ impl<M: Machine> Kernel<M> {
             _ => false,
         };
         ensure(ordinary && region.protection & wanted == wanted, Error::BadAddress)?;
-        self.touch(team, address, wanted)?;
         let space = self.team(team).space.ok_or(Error::BadAddress)?;
+        // Mostly it is there: the server has just written or read it.
+        if self.machine.translate(space, address, wanted).is_none() {
+            self.touch(team, address, wanted)?;
+        }
         // What the kernel cannot read it could not copy for who writes it.
         self.machine.read(Place { space, address }, &mut [0]).map_err(|_| Error::BadAddress)?;
         self.machine.translate(space, address, wanted).ok_or(Error::BadAddress)
