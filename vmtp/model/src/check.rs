@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::thread;
+use std::time::Instant;
 
 use stateright::{Checker, Model, Property};
 
@@ -45,6 +46,18 @@ impl Model for Courses<'static> {
                 !world.steps(courses.0).is_empty() || world.broken_at_end(courses.0).is_none()
             }),
         ]
+    }
+}
+
+/// Checks a scenario for a test, and says how much was visited.
+///
+/// # Panics
+/// With the shortest course to a broken promise.
+pub fn all_courses(scenario: &Scenario) {
+    let started = Instant::now();
+    match check(scenario) {
+        Ok(checked) => println!("{checked:?} in {:.1} s", started.elapsed().as_secs_f32()),
+        Err(course) => panic!("{course}"),
     }
 }
 

@@ -25,6 +25,6 @@ mod promises;
 mod scenario;
 mod world;
 
-pub use check::{Checked, check};
+pub use check::{Checked, all_courses, check};
 pub use scenario::{Budget, Deed, Order, Scenario, entity};
 pub use world::{Step, World};

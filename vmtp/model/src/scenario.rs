@@ -83,6 +83,20 @@ pub struct Budget {
     pub announcements: u8,
 }
 
+impl Budget {
+    /// Nothing goes wrong.
+    pub const NOTHING: Budget = Budget {
+        losses: 0,
+        copies: 0,
+        delays: 0,
+        restarts: 0,
+        crashes: 0,
+        reboots: 0,
+        cancels: 0,
+        announcements: 0,
+    };
+}
+
 impl Default for Scenario {
     /// A client on host 0, a server on host 1, a request and a response without segments; nothing goes wrong.
     fn default() -> Scenario {

@@ -5,29 +5,10 @@
 //! the time for it is over. So fewer packets are lost or late than there are probes, which are three. Where that is not
 //! so, two hosts have the number until an announcement gets through.
 
-use std::time::Instant;
+use vmtp_model::{Budget, Order, Scenario, all_courses, check};
 
-use vmtp_model::{Budget, Order, Scenario, check};
-
-const NOTHING: Budget = Budget {
-    losses: 0,
-    copies: 0,
-    delays: 0,
-    restarts: 0,
-    crashes: 0,
-    reboots: 0,
-    cancels: 0,
-    // Enough that one is left where all losses are of announcements.
-    announcements: 3,
-};
-
-fn all_courses(scenario: &Scenario) {
-    let started = Instant::now();
-    match check(scenario) {
-        Ok(checked) => println!("{checked:?} in {:.1} s", started.elapsed().as_secs_f32()),
-        Err(course) => panic!("{course}"),
-    }
-}
+/// Enough announcements that one is left where all losses are of them.
+const NOTHING: Budget = Budget { announcements: 3, ..Budget::NOTHING };
 
 /// So many hosts that all claim one number.
 fn claims(hosts: usize, budget: Budget) -> Scenario {

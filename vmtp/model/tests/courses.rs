@@ -1,27 +1,8 @@
 //! What is checked: scenarios small enough for every test run, and at the end some for `cargo v test --soak`.
 
-use std::time::Instant;
+use vmtp_model::{Budget, Deed, Order, Scenario, all_courses};
 
-use vmtp_model::{Budget, Deed, Order, Scenario, check};
-
-const NOTHING: Budget = Budget {
-    losses: 0,
-    copies: 0,
-    delays: 0,
-    restarts: 0,
-    crashes: 0,
-    reboots: 0,
-    cancels: 0,
-    announcements: 0,
-};
-
-fn all_courses(scenario: &Scenario) {
-    let started = Instant::now();
-    match check(scenario) {
-        Ok(checked) => println!("{checked:?} in {:.1} s", started.elapsed().as_secs_f32()),
-        Err(course) => panic!("{course}"),
-    }
-}
+const NOTHING: Budget = Budget::NOTHING;
 
 fn with(orders: &[Order], budget: Budget) -> Scenario {
     Scenario { orders: orders.to_vec(), budget, ..Scenario::default() }
