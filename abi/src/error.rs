@@ -159,6 +159,8 @@ errors! {
     NoSuchService = 97, "no such service";
     /// The reply was not of the protocol.
     BadReply = 98, "unintelligible reply";
+    /// No machine answers that it can run the program.
+    NoOffer = 99, "no node offers to run it";
 }
 
 impl Error {

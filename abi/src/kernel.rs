@@ -333,6 +333,8 @@ pub mod well_known_group {
     pub const NETWORK_SERVERS: Pid = Pid::unrestricted_group(LogicalHost::OWN, 3);
     /// The naming servers of all nodes.
     pub const ALL_NAMING: Pid = Pid::unrestricted_group(LogicalHost::EVERY, 1);
+    /// The program managers of all nodes.
+    pub const ALL_PROGRAM_MANAGERS: Pid = Pid::unrestricted_group(LogicalHost::EVERY, 2);
 }
 
 protocol! {

@@ -3,8 +3,11 @@
 //! Whoever starts a program builds its start block, so a program has the names, streams and working directory of
 //! its starter wherever it runs: they are pids and contexts, valid everywhere. The block is a sequence of entries:
 //! a tag and a length, both 32 bits little-endian, then the content, padded to a multiple of eight.
+//!
+//! A program may be started on another node than its starter's, where it is a *guest*: the starter asks that node's
+//! manager. Which node is best, all managers are asked at once, by a [`Bid`](program::Bid).
 
-use abi::{Pid, protocol};
+use abi::{LogicalHost, Pid, UserId, protocol};
 
 /// Bits of `flags` in `StartProgram`.
 pub mod flag {
@@ -17,6 +20,8 @@ pub mod flag {
     pub const HELD: u32 = 4;
     /// Has no rights, whatever its starter has.
     pub const WITHOUT_RIGHTS: u32 = 8;
+    /// A guest: it has no rights, and runs when nothing of the node's own wants to.
+    pub const GUEST: u32 = 16;
 }
 
 /// Longest start block, in bytes: arguments, environment and names together.
@@ -27,7 +32,14 @@ protocol! {
     pub mod program = 0x13, enum Program {
         /// Loads the image that the instance gives and starts it with the start block in the read segment. It runs
         /// as the caller's user, and of the caller's rights it has that to trace.
-        StartProgram = 1 { image_server: Pid, image_instance: u32, flags: u32 } => ProgramStarted { program: Pid };
+        StartProgram = 1 {
+            image_server: Pid,
+            image_instance: u32,
+            /// Bits of [`flag`](crate::program::flag).
+            flags: u32,
+            /// Of a caller on another node: its team, as it says. Of others it is not looked at.
+            starter: Pid,
+        } => ProgramStarted { program: Pid };
         /// Replies when the program has ended. Its starter may ask once; the manager then forgets it.
         WaitProgram = 2 { program: Pid } => ProgramEnded {
             /// What it said, or 128 plus the number of a signal of that meaning.
@@ -39,6 +51,33 @@ protocol! {
         EndProgram = 3 { program: Pid, status: u32 } => ProgramEnding {};
         /// The instance that is a program's standard error.
         QueryStandardError = 4 { program: Pid } => StandardError { server: Pid, instance: u32 };
+        /// To [all program managers](abi::kernel::well_known_group::ALL_PROGRAM_MANAGERS): who can run a guest? Whoever
+        /// cannot has [nothing to say](abi::Error::NothingToSay), and whoever has much to do answers later, so that the
+        /// first answer is the best one. The node's name goes to the write segment.
+        Bid = 5 {
+            /// Pages that must be free.
+            least_free_pages: u32,
+            /// How much of the last seconds the processor must have been idle, in percent.
+            least_idle_percent: u32,
+        } => BidMade {
+            /// Bytes of the name.
+            count: u32,
+            /// As in [`ProgramsListed`].
+            load_percent: u32,
+            /// Pages that are free.
+            free_pages: u32,
+        };
+        /// A [`ProgramRecord`](crate::program::ProgramRecord) for each program that runs, from the one at `position` on, as
+        /// many as the write segment holds.
+        ListPrograms = 6 { position: u32 } => ProgramsListed {
+            /// Records written.
+            count: u32,
+            /// Where to go on; 0 when there are no more.
+            next: u32,
+            /// How much a further guest would meet: how busy the processor was in the last seconds, once for the node and
+            /// once for each guest.
+            load_percent: u32,
+        };
     }
 }
 
@@ -47,6 +86,63 @@ protocol! {
     pub mod begin = 0x18, enum Begin {
         /// Where the start block lies.
         BeginProgram = 1 { block_address: u64, block_bytes: u32 } => Begun {};
+    }
+}
+
+/// A program that runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProgramRecord {
+    /// Its root process.
+    pub program: Pid,
+    /// The team that started it; none if that is not known.
+    pub starter: Pid,
+    /// Whose it is.
+    pub user: UserId,
+    /// Whether it is a guest.
+    pub is_guest: bool,
+    /// The first bytes of its name, with zeros at the end.
+    pub name: [u8; ProgramRecord::NAME_BYTES],
+}
+
+impl ProgramRecord {
+    /// Most bytes of a name.
+    pub const NAME_BYTES: usize = 16;
+    /// Bytes of a record.
+    pub const BYTES: usize = 24 + ProgramRecord::NAME_BYTES;
+
+    /// As bytes.
+    pub fn to_bytes(&self) -> [u8; ProgramRecord::BYTES] {
+        let mut bytes = [0; ProgramRecord::BYTES];
+        bytes[..8].copy_from_slice(&self.program.to_bits().to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.starter.to_bits().to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.user.0.to_le_bytes());
+        bytes[20] = u8::from(self.is_guest);
+        bytes[24..].copy_from_slice(&self.name);
+        bytes
+    }
+
+    /// From bytes.
+    pub fn from_bytes(bytes: &[u8; ProgramRecord::BYTES]) -> ProgramRecord {
+        let pid = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            Pid::from_bits(u64::from_le_bytes(word))
+        };
+        let mut name = [0; ProgramRecord::NAME_BYTES];
+        name.copy_from_slice(&bytes[24..]);
+        let user = u32::from_le_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]);
+        ProgramRecord { program: pid(0), starter: pid(8), user: UserId(user), is_guest: bytes[20] != 0, name }
+    }
+
+    /// The name; none if it is no text.
+    pub fn name(&self) -> Option<&str> {
+        let end = self.name.iter().position(|byte| *byte == 0).unwrap_or(self.name.len());
+        core::str::from_utf8(&self.name[..end]).ok()
+    }
+
+    /// On which node the starter was, if that is known.
+    pub fn from(&self) -> Option<LogicalHost> {
+        (!self.starter.is_none()).then(|| self.starter.host())
     }
 }
 
@@ -236,6 +332,21 @@ mod tests {
     use super::*;
     extern crate std;
     use std::vec::Vec;
+
+    #[test]
+    fn programs_come_back() {
+        let record = ProgramRecord {
+            program: Pid::from_bits(0x2000_0001_0002_0011),
+            starter: Pid::from_bits(0x2000_0003_0004_0012),
+            user: UserId(100),
+            is_guest: true,
+            name: *b"a-long-name-of-1",
+        };
+        assert_eq!(ProgramRecord::from_bytes(&record.to_bytes()), record);
+        assert_eq!(record.name(), Some("a-long-name-of-1"));
+        assert_eq!(record.from(), Some(LogicalHost::from_bits(3)));
+        assert_eq!(ProgramRecord { starter: Pid::NONE, ..record }.from(), None);
+    }
 
     #[test]
     fn a_block_comes_back_whole_and_cut_anywhere() {

@@ -1,6 +1,7 @@
 //! Processes and programs: this one and its end; starting others; threads.
 
 mod command;
+mod place;
 mod thread;
 
 use alloc_crate::vec::Vec;
@@ -11,6 +12,7 @@ use abi::{Error, LogicalHost, Pid, kernel};
 use crate::message::{Segment, call};
 
 pub use command::{Child, Command, DEFAULT_PATH, Status, Stream};
+pub use place::{Place, Programs, manager_of, programs_of};
 pub use thread::{Thread, spawn_thread};
 
 /// What a program's `main` may return.

@@ -24,7 +24,7 @@ use v::file::{self, File, Kind};
 use v::io::Instance;
 use v::message::{Segment, call};
 use v::name::{self, Bound};
-use v::process::{self, Command, Thread};
+use v::process::{self, Command, Place, Thread};
 use v::time::{self, Duration};
 
 use super::ast::{Mode, Text};
@@ -215,10 +215,11 @@ impl System for Node {
     type Names = name::Saved;
 
     fn start(&mut self, start: &Start<'_, Stream>) -> Result<Child, Error> {
-        if let Placement::Node(_) = start.placement {
-            // Programs run here as yet; so anywhere is here.
-            return Err(Error::NotSupported);
-        }
+        let place = match start.placement {
+            Placement::Here => Place::Here,
+            Placement::Node(name) => Place::Node(text(name)?.to_owned()),
+            Placement::Anywhere => Place::any(),
+        };
         let (file, arguments) = match start.program {
             Program::File(name) => (text(name)?, start.arguments.to_vec()),
             Program::Shell => (SHELL, self.shell_arguments(start)?),
@@ -240,6 +241,7 @@ impl System for Node {
             .stdin(stream_for(input.as_ref()))
             .stdout(stream_for(output.as_ref()))
             .stderr(stream_for(error.as_ref()))
+            .on(place)
             .start()?;
         if start.is_foreground {
             self.add_to_foreground(&child);

@@ -5,20 +5,19 @@ use alloc_crate::format;
 use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
 
-use abi::{Error, Pid, kernel};
+use abi::{Error, LogicalHost, Pid, kernel};
 use protocols::io::mode;
 use protocols::program::{Entry, MAX_START_BYTES, flag, program};
 
 use crate::env;
 use crate::file::File;
 use crate::io::{Instance, current_position, standard_stream};
-use crate::message::{Segment, call};
-use crate::name::{self, Bound, is_server_gone, with_place};
+use crate::message::{Segment, again, call};
+use crate::name::{self, Bound, is_server_gone};
+use crate::process::place::{self, Manager, Place};
 
 /// Where programs are looked for when the variable `PATH` does not say.
 pub const DEFAULT_PATH: &str = "[boot]bin";
-/// By this prefix the node's program manager is found.
-const PROGRAM_MANAGER: &str = "[program]";
 /// What [`Child::kill`] makes the exit status: 128 and the number of the signal of that meaning.
 const STATUS_KILLED: u32 = abi::notice::STATUS_KILLED;
 
@@ -61,6 +60,7 @@ pub struct Command {
     changes: Vec<(String, String)>,
     streams: [Stream; 3],
     directory: Option<String>,
+    place: Place,
     flags: u32,
 }
 
@@ -75,6 +75,7 @@ impl Command {
             changes: Vec::new(),
             streams: [Stream::Inherit; 3],
             directory: None,
+            place: Place::Here,
             flags: 0,
         }
     }
@@ -142,6 +143,20 @@ impl Command {
         self
     }
 
+    /// Lets it run on some node, as a guest. It has the same names, streams, directory and environment there.
+    ///
+    /// ```no_run
+    /// use v::process::{Command, Place};
+    /// let mut child = Command::new("hostname").on(Place::Node("node2".into())).start()?;
+    /// assert_eq!(child.wait()?.code, 0);
+    /// # Ok::<(), v::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on(mut self, place: Place) -> Command {
+        self.place = place;
+        self
+    }
+
     /// Lets it run at background priority.
     #[must_use]
     pub fn background(mut self) -> Command {
@@ -163,7 +178,9 @@ impl Command {
         self
     }
 
-    /// Starts the program. [`NotFound`](Error::NotFound) if there is none of this name.
+    /// Starts the program. [`NotFound`](Error::NotFound) if there is none of this name,
+    /// [`HostNotFound`](Error::HostNotFound) if no node answers to the name of its place, and [`NoOffer`](Error::NoOffer)
+    /// if no node has what is needed.
     ///
     /// The program is held until its streams are shared with it, so it never meets one that its starter has closed.
     pub fn start(&self) -> Result<Child, Error> {
@@ -176,16 +193,21 @@ impl Command {
             Stream::Instance(instance) | Stream::At(instance, _) => Some(instance),
         });
         let block = self.start_block(&streams)?;
+        let (flags, starter) = match self.place {
+            Place::Here => (self.flags, Pid::NONE),
+            _ => (self.flags | flag::GUEST, crate::process::team()),
+        };
         let instance = image.instance();
         let request = program::StartProgram {
             image_server: instance.server,
             image_instance: instance.number,
-            flags: self.flags | flag::HELD,
+            flags: flags | flag::HELD,
+            starter,
         };
-        let (manager, started) = with_place(PROGRAM_MANAGER, false, |place| {
-            Ok((place.server, call(place.server, &request, Segment::Read(&block))?))
-        })?;
-        let child = Child { pid: started.program, manager };
+        let ask = |manager| call(manager, &request, Segment::Read(&block));
+        let (manager, started) = place::at(&self.place, ask)?;
+        let Manager { pid: manager, node } = manager;
+        let child = Child { pid: started.program, manager, node };
         self.share(&streams, child.pid).and_then(|()| child.resume()).inspect_err(|_| {
             // The reason is told; that a program which never ran cannot be ended would add nothing.
             let _ = child.kill();
@@ -329,7 +351,9 @@ impl Status {
 #[derive(Debug)]
 pub struct Child {
     pid: Pid,
+    /// Who was asked last; not for good, as it may be started again, and the program may move.
     manager: Pid,
+    node: Option<String>,
 }
 
 impl Child {
@@ -338,26 +362,32 @@ impl Child {
         self.pid
     }
 
+    /// The name of the node that it was started on; none if it is this program's, as its own.
+    pub fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+
     /// Waits until it has ended. How it ended can be learnt once.
     ///
-    /// If the program manager dies meanwhile, the next one is asked, which has adopted the program. If the program
-    /// ended between the two, nobody knows how: [`DiedBeforeReply`](Error::DiedBeforeReply).
+    /// If the program manager dies meanwhile, or the program moves, the one that has the program now is asked. If the
+    /// program ended between two managers, nobody knows how: [`DiedBeforeReply`](Error::DiedBeforeReply). If its node
+    /// does not answer any more: [`HostUnreachable`](Error::HostUnreachable), or [`HostNotFound`](Error::HostNotFound)
+    /// where another has booted in its place.
     pub fn wait(&mut self) -> Result<Status, Error> {
         let request = program::WaitProgram { program: self.pid };
         let mut manager_died = false;
         loop {
-            let error = match call(self.manager, &request, Segment::None) {
+            let error = match again(true, || call(self.manager, &request, Segment::None)) {
                 Ok(ended) => {
                     let exception = ended.exception.checked_sub(1);
                     return Ok(Status { code: ended.status.cast_signed(), exception });
                 }
                 Err(error) => error,
             };
-            if !is_server_gone(error, true) {
+            if !is_server_gone(error, true) && error != Error::HostUnreachable {
                 return Err(error);
             }
-            name::forget(self.manager)?;
-            let manager = name::resolve(PROGRAM_MANAGER)?.server;
+            let manager = place::manager_of(self.pid)?;
             if manager == self.manager {
                 // It was the manager itself that does not know the program.
                 return Err(if manager_died { Error::DiedBeforeReply } else { error });
@@ -369,13 +399,14 @@ impl Child {
 
     /// How it ended, if it has.
     pub fn try_wait(&mut self) -> Result<Option<Status>, Error> {
-        if crate::process::has_ended(self.pid)? { self.wait().map(Some) } else { Ok(None) }
+        let has_ended = again(true, || crate::process::has_ended_anywhere(self.pid))?;
+        if has_ended { self.wait().map(Some) } else { Ok(None) }
     }
 
     /// Ends it.
     pub fn kill(&self) -> Result<(), Error> {
         let request = kernel::process::Destroy { process: self.pid, status: STATUS_KILLED };
-        match crate::message::kernel(kernel::PROCESS, &request) {
+        match again(true, || call(self.process_server(), &request, Segment::None)) {
             // It has ended by itself.
             Ok(_) | Err(Error::StaleProcess | Error::NonexistentProcess) => Ok(()),
             Err(error) => Err(error),
@@ -383,8 +414,15 @@ impl Child {
     }
 
     fn resume(&self) -> Result<(), Error> {
-        crate::message::kernel(kernel::PROCESS, &kernel::process::Resume { process: self.pid })?;
+        let request = kernel::process::Resume { process: self.pid };
+        again(true, || call(self.process_server(), &request, Segment::None))?;
         Ok(())
+    }
+
+    /// The kernel's process server, wherever the program is.
+    fn process_server(&self) -> Pid {
+        let host = if self.node.is_some() { self.pid.host() } else { LogicalHost::OWN };
+        Pid::kernel_server(host, kernel::PROCESS)
     }
 }
 

@@ -21,8 +21,15 @@ const STACK_BYTES: usize = 16 * 1024;
 static WATCH: Mutex<Watch> = Mutex::new(Watch::new());
 static ASKING: Mutex<Option<Thread>> = Mutex::new(None);
 
-/// Whether a process of another node is known to have ended. It will be, some time after it has.
+/// Whether a process is known to have ended. If it is on another node it will be, some time after it has.
 pub fn has_ended(process: Pid) -> bool {
+    match v::process::has_ended(process) {
+        Err(Error::ProcessElsewhere) => has_ended_elsewhere(process),
+        outcome => outcome == Ok(true),
+    }
+}
+
+fn has_ended_elsewhere(process: Pid) -> bool {
     let mut watch = WATCH.lock();
     let now_ns = time::now_ns();
     let has_ended = watch.want(process, now_ns);

@@ -25,7 +25,7 @@
 
 extern crate alloc;
 
-mod elsewhere;
+pub mod elsewhere;
 pub mod instances;
 pub mod listing;
 pub mod path;

@@ -42,10 +42,7 @@ impl System for Kernel {
     }
 
     fn has_ended(&mut self, process: Pid) -> bool {
-        match v::process::has_ended(process) {
-            Err(Error::ProcessElsewhere) => elsewhere::has_ended(process),
-            outcome => outcome == Ok(true),
-        }
+        elsewhere::has_ended(process)
     }
 
     fn revoke(&mut self, instance: u32, position: u64, pages: u32) -> Result<(), Error> {

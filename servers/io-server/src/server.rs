@@ -325,7 +325,8 @@ fn named_or_self(owner: Pid, client: &Client) -> Pid {
 }
 
 /// Who is to own an instance, and of which user it is: the client's, unless the system asks. An owner on another node
-/// is as the client says, if that is there too: what its node says of itself is believed anyway.
+/// is taken to be the client's user too, which gives nobody what the client could not do itself: who uses the instance
+/// is asked for its user each time.
 #[inline]
 pub fn owner(named: Pid, client: &Client, system: &mut dyn System) -> Result<(Pid, UserId), Error> {
     let owner = named_or_self(named, client);
@@ -333,7 +334,7 @@ pub fn owner(named: Pid, client: &Client, system: &mut dyn System) -> Result<(Pi
         return Ok((owner, client.user));
     }
     let user = match system.user_of(owner) {
-        Err(Error::ProcessElsewhere) if owner.host() == client.pid.host() => return Ok((owner, client.user)),
+        Err(Error::ProcessElsewhere) => return Ok((owner, client.user)),
         user => user?,
     };
     if user == client.user || client.user.is_system() { Ok((owner, user)) } else { Err(Error::NoPermission) }

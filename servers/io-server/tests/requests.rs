@@ -154,13 +154,19 @@ fn modes_grants_and_users_are_checked() {
 }
 
 #[test]
-fn an_owner_elsewhere_is_its_nodes_affair() {
+fn an_owner_elsewhere_is_the_clients_affair() {
     let (mut server, mut system, here) = setup();
     let [parent, child, stranger] = [USER, OTHER, OTHER].map(|user| system.process_elsewhere(user));
     let theirs = |owner| io::Open { owner, ..open(mode::READ) };
     let instance = system.say(&mut server, parent, &theirs(child), b"note").unwrap().instance;
-    assert_eq!(server.owned_by(USER), 1, "as the client's node says");
-    assert_eq!(system.say(&mut server, here, &theirs(child), b"note"), Err(Error::ProcessElsewhere));
+    assert_eq!(server.owned_by(USER), 1, "as the client says");
+    let theirs_from_here = system.say(&mut server, here, &theirs(child), b"note").unwrap().instance;
+    assert_eq!(server.owned_by(USER), 2);
+    let read = io::Read { instance: theirs_from_here, position: 0 };
+    assert_eq!(system.ask(&mut server, child, &read, 1), Err(Error::NoPermission), "it was not so");
+    let release = io::Release { instance: theirs_from_here, owner: child };
+    system.say(&mut server, here, &release, b"").unwrap();
+    server.service.closed = 0;
     let another = system.process(OTHER);
     assert_eq!(system.say(&mut server, parent, &theirs(another), b"note"), Err(Error::NoPermission));
     let share = io::Share { instance, owner: stranger };

@@ -6,7 +6,8 @@
 //! | `cache` | images loaded before |
 //! | `file` | files of images, held open |
 //! | `images` | images out of files of file servers |
-//! | `loader` | the process that waits for file servers of other nodes |
+//! | `loader` | the process that waits for other nodes |
+//! | `offers` | the node's load, and answers to bids |
 //! | `manage` | the requests, and the calls to the kernel |
 
 #![no_std]
@@ -19,4 +20,5 @@ pub mod file;
 pub mod images;
 pub mod loader;
 pub mod manage;
+pub mod offers;
 pub mod programs;

@@ -2,14 +2,17 @@
 //!
 //! A file server elsewhere may take long to answer, or for ever until its node is given up, and the manager has others
 //! to serve. So it forwards a client whose image is elsewhere to the loader, which loads the image, puts it down for
-//! that client, and forwards the client back with the same message; then the manager finds it. A client that ends
-//! meanwhile leaves its image to be forgotten at the manager's next tick.
+//! that client, and forwards the client back with the same message; then the manager finds it. So it does with a client
+//! on another node whose start block did not come whole with its request. A client that ends meanwhile leaves what was
+//! loaded to be forgotten at the manager's next tick.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::protocol::Request as _;
 use abi::{Error, Message, Pid};
+use io_server::elsewhere;
+use protocols::program::MAX_START_BYTES;
 use protocols::program::program::{Program as Request, StartProgram};
 use v::message;
 use v::server::{self, Client, Options, Outcome, Server};
@@ -23,8 +26,17 @@ const STACK_BYTES: usize = 64 * 1024;
 const SOON_NS: u64 = 5_000_000;
 const TICK_NS: u64 = 2_000_000_000;
 
+/// What a program is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What it runs.
+    pub image: Arc<Image>,
+    /// Its start block, if that is not all in the beginning of the client's segment, and the client is elsewhere.
+    pub block: Option<Vec<u8>>,
+}
+
 /// What was loaded for whom, or why it could not be.
-type Loaded = Mutex<Vec<(Pid, Result<Arc<Image>, Error>)>>;
+type Loaded = Mutex<Vec<(Pid, Result<Parts, Error>)>>;
 
 /// The loader, seen from the manager.
 #[derive(Debug)]
@@ -46,9 +58,9 @@ impl Loader {
         Ok(Loader { process, loaded })
     }
 
-    /// Whether a file server is one that the loader waits for.
-    pub fn is_for(server: Pid) -> bool {
-        is_elsewhere(server)
+    /// Whether a client's request is one for which the loader waits.
+    pub fn is_for(client: &Client<'_>, start: &StartProgram) -> bool {
+        is_elsewhere(start.image_server) || has_more_elsewhere(client)
     }
 
     /// Hands a client over to it.
@@ -60,7 +72,7 @@ impl Loader {
     }
 
     /// What it has loaded for a client.
-    pub fn take(&self, client: Pid) -> Option<Result<Arc<Image>, Error>> {
+    pub fn take(&self, client: Pid) -> Option<Result<Parts, Error>> {
         let mut loaded = self.loaded.lock();
         let place = loaded.iter().position(|(other, _)| *other == client)?;
         Some(loaded.swap_remove(place).1)
@@ -68,7 +80,7 @@ impl Loader {
 
     /// Forgets what it has loaded for clients that have ended.
     pub fn forget_dead(&self) {
-        self.loaded.lock().retain(|(client, _)| v::process::has_ended(*client) != Ok(true));
+        self.loaded.lock().retain(|(client, _)| !elsewhere::has_ended(*client));
     }
 }
 
@@ -81,13 +93,26 @@ struct Loading {
     soon_ns: Option<u64>,
 }
 
+impl Loading {
+    fn load(&self, client: &Client<'_>, start: &StartProgram) -> Result<Parts, Error> {
+        let image = self.images.load(start.image_server, start.image_instance, client.user)?;
+        let block = has_more_elsewhere(client).then(|| client.read_segment(MAX_START_BYTES)).transpose()?;
+        Ok(Parts { image, block })
+    }
+}
+
+/// Whether a client's segment has to be fetched from another node.
+fn has_more_elsewhere(client: &Client<'_>) -> bool {
+    is_elsewhere(client.pid) && client.grant.bytes() > client.head.len() as u64
+}
+
 impl Server for Loading {
     fn request(&mut self, client: &Client<'_>, message: &Message) -> Outcome<'_> {
         let Some(Request::StartProgram(start)) = Request::from_message(message) else {
             return Outcome::refuse(Error::BadRequest);
         };
-        let image = self.images.load(start.image_server, start.image_instance, client.user);
-        self.loaded.lock().push((client.pid, image));
+        let parts = self.load(client, &start);
+        self.loaded.lock().push((client.pid, parts));
         // One that has ended meanwhile is not there to be forwarded.
         let _ = message::forward(client.pid, self.manager, message);
         self.soon_ns = Some(v::time::now_ns() + SOON_NS);

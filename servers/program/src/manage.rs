@@ -1,26 +1,37 @@
 //! The program manager at work.
 //!
-//! It waits for nobody but the kernel and this node's own file servers: images that another node has are for the
-//! [loader](crate::loader) to read.
+//! It waits for nobody but the kernel and this node's own file servers: images that another node has, and long start
+//! blocks from there, are for the [loader](crate::loader) to read.
+//!
+//! **Guests** are what clients on other nodes start, what is asked for as one, and what guests start. They have no rights
+//! and run in the class for guests, so that the node's own programs do not notice them. A guest whose starter's node has
+//! died goes on; its streams may tell it.
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use abi::kernel::{self, priority, process};
+use abi::kernel::record::{ProcessRecord, ProcessState, StatisticsRecord};
+use abi::kernel::{self, priority, process, statistics};
+use abi::notice::STATUS_KILLED;
 use abi::notice::notice::{EndNoted, TeamEnded};
 use abi::protocol::Reply;
 use abi::{Error, Message, Pid, Rights};
+use io_server::elsewhere;
 use program_image::{NewTeam, Owner, team_end};
+use protocols::network::HOST_NAME_BYTES;
 use protocols::program::program::{
-    Program as Request, ProgramEnded, ProgramEnding, ProgramStarted, StandardError, StartProgram,
+    Bid, BidMade, ListPrograms, Program as Request, ProgramEnded, ProgramEnding, ProgramStarted,
+    ProgramsListed, StandardError, StartProgram,
 };
-use protocols::program::{Entry, MAX_START_BYTES, entries_of, entry_kind, flag};
+use protocols::program::{Entry, MAX_START_BYTES, ProgramRecord, entries_of, entry_kind, flag};
 use v::server::{Client, Outcome, Server};
 use v::{Segment, message};
 
+use crate::file::is_elsewhere;
 use crate::images::{Image, Images};
-use crate::loader::Loader;
+use crate::loader::{Loader, Parts};
+use crate::offers::{Offer, Offers};
 use crate::programs::{Program, Programs, Stream, Wait, program_end};
 
 /// Rights that a program has from its starter. All others are of services alone.
@@ -31,6 +42,11 @@ const MOST_PROCESSES: u32 = 256;
 const CACHE_SHARE: u64 = 8;
 const PROGRAM_SHARE: (u64, u64) = (3, 4);
 
+/// How often the manager looks for what nobody wants any more.
+pub const SWEEP_NS: u64 = 2_000_000_000;
+/// Most records of an answer.
+const MOST_LISTED: usize = 64;
+
 /// All that the program manager knows.
 #[derive(Debug)]
 pub struct Managing {
@@ -39,7 +55,20 @@ pub struct Managing {
     running: Vec<(Pid, Arc<Image>)>,
     images: Arc<Images>,
     loader: Loader,
+    offers: Offers,
     quota_pages: u32,
+    next_sweep_ns: u64,
+    /// What a reply is made in.
+    data: Vec<u8>,
+}
+
+/// Who starts a program.
+struct Starter {
+    team: Pid,
+    /// What it can hand down.
+    rights: Rights,
+    /// Whether all that it starts are guests.
+    is_guest: bool,
 }
 
 impl Managing {
@@ -53,7 +82,10 @@ impl Managing {
             running: Vec::new(),
             loader: Loader::start(Arc::clone(&images), own)?,
             images,
+            offers: Offers::default(),
             quota_pages: u32::try_from(memory_pages * part / of).unwrap_or(u32::MAX),
+            next_sweep_ns: 0,
+            data: Vec::new(),
         })
     }
 
@@ -66,39 +98,60 @@ impl Managing {
             let adopt = process::AdoptTeam { team: record.process() };
             // Most have an owner, and some end meanwhile.
             if v::call(kernel::server(kernel::PROCESS), &adopt, Segment::None).is_ok() {
-                let program =
-                    Program { user: record.user(), starter: None, detached: false, standard_error: None };
-                self.programs.started(record.process(), program);
+                self.programs.started(record.process(), adopted(&record));
             }
         }
         Ok(())
     }
 
-    /// Starts a program, when its image is there.
+    /// Starts a program, when its parts are there.
     fn start(&mut self, client: &Client<'_>, start: &StartProgram) -> Outcome<'static> {
-        let image = match self.loader.take(client.pid) {
+        let parts = match self.loader.take(client.pid) {
             Some(loaded) => loaded,
-            None if Loader::is_for(start.image_server) => return self.loader.ask(client.pid, start),
-            None => self.images.load(start.image_server, start.image_instance, client.user),
+            None if Loader::is_for(client, start) => return self.loader.ask(client.pid, start),
+            None => self
+                .images
+                .load(start.image_server, start.image_instance, client.user)
+                .map(|image| Parts { image, block: None }),
         };
-        Outcome::from(image.and_then(|image| self.start_image(client, start, image)))
+        Outcome::from(parts.and_then(|parts| self.start_image(client, start, parts)))
+    }
+
+    /// Who a client is, which on another node is believed.
+    fn starter(&self, client: &Client<'_>, start: &StartProgram) -> Result<Starter, Error> {
+        if !is_elsewhere(client.pid) {
+            let starter = v::process::identify(client.pid)?;
+            let is_guest = self.programs.is_guest(starter.team);
+            return Ok(Starter { team: starter.team, rights: starter.rights, is_guest });
+        }
+        let team = start.starter;
+        if team.host() != client.pid.host() || team.is_group() || team.is_kernel_server() {
+            return Err(Error::BadArgument);
+        }
+        Ok(Starter { team, rights: Rights::NONE, is_guest: true })
     }
 
     fn start_image(
         &mut self,
         client: &Client<'_>,
         start: &StartProgram,
-        image: Arc<Image>,
+        parts: Parts,
     ) -> Result<ProgramStarted, Error> {
-        let block = start_block(client)?;
+        let Parts { image, block } = parts;
+        let block = block.map_or_else(|| start_block(client), |block| Ok(Cow::Owned(block)))?;
         let facts = Facts::read(&block);
-        let starter = v::process::identify(client.pid)?;
+        let starter = self.starter(client, start)?;
+        let has = |flag| start.flags & flag != 0;
+        let is_guest = starter.is_guest || has(flag::GUEST);
         let mut rights = starter.rights.intersection(HANDED_DOWN);
-        if start.flags & flag::WITHOUT_RIGHTS != 0 {
+        if is_guest || has(flag::WITHOUT_RIGHTS) {
             rights = Rights::NONE;
         }
-        let class =
-            if start.flags & flag::BACKGROUND == 0 { priority::FOREGROUND } else { priority::BACKGROUND };
+        let class = match (is_guest, has(flag::BACKGROUND)) {
+            (true, _) => priority::GUEST,
+            (false, true) => priority::BACKGROUND,
+            (false, false) => priority::FOREGROUND,
+        };
         let team = NewTeam::create(&Owner {
             user: client.user,
             rights,
@@ -112,7 +165,7 @@ impl Managing {
         if !image.is_whole {
             file.share(team.pid());
         }
-        if start.flags & flag::HELD != 0 {
+        if has(flag::HELD) {
             let suspend = process::Suspend { process: team.pid() };
             v::call(kernel::server(kernel::PROCESS), &suspend, Segment::None)?;
         }
@@ -120,9 +173,15 @@ impl Managing {
         let record = Program {
             user: client.user,
             starter: Some(starter.team),
-            detached: start.flags & flag::DETACHED != 0,
+            detached: has(flag::DETACHED),
             standard_error: facts.standard_error,
+            is_guest,
+            is_held: has(flag::HELD),
+            name: record_name(facts.name),
         };
+        if is_guest {
+            self.offers.guest_started(v::time::now_ns());
+        }
         self.programs.started(program, record);
         self.running.push((program, image));
         Ok(ProgramStarted { program })
@@ -130,7 +189,7 @@ impl Managing {
 
     fn wait(&mut self, client: &Client<'_>, program: Pid) -> Outcome<'static> {
         let mut wait = || {
-            let team = v::process::identify(client.pid)?.team;
+            let team = self.waiting_team(client, program)?;
             self.programs.wait(program, client.pid, team, client.user)
         };
         match wait() {
@@ -138,6 +197,16 @@ impl Managing {
             Ok(Wait::Later) => Outcome::Later,
             Err(error) => Outcome::refuse(error),
         }
+    }
+
+    /// The team of a client that waits for a program. On another node it is any that is there, if the starter is.
+    fn waiting_team(&self, client: &Client<'_>, program: Pid) -> Result<Pid, Error> {
+        if !is_elsewhere(client.pid) {
+            return Ok(v::process::identify(client.pid)?.team);
+        }
+        let starter =
+            self.programs.get(program)?.starter.filter(|starter| starter.host() == client.pid.host());
+        Ok(starter.unwrap_or(client.pid))
     }
 
     fn end(&self, client: &Client<'_>, program: Pid, status: u32) -> Result<ProgramEnding, Error> {
@@ -159,6 +228,55 @@ impl Managing {
         }
         let Stream { server, instance } = program.standard_error.ok_or(Error::NotFound)?;
         Ok(StandardError { server, instance })
+    }
+
+    /// Who can run a guest.
+    fn bid(&mut self, client: &Client<'_>, bid: Bid) -> Outcome<'_> {
+        let guests = self.guests();
+        let offer = statistics().map(|statistics| self.offers.bid(client.pid, bid, &statistics, guests));
+        match offer {
+            Ok(Offer::Now(answer)) => Outcome::data(named(answer), name().as_bytes()),
+            Ok(Offer::Later) => Outcome::Later,
+            Ok(Offer::None) => Outcome::refuse(Error::NothingToSay),
+            Err(error) => Outcome::refuse(error),
+        }
+    }
+
+    fn guests(&self) -> usize {
+        self.programs.running().filter(|record| record.is_guest).count()
+    }
+
+    /// Tells which programs run.
+    fn list(&mut self, client: &Client<'_>, list: ListPrograms) -> Result<ProgramsListed, Error> {
+        let room = client.writable_bytes()? / ProgramRecord::BYTES as u64;
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(MOST_LISTED);
+        let position = list.position as usize;
+        self.data.clear();
+        let mut records = self.programs.running().skip(position);
+        for record in records.by_ref().take(room) {
+            self.data.extend_from_slice(&record.to_bytes());
+        }
+        let count = self.data.len() / ProgramRecord::BYTES;
+        let next = records.next().map_or(0, |_| position + count);
+        let guests = self.guests();
+        let load_percent = self.offers.load_percent(&statistics()?, guests);
+        Ok(ProgramsListed { count: count as u32, next: next as u32, load_percent })
+    }
+
+    /// Ends programs whose starters have ended before they let them run.
+    fn end_abandoned(&mut self) {
+        for (program, starter) in self.programs.held() {
+            match v::process::query(program) {
+                Ok(record) if record.state & ProcessState::SUSPENDED_BIT != 0 && record.run_ns == 0 => {
+                    if elsewhere::has_ended(starter) {
+                        let destroy = process::Destroy { process: program, status: STATUS_KILLED };
+                        // One that is being ended already is as good.
+                        let _ = v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None);
+                    }
+                }
+                _ => self.programs.was_let_go(program),
+            }
+        }
     }
 
     fn ended(&mut self, ended: &TeamEnded) {
@@ -190,16 +308,70 @@ impl Server for Managing {
             Request::WaitProgram(wait) => self.wait(client, wait.program),
             Request::EndProgram(end) => Outcome::from(self.end(client, end.program, end.status)),
             Request::QueryStandardError(query) => Outcome::from(self.standard_error(client, query.program)),
+            Request::Bid(bid) => self.bid(client, bid),
+            Request::ListPrograms(list) => match self.list(client, list) {
+                Ok(listed) => Outcome::data(listed, &self.data),
+                Err(error) => Outcome::refuse(error),
+            },
         }
     }
 
+    fn next_tick_ns(&self) -> Option<u64> {
+        self.offers.next_ns()
+    }
+
     fn tick(&mut self) {
+        let now_ns = v::time::now_ns();
+        for (client, answer) in self.offers.due(now_ns) {
+            // Another node was quicker, and the client has gone.
+            let _ = message::reply(client, &named(answer).to_message(), name().as_bytes());
+        }
+        if now_ns < self.next_sweep_ns {
+            return;
+        }
+        self.next_sweep_ns = now_ns + SWEEP_NS;
         self.loader.forget_dead();
         self.images.forget_idle();
+        self.end_abandoned();
         if self.programs.has_unclaimed() {
-            self.programs.forget_orphans(|starter| v::process::has_ended(starter) == Ok(true));
+            self.programs.forget_orphans(elsewhere::has_ended);
         }
     }
+}
+
+/// What is known of a program that an earlier manager started.
+fn adopted(record: &ProcessRecord) -> Program {
+    Program {
+        user: record.user(),
+        starter: None,
+        detached: false,
+        standard_error: None,
+        is_guest: record.priorities as u32 >= u32::from(priority::GUEST),
+        is_held: false,
+        name: record.name_bytes(),
+    }
+}
+
+fn record_name(name: &str) -> [u8; ProgramRecord::NAME_BYTES] {
+    let (first, last) = kernel::record::name_words(name);
+    kernel::record::name_bytes(first, last)
+}
+
+/// The node's name, as far as others know it.
+fn name() -> &'static str {
+    let name = v::node::name();
+    &name[..name.floor_char_boundary(HOST_NAME_BYTES)]
+}
+
+fn named(answer: BidMade) -> BidMade {
+    BidMade { count: name().len() as u32, ..answer }
+}
+
+fn statistics() -> Result<StatisticsRecord, Error> {
+    let mut bytes = [0; StatisticsRecord::BYTES];
+    let query = statistics::QueryStatistics {};
+    v::call(kernel::server(kernel::STATISTICS), &query, Segment::Write(&mut bytes))?;
+    Ok(StatisticsRecord::from_bytes(&bytes))
 }
 
 /// The start block that came with a request.

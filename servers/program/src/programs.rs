@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use abi::notice::STATUS_EXCEPTION;
 use abi::{Error, Pid, UserId};
+use protocols::program::ProgramRecord;
 use protocols::program::program::ProgramEnded;
 
 /// Most ended programs that are kept for a user; of more, those that ended first are forgotten.
@@ -34,6 +35,12 @@ pub struct Program {
     pub detached: bool,
     /// Its standard error, if it has one.
     pub standard_error: Option<Stream>,
+    /// Whether it is a guest.
+    pub is_guest: bool,
+    /// Whether its starter has yet to let it run.
+    pub is_held: bool,
+    /// The first bytes of its name, with zeros at the end.
+    pub name: [u8; ProgramRecord::NAME_BYTES],
 }
 
 #[derive(Debug)]
@@ -77,14 +84,48 @@ impl Programs {
         matches!(self.programs.get(&pid), Some((_, State::Running { .. })))
     }
 
-    /// `waiter`, a process of `user`'s `team`, wants to know how the program ends.
+    /// Whether a program with this root is a guest.
+    pub fn is_guest(&self, pid: Pid) -> bool {
+        self.programs.get(&pid).is_some_and(|(program, _)| program.is_guest)
+    }
+
+    /// Those that run, in the order of their pids.
+    pub fn running(&self) -> impl Iterator<Item = ProgramRecord> {
+        self.programs.iter().filter(|(_, (_, state))| matches!(state, State::Running { .. })).map(
+            |(pid, (program, _))| ProgramRecord {
+                program: *pid,
+                starter: program.starter.unwrap_or(Pid::NONE),
+                user: program.user,
+                is_guest: program.is_guest,
+                name: program.name,
+            },
+        )
+    }
+
+    /// Those that run and whose starters have yet to let them, with their starters.
+    pub fn held(&self) -> Vec<(Pid, Pid)> {
+        let running = self.programs.iter().filter(|(_, (_, state))| matches!(state, State::Running { .. }));
+        running
+            .filter_map(|(pid, (program, _))| Some((*pid, program.starter.filter(|_| program.is_held)?)))
+            .collect()
+    }
+
+    /// A program's starter has let it run.
+    pub fn was_let_go(&mut self, pid: Pid) {
+        if let Some((program, _)) = self.programs.get_mut(&pid) {
+            program.is_held = false;
+        }
+    }
+
+    /// `waiter`, a process of `user`'s `team`, wants to know how the program ends. If it waits already, its first request
+    /// was cut off on its way here from another node.
     pub fn wait(&mut self, pid: Pid, waiter: Pid, team: Pid, user: UserId) -> Result<Wait, Error> {
         let (program, state) = self.programs.get_mut(&pid).ok_or(Error::NonexistentProcess)?;
         if program.user != user || *program.starter.get_or_insert(team) != team || program.detached {
             return Err(Error::NoPermission);
         }
         match state {
-            State::Running { waiter: Some(_) } => Err(Error::Busy),
+            State::Running { waiter: Some(other) } if *other != waiter => Err(Error::Busy),
             State::Running { waiter: place } => {
                 *place = Some(waiter);
                 Ok(Wait::Later)
@@ -185,7 +226,15 @@ mod tests {
     }
 
     fn program(starter: u32) -> Program {
-        Program { user: USER, starter: Some(pid(starter)), detached: false, standard_error: None }
+        Program {
+            user: USER,
+            starter: Some(pid(starter)),
+            detached: false,
+            standard_error: None,
+            is_guest: false,
+            is_held: false,
+            name: *b"name............",
+        }
     }
 
     const USER: UserId = UserId(7);
@@ -198,6 +247,7 @@ mod tests {
         assert_eq!(programs.wait(pid(1), pid(8), pid(8), USER), Err(Error::NoPermission));
         assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Ok(Wait::Later));
         assert_eq!(programs.wait(pid(1), pid(7), pid(9), USER), Err(Error::Busy));
+        assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Ok(Wait::Later));
         assert!(programs.is_running(pid(1)));
         assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
         assert_eq!(programs.ended(pid(1), END), None);
@@ -264,6 +314,21 @@ mod tests {
         }
         assert_eq!(programs.programs.len(), MOST_UNCLAIMED);
         assert!(programs.get(pid(3)).is_err() && programs.get(pid(4)).is_ok());
+    }
+
+    #[test]
+    fn those_that_run_are_listed_and_those_that_are_held_known() {
+        let mut programs = Programs::default();
+        programs.started(pid(1), Program { is_guest: true, is_held: true, ..program(9) });
+        programs.started(pid(2), program(9));
+        programs.started(pid(3), program(9));
+        programs.ended(pid(2), END);
+        let listed: Vec<_> = programs.running().map(|record| (record.program, record.is_guest)).collect();
+        assert_eq!(listed, [(pid(1), true), (pid(3), false)]);
+        assert!(programs.is_guest(pid(1)) && !programs.is_guest(pid(3)) && !programs.is_guest(pid(4)));
+        assert_eq!(programs.held(), [(pid(1), pid(9))]);
+        programs.was_let_go(pid(1));
+        assert!(programs.held().is_empty());
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn main() -> Result<(), Error> {
     time::sleep(Duration::from_secs(seconds))?;
     let mut block = Vec::new();
     Entry::Argument("none").append(&mut block);
-    let start = StartProgram { image_server: server, image_instance: u32::MAX, flags: 0 };
+    let start = StartProgram { image_server: server, image_instance: u32::MAX, flags: 0, starter: Pid::NONE };
     let manager = name::resolve("[program]")?.server;
     println!("asking");
     match call(manager, &start, Segment::Read(&block)) {

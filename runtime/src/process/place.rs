@@ -1,0 +1,151 @@
+//! Where programs run: program managers of this node and of others, and what they tell.
+
+use alloc_crate::string::{String, ToString};
+use alloc_crate::vec::Vec;
+
+use abi::kernel::{self, group, well_known_group};
+use abi::{Error, LogicalHost, PAGE_BYTES, Pid};
+use protocols::naming::RESTART_PATIENCE_NS;
+use protocols::network::HOST_NAME_BYTES;
+use protocols::program::{ProgramRecord, program};
+
+use crate::message::{self, Segment, again, call};
+use crate::name::is_server_gone;
+use crate::node;
+use crate::time::{self, Duration};
+
+/// How long nodes have to offer to run a program: enough for a few packets to be lost.
+const OFFER_NS: u64 = 2_000_000_000;
+/// How long to wait before asking again when no program manager is there.
+const MANAGER_PAUSE: Duration = Duration::from_millis(10);
+
+/// Where a program is to run.
+///
+/// On another place than [`Here`](Place::Here) it is a *guest*: it has no rights, runs when the node's own programs leave
+/// the processor to it, and can be moved. So it is if the node is this one.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Place {
+    /// On this node, as its own.
+    #[default]
+    Here,
+    /// On the node with this name.
+    Node(String),
+    /// On the node that is idle most, of those that have what is needed; this one is among them.
+    Any {
+        /// Memory that must be free, in bytes.
+        least_memory_bytes: u64,
+        /// How much of the last seconds its processor must have been idle, in percent.
+        least_idle_percent: u32,
+    },
+}
+
+impl Place {
+    /// On the node that is idle most.
+    pub const fn any() -> Place {
+        Place::Any { least_memory_bytes: 0, least_idle_percent: 0 }
+    }
+}
+
+/// A program manager, and on which node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Manager {
+    pub(super) pid: Pid,
+    /// The node's name; none if it is this program's own.
+    pub(super) node: Option<String>,
+}
+
+/// Does what sends to the program manager of a place. If that has just gone, the next one is asked. A request that may
+/// have been executed is not made again.
+pub(super) fn at<T>(
+    place: &Place,
+    mut operation: impl FnMut(Pid) -> Result<T, Error>,
+) -> Result<(Manager, T), Error> {
+    let mut was_gone = false;
+    loop {
+        let manager = find(place)?;
+        match again(false, || operation(manager.pid)) {
+            Err(error) if !was_gone && is_server_gone(error, false) => was_gone = true,
+            outcome => return Ok((manager, outcome?)),
+        }
+    }
+}
+
+fn find(place: &Place) -> Result<Manager, Error> {
+    match place {
+        Place::Here => Ok(Manager { pid: manager_on(LogicalHost::OWN)?, node: None }),
+        Place::Node(name) => Ok(Manager { pid: manager_on(node::find(name)?)?, node: Some(name.clone()) }),
+        Place::Any { least_memory_bytes, least_idle_percent } => best(program::Bid {
+            least_free_pages: u32::try_from(least_memory_bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX),
+            least_idle_percent: *least_idle_percent,
+        }),
+    }
+}
+
+/// The manager that offers first.
+fn best(bid: program::Bid) -> Result<Manager, Error> {
+    let mut name = [0; HOST_NAME_BYTES];
+    let ask = || {
+        let deadline = time::now_ns() + OFFER_NS;
+        let all = well_known_group::ALL_PROGRAM_MANAGERS;
+        message::call_group(all, &bid, Segment::Write(&mut name), deadline)
+    };
+    match again(true, ask) {
+        Ok((pid, made)) => {
+            let name = name.get(..made.count as usize).ok_or(Error::BadReply)?;
+            let name = core::str::from_utf8(name).map_err(|_| Error::BadReply)?;
+            Ok(Manager { pid, node: Some(name.to_string()) })
+        }
+        Err(Error::EmptyGroup | Error::DeadlinePassed | Error::DiedBeforeReply) => Err(Error::NoOffer),
+        Err(error) => Err(error),
+    }
+}
+
+/// The program manager of the node that a logical host is on, as that node's kernel tells; waits while it is being
+/// started again.
+fn manager_on(host: LogicalHost) -> Result<Pid, Error> {
+    let query = group::QueryGroup { group: well_known_group::PROGRAM_MANAGERS, position: 0 };
+    let groups = Pid::kernel_server(host, kernel::GROUP);
+    let end_ns = time::now_ns() + RESTART_PATIENCE_NS;
+    loop {
+        match again(true, || call(groups, &query, Segment::None)) {
+            Ok(queried) => return Ok(queried.member),
+            Err(Error::EmptyGroup) if time::now_ns() < end_ns => time::sleep(MANAGER_PAUSE)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The program manager of the node that a program is on now.
+pub fn manager_of(program: Pid) -> Result<Pid, Error> {
+    manager_on(program.host())
+}
+
+/// The programs of a node, as its program manager tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Programs {
+    /// How much a further guest would meet, as in [`ProgramsListed`](program::ProgramsListed).
+    pub load_percent: u32,
+    /// Those that run.
+    pub running: Vec<ProgramRecord>,
+}
+
+/// The programs of the node with a logical host.
+pub fn programs_of(host: LogicalHost) -> Result<Programs, Error> {
+    const AT_ONCE: usize = 64;
+    let manager = manager_on(host)?;
+    let mut programs = Programs { load_percent: 0, running: Vec::new() };
+    let mut bytes = [0; AT_ONCE * ProgramRecord::BYTES];
+    let mut position = 0;
+    loop {
+        let list = program::ListPrograms { position };
+        let listed = again(true, || call(manager, &list, Segment::Write(&mut bytes)))?;
+        let (records, _) = bytes.as_chunks();
+        let count = listed.count as usize;
+        programs.running.extend(records.iter().take(count).map(ProgramRecord::from_bytes));
+        programs.load_percent = listed.load_percent;
+        if listed.next <= position {
+            return Ok(programs);
+        }
+        position = listed.next;
+    }
+}
