@@ -181,6 +181,13 @@ protocol! {
         /// Makes the caller the owner of a team whose owner has ended, so that it receives the team's end. Needs the
         /// right to create teams for others.
         AdoptTeam = 20 { team: Pid } => TeamAdopted {};
+        /// Makes a team that awaits its first reply from the caller a *guest*, with a logical host of its own: its pids are
+        /// relative to that, and it sends to all others as to processes of another machine. It has no rights. Needs the
+        /// right to create teams for others; that the logical host is nobody else's, the caller knows.
+        SetHost = 21 { team: Pid, host: u32 } => HostSet {
+            /// The root's new pid.
+            team: Pid,
+        };
     }
 }
 

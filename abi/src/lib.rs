@@ -44,7 +44,7 @@ pub mod words;
 
 pub use error::Error;
 pub use message::Message;
-pub use pid::{LogicalHost, Pid};
+pub use pid::{FIRST_GUEST_INDEX, LogicalHost, Pid};
 pub use protocol::Request;
 pub use rights::{Rights, UserId};
 pub use segment::{Access, Grant};

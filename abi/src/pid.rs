@@ -11,6 +11,10 @@
 //!
 //! Generation 0 is never given to a program: in it the kernel servers live, at fixed indices, so that the pid of
 //! *the memory server of the host of process p* can be computed and used on any machine.
+//!
+//! A *guest* is a program with a logical host of its own, which it takes along when it moves. Its processes have no
+//! slot of their own in the pid, since each machine gives them another, but a number that is counted by their host; its
+//! low 15 bits are in the index, above all slots.
 
 use core::fmt;
 
@@ -21,6 +25,11 @@ const TYPE_SHIFT: u32 = 60;
 const HOST_SHIFT: u32 = 32;
 const GENERATION_SHIFT: u32 = 16;
 const HOST_MASK: u32 = 0x0fff_ffff;
+/// Bits of a guest's process's number that are in the index.
+const GUEST_INDEX_BITS: u32 = 15;
+
+/// Indices from here on are those of guests' processes; slots are below.
+pub const FIRST_GUEST_INDEX: u16 = 1 << GUEST_INDEX_BITS;
 
 /// A process, a group of processes, or nobody ([`Pid::NONE`]).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -61,6 +70,25 @@ impl Pid {
             | index as u64)
     }
 
+    /// The process with a number, from [`Pid::FIRST_GUEST_NUMBER`] on, of a guest whose logical host is `host`.
+    pub const fn guest(host: LogicalHost, number: u32) -> Pid {
+        Pid::process(host, (number >> GUEST_INDEX_BITS) as u16, number as u16 | FIRST_GUEST_INDEX)
+    }
+
+    /// The number of a guest's first process: no generation is 0. They end before 2^31.
+    pub const FIRST_GUEST_NUMBER: u32 = 1 << GUEST_INDEX_BITS;
+
+    /// Whether this is a guest's process.
+    #[inline]
+    pub const fn is_guest(self) -> bool {
+        !self.is_group() && self.index() >= FIRST_GUEST_INDEX
+    }
+
+    /// The number of a guest's process.
+    pub const fn guest_number(self) -> u32 {
+        (self.generation() as u32) << GUEST_INDEX_BITS | (self.index() & !FIRST_GUEST_INDEX) as u32
+    }
+
     /// The kernel server with the fixed `index` on `host`.
     pub const fn kernel_server(host: LogicalHost, index: u16) -> Pid {
         Pid::process(host, 0, index)
@@ -96,7 +124,7 @@ impl Pid {
         self.0 & GROUP_BIT != 0
     }
 
-    /// Whether this names an individual that is not on the node with the logical host `own`.
+    /// Whether this names an individual of another logical host than `own`.
     #[inline]
     pub fn is_elsewhere(self, own: LogicalHost) -> bool {
         let host = self.host();
@@ -188,6 +216,17 @@ mod tests {
         assert_eq!((pid.host().to_bits(), pid.generation(), pid.index()), (0xabc_def1, 0x1234, 0xfffe));
         assert!(!pid.is_group() && !pid.is_kernel_server() && !pid.is_none());
         assert_eq!(pid.to_string().parse(), Ok(pid));
+    }
+
+    #[test]
+    fn guests_are_numbered() {
+        let host = LogicalHost::from_bits(7);
+        for number in [Pid::FIRST_GUEST_NUMBER, 0x8001, 0x1_2345, (1 << 31) - 1] {
+            let pid = Pid::guest(host, number);
+            assert_eq!((pid.host(), pid.guest_number(), pid.is_guest()), (host, number, true));
+            assert!(!pid.is_group() && !pid.is_kernel_server());
+        }
+        assert!(!Pid::process(host, 1, FIRST_GUEST_INDEX - 1).is_guest());
     }
 
     #[test]

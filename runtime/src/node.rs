@@ -62,7 +62,7 @@ pub fn find(name: &str) -> Result<LogicalHost, Error> {
 /// As [`find`], in so many milliseconds, not more than two seconds; 0 for these.
 pub fn find_within(name: &str, patience_ms: u32) -> Result<LogicalHost, Error> {
     if name == self::name() {
-        return Ok(crate::process::team().host());
+        return Ok(host());
     }
     let ask = |server| call(server, &network::FindHost { patience_ms }, Segment::Read(name.as_bytes()));
     Ok(LogicalHost::from_bits(ask_network(ask)?.logical_host))

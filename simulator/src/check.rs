@@ -241,7 +241,8 @@ fn remote<M: Machine>(kernel: &Kernel<M>) {
         }
         aliens += 1;
         let client = kernel.sender_pid(index);
-        assert_ne!(client.host(), kernel.processes.host());
+        let host = kernel.processes[process.partner].pid.host();
+        assert!(client.is_elsewhere(host), "alien {index} stands for a process of its receiver's host");
         let mut row = kernel.aliens.first(client);
         while row != index {
             assert_ne!(row, NOBODY, "alien {index} cannot be found");

@@ -27,6 +27,8 @@ pub(crate) struct Draft {
     pub how: u8,
     /// Its fourth.
     pub number: u16,
+    /// A logical host for a guest, which no other had.
+    pub guest_host: u32,
     /// Whether the keeper calls, which must not wait.
     pub keeper: bool,
 }
@@ -190,6 +192,9 @@ impl Draft {
                     quota_processes: u32::from(self.how % 8),
                 };
                 (PROCESS, create.to_message())
+            }
+            20 if self.keeper || self.how > 220 => {
+                (PROCESS, process::SetHost { team: self.client, host: self.guest_host }.to_message())
             }
             20 => {
                 let create = process::CreateProcess { instruction: 0, stack: 0, priority };

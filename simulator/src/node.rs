@@ -133,6 +133,7 @@ impl Node {
         }
         kernel.ready.remove(&mut kernel.processes, index);
         kernel.cpu_mut().current = index;
+        kernel.trace.note_running(pid);
         kernel.processes[index].resume = Resume::Results;
     }
 
@@ -255,14 +256,7 @@ impl Node {
     /// # Panics
     /// If the kernel refuses.
     pub fn team(&mut self, user: u32, priority: u8, pages: u32) -> Pid {
-        let create = process::CreateTeam {
-            user: UserId(user),
-            rights: Rights::NONE,
-            priority: u32::from(priority),
-            quota_pages: 0,
-            quota_processes: 0,
-        };
-        self.team_as(self.root, &create, pages).expect("a team")
+        self.team_as(self.root, &team_of(user, priority), pages).expect("a team")
     }
 
     /// A new team made by `creator`, started.
@@ -271,6 +265,25 @@ impl Node {
     /// If the kernel refuses what a creator may do.
     pub fn team_as(&mut self, creator: Pid, create: &process::CreateTeam, pages: u32) -> Result<Pid, Error> {
         let team = self.request(creator, abi::kernel::PROCESS, create)?.team;
+        self.fill(creator, team, pages)?;
+        Ok(team)
+    }
+
+    /// A guest of a user with a logical host, whose root runs at `priority`, with `pages` of memory.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn guest(&mut self, user: u32, priority: u8, pages: u32, host: LogicalHost) -> Pid {
+        let create = team_of(user, priority);
+        let team = self.request(self.root, abi::kernel::PROCESS, &create).expect("a team").team;
+        let set = process::SetHost { team, host: host.to_bits() };
+        let guest = self.request(self.root, abi::kernel::PROCESS, &set).expect("a free logical host").team;
+        self.fill(self.root, guest, pages).expect("a start");
+        guest
+    }
+
+    /// Gives a newborn team memory and starts it.
+    fn fill(&mut self, creator: Pid, team: Pid, pages: u32) -> Result<(), Error> {
         if pages > 0 {
             let map = memory::Map {
                 team,
@@ -283,7 +296,7 @@ impl Node {
         let prepare = process::Prepare { process: team, instruction: 0x1000, stack: 0x2000 };
         self.request(creator, abi::kernel::PROCESS, &prepare)?;
         self.start(creator, team);
-        Ok(team)
+        Ok(())
     }
 
     /// A further process in a team, started.
@@ -363,6 +376,17 @@ impl Node {
 impl Default for Node {
     fn default() -> Node {
         Node::new()
+    }
+}
+
+/// The request for a team without rights that may have what its creator may.
+fn team_of(user: u32, priority: u8) -> process::CreateTeam {
+    process::CreateTeam {
+        user: UserId(user),
+        rights: Rights::NONE,
+        priority: u32::from(priority),
+        quota_pages: 0,
+        quota_processes: 0,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Storm {
     /// Every pid that a process was ever made with.
     born: BTreeSet<Pid>,
     line: u32,
+    /// The number of the next guest's logical host.
+    guests: u32,
 }
 
 /// What stands for no first number of a step.
@@ -45,6 +47,9 @@ const SEND_ALIEN: u8 = 255;
 
 /// Pids that stay known: the keeper, nobody, a kernel server, a group, processes of other nodes.
 const KNOWN_PIDS: usize = 8;
+
+/// The logical host of the first guest; the others' follow.
+const FIRST_GUEST_HOST: u32 = 0x6e00;
 
 /// Whose the network server and its clients are.
 const USER: UserId = UserId(100);
@@ -81,11 +86,16 @@ impl Storm {
             ],
             node,
             line: 0,
+            guests: 1,
         };
         for number in 0..4_u8 {
             let team = storm.node.team(100 + u32::from(number % 2), 12 + number, 20);
             storm.meet(team);
         }
+        let guest = storm.node.guest(100, 13, 20, LogicalHost::from_bits(FIRST_GUEST_HOST));
+        storm.meet(guest);
+        let second = storm.node.process(guest, 13);
+        storm.meet(second);
         let create = process::CreateTeam {
             user: USER,
             rights: Rights::NETWORK_SERVER,
@@ -234,8 +244,10 @@ impl Storm {
             whom,
             how,
             number,
+            guest_host: FIRST_GUEST_HOST + self.guests,
             keeper,
         };
+        self.guests += 1;
         let registers = draft.registers(operation);
         // The keeper must go on; these would stop it or end all.
         if keeper && self.stops_the_keeper(&registers) {
@@ -314,7 +326,8 @@ impl Storm {
         let message_0 = message[usize::from(how) % message.len()] | self.pid(how).to_bits() << 32;
         let message = Message::from_registers([message_0, self.pid(how).to_bits() >> 32, 0, 0]);
         let record = AlienRecord {
-            client: elsewhere(number).to_bits(),
+            // For other logical hosts of this node the others are as good as elsewhere.
+            client: if how % 8 < 3 { self.pid(how) } else { elsewhere(number) }.to_bits(),
             to: to.to_bits(),
             user_and_transaction: u64::from(USER.0) | u64::from(number) << 32,
             priority: u64::from(how % 31),
@@ -421,7 +434,7 @@ impl Storm {
             assert_eq!(code, Err(error), "a reply that nobody awaits");
         }
         let sends = registers.number == call::Send::NUMBER;
-        if sends && !to.is_group() && found == Err(Error::StaleProcess) {
+        if sends && !to.is_elsewhere(pid.host()) && !to.is_group() && found == Err(Error::StaleProcess) {
             assert_eq!(code, Err(Error::StaleProcess), "a stale pid worked");
         }
     }

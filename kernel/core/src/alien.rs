@@ -80,7 +80,8 @@ impl<M: Machine> Kernel<M> {
         None
     }
 
-    /// The alien of `client` that awaits the reply of `receiver`; `error` is what is known of such a pid otherwise.
+    /// The alien of `client`, a process of another logical host, that awaits the reply of `receiver`; `error` is what is
+    /// known of such a pid otherwise.
     #[cold]
     pub(crate) fn find_alien(
         &self,
@@ -88,9 +89,7 @@ impl<M: Machine> Kernel<M> {
         client: Pid,
         error: Error,
     ) -> Result<ProcessIndex> {
-        if error != Error::ProcessElsewhere {
-            return Err(error);
-        }
+        ensure(client.is_elsewhere(self.processes[receiver].pid.host()), error)?;
         self.alien_where(client, |alien| alien.awaits_reply_of(receiver)).ok_or(Error::NotAwaitingReply)
     }
 
@@ -145,15 +144,20 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn check_alien(&self, record: &AlienRecord) -> Result<(ProcessIndex, Grant)> {
         let client = Pid::from_bits(record.client);
         let is_process = client == Pid::process(client.host(), client.generation(), client.index());
+        let to = Pid::from_bits(record.to);
+        // Guests of this node are clients of its processes, and the other way round.
+        let host = if to.is_guest() { to.host() } else { self.processes.host() };
         ensure(
             is_process
                 && client.generation() != 0
-                && client.is_elsewhere(self.processes.host())
+                && client.is_elsewhere(host)
                 && record.priority < u64::from(priority::COUNT),
             Error::BadArgument,
         )?;
         let grant = check_buffer(record)?;
-        let receiver = self.find_receiver(Pid::from_bits(record.to))?;
+        let receiver = self.find_receiver(to)?;
+        // Its reply to one that is here would be taken for the outcome of a Send.
+        ensure(receiver != self.network_server || self.processes.find(client).is_err(), Error::Busy)?;
         self.need_no_alien(client, receiver)?;
         Ok((receiver, grant))
     }

@@ -5,7 +5,7 @@
 
 use abi::kernel::FIRST_PROCESS_INDEX;
 use abi::trace::Event;
-use abi::{Access, Error, Grant, Message, Rights, USER_ADDRESS_END, UserId};
+use abi::{Access, Error, Grant, LogicalHost, Message, Rights, USER_ADDRESS_END, UserId};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
@@ -128,6 +128,15 @@ impl<M: Machine> Kernel<M> {
         ensure(self.processes.used() + kept < slots, Error::NoResources)?;
         quota.take(1)?;
         let index = self.processes.allocate().inspect_err(|_| quota.give_back(1))?;
+        let host = self.team(team).host;
+        if host != LogicalHost::OWN
+            && kind == Kind::Program
+            && let Err(error) = self.processes.name_guest(index, host)
+        {
+            self.processes.release(index, self.nowhere);
+            self.team_mut(team).processes.give_back(1);
+            return Err(error);
+        }
         let now = self.coarse_now_ns;
         let (user, space) = (self.team(team).user, self.team(team).space);
         let nowhere = self.nowhere;

@@ -72,14 +72,17 @@ impl Groups {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// A group's pid as this node's table has it: of the well-known ones, each host has its own.
+    /// A group's pid as this node's table has it: of the well-known ones, each node has its own, which its
+    /// guests' hosts name too.
     pub(crate) fn known_group(&self, group: Pid) -> Result<Pid> {
-        let host = self.processes.host();
         ensure(group.is_group(), Error::BadArgument)?;
         if group.group_number() >= FIRST_DYNAMIC_NUMBER || group.host() == LogicalHost::EVERY {
             return Ok(group);
         }
-        ensure(group.host() == host || group.host() == LogicalHost::OWN, Error::ProcessElsewhere)?;
+        let is_here = |host| {
+            host == self.processes.host() || host == LogicalHost::OWN || self.processes.guest(host).is_some()
+        };
+        ensure(is_here(group.host()), Error::ProcessElsewhere)?;
         // A restricted group with such a number does not exist.
         if group.is_unrestricted_group() {
             Ok(Pid::unrestricted_group(LogicalHost::OWN, group.group_number()))

@@ -15,7 +15,7 @@
 use abi::call::{FOREVER, NOW, Receive};
 use abi::message::CODE_MASK;
 use abi::trace::Event;
-use abi::{Access, Error, Grant, Pid, Rights, USER_ADDRESS_END};
+use abi::{Access, Error, Grant, LogicalHost, Pid, Rights, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Resume, Side};
@@ -48,7 +48,7 @@ impl<M: Machine> Kernel<M> {
         if to.is_group() {
             return self.send_to_group(caller, to);
         }
-        let found = self.find_receiver_anywhere(to)?;
+        let found = self.find_receiver_anywhere(self.processes[caller].pid.host(), to)?;
         let receiver = if found == NOBODY { self.network_server } else { found };
         if self.processes[receiver].state == State::KernelServer {
             return self.kernel_request(caller, receiver);
@@ -77,7 +77,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A process of this node that may be sent to; `ProcessElsewhere` for another node's.
+    /// A process of this node, of whatever logical host, that may be sent to; `ProcessElsewhere` for another node's.
     pub(crate) fn find_receiver(&self, to: Pid) -> Result<ProcessIndex> {
         let index = self.processes.find(to)?;
         let flags = self.processes[index].flags;
@@ -86,13 +86,17 @@ impl<M: Machine> Kernel<M> {
         Ok(index)
     }
 
-    /// A process that may be sent to: of this node, or nobody for another node's, which the network server reaches.
-    pub(crate) fn find_receiver_anywhere(&self, to: Pid) -> Result<ProcessIndex> {
-        match self.find_receiver(to) {
-            Err(Error::ProcessElsewhere) if self.network_server == NOBODY => Err(Error::NoNetwork),
-            Err(Error::ProcessElsewhere) => Ok(NOBODY),
-            found => found,
+    /// A process that may be sent to: of the logical host `own`; or nobody for another's, which the network server
+    /// reaches. That itself, and the kernel servers, are everyone's who is here.
+    pub(crate) fn find_receiver_anywhere(&self, own: LogicalHost, to: Pid) -> Result<ProcessIndex> {
+        let found = self.find_receiver(to);
+        let is_everyones =
+            |index| index == self.network_server || self.processes[index].state == State::KernelServer;
+        if !to.is_elsewhere(own) || found.is_ok_and(is_everyones) {
+            return found;
         }
+        ensure(self.network_server != NOBODY, Error::NoNetwork)?;
+        Ok(NOBODY)
     }
 
     /// Checks a Send to one receiver: without a deadline, and the segment that it grants is within what programs may
@@ -290,7 +294,14 @@ impl<M: Machine> Kernel<M> {
             return Ok(NOBODY);
         }
         let index = self.processes.find(from)?;
-        ensure(index != caller && self.processes[index].state != State::KernelServer, Error::BadArgument)?;
+        let process = &self.processes[index];
+        ensure(index != caller && process.state != State::KernelServer, Error::BadArgument)?;
+        // What another logical host's sends would come from an alien; but the owner hears of its team's end from itself.
+        let own = self.processes[caller].pid;
+        let is_elsewhere = process.kind == Kind::Program
+            && from.is_elsewhere(own.host())
+            && self.team(process.team).owner != own;
+        ensure(!is_elsewhere, Error::ProcessElsewhere)?;
         Ok(index)
     }
 
@@ -418,8 +429,7 @@ impl<M: Machine> Kernel<M> {
     pub fn find_client(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         match self.processes.find(pid) {
             Ok(client) if self.processes[client].awaits_reply_of(caller) => Ok(client),
-            Ok(_) => Err(Error::NotAwaitingReply),
-            Err(error) => self.find_alien(caller, pid, error),
+            found => self.find_alien(caller, pid, found.err().unwrap_or(Error::NotAwaitingReply)),
         }
     }
 
@@ -560,7 +570,10 @@ impl<M: Machine> Kernel<M> {
         };
         ensure(may && is_send, Error::NotForwardable)?;
         ensure(!to.is_group(), Error::BadArgument)?;
-        let receiver = self.find_receiver_anywhere(to)?;
+        // What was sent elsewhere is forwarded as by its sender.
+        let by =
+            if process.kind == Kind::Program && process.flags.has(Flags::REMOTE) { process } else { own };
+        let receiver = self.find_receiver_anywhere(by.pid.host(), to)?;
         if receiver == NOBODY {
             ensure(!process.flags.has(Flags::EXCEPTION), Error::NotForwardable)?;
         } else {

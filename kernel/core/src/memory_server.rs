@@ -133,7 +133,7 @@ impl<M: Machine> Kernel<M> {
         let fits = u32::try_from(first + u64::from(request.pages)).is_ok();
         ensure(binding.position.is_multiple_of(PAGE_BYTES) && fits, Error::BadArgument)?;
         ensure(!pager.is_none() && !pager.is_group() && !pager.is_kernel_server(), Error::BadArgument)?;
-        let found = self.find_receiver_anywhere(pager)?;
+        let found = self.find_receiver_anywhere(self.processes.host(), pager)?;
         ensure(found == NOBODY || self.processes[found].state != State::KernelServer, Error::BadArgument)?;
         let user = self.processes[caller].user;
         let mut object = self.regions.objects.find_or_allocate(pager, instance, user);

@@ -186,7 +186,7 @@ impl<M: Machine> Kernel<M> {
         grant: Grant,
     ) -> Result<()> {
         let Object { pager, user } = self.pager_of(object);
-        let found = match self.find_receiver_anywhere(pager) {
+        let found = match self.find_receiver_anywhere(self.processes.host(), pager) {
             // The next network server sends it.
             Err(Error::NoNetwork) if self.former_network_servers > 0 => NOBODY,
             found => found?,

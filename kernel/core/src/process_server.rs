@@ -2,13 +2,13 @@
 
 use abi::kernel::priority;
 use abi::kernel::process::{
-    AlienCreated, AlienDestroyed, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, Identified,
-    NameSet, NetworkServerSet, Prepared, PrioritySet, Process, ProcessCreated, ProcessQueried,
-    ProcessesQueried, RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetPriority, Suspended,
-    TeamAdopted, TeamCreated, Yielded,
+    AlienCreated, AlienDestroyed, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, HostSet,
+    Identified, NameSet, NetworkServerSet, Prepared, PrioritySet, Process, ProcessCreated, ProcessQueried,
+    ProcessesQueried, RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetHost, SetPriority,
+    Suspended, TeamAdopted, TeamCreated, Yielded,
 };
 use abi::kernel::record::{ProcessRecord, ProcessState, RegisterRecord};
-use abi::{Error, Message, Pid, Rights};
+use abi::{Error, LogicalHost, Message, Pid, Rights};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
@@ -111,6 +111,7 @@ impl<M: Machine> Kernel<M> {
                 self.team_mut(team).owner = pid;
                 Ok(Answer::reply(&TeamAdopted {}))
             }
+            Process::SetHost(set) => self.set_host(caller, &set),
         }
     }
 
@@ -137,6 +138,19 @@ impl<M: Machine> Kernel<M> {
         let team = self.create_team(caller, team)?;
         let root = self.team(team).root;
         Ok(Answer::reply(&TeamCreated { team: self.processes[root].pid }))
+    }
+
+    /// Makes a newborn team, which has nothing but its root yet, a guest.
+    fn set_host(&mut self, caller: ProcessIndex, set: &SetHost) -> Result<Answer> {
+        self.need_right(caller, Rights::CREATE_FOR_OTHERS)?;
+        let team = self.find_team(caller, set.team)?;
+        ensure(self.is_newborn_of(caller, team), Error::NotAwaitingReply)?;
+        let (root, host) = (self.team(team).root, LogicalHost::from_bits(set.host));
+        ensure(host.to_bits() == set.host && self.team(team).rights == Rights::NONE, Error::BadArgument)?;
+        self.processes.add_guest(root, host, Pid::FIRST_GUEST_NUMBER)?;
+        self.processes.name_guest(root, host)?;
+        self.team_mut(team).host = host;
+        Ok(Answer::reply(&HostSet { team: self.processes[root].pid }))
     }
 
     fn create_process_for(&mut self, caller: ProcessIndex, create: &CreateProcess) -> Result<Answer> {

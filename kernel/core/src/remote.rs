@@ -176,7 +176,7 @@ impl<M: Machine> Kernel<M> {
         let client = Pid::from_bits(process.registers.pid);
         let outcome = match outcome {
             Ok(()) if count == piece && rest > 0 => {
-                match self.find_alien(mover, client, Error::ProcessElsewhere) {
+                match self.find_alien(mover, client, Error::NotAwaitingReply) {
                     Ok(alien) => {
                         self.prepare_piece(mover, alien);
                         self.post(mover, server);

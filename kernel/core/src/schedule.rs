@@ -201,6 +201,7 @@ impl<M: Machine> Kernel<M> {
 
     fn begin_running(&mut self, index: ProcessIndex) {
         self.counters.switches += 1;
+        self.trace.note_running(self.processes[index].pid);
         let last = core::mem::replace(&mut self.cpu_mut().current, index);
         if self.trace.wants(Event::Switch) {
             let last = if last == NOBODY { self.cpu().last } else { last };

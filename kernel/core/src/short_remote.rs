@@ -45,7 +45,9 @@ impl<M: Machine> Kernel<M> {
         };
         let to = Pid::from_bits(client.registers.pid);
         let [_, grant, deadline, ..] = client.registers.extra;
+        // A kernel server's may be a guest's.
         if !to.is_elsewhere(host)
+            || to.is_kernel_server()
             || deadline != FOREVER
             || !server.simply_is(State::Receiving)
             || client.priority < server.priority
@@ -110,7 +112,7 @@ impl<M: Machine> Kernel<M> {
         let has_head = grant.access().contains(Access::READ) && process.registers.extra[1] != 0;
         let waits = process.simply_is(State::Receiving)
             && process.priority <= self.alien_priority(caller, &record).min(self.ready.most_urgent());
-        if !waits || has_head {
+        if !waits || has_head || process.pid.is_guest() {
             return ShortCall::General;
         }
         self.begin_alien(caller, slot, &record, grant);
@@ -197,6 +199,7 @@ impl<M: Machine> Kernel<M> {
         let index = self.processes[slot].owner;
         let (interrupt, owner) = self.processes.pair(slot, index);
         if !interrupt.wants_no_reply()
+            || owner.pid.is_guest()
             || !owner.simply_is(State::Receiving)
             || !self.cpus[0].idle
             || self.ready.first() != NOBODY

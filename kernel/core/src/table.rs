@@ -3,17 +3,34 @@
 //! A look-up is one comparison. Slots are reused oldest first, so that a stale pid keeps saying that it is stale for
 //! as long as possible; a slot whose generation is used up is never used again. The table has a fixed size from
 //! boot, and never moves: the machine may keep pointers to slots' registers.
+//!
+//! A guest's processes are found by their team: a few links to follow, for pids that no slot has in its place.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
 use abi::kernel::FIRST_PROCESS_INDEX;
-use abi::{Error, LogicalHost, Pid};
+use abi::{Error, FIRST_GUEST_INDEX, LogicalHost, Pid};
 
 use crate::list::List;
 use crate::machine::ProcessIndex;
 use crate::process::{Flags, NOBODY, Process, State};
 use crate::{Result, ensure};
+
+/// Most guests at a time.
+pub const MOST_GUESTS: usize = 128;
+
+/// A team with a logical host of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Guest {
+    /// Its logical host.
+    pub host: LogicalHost,
+    /// The slot of its root: the last of its processes' list.
+    root: ProcessIndex,
+    /// The number of its next process.
+    pub next_number: u32,
+}
 
 /// All slots.
 #[derive(Debug)]
@@ -24,6 +41,8 @@ pub struct Processes<Space> {
     /// Free slots, the longest free first.
     free: List,
     used: u32,
+    /// The guests that are here.
+    guests: Vec<Guest>,
 }
 
 impl<Space: Copy> Processes<Space> {
@@ -35,6 +54,7 @@ impl<Space: Copy> Processes<Space> {
             host,
             free: List::EMPTY,
             used: 0,
+            guests: Vec::with_capacity(MOST_GUESTS),
         };
         for index in FIRST_PROCESS_INDEX..total {
             processes.append_free(index);
@@ -66,6 +86,9 @@ impl<Space: Copy> Processes<Space> {
 
     /// Takes a slot back, which is in no list and for which nobody waits. Its pid is stale from now on.
     pub fn release(&mut self, index: ProcessIndex, nowhere: Space) {
+        if self[index].pid.is_guest() {
+            self.guests.retain(|guest| guest.root != index);
+        }
         let process = &mut self[index];
         process.pid = Pid::NONE;
         process.state = State::Free;
@@ -101,7 +124,7 @@ impl<Space: Copy> Processes<Space> {
 
 /// How many slots a table for so many processes has: all indices are below it. Those of the kernel servers come first.
 pub fn slot_count(processes: u16) -> u16 {
-    (u32::from(processes) + u32::from(FIRST_PROCESS_INDEX)).min(u32::from(NOBODY)) as u16
+    (u32::from(processes) + u32::from(FIRST_PROCESS_INDEX)).min(u32::from(FIRST_GUEST_INDEX)) as u16
 }
 
 impl<Space> Processes<Space> {
@@ -118,7 +141,11 @@ impl<Space> Processes<Space> {
     #[cold]
     fn find_slowly(&self, pid: Pid) -> Result<ProcessIndex> {
         ensure(!pid.is_none() && !pid.is_group(), Error::NonexistentProcess)?;
-        ensure(!pid.is_elsewhere(self.host), Error::ProcessElsewhere)?;
+        let guest = self.guest(pid.host());
+        ensure(guest.is_some() || !pid.is_elsewhere(self.host), Error::ProcessElsewhere)?;
+        if let Some(guest) = guest.filter(|_| !pid.is_kernel_server()) {
+            return self.find_in(guest, pid);
+        }
         let index = pid.index();
         let process = self.slots.get(usize::from(index)).ok_or(Error::NonexistentProcess)?;
         if pid.is_kernel_server() {
@@ -131,6 +158,52 @@ impl<Space> Processes<Space> {
         } else {
             Err(Error::NonexistentProcess)
         }
+    }
+
+    /// The slot of a guest's process.
+    fn find_in(&self, guest: &Guest, pid: Pid) -> Result<ProcessIndex> {
+        let mut index = guest.root;
+        while index != NOBODY {
+            if self[index].pid == pid {
+                return Ok(index);
+            }
+            index = self[index].team_previous;
+        }
+        let number = pid.guest_number();
+        let is_past = number >= Pid::FIRST_GUEST_NUMBER && number < guest.next_number;
+        Err(if is_past && pid == Pid::guest(guest.host, number) {
+            Error::StaleProcess
+        } else {
+            Error::NonexistentProcess
+        })
+    }
+
+    /// The guest with a logical host, if it is here.
+    pub fn guest(&self, host: LogicalHost) -> Option<&Guest> {
+        self.guests.iter().find(|guest| guest.host == host)
+    }
+
+    /// Makes the team of a root, which has no other process, a guest, whose further processes are numbered from
+    /// `next_number` on.
+    pub fn add_guest(&mut self, root: ProcessIndex, host: LogicalHost, next_number: u32) -> Result<()> {
+        ensure(
+            host != LogicalHost::OWN && host != LogicalHost::EVERY && host != self.host,
+            Error::BadArgument,
+        )?;
+        ensure(self.guest(host).is_none() && !self[root].pid.is_guest(), Error::Busy)?;
+        ensure(self.guests.len() < self.guests.capacity(), Error::NoResources)?;
+        self.guests.push(Guest { host, root, next_number });
+        Ok(())
+    }
+
+    /// Gives a slot the next pid of the guest with a logical host.
+    pub fn name_guest(&mut self, index: ProcessIndex, host: LogicalHost) -> Result<()> {
+        let guest = self.guests.iter_mut().find(|guest| guest.host == host).ok_or(Error::NoResources)?;
+        let number = guest.next_number;
+        ensure(number < 1 << 31, Error::NoResources)?;
+        guest.next_number += 1;
+        self[index].pid = Pid::guest(host, number);
+        Ok(())
     }
 
     /// How many slots there are, the kernel servers' included.

@@ -3,7 +3,7 @@
 //! A team is named by the pid of its first process, the root, and dies with it. Its slot is in use until its owner
 //! has replied to the notice of its end.
 
-use abi::{Pid, Rights, UserId};
+use abi::{LogicalHost, Pid, Rights, UserId};
 
 use crate::machine::ProcessIndex;
 use crate::process::NOBODY;
@@ -81,6 +81,8 @@ pub struct Team<Space> {
     pub space: Option<Space>,
     /// Who is told when it ends.
     pub owner: Pid,
+    /// A guest's logical host; [`LogicalHost::OWN`] for those of the node's own.
+    pub host: LogicalHost,
     /// Whose it is.
     pub user: UserId,
     /// What it may do.
@@ -116,6 +118,7 @@ impl<Space> Team<Space> {
             root: NOBODY,
             space: None,
             owner: Pid::NONE,
+            host: LogicalHost::OWN,
             user: UserId::default(),
             rights: Rights::NONE,
             priority: abi::kernel::priority::COUNT - 1,

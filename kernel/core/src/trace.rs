@@ -1,9 +1,9 @@
 //! The trace ring: the latest events, of the kinds that someone has asked for.
 //!
-//! Off, it costs one test an event.
+//! Off, it costs one test an event, and none on the short path, which is not taken while it is on.
 
-use abi::Pid;
 use abi::trace::{Event, TraceRecord};
+use abi::{FIRST_GUEST_INDEX, Pid};
 
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -13,9 +13,12 @@ use crate::ring::Ring;
 pub struct Trace {
     /// The events.
     pub records: Ring<{ TraceRecord::BYTES }>,
-    /// Which kinds are kept, by [`Event::bit`].
+    /// Which kinds are kept, by [`Event::bit`]; and whether a guest runs.
     events: u32,
 }
+
+/// Beside the events' bits: a guest's process runs, whose calls are not for the short path either.
+const GUEST_BIT: u32 = 1 << 31;
 
 impl Trace {
     /// A ring of `count` records, rounded up to a power of two, that keeps nothing yet.
@@ -29,15 +32,24 @@ impl Trace {
         self.events & event.bit() != 0
     }
 
-    /// Whether none are.
+    /// Whether none are, and who runs is no guest: the short path may be taken.
     #[inline]
     pub const fn is_off(&self) -> bool {
         self.events == 0
     }
 
+    /// A process begins to run.
+    #[inline]
+    pub fn note_running(&mut self, pid: Pid) {
+        const _: () = assert!(GUEST_BIT == (FIRST_GUEST_INDEX as u32) << 16);
+        self.events = self.events & !GUEST_BIT | u32::from(pid.index() & FIRST_GUEST_INDEX) << 16;
+    }
+
     /// Chooses the kinds that are kept; returns what was chosen before.
     pub fn choose(&mut self, events: u32) -> u32 {
-        core::mem::replace(&mut self.events, events)
+        let before = self.events;
+        self.events = before & GUEST_BIT | events & !GUEST_BIT;
+        before & !GUEST_BIT
     }
 }
 

@@ -172,6 +172,11 @@ impl Fixture {
         Ok(R::Reply::from_message(&message))
     }
 
+    /// A guest with some memory, started.
+    pub fn guest(&mut self, host: LogicalHost) -> Pid {
+        self.node.guest(100, PRIORITY, 8, host)
+    }
+
     pub fn end(&mut self, team: Pid) {
         let root = self.node.root;
         let destroy = process::Destroy { process: team, status: 0 };

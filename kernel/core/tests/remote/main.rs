@@ -5,4 +5,5 @@ mod across;
 mod aliens;
 mod fixture;
 mod groups;
+mod guests;
 mod sends;
