@@ -318,12 +318,21 @@ protocol! {
             /// 1 if only processes of the caller's user may join.
             restricted: u32,
         } => Created { group: Pid };
-        /// Adds a process of the caller's own user.
+        /// Adds a process of the caller's own user. If the group is restricted and of another node, that node's group server is
+        /// asked first: by this same request, which from elsewhere adds nobody but says whether the sender's user may.
         Join = 2 { group: Pid, process: Pid } => Joined {};
         /// Takes a process of the caller's own user out. The last one ends the group.
         Leave = 3 { group: Pid, process: Pid } => Left {};
         /// The member at a position, counted from 0.
         QueryGroup = 4 { group: Pid, position: u32 } => GroupQueried { member: Pid, count: u32 };
+        /// Writes a [`record::MembershipRecord`](crate::kernel::record::MembershipRecord) for each member of a group, of the
+        /// node's processes, from row `row` of the table on, as many as the write segment holds.
+        QueryMemberships = 5 { row: u32 } => MembershipsQueried {
+            /// Records written.
+            count: u32,
+            /// Row to go on with; 0 when there are no more.
+            next: u32,
+        };
     }
 }
 
@@ -370,7 +379,7 @@ protocol! {
 
 /// What a process on another machine may ask of the kernel servers: what names its object and is done at once. No part
 /// of the network server's own team is within its reach by the words "the caller's own".
-pub const FROM_ELSEWHERE: [u32; 14] = [
+pub const FROM_ELSEWHERE: [u32; 16] = [
     process::Destroy::CODE,
     process::QueryProcesses::CODE,
     process::QueryProcess::CODE,
@@ -382,7 +391,9 @@ pub const FROM_ELSEWHERE: [u32; 14] = [
     memory::QueryTeam::CODE,
     time::Now::CODE,
     time::Wake::CODE,
+    group::Join::CODE,
     group::QueryGroup::CODE,
+    group::QueryMemberships::CODE,
     statistics::Null::CODE,
     statistics::QueryStatistics::CODE,
 ];

@@ -185,21 +185,25 @@ impl fmt::Debug for Pid {
 impl core::str::FromStr for Pid {
     type Err = ();
 
-    /// Reads what `Display` writes for a process: three hexadecimal numbers with dots between.
+    /// Reads what `Display` writes: for a process, three hexadecimal numbers with dots between; for a group, a letter and two.
     fn from_str(text: &str) -> Result<Pid, ()> {
-        let mut parts = text.split('.');
+        let (group, numbers) = match text.as_bytes().first() {
+            Some(letter @ (b'u' | b'r')) => (Some(*letter), &text[1..]),
+            _ => (None, text),
+        };
+        let mut parts = numbers.split('.');
         let mut next = |limit: u32| {
             let part =
                 parts.next().filter(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit())).ok_or(())?;
             u32::from_str_radix(part, 16).ok().filter(|number| *number <= limit).ok_or(())
         };
-        let host = next(HOST_MASK)?;
-        let generation = next(u32::from(u16::MAX))?;
-        let index = next(u32::from(u16::MAX))?;
-        if parts.next().is_some() {
-            return Err(());
-        }
-        Ok(Pid::process(LogicalHost(host), generation as u16, index as u16))
+        let host = LogicalHost(next(HOST_MASK)?);
+        let pid = match group {
+            Some(b'u') => Pid::unrestricted_group(host, next(u32::MAX)?),
+            Some(_) => Pid::restricted_group(host, next(u32::MAX)?),
+            None => Pid::process(host, next(u16::MAX.into())? as u16, next(u16::MAX.into())? as u16),
+        };
+        if parts.next().is_some() { Err(()) } else { Ok(pid) }
     }
 }
 
@@ -237,13 +241,30 @@ mod tests {
         assert!(Pid::unrestricted_group(host, 3).is_unrestricted_group());
         assert!(!Pid::restricted_group(host, 3).is_unrestricted_group());
         assert!(Pid::restricted_group(host, 3).is_group());
+        for group in [Pid::unrestricted_group(host, 0x1234_5678), Pid::restricted_group(host, u32::MAX)] {
+            assert_eq!(group.to_string().parse(), Ok(group));
+        }
     }
 
     #[test]
     fn what_is_no_pid_is_refused() {
-        for text in
-            ["", "1", "1.2", "1.2.3.4", "1..3", "x.1.2", "10000000.1.1", "1.10000.1", "+1.1.1", "-1.1.1"]
-        {
+        for text in [
+            "",
+            "1",
+            "1.2",
+            "1.2.3.4",
+            "1..3",
+            "x.1.2",
+            "10000000.1.1",
+            "1.10000.1",
+            "+1.1.1",
+            "-1.1.1",
+            "u1",
+            "u1.2.3",
+            "r",
+            "ü1.2",
+            "u1.100000000",
+        ] {
             assert_eq!(text.parse::<Pid>(), Err(()), "{text:?}");
         }
     }

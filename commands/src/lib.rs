@@ -39,6 +39,7 @@ pub const COMMANDS: &[&Command] = &[
     &files::find::COMMAND,
     &system::free::COMMAND,
     &text::grep::COMMAND,
+    &system::groups::COMMAND,
     &text::head::COMMAND,
     &text::hexdump::COMMAND,
     &system::hostname::COMMAND,

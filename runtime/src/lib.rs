@@ -24,6 +24,7 @@
 //! | [`file`] | files and directories |
 //! | [`name`] | prefixes, the working directory |
 //! | [`process`] | to end, to start programs |
+//! | [`group`] | groups of processes, on one node or many |
 //! | [`pipe`] | pipes between programs |
 //! | [`env`] | arguments and environment |
 //! | [`log`] | to tell the log |
@@ -46,6 +47,7 @@ pub mod device;
 pub mod entry;
 pub mod env;
 pub mod file;
+pub mod group;
 pub mod io;
 pub mod log;
 pub mod memory;

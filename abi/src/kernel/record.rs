@@ -100,6 +100,30 @@ impl ProcessRecord {
     }
 }
 
+record! {
+    /// That a process is in a group.
+    MembershipRecord {
+        /// The group.
+        group,
+        /// The process.
+        member,
+        /// The user id of the group's maker, as far as this node knows it: of an unrestricted group of another node, of the first member here.
+        user,
+    }
+}
+
+impl MembershipRecord {
+    /// The group.
+    pub fn group(&self) -> Pid {
+        Pid::from_bits(self.group)
+    }
+
+    /// The process.
+    pub fn member(&self) -> Pid {
+        Pid::from_bits(self.member)
+    }
+}
+
 /// A name as `SetName` and [`ProcessRecord`] carry it.
 pub fn name_words(name: &str) -> (u64, u64) {
     let mut bytes = [0; 16];

@@ -4,6 +4,7 @@ use abi::kernel::{PROCESS, process};
 use abi::notice::STATUS_KILLED;
 use abi::{Error, Pid};
 use protocols::supervisor::{ServiceRecord, state, supervisor};
+use v::group::Group;
 use v::message::{Segment, again, call};
 use v::time::{Duration, Instant};
 
@@ -20,10 +21,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "kill",
-        synopsis: "[-s SERVICE [@NODE]]... [PID...]",
+        synopsis: "[-s SERVICE [@NODE]]... [PID|GROUP...]",
         summary: "Ends processes; a team's first process ends the team.",
-        details: "A PID is as ps shows it, of this node or another; in the shell %JOB means a job. There\n\
-                  are no signals, as -9: ended is ended. A service is started again by the supervisor; kill waits for that,\n\
+        details: "A PID is as ps shows it, of this node or another; in the shell %JOB means a job. A GROUP, as groups\n\
+                  shows it, is its members on all nodes. There are no signals, as -9: ended is ended. A service is started again by the supervisor; kill waits for that,\n\
                   up to five seconds. Another node's network server takes its own node's answer with it: then kill looks\n\
                   whether it runs as another process.",
         choices: &[
@@ -50,9 +51,29 @@ fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             context.complain(word, "not a pid; ps shows them");
             continue;
         };
-        let request = process::Destroy { process: pid, status: STATUS_KILLED };
-        if let Err(error) = call(Pid::kernel_server(pid.host(), PROCESS), &request, Segment::None) {
+        if let Err(error) = if pid.is_group() { kill_group(Group::from_pid(pid)) } else { destroy(pid) } {
             context.complain(word, error);
+        }
+    }
+    Ok(())
+}
+
+fn destroy(process: Pid) -> Result<(), Error> {
+    let request = process::Destroy { process, status: STATUS_KILLED };
+    call(Pid::kernel_server(process.host(), PROCESS), &request, Segment::None)?;
+    Ok(())
+}
+
+/// Ends the members of a group. One that ends by itself meanwhile, or with another's team, is no failure.
+fn kill_group(group: Group) -> Result<(), Error> {
+    let members = group.members()?;
+    if members.is_empty() {
+        return Err(Error::EmptyGroup);
+    }
+    for member in members {
+        match destroy(member) {
+            Ok(()) | Err(Error::StaleProcess | Error::NonexistentProcess) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

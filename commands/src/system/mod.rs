@@ -5,6 +5,7 @@ pub mod date;
 pub mod devices;
 pub mod env;
 pub mod free;
+pub mod groups;
 pub mod hostname;
 pub mod hosts;
 pub mod kill;

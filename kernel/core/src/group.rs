@@ -5,19 +5,39 @@
 //!
 //! A group may have members on several nodes. Each kernel knows its own, and nobody all: a Send goes to those here and
 //! by the network server to the other nodes, of which those answer that have some.
+//!
+//! Whose a restricted group is, the kernel of its maker knows. So who joins one of another node waits for the answer of
+//! that node's group server, to which the request goes on as a Send by way of the network server.
 
 use alloc::boxed::Box;
 
+use abi::kernel::GROUP;
+use abi::kernel::group::{Join, Joined, MembershipsQueried};
+use abi::kernel::record::MembershipRecord;
 use abi::kernel::well_known_group::FIRST_DYNAMIC_NUMBER;
-use abi::{Error, LogicalHost, Pid, UserId};
+use abi::protocol::{Reply as _, Request as _, refusal};
+use abi::{Error, LogicalHost, Message, Pid, UserId};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
-use crate::process::NOBODY;
+use crate::process::{Flags, Kind, NOBODY, Process, State};
+use crate::request::Answer;
 use crate::{Result, ensure};
 
 /// Groups that one process may be in.
 pub const MEMBERSHIPS_PER_PROCESS: u16 = 16;
+
+/// In place of a system call's number: the process waits for another node to say whether it may join a group.
+const JOINING: u64 = u64::MAX;
+/// Most records of memberships in one reply.
+const RECORDS_PER_REQUEST: usize = 64;
+
+impl<Space> Process<Space> {
+    /// Whether it waits for another node to say whether it may join a group.
+    pub(crate) fn is_joining(&self) -> bool {
+        self.registers.number == JOINING && self.flags.has(Flags::REMOTE) && self.kind == Kind::Program
+    }
+}
 
 /// That a process is in a group. Free if the group is none.
 #[derive(Clone, Copy, Debug)]
@@ -105,27 +125,77 @@ impl<M: Machine> Kernel<M> {
         Ok(pid)
     }
 
-    /// Adds a process to a group.
-    pub(crate) fn join_group(&mut self, group: Pid, process: ProcessIndex) -> Result<()> {
-        let group = self.known_group(group)?;
-        let user = self.processes[process].user;
-        // A well-known group is there whether it has members or not; whose one of another node is, is not known here.
-        let (owner, allowed) = if group.group_number() < FIRST_DYNAMIC_NUMBER {
-            (user, user.is_system())
-        } else if group.host() != self.processes.host() {
-            (user, group.is_unrestricted_group())
-        } else {
-            let owner = self.groups.user(group)?;
-            (owner, group.is_unrestricted_group() || owner == user)
-        };
-        ensure(allowed, Error::NoPermission)?;
-        if self.groups.find(group, process).is_some() {
-            return Ok(());
+    /// Does what a Join asks: adds a process to a group, or says that it may be added elsewhere, or asks elsewhere.
+    pub(crate) fn join_group(&mut self, caller: ProcessIndex, join: Join) -> Result<()> {
+        let group = self.known_group(join.group)?;
+        let is_dynamic = group.group_number() >= FIRST_DYNAMIC_NUMBER;
+        let is_from_here = group.host() == self.processes.host();
+        let (owner, user) = (self.groups.user(group), self.processes[caller].user);
+        if self.processes[caller].kind == Kind::Alien {
+            ensure(is_dynamic && is_from_here, Error::BadArgument)?;
+            return ensure(group.is_unrestricted_group() || owner? == user, Error::NoPermission);
         }
+        let process = self.find_own_users(caller, join.process)?;
+        // A well-known group is there whether it has members or not.
+        let owner = if !is_dynamic {
+            ensure(user.is_system(), Error::NoPermission)?;
+            user
+        } else if is_from_here || owner.is_ok() {
+            let owner = owner?;
+            ensure(group.is_unrestricted_group() || owner == user, Error::NoPermission)?;
+            owner
+        } else if group.is_unrestricted_group() {
+            user
+        } else {
+            return self.ask_to_join(caller, group);
+        };
         self.add_member(group, owner, process)
     }
 
+    /// Sends the caller's Join on to the group server of the group's node.
+    fn ask_to_join(&mut self, caller: ProcessIndex, group: Pid) -> Result<()> {
+        let server = self.network_server;
+        ensure(server != NOBODY, Error::NoNetwork)?;
+        ensure(server != caller, Error::NotSupported)?;
+        self.block_current(State::Sending);
+        let process = &mut self.processes[caller];
+        process.registers.number = JOINING;
+        process.registers.pid = Pid::kernel_server(group.host(), GROUP).to_bits();
+        process.registers.extra = [0; 5];
+        process.forwarder = Pid::NONE;
+        process.begin_transaction();
+        self.post(caller, server);
+        Ok(())
+    }
+
+    /// The network server, `server`, has brought the answer to the Join of `client`, or the error that it ends with.
+    pub(crate) fn join_answered(
+        &mut self,
+        server: ProcessIndex,
+        client: ProcessIndex,
+        outcome: Result<()>,
+    ) -> ProcessIndex {
+        let reply = Message::from_registers(self.processes[server].registers.message);
+        let join = Join::from_message(&Message::from_registers(self.processes[client].registers.message));
+        self.end_waiting(client, server);
+        let process = &mut self.processes[client];
+        process.flags.clear(Flags::REMOTE);
+        process.state = State::Ready;
+        let user = process.user;
+        let joined = outcome.and_then(|()| Error::check(reply.code())).and_then(|()| {
+            let process = self.find_own_users(client, join.process)?;
+            self.add_member(join.group, user, process)
+        });
+        let answer = joined.map_or_else(refusal, |()| Joined {}.to_message());
+        self.set_reply(client, GROUP, &answer);
+        client
+    }
+
+    /// Adds a process, unless it is in the group.
     fn add_member(&mut self, group: Pid, user: UserId, process: ProcessIndex) -> Result<()> {
+        if self.groups.find(group, process).is_some() {
+            return Ok(());
+        }
         ensure(self.processes[process].memberships < MEMBERSHIPS_PER_PROCESS, Error::NoQuota)?;
         let free = self.groups.find(Pid::NONE, NOBODY).ok_or(Error::NoResources)?;
         *free = Membership { group, process, user };
@@ -141,6 +211,31 @@ impl<M: Machine> Kernel<M> {
         *row = FREE;
         self.processes[process].memberships -= 1;
         Ok(())
+    }
+
+    /// Answers `QueryMemberships`.
+    pub(crate) fn query_memberships(&mut self, caller: ProcessIndex, from: u32) -> Result<Answer> {
+        let mut bytes = [0; RECORDS_PER_REQUEST * MembershipRecord::BYTES];
+        let capacity = self.processes[caller].grant().bytes() / MembershipRecord::BYTES as u64;
+        let capacity = capacity.min(RECORDS_PER_REQUEST as u64) as u32;
+        ensure(capacity != 0, Error::TooLong)?;
+        let (mut count, mut next) = (0, 0);
+        let (places, _) = bytes.as_chunks_mut();
+        for (at, row) in self.groups.rows.iter().enumerate().skip(from as usize) {
+            if row.group.is_none() {
+                continue;
+            }
+            if count == capacity {
+                next = at as u32;
+                break;
+            }
+            let member = self.processes[row.process].pid.to_bits();
+            let record = MembershipRecord { group: row.group.to_bits(), member, user: row.user.0.into() };
+            places[count as usize] = record.to_bytes();
+            count += 1;
+        }
+        let records = &bytes[..count as usize * MembershipRecord::BYTES];
+        self.reply_with(caller, &MembershipsQueried { count, next }, records)
     }
 
     /// Takes a process out of all its groups.

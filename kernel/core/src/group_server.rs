@@ -20,8 +20,8 @@ impl<M: Machine> Kernel<M> {
                 Ok(Answer::reply(&Created { group }))
             }
             Group::Join(join) => {
-                let process = self.find_own_users(caller, join.process)?;
-                self.join_group(join.group, process)?;
+                self.join_group(caller, join)?;
+                // Not heard by one that now waits for another node's answer.
                 Ok(Answer::reply(&Joined {}))
             }
             Group::Leave(leave) => {
@@ -35,11 +35,12 @@ impl<M: Machine> Kernel<M> {
                 let member = if member == NOBODY { Pid::NONE } else { self.processes[member].pid };
                 Ok(Answer::reply(&GroupQueried { member, count }))
             }
+            Group::QueryMemberships(query) => self.query_memberships(caller, query.row),
         }
     }
 
     /// A process of the caller's own user.
-    fn find_own_users(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
+    pub(crate) fn find_own_users(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         let process = self.find_process(caller, pid)?;
         ensure(self.processes[process].user == self.processes[caller].user, Error::NoPermission)?;
         Ok(process)

@@ -564,7 +564,7 @@ impl<M: Machine> Kernel<M> {
             || process.flags.has(Flags::REMOTE)
             || self.has_right(caller, Rights::FORWARD);
         let is_send = match process.kind {
-            Kind::Program => !process.flags.has(special) && !process.is_moving(),
+            Kind::Program => !process.flags.has(special) && !process.is_moving() && !process.is_joining(),
             Kind::Alien => !process.flags.has(Flags::REMOTE),
             _ => false,
         };

@@ -29,7 +29,10 @@ impl<Space> Process<Space> {
 
     /// Whether it waits in a MoveTo or MoveFrom for another node.
     pub(crate) fn is_moving(&self) -> bool {
-        self.flags.has(Flags::REMOTE) && self.kind == Kind::Program && self.registers.number != Send::NUMBER
+        self.flags.has(Flags::REMOTE)
+            && self.kind == Kind::Program
+            && self.registers.number != Send::NUMBER
+            && !self.is_joining()
     }
 }
 
@@ -112,6 +115,9 @@ impl<M: Machine> Kernel<M> {
         if self.processes[client].is_moving() {
             self.end_waiting(client, caller);
             return self.piece_moved(caller, client, outcome);
+        }
+        if self.processes[client].is_joining() {
+            return self.join_answered(caller, client, outcome);
         }
         let process = &mut self.processes[client];
         process.flags.clear(Flags::REMOTE);

@@ -1,10 +1,13 @@
 //! Programs of a group that spans machines: *members* answer what is sent to it, *askers* send and count the answers.
+//!
+//! The group is one that nobody made and all may join; or the first machine's first member makes a restricted one, which
+//! members of its user join from wherever they are, and *strangers*, of another user, try to in vain.
 
 use std::collections::BTreeSet;
 
 use abi::call::{self, FOREVER, Registers};
 use abi::kernel::{GROUP, group};
-use abi::protocol::Request as _;
+use abi::protocol::{Reply as _, Request as _};
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid};
 
 use super::programs::{Context, Program, end_itself, pattern};
@@ -16,6 +19,10 @@ pub const TOGETHER: Pid = Pid::unrestricted_group(LogicalHost::from_bits(0x77_77
 const CODE: u32 = 0x6000;
 /// Bytes that are sent along, and that come back.
 const BYTES: usize = 700;
+/// How long who could not join waits before it tries again.
+const AGAIN_NS: u64 = 50_000_000;
+/// How often it tries: the group may have ended with its maker.
+const TRIES: u32 = 20;
 /// How long an asker waits for each answer.
 const WAIT_NS: u64 = 2_000_000_000;
 
@@ -23,22 +30,105 @@ fn data(number: u32) -> Vec<u8> {
     (0..BYTES).map(|at| pattern(number, at)).collect()
 }
 
+/// How a member becomes one.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Role {
+    /// It joins the group that all may join.
+    #[default]
+    Anyone,
+    /// It makes a restricted group.
+    Founder,
+    /// It joins that, being of the same user.
+    Friend,
+    /// It tries to, being of another one.
+    Stranger,
+}
+
+/// What a member waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Step {
+    /// To begin, or to try again.
+    #[default]
+    Outside,
+    /// To hear whether it has joined.
+    Joining,
+    /// To be asked.
+    Inside,
+}
+
 /// A member.
 #[derive(Default)]
 pub struct Member {
-    joined: bool,
+    role: Role,
+    step: Step,
+    tries: u32,
     /// Whom it has to answer, and what.
     client: Option<(Pid, u32)>,
     /// What it has received: nothing comes twice.
     received: BTreeSet<(u32, Pid)>,
 }
 
+impl Member {
+    /// One that becomes one in such a way.
+    pub fn new(role: Role) -> Member {
+        Member { role, ..Member::default() }
+    }
+
+    /// The call with which it tries to become a member.
+    fn join(&mut self, context: &Context<'_>) -> Registers {
+        let group = match self.role {
+            Role::Anyone => Some(TOGETHER),
+            Role::Founder => None,
+            Role::Friend | Role::Stranger => match context.shared.restricted_group {
+                None => return context.delay(AGAIN_NS),
+                known => known,
+            },
+        };
+        self.step = Step::Joining;
+        let message = match group {
+            Some(group) => group::Join { group, process: Pid::NONE }.to_message(),
+            None => group::Create { restricted: 1 }.to_message(),
+        };
+        crate::node::send(abi::kernel::server(GROUP), message)
+    }
+
+    /// It has tried. The call to go on with, unless it is in the group.
+    fn tried(&mut self, results: &Registers, context: &mut Context<'_>) -> Option<Registers> {
+        let message = Message::from_registers(results.message);
+        let outcome = Error::check(results.number as u32).and_then(|()| Error::check(message.code()));
+        context.shared.note(|| format!("{} joins as {:?}: {outcome:?}", context.pid, self.role));
+        assert!(outcome.is_err() || self.role != Role::Stranger, "{} may not join", context.pid);
+        match outcome {
+            Ok(()) => {
+                if self.role == Role::Founder {
+                    context.shared.restricted_group = Some(group::Created::from_message(&message).group);
+                }
+            }
+            // It is not told more often.
+            Err(Error::NoPermission) => assert_eq!(self.role, Role::Stranger),
+            Err(_) if self.tries == TRIES => {}
+            Err(_) => {
+                self.tries += 1;
+                self.step = Step::Outside;
+                return Some(context.delay(AGAIN_NS));
+            }
+        }
+        self.step = Step::Inside;
+        None
+    }
+}
+
 impl Program for Member {
     fn step(&mut self, results: &Registers, context: &mut Context<'_>) -> Registers {
-        if !self.joined {
-            self.joined = true;
-            let join = group::Join { group: TOGETHER, process: Pid::NONE };
-            return crate::node::send(abi::kernel::server(GROUP), join.to_message());
+        match self.step {
+            Step::Outside => return self.join(context),
+            Step::Joining => {
+                if let Some(next) = self.tried(results, context) {
+                    return next;
+                }
+                return receive();
+            }
+            Step::Inside => {}
         }
         let message = Message::from_registers(results.message);
         if results.number == 0 && message.code() == CODE {
@@ -61,15 +151,14 @@ impl Program for Member {
                 lend: 0,
             }
             .encode(),
-            None => call::Receive {
-                from: Pid::NONE,
-                buffer_address: Node::data(0),
-                buffer_bytes: 4096,
-                deadline: FOREVER,
-            }
-            .encode(),
+            None => receive(),
         }
     }
+}
+
+fn receive() -> Registers {
+    let (buffer_address, buffer_bytes) = (Node::data(0), 4096);
+    call::Receive { from: Pid::NONE, buffer_address, buffer_bytes, deadline: FOREVER }.encode()
 }
 
 /// An asker.
@@ -133,7 +222,7 @@ impl Program for Asker {
         let asker = context.pid.to_bits();
         let message = Message { words: [CODE, self.number, asker as u32, (asker >> 32) as u32, 0, 0, 0, 0] };
         call::Send {
-            to: TOGETHER,
+            to: context.shared.restricted_group.unwrap_or(TOGETHER),
             message,
             segment_address: Node::data(0),
             grant: Grant::new(BYTES as u64, Access::READ_WRITE).to_bits(),

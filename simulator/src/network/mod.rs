@@ -18,7 +18,7 @@ mod schedule;
 use std::collections::{BTreeMap, BTreeSet};
 
 use abi::{LogicalHost, Pid};
-use groups::{Asker, Member};
+use groups::{Asker, Member, Role};
 use host::{Host, Sent};
 use oracle::{Oracle, Shared};
 use programs::{Client, Manner, Server};
@@ -61,6 +61,7 @@ impl World {
             now_ns: 2_000_000_000,
             random: Random::new(schedule.seed),
             oracle: Oracle::default(),
+            restricted_group: None,
             trace: traced.then(String::new),
         };
         let mut world = World {
@@ -183,8 +184,17 @@ impl World {
                 host.start(USER, Box::new(Client::new(USER, Manner { requests: 20, ..manner })));
             }
         }
-        for _ in 0..self.schedule.members {
-            host.start(USER, Box::new(Member::default()));
+        let restricted = self.schedule.restricted && self.schedule.members > 0;
+        for number in 0..self.schedule.members {
+            let role = match restricted {
+                false => Role::Anyone,
+                true if (at, number) == (0, 0) => Role::Founder,
+                true => Role::Friend,
+            };
+            host.start(USER, Box::new(Member::new(role)));
+        }
+        if restricted {
+            host.start(USER + 1, Box::new(Member::new(Role::Stranger)));
         }
         let members = self.schedule.members as usize * self.schedule.hosts;
         let expected = (self.schedule.loss == 0 && !self.schedule.rough).then_some(members);

@@ -12,6 +12,8 @@ use super::random::Random;
 
 /// What all machines share.
 pub struct Shared {
+    /// The restricted group that was made last.
+    pub restricted_group: Option<Pid>,
     /// The time, on every machine.
     pub now_ns: u64,
     /// What is random.

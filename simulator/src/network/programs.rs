@@ -21,7 +21,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn delay(&self, ns: u64) -> Registers {
+    pub(super) fn delay(&self, ns: u64) -> Registers {
         let delay = time::Delay { until_ns: self.shared.now_ns + ns };
         crate::node::send(abi::kernel::server(TIME), delay.to_message())
     }

@@ -39,6 +39,8 @@ pub struct Schedule {
     pub flood: u32,
     /// Members of one group, on each.
     pub members: u32,
+    /// Whether the first of them makes the group, for its user alone.
+    pub restricted: bool,
     /// Who asks it, on each.
     pub askers: u32,
     /// What the clients do.
@@ -73,6 +75,7 @@ impl Schedule {
             clients: 1 + random.below(3) as u32,
             flood: 0,
             members: 0,
+            restricted: seed % 3 == 2,
             askers: 0,
             manner: Manner {
                 start_ns: random.pick(&[0, 1_500]) * MILLISECOND_NS,

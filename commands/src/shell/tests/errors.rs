@@ -87,7 +87,7 @@ fn failing_commands_have_a_position() {
         (
             "echo a @elsewhere",
             "exec: line 1, column 1: echo: programs run on their own node as yet; only these can be about another: \
-             free, kill, log, poweroff, ps, reboot, regions, services, trace, uptime\n",
+             free, groups, kill, log, poweroff, ps, reboot, regions, services, trace, uptime\n",
             126,
         ),
         (". ./nofile", "exec: line 1, column 1: .: ./nofile: not found\n", 2),

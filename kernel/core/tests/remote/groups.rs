@@ -1,15 +1,18 @@
 //! Groups with members elsewhere: the network server's copy of what is sent, and the replies that it brings.
 
 use abi::call::{self, NOW};
-use abi::kernel::group::{Create, Join, QueryGroup};
-use abi::kernel::{GROUP, well_known_group};
+use abi::kernel::group::{Create, Join, Joined, Leave, MembershipsQueried, QueryGroup, QueryMemberships};
+use abi::kernel::record::MembershipRecord;
+use abi::kernel::{GROUP, server, well_known_group};
+use abi::protocol::{Reply as _, Request as _, refusal};
 use abi::remote::Arrival;
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid};
 use simulator::Outcome;
-use simulator::node::{receive, reply};
+use simulator::node::{receive, reply, send};
 
-use crate::fixture::{ANSWER, FAR, FARTHER, Fixture, INBOX, PRIORITY, WORDS, refused, succeeded};
+use crate::fixture::{ANSWER, ELSEWHERE, FAR, FARTHER, Fixture, INBOX, PRIORITY, WORDS, refused, succeeded};
 
+const EMPTY: Message = Message { words: [0; 8] };
 const FOREIGN: Pid = Pid::unrestricted_group(LogicalHost::from_bits(0x999), 300);
 
 fn group_send(to: Pid, grant: Grant) -> call::Registers {
@@ -82,7 +85,6 @@ fn who_may_join_where() {
     let (host, elsewhere) = (fixture.network.host(), LogicalHost::from_bits(0x999));
     let mut join = |group| fixture.node.request(member, GROUP, &Join { group, process: Pid::NONE }).err();
     assert_eq!(join(FOREIGN), None);
-    assert_eq!(join(Pid::restricted_group(elsewhere, 300)), Some(Error::NoPermission));
     assert_eq!(join(well_known_group::ALL_NAMING), Some(Error::NoPermission));
     assert_eq!(join(Pid::unrestricted_group(elsewhere, 1)), Some(Error::ProcessElsewhere));
     assert_eq!(join(Pid::unrestricted_group(host, 300)), Some(Error::EmptyGroup));
@@ -127,4 +129,96 @@ fn who_has_nothing_to_say_is_left_out() {
     assert_eq!(fixture.node.error(sender), Error::EmptyGroup);
     let network = fixture.network;
     fixture.finish(&[sender, first, second, network]);
+}
+
+#[test]
+fn a_restricted_group_of_another_node_is_joined_once_that_agrees() {
+    let mut fixture = Fixture::new();
+    let [member, friend, stranger] = [100, 100, 101].map(|user| fixture.node.team(user, PRIORITY, 4));
+    let group = Pid::restricted_group(ELSEWHERE, 300);
+    let join = Join { group, process: Pid::NONE };
+    let call = send(server(GROUP), join.to_message());
+    let query = QueryGroup { group, position: 0 };
+    let answer = |fixture: &mut Fixture, message, error| {
+        assert_eq!(fixture.node.call(member, call), Outcome::Waits);
+        let (registers, arrival) = fixture.arrival();
+        let home = Pid::kernel_server(ELSEWHERE, GROUP);
+        assert!(matches!(arrival, Arrival::Elsewhere { to, .. } if to == home), "{arrival:?}");
+        assert_eq!((registers.pid, registers.extra[0]), (member.to_bits(), 0), "nothing is granted");
+        let asked = Join::from_message(&Message::from_registers(registers.message));
+        assert_eq!((asked.group, asked.process), (group, Pid::NONE));
+        succeeded(fixture.reply(member, message, Pid::NONE, error));
+        let results = fixture.node.results(member);
+        let message = Message::from_registers(results.message);
+        Error::check(results.number as u32).and_then(|()| Error::check(message.code()))
+    };
+    for error in [Error::NoPermission, Error::EmptyGroup] {
+        assert_eq!(answer(&mut fixture, refusal(error), None), Err(error));
+        assert_eq!(fixture.node.request(member, GROUP, &query), Err(Error::EmptyGroup));
+    }
+    let silent = answer(&mut fixture, EMPTY, Some(Error::HostUnreachable));
+    assert_eq!(silent, Err(Error::HostUnreachable));
+    assert_eq!(answer(&mut fixture, Joined {}.to_message(), None), Ok(()));
+    assert_eq!(fixture.node.request(member, GROUP, &query).unwrap().member, member);
+
+    // From now on it is known here whose the group is.
+    assert_eq!(fixture.node.request(friend, GROUP, &join), Ok(Joined {}));
+    assert_eq!(fixture.node.request(stranger, GROUP, &join), Err(Error::NoPermission));
+    assert_eq!(fixture.node.request(member, GROUP, &query).unwrap().count, 2);
+    for leaving in [member, friend] {
+        fixture.node.request(leaving, GROUP, &Leave { group, process: Pid::NONE }).unwrap();
+    }
+
+    // The network server ends while it is asked; without one nobody is; what is not a Send is not forwarded.
+    for received in [false, true] {
+        assert_eq!(fixture.node.call(member, call), Outcome::Waits);
+        if received {
+            fixture.arrival();
+            let forward = call::Forward { client: member, message: EMPTY, to: FAR.to_bits(), forwarder: 0 };
+            assert_eq!(refused(fixture.node.call(fixture.network, forward.encode())), Error::NotForwardable);
+        }
+        let network = fixture.network;
+        fixture.end(network);
+        let expected = if received { Error::HostUnreachable } else { Error::NoNetwork };
+        assert_eq!(fixture.node.error(member), expected);
+        assert_eq!(fixture.node.request(member, GROUP, &join), Err(Error::NoNetwork));
+        fixture.start_again();
+    }
+    // So does who asks.
+    assert_eq!(fixture.node.call(member, call), Outcome::Waits);
+    fixture.arrival();
+    fixture.end(member);
+    assert_eq!(refused(fixture.reply(member, Joined {}.to_message(), Pid::NONE, None)), Error::StaleProcess);
+    let network = fixture.network;
+    fixture.finish(&[friend, stranger, network]);
+}
+
+#[test]
+fn who_may_join_from_elsewhere_is_said_and_nobody_added() {
+    let mut fixture = Fixture::new();
+    let [own, other] = [100, 101].map(|user| fixture.node.team(user, PRIORITY, 4));
+    let groups = [own, other]
+        .map(|maker| [0, 1].map(|restricted| fixture.node.request(maker, GROUP, &Create { restricted })))
+        .map(|pair| pair.map(|created| created.unwrap().group));
+    let mut ask = |group| fixture.ask_kernel(GROUP, &Join { group, process: FAR }).err();
+    let [[own_open, own_closed], [other_open, other_closed]] = groups;
+    // The clients elsewhere are of the first one's user.
+    assert_eq!([own_open, own_closed, other_open].map(&mut ask), [None; 3]);
+    assert_eq!(ask(other_closed), Some(Error::NoPermission));
+    assert_eq!(ask(well_known_group::ALL_NAMING), Some(Error::BadArgument));
+    assert_eq!(ask(Pid::restricted_group(ELSEWHERE, 300)), Some(Error::BadArgument));
+    assert_eq!(ask(Pid::restricted_group(own.host(), 999)), Some(Error::EmptyGroup));
+
+    let record = fixture.record(Pid::kernel_server(own.host(), GROUP), Grant::new(4096, Access::WRITE), b"");
+    fixture.send_alien_with(&record, QueryMemberships { row: 0 }.to_message()).unwrap();
+    let (registers, _) = fixture.arrival();
+    let message = Message::from_registers(registers.message);
+    assert_eq!(MembershipsQueried::from_message(&message), MembershipsQueried { count: 4, next: 0 });
+    let bytes = fixture.node.peek(fixture.network, simulator::Node::data(crate::fixture::BUFFER), 4 * 24);
+    let records: Vec<_> = bytes.as_chunks().0.iter().map(MembershipRecord::from_bytes).collect();
+    let expected = [(own_open, own), (own_closed, own), (other_open, other), (other_closed, other)];
+    assert_eq!(records.iter().map(|record| (record.group(), record.member())).collect::<Vec<_>>(), expected);
+    assert_eq!(records.iter().map(|record| record.user).collect::<Vec<_>>(), [100, 100, 101, 101]);
+    let network = fixture.network;
+    fixture.finish(&[own, other, network]);
 }
