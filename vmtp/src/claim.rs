@@ -106,8 +106,7 @@ impl Engine {
         if self.claims.take(Claim { number: host, strength, standing, ..Claim::default() }).is_none() {
             return false;
         }
-        self.local_hosts.add(host);
-        self.arriving.0 = None;
+        self.begin_local(host);
         true
     }
 
@@ -115,7 +114,9 @@ impl Engine {
     /// fails as taken back. Requests to it are answered with "not here" from now on.
     pub fn remove_local_host(&mut self, now_ns: u64, host: LogicalHost) {
         self.advance(now_ns);
-        self.local_hosts.remove(host);
+        if self.is_local(host) {
+            self.end_local(host);
+        }
         if let Some(index) = self.find_claim(host) {
             let node = self.claim_node(index);
             self.timers.set(node, NEVER);
@@ -139,8 +140,7 @@ impl Engine {
         let standing = Standing::Owned;
         let claim = Claim { number: host, strength, standing, announces, ..Claim::default() };
         let Some(index) = self.claims.take(claim) else { return false };
-        self.local_hosts.add(host);
-        self.arriving.0 = None;
+        self.begin_local(host);
         if announces {
             self.announce(index);
         }
@@ -164,8 +164,7 @@ impl Engine {
             Standing::Won => {
                 claim.standing = Standing::Owned;
                 self.announce(index);
-                self.local_hosts.add(number);
-                self.arriving.0 = None;
+                self.begin_local(number);
                 Some(Action::Claimed(number))
             }
             Standing::Lost => {
@@ -297,10 +296,10 @@ impl Engine {
         self.ready.insert(node);
     }
 
-    /// A packet has come from `sender`, who should not be elsewhere if its logical host is local.
-    pub(crate) fn watch_for_conflict(&mut self, header: &Header, sender: EntityId) {
+    /// A packet has come from `sender` at `from`, who should not be elsewhere if its logical host is local.
+    pub(crate) fn watch_for_conflict(&mut self, from: &Address, header: &Header, sender: EntityId) {
         // A multicast may be our own, come back.
-        if header.flags & MULTICAST != 0 || !self.is_local(sender.host()) {
+        if header.flags & MULTICAST != 0 || from.is_own() || !self.is_local(sender.host()) {
             return;
         }
         if let Some(index) = self.find_claim(sender.host()) {

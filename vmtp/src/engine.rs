@@ -124,6 +124,29 @@ impl Engine {
         &self.counters
     }
 
+    /// Makes `host`, which is not, local. Whoever waits for it sends to this node itself from now on.
+    pub(crate) fn begin_local(&mut self, host: LogicalHost) {
+        self.local_hosts.add(host);
+        self.arriving.0 = None;
+        if let Some(index) = self.host_map.get(u64::from(host.to_bits())) {
+            self.look_for_host(index);
+        }
+    }
+
+    /// Ends that. Whoever waits for it looks for it on the network.
+    pub(crate) fn end_local(&mut self, host: LogicalHost) {
+        self.local_hosts.remove(host);
+        self.arriving.0 = None;
+        if let Some(index) = self.host_map.get(u64::from(host.to_bits())) {
+            self.hosts[index].address = None;
+        }
+    }
+
+    /// Whether a packet from `from` can be one of `entity`'s: what is local speaks from this node itself, nobody else does.
+    pub(crate) fn may_come_from(&self, from: &Address, entity: EntityId) -> bool {
+        self.is_local(entity.host()) == from.is_own()
+    }
+
     /// Whether `host` is local.
     pub fn is_local(&self, host: LogicalHost) -> bool {
         self.local_hosts.contains(host)

@@ -88,10 +88,8 @@ impl Engine {
         Some(out.0)
     }
 
-    /// Makes the logical host whose state is in `bytes` local and goes on with what it had under way. `buffers` says
-    /// what number here the memory has that an exported buffer's content was moved to.
-    ///
-    /// Transactions with entities that are local here end: the protocol is for remote ones.
+    /// Makes the logical host whose state is in `bytes` local and goes on with what it had under way, also with entities
+    /// that are local here. `buffers` says what number here the memory has that an exported buffer's content was moved to.
     ///
     /// # Errors
     ///
@@ -134,7 +132,7 @@ impl Engine {
         }
         let numbers = sends.iter().filter_map(ImportedSend::host);
         let numbers = numbers.chain(requests.iter().flat_map(ImportedRequest::hosts));
-        let held = self.hold_all(numbers.filter(|number| *number != host))?;
+        let held = self.hold_all(numbers)?;
         let adopted = self.adopt_claim(host, strength, announces);
         if adopted {
             // Packets to it from before may still come.
@@ -143,10 +141,6 @@ impl Engine {
             if forgotten_age_ns != NONE_NS {
                 let forgotten_ns = self.now_ns.saturating_sub(forgotten_age_ns).max(1);
                 self.forgotten_ns = self.forgotten_ns.max(forgotten_ns);
-            }
-            if let Some(index) = self.host_map.get(u64::from(host.to_bits())) {
-                // Who was there is here: whatever went on with it over the network is over.
-                self.declare_dead(index);
             }
         }
         let mut imported = Imported::default();

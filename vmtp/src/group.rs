@@ -332,7 +332,6 @@ impl Engine {
             && header.delivery & !blocks_of(bytes) == 0
             && header.holds(bytes)
             && !header.client.is_manager()
-            && !self.local_hosts.contains(header.server.host())
     }
 
     /// The short way of a packet that is a whole response, of one packet group. None if it must go the plain way, where

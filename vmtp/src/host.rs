@@ -1,7 +1,7 @@
 //! Remote logical hosts: where each is, how far, how lossy the way to it, and whether it lives.
 //!
 //! A host is looked for by a multicast probe when a transaction needs it, and its address follows every packet that
-//! comes from it. It is *silent* when it answers no retransmission; it is declared dead, for all transactions at once,
+//! comes from it. Of a logical host that is local, the address is always [`Address::Own`], of others never. A host is *silent* when it answers no retransmission; it is declared dead, for all transactions at once,
 //! when it has been silent long enough and often enough. One word from it ends the silence.
 
 use crate::action::{Action, Destination, Transmit};
@@ -79,9 +79,9 @@ impl Engine {
         if self.hosts.used() == self.hosts.len() {
             self.evict_host()?;
         }
-        let forgotten_ns = self.forgotten_ns;
-        let index =
-            self.hosts.take(Host { number, heard_ns: self.now_ns, forgotten_ns, ..Host::default() })?;
+        let (heard_ns, forgotten_ns) = (self.now_ns, self.forgotten_ns);
+        let address = self.is_local(number).then_some(Address::Own);
+        let index = self.hosts.take(Host { number, address, heard_ns, forgotten_ns, ..Host::default() })?;
         self.host_map.insert(key, index);
         let idle_ns = self.now_ns + self.configuration.host_idle_ns;
         self.timers.set(self.host_node(index), idle_ns);
@@ -131,6 +131,10 @@ impl Engine {
     /// Host `index` is found by `from`.
     #[cold]
     fn find_host(&mut self, index: usize, from: Address) {
+        if self.is_local(self.hosts[index].number) != from.is_own() {
+            // From before it moved.
+            return;
+        }
         let host = &mut self.hosts[index];
         host.address = Some(from);
         if host.locating {
@@ -142,15 +146,33 @@ impl Engine {
         }
     }
 
-    /// Begins to look for host `index`, unless that is under way.
+    /// Begins to look for host `index`, unless that is under way, or it is local.
     pub(crate) fn locate_host(&mut self, index: usize) {
+        let is_local = self.is_local(self.hosts[index].number);
         let host = &mut self.hosts[index];
-        if host.locating {
+        if host.locating || is_local {
             return;
         }
         host.locating = true;
         host.attempts = 0;
         self.ready.insert(self.host_node(index));
+    }
+
+    /// Host `index` is not where it was: it is looked for.
+    pub(crate) fn look_for_host(&mut self, index: usize) {
+        let number = self.hosts[index].number;
+        if self.is_local(number) {
+            self.hosts[index].locating = true;
+            self.find_host(index, Address::Own);
+        } else {
+            self.hosts[index].address = None;
+            self.locate_host(index);
+        }
+    }
+
+    /// Whether a word from `from` can be one of host `index`.
+    pub(crate) fn may_be_of_host(&self, from: &Address, index: usize) -> bool {
+        self.is_local(self.hosts[index].number) == from.is_own()
     }
 
     /// A round trip to host `index` took this long.
@@ -283,8 +305,9 @@ impl Engine {
     pub(crate) fn declare_dead(&mut self, index: usize) {
         let idle_ns = self.now_ns + self.configuration.host_idle_ns;
         let node = self.host_node(index);
+        let address = self.is_local(self.hosts[index].number).then_some(Address::Own);
         let host = &mut self.hosts[index];
-        if host.address.take().is_some() {
+        if core::mem::replace(&mut host.address, address).is_some() {
             self.counters.hosts_dead += 1;
         }
         host.locating = false;

@@ -74,8 +74,8 @@ pub enum SendError {
     ClientBusy,
     /// The client does not belong to a local logical host.
     NotLocal,
-    /// The server belongs to a local logical host: the engine is for remote ones.
-    ServerLocal,
+    /// The server belongs to the client's own logical host: the engine is for others.
+    SameHost,
     /// A length or combination of flags that the protocol does not have, or what does not go on with the client's run.
     BadMessage,
 }

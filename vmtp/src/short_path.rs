@@ -45,13 +45,13 @@ impl Engine {
         self.control.is_empty() && self.ready.is_empty()
     }
 
-    /// Whether a message may pass from `client` to `server` by the network.
+    /// Whether a message may pass between these two, the first of which is to be here.
     #[inline(always)]
-    fn is_between_individuals(&self, from: EntityId, to: EntityId) -> bool {
-        !from.is_group()
-            && !to.is_group()
-            && self.local_hosts.contains(from.host())
-            && !self.local_hosts.contains(to.host())
+    fn is_between_individuals(&self, here: EntityId, other: EntityId) -> bool {
+        !here.is_group()
+            && !other.is_group()
+            && self.local_hosts.contains(here.host())
+            && here.host() != other.host()
     }
 
     /// The packet of a message without data.
@@ -159,7 +159,7 @@ impl Engine {
     #[inline(always)]
     fn short_client(&self, from: Address, header: &Header) -> Option<ShortReceiver> {
         let responder = header.server.host();
-        if header.client.is_manager() || self.local_hosts.contains(responder) {
+        if header.client.is_manager() {
             return None;
         }
         let (entry, index) = self.client_map.entry(header.client.to_bits())?;

@@ -100,8 +100,8 @@ impl Link for Wire<'_> {
         let to = match destination {
             Destination::Host(Address::Ethernet(station)) => *station,
             Destination::Group(group) => ethernet::group_station(*group),
-            // Nobody has been heard from there.
-            Destination::Host(Address::Udp4(..) | Address::Udp6(..)) => return,
+            // Nobody has been heard from there; what is for this node itself, the partner keeps.
+            Destination::Host(Address::Own | Address::Udp4(..) | Address::Udp6(..)) => return,
         };
         let Some(place) = self.card.next_frame() else { return };
         let Some(frame) = place.get_mut(..(ethernet::HEADER_BYTES + bytes).max(SHORTEST_FRAME_BYTES)) else {

@@ -12,6 +12,7 @@
 //! | `moves` | copies to and from the segments of processes here, which servers elsewhere ask for |
 //! | [`groups`] | groups with members on several machines |
 //! | [`hosts`] | which other nodes there are |
+//! | `loopback` | packets between logical hosts of this node |
 //! | `memory` | segments on their way |
 //! | `places` | copies' segments, which stay where they are |
 //! | [`kernel`] | what it needs of the kernel |
@@ -26,6 +27,7 @@ extern crate alloc;
 pub mod groups;
 pub mod hosts;
 pub mod kernel;
+mod loopback;
 mod memory;
 mod moves;
 mod places;
@@ -45,6 +47,7 @@ use vmtp::encapsulation::Address;
 use vmtp::{Action, Destination, Engine, EntityId, Store, Transmit};
 
 use hosts::Hosts;
+use loopback::{Loopback, PACKETS_AT_ONCE};
 pub use hosts::{Host, Name};
 pub use kernel::Kernel;
 use memory::Memory;
@@ -122,6 +125,7 @@ pub struct Partner {
     /// How many aliens there are, at most: those with lower numbers were needed since they last ended.
     aliens: usize,
     standing: Standing,
+    loopback: Loopback,
     /// What came of calls of the engine at once, to be done first.
     due: VecDeque<Action>,
     /// What was received while the logical host was being claimed.
@@ -172,6 +176,7 @@ impl Partner {
             look_ns: now_ns + LOOK_NS,
             aliens: 0,
             standing,
+            loopback: Loopback::default(),
             due: VecDeque::new(),
             waiting: Vec::new(),
             configuration: configuration.clone(),
@@ -284,6 +289,9 @@ impl Partner {
     /// When [`Partner::advance`] is to be called at the latest, if nothing happens before.
     #[inline]
     pub fn next_deadline(&self) -> Option<u64> {
+        if !self.loopback.is_empty() {
+            return Some(0);
+        }
         let looks = self.aliens > 0 || !self.sends.is_empty() || self.memory.used_bytes() > 0;
         let look_ns = if looks { self.look_ns } else { u64::MAX };
         let soonest_ns = self.engine.soonest_deadline().unwrap_or(u64::MAX).min(look_ns);
@@ -303,6 +311,7 @@ impl Partner {
             && self.serves.is_empty()
             && self.waiting.is_empty()
             && self.due.is_empty()
+            && self.loopback.is_empty()
             && self.memory.used_bytes() == 0
             && self.places.is_empty()
     }
@@ -334,8 +343,31 @@ impl Partner {
         if let Some(action) = first {
             self.carry_out(now_ns, action, kernel, link);
         }
-        while let Some(mut action) = self.due.pop_front().or_else(|| self.engine.next_action()) {
+        let mut handed_back = 0;
+        loop {
+            let next = match self.due.pop_front() {
+                Some(action) => Some(action),
+                None if self.loopback.is_empty() => self.engine.next_action(),
+                None if handed_back == PACKETS_AT_ONCE => return,
+                None => {
+                    handed_back += 1;
+                    self.hand_back(now_ns, kernel, link);
+                    continue;
+                }
+            };
+            let Some(mut action) = next else { return };
             self.carry_out(now_ns, &mut action, kernel, link);
+        }
+    }
+
+    /// A packet of this node to itself arrives.
+    #[inline(never)]
+    fn hand_back<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
+        let Some(packet) = self.loopback.pop() else { return };
+        let mut received = self.take_packet(now_ns, Address::Own, &packet, kernel);
+        self.loopback.recycle(packet);
+        if let Some(action) = &mut received.action {
+            self.carry_out(now_ns, action, kernel, link);
         }
     }
 
@@ -377,19 +409,22 @@ impl Partner {
 
     /// Sends a packet. False if the data for it cannot be had.
     fn transmit<K: Kernel, L: Link>(&mut self, transmit: &Transmit, kernel: &mut K, link: &mut L) -> bool {
-        let Partner { memory, places, sends, .. } = self;
+        let Partner { memory, places, sends, loopback, .. } = self;
         let (destination, bytes) = (&transmit.destination, transmit.packet_bytes());
         let segment = transmit.buffer.map_or(&[][..], |buffer| memory.get(buffer));
-        let Some(place) = transmit.buffer.and_then(|buffer| places.get(buffer)) else {
-            link.transmit(destination, bytes, |packet| transmit.write(segment, packet).is_some());
-            return true;
-        };
+        let place = transmit.buffer.and_then(|buffer| places.get(buffer));
         let mut is_whole = true;
-        link.transmit(destination, bytes, |packet| {
-            is_whole =
-                transmit.write_with(packet, |at, out| place.read(at, out, segment, sends, kernel)).is_some();
+        let fill = |packet: &mut [u8]| {
+            let Some(place) = place else { return transmit.write(segment, packet).is_some() };
+            let read = |at, out: &mut [u8]| place.read(at, out, segment, sends, kernel);
+            is_whole = transmit.write_with(packet, read).is_some();
             is_whole
-        });
+        };
+        if loopback::is_own(destination) {
+            loopback.push(transmit, fill);
+        } else {
+            link.transmit(destination, bytes, fill);
+        }
         is_whole
     }
 }

@@ -197,7 +197,7 @@ impl Partner {
         let (id, first) = self.engine.send(now_ns, send).map_err(|error| match error {
             SendError::TooManyTransactions | SendError::TooManyHosts => Error::NoResources,
             SendError::ClientBusy => Error::Busy,
-            SendError::NotLocal | SendError::ServerLocal | SendError::BadMessage => Error::BadArgument,
+            SendError::NotLocal | SendError::SameHost | SendError::BadMessage => Error::BadArgument,
         })?;
         self.sends.slots[slot] = Some(Sent { client, to, transaction: send.transaction, id });
         self.sends.slot_of[id.index as usize] = slot as u32;

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vmtp::encapsulation::Address;
 use vmtp::packet::{Control, Header, Message, Packet};
 use vmtp::{
-    Action, BatchError, Buffer, Configuration, Engine, EntityId, Forward, ForwardError, LogicalHost, Outcome,
-    Refusal, Reply, Request, RequestId, Segment, Send, SendId, transaction_step,
+    Action, BatchError, Buffer, Configuration, Destination, Engine, EntityId, Forward, ForwardError, LogicalHost,
+    Outcome, Refusal, Reply, Request, RequestId, Segment, Send, SendId, Store, transaction_step,
 };
 
 /// Bits of entities of the local logical host, and of the first remote one.
@@ -26,6 +26,8 @@ pub const MTU_BYTES: u32 = 1500;
 
 /// Packets without data that one packet may cause: a notice for each packet group in the window, and a few.
 const ANSWERS: usize = 24;
+/// Packets from the engine to itself that one event may cause.
+const OWN_PACKETS: usize = 2000;
 /// Packets kept to be said again.
 const KEPT: usize = 8;
 const CLIENTS: usize = 4;
@@ -110,7 +112,19 @@ impl User {
     pub fn receive(&mut self, from: Address, packet: &[u8]) {
         let data_bytes = self.data_owed();
         let received = self.engine.receive_packet(self.now_ns, from, packet);
-        if let Some(store) = received.store {
+        self.store(received.store, packet);
+        let (bare, data) = self.settle(received.action);
+        assert!(bare <= ANSWERS, "{bare} packets without data");
+        assert!(data <= data_bytes, "{data} bytes of data");
+        self.heard.push_back(packet.to_vec());
+        if self.heard.len() > KEPT {
+            self.heard.pop_front();
+        }
+    }
+
+    /// Copies a packet's data where the engine says.
+    fn store(&self, store: Option<Store>, packet: &[u8]) {
+        if let Some(store) = store {
             let limit = if (store.buffer.0 as usize) < BUFFERS {
                 assert!(!self.held.contains(&store.buffer), "{store:?} is the user's");
                 BUFFER_BYTES
@@ -125,13 +139,6 @@ impl User {
                 store.stretches().map(|stretch| store.segment_offset + stretch.group_offset + stretch.bytes);
             assert!(end.max().unwrap_or(0) <= limit, "{store:?}");
             assert_eq!(store.copy(packet, &mut memory), Some(()), "{store:?}");
-        }
-        let (bare, data) = self.settle(received.action);
-        assert!(bare <= ANSWERS, "{bare} packets without data");
-        assert!(data <= data_bytes, "{data} bytes of data");
-        self.heard.push_back(packet.to_vec());
-        if self.heard.len() > KEPT {
-            self.heard.pop_front();
         }
     }
 
@@ -339,10 +346,21 @@ impl User {
         self.settle(None);
     }
 
-    /// Does what the engine wants done, this first; how many packets without data that was, and how many bytes with.
+    /// Does what the engine wants done, this first, and hands back what it sends to itself; how many packets without data
+    /// went out, and how many bytes with.
     fn settle(&mut self, mut first: Option<Action>) -> (usize, usize) {
-        let (mut bare, mut data) = (0, 0);
-        while let Some(action) = first.take().or_else(|| self.engine.next_action()) {
+        let (mut bare, mut data, mut handed_back) = (0, 0, 0);
+        let mut own: VecDeque<Vec<u8>> = VecDeque::new();
+        loop {
+            let Some(action) = first.take().or_else(|| self.engine.next_action()) else {
+                let Some(packet) = own.pop_front() else { break };
+                handed_back += 1;
+                assert!(handed_back < OWN_PACKETS, "the engine never stops speaking to itself");
+                let received = self.engine.receive_packet(self.now_ns, Address::Own, &packet);
+                self.store(received.store, &packet);
+                first = received.action;
+                continue;
+            };
             match action {
                 Action::Transmit(transmit) => {
                     self.counts.packets += 1;
@@ -353,7 +371,9 @@ impl User {
                     assert_eq!(length, transmit.packet_bytes());
                     let back = Packet::parse(&packet[..length], false).expect("a packet");
                     assert_eq!(back.header, transmit.header);
-                    if transmit.header.length_words == 0 {
+                    if transmit.destination == Destination::Host(Address::Own) {
+                        own.push_back(packet[..length].to_vec());
+                    } else if transmit.header.length_words == 0 {
                         bare += 1;
                     } else {
                         data += length;

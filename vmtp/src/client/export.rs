@@ -15,7 +15,6 @@ use crate::action::{Buffer, Segment};
 use crate::engine::Engine;
 use crate::export::{ImportError, Imported, Reader, Writer};
 use crate::host::NO_HOST;
-use crate::outcome::Failure;
 use crate::packet::header::{Control, Function};
 use crate::packet::message;
 use crate::packet::{GROUP_BYTES, Header};
@@ -114,7 +113,8 @@ impl ImportedSend {
             record.incoming = incoming;
             record.outgoing.pause();
         }
-        Ok(ImportedSend { record, age_ns, left_ns })
+        let send = ImportedSend { record, age_ns, left_ns };
+        if send.host() == Some(host) { Err(ImportError::Malformed) } else { Ok(send) }
     }
 }
 
@@ -184,8 +184,7 @@ impl Engine {
         let mut record = send.record;
         record.began_ns = self.now_ns.saturating_sub(send.age_ns);
         record.deadline_ns = self.now_ns.saturating_add(send.left_ns);
-        let is_local = target.is_some_and(|host| self.is_local(host));
-        let peer = target.filter(|_| !is_local).and_then(|host| self.host_of(host));
+        let peer = target.and_then(|host| self.host_of(host));
         record.host = peer.map_or(NO_HOST, |host| host as u32);
         let priority = record.header.control.priority();
         let Some(index) = self.clients.take(record) else { return };
@@ -195,10 +194,6 @@ impl Engine {
         imported.sends.push(self.clients[index].id(index));
         if let Some(host) = peer {
             self.hold_host(host);
-        }
-        if is_local {
-            self.fail_client(index, Failure::HostUnreachable);
-            return;
         }
         let record = &self.clients[index];
         if record.state == ClientState::Receiving {

@@ -53,7 +53,7 @@ pub struct Send {
     pub client: EntityId,
     /// The client's number for this transaction; see [`transaction_step`].
     pub transaction: u32,
-    /// Whom to: an individual of a remote logical host, or a group.
+    /// Whom to: an individual of another logical host, remote or local, or a group.
     pub server: EntityId,
     /// The message. Of its flags, [`message::SEGMENT`] and word 7 follow from `segment`.
     pub message: Message,
@@ -146,8 +146,8 @@ impl Engine {
         self.check_send(send)?;
         let place = self.place_in_run(send)?;
         let target = target_host(send);
-        if target.is_some_and(|host| self.is_local(host)) {
-            return Err(SendError::ServerLocal);
+        if target == Some(send.client.host()) {
+            return Err(SendError::SameHost);
         }
         if self.clients.used() == self.clients.len() {
             return Err(SendError::TooManyTransactions);

@@ -28,6 +28,11 @@ impl Engine {
         let client = message.entity(1);
         let notice = Notice::of(message);
         let Some(first) = self.client_map.get(client.to_bits()) else { return };
+        let host = self.clients[first].host;
+        if host != NO_HOST && !self.may_be_of_host(&from, host as usize) {
+            // From before the server moved.
+            return;
+        }
         if self.clients[first].run.in_run && concerns_run(notice.code) {
             self.run_notified(client, from, Control(message.words[3]), notice);
             return;
@@ -138,8 +143,7 @@ impl Engine {
         if host == NO_HOST {
             return;
         }
-        self.hosts[host as usize].address = None;
         self.restart_request(index);
-        self.locate_host(host as usize);
+        self.look_for_host(host as usize);
     }
 }

@@ -92,9 +92,13 @@ impl Engine {
     }
 
     pub(crate) fn receive_response(&mut self, from: Address, header: &Header) -> Option<Store> {
-        self.watch_for_conflict(header, header.server);
+        self.watch_for_conflict(&from, header, header.server);
         if header.client == EntityId::DEFAULT_CLIENT {
             self.claim_answered(header);
+            return None;
+        }
+        if !self.may_come_from(&from, header.server) {
+            self.counters.packets_ignored += 1;
             return None;
         }
         if header.client.is_manager() {

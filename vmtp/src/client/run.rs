@@ -281,9 +281,8 @@ impl Engine {
                 self.send_from(index);
             }
             _ => {
-                self.hosts[host].address = None;
                 self.send_from(index);
-                self.locate_host(host);
+                self.look_for_host(host);
             }
         }
     }

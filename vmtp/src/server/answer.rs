@@ -156,6 +156,10 @@ impl Engine {
             return;
         }
         let host = record.host as usize;
+        if !self.may_be_of_host(&from, host) {
+            // From before the client moved.
+            return;
+        }
         self.hear_host(host, from);
         let node = self.server_node(index);
         let record = &mut self.servers[index];
@@ -177,8 +181,8 @@ impl Engine {
             code::BUSY => {}
             code::ENTITY_MIGRATED => {
                 record.outgoing.restart();
-                self.hosts[host].address = None;
-                self.locate_host(host);
+                self.ready.insert(node);
+                self.look_for_host(host);
             }
             code::OK if !record.outgoing.is_idle() || record.outgoing.more_after(group) => {
                 record.outgoing.acknowledge(group + 1);

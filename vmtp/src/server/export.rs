@@ -186,11 +186,17 @@ impl Engine {
 
     /// Goes on with a transaction, for which [`Engine::import`] has seen to room.
     pub(crate) fn import_request(&mut self, request: ImportedRequest, imported: &mut Imported) {
-        let ImportedRequest { mut record, age_ns, left_ns, target, unsent } = request;
+        let ImportedRequest { mut record, age_ns, left_ns, mut target, unsent } = request;
         let (client, transaction) = (record.header.client, record.header.transaction);
-        let is_local = self.is_local(client.host()) || target.is_some_and(|host| self.is_local(host));
+        if target.take_if(|host| self.is_local(*host)).is_some() {
+            // Requests are forwarded between machines only: if it is not known here, nobody will answer it.
+            imported.released.extend(record.response.take().map(|segment| segment.buffer));
+            record.outgoing.clear();
+            record.state = ServerState::Answered;
+            record.answer = Answer::Notice(code::RESPONSE_DISCARDED);
+        }
         let former = self.former_in_run(&record);
-        if is_local || former.is_none() && !self.make_way(client, transaction, imported) {
+        if former.is_none() && !self.make_way(client, transaction, imported) {
             imported.released.extend(record.response.map(|segment| segment.buffer));
             if record.state == ServerState::Processing {
                 imported.abandoned.push((client, transaction));

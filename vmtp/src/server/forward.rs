@@ -134,6 +134,9 @@ impl Engine {
         let Some(latest) = self.server_map.get(client.to_bits()) else { return };
         let Some((index, group)) = self.transaction_of(latest, notice.transaction) else { return };
         let Some(target) = self.servers[index].target else { return };
+        if !self.may_be_of_host(&from, target as usize) {
+            return;
+        }
         if notice.code != code::ENTITY_MIGRATED {
             self.hear_host(target as usize, from);
         }
@@ -170,11 +173,10 @@ impl Engine {
             code::BUSY => record.attempts = 0,
             code::ENTITY_MIGRATED | code::NO_RUN_RECORD => {
                 record.outgoing.restart();
-                if notice.code == code::ENTITY_MIGRATED {
-                    self.hosts[target as usize].address = None;
-                    self.locate_host(target as usize);
-                }
                 self.ready.insert(node);
+                if notice.code == code::ENTITY_MIGRATED {
+                    self.look_for_host(target as usize);
+                }
             }
             code => self.forwarding_failed(index, code),
         }

@@ -23,7 +23,7 @@ impl Engine {
 
     pub(crate) fn receive_request(&mut self, from: Address, header: &Header) -> Option<Store> {
         if header.control.forward_count() == 0 {
-            self.watch_for_conflict(header, header.client);
+            self.watch_for_conflict(&from, header, header.client);
         }
         if header.server == EntityId::MANAGER_GROUP {
             self.receive_management(from, header);
@@ -31,12 +31,16 @@ impl Engine {
         }
         let is_away =
             header.message.co_resident().is_some_and(|entity| !entity.is_none() && !self.lives_here(entity));
-        let is_odd =
-            header.client.is_group() || header.client.is_none() || self.is_local(header.client.host());
-        if !self.lives_here(header.server) || is_away || is_odd {
+        let is_odd = header.client.is_group()
+            || header.client.is_none()
+            || !self.may_come_from(&from, header.client);
+        let is_here = self.lives_here(header.server);
+        if !is_here || is_away || is_odd {
             self.counters.packets_ignored += 1;
             if !header.server.is_group() && !is_odd {
-                self.notify_sender(from, header, code::ENTITY_MIGRATED);
+                // Where the server is but not whom it is to live with, there is nowhere else to look.
+                let code = if is_here { code::NONEXISTENT_ENTITY } else { code::ENTITY_MIGRATED };
+                self.notify_sender(from, header, code);
             }
             return None;
         }

@@ -1,4 +1,5 @@
-//! Two hosts with clients and servers on each, and everything that may happen between them in random order.
+//! Two hosts with clients and servers on each, each on a machine of its own or both on one, and everything that may
+//! happen between them in random order.
 
 extern crate std;
 use proptest::prelude::*;
@@ -6,7 +7,7 @@ use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use super::agree;
-use crate::action::{Action, RequestId};
+use crate::action::{Action, Destination, RequestId};
 use crate::client::Send;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
@@ -83,7 +84,8 @@ fn steps() -> impl Strategy<Value = (usize, Step)> {
 
 struct Pair {
     now_ns: u64,
-    engines: [Engine; 2],
+    /// One for each machine.
+    engines: Vec<Engine>,
     transaction: u32,
     /// Of each client, the last.
     last: BTreeMap<EntityId, u32>,
@@ -99,7 +101,7 @@ fn entity(host: usize, index: u8) -> EntityId {
 }
 
 impl Pair {
-    fn new() -> Pair {
+    fn new(machines: usize) -> Pair {
         let configuration = Configuration {
             clients: 6,
             servers: 6,
@@ -108,11 +110,11 @@ impl Pair {
             buffers: 2,
             ..Configuration::default()
         };
-        let engines = [0, 1].map(|own| {
-            let mut engine = Engine::new(&configuration, 0, own);
-            assert!(engine.add_new_local_host(entity(own as usize, 0).host()));
-            engine
-        });
+        let mut engines: Vec<_> =
+            (0..machines).map(|own| Engine::new(&configuration, 0, own as u64)).collect();
+        for host in 0..2 {
+            assert!(engines[host % machines].add_new_local_host(entity(host, 0).host()));
+        }
         Pair {
             now_ns: 0,
             engines,
@@ -124,19 +126,21 @@ impl Pair {
         }
     }
 
-    fn step(&mut self, own: usize, step: Step) {
+    fn step(&mut self, host: usize, step: Step) {
+        let machines = self.engines.len();
+        let own = host % machines;
         let first = match step {
             Step::Send { client, server, bytes, code, flags, priority } => {
                 self.transaction += 256;
-                let last = self.last.entry(entity(own, client)).or_default();
+                let last = self.last.entry(entity(host, client)).or_default();
                 let goes_on = flags & Control::NOT_START_OF_RUN != 0;
                 let transaction = if goes_on { *last + 1 } else { self.transaction };
                 let mut words = [code | 0x1001, 1, 2, 3, 4, 5, u32::MAX, 7];
                 words[6] = if code & message::DELIVERY_MASK != 0 { 0b101 } else { words[6] };
                 let send = Send {
-                    client: entity(own, client),
+                    client: entity(host, client),
                     transaction,
-                    server: entity(1 - own, server),
+                    server: entity(1 - host, server),
                     message: Message { words },
                     segment: (bytes != 0).then_some(Segment { buffer: Buffer(100), bytes: bytes.into() }),
                     response: Segment { buffer: Buffer(101), bytes: 4000 },
@@ -156,7 +160,11 @@ impl Pair {
                 }
                 let place = usize::from(which) % self.flying.len();
                 let (to, header) = if stays { self.flying[place] } else { self.flying.swap_remove(place) };
-                let from = if moved { ELSEWHERE } else { FROM[1 - to] };
+                let from = match machines {
+                    _ if moved => ELSEWHERE,
+                    1 => Address::Own,
+                    _ => FROM[1 - to],
+                };
                 let received = agree::receive(&mut self.engines[to], self.now_ns, from, &header);
                 self.act(to, received.action);
                 return;
@@ -213,7 +221,13 @@ impl Pair {
 
     fn act_on(&mut self, own: usize, action: Action) {
         match action {
-            Action::Transmit(transmit) => self.flying.push((1 - own, transmit.header)),
+            Action::Transmit(transmit) => {
+                let to = (own + 1) % self.engines.len();
+                let is_own = transmit.destination == Destination::Host(Address::Own);
+                if is_own == (to == own) {
+                    self.flying.push((to, transmit.header));
+                }
+            }
             Action::Deliver(request) => {
                 if let Some(segment) = request.segment {
                     self.engines[own].release_buffer(segment.buffer);
@@ -229,7 +243,7 @@ impl Pair {
 
     /// Does all that is to be done.
     fn settle(&mut self) {
-        for own in 0..2 {
+        for own in 0..self.engines.len() {
             while let Some(action) = self.engines[own].next_action() {
                 self.act_on(own, action);
             }
@@ -239,8 +253,11 @@ impl Pair {
 
 proptest! {
     #[test]
-    fn the_short_path_is_the_plain_path(steps in prop::collection::vec(steps(), 0..300)) {
-        let mut pair = Pair::new();
+    fn the_short_path_is_the_plain_path(
+        machines in 1..3usize,
+        steps in prop::collection::vec(steps(), 0..300),
+    ) {
+        let mut pair = Pair::new(machines);
         for (own, step) in steps {
             pair.step(own, step);
             if !matches!(step, Step::Linger | Step::Send { priority: 1.., .. }) {
@@ -250,14 +267,14 @@ proptest! {
     }
 }
 
-#[test]
-fn between_hosts_that_know_each_other_all_is_short() {
-    let mut pair = Pair::new();
+/// Between two hosts that know each other, all takes the short path: four times for each transaction.
+fn check_all_is_short(machines: usize) {
+    let mut pair = Pair::new(machines);
     let send = Step::Send { client: 0, server: 0, bytes: 0, code: 0, flags: 0, priority: 0 };
     for round in 0..10 {
         let before = pair.short;
         pair.step(0, send);
-        while pair.asked[1].is_empty() {
+        while pair.asked[1 % machines].is_empty() {
             pair.settle();
             pair.step(0, Step::Arrive { which: 0, stays: false, moved: false });
         }
@@ -269,4 +286,14 @@ fn between_hosts_that_know_each_other_all_is_short() {
         pair.settle();
         assert!(pair.flying.is_empty() && pair.engines[0].clients.used() == 0);
     }
+}
+
+#[test]
+fn between_hosts_that_know_each_other_all_is_short() {
+    check_all_is_short(2);
+}
+
+#[test]
+fn between_hosts_of_one_machine_all_is_short() {
+    check_all_is_short(1);
 }

@@ -2,6 +2,7 @@
 
 mod claims;
 mod groups;
+mod guests;
 mod migrations;
 mod net;
 mod runs;

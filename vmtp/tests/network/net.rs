@@ -86,6 +86,8 @@ pub struct Net {
     pub queue: Option<(u64, u64)>,
     busy_ns: BTreeMap<usize, u64>,
     pub executed: BTreeMap<Executed, u32>,
+    /// Packets that arrived, from where and to where, if they are to be noted.
+    pub heard: Option<Vec<(usize, usize, Vec<u8>)>>,
     /// Requests whose response was idempotent.
     pub idempotent: BTreeSet<Executed>,
 }
@@ -154,6 +156,7 @@ impl Net {
             queue: None,
             busy_ns: BTreeMap::new(),
             executed: BTreeMap::new(),
+            heard: None,
             idempotent: BTreeSet::new(),
         }
     }
@@ -196,44 +199,63 @@ impl Net {
 
     /// The logical host of machine `from` moves to machine `to`, which has none, with its processes and their memory.
     pub fn migrate(&mut self, from: usize, to: usize) {
-        let (now_ns, first) = (self.now_ns, self.configuration.buffers as u32);
         let number = self.hosts[from].number;
+        self.migrate_one(number, from, to);
+        self.hosts[to].number = number;
+    }
+
+    /// Logical host `number` moves from machine `from` to machine `to`, with its processes and their memory.
+    pub fn migrate_one(&mut self, number: LogicalHost, from: usize, to: usize) {
+        let now_ns = self.now_ns;
         let state = self.hosts[from].engine.export(now_ns, number).expect("it is local");
         self.settle();
         let [old, new] = self.hosts.get_disjoint_mut([from, to]).expect("two machines");
-        let shift = new.next_buffer;
-        let renumbered = |buffer: Buffer| Buffer(buffer.0 + shift);
-        let imported = new
-            .engine
-            .import(now_ns, &state, |buffer| {
-                (buffer.0 >= first || buffer == Buffer(0)).then_some(renumbered(buffer))
-            })
-            .expect("it is imported");
-        new.next_buffer += old.next_buffer;
-        new.number = number;
-        for (buffer, bytes) in old.memory.split_off(&Buffer(first)) {
-            new.memory.insert(renumbered(buffer), bytes);
+        // What the state names, and what its servers have not said yet, goes along.
+        let mut moved = BTreeMap::new();
+        let mut move_buffer = |buffer: Buffer| {
+            let number = Buffer(new.next_buffer);
+            new.next_buffer += 1;
+            let content = old.memory.remove(&buffer);
+            content.map(|bytes| new.memory.insert(number, bytes));
+            moved.insert(buffer, number);
+            number
+        };
+        let imported =
+            new.engine.import(now_ns, &state, |buffer| Some(move_buffer(buffer))).expect("it is imported");
+        let (goes, stays): (Vec<_>, Vec<_>) =
+            old.later.drain(..).partition(|later| later.2.server.host() == number);
+        old.later = stays;
+        let mut unwanted = Vec::new();
+        for (at_ns, id, mut reply) in goes {
+            let same = |new: &&RequestId| (new.client, new.transaction) == (id.client, id.transaction);
+            let renumber = |segment: Segment| Segment { buffer: move_buffer(segment.buffer), ..segment };
+            reply.segment = reply.segment.map(renumber);
+            match imported.requests.iter().find(same) {
+                Some(id) => new.later.push((at_ns, *id, reply)),
+                None => unwanted.extend(reply.segment.map(|segment| segment.buffer)),
+            }
         }
         for (key, mut send) in core::mem::take(&mut old.waiting) {
+            if key.0.host() != number {
+                old.waiting.insert(key, send);
+                continue;
+            }
             assert!(
                 imported.sends.iter().any(|id| (id.client, id.transaction) == key),
                 "{key:?} is left behind"
             );
-            send.response.buffer = renumbered(send.response.buffer);
-            send.segment =
-                send.segment.map(|segment| Segment { buffer: renumbered(segment.buffer), ..segment });
+            // One without room is not named in the state.
+            let response = send.response.buffer;
+            send.response.buffer = moved.get(&response).copied().unwrap_or_else(|| {
+                new.next_buffer += 1;
+                let number = Buffer(new.next_buffer - 1);
+                new.memory.extend(old.memory.remove(&response).map(|bytes| (number, bytes)));
+                number
+            });
+            send.segment = send.segment.map(|segment| Segment { buffer: moved[&segment.buffer], ..segment });
             new.waiting.insert(key, send);
         }
-        for (at_ns, id, mut reply) in core::mem::take(&mut old.later) {
-            let same = |new: &&RequestId| (new.client, new.transaction) == (id.client, id.transaction);
-            reply.segment =
-                reply.segment.map(|segment| Segment { buffer: renumbered(segment.buffer), ..segment });
-            match imported.requests.iter().find(same) {
-                Some(id) => new.later.push((at_ns, *id, reply)),
-                None => drop(reply.segment.map(|segment| new.memory.remove(&segment.buffer))),
-            }
-        }
-        for buffer in &imported.released {
+        for buffer in unwanted.iter().chain(&imported.released) {
             assert!(new.memory.remove(buffer).is_some(), "released twice");
         }
         self.settle();
@@ -261,6 +283,22 @@ impl Net {
         (request_bytes, capacity): (usize, u32),
         flags: u32,
     ) -> Result<SendId, SendError> {
+        let client = process(self.hosts[from].number, index);
+        self.try_send_as(from, client, transaction, server, words, (request_bytes, capacity), flags)
+    }
+
+    /// As [`Net::try_send`], of any client on the machine.
+    #[expect(clippy::too_many_arguments, reason = "they are what a send has")]
+    pub fn try_send_as(
+        &mut self,
+        from: usize,
+        client: EntityId,
+        transaction: u32,
+        server: EntityId,
+        words: [u32; 8],
+        (request_bytes, capacity): (usize, u32),
+        flags: u32,
+    ) -> Result<SendId, SendError> {
         let now_ns = self.now_ns;
         let host = &mut self.hosts[from];
         let mut buffer = |bytes: Vec<u8>| {
@@ -277,7 +315,7 @@ impl Net {
         let several = server.is_group() && words[0] & message::MULTIPLE_RESPONSES != 0;
         let send = Send {
             deadline_ns: several.then_some(now_ns + 5 * SECOND),
-            client: process(host.number, index),
+            client,
             transaction,
             server,
             message: Message { words },
@@ -376,6 +414,7 @@ impl Net {
                 assert!(packet.len() <= self.configuration.mtu_bytes as usize);
                 let targets: Vec<usize> = match transmit.destination {
                     Destination::Host(Address::Ethernet(station)) => vec![usize::from(station[5])],
+                    Destination::Host(Address::Own) => vec![from],
                     Destination::Host(_) => unreachable!("all hosts are on one Ethernet"),
                     Destination::Group(_) => (0..self.hosts.len()).filter(|to| *to != from).collect(),
                 };
@@ -429,10 +468,14 @@ impl Net {
         let now_ns = self.now_ns;
         if flight == Some(next_ns) {
             let (_, (from, to, packet)) = self.flying.pop_first().expect("something flies");
+            if let Some(heard) = &mut self.heard {
+                heard.push((from, to, packet.clone()));
+            }
             let host = &mut self.hosts[to];
             let mut first = None;
             if host.connected {
-                let received = host.engine.receive_packet(now_ns, Net::address(from), &packet);
+                let address = if from == to { Address::Own } else { Net::address(from) };
+                let received = host.engine.receive_packet(now_ns, address, &packet);
                 if let Some(store) = received.store {
                     let size = self.configuration.buffer_bytes as usize;
                     let memory = host.memory.entry(store.buffer).or_insert_with(|| vec![0xee; size]);
