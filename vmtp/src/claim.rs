@@ -21,6 +21,9 @@ use crate::{EntityId, LogicalHost};
 /// In word 5 of a probe: the sender owns the logical host and says so.
 const ANNOUNCEMENT: u32 = 1;
 
+/// How many random numbers are tried for one that is nobody's.
+const CHOICES: usize = 8;
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 enum Standing {
     /// Probing for the number.
@@ -62,28 +65,45 @@ impl Engine {
         true
     }
 
+    /// Begins to claim a random number that is nobody's, as far as is known; see [`Engine::claim`]. None if there are too
+    /// many local hosts.
+    pub fn claim_any(&mut self, now_ns: u64) -> Option<LogicalHost> {
+        // One number in a million is known, at most: a few choices are enough.
+        (0..CHOICES).find_map(|_| {
+            let host = LogicalHost::from_bits(self.random() as u32);
+            let is_known = self.host_map.get(u64::from(host.to_bits())).is_some();
+            let fits = host.to_bits() <= LogicalHost::LAST_CLAIMABLE && !is_known && self.claim(now_ns, host);
+            fits.then_some(host)
+        })
+    }
+
     /// Makes `host` local: its entities may send, and requests to them are delivered. For a number that this host has
     /// had already, when its engine lost its state: what came before is taken to be unknown. False if there are too
     /// many, or if the number is being claimed: then the claim's end decides.
     pub fn add_local_host(&mut self, host: LogicalHost) -> bool {
+        self.add_forgotten_host(host, self.now_ns)
+    }
+
+    /// Of what was sent to `host` before `until_ns`, anything may be unknown.
+    fn add_forgotten_host(&mut self, host: LogicalHost, until_ns: u64) -> bool {
         if !self.add_new_local_host(host) {
             return false;
         }
         let lifetime_ns = self.configuration.maximum_packet_lifetime_ns;
-        self.trusted_from_ns = self.trusted_from_ns.max(self.now_ns + lifetime_ns);
+        self.trusted_from_ns = self.trusted_from_ns.max(until_ns + lifetime_ns);
         // Zero would say that nothing is forgotten; an engine's clock may begin there.
-        self.forgotten_ns = self.forgotten_ns.max(self.now_ns).max(1);
+        self.forgotten_ns = self.forgotten_ns.max(until_ns).max(1);
         true
     }
 
     /// As [`Engine::add_local_host`], for a number that this host was claiming, or had claimed, when its engine lost its
-    /// state. It is announced, for the claim may not have been won; whoever has it too, and who does not, is then found
-    /// out, and may end in [`Action::ClaimLost`].
+    /// state: so what is unknown came before this engine. It is announced, for the claim may not have been won; whoever has
+    /// it too, and who does not, is then found out, and may end in [`Action::ClaimLost`].
     pub fn resume_claim(&mut self, host: LogicalHost) -> bool {
         if self.is_local(host) {
             return true;
         }
-        if !self.add_local_host(host) {
+        if !self.add_forgotten_host(host, self.began_ns) {
             return false;
         }
         if let Some(index) = self.find_claim(host) {

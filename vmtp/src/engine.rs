@@ -30,6 +30,8 @@ pub struct Engine {
     pub(crate) configuration: Configuration,
     pub(crate) room_bytes: u32,
     pub(crate) now_ns: u64,
+    /// When the engine was made.
+    pub(crate) began_ns: u64,
     /// From now on a request that was never sent before is new: packets of an earlier engine's time are gone.
     pub(crate) trusted_from_ns: u64,
     /// Some transaction that began before this may have been executed and forgotten.
@@ -87,6 +89,7 @@ impl Engine {
         Engine {
             room_bytes: configuration.room_bytes(),
             now_ns,
+            began_ns: now_ns,
             trusted_from_ns: 0,
             forgotten_ns: 0,
             random: seed,

@@ -25,6 +25,8 @@ impl LogicalHost {
     pub const BITS: u32 = 28;
     /// The numbers below belong to well-known entities and are never claimed.
     pub const FIRST_CLAIMABLE: u32 = 2;
+    /// The number above says "all of them" to some and is never claimed.
+    pub const LAST_CLAIMABLE: u32 = (1 << LogicalHost::BITS) - 2;
 
     /// A logical host from its number; bits beyond the 28th are dropped.
     pub const fn from_bits(bits: u32) -> LogicalHost {

@@ -3,10 +3,12 @@
 //! The partner (`network-partner`) does what there is to do; here are its kernel, which is the process's calls, and its
 //! link, which is frames on the first card. The simulator has another kernel and another link for the same partner.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use abi::call::FOREVER;
 use abi::kernel::{self, group};
+use abi::protocol::{Reply as _, refusal};
 use abi::remote::{Alien, Arrival, Received};
 use abi::wire::PREFIX_BYTES;
 use abi::{Error, LogicalHost, Message, Pid};
@@ -14,9 +16,10 @@ use network_card::{Card, SHORTEST_FRAME_BYTES, Station};
 use network_partner::groups;
 use network_partner::{Configuration, Host, Kernel, Link, Name, Partner, Standing};
 use protocols::network::HOST_NAME_BYTES;
+use protocols::network::network::HostClaimed;
 use protocols::supervisor::supervisor;
 use v::server::Client;
-use v::{remote, time};
+use v::{message, remote, time};
 use vmtp::encapsulation::{Address, ethernet};
 use vmtp::packet::header::DOMAIN_MAX;
 use vmtp::{Action, Destination};
@@ -29,6 +32,8 @@ const _: () = assert!(HOST_NAME_BYTES == network_partner::hosts::NAME_BYTES, "cl
 const FRAMES_AT_ONCE: usize = 8;
 /// How soon it is asked again who is there, if it could not be asked.
 const ASK_AGAIN_NS: u64 = 20_000_000;
+/// Clients that may wait for a logical host at a time.
+const MOST_CLAIMANTS: usize = 64;
 
 /// See the module.
 pub struct Domain {
@@ -41,6 +46,10 @@ pub struct Domain {
     seekers: Seekers,
     /// When to ask again who is there, if it could not be asked.
     ask_ns: u64,
+    /// Clients that wait for a logical host.
+    claimants: VecDeque<Pid>,
+    /// Of how many guests it has been said that their logical host is lost.
+    guests_lost: usize,
 }
 
 /// The process's own calls.
@@ -148,6 +157,7 @@ impl Domain {
         let own = Host { logical_host: own, name: Name::new(v::node::name()) };
         let configuration = Configuration { engine, name: own.name, ..default };
         let partner = Partner::new(&configuration, own.logical_host, calls.former(), now_ns, seed);
+        let former = calls.former();
         let mut domain = Domain {
             standing: partner.standing(),
             partner,
@@ -156,9 +166,33 @@ impl Domain {
             own,
             seekers: Seekers::new(),
             ask_ns: 0,
+            claimants: VecDeque::new(),
+            guests_lost: 0,
         };
+        if former > 0 {
+            domain.resume_guests();
+        }
         domain.advance(card);
         Ok(domain)
+    }
+
+    /// The guests that a former network server's life knew are still there: what is sent to them is to find them.
+    fn resume_guests(&mut self) {
+        let mut hosts: Vec<LogicalHost> = match v::process::all() {
+            Ok(processes) => processes.iter().map(|record| record.process().host()).collect(),
+            Err(error) => {
+                v::log::error!("cannot learn which guests there are: {error}");
+                Vec::new()
+            }
+        };
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts.retain(|host| *host != self.own.logical_host);
+        for host in hosts {
+            if let Err(error) = self.partner.resume_host(host) {
+                v::log::error!("the guest with logical host {:x} is out of reach: {error}", host.to_bits());
+            }
+        }
     }
 
     /// The next message, whatever it is about.
@@ -204,6 +238,9 @@ impl Domain {
     pub fn act(&mut self, now_ns: u64, first: Option<&mut Action>, card: &mut dyn Card) {
         self.with_wire(card, |partner, calls, wire| partner.act(now_ns, first, calls, wire));
         self.look_at_standing();
+        if !self.claimants.is_empty() {
+            self.serve_claimants(now_ns);
+        }
         while let Some(host) = self.partner.next_host() {
             self.seekers.heard(host);
         }
@@ -215,6 +252,10 @@ impl Domain {
         self.seekers.expire(now_ns);
         self.with_wire(card, |partner, calls, wire| partner.advance(now_ns, calls, wire));
         self.look_at_standing();
+        if !self.claimants.is_empty() {
+            self.serve_claimants(now_ns);
+        }
+        self.tell_of_lost_guests();
         if !self.seekers.is_empty() && !self.partner.asks_hosts() && self.ask_ns <= now_ns {
             self.ask_ns = now_ns + ASK_AGAIN_NS;
             // If it cannot be asked now, it can soon.
@@ -256,6 +297,61 @@ impl Domain {
         }
         self.seekers.find(client, name.0, patience_ms, time::now_ns())?;
         Ok(None)
+    }
+
+    /// A client wants a logical host for a guest; none if it is answered later.
+    pub fn claim_host(&mut self, client: Pid, card: &mut dyn Card) -> Result<Option<LogicalHost>, Error> {
+        let now_ns = time::now_ns();
+        let host = self.partner.take_host(now_ns, self.claimants.len() + 1)?;
+        if host.is_none() {
+            if self.claimants.len() == MOST_CLAIMANTS {
+                return Err(Error::NoResources);
+            }
+            self.claimants.push_back(client);
+        }
+        self.with_wire(card, |partner, calls, wire| partner.act(now_ns, None, calls, wire));
+        Ok(host)
+    }
+
+    /// Gives those who wait for a logical host what has been claimed.
+    #[cold]
+    fn serve_claimants(&mut self, now_ns: u64) {
+        while let Some(client) = self.claimants.front() {
+            let reply = match self.partner.take_host(now_ns, self.claimants.len()) {
+                Ok(None) => return,
+                Ok(Some(host)) => {
+                    let reply = HostClaimed { logical_host: host.to_bits() }.to_message();
+                    if message::reply(*client, &reply, &[]).is_err() {
+                        // It has gone meanwhile.
+                        self.partner.return_host(host);
+                    }
+                    None
+                }
+                Err(error) => Some(refusal(error)),
+            };
+            if let Some(reply) = reply {
+                let _ = message::reply(*client, &reply, &[]);
+            }
+            self.claimants.pop_front();
+        }
+    }
+
+    /// Nobody has a guest's logical host any more.
+    pub fn release_host(&mut self, host: LogicalHost, card: &mut dyn Card) -> Result<(), Error> {
+        let now_ns = time::now_ns();
+        self.partner.release_host(now_ns, host)?;
+        self.with_wire(card, |partner, calls, wire| partner.act(now_ns, None, calls, wire));
+        Ok(())
+    }
+
+    fn tell_of_lost_guests(&mut self) {
+        for host in self.partner.lost_guests().iter().skip(self.guests_lost) {
+            v::log::error!(
+                "another node has logical host {:x}: its guest here is out of reach",
+                host.to_bits()
+            );
+        }
+        self.guests_lost = self.partner.lost_guests().len();
     }
 
     /// A number that VMTP has counted, or, behind those, of what is under way; and its name.

@@ -243,9 +243,11 @@ impl Frames {
                     Err(error) => Outcome::refuse(error),
                 }
             }
-            Network::ListHosts(_) | Network::FindHost(_) | Network::QueryDomainCounter(_) => {
-                Outcome::refuse(Error::BadRequest)
-            }
+            Network::ListHosts(_)
+            | Network::FindHost(_)
+            | Network::QueryDomainCounter(_)
+            | Network::ClaimHost(_)
+            | Network::ReleaseHost(_) => Outcome::refuse(Error::BadRequest),
         }
     }
 

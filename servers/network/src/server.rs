@@ -3,10 +3,10 @@
 use abi::notice::notice;
 use abi::protocol::{Reply as _, Request as _};
 use abi::remote::Received;
-use abi::{Error, Message, Pid};
+use abi::{Error, LogicalHost, Message, Pid};
 use hardware::interrupt::InterruptLine;
 use protocols::network::HOST_NAME_BYTES;
-use protocols::network::network::{DomainCounterQueried, HostFound, Network};
+use protocols::network::network::{DomainCounterQueried, HostClaimed, HostFound, HostReleased, Network};
 use v::message;
 use v::server::{Alarm, Client, Outcome};
 
@@ -107,6 +107,8 @@ impl NetworkServer {
                     None => Outcome::refuse(Error::NotFound),
                 };
             }
+            Network::ClaimHost(_) => self.claim_host(client),
+            Network::ReleaseHost(release) => self.release_host(client, release.logical_host),
             request => return self.frames.request(client, request),
         };
         match outcome {
@@ -125,12 +127,32 @@ impl NetworkServer {
         Ok(found.map(|host| HostFound { logical_host: host.to_bits() }.to_message()))
     }
 
+    fn claim_host(&mut self, client: &Client<'_>) -> Result<Option<Message>, Error> {
+        need_system(client)?;
+        let card = self.frames.domain_card().ok_or(Error::NoNetwork)?;
+        let claimed = self.domain.claim_host(client.pid, card)?;
+        Ok(claimed.map(|host| HostClaimed { logical_host: host.to_bits() }.to_message()))
+    }
+
+    fn release_host(&mut self, client: &Client<'_>, number: u32) -> Result<Option<Message>, Error> {
+        need_system(client)?;
+        let host = LogicalHost::from_bits(number);
+        let card = self.frames.domain_card().ok_or(Error::NoNetwork)?;
+        self.domain.release_host(host, card)?;
+        Ok(Some(HostReleased {}.to_message()))
+    }
+
     fn tick(&mut self) {
         self.frames.tick(&mut self.domain);
         if let Some(card) = self.frames.domain_card() {
             self.domain.advance(card);
         }
     }
+}
+
+/// Guests are the program manager's.
+fn need_system(client: &Client<'_>) -> Result<(), Error> {
+    if client.user.is_system() { Ok(()) } else { Err(Error::NoPermission) }
 }
 
 /// Replies to a client. One that has gone meanwhile needs no answer; one whose segment is not as the reply needs it is

@@ -10,6 +10,7 @@
 //! | `sends` | processes here that send to other machines |
 //! | `serves` | clients on other machines that send to processes here |
 //! | `moves` | copies to and from the segments of processes here, which servers elsewhere ask for |
+//! | [`guests`] | logical hosts beside the node's own |
 //! | [`groups`] | groups with members on several machines |
 //! | [`hosts`] | which other nodes there are |
 //! | `loopback` | packets between logical hosts of this node |
@@ -25,6 +26,7 @@
 extern crate alloc;
 
 pub mod groups;
+pub mod guests;
 pub mod hosts;
 pub mod kernel;
 mod loopback;
@@ -46,10 +48,11 @@ use abi::{LogicalHost, Pid};
 use vmtp::encapsulation::Address;
 use vmtp::{Action, Destination, Engine, EntityId, Store, Transmit};
 
+use guests::{Guests, vmtp_host};
 use hosts::Hosts;
-use loopback::{Loopback, PACKETS_AT_ONCE};
 pub use hosts::{Host, Name};
 pub use kernel::Kernel;
+use loopback::{Loopback, PACKETS_AT_ONCE};
 use memory::Memory;
 use places::Places;
 use sends::Sends;
@@ -68,6 +71,8 @@ pub struct Configuration {
     pub engine: vmtp::Configuration,
     /// What the node is called.
     pub name: Name,
+    /// Logical hosts that are claimed before a guest needs one.
+    pub spare_hosts: usize,
     /// Requests from other machines that are being served.
     pub serves: usize,
     /// Of these, from one machine.
@@ -92,9 +97,11 @@ impl Default for Configuration {
                 retransmit_max_ns: 500_000_000,
                 silence_ns: 10_000_000_000,
                 any_group: true,
+                local_hosts: 64,
                 ..vmtp::Configuration::default()
             },
             name: Name::default(),
+            spare_hosts: 2,
             serves: 128,
             serves_per_host: 64,
             memory_bytes: 4 * 1024 * 1024,
@@ -125,6 +132,7 @@ pub struct Partner {
     /// How many aliens there are, at most: those with lower numbers were needed since they last ended.
     aliens: usize,
     standing: Standing,
+    guests: Guests,
     loopback: Loopback,
     /// What came of calls of the engine at once, to be done first.
     due: VecDeque<Action>,
@@ -154,7 +162,7 @@ impl Partner {
         seed: u64,
     ) -> Partner {
         let mut engine = Engine::new(&configuration.engine, now_ns, seed);
-        let host = vmtp::LogicalHost::from_bits(own.to_bits());
+        let host = vmtp_host(own);
         let standing = if former > 0 && engine.resume_claim(host) {
             Standing::Owned
         } else if engine.claim(now_ns, host) {
@@ -176,6 +184,7 @@ impl Partner {
             look_ns: now_ns + LOOK_NS,
             aliens: 0,
             standing,
+            guests: Guests::default(),
             loopback: Loopback::default(),
             due: VecDeque::new(),
             waiting: Vec::new(),
@@ -273,6 +282,7 @@ impl Partner {
     pub fn advance<K: Kernel, L: Link>(&mut self, now_ns: u64, kernel: &mut K, link: &mut L) {
         self.engine.advance(now_ns);
         if now_ns >= self.look_ns {
+            self.claim_in_advance(now_ns);
             self.look_ns = now_ns + LOOK_NS;
             self.look_for_clients(now_ns, kernel);
             self.memory.empty_incoming(|buffer| self.engine.is_free(buffer));
@@ -402,8 +412,14 @@ impl Partner {
                 self.collect_host(*id, response);
                 self.collect_reply(*id, response, &data, kernel);
             }
-            Action::Claimed(_) => self.set_standing(now_ns, Standing::Owned, kernel),
-            Action::ClaimLost(_) => self.set_standing(now_ns, Standing::Lost, kernel),
+            Action::Claimed(host) => match LogicalHost::from_bits(host.to_bits()) {
+                host if host == self.own => self.set_standing(now_ns, Standing::Owned, kernel),
+                host => self.guest_claimed(host),
+            },
+            Action::ClaimLost(host) => match LogicalHost::from_bits(host.to_bits()) {
+                host if host == self.own => self.set_standing(now_ns, Standing::Lost, kernel),
+                host => self.guest_lost(now_ns, host),
+            },
         }
     }
 

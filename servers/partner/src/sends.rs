@@ -105,7 +105,10 @@ impl Partner {
         kernel: &mut K,
     ) -> Option<Action> {
         let begun = match self.standing {
-            Standing::Owned => self.begin_send(now_ns, received),
+            Standing::Owned if received.sender.host() == self.own => self.begin_send(now_ns, received),
+            Standing::Owned => {
+                self.meet_guest(received.sender.host()).and_then(|()| self.begin_send(now_ns, received))
+            }
             Standing::Claiming => {
                 self.waiting.push(*received);
                 Ok(None)
@@ -122,6 +125,7 @@ impl Partner {
     /// What became of the claim to the logical host. Those who waited for it need not wait longer.
     pub(crate) fn set_standing<K: Kernel>(&mut self, now_ns: u64, standing: Standing, kernel: &mut K) {
         self.standing = standing;
+        self.claim_in_advance(now_ns);
         for received in core::mem::take(&mut self.waiting) {
             // The inbox has had something else since; the segment is still there.
             let head = received.message.segment_bytes() as usize;

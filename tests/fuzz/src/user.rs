@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vmtp::encapsulation::Address;
 use vmtp::packet::{Control, Header, Message, Packet};
 use vmtp::{
-    Action, BatchError, Buffer, Configuration, Destination, Engine, EntityId, Forward, ForwardError, LogicalHost,
-    Outcome, Refusal, Reply, Request, RequestId, Segment, Send, SendId, Store, transaction_step,
+    Action, BatchError, Buffer, Configuration, Destination, Engine, EntityId, Forward, ForwardError,
+    LogicalHost, Outcome, Refusal, Reply, Request, RequestId, Segment, Send, SendId, Store, transaction_step,
 };
 
 /// Bits of entities of the local logical host, and of the first remote one.

@@ -31,9 +31,8 @@ impl Engine {
         }
         let is_away =
             header.message.co_resident().is_some_and(|entity| !entity.is_none() && !self.lives_here(entity));
-        let is_odd = header.client.is_group()
-            || header.client.is_none()
-            || !self.may_come_from(&from, header.client);
+        let is_odd =
+            header.client.is_group() || header.client.is_none() || !self.may_come_from(&from, header.client);
         let is_here = self.lives_here(header.server);
         if !is_here || is_away || is_odd {
             self.counters.packets_ignored += 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use abi::remote::{Alien, Arrival, Received};
-use abi::wire::RequestPrefix;
+use abi::wire::{PREFIX_BYTES, RequestPrefix};
 use abi::{Error, Grant, LogicalHost, Message, Pid, UserId};
 use network_partner::{Configuration, Kernel, Link, Partner};
 use vmtp::encapsulation::Address;
@@ -104,6 +104,8 @@ pub struct Net {
     pub kernel: Notes,
     pub peers: Vec<Peer>,
     pub now_ns: u64,
+    /// Packets that the partner has sent.
+    pub sent: usize,
 }
 
 #[derive(Default)]
@@ -144,6 +146,7 @@ impl Net {
             kernel: Notes::default(),
             peers: (0..peers).map(peer).collect(),
             now_ns: 0,
+            sent: 0,
         }
     }
 
@@ -179,6 +182,31 @@ impl Net {
             arrival,
         };
         self.take(&received);
+    }
+
+    /// The server of the alien that was sent last answers, with data.
+    pub fn answer(&mut self, data: &[u8]) {
+        let alien = *self.kernel.aliens.last().expect("an alien");
+        let buffer = self.kernel.lent.get_mut(&alien.cookie).expect("its buffer");
+        buffer[PREFIX_BYTES..][..data.len()].copy_from_slice(data);
+        let mut message = Message::with_code(0);
+        message.words[7] = data.len() as u32;
+        let arrival = Arrival::Answered { cookie: alien.cookie, replier: alien.to, outcome: Ok(()) };
+        self.take(&Received {
+            sender: here(99),
+            message,
+            grant: Grant::NONE,
+            user: USER,
+            forwarder: Pid::NONE,
+            arrival,
+        });
+    }
+
+    /// A logical host for a guest.
+    pub fn guest(&mut self) -> LogicalHost {
+        let host = self.partner.take_host(self.now_ns, 1).expect("there can be one more");
+        self.settle();
+        host.expect("one is ready")
     }
 
     /// The partner receives.
@@ -243,6 +271,7 @@ impl Net {
 
     /// What the partner has sent arrives.
     fn carry(&mut self, sent: Sent) {
+        self.sent += sent.0.len();
         for (destination, packet) in sent.0 {
             for to in 0..self.peers.len() {
                 let reached = match destination {

@@ -1,6 +1,7 @@
 //! The partner against peers that say what they like, a kernel that refuses, and limits that are reached.
 
 mod fixture;
+mod guests;
 
 use abi::kernel::{REMOTE, remote};
 use abi::protocol::Request as _;
