@@ -162,6 +162,21 @@ pub enum Entry<'a> {
         /// The context.
         context: u32,
     },
+    /// A prefix of which the naming server at [home](Entry::Home) said that it names a context of a server.
+    Learnt {
+        /// Without brackets.
+        name: &'a str,
+        /// The server.
+        server: Pid,
+        /// The context.
+        context: u32,
+    },
+    /// Of a program that runs elsewhere than who first had it started: a logical host of that node, whose naming server
+    /// knows what the prefixes mean that are not in the block.
+    Home {
+        /// The node's own.
+        host: LogicalHost,
+    },
     /// A prefix that stands for another name, `[other]path`.
     Alias {
         /// Without brackets.
@@ -205,6 +220,8 @@ const ALIAS: u32 = 4;
 const STREAM: u32 = 5;
 const DIRECTORY: u32 = 6;
 const POSITION: u32 = 7;
+const HOME: u32 = 8;
+const LEARNT: u32 = 9;
 
 impl Entry<'_> {
     /// Appends the entry to a block.
@@ -215,6 +232,10 @@ impl Entry<'_> {
             Entry::Prefix { name, server, context } => {
                 put(block, PREFIX, &[&place(server, context), name.as_bytes()]);
             }
+            Entry::Learnt { name, server, context } => {
+                put(block, LEARNT, &[&place(server, context), name.as_bytes()]);
+            }
+            Entry::Home { host } => put(block, HOME, &[&host.to_bits().to_le_bytes()]),
             Entry::Alias { name, target } => {
                 put(block, ALIAS, &[&(name.len() as u32).to_le_bytes(), name.as_bytes(), target.as_bytes()]);
             }
@@ -298,6 +319,8 @@ impl<'a> Iterator for Entries<'a> {
                 ARGUMENT => Entry::Argument(text(0)?),
                 VARIABLE => Entry::Variable(text(0)?),
                 PREFIX => Entry::Prefix { name: text(12)?, server: server()?, context: number(content, 8)? },
+                LEARNT => Entry::Learnt { name: text(12)?, server: server()?, context: number(content, 8)? },
+                HOME => Entry::Home { host: LogicalHost::from_bits(number(content, 0)?) },
                 ALIAS => {
                     let name_bytes = number(content, 0)? as usize;
                     let (name, target) = text(4)?.split_at_checked(name_bytes)?;
@@ -356,6 +379,8 @@ mod tests {
             Entry::Argument(""),
             Entry::Variable("HOME=[home]"),
             Entry::Prefix { name: "tmp", server: pid, context: 9 },
+            Entry::Home { host: LogicalHost::from_bits(0xabc) },
+            Entry::Learnt { name: "boot", server: pid, context: 0 },
             Entry::Alias { name: "home", target: "[tmp]users/ä" },
             Entry::Stream { number: 1, server: pid, instance: 4, attributes: 7 },
             Entry::Position { number: 1, position: 0x1_0000_0002 },
@@ -375,6 +400,6 @@ mod tests {
         unknown.extend_from_slice(&block);
         assert_eq!(entries(&unknown).count(), all.len());
         let some = entries_of(&unknown, entry_kind::ARGUMENT | entry_kind::STREAM);
-        assert_eq!(some.collect::<Vec<_>>(), [all[0], all[1], all[5]]);
+        assert_eq!(some.collect::<Vec<_>>(), [all[0], all[1], all[7]]);
     }
 }

@@ -7,6 +7,9 @@
 //! A prefix that nobody here answers for may be the name of another node: `[node2]tmp/a` is `[tmp]a` as node 2 has it,
 //! whose naming server is asked. `[node2]` alone is the directory of its prefixes.
 //!
+//! A program that runs on another node than at home asks the naming server of its home, so that its prefixes mean there
+//! what they mean to who started it; only of the network server and the log is the [nearest](NEAREST) meant.
+//!
 //! **On-use correction.** A remembered server may have died and been restarted under another pid. Nobody asks
 //! beforehand: [`with_place`] finds out when the operation fails, forgets the server, asks again (the naming server
 //! waits while the service restarts), and repeats the operation once.
@@ -21,13 +24,14 @@ use alloc_crate::vec;
 use alloc_crate::vec::Vec;
 
 use abi::kernel::well_known_group::{ALL_NAMING, NAMING};
-use abi::kernel::{self, group};
 use abi::protocol::Request;
 use abi::{Error, LogicalHost, Pid};
 use protocols::names::{MAX_PATH_BYTES, names};
 use protocols::naming::{PREFIXES, RESTART_PATIENCE_NS, is_prefix, naming};
+use protocols::program::Entry;
 
 use crate::message::{self, Segment, again, call};
+use crate::node::member_on;
 use crate::sync::Mutex;
 use crate::time::{self, Duration};
 
@@ -47,6 +51,9 @@ pub struct Place<'a> {
 
 /// The prefix of the network server, which knows the other nodes.
 pub(crate) const NETWORK: &str = "network";
+
+/// Prefixes of services of which the nearest is meant, also by a program that runs elsewhere than at home.
+const NEAREST: [&str; 2] = [NETWORK, "log"];
 
 /// Aliases of aliases are followed so far; beyond it they go in a circle.
 const MAX_ALIASES: usize = 16;
@@ -108,7 +115,8 @@ fn resolve_further(name: &str) -> Result<Place<'_>, Error> {
 
 /// Learns what a prefix means: of this node's naming server or, where that does not know it, of those of all nodes.
 fn ask(prefix: &str, path: &str) -> Result<(), Error> {
-    let (server, context) = match ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes())) {
+    let resolve = Segment::Read(prefix.as_bytes());
+    let (server, context) = match ask_home(Some(prefix), &naming::Resolve {}, resolve) {
         Ok(resolved) => (resolved.server, resolved.context),
         Err(Error::NoSuchPrefix) => locate(prefix)?,
         Err(error) => return Err(error),
@@ -186,13 +194,6 @@ fn ask_node(naming: Pid, prefix: &str) -> Result<(Pid, u32), Error> {
     } else {
         Err(Error::BadReply)
     }
-}
-
-/// The naming server of a node, as its kernel tells.
-fn naming_server(host: LogicalHost) -> Result<Pid, Error> {
-    let query = group::QueryGroup { group: NAMING, position: 0 };
-    let groups = Pid::kernel_server(host, kernel::GROUP);
-    Ok(again(true, || call(groups, &query, Segment::None))?.member)
 }
 
 /// The last so many bytes of a name.
@@ -279,6 +280,36 @@ pub(crate) fn ask_naming<R: Request>(request: &R, mut segment: Segment<'_>) -> R
     }
 }
 
+/// As [`ask_naming`], of a prefix or of all; a guest's prefixes mean what they mean at its home, but for the
+/// [nearest](NEAREST).
+fn ask_home<R: Request>(
+    prefix: Option<&str>,
+    request: &R,
+    mut segment: Segment<'_>,
+) -> Result<R::Reply, Error> {
+    match home().filter(|_| prefix.is_none_or(|prefix| !NEAREST.contains(&prefix))) {
+        None => ask_naming(request, segment),
+        Some(home) => again(true, || call(member_on(home, NAMING)?, request, segment.reborrow())),
+    }
+}
+
+/// The node whose naming server knows the program's prefixes, if that is not the one that it runs on.
+pub(crate) fn home() -> Option<LogicalHost> {
+    with_table(|table| table.home)
+}
+
+/// Appends to a start block what a program on another node needs to know of prefixes that are not in this program's own
+/// table: where home is, and for speed what has been learnt from there.
+pub(crate) fn append_home(block: &mut Vec<u8>) {
+    with_table(|table| {
+        let host = table.home.unwrap_or_else(|| crate::process::team().host());
+        Entry::Home { host }.append(block);
+        for (name, server, context) in table.learnt().filter(|(name, ..)| !NEAREST.contains(name)) {
+            Entry::Learnt { name, server, context }.append(block);
+        }
+    });
+}
+
 /// The prefixes of the program's own table, sorted; those that were only learnt are not among them.
 pub fn prefixes() -> Vec<Binding> {
     with_table(|table| table.own())
@@ -286,7 +317,7 @@ pub fn prefixes() -> Vec<Binding> {
 
 /// The prefixes that the naming servers know: name, server and context.
 pub fn global_prefixes() -> Result<Vec<(String, Pid, u32)>, Error> {
-    enumerate(|request, place| ask_naming(request, Segment::Write(place)))
+    enumerate(|request, place| ask_home(None, request, Segment::Write(place)))
 }
 
 /// Whether a process answers for a prefix of its node, which only the system's servers do.
@@ -294,7 +325,7 @@ pub fn is_registered(server: Pid) -> Result<bool, Error> {
     let prefixes = if server.host() == crate::node::host() {
         global_prefixes()
     } else {
-        let naming = naming_server(server.host())?;
+        let naming = member_on(server.host(), NAMING)?;
         enumerate(|request, place| call(naming, request, Segment::Write(place)))
     };
     Ok(prefixes?.iter().any(|(_, other, _)| *other == server))

@@ -4,11 +4,12 @@ use alloc_crate::vec;
 use alloc_crate::vec::Vec;
 
 use abi::{Error, LogicalHost, Pid, kernel};
+use protocols::naming::RESTART_PATIENCE_NS;
 use protocols::network::{HostRecord, network};
 
 use crate::entry::boot_command_line;
-use crate::message::{Segment, call};
-use crate::time;
+use crate::message::{Segment, again, call};
+use crate::time::{self, Duration};
 
 /// The name of a node that was not given one.
 const UNNAMED: &str = "node";
@@ -114,6 +115,24 @@ pub fn read_clocks_surely(host: LogicalHost) -> Result<ClockReading, Error> {
         }
     }
     Ok(best)
+}
+
+/// How long to wait before looking for a member again.
+const MEMBER_PAUSE: Duration = Duration::from_millis(10);
+
+/// The member that a well-known group has on the node that a logical host is on, as that node's kernel tells. Waits while
+/// the service is being started again.
+pub(crate) fn member_on(host: LogicalHost, group: Pid) -> Result<Pid, Error> {
+    let query = kernel::group::QueryGroup { group, position: 0 };
+    let groups = Pid::kernel_server(host, kernel::GROUP);
+    let end_ns = time::now_ns() + RESTART_PATIENCE_NS;
+    loop {
+        match again(true, || call(groups, &query, Segment::None)) {
+            Ok(queried) => return Ok(queried.member),
+            Err(Error::EmptyGroup) if time::now_ns() < end_ns => time::sleep(MEMBER_PAUSE)?,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn ask_network<T>(mut ask: impl FnMut(abi::Pid) -> Result<T, Error>) -> Result<T, Error> {

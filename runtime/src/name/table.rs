@@ -5,7 +5,7 @@ use alloc_crate::format;
 use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
 
-use abi::{Error, Pid};
+use abi::{Error, LogicalHost, Pid};
 use protocols::names::MAX_PATH_BYTES;
 use protocols::naming::{MAX_PREFIX_BYTES, PREFIXES, is_prefix_byte};
 use protocols::program::Entry;
@@ -47,6 +47,8 @@ pub(super) struct Table {
     /// What other nodes' naming servers said: node, prefix there, and what that is.
     elsewhere: Vec<(String, String, Pid, u32)>,
     pub(super) directory: Option<Directory>,
+    /// The node whose naming server is asked, if it is not the program's.
+    pub(super) home: Option<LogicalHost>,
 }
 
 /// A binding, and where it is from.
@@ -78,6 +80,8 @@ impl Table {
         for entry in entries {
             match entry {
                 Entry::Prefix { name, server, context } => table.bind(name, Bound::Context(server, context)),
+                Entry::Learnt { name, server, context } => table.learn(name, server, context),
+                Entry::Home { host } => table.home = Some(host),
                 Entry::Alias { name, target } => table.bind(name, Bound::Alias(target.to_owned())),
                 Entry::Directory { server, context, name } => {
                     table.directory = Some(Directory { server, context, name: name.to_owned() });
@@ -184,6 +188,16 @@ impl Table {
         for binding in own {
             self.bind(&binding.prefix, binding.to);
         }
+    }
+
+    /// What the naming group said of prefixes.
+    pub(super) fn learnt(&self) -> impl Iterator<Item = (&str, Pid, u32)> {
+        self.bindings.iter().filter(|entered| entered.is_learnt).filter_map(|entered| {
+            match entered.binding.to {
+                Bound::Context(server, context) => Some((&*entered.binding.prefix, server, context)),
+                Bound::Alias(_) => None,
+            }
+        })
     }
 
     /// The program's own bindings, sorted.

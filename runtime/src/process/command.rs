@@ -287,6 +287,9 @@ impl Command {
             }
         }
         append_names(&name::prefixes(), &mut block);
+        if self.place != Place::Here || name::home().is_some() {
+            name::append_home(&mut block);
+        }
         let directory = match &self.directory {
             Some(name) => Some(name::find_directory(name)?),
             None => name::directory(),

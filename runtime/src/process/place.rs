@@ -3,21 +3,18 @@
 use alloc_crate::string::{String, ToString};
 use alloc_crate::vec::Vec;
 
-use abi::kernel::{self, group, well_known_group};
+use abi::kernel::well_known_group;
 use abi::{Error, LogicalHost, PAGE_BYTES, Pid};
-use protocols::naming::RESTART_PATIENCE_NS;
 use protocols::network::HOST_NAME_BYTES;
 use protocols::program::{ProgramRecord, program};
 
 use crate::message::{self, Segment, again, call};
 use crate::name::is_server_gone;
 use crate::node;
-use crate::time::{self, Duration};
+use crate::time;
 
 /// How long nodes have to offer to run a program: enough for a few packets to be lost.
 const OFFER_NS: u64 = 2_000_000_000;
-/// How long to wait before asking again when no program manager is there.
-const MANAGER_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where a program is to run.
 ///
@@ -100,19 +97,9 @@ fn best(bid: program::Bid) -> Result<Manager, Error> {
     }
 }
 
-/// The program manager of the node that a logical host is on, as that node's kernel tells; waits while it is being
-/// started again.
+/// The program manager of the node that a logical host is on.
 fn manager_on(host: LogicalHost) -> Result<Pid, Error> {
-    let query = group::QueryGroup { group: well_known_group::PROGRAM_MANAGERS, position: 0 };
-    let groups = Pid::kernel_server(host, kernel::GROUP);
-    let end_ns = time::now_ns() + RESTART_PATIENCE_NS;
-    loop {
-        match again(true, || call(groups, &query, Segment::None)) {
-            Ok(queried) => return Ok(queried.member),
-            Err(Error::EmptyGroup) if time::now_ns() < end_ns => time::sleep(MANAGER_PAUSE)?,
-            Err(error) => return Err(error),
-        }
-    }
+    node::member_on(host, well_known_group::PROGRAM_MANAGERS)
 }
 
 /// The program manager of the node that a program is on now.
