@@ -161,6 +161,8 @@ errors! {
     BadReply = 98, "unintelligible reply";
     /// No machine answers that it can run the program.
     NoOffer = 99, "no node offers to run it";
+    /// No machine answers that it has this name.
+    NoSuchNode = 100, "no node of this name answers";
 }
 
 impl Error {

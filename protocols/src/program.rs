@@ -48,7 +48,12 @@ protocol! {
             exception: u32,
         };
         /// Ends a program of the caller's user.
-        EndProgram = 3 { program: Pid, status: u32 } => ProgramEnding {};
+        EndProgram = 3 {
+            program: Pid,
+            status: u32,
+            /// Of a caller that is the system: for whom it acts. Of others it is not looked at.
+            user: UserId,
+        } => ProgramEnding {};
         /// The instance that is a program's standard error.
         QueryStandardError = 4 { program: Pid } => StandardError { server: Pid, instance: u32 };
         /// To [all program managers](abi::kernel::well_known_group::ALL_PROGRAM_MANAGERS): who can run a guest? Whoever
@@ -77,6 +82,12 @@ protocol! {
             /// How much a further guest would meet: how busy the processor was in the last seconds, once for the node and
             /// once for each guest.
             load_percent: u32,
+        };
+        /// Ends the caller's user's programs that are of a [job](crate::program::Entry::Job), now and if they are about to
+        /// be started. Sent to all managers, it reaches the job on every node.
+        EndJob = 7 { shell: Pid, number: u32, status: u32 } => JobEnding {
+            /// How many there were.
+            count: u32,
         };
     }
 }
@@ -177,6 +188,14 @@ pub enum Entry<'a> {
         /// The node's own.
         host: LogicalHost,
     },
+    /// A job that the program is of, with all that it starts. It may be of several, one within the other. Comes before
+    /// the streams.
+    Job {
+        /// Whose job it is: a team.
+        shell: Pid,
+        /// Which of its jobs.
+        number: u32,
+    },
     /// A prefix that stands for another name, `[other]path`.
     Alias {
         /// Without brackets.
@@ -222,6 +241,7 @@ const DIRECTORY: u32 = 6;
 const POSITION: u32 = 7;
 const HOME: u32 = 8;
 const LEARNT: u32 = 9;
+const JOB: u32 = 10;
 
 impl Entry<'_> {
     /// Appends the entry to a block.
@@ -235,6 +255,7 @@ impl Entry<'_> {
             Entry::Learnt { name, server, context } => {
                 put(block, LEARNT, &[&place(server, context), name.as_bytes()]);
             }
+            Entry::Job { shell, number } => put(block, JOB, &[&place(shell, number)]),
             Entry::Home { host } => put(block, HOME, &[&host.to_bits().to_le_bytes()]),
             Entry::Alias { name, target } => {
                 put(block, ALIAS, &[&(name.len() as u32).to_le_bytes(), name.as_bytes(), target.as_bytes()]);
@@ -291,6 +312,8 @@ pub mod entry_kind {
     pub const STREAM: u32 = 1 << super::STREAM;
     /// [`Position`](super::Entry::Position).
     pub const POSITION: u32 = 1 << super::POSITION;
+    /// [`Job`](super::Entry::Job).
+    pub const JOB: u32 = 1 << super::JOB;
 }
 
 #[derive(Clone)]
@@ -320,6 +343,7 @@ impl<'a> Iterator for Entries<'a> {
                 VARIABLE => Entry::Variable(text(0)?),
                 PREFIX => Entry::Prefix { name: text(12)?, server: server()?, context: number(content, 8)? },
                 LEARNT => Entry::Learnt { name: text(12)?, server: server()?, context: number(content, 8)? },
+                JOB => Entry::Job { shell: server()?, number: number(content, 8)? },
                 HOME => Entry::Home { host: LogicalHost::from_bits(number(content, 0)?) },
                 ALIAS => {
                     let name_bytes = number(content, 0)? as usize;
@@ -382,6 +406,7 @@ mod tests {
             Entry::Home { host: LogicalHost::from_bits(0xabc) },
             Entry::Learnt { name: "boot", server: pid, context: 0 },
             Entry::Alias { name: "home", target: "[tmp]users/ä" },
+            Entry::Job { shell: pid, number: 3 },
             Entry::Stream { number: 1, server: pid, instance: 4, attributes: 7 },
             Entry::Position { number: 1, position: 0x1_0000_0002 },
             Entry::Directory { server: pid, context: 3, name: "[tmp]work" },
@@ -400,6 +425,6 @@ mod tests {
         unknown.extend_from_slice(&block);
         assert_eq!(entries(&unknown).count(), all.len());
         let some = entries_of(&unknown, entry_kind::ARGUMENT | entry_kind::STREAM);
-        assert_eq!(some.collect::<Vec<_>>(), [all[0], all[1], all[7]]);
+        assert_eq!(some.collect::<Vec<_>>(), [all[0], all[1], all[8]]);
     }
 }

@@ -1,6 +1,7 @@
 //! Processes and programs: this one and its end; starting others; threads.
 
 mod command;
+mod job;
 mod place;
 mod thread;
 
@@ -12,6 +13,7 @@ use abi::{Error, LogicalHost, Pid, kernel};
 use crate::message::{Segment, call};
 
 pub use command::{Child, Command, DEFAULT_PATH, Status, Stream};
+pub use job::Job;
 pub use place::{Place, Programs, manager_of, programs_of};
 pub use thread::{Thread, spawn_thread};
 

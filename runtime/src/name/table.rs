@@ -86,7 +86,11 @@ impl Table {
                 Entry::Directory { server, context, name } => {
                     table.directory = Some(Directory { server, context, name: name.to_owned() });
                 }
-                Entry::Argument(_) | Entry::Variable(_) | Entry::Stream { .. } | Entry::Position { .. } => {}
+                Entry::Argument(_)
+                | Entry::Variable(_)
+                | Entry::Stream { .. }
+                | Entry::Position { .. }
+                | Entry::Job { .. } => {}
             }
         }
         table

@@ -14,6 +14,7 @@ use crate::file::File;
 use crate::io::{Instance, current_position, standard_stream};
 use crate::message::{Segment, again, call};
 use crate::name::{self, Bound, is_server_gone};
+use crate::process::job::{self, Job};
 use crate::process::place::{self, Manager, Place};
 
 /// Where programs are looked for when the variable `PATH` does not say.
@@ -61,6 +62,7 @@ pub struct Command {
     streams: [Stream; 3],
     directory: Option<String>,
     place: Place,
+    job: Option<Job>,
     flags: u32,
 }
 
@@ -76,6 +78,7 @@ impl Command {
             streams: [Stream::Inherit; 3],
             directory: None,
             place: Place::Here,
+            job: None,
             flags: 0,
         }
     }
@@ -157,6 +160,13 @@ impl Command {
         self
     }
 
+    /// Makes it, and all that it starts, part of a job.
+    #[must_use]
+    pub fn in_job(mut self, job: Job) -> Command {
+        self.job = Some(job);
+        self
+    }
+
     /// Lets it run at background priority.
     #[must_use]
     pub fn background(mut self) -> Command {
@@ -179,7 +189,7 @@ impl Command {
     }
 
     /// Starts the program. [`NotFound`](Error::NotFound) if there is none of this name,
-    /// [`HostNotFound`](Error::HostNotFound) if no node answers to the name of its place, and [`NoOffer`](Error::NoOffer)
+    /// [`NoSuchNode`](Error::NoSuchNode) if no node answers to the name of its place, and [`NoOffer`](Error::NoOffer)
     /// if no node has what is needed.
     ///
     /// The program is held until its streams are shared with it, so it never meets one that its starter has closed.
@@ -265,6 +275,10 @@ impl Command {
             Entry::Argument(argument).append(&mut block);
         }
         self.append_variables(&mut block)?;
+        job::append_own(&mut block);
+        if let Some(job) = self.job {
+            job.append(&mut block);
+        }
         for (number, instance) in streams.iter().enumerate() {
             if let Some(instance) = instance {
                 Entry::Stream {

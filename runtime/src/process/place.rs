@@ -70,7 +70,13 @@ pub(super) fn at<T>(
 fn find(place: &Place) -> Result<Manager, Error> {
     match place {
         Place::Here => Ok(Manager { pid: manager_on(LogicalHost::OWN)?, node: None }),
-        Place::Node(name) => Ok(Manager { pid: manager_on(node::find(name)?)?, node: Some(name.clone()) }),
+        Place::Node(name) => {
+            let host = node::find(name).map_err(|error| match error {
+                Error::HostNotFound => Error::NoSuchNode,
+                error => error,
+            })?;
+            Ok(Manager { pid: manager_on(host)?, node: Some(name.clone()) })
+        }
         Place::Any { least_memory_bytes, least_idle_percent } => best(program::Bid {
             least_free_pages: u32::try_from(least_memory_bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX),
             least_idle_percent: *least_idle_percent,

@@ -1,11 +1,13 @@
-//! Which processes of other nodes have ended. Their own kernels know; a process beside the server's asks these, since a
-//! server must not wait for another node while its clients wait for it.
+//! Processes of other nodes: which have ended, and how one is ended. Their own kernels know, and their program managers
+//! do it; processes beside the server's ask these, since a server must not wait for another node while its clients wait
+//! for it.
 //!
 //! The server wants to know of a process again and again, for as long as that has something open. What was found out
 //! last is its answer. A process whose node has been silent for [`SILENCE_NS`] counts as ended.
 
-use abi::{Error, Pid};
+use abi::{Error, Pid, UserId};
 use alloc::vec::Vec;
+use protocols::program::program::EndProgram;
 use v::process::Thread;
 use v::sync::Mutex;
 use v::time;
@@ -20,6 +22,9 @@ const STACK_BYTES: usize = 16 * 1024;
 
 static WATCH: Mutex<Watch> = Mutex::new(Watch::new());
 static ASKING: Mutex<Option<Thread>> = Mutex::new(None);
+/// What is to end, and whether a process sees to it.
+static ENDING: Mutex<(Vec<End>, bool)> = Mutex::new((Vec::new(), false));
+static ENDER: Mutex<Option<Thread>> = Mutex::new(None);
 
 /// Whether a process is known to have ended. If it is on another node it will be, some time after it has.
 pub fn has_ended(process: Pid) -> bool {
@@ -42,17 +47,57 @@ fn has_ended_elsewhere(process: Pid) -> bool {
 
 /// Has all be asked about, unless that is going on already.
 fn start_asking() {
-    let mut asking = ASKING.lock();
-    if let Some(thread) = asking.take() {
+    // Without a process for it, it is tried again when somebody wants to know.
+    let _ = start(&mut ASKING.lock(), ask);
+}
+
+/// Lets a process do something, unless there is one that does.
+fn start(place: &mut Option<Thread>, body: fn()) -> Result<(), Error> {
+    if let Some(thread) = place.take() {
         if !matches!(v::process::has_ended(thread.pid()), Ok(true)) {
-            *asking = Some(thread);
-            return;
+            *place = Some(thread);
+            return Ok(());
         }
         // It has ended, so this only takes its stack back.
         let _ = thread.join();
     }
-    // Without a process for it, it is tried again when somebody wants to know.
-    *asking = v::process::spawn_thread(STACK_BYTES, ask).ok();
+    *place = Some(v::process::spawn_thread(STACK_BYTES, body)?);
+    Ok(())
+}
+
+/// A program that is to end.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    program: Pid,
+    user: UserId,
+    status: u32,
+}
+
+/// Ends a program of another node, if it is the user's. That is done some time later.
+pub fn end(program: Pid, user: UserId, status: u32) -> Result<(), Error> {
+    let mut ending = ENDING.lock();
+    ending.0.push(End { program, user, status });
+    if ending.1 {
+        return Ok(());
+    }
+    start(&mut ENDER.lock(), end_all)?;
+    ending.1 = true;
+    Ok(())
+}
+
+fn end_all() {
+    loop {
+        let mut ending = ENDING.lock();
+        let Some(End { program, user, status }) = ending.0.pop() else {
+            ending.1 = false;
+            return;
+        };
+        drop(ending);
+        let request = EndProgram { program, user, status };
+        // Its manager knows whose it is. What does not answer is not there to be ended.
+        let _ =
+            v::process::manager_of(program).and_then(|manager| v::call(manager, &request, v::Segment::None));
+    }
 }
 
 fn ask() {

@@ -14,7 +14,7 @@
 //! | `listing` | directories as a stream of descriptors; servers with a fixed list of names |
 //! | `system` | [`System`]: the few things of the kernel that a server needs |
 //! | `serve` | the serve loop over the real kernel |
-//! | `elsewhere` | who has ended of the processes of other nodes |
+//! | `elsewhere` | the processes of other nodes: who has ended, and how to end one |
 //! | `ring`, `waiting` | for streams: a bounded buffer, and who waits to read or write it |
 //! | `testing` | a `System` in memory, for tests on the host |
 //!

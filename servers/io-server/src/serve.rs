@@ -54,10 +54,12 @@ impl System for Kernel {
         v::memory::discard(Pid::NONE, page.as_mut_ptr().expose_provenance() as u64, 1)
     }
 
-    fn end(&mut self, process: Pid, status: u32) -> Result<(), Error> {
-        let request = kernel::process::Destroy { process, status };
-        v::call(kernel::server(kernel::PROCESS), &request, v::Segment::None)?;
-        Ok(())
+    fn end(&mut self, program: Pid, user: UserId, status: u32) -> Result<(), Error> {
+        let request = kernel::process::Destroy { process: program, status };
+        match v::call(kernel::server(kernel::PROCESS), &request, v::Segment::None) {
+            Err(Error::ProcessElsewhere) => elsewhere::end(program, user, status),
+            outcome => outcome.map(|_| ()),
+        }
     }
 
     fn monotonic_ns(&self) -> u64 {

@@ -29,8 +29,8 @@ pub trait System {
     /// that it was. `page` is one of the machine's.
     fn discard(&mut self, page: &mut [u8]) -> Result<(), Error>;
 
-    /// Ends a process.
-    fn end(&mut self, process: Pid, status: u32) -> Result<(), Error>;
+    /// Ends a program of a user. One on another node is ended some time later, if it is that user's.
+    fn end(&mut self, program: Pid, user: UserId, status: u32) -> Result<(), Error>;
 
     /// Nanoseconds since boot.
     fn monotonic_ns(&self) -> u64;

@@ -40,6 +40,8 @@ pub struct TestSystem {
     pub break_segments: bool,
     /// Processes that a server has ended, with the status.
     pub ended: Vec<(Pid, u32)>,
+    /// For which users.
+    pub ended_for: Vec<UserId>,
     /// Pages of instances that the kernel has, by instance and page: those that are the server's, and copies.
     pub pages: BTreeMap<(u32, u64), KernelPage>,
 }
@@ -314,10 +316,13 @@ impl System for TestSystem {
         Ok(())
     }
 
-    fn end(&mut self, process: Pid, status: u32) -> Result<(), Error> {
-        self.user_of(process)?;
-        self.kill(process);
+    fn end(&mut self, process: Pid, user: UserId, status: u32) -> Result<(), Error> {
+        match self.user_of(process) {
+            Ok(_) | Err(Error::ProcessElsewhere) => self.kill(process),
+            Err(error) => return Err(error),
+        }
         self.ended.push((process, status));
+        self.ended_for.push(user);
         Ok(())
     }
 

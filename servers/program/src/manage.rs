@@ -21,8 +21,8 @@ use io_server::elsewhere;
 use program_image::{NewTeam, Owner, team_end};
 use protocols::network::HOST_NAME_BYTES;
 use protocols::program::program::{
-    Bid, BidMade, ListPrograms, Program as Request, ProgramEnded, ProgramEnding, ProgramStarted,
-    ProgramsListed, StandardError, StartProgram,
+    Bid, BidMade, EndJob, EndProgram, JobEnding, ListPrograms, Program as Request, ProgramEnded,
+    ProgramEnding, ProgramStarted, ProgramsListed, StandardError, StartProgram,
 };
 use protocols::program::{Entry, MAX_START_BYTES, ProgramRecord, entries_of, entry_kind, flag};
 use v::server::{Client, Outcome, Server};
@@ -32,7 +32,7 @@ use crate::file::is_elsewhere;
 use crate::images::{Image, Images};
 use crate::loader::{Loader, Parts};
 use crate::offers::{Offer, Offers};
-use crate::programs::{Program, Programs, Stream, Wait, program_end};
+use crate::programs::{Job, Program, Programs, Stream, Wait, program_end};
 
 /// Rights that a program has from its starter. All others are of services alone.
 const HANDED_DOWN: Rights = Rights::TRACE;
@@ -44,6 +44,8 @@ const PROGRAM_SHARE: (u64, u64) = (3, 4);
 
 /// How often the manager looks for what nobody wants any more.
 pub const SWEEP_NS: u64 = 2_000_000_000;
+/// Most jobs, one within the other, that a program is of.
+const MOST_JOBS: usize = 16;
 /// Most records of an answer.
 const MOST_LISTED: usize = 64;
 
@@ -141,6 +143,11 @@ impl Managing {
         let block = block.map_or_else(|| start_block(client), |block| Ok(Cow::Owned(block)))?;
         let facts = Facts::read(&block);
         let starter = self.starter(client, start)?;
+        if !facts.jobs.is_empty()
+            && self.programs.is_of_ended_job(&facts.jobs, client.user, v::time::now_ns())
+        {
+            return Err(Error::Aborted);
+        }
         let has = |flag| start.flags & flag != 0;
         let is_guest = starter.is_guest || has(flag::GUEST);
         let mut rights = starter.rights.intersection(HANDED_DOWN);
@@ -178,6 +185,7 @@ impl Managing {
             is_guest,
             is_held: has(flag::HELD),
             name: record_name(facts.name),
+            jobs: facts.jobs,
         };
         if is_guest {
             self.offers.guest_started(v::time::now_ns());
@@ -209,16 +217,26 @@ impl Managing {
         Ok(starter.unwrap_or(client.pid))
     }
 
-    fn end(&self, client: &Client<'_>, program: Pid, status: u32) -> Result<ProgramEnding, Error> {
-        let owner = self.programs.get(program)?.user;
-        if client.user != owner && !client.user.is_system() {
+    fn end(&self, client: &Client<'_>, end: EndProgram) -> Result<ProgramEnding, Error> {
+        let owner = self.programs.get(end.program)?.user;
+        let user = if client.user.is_system() { end.user } else { client.user };
+        if user != owner {
             return Err(Error::NoPermission);
         }
-        if self.programs.is_running(program) {
-            let destroy = process::Destroy { process: program, status };
-            v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None)?;
+        if self.programs.is_running(end.program) {
+            destroy(end.program, end.status)?;
         }
         Ok(ProgramEnding {})
+    }
+
+    /// Ends what there is here of a job.
+    fn end_job(&mut self, client: &Client<'_>, end: EndJob) -> JobEnding {
+        let programs = self.programs.end_job((end.shell, end.number), client.user, v::time::now_ns());
+        for program in &programs {
+            // One that is ending by itself is as good.
+            let _ = destroy(*program, end.status);
+        }
+        JobEnding { count: programs.len() as u32 }
     }
 
     fn standard_error(&self, client: &Client<'_>, program: Pid) -> Result<StandardError, Error> {
@@ -269,9 +287,8 @@ impl Managing {
             match v::process::query(program) {
                 Ok(record) if record.state & ProcessState::SUSPENDED_BIT != 0 && record.run_ns == 0 => {
                     if elsewhere::has_ended(starter) {
-                        let destroy = process::Destroy { process: program, status: STATUS_KILLED };
                         // One that is being ended already is as good.
-                        let _ = v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None);
+                        let _ = destroy(program, STATUS_KILLED);
                     }
                 }
                 _ => self.programs.was_let_go(program),
@@ -306,8 +323,9 @@ impl Server for Managing {
         match request {
             Request::StartProgram(start) => self.start(client, &start),
             Request::WaitProgram(wait) => self.wait(client, wait.program),
-            Request::EndProgram(end) => Outcome::from(self.end(client, end.program, end.status)),
+            Request::EndProgram(end) => Outcome::from(self.end(client, end)),
             Request::QueryStandardError(query) => Outcome::from(self.standard_error(client, query.program)),
+            Request::EndJob(end) => Outcome::from(Ok(self.end_job(client, end))),
             Request::Bid(bid) => self.bid(client, bid),
             Request::ListPrograms(list) => match self.list(client, list) {
                 Ok(listed) => Outcome::data(listed, &self.data),
@@ -339,6 +357,12 @@ impl Server for Managing {
     }
 }
 
+fn destroy(program: Pid, status: u32) -> Result<(), Error> {
+    let destroy = process::Destroy { process: program, status };
+    v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None)?;
+    Ok(())
+}
+
 /// What is known of a program that an earlier manager started.
 fn adopted(record: &ProcessRecord) -> Program {
     Program {
@@ -349,6 +373,7 @@ fn adopted(record: &ProcessRecord) -> Program {
         is_guest: record.priorities as u32 >= u32::from(priority::GUEST),
         is_held: false,
         name: record.name_bytes(),
+        jobs: Vec::new(),
     }
 }
 
@@ -387,14 +412,19 @@ struct Facts<'a> {
     /// The last part of the program's name.
     name: &'a str,
     standard_error: Option<Stream>,
+    jobs: Vec<Job>,
 }
 
 impl Facts<'_> {
     fn read(block: &[u8]) -> Facts<'_> {
         const STANDARD_ERROR: u32 = 2;
-        let mut facts = Facts { name: "", standard_error: None };
-        for entry in entries_of(block, entry_kind::ARGUMENT | entry_kind::STREAM) {
+        const KINDS: u32 = entry_kind::ARGUMENT | entry_kind::STREAM | entry_kind::JOB;
+        let mut facts = Facts { name: "", standard_error: None, jobs: Vec::new() };
+        for entry in entries_of(block, KINDS) {
             match entry {
+                Entry::Job { shell, number } if facts.jobs.len() < MOST_JOBS => {
+                    facts.jobs.push((shell, number));
+                }
                 Entry::Argument(argument) if facts.name.is_empty() => {
                     facts.name = argument.rsplit(['/', ']']).next().unwrap_or(argument);
                 }
@@ -424,6 +454,7 @@ mod tests {
             Entry::Stream { number: 1, server, instance: 4, attributes: 0 },
             Entry::Argument("[boot]bin/cat"),
             Entry::Argument("-n"),
+            Entry::Job { shell: server, number: 6 },
             Entry::Stream { number: 2, server, instance: 5, attributes: 0 },
         ] {
             entry.append(&mut block);
@@ -431,6 +462,7 @@ mod tests {
         let facts = Facts::read(&block);
         assert_eq!(facts.name, "cat");
         assert_eq!(facts.standard_error, Some(Stream { server, instance: 5 }));
+        assert_eq!(facts.jobs, [(server, 6)]);
         let facts = Facts::read(&block[..7]);
         assert_eq!((facts.name, facts.standard_error), ("", None));
     }

@@ -23,8 +23,16 @@ pub struct Stream {
     pub instance: u32,
 }
 
+/// A job: whose, and which of its.
+pub type Job = (Pid, u32);
+
+/// How long a job that was ended is remembered, for programs that are about to be started.
+const MEMORY_NS: u64 = 10_000_000_000;
+/// Most of these.
+const MOST_ENDED_JOBS: usize = 64;
+
 /// A program that was started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Program {
     /// Whose it is.
     pub user: UserId,
@@ -41,6 +49,8 @@ pub struct Program {
     pub is_held: bool,
     /// The first bytes of its name, with zeros at the end.
     pub name: [u8; ProgramRecord::NAME_BYTES],
+    /// The jobs that it is of.
+    pub jobs: Vec<Job>,
 }
 
 #[derive(Debug)]
@@ -61,37 +71,39 @@ pub enum Wait {
 /// The programs, by the pid of their root.
 #[derive(Debug, Default)]
 pub struct Programs {
-    programs: BTreeMap<Pid, (Program, State)>,
+    known: BTreeMap<Pid, (Program, State)>,
     /// How many have ended so far.
     ends: u64,
+    /// Jobs that were ended: whose user, and until when that is remembered.
+    ended_jobs: Vec<(Job, UserId, u64)>,
 }
 
 impl Programs {
     /// A program has begun.
     pub fn started(&mut self, pid: Pid, program: Program) {
         let state = State::Running { waiter: None };
-        self.programs.insert(pid, (program, state));
+        self.known.insert(pid, (program, state));
     }
 
     /// The program with this root.
     pub fn get(&self, pid: Pid) -> Result<&Program, Error> {
-        let (program, _) = self.programs.get(&pid).ok_or(Error::NonexistentProcess)?;
+        let (program, _) = self.known.get(&pid).ok_or(Error::NonexistentProcess)?;
         Ok(program)
     }
 
     /// Whether the program has not ended.
     pub fn is_running(&self, pid: Pid) -> bool {
-        matches!(self.programs.get(&pid), Some((_, State::Running { .. })))
+        matches!(self.known.get(&pid), Some((_, State::Running { .. })))
     }
 
     /// Whether a program with this root is a guest.
     pub fn is_guest(&self, pid: Pid) -> bool {
-        self.programs.get(&pid).is_some_and(|(program, _)| program.is_guest)
+        self.known.get(&pid).is_some_and(|(program, _)| program.is_guest)
     }
 
     /// Those that run, in the order of their pids.
     pub fn running(&self) -> impl Iterator<Item = ProgramRecord> {
-        self.programs.iter().filter(|(_, (_, state))| matches!(state, State::Running { .. })).map(
+        self.known.iter().filter(|(_, (_, state))| matches!(state, State::Running { .. })).map(
             |(pid, (program, _))| ProgramRecord {
                 program: *pid,
                 starter: program.starter.unwrap_or(Pid::NONE),
@@ -104,15 +116,37 @@ impl Programs {
 
     /// Those that run and whose starters have yet to let them, with their starters.
     pub fn held(&self) -> Vec<(Pid, Pid)> {
-        let running = self.programs.iter().filter(|(_, (_, state))| matches!(state, State::Running { .. }));
+        let running = self.known.iter().filter(|(_, (_, state))| matches!(state, State::Running { .. }));
         running
             .filter_map(|(pid, (program, _))| Some((*pid, program.starter.filter(|_| program.is_held)?)))
             .collect()
     }
 
+    /// The user's programs of a job that is to end, which nobody can start any more.
+    pub fn end_job(&mut self, job: Job, user: UserId, now_ns: u64) -> Vec<Pid> {
+        self.ended_jobs.retain(|(.., until_ns)| *until_ns > now_ns);
+        if self.ended_jobs.len() == MOST_ENDED_JOBS {
+            self.ended_jobs.remove(0);
+        }
+        self.ended_jobs.push((job, user, now_ns + MEMORY_NS));
+        let is_meant = |program: &Program| program.user == user && program.jobs.contains(&job);
+        let running = self
+            .known
+            .iter()
+            .filter(|(_, (program, state))| matches!(state, State::Running { .. }) && is_meant(program));
+        running.map(|(pid, _)| *pid).collect()
+    }
+
+    /// Whether a user's program of some jobs comes too late.
+    pub fn is_of_ended_job(&self, jobs: &[Job], user: UserId, now_ns: u64) -> bool {
+        self.ended_jobs
+            .iter()
+            .any(|(job, whose, until_ns)| *whose == user && *until_ns > now_ns && jobs.contains(job))
+    }
+
     /// A program's starter has let it run.
     pub fn was_let_go(&mut self, pid: Pid) {
-        if let Some((program, _)) = self.programs.get_mut(&pid) {
+        if let Some((program, _)) = self.known.get_mut(&pid) {
             program.is_held = false;
         }
     }
@@ -120,7 +154,7 @@ impl Programs {
     /// `waiter`, a process of `user`'s `team`, wants to know how the program ends. If it waits already, its first request
     /// was cut off on its way here from another node.
     pub fn wait(&mut self, pid: Pid, waiter: Pid, team: Pid, user: UserId) -> Result<Wait, Error> {
-        let (program, state) = self.programs.get_mut(&pid).ok_or(Error::NonexistentProcess)?;
+        let (program, state) = self.known.get_mut(&pid).ok_or(Error::NonexistentProcess)?;
         if program.user != user || *program.starter.get_or_insert(team) != team || program.detached {
             return Err(Error::NoPermission);
         }
@@ -132,7 +166,7 @@ impl Programs {
             }
             State::Ended { end, .. } => {
                 let end = *end;
-                self.programs.remove(&pid);
+                self.known.remove(&pid);
                 Ok(Wait::Over(end))
             }
         }
@@ -140,13 +174,13 @@ impl Programs {
 
     /// The program has ended. Whoever waits for it, to be told so.
     pub fn ended(&mut self, pid: Pid, end: ProgramEnded) -> Option<Pid> {
-        let (program, state) = self.programs.get_mut(&pid)?;
+        let (program, state) = self.known.get_mut(&pid)?;
         let State::Running { waiter } = *state else {
             return None;
         };
         let user = program.user;
         if waiter.is_some() || program.detached {
-            self.programs.remove(&pid);
+            self.known.remove(&pid);
             return waiter;
         }
         *state = State::Ended { end, order: self.ends };
@@ -158,7 +192,7 @@ impl Programs {
     /// Forgets the user's program that ended first if there are too many.
     fn forget_surplus(&mut self, user: UserId) {
         let unclaimed = || {
-            self.programs.iter().filter_map(|(pid, (program, state))| match state {
+            self.known.iter().filter_map(|(pid, (program, state))| match state {
                 State::Ended { order, .. } if program.user == user => Some((*order, *pid)),
                 _ => None,
             })
@@ -166,14 +200,14 @@ impl Programs {
         if unclaimed().count() > MOST_UNCLAIMED
             && let Some((_, oldest)) = unclaimed().min()
         {
-            self.programs.remove(&oldest);
+            self.known.remove(&oldest);
         }
     }
 
     /// Forgets ended programs whose starters have ended. `has_ended` is asked once for each starter.
     pub fn forget_orphans(&mut self, mut has_ended: impl FnMut(Pid) -> bool) {
         let mut starters: Vec<Pid> = self
-            .programs
+            .known
             .values()
             .filter(|(_, state)| matches!(state, State::Ended { .. }))
             .filter_map(|(program, _)| program.starter)
@@ -181,7 +215,7 @@ impl Programs {
         starters.sort_unstable();
         starters.dedup();
         starters.retain(|starter| has_ended(*starter));
-        self.programs.retain(|_, (program, state)| {
+        self.known.retain(|_, (program, state)| {
             matches!(state, State::Running { .. })
                 || program.starter.is_none_or(|starter| starters.binary_search(&starter).is_err())
         });
@@ -189,7 +223,7 @@ impl Programs {
 
     /// Whether there is anything to forget.
     pub fn has_unclaimed(&self) -> bool {
-        self.programs.values().any(|(_, state)| matches!(state, State::Ended { .. }))
+        self.known.values().any(|(_, state)| matches!(state, State::Ended { .. }))
     }
 }
 
@@ -234,6 +268,7 @@ mod tests {
             is_guest: false,
             is_held: false,
             name: *b"name............",
+            jobs: Vec::new(),
         }
     }
 
@@ -312,7 +347,7 @@ mod tests {
             programs.started(pid(number), program(9));
             programs.ended(pid(number), END);
         }
-        assert_eq!(programs.programs.len(), MOST_UNCLAIMED);
+        assert_eq!(programs.known.len(), MOST_UNCLAIMED);
         assert!(programs.get(pid(3)).is_err() && programs.get(pid(4)).is_ok());
     }
 
@@ -329,6 +364,24 @@ mod tests {
         assert_eq!(programs.held(), [(pid(1), pid(9))]);
         programs.was_let_go(pid(1));
         assert!(programs.held().is_empty());
+    }
+
+    #[test]
+    fn a_job_ends_with_all_that_is_of_it() {
+        let mut programs = Programs::default();
+        let (job, inner, other) = ((pid(9), 1), (pid(1), 1), (pid(9), 2));
+        programs.started(pid(1), Program { jobs: [job].into(), ..program(9) });
+        programs.started(pid(2), Program { jobs: [job, inner].into(), ..program(1) });
+        programs.started(pid(3), Program { jobs: [other].into(), ..program(9) });
+        programs.started(pid(4), Program { jobs: [job].into(), user: UserId(8), ..program(9) });
+        programs.started(pid(5), Program { jobs: [job].into(), ..program(9) });
+        programs.ended(pid(5), END);
+        assert_eq!(programs.end_job(inner, USER, 0), [pid(2)]);
+        assert_eq!(programs.end_job(job, USER, 1), [pid(1), pid(2)]);
+        assert!(programs.is_of_ended_job(&[other, job], USER, MEMORY_NS));
+        assert!(!programs.is_of_ended_job(&[other], USER, MEMORY_NS));
+        assert!(!programs.is_of_ended_job(&[job], UserId(8), MEMORY_NS));
+        assert!(!programs.is_of_ended_job(&[job], USER, MEMORY_NS + 1));
     }
 
     #[test]

@@ -86,11 +86,8 @@ impl TerminalServer {
             }
             Terminal::AddForeground(add) => {
                 check(add.instance)?;
-                let user = system.user_of(add.program)?;
-                if user != client.user && !client.user.is_system() {
-                    return Err(Error::NoPermission);
-                }
-                self.terminal.add_foreground(add.program, system)?;
+                let (program, user) = io_server::server::owner(add.program, client, system)?;
+                self.terminal.add_foreground(program, user, system)?;
                 Ok(Outcome::from(Ok(terminal::ForegroundAdded {})))
             }
             Terminal::ClearForeground(clear) => {

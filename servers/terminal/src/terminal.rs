@@ -10,7 +10,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::protocol::{Reply as _, refusal};
-use abi::{Error, Pid};
+use abi::{Error, Pid, UserId};
 use io_server::{Incoming, Ring, System, Waiter, Waiters, waiting};
 use protocols::io::io;
 use protocols::terminal::mode;
@@ -57,7 +57,7 @@ pub struct Terminal {
     editor: Editor,
     /// The next line's prompt.
     prompt: Option<String>,
-    foreground: Vec<Pid>,
+    foreground: Vec<(Pid, UserId)>,
     was_interrupted: bool,
     /// ^C came when nobody read and no program was in the foreground: it is meant for the next one.
     awaits_program: bool,
@@ -223,19 +223,24 @@ impl Terminal {
     }
 
     /// ^C ends this program.
-    pub fn add_foreground(&mut self, program: Pid, system: &mut dyn System) -> Result<(), Error> {
+    pub fn add_foreground(
+        &mut self,
+        program: Pid,
+        user: UserId,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
         if self.foreground.len() >= MAX_FOREGROUND {
-            self.foreground.retain(|program| !system.has_ended(*program));
+            self.foreground.retain(|(program, _)| !system.has_ended(*program));
         }
         if self.foreground.len() >= MAX_FOREGROUND {
             return Err(Error::NoResources);
         }
         if self.awaits_program {
             // One that has ended already is no loss.
-            let _ = system.end(program, INTERRUPTED_STATUS);
+            let _ = system.end(program, user, INTERRUPTED_STATUS);
             return Ok(());
         }
-        self.foreground.push(program);
+        self.foreground.push((program, user));
         Ok(())
     }
 
@@ -402,9 +407,9 @@ impl Terminal {
             }
             return;
         }
-        for program in self.foreground.drain(..) {
+        for (program, user) in self.foreground.drain(..) {
             // One that has ended already is no loss.
-            let _ = system.end(program, INTERRUPTED_STATUS);
+            let _ = system.end(program, user, INTERRUPTED_STATUS);
         }
         self.readers.forget_ended(system);
     }

@@ -252,6 +252,13 @@ fn an_interrupt_aborts_a_read_or_ends_programs() {
     assert_eq!(console.ask(&add, b""), Err(Error::NoPermission));
     let gone = terminal::AddForeground { instance, program: child };
     assert_eq!(console.ask(&gone, b""), Err(Error::StaleProcess));
+
+    // Whose a program of another node is, its manager is to check.
+    let elsewhere = console.system.process_elsewhere(UserId(101));
+    console.ask(&terminal::AddForeground { instance, program: elsewhere }, b"").unwrap();
+    console.type_bytes(b"\x03");
+    assert_eq!(console.system.ended.last(), Some(&(elsewhere, 130)));
+    assert_eq!(console.system.ended_for.last(), Some(&UserId(100)));
 }
 
 #[test]
