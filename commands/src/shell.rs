@@ -14,6 +14,7 @@ pub mod ast;
 mod builtins;
 mod completion;
 mod cursor;
+mod elsewhere;
 mod execute;
 mod expand;
 mod fields;

@@ -88,8 +88,8 @@ pub enum Kind {
     Simple(Simple),
     /// `{ list; }`
     Group(List),
-    /// `( list )`
-    Subshell(List),
+    /// `( list )`, and where it runs if `@NODE` or `@ *` follows.
+    Subshell(List, Option<Where>),
     /// `if`: conditions with what follows each, and the `else`.
     If(Vec<(List, List)>, Option<List>),
     /// `while` (or, negated, `until`) a condition, a body.
@@ -137,13 +137,13 @@ pub struct Simple {
     pub placement: Option<Where>,
 }
 
-/// Where a simple command asks to run.
+/// Where a command asks to run.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Where {
-    /// `@NODE`.
+    /// `@NODE`; what is expanded may turn out to mean the other.
     Node(Word),
-    /// `@ *`: on the least loaded node.
-    Anywhere,
+    /// `@ *` or `@ '* constraints'`: on the node that is idle most. The word begins with the star.
+    Anywhere(Word),
 }
 
 /// `2> name` and its like.

@@ -13,6 +13,7 @@ use core::mem::{replace, take};
 use super::ast::{AndOr, Command, Connector, Kind, List, Pipeline, Position, Text, Word};
 use super::cursor::ParseError;
 use super::jobs::Jobs;
+use super::print::print_list;
 use super::redirect::Streams;
 use super::room::ENTRY_BYTES;
 use super::stack::Stack;
@@ -49,12 +50,14 @@ pub struct Shell<S: System> {
     pub(super) system: S,
     pub(super) state: State,
     pub(super) streams: Streams<S::Stream>,
-    pub(super) jobs: Jobs<S::Child>,
+    pub(super) jobs: Jobs<S>,
     pub(super) stack: Stack,
     /// The current command, for messages.
     pub(super) at: Position,
     /// The user waits for what this shell runs.
     pub(super) is_foreground: bool,
+    /// The job that is being started.
+    pub(super) job: Option<S::Job>,
     /// The status of the last command substitution, for commands that are only assignments.
     pub(super) substituted: Option<i32>,
     /// What was allocated since the system was last asked whether there is room.
@@ -82,6 +85,7 @@ impl<S: System> Shell<S> {
             stack,
             at: Position { line: 1, column: 1 },
             is_foreground: true,
+            job: None,
             substituted: None,
             unasked_bytes: 0,
         }
@@ -239,7 +243,11 @@ impl<S: System> Shell<S> {
         match kind {
             Kind::Simple(simple) => self.simple(simple, &[]),
             Kind::Group(list) => self.list(list),
-            Kind::Subshell(list) => self.subshell(|shell| shell.list(list)),
+            Kind::Subshell(list, None) => self.subshell(|shell| shell.list(list)),
+            Kind::Subshell(list, Some(placement)) => {
+                let destination = self.destination(Some(placement))?;
+                self.shell_elsewhere(&print_list(list), &destination)
+            }
             Kind::If(branches, otherwise) => self.if_command(branches, otherwise.as_ref()),
             Kind::While { until, condition, body } => self.while_command(*until, condition, body),
             Kind::For { name, words, body } => self.for_command(name, words.as_deref(), body),

@@ -9,6 +9,7 @@ use abi::Error;
 
 use super::arithmetic::parse_integer;
 use super::ast::Text;
+use super::elsewhere::Destination;
 use super::execute::{Flow, Shell};
 use super::lexer::shorten;
 use super::system::System;
@@ -17,16 +18,18 @@ use super::system::System;
 const NO_JOB: i32 = 127;
 
 /// The background commands of a shell.
-pub(super) struct Jobs<Child> {
-    list: Vec<Job<Child>>,
+pub(super) struct Jobs<S: System> {
+    list: Vec<Job<S>>,
     /// Jobs of subshells that have ended. Nobody asks for them any more, but their ends have to be taken.
-    orphans: Vec<Job<Child>>,
+    orphans: Vec<Job<S>>,
 }
 
 /// A pipeline in the background.
-struct Job<Child> {
+struct Job<S: System> {
     number: u32,
-    programs: Vec<Running<Child>>,
+    /// What the system knows its programs by, and all that they start.
+    members: S::Job,
+    programs: Vec<Running<S::Child>>,
     /// The process identifier of the last program.
     identity: Text,
     text: Text,
@@ -38,18 +41,18 @@ struct Running<Child> {
     status: Option<i32>,
 }
 
-impl<Child> Default for Jobs<Child> {
+impl<S: System> Default for Jobs<S> {
     fn default() -> Self {
         Jobs { list: Vec::new(), orphans: Vec::new() }
     }
 }
 
-impl<Child> Jobs<Child> {
+impl<S: System> Jobs<S> {
     /// Adds a job and numbers it.
-    pub(super) fn add(&mut self, children: Vec<Child>, identity: Text, text: Text) -> u32 {
+    pub(super) fn add(&mut self, job: S::Job, children: Vec<S::Child>, identity: Text, text: Text) -> u32 {
         let number = self.list.last().map_or(1, |job| job.number + 1);
         let programs = children.into_iter().map(|child| Running { child, status: None }).collect();
-        self.list.push(Job { number, programs, identity, text });
+        self.list.push(Job { number, members: job, programs, identity, text });
         number
     }
 
@@ -69,7 +72,7 @@ impl<Child> Jobs<Child> {
     }
 }
 
-impl<Child> Job<Child> {
+impl<S: System> Job<S> {
     /// The last program's status, once all have ended.
     fn status(&self) -> Option<i32> {
         let mut status = Some(0);
@@ -79,21 +82,24 @@ impl<Child> Job<Child> {
         status
     }
 
-    /// Finds out which programs have ended.
-    fn poll<S: System<Child = Child>>(&mut self, system: &mut S) {
+    /// Finds out which programs have ended; what there is to tell of that.
+    fn poll(&mut self, system: &mut S) -> String {
+        let mut reasons = String::new();
         for program in self.programs.iter_mut().filter(|program| program.status.is_none()) {
             program.status = match system.poll(&mut program.child) {
-                Ok(ended) => ended.map(|ended| ended.status),
+                Ok(ended) => ended.map(|ended| ended.tell(&mut reasons)),
                 Err(_) => Some(1),
             };
         }
+        reasons
     }
 
-    /// Waits until all programs have ended. An interruption ends the waiting, not the job.
-    fn wait<S: System<Child = Child>>(&mut self, system: &mut S) -> Result<i32, Error> {
+    /// Waits until all programs have ended, and says what there is to tell of that. An interruption ends the waiting, not
+    /// the job.
+    fn wait(&mut self, system: &mut S, reasons: &mut String) -> Result<i32, Error> {
         for program in self.programs.iter_mut().filter(|program| program.status.is_none()) {
             program.status = match system.wait(&mut program.child) {
-                Ok(ended) => Some(ended.status),
+                Ok(ended) => Some(ended.tell(reasons)),
                 Err(Error::Aborted) => return Err(Error::Aborted),
                 Err(_) => Some(1),
             };
@@ -116,14 +122,16 @@ impl<Child> Job<Child> {
 impl<S: System> Shell<S> {
     /// Finds out which jobs have ended.
     fn poll_jobs(&mut self) {
+        let mut reasons = String::new();
         for job in self.jobs.list.iter_mut().chain(&mut self.jobs.orphans) {
-            job.poll(&mut self.system);
+            reasons += &job.poll(&mut self.system);
         }
+        self.write_error(reasons.as_bytes());
         self.jobs.orphans.retain(|job| job.status().is_none());
     }
 
     /// At the end of a subshell: the jobs are again those from before; what the subshell left goes on.
-    pub(super) fn take_back_jobs(&mut self, jobs: Jobs<S::Child>) {
+    pub(super) fn take_back_jobs(&mut self, jobs: Jobs<S>) {
         let left = replace(&mut self.jobs, jobs);
         self.jobs.orphans.extend(left.list.into_iter().chain(left.orphans));
         if !self.jobs.orphans.is_empty() {
@@ -195,7 +203,10 @@ impl<S: System> Shell<S> {
 
     /// Waits for a job and forgets it.
     fn wait_for_job(&mut self, index: usize) -> Flow {
-        match self.jobs.list[index].wait(&mut self.system) {
+        let mut reasons = String::new();
+        let waited = self.jobs.list[index].wait(&mut self.system, &mut reasons);
+        self.write_error(reasons.as_bytes());
+        match waited {
             Ok(status) => {
                 self.state.status = status;
                 self.jobs.list.remove(index);
@@ -209,7 +220,7 @@ impl<S: System> Shell<S> {
     pub(super) fn kill(&mut self, words: &[Text]) -> Flow {
         if !words.get(1).is_some_and(|word| word.starts_with(b"%")) {
             let streams = self.streams.clone();
-            return match self.launch(words, &streams, None) {
+            return match self.launch(words, &streams, &Destination::Here) {
                 Some(child) => self.wait_for(&mut [child]),
                 None => Ok(()),
             };
@@ -220,7 +231,8 @@ impl<S: System> Shell<S> {
                 self.complain(words, &format!("{}: no such job", shorten(name)));
                 continue;
             };
-            let mut failure = None;
+            // What its programs have started is ended as well, which only these know.
+            let mut failure = self.system.kill_job(self.jobs.list[index].members).err();
             for program in &mut self.jobs.list[index].programs {
                 if program.status.is_none() {
                     failure = self.system.kill(&mut program.child).err().or(failure);

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 use abi::boot::STACK_BYTES;
+use abi::notice::STATUS_KILLED;
 use abi::{Error, PAGE_BYTES, Pid};
 use protocols::io::{attribute, mode};
 use protocols::terminal::terminal;
@@ -24,11 +25,11 @@ use v::file::{self, File, Kind};
 use v::io::Instance;
 use v::message::{Segment, call};
 use v::name::{self, Bound};
-use v::process::{self, Command, Place, Thread};
+use v::process::{self, Command, Job, Place, Thread};
 use v::time::{self, Duration};
 
 use super::ast::{Mode, Text};
-use super::system::{Ended, Object, ObjectKind, Placement, Program, Start, System};
+use super::system::{Constraints, Ended, Object, ObjectKind, Placement, Program, Start, System};
 use crate::system::kernel::statistics;
 
 /// Where the shell's own image is.
@@ -41,6 +42,8 @@ const PIPE_BYTES: usize = 4096;
 const PUMP_STACK_BYTES: usize = 32 << 10;
 /// Stack left for what the shell calls.
 const SPARE_STACK_BYTES: usize = 64 << 10;
+/// The status of a program whose node does not answer any more.
+const LOST_STATUS: i32 = 255;
 /// How often a background program is looked at while the user may interrupt the waiting.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long a node has to answer whose name may only be a pattern; and how long the answer, or none, is remembered.
@@ -81,7 +84,9 @@ enum Source {
 
 /// A program that was started.
 pub struct Child {
-    child: process::Child,
+    program: process::Child,
+    /// What it is called.
+    name: String,
     is_foreground: bool,
 }
 
@@ -157,7 +162,7 @@ impl Node {
     }
 
     /// The arguments for another shell: the script in a file if it is long, and whether it runs in the background.
-    fn shell_arguments(&mut self, start: &Start<'_, Stream>) -> Result<Vec<Text>, Error> {
+    fn shell_arguments(&mut self, start: &Start<'_, Stream, Job>) -> Result<Vec<Text>, Error> {
         let mut arguments = start.arguments.to_vec();
         if let [_, option, script, ..] = arguments.as_mut_slice()
             && option == b"-c"
@@ -204,21 +209,37 @@ fn kind(kind: Kind) -> ObjectKind {
     }
 }
 
-fn ended(status: process::Status) -> Ended {
-    // What befell a program that met an exception, the exception server tells.
-    Ended { status: status.code, reason: None }
+impl Child {
+    /// How it ended, as far as that can be learnt.
+    fn ended(&self, outcome: Result<process::Status, Error>) -> Result<Ended, Error> {
+        match (outcome, self.program.node()) {
+            // What befell a program that met an exception, the exception server tells.
+            (Ok(status), _) => Ok(Ended { status: status.code, reason: None }),
+            (Err(Error::HostUnreachable | Error::HostNotFound), Some(node)) => {
+                let name = &self.name;
+                let reason = format!(
+                    "{name}: {node} does not answer any more; what has become of {name} is not known"
+                );
+                Ok(Ended { status: LOST_STATUS, reason: Some(reason) })
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
 }
 
 impl System for Node {
     type Stream = Stream;
     type Child = Child;
+    type Job = Job;
     type Names = name::Saved;
 
-    fn start(&mut self, start: &Start<'_, Stream>) -> Result<Child, Error> {
+    fn start(&mut self, start: &Start<'_, Stream, Job>) -> Result<Child, Error> {
         let place = match start.placement {
             Placement::Here => Place::Here,
             Placement::Node(name) => Place::Node(text(name)?.to_owned()),
-            Placement::Anywhere => Place::any(),
+            Placement::Anywhere(Constraints { least_memory_bytes, least_idle_percent }) => {
+                Place::Any { least_memory_bytes, least_idle_percent }
+            }
         };
         let (file, arguments) = match start.program {
             Program::File(name) => (text(name)?, start.arguments.to_vec()),
@@ -234,28 +255,33 @@ impl System for Node {
         }
         let [input, output, error] = &start.streams;
         let (name, words) = words.split_first().ok_or(Error::BadArgument)?;
-        let child = Command::new(file)
+        let command = Command::new(file)
             .name(name)
             .args(words)
             .only_variables(variables)
             .stdin(stream_for(input.as_ref()))
             .stdout(stream_for(output.as_ref()))
             .stderr(stream_for(error.as_ref()))
-            .on(place)
-            .start()?;
+            .on(place);
+        let child = match start.job {
+            Some(job) => command.in_job(job),
+            None => command,
+        }
+        .start()?;
         if start.is_foreground {
             self.add_to_foreground(&child);
         }
-        Ok(Child { child, is_foreground: start.is_foreground })
+        Ok(Child { program: child, name: (*name).to_owned(), is_foreground: start.is_foreground })
     }
 
     fn wait(&mut self, child: &mut Child) -> Result<Ended, Error> {
         if child.is_foreground || !self.is_session {
-            return child.child.wait().map(ended);
+            let outcome = child.program.wait();
+            return child.ended(outcome);
         }
         loop {
-            if let Some(status) = child.child.try_wait()? {
-                return Ok(ended(status));
+            if let Some(outcome) = child.program.try_wait().transpose() {
+                return child.ended(outcome);
             }
             if self.interrupted() {
                 return Err(Error::Aborted);
@@ -265,20 +291,29 @@ impl System for Node {
     }
 
     fn poll(&mut self, child: &mut Child) -> Result<Option<Ended>, Error> {
-        Ok(child.child.try_wait()?.map(ended))
+        let outcome = child.program.try_wait().transpose();
+        outcome.map(|outcome| child.ended(outcome)).transpose()
     }
 
     fn bring_to_foreground(&mut self, child: &mut Child) {
-        self.add_to_foreground(&child.child);
+        self.add_to_foreground(&child.program);
         child.is_foreground = true;
     }
 
     fn kill(&mut self, child: &mut Child) -> Result<(), Error> {
-        child.child.kill()
+        child.program.kill()
+    }
+
+    fn new_job(&mut self) -> Job {
+        Job::new()
+    }
+
+    fn kill_job(&mut self, job: Job) -> Result<(), Error> {
+        job.end(STATUS_KILLED)
     }
 
     fn identity(&self, child: &Child) -> Text {
-        child.child.pid().to_string().into_bytes()
+        child.program.pid().to_string().into_bytes()
     }
 
     fn own_identity(&self) -> Text {

@@ -201,11 +201,40 @@ impl<'a> Parser<'a> {
             _ => None,
         };
         let Some(kind) = kind else { return self.simple(at) };
+        let mut kind = kind;
         let mut redirections = Vec::new();
-        while let Some(redirection) = self.redirection()? {
-            redirections.push(redirection);
+        loop {
+            if let Some(redirection) = self.redirection()? {
+                redirections.push(redirection);
+            } else if let Kind::Subshell(_, placement @ None) = &mut kind
+                && let Some(found) = self.placement()?
+            {
+                *placement = Some(found);
+            } else {
+                return Ok(Command { kind, redirections, at });
+            }
         }
-        Ok(Command { kind, redirections, at })
+    }
+
+    /// `@NODE` or `@ *` behind `)`.
+    fn placement(&mut self) -> Parsed<Option<Where>> {
+        let is_at =
+            |word: &Word| matches!(word.pieces.first(), Some(Piece::Literal(text)) if text[0] == b'@');
+        if !matches!(self.peek()?, Token::Word(word) if is_at(word)) {
+            return Ok(None);
+        }
+        let mut words = Vec::from([Word { pieces: Vec::new(), at: self.position()? }]);
+        let Token::Word(word) = self.next()? else { return Ok(None) };
+        let is_alone = word.literal() == Some(b"@");
+        words.push(word);
+        if is_alone && let Token::Word(_) = self.peek()? {
+            let Token::Word(word) = self.next()? else { return Ok(None) };
+            words.push(word);
+        }
+        match take_placement(&mut words) {
+            Some(placement) => Ok(Some(placement)),
+            None => Err(ParseError::wrong(words[0].at, "found `@` without a node's name or `*`")),
+        }
     }
 
     fn subshell(&mut self) -> Parsed<Kind> {
@@ -213,7 +242,7 @@ impl<'a> Parser<'a> {
         if !self.take_operator(Operator::Close)? {
             return Err(self.unexpected("`)`"));
         }
-        Ok(Kind::Subshell(list))
+        Ok(Kind::Subshell(list, None))
     }
 
     /// A command that starts with a reserved word.
@@ -503,14 +532,28 @@ fn split_assignment(word: &Word) -> Option<(Text, Word)> {
     Some((name.to_vec(), Word { pieces, at: word.at }))
 }
 
-/// Takes `@NODE` or `@ *` from the end of a command that has a name before it.
+/// Whether a word means any node: an unquoted star, or a quoted one with constraints behind it.
+fn means_anywhere(word: &Word) -> bool {
+    let has_constraints = |text: &[u8]| matches!(text, [b'*', b' ' | b'\t' | b',', ..]);
+    match word.pieces.as_slice() {
+        [Piece::Literal(text)] => text == b"*",
+        [Piece::Quoted(text)] => has_constraints(text),
+        [Piece::Double(inner)] => {
+            matches!(inner.first(), Some(Piece::Literal(text)) if has_constraints(text))
+        }
+        _ => false,
+    }
+}
+
+/// Takes `@NODE`, `@ *` or `@ '* constraints'` from the end of a command that has a name before it.
 fn take_placement(words: &mut Vec<Word>) -> Option<Where> {
     if let [_, .., at, star] = words.as_slice()
         && at.literal() == Some(b"@")
-        && star.literal() == Some(b"*")
+        && means_anywhere(star)
     {
-        words.truncate(words.len() - 2);
-        return Some(Where::Anywhere);
+        let star = words.pop()?;
+        words.pop();
+        return Some(Where::Anywhere(star));
     }
     let [_, .., last] = words.as_mut_slice() else {
         return None;
@@ -528,5 +571,5 @@ fn take_placement(words: &mut Vec<Word>) -> Option<Where> {
         last.pieces.remove(0);
     }
     let word = words.pop()?;
-    Some(if word.literal() == Some(b"*") { Where::Anywhere } else { Where::Node(word) })
+    Some(if means_anywhere(&word) { Where::Anywhere(word) } else { Where::Node(word) })
 }

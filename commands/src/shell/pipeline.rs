@@ -17,10 +17,11 @@ use abi::Error;
 
 use super::ast::{AndOr, Command, Item, Kind, List, Position, Simple, Text, Word};
 use super::builtins;
+use super::elsewhere::{Destination, Runner, quoted};
 use super::execute::{Flow, INTERRUPTED, Leave, Shell};
-use super::print::{print_and_or, print_command, print_list, quote};
+use super::print::{print_and_or, print_command, print_list};
 use super::redirect::{Sink, Streams};
-use super::system::{Placement, Program, Start, System};
+use super::system::{Program, Start, System};
 
 /// How often what a shell remembers lies in memory while another shell is started with it: quoting may make four
 /// bytes of one, in a script that grows, which is then packed.
@@ -77,13 +78,16 @@ impl<S: System> Shell<S> {
         let streams = self.streams.clone().with(0, null);
         let text = print_and_or(and_or);
         let is_foreground = replace(&mut self.is_foreground, false);
+        let job = self.system.new_job();
+        let outer_job = self.job.replace(job);
         let children = if and_or.rest.is_empty() && !and_or.first.negated {
             let started = self.start_stages(&and_or.first.stages, &streams, None);
             started.map(|started| started.children)
         } else {
-            Ok(self.start_shell(&text, &streams).into_iter().collect())
+            Ok(self.start_shell(&text, &streams, &Destination::Here).into_iter().collect())
         };
         self.is_foreground = is_foreground;
+        self.job = outer_job;
         let children = children?;
         self.state.status = 0;
         let Some(last) = children.last() else {
@@ -91,7 +95,7 @@ impl<S: System> Shell<S> {
         };
         let identity = self.system.identity(last);
         self.state.last_background = Some(identity.clone());
-        let number = self.jobs.add(children, identity.clone(), text);
+        let number = self.jobs.add(job, children, identity.clone(), text);
         if self.state.is_interactive {
             let line = format!("[{number}] {}\n", alloc::string::String::from_utf8_lossy(&identity));
             self.write_error(line.as_bytes());
@@ -125,7 +129,7 @@ impl<S: System> Shell<S> {
         let mut started = if let Some(pipeline) = pipeline {
             self.start_stages(&pipeline.stages, &streams, None)?
         } else {
-            let child = self.start_shell(&print_list(list), &streams);
+            let child = self.start_shell(&print_list(list), &streams, &Destination::Here);
             let last_status = child.is_none().then_some(self.state.status);
             Started { children: child.into_iter().collect(), last_status, here: None }
         };
@@ -241,6 +245,13 @@ impl<S: System> Shell<S> {
     fn start_redirected(&mut self, stage: &Command) -> Result<Option<S::Child>, Leave> {
         let simple = match &stage.kind {
             Kind::Simple(simple) if self.may_be_program(stage) => simple,
+            Kind::Subshell(list, Some(placement)) => {
+                let destination = self.destination(Some(placement))?;
+                let Some(streams) = self.redirect(self.streams.clone(), &stage.redirections)? else {
+                    return Ok(None);
+                };
+                return Ok(self.start_shell(&print_list(list), &streams, &destination));
+            }
             _ => {
                 let Some(streams) = self.redirect(self.streams.clone(), &stage.redirections)? else {
                     return Ok(None);
@@ -254,12 +265,12 @@ impl<S: System> Shell<S> {
                     }
                     _ => print_command(&bare),
                 };
-                return Ok(self.start_shell(&text, &streams));
+                return Ok(self.start_shell(&text, &streams, &Destination::Here));
             }
         };
         let words = self.command_words(simple)?;
         let Some(name) = words.first() else {
-            return Ok(self.start_shell(b":", &self.streams.clone()));
+            return Ok(self.start_shell(b":", &self.streams.clone(), &Destination::Here));
         };
         for (name, word) in &simple.assignments {
             let value = self.expand_text(word)?;
@@ -271,19 +282,41 @@ impl<S: System> Shell<S> {
         let Some(streams) = self.redirect(self.streams.clone(), &stage.redirections)? else {
             return Ok(None);
         };
-        if simple.placement.is_none()
-            && (builtins::find::<S>(name).is_some() || self.state.functions.contains_key(name))
-        {
+        let destination = self.destination(simple.placement.as_ref())?;
+        let runner = if destination != Destination::Here {
+            self.runner(name)
+        } else if builtins::find::<S>(name).is_some() || self.state.functions.contains_key(name) {
             // Only its expansion told that it is no program.
-            let quoted: Vec<Text> = words.iter().map(|word| quote(word)).collect();
-            return Ok(self.start_shell(&quoted.join(&b' '), &streams));
+            Some(Runner::Shell)
+        } else {
+            Some(Runner::Program)
+        };
+        Ok(match runner {
+            None => None,
+            Some(Runner::Shell) => self.start_shell(&quoted(&words), &streams, &destination),
+            Some(Runner::Program) => self.launch(&words, &streams, &destination),
+        })
+    }
+
+    /// Runs a text in a shell like this one, elsewhere, and waits for it.
+    pub(super) fn shell_elsewhere(&mut self, text: &[u8], destination: &Destination) -> Flow {
+        let streams = self.streams.clone();
+        match self.start_shell(text, &streams, destination) {
+            Some(child) => {
+                drop(streams);
+                self.wait_for(&mut [child])
+            }
+            None => Ok(()),
         }
-        let node = self.node(simple.placement.as_ref())?;
-        Ok(self.launch(&words, &streams, node.as_deref()))
     }
 
     /// Starts a shell like this one on a text.
-    fn start_shell(&mut self, text: &[u8], streams: &Streams<S::Stream>) -> Option<S::Child> {
+    pub(super) fn start_shell(
+        &mut self,
+        text: &[u8],
+        streams: &Streams<S::Stream>,
+        destination: &Destination,
+    ) -> Option<S::Child> {
         let room = self.need(SHELL_COPIES * (self.state.bytes() + text.len()));
         let started = room.and_then(|()| {
             let script = self.state.script(text, self.at);
@@ -295,14 +328,15 @@ impl<S: System> Shell<S> {
                 arguments: &arguments,
                 environment: &environment,
                 streams: streams.standard(),
-                placement: Placement::Here,
+                placement: destination.placement(),
+                job: self.job,
                 is_foreground: self.is_foreground,
             })
         });
         match started {
             Ok(child) => Some(child),
             Err(error) => {
-                self.report(self.at, &format!("no shell for this command: {error}"));
+                self.report(self.at, &format!("no shell for this command: {}", destination.explain(error)));
                 self.state.status = 126;
                 None
             }
@@ -354,8 +388,9 @@ impl<S: System> Shell<S> {
 
     /// Whether a stage may be a program, as far as can be told before it is expanded.
     fn may_be_program(&self, stage: &Command) -> bool {
-        let Kind::Simple(simple) = &stage.kind else {
-            return false;
+        let simple = match &stage.kind {
+            Kind::Simple(simple) => simple,
+            kind => return matches!(kind, Kind::Subshell(_, Some(_))),
         };
         let Some(word) = simple.words.first() else {
             return false;

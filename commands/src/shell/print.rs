@@ -149,7 +149,10 @@ impl Printer {
                 self.simple(simple);
             }
             Kind::Group(list) => self.body(b"{", list, b"}"),
-            Kind::Subshell(list) => self.body(b"(", list, b")"),
+            Kind::Subshell(list, placement) => {
+                self.body(b"(", list, b")");
+                self.placement(placement.as_ref());
+            }
             Kind::If(branches, otherwise) => {
                 for (index, (condition, body)) in branches.iter().enumerate() {
                     self.body(if index == 0 { b"if" } else { b"elif" }, condition, b"then");
@@ -223,14 +226,17 @@ impl Printer {
             self.word(word, Inside::Nothing);
             separator = b" ";
         }
-        match &simple.placement {
-            None => {}
-            Some(Where::Anywhere) => self.push(b" @ *"),
-            Some(Where::Node(word)) => {
-                self.push(b" @");
-                self.word(word, Inside::Nothing);
-            }
-        }
+        self.placement(simple.placement.as_ref());
+    }
+
+    fn placement(&mut self, placement: Option<&Where>) {
+        let (before, word): (&[u8], _) = match placement {
+            None => return,
+            Some(Where::Anywhere(word)) => (b" @ ", word),
+            Some(Where::Node(word)) => (b" @", word),
+        };
+        self.push(before);
+        self.word(word, Inside::Nothing);
     }
 
     fn redirection(&mut self, redirection: &Redirection) {

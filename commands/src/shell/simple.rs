@@ -2,13 +2,13 @@
 
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::Error;
 
-use super::ast::{Piece, Redirection, Simple, Text, Where, Word};
+use super::ast::{Piece, Redirection, Simple, Text, Word};
 use super::builtins::{self, Builtin};
+use super::elsewhere::{Destination, Runner, quoted};
 use super::execute::{Flow, Leave, Shell};
 use super::lexer::shorten;
 use super::redirect::Streams;
@@ -163,8 +163,18 @@ impl<S: System> Shell<S> {
             let Some(streams) = shell.redirect(shell.streams.clone(), redirections)? else {
                 return Ok(());
             };
-            let placement = shell.node(simple.placement.as_ref())?;
-            match shell.launch(words, &streams, placement.as_deref()) {
+            let destination = shell.destination(simple.placement.as_ref())?;
+            let runner = if destination == Destination::Here {
+                Some(Runner::Program)
+            } else {
+                shell.runner(&words[0])
+            };
+            let child = match runner {
+                None => None,
+                Some(Runner::Program) => shell.launch(words, &streams, &destination),
+                Some(Runner::Shell) => shell.start_shell(&quoted(words), &streams, &destination),
+            };
+            match child {
                 Some(child) => {
                     drop(streams);
                     shell.wait_for(&mut [child])
@@ -174,31 +184,20 @@ impl<S: System> Shell<S> {
         })
     }
 
-    /// Where a command asks to run: a node's name, empty for anywhere.
-    pub(super) fn node(&mut self, placement: Option<&Where>) -> Result<Option<Text>, Leave> {
-        Ok(match placement {
-            None => None,
-            Some(Where::Anywhere) => Some(Text::new()),
-            Some(Where::Node(word)) => Some(self.expand_text(word)?),
-        })
-    }
-
     /// Starts a program. `None` if that failed; then it is reported and the status is set.
     pub(super) fn launch(
         &mut self,
         words: &[Text],
         streams: &Streams<S::Stream>,
-        node: Option<&[u8]>,
+        destination: &Destination,
     ) -> Option<S::Child> {
         let name = words.first()?;
-        let asking = node.filter(|node| !node.is_empty() && takes_node(name)).map(|node| about(node, words));
-        let words = asking.as_deref().unwrap_or(words);
-        let placement = match node {
-            None => Placement::Here,
-            Some(_) if asking.is_some() => Placement::Here,
-            Some([]) => Placement::Anywhere,
-            Some(node) => Placement::Node(node),
+        let asking = match destination {
+            Destination::Node(node) if takes_node(name) => Some(about(node, words)),
+            _ => None,
         };
+        let words = asking.as_deref().unwrap_or(words);
+        let placement = if asking.is_some() { Placement::Here } else { destination.placement() };
         let words_bytes: usize = words.iter().map(|word| ENTRY_BYTES + word.len()).sum();
         let room = self.need(START_COPIES * (words_bytes + self.state.bytes()));
         let mut error = room.err().unwrap_or(Error::NotFound);
@@ -211,6 +210,7 @@ impl<S: System> Shell<S> {
                 environment: &environment,
                 streams: streams.standard(),
                 placement,
+                job: self.job,
                 is_foreground: self.is_foreground,
             };
             let mut result = self.system.start(&start);
@@ -235,8 +235,7 @@ impl<S: System> Shell<S> {
         let outer = core::mem::replace(&mut self.streams, streams.clone());
         let message = match error {
             Error::NotFound if !is_path(name) => self.no_such_command(name),
-            Error::NotSupported if matches!(placement, Placement::Node(_)) => cannot_run_elsewhere(),
-            error => format!("{error}"),
+            error => destination.explain(error),
         };
         self.report(self.at, &format!("{}: {message}", shorten(name)));
         self.streams = outer;
@@ -293,11 +292,6 @@ fn about(node: &[u8], words: &[Text]) -> Vec<Text> {
     let mut all = words.to_vec();
     all.insert(1, option);
     all
-}
-
-fn cannot_run_elsewhere() -> String {
-    let names: Vec<&str> = PROFILES.iter().filter(|known| known.takes_node).map(|known| known.name).collect();
-    format!("programs run on their own node as yet; only these can be about another: {}", names.join(", "))
 }
 
 /// Whether a program's name says where its file is.

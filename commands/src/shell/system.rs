@@ -16,11 +16,13 @@ pub trait System: 'static {
     type Stream: Clone;
     /// A program that was started. Dropping it leaves the program alone.
     type Child;
+    /// Programs that are ended together, with all that they start.
+    type Job: Copy;
     /// The current context and the prefix table, for going back to them when a subshell ends.
     type Names;
 
     /// Starts a program.
-    fn start(&mut self, start: &Start<'_, Self::Stream>) -> Result<Self::Child, Error>;
+    fn start(&mut self, start: &Start<'_, Self::Stream, Self::Job>) -> Result<Self::Child, Error>;
     /// Waits until a program has ended. `Error::Aborted` if the user interrupts first; a program in the foreground
     /// is ended by that, others go on.
     fn wait(&mut self, child: &mut Self::Child) -> Result<Ended, Error>;
@@ -30,6 +32,10 @@ pub trait System: 'static {
     fn bring_to_foreground(&mut self, child: &mut Self::Child);
     /// Ends a program.
     fn kill(&mut self, child: &mut Self::Child) -> Result<(), Error>;
+    /// A job without a program as yet.
+    fn new_job(&mut self) -> Self::Job;
+    /// Ends the programs of a job, on whatever nodes they are.
+    fn kill_job(&mut self, job: Self::Job) -> Result<(), Error>;
     /// A program's process identifier as `$!` and `kill` have it.
     fn identity(&self, child: &Self::Child) -> Text;
     /// The shell's own process identifier, `$$`.
@@ -94,7 +100,7 @@ pub trait System: 'static {
 }
 
 /// A program to be started.
-pub struct Start<'a, Stream> {
+pub struct Start<'a, Stream, Job> {
     /// Which.
     pub program: Program<'a>,
     /// Its arguments; the first is its name.
@@ -105,6 +111,8 @@ pub struct Start<'a, Stream> {
     pub streams: [Option<Stream>; 3],
     /// Where it runs.
     pub placement: Placement<'a>,
+    /// What it is part of, beside what the shell is.
+    pub job: Option<Job>,
     /// The user waits for it and may interrupt it.
     pub is_foreground: bool,
 }
@@ -125,8 +133,17 @@ pub enum Placement<'a> {
     Here,
     /// On the node of this name.
     Node(&'a [u8]),
-    /// On the least loaded node that answers.
-    Anywhere,
+    /// On the node that is idle most, of those that meet the constraints.
+    Anywhere(Constraints),
+}
+
+/// What a node must have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Constraints {
+    /// Free memory, in bytes.
+    pub least_memory_bytes: u64,
+    /// How much of its processor is idle, in percent.
+    pub least_idle_percent: u32,
 }
 
 /// How a program ended.
@@ -136,6 +153,17 @@ pub struct Ended {
     pub status: i32,
     /// What to tell the user, for a program that did not end by itself.
     pub reason: Option<String>,
+}
+
+impl Ended {
+    /// Adds what there is to tell to a text; the status.
+    pub(super) fn tell(self, text: &mut String) -> i32 {
+        if let Some(reason) = self.reason {
+            text.push_str(&reason);
+            text.push('\n');
+        }
+        self.status
+    }
 }
 
 /// What `test` can learn about a named object.

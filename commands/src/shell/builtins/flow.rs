@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::shell::arithmetic::parse_integer;
 use crate::shell::ast::Text;
+use crate::shell::elsewhere::Destination;
 use crate::shell::execute::{Flow, Leave, Shell};
 use crate::shell::lexer::shorten;
 use crate::shell::simple::is_path;
@@ -90,7 +91,7 @@ impl<S: System> Shell<S> {
             return Ok(());
         }
         let streams = self.streams.clone();
-        if let Some(child) = self.launch(&words[1..], &streams, None) {
+        if let Some(child) = self.launch(&words[1..], &streams, &Destination::Here) {
             self.wait_for(&mut [child])?;
         }
         Err(Leave::Exit)

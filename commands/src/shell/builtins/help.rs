@@ -9,6 +9,7 @@ use super::Builtin;
 use crate::PROFILES;
 use crate::shell::ast::Text;
 use crate::shell::builtins;
+use crate::shell::elsewhere::Destination;
 use crate::shell::execute::{Flow, Shell};
 use crate::shell::lexer::shorten;
 use crate::shell::system::{ObjectKind, System};
@@ -42,7 +43,9 @@ impl<S: System> Shell<S> {
                 self.describe_names(&[words[0].clone(), name.clone()])?;
             } else {
                 let streams = self.streams.clone();
-                if let Some(child) = self.launch(&[name.clone(), b"--help".to_vec()], &streams, None) {
+                if let Some(child) =
+                    self.launch(&[name.clone(), b"--help".to_vec()], &streams, &Destination::Here)
+                {
                     self.wait_for(&mut [child])?;
                 }
             }

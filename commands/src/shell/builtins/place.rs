@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use crate::shell::ast::Text;
 use crate::shell::builtins;
+use crate::shell::elsewhere::Destination;
 use crate::shell::execute::{Flow, Shell, USAGE};
 use crate::shell::lexer::shorten;
 use crate::shell::parser::is_reserved;
@@ -154,7 +155,7 @@ impl<S: System> Shell<S> {
                     return (builtin.run)(self, words);
                 }
                 let streams: Streams<S::Stream> = self.streams.clone();
-                match self.launch(words, &streams, None) {
+                match self.launch(words, &streams, &Destination::Here) {
                     Some(child) => self.wait_for(&mut [child]),
                     None => Ok(()),
                 }

@@ -86,8 +86,7 @@ fn failing_commands_have_a_position() {
         ("test 1 -eq x", "exec: line 1, column 1: test: `x` is not a number\n", 2),
         (
             "echo a @elsewhere",
-            "exec: line 1, column 1: echo: programs run on their own node as yet; only these can be about another: \
-             free, groups, kill, log, poweroff, ps, reboot, regions, services, trace, uptime\n",
+            "exec: line 1, column 1: echo: no node answers to the name elsewhere; 'hosts' lists those that do\n",
             126,
         ),
         (". ./nofile", "exec: line 1, column 1: .: ./nofile: not found\n", 2),

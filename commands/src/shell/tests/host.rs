@@ -111,11 +111,14 @@ pub fn start_shell(
 impl System for Host {
     type Stream = Arc<File>;
     type Child = Child;
+    type Job = u32;
     type Names = Names;
 
-    fn start(&mut self, start: &Start<'_, Arc<File>>) -> Result<Child, Error> {
-        if start.placement != Placement::Here {
-            return Err(Error::NotSupported);
+    fn start(&mut self, start: &Start<'_, Arc<File>, u32>) -> Result<Child, Error> {
+        match start.placement {
+            Placement::Here | Placement::Node(b"here") => {}
+            Placement::Node(_) => return Err(Error::NoSuchNode),
+            Placement::Anywhere(_) => return Err(Error::NoOffer),
         }
         let Program::File(name) = start.program else {
             let thread = start_shell(
@@ -180,6 +183,14 @@ impl System for Host {
             Child::Program(child) => child.kill().map_err(|error| convert(&error)),
             Child::Shell(..) => Err(Error::NotSupported),
         }
+    }
+
+    fn new_job(&mut self) -> u32 {
+        0
+    }
+
+    fn kill_job(&mut self, _job: u32) -> Result<(), Error> {
+        Ok(())
     }
 
     fn identity(&self, child: &Child) -> Text {

@@ -1,7 +1,7 @@
 //! What V's shell has beyond POSIX: prefixes in names, `@NODE`, `prefix`.
 
 use super::{check, run_script};
-use crate::shell::ast::{Kind, Where};
+use crate::shell::ast::{Kind, Piece, Where, Word};
 use crate::shell::parser::parse;
 use crate::shell::stack::Stack;
 
@@ -43,34 +43,72 @@ fn prefixes_are_shown_and_set() {
 fn placement_is_parsed() {
     let placement = |text: &str| {
         let list = parse(text.as_bytes(), Stack::here(1 << 20)).expect(text);
-        let Kind::Simple(simple) = &list.items[0].and_or.first.stages[0].kind else { panic!("{text}") };
-        let node = match &simple.placement {
-            None => None,
-            Some(Where::Anywhere) => Some("*".as_bytes().to_vec()),
-            Some(Where::Node(word)) => Some(word.literal().unwrap_or(b"(expanded)").to_vec()),
+        let (words, placement) = match &list.items[0].and_or.first.stages[0].kind {
+            Kind::Simple(simple) => (simple.words.len(), &simple.placement),
+            Kind::Subshell(list, placement) => (list.items.len(), placement),
+            _ => panic!("{text}"),
         };
-        (simple.words.len(), node)
+        let text = |word: &Word| match word.pieces.as_slice() {
+            [Piece::Literal(text) | Piece::Quoted(text)] => text.clone(),
+            _ => b"(expanded)".to_vec(),
+        };
+        let node = placement.as_ref().map(|placement| match placement {
+            Where::Anywhere(word) => [b"any ", &*text(word)].concat(),
+            Where::Node(word) => text(word),
+        });
+        (words, node)
     };
     let at = |name: &str| Some(name.as_bytes().to_vec());
     assert_eq!(placement("make all @node2"), (2, at("node2")));
     assert_eq!(placement("make all @node2 > log 2>&1"), (2, at("node2")));
-    assert_eq!(placement("make @ *"), (1, at("*")));
-    assert_eq!(placement("make @* "), (1, at("*")));
+    assert_eq!(placement("make @ *"), (1, at("any *")));
+    assert_eq!(placement("make @* "), (1, at("any *")));
+    assert_eq!(placement("make @ '* mem>64M'"), (1, at("any * mem>64M")));
+    assert_eq!(placement("make @'* mem>64M'"), (1, at("any * mem>64M")));
+    assert_eq!(placement("make @ \"* mem>$m\" > log"), (1, at("any (expanded)")));
     assert_eq!(placement("make @$node"), (1, at("(expanded)")));
     assert_eq!(placement("make '@node2'"), (2, None));
     assert_eq!(placement("make \\@node2"), (2, None));
     assert_eq!(placement("make @node2 all"), (3, None));
     assert_eq!(placement("make @"), (2, None));
     assert_eq!(placement("make @ '*'"), (3, None));
+    assert_eq!(placement("make @ '*.c'"), (3, None));
     assert_eq!(placement("make user@host"), (2, None));
     assert_eq!(placement("@node2"), (1, None));
+    assert_eq!(placement("(a; b) @node2 > log"), (2, at("node2")));
+    assert_eq!(placement("(a) > log @ *"), (1, at("any *")));
+    assert_eq!(placement("(a; b)"), (2, None));
+    for text in ["(a) @", "(a) @ b", "(a) @b @c", "(a) b", "{ a; } @b"] {
+        assert!(parse(text.as_bytes(), Stack::here(1 << 20)).is_err(), "{text}");
+    }
 }
 
 #[test]
 fn placement_reaches_the_system() {
-    let outcome = run_script("n=2; cat @node$n; echo $?; echo a @ * | cat; echo b '@x'");
-    assert_eq!(outcome.output, "126\nb @x\n");
-    assert!(outcome.errors.contains("cat: programs run on their own node as yet"), "{}", outcome.errors);
+    let outcome = run_script("n=2; cat @node$n; echo $?; echo a @ * | cat; (echo b; exit 3) @here; echo $?");
+    assert_eq!(outcome.output, "126\nb\n3\n");
+    assert!(outcome.errors.contains("cat: no node answers to the name node2"), "{}", outcome.errors);
+    assert!(outcome.errors.contains("echo: no node offers to run it"), "{}", outcome.errors);
+    let outcome = run_script("n='* mem>64M'; cat @$n; echo $?; cat @ '* idle>50 mem>x'; echo no");
+    assert_eq!(outcome.output, "126\n");
+    assert!(outcome.errors.contains("cat: no node that answers has mem>64M; 'hosts'"), "{}", outcome.errors);
+    assert!(outcome.errors.contains("@ * idle>50 mem>x: 'mem>x': expected a number"), "{}", outcome.errors);
+}
+
+#[test]
+fn functions_and_some_built_ins_run_elsewhere_in_a_shell() {
+    check(&[
+        ("f() { echo $1 $x; x=2; return 4; }; x=1; f a @here; echo $? $x", "a 1\n4 1\n", 0),
+        ("printf '%s-' 'a b' c @here | cat; printf x @here", "a b-c-x", 0),
+        ("eval 'x=3; echo $x' @here; echo ${x-none}", "3\nnone\n", 0),
+        ("seq() { echo own; }; echo in | seq @here", "own\n", 0),
+    ]);
+    let outcome = run_script("cd / @here; echo $?; x=1; export x @here | cat; wait @here; echo $?");
+    assert_eq!(outcome.output, "2\n2\n");
+    for name in ["cd", "export", "wait"] {
+        let message = std::format!("{name}: it is about this shell, so it cannot run elsewhere");
+        assert!(outcome.errors.contains(&message), "{}", outcome.errors);
+    }
 }
 
 #[test]
