@@ -111,6 +111,8 @@ errors! {
     ReplyLost = 29, "the reply could not be delivered";
     /// The code with which a member of a group says that it has nothing to say: its reply is left out.
     NothingToSay = 30, "it has nothing to say";
+    /// The program is no guest, or has what cannot be moved: a device, memory of others, a part in something of this machine.
+    NotMovable = 31, "it cannot move to another machine";
 
     // Names, files and streams: the servers'.
     /// No object has this name.

@@ -247,6 +247,27 @@ protocol! {
         /// Makes zeroed pages of ordinary ones, not wired, by taking their frames. Frames that were lent stay with those who
         /// have them mapped.
         Discard = 10 { team: Pid, address: u64, pages: u32 } => Discarded {};
+        /// Tells which pages of a guest from an address on are frames of its own that were written since this was last asked,
+        /// as [`record::PagesRecord`](crate::kernel::record::PagesRecord)s into the write segment. A page counts as written
+        /// when its frame comes. Needs the right to create teams for others, as all that moves a guest.
+        TakeWritten = 11 {
+            team: Pid,
+            address: u64,
+            /// 1 for all that are there, whether written or not.
+            all: u32,
+        } => WrittenTaken {
+            /// Records written.
+            count: u32,
+            /// Address to go on with; 0 when there are no more.
+            next: u64,
+        };
+        /// Reads whole pages of a guest's own into the write segment, whatever their protection, up to the first that is
+        /// none of its own.
+        ReadMemory = 12 { team: Pid, address: u64 } => MemoryRead { pages: u32 };
+        /// Makes the whole pages of the read segment own pages, at an address, of a team that awaits its first reply from the
+        /// caller: in its regions of zeros or private bound ones, whatever their protection, and without asking for what lies
+        /// under them.
+        WriteMemory = 13 { team: Pid, address: u64 } => MemoryWritten {};
     }
 }
 

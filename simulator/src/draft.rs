@@ -177,6 +177,16 @@ impl Draft {
         [FOREVER, NOW, self.later, self.later][usize::from(self.number % 4)]
     }
 
+    /// A request for a part of moving a guest.
+    fn guest_memory(&self) -> Message {
+        let (team, address) = (self.pid, Node::data(u64::from(self.number % 64) * 4096));
+        match self.how % 3 {
+            0 => memory::TakeWritten { team, address, all: u32::from(self.whom % 2) }.to_message(),
+            1 => memory::ReadMemory { team, address }.to_message(),
+            _ => memory::WriteMemory { team: self.client, address }.to_message(),
+        }
+    }
+
     /// A request to a kernel server.
     fn request(&self, operation: u8) -> (u16, Message) {
         let priority = u32::from(self.how % 31);
@@ -236,9 +246,10 @@ impl Draft {
                 };
                 (MEMORY, revoke.to_message())
             }
+            28 if self.keeper || self.how > 200 => (MEMORY, self.guest_memory()),
             28 => {
                 let map = memory::Map {
-                    team: if self.how < 200 { Pid::NONE } else { self.pid },
+                    team: if self.how < 180 { Pid::NONE } else { self.pid },
                     address: Node::data(u64::from(self.number % 64) * 4096),
                     pages: u32::from(self.how % 16),
                     protection: protection::READ | protection::WRITE,

@@ -23,7 +23,9 @@ const TABLE_BYTES: u64 = 512 * PAGE_BYTES;
 
 #[derive(Default)]
 struct Pages {
-    pages: BTreeMap<u64, (Frame, Protection, Caching)>,
+    mapped: BTreeMap<u64, (Frame, Protection, Caching)>,
+    /// Those that were written since they were last asked for.
+    written: BTreeSet<u64>,
     /// Page tables by the address that they begin at; the top one at the address beyond all.
     tables: BTreeMap<u64, Frame>,
 }
@@ -66,6 +68,14 @@ impl SimulatedMachine {
         self.memory.entry(frame).or_insert_with(|| vec![0xaa; PAGE_BYTES as usize].into())
     }
 
+    /// The same, of a page that is about to be written.
+    fn changed_piece(&mut self, place: Place<Space>, bytes: u64) -> Option<(Frame, usize, usize)> {
+        let piece = self.piece(place, bytes, WRITE)?;
+        let page = place.address - place.address % PAGE_BYTES;
+        self.spaces.get_mut(&place.space).expect("a live space").written.insert(page);
+        Some(piece)
+    }
+
     /// How many of `bytes` from `place` on lie in its page, and where in memory they are.
     fn piece(
         &self,
@@ -106,7 +116,7 @@ impl Machine for SimulatedMachine {
 
     fn destroy_space(&mut self, space: Space, limit: u32, frames: &mut Frames) -> (u32, bool) {
         let pages = self.spaces.get_mut(&space).expect("a space is destroyed once");
-        assert!(pages.pages.is_empty(), "a space is destroyed with pages in it");
+        assert!(pages.mapped.is_empty(), "a space is destroyed with pages in it");
         let mut freed = 0;
         while freed < limit
             && let Some((_, frame)) = pages.tables.pop_first()
@@ -132,7 +142,7 @@ impl Machine for SimulatedMachine {
     ) -> Result<u32, MapError> {
         assert_eq!(address % PAGE_BYTES, 0, "pages are mapped at multiples of their size");
         let pages = self.spaces.get_mut(&space).expect("a live space");
-        if pages.pages.contains_key(&address) {
+        if pages.mapped.contains_key(&address) {
             return Err(MapError::Occupied);
         }
         let mut added = 0;
@@ -140,18 +150,20 @@ impl Machine for SimulatedMachine {
             table.insert(frames.allocate().ok_or(MapError::NoMemory)?);
             added = 1;
         }
-        pages.pages.insert(address, (frame, protection, caching));
+        pages.mapped.insert(address, (frame, protection, caching));
+        pages.written.insert(address);
         Ok(added)
     }
 
     fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
         let pages = self.spaces.get_mut(&space).expect("a live space");
-        pages.pages.remove(&address).map(|(frame, ..)| frame)
+        pages.written.remove(&address);
+        pages.mapped.remove(&address).map(|(frame, ..)| frame)
     }
 
     fn protect(&mut self, space: Space, address: u64, protection: Protection) -> bool {
         let pages = self.spaces.get_mut(&space).expect("a live space");
-        match pages.pages.get_mut(&address) {
+        match pages.mapped.get_mut(&address) {
             Some(page) => {
                 page.1 = protection;
                 true
@@ -160,9 +172,13 @@ impl Machine for SimulatedMachine {
         }
     }
 
+    fn take_written(&mut self, space: Space, address: u64) -> bool {
+        self.spaces.get_mut(&space).expect("a live space").written.remove(&address)
+    }
+
     fn translate(&self, space: Space, address: u64, protection: Protection) -> Option<Frame> {
         let pages = self.spaces.get(&space).expect("a live space");
-        let (frame, allowed, _) = pages.pages.get(&(address - address % PAGE_BYTES))?;
+        let (frame, allowed, _) = pages.mapped.get(&(address - address % PAGE_BYTES))?;
         (allowed & protection == protection).then_some(*frame)
     }
 
@@ -173,7 +189,7 @@ impl Machine for SimulatedMachine {
             let (source, offset, count) =
                 self.piece(advance(from, done), bytes - done, READ).ok_or(fault(Side::Source))?;
             let (destination, to_offset, count) =
-                self.piece(advance(to, done), count as u64, WRITE).ok_or(fault(Side::Destination))?;
+                self.changed_piece(advance(to, done), count as u64).ok_or(fault(Side::Destination))?;
             let piece = self.frame(source)[offset..offset + count].to_vec();
             self.frame(destination)[to_offset..to_offset + count].copy_from_slice(&piece);
             done += count as u64;
@@ -186,7 +202,7 @@ impl Machine for SimulatedMachine {
         while done < bytes.len() {
             let place = advance(to, done as u64);
             let (frame, offset, count) = self
-                .piece(place, (bytes.len() - done) as u64, WRITE)
+                .changed_piece(place, (bytes.len() - done) as u64)
                 .ok_or(CopyFault { done: done as u64, side: Side::Destination })?;
             self.frame(frame)[offset..offset + count].copy_from_slice(&bytes[done..done + count]);
             done += count;

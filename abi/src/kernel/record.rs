@@ -340,6 +340,16 @@ record! {
     }
 }
 
+record! {
+    /// Pages one after the other.
+    PagesRecord {
+        /// Of the first.
+        address,
+        /// How many.
+        pages,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

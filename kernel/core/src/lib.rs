@@ -39,6 +39,7 @@ mod device_server;
 mod exception;
 mod group_send;
 mod group_server;
+mod guest_memory;
 mod interrupt;
 mod ipc;
 mod long_copy;

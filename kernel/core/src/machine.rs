@@ -165,7 +165,11 @@ pub trait Machine {
     /// Changes the protection of a mapped page; false if none is mapped there.
     fn protect(&mut self, space: Self::Space, address: u64, protection: Protection) -> bool;
 
-    /// The frame at `address` if it is mapped with at least `protection`.
+    /// Whether the page at `address` was written, by its program or a copy, since it was mapped or this was last asked; a
+    /// page counts as written when it is mapped. False if none is.
+    fn take_written(&mut self, space: Self::Space, address: u64) -> bool;
+
+    /// The frame at `address` if it is mapped with at least `protection`, which may be none.
     fn translate(&self, space: Self::Space, address: u64, protection: Protection) -> Option<Frame>;
 
     /// Copies between two places, of one space or two, that may overlap only if they are one place.

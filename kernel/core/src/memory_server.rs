@@ -50,6 +50,9 @@ impl<M: Machine> Kernel<M> {
             }
             Memory::Fetch(request) => self.fetch_memory(caller, &request),
             Memory::Discard(request) => self.discard_memory(caller, &request),
+            Memory::TakeWritten(request) => self.take_written(caller, &request),
+            Memory::ReadMemory(request) => self.read_memory(caller, &request),
+            Memory::WriteMemory(request) => self.write_memory(caller, &request),
             Memory::QueryTeam(request) => {
                 let team = self.find_visible_team(caller, request.team)?;
                 let team = self.team(team);
@@ -64,7 +67,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A team whose address space the caller may change.
-    fn find_own_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex> {
+    pub(crate) fn find_own_team(&self, caller: ProcessIndex, pid: Pid) -> Result<TeamIndex> {
         let team = self.find_team(caller, pid)?;
         let is_own = team == self.processes[caller].team || self.is_newborn_of(caller, team);
         ensure(is_own, Error::NoPermission)?;

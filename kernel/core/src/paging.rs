@@ -139,7 +139,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Maps a frame where none is.
-    fn map_page(
+    pub(crate) fn map_page(
         &mut self,
         team: TeamIndex,
         address: u64,

@@ -9,13 +9,13 @@ use abi::PAGE_BYTES;
 use kernel_core::machine::{CopyFault, Place, Side};
 
 use crate::features;
-use crate::paging::{ADDRESS, PRESENT, SPECIAL, USER, WRITABLE};
+use crate::paging::{ADDRESS, DIRTY, PRESENT, SPECIAL, USER, WRITABLE};
 use crate::physical;
 use crate::space::Space;
 
-/// What a page's entry must have to be read, and to be written.
+/// What a page's entry must have to be read, and to be written: a page that is not dirty is made so first.
 const READABLE: u64 = PRESENT | USER;
-const CHANGEABLE: u64 = PRESENT | USER | WRITABLE;
+const CHANGEABLE: u64 = PRESENT | USER | WRITABLE | DIRTY;
 
 /// One side of a copy.
 struct Cursor {
@@ -85,7 +85,37 @@ fn known_place(place: Place<Space>, required: u64) -> Option<*mut u8> {
 /// The same where a page's end is in the way.
 #[inline(never)]
 fn between_pages(source: Place<Space>, destination: Place<Space>, bytes: u64) -> Result<(), CopyFault> {
-    by_pages(Cursor::new(source, READABLE), Cursor::new(destination, CHANGEABLE), bytes)
+    noting(destination, |done| {
+        let source = Place { address: source.address + done, ..source };
+        by_pages(Cursor::new(source, READABLE), changing(destination, done), bytes - done)
+    })
+}
+
+/// The cursor of a destination, behind `done` bytes.
+fn changing(destination: Place<Space>, done: u64) -> Cursor {
+    Cursor::new(Place { address: destination.address + done, ..destination }, CHANGEABLE)
+}
+
+/// A copy to a program, which goes on behind so many bytes when it stopped at a page that only lacked being dirty.
+#[inline]
+fn noting(
+    destination: Place<Space>,
+    mut copy: impl FnMut(u64) -> Result<(), CopyFault>,
+) -> Result<(), CopyFault> {
+    let mut done = 0;
+    loop {
+        match copy(done) {
+            Err(fault)
+                if fault.side == Side::Destination
+                    && destination
+                        .space
+                        .note_written(destination.address + done + fault.done, CHANGEABLE) =>
+            {
+                done += fault.done;
+            }
+            outcome => return outcome.map_err(|fault| CopyFault { done: done + fault.done, ..fault }),
+        }
+    }
 }
 
 /// Copies `bytes` bytes, of which a side that is the kernel's has as many.
@@ -219,8 +249,11 @@ unsafe fn move_plainly(source: *const u8, destination: *mut u8, count: u64) {
 /// Copies the kernel's bytes to a program.
 pub fn write(destination: Place<Space>, bytes: &[u8]) -> Result<(), CopyFault> {
     let count = bytes.len() as u64;
-    let source = Cursor { pointer: bytes.as_ptr().cast_mut(), room: count, rest: None };
-    by_pages(source, Cursor::new(destination, CHANGEABLE), count)
+    noting(destination, |done| {
+        let rest = &bytes[done as usize..];
+        let source = Cursor { pointer: rest.as_ptr().cast_mut(), room: count - done, rest: None };
+        by_pages(source, changing(destination, done), count - done)
+    })
 }
 
 /// Copies a program's bytes to the kernel.

@@ -193,6 +193,14 @@ impl Machine for X86 {
         found
     }
 
+    fn take_written(&mut self, space: Space, address: u64) -> bool {
+        let written = space.take_written(address);
+        if written && is_loaded(space) {
+            invalidate_page(address);
+        }
+        written
+    }
+
     fn translate(&self, space: Space, address: u64, protection: Protection) -> Option<Frame> {
         space.translate(address, protection)
     }

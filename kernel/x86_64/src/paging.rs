@@ -22,6 +22,8 @@ pub const WRITABLE: u64 = 1 << 1;
 pub const USER: u64 = 1 << 2;
 /// Not cached, together with the next bit.
 pub const UNCACHED: u64 = 1 << 4 | 1 << 3;
+/// It was written. The processor sets it, and so must the kernel's copies; it is set when a page is mapped.
+pub const DIRTY: u64 = 1 << 6;
 /// The entry maps 2 MiB.
 const LARGE: u64 = 1 << 7;
 /// In every space; stays when another is loaded.

@@ -41,6 +41,7 @@ fn run_all(machine: &mut X86, frames: &mut Frames) {
         ("memory functions", memory_functions as fn(&mut X86, &mut Frames)),
         ("mapping", spaces::mapping),
         ("runs of pages", spaces::runs_of_pages),
+        ("written pages", spaces::written_pages),
         ("looking for pages", spaces::looking_for_pages),
         ("mapping without memory", spaces::mapping_without_memory),
         ("closed addresses", spaces::closed_addresses),

@@ -17,8 +17,8 @@ use crate::copy;
 use crate::cpu::Cpu;
 use crate::heap;
 use crate::paging::{
-    ADDRESS, DIRECTORY_SHIFT, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT, SPECIAL,
-    UNCACHED, USER, WRITABLE, entry, index, is_direct, share_kernel_half,
+    ADDRESS, DIRECTORY_SHIFT, DIRTY, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT,
+    SPECIAL, UNCACHED, USER, WRITABLE, entry, index, is_direct, share_kernel_half,
 };
 use crate::physical;
 
@@ -166,7 +166,7 @@ impl Space {
                 Caching::Cached => SPECIAL,
                 Caching::Uncached => SPECIAL | UNCACHED,
             };
-            *slot = frame.address() | special | protection_bits(protection);
+            *slot = frame.address() | special | DIRTY | protection_bits(protection);
             *above += COUNT_ONE;
         }
         Ok(added)
@@ -182,7 +182,7 @@ impl Space {
             if *slot != 0 {
                 return false;
             }
-            *slot = frame.address() | protection_bits(protection);
+            *slot = frame.address() | DIRTY | protection_bits(protection);
             *above += COUNT_ONE;
         }
         true
@@ -249,9 +249,35 @@ impl Space {
             if old == 0 {
                 return false;
             }
-            *slot = old & (ADDRESS | SPECIAL | UNCACHED) | protection_bits(protection);
+            *slot = old & (ADDRESS | SPECIAL | UNCACHED | DIRTY) | protection_bits(protection);
         }
         true
+    }
+
+    /// Whether a page was written since it was mapped or last asked for; see `Machine::take_written`.
+    pub fn take_written(self, address: u64) -> bool {
+        self.slot(address).is_some_and(|(slot, _)| {
+            // SAFETY: as in `unmap`.
+            unsafe {
+                let old = *slot;
+                *slot = old & !DIRTY;
+                old & DIRTY != 0
+            }
+        })
+    }
+
+    /// Makes a page dirty that a copy is about to write, if all but that is there of what its entry must have.
+    #[cold]
+    pub fn note_written(self, address: u64, required: u64) -> bool {
+        self.slot(address).is_some_and(|(slot, _)| {
+            // SAFETY: as in `unmap`.
+            unsafe {
+                let lacks_only_that =
+                    *slot & DIRTY == 0 && (*slot | DIRTY) & (required | SPECIAL) == required;
+                *slot |= if lacks_only_that { DIRTY } else { 0 };
+                lacks_only_that
+            }
+        })
     }
 
     /// The first page from `from` on that may be mapped, or `end`. Tables of which no entry is in use are passed over,
@@ -409,7 +435,7 @@ unsafe fn free_tables(slot: &mut u64, levels: u32, left: &mut u32, frames: &mut 
 /// What a page's entry must have for an access.
 #[inline]
 pub const fn required_bits(protection: Protection) -> u64 {
-    let mut bits = PRESENT | USER;
+    let mut bits = if protection == 0 { USER } else { PRESENT | USER };
     if protection & protection::WRITE != 0 {
         bits |= WRITABLE;
     }

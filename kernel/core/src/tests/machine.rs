@@ -154,6 +154,10 @@ impl Machine for FakeMachine {
         tables.pages.get_mut(&address).map(|page| page.1 = protection).is_some()
     }
 
+    fn take_written(&mut self, _: FakeSpace, _: u64) -> bool {
+        true
+    }
+
     fn translate(&self, space: FakeSpace, address: u64, protection: Protection) -> Option<Frame> {
         let page = address & !(PAGE_BYTES - 1);
         let (frame, allowed, _) = self.spaces.get(&space)?.pages.get(&page)?;

@@ -2,6 +2,7 @@
 
 mod elsewhere;
 mod fixture;
+mod guests;
 mod model;
 mod pages;
 mod room;

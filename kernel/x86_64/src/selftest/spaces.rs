@@ -39,6 +39,31 @@ pub fn mapping(machine: &mut X86, frames: &mut Frames) {
     area.end(machine, frames);
 }
 
+pub fn written_pages(machine: &mut X86, frames: &mut Frames) {
+    let mut area = Area::new(machine, frames);
+    let space = area.space;
+    for page in 0..2 {
+        area.map(machine, frames, page * PAGE_BYTES, READ | WRITE);
+    }
+    // A page counts as written when it is mapped; then when a copy writes it, over a page's end or within.
+    let taken = |machine: &mut X86| [0, 1].map(|page| machine.take_written(space, page * PAGE_BYTES));
+    assert_eq!(taken(machine), [true, true]);
+    assert_eq!(taken(machine), [false, false]);
+    machine.write(area.place(PAGE_BYTES - 1), b"ab").expect("mapped pages");
+    assert_eq!(taken(machine), [true, true]);
+    machine.copy(area.place(0), area.place(PAGE_BYTES), 8).expect("mapped pages");
+    assert_eq!(taken(machine), [false, true]);
+    assert!(machine.read(area.place(0), &mut [0; 8]).is_ok());
+    assert!(machine.protect(space, 0, READ) && machine.write(area.place(0), b"a").is_err());
+    assert!(machine.protect(space, 0, READ | WRITE));
+    assert_eq!(taken(machine), [false, false]);
+    machine.write(area.place(0), b"a").expect("a mapped page");
+    assert!(machine.protect(space, 0, 0) && machine.translate(space, 0, 0).is_some());
+    assert_eq!(taken(machine), [true, false], "whatever may be done with it");
+    assert!(machine.protect(space, 0, READ) && !machine.take_written(space, 2 * PAGE_BYTES));
+    area.end(machine, frames);
+}
+
 pub fn runs_of_pages(machine: &mut X86, frames: &mut Frames) {
     let mut area = Area::new(machine, frames);
     let space = area.space;
