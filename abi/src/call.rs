@@ -132,16 +132,14 @@ calls! {
         message message;
         /// Data for the client's segment, from its beginning.
         extra[0] segment_address;
-        /// How many bytes.
+        /// How many bytes. As a [`Grant`](crate::Grant) with an access: to a [page request](crate::page) the pages that the
+        /// data lie in are lent, for the kernel to use so; to anyone else the access means nothing.
         extra[1] segment_bytes;
         /// Of the network server, to a process that sent to another machine: who replied; whom the process
         /// addressed, if this is none.
         extra[2] replier;
         /// Likewise: the [`Error`](crate::Error) with which the Send ends, or 0.
         extra[3] error;
-        /// To a [page request](crate::page): how the kernel may use the pages that the data lie in, as
-        /// [`Access`](crate::Access) bits; 0 to have them copied.
-        extra[4] lend;
     }
 
     /// Reply, then Receive from anyone. If the Reply fails, so does the call, and nothing is received.

@@ -4,9 +4,9 @@
 //! serves files serves pages, on this machine or another. A read grants one page for writing. What a reply leaves out of
 //! it is zeros.
 //!
-//! A server that keeps the content in whole pages of its own memory need not have it copied: with
-//! [`Reply`](crate::call::Reply)'s `lend` it lets the kernel map the very pages that the reply's data lie in, for reading or for
-//! writing too, and as many pages as it likes. They stay lent until it [revokes](crate::kernel::memory::Revoke) them; what it
+//! A server that keeps the content in whole pages of its own memory need not have it copied: it *lends*
+//! them: where a reply says how many bytes its data are, it adds an [`Access`](crate::Access), and the kernel maps the very
+//! pages that these lie in, for reading or for writing too, and as many as it likes. They stay lent until it [revokes](crate::kernel::memory::Revoke) them; what it
 //! writes there is seen by all. To any other sender such a reply is one like others.
 
 use crate::protocol;

@@ -12,8 +12,8 @@ use abi::{Error, Pid};
 use crate::time::{self, Duration};
 
 pub use crate::syscall::{
-    Received, Segment, forward, get_reply, move_from, move_to, receive, reply, reply_lending, reply_receive,
-    send, send_until as send_group,
+    Received, Segment, forward, get_reply, move_from, move_to, receive, reply, reply_receive,
+    reply_receive_lending, send, send_until as send_group,
 };
 
 /// Asks `to` for something and waits for the answer, whose code is checked.

@@ -214,26 +214,20 @@ pub fn serve(server: &mut impl Server, options: Options) -> ! {
         } else {
             server.request(&Client::new(&received, &buffer), &received.message)
         };
-        let (reply, data) = match outcome {
+        let (reply, data, lend) = match outcome {
             Outcome::Reply(reply) => {
                 ticks.arm(server);
-                (reply, &[][..])
+                (reply, &[][..], Access::NONE)
             }
-            Outcome::ReplyData(reply, data) => (reply, data),
-            Outcome::Lend(reply, data, access) => {
-                if let Err(error) = message::reply_lending(received.sender, &reply, data, access) {
-                    refuse_after(error, received.sender);
-                }
-                received = receive(&mut buffer);
-                continue;
-            }
+            Outcome::ReplyData(reply, data) => (reply, data, Access::NONE),
+            Outcome::Lend(reply, data, access) => (reply, data, access),
             Outcome::Later => {
                 ticks.arm(server);
                 received = receive(&mut buffer);
                 continue;
             }
         };
-        if answer(&mut received, &reply, data, &mut buffer).is_err() {
+        if answer(&mut received, &reply, data, lend, &mut buffer).is_err() {
             // A reply could not be given, and nothing was received.
             received = receive(&mut buffer);
         }
@@ -253,16 +247,23 @@ fn receive(buffer: &mut [u8]) -> Received {
 /// Replies to a request and receives the next one in its place. A client that has gone is no longer answered; one whose segment is not as
 /// it said, or as the server's reply needs it, is told so.
 #[inline]
-fn answer(received: &mut Received, reply: &Message, data: &[u8], buffer: &mut [u8]) -> Result<(), Error> {
+fn answer(
+    received: &mut Received,
+    reply: &Message,
+    data: &[u8],
+    lend: Access,
+    buffer: &mut [u8],
+) -> Result<(), Error> {
     let client = received.sender;
-    // A reply carries so much; what is beyond goes ahead of it.
-    let (head, rest) = data.split_at(data.len().min(HEAD_BYTES as usize));
+    // A reply carries so much; what is beyond goes ahead of it. What is lent is not carried.
+    let most = if lend == Access::NONE { HEAD_BYTES as usize } else { usize::MAX };
+    let (head, rest) = data.split_at(data.len().min(most));
     if !rest.is_empty()
         && let Err(error) = message::move_to(client, HEAD_BYTES, rest)
     {
         return Err(refuse_after(error, client));
     }
-    match message::reply_receive(client, reply, head, buffer, FOREVER) {
+    match message::reply_receive_lending(client, reply, head, lend, buffer, FOREVER) {
         Ok(next) => {
             *received = next;
             Ok(())

@@ -68,7 +68,7 @@ pub struct Received {
     pub user: UserId,
     /// Who forwarded the message, or none.
     pub forwarder: Pid,
-    /// Whether it is a [page request](abi::page) of this machine's kernel: its reply may [lend](reply_lending) pages.
+    /// Whether it is a [page request](abi::page) of this machine's kernel: its reply may [lend](reply_receive_lending) pages.
     pub is_page_request: bool,
 }
 
@@ -150,13 +150,6 @@ pub fn receive(from: Option<Pid>, buffer: &mut [u8], deadline: Deadline) -> Resu
 /// Answers a process that awaits the caller's reply; `data` goes to the beginning of its segment. Never waits.
 #[inline]
 pub fn reply(to: Pid, message: &Message, data: &[u8]) -> Result<(), Error> {
-    reply_lending(to, message, data, Access::NONE)
-}
-
-/// As [`reply`]; to a [page request](abi::page), the kernel may use the very pages that `data` lies in, in that way, until
-/// they are revoked or unmapped. `data` begins with a page. What others write there is for the caller to expect.
-#[inline]
-pub fn reply_lending(to: Pid, message: &Message, data: &[u8], lend: Access) -> Result<(), Error> {
     let mut registers = call::Reply {
         to,
         message: *message,
@@ -164,7 +157,6 @@ pub fn reply_lending(to: Pid, message: &Message, data: &[u8], lend: Access) -> R
         segment_bytes: data.len() as u64,
         replier: 0,
         error: 0,
-        lend: lend.0.into(),
     }
     .encode();
     // SAFETY: the kernel only reads `data`.
@@ -181,11 +173,25 @@ pub fn reply_receive(
     buffer: &mut [u8],
     deadline: Deadline,
 ) -> Result<Received, Error> {
+    reply_receive_lending(to, message, data, Access::NONE, buffer, deadline)
+}
+
+/// As [`reply_receive`]; to a [page request](abi::page), the kernel may use the very pages that `data` lies in, in that way,
+/// until they are revoked or unmapped. `data` begins with a page. What others write there is for the caller to expect.
+#[inline]
+pub fn reply_receive_lending(
+    to: Pid,
+    message: &Message,
+    data: &[u8],
+    lend: Access,
+    buffer: &mut [u8],
+    deadline: Deadline,
+) -> Result<Received, Error> {
     let mut registers = call::ReplyReceive {
         to,
         message: *message,
         segment_address: data.as_ptr().expose_provenance() as u64,
-        segment_bytes: data.len() as u64,
+        segment_bytes: Grant::new(data.len() as u64, lend).to_bits(),
         deadline,
         buffer_address: buffer.as_mut_ptr().expose_provenance() as u64,
         buffer_bytes: buffer.len() as u64,
@@ -306,7 +312,6 @@ pub(crate) fn reply_remote(
         segment_bytes: data.len() as u64,
         replier: replier.to_bits(),
         error: u64::from(error.map_or(Error::OK_CODE, Error::code)),
-        lend: 0,
     }
     .encode();
     // SAFETY: the kernel only reads `data`.

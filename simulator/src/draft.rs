@@ -51,10 +51,9 @@ impl Draft {
                 to: self.client,
                 message: Message::default(),
                 segment_address: Node::data(u64::from(self.number % 24) * 4096),
-                segment_bytes: u64::from(self.whom) * 32,
+                segment_bytes: Grant::new(u64::from(self.whom) * 32, Access(self.how % 4)).to_bits(),
                 replier: 0,
                 error: 0,
-                lend: u64::from(self.how % 4),
             }
             .encode(),
             12 => call::Reply {
@@ -64,7 +63,6 @@ impl Draft {
                 segment_bytes: u64::from(self.how.saturating_sub(100)),
                 replier: if self.how.is_multiple_of(3) { self.other.to_bits() } else { 0 },
                 error: if self.how < 20 { u64::from(self.how) } else { 0 },
-                lend: 0,
             }
             .encode(),
             13 => call::ReplyReceive {

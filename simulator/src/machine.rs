@@ -155,6 +155,26 @@ impl Machine for SimulatedMachine {
         Ok(added)
     }
 
+    fn map_run(
+        &mut self,
+        space: Space,
+        address: u64,
+        most: u32,
+        mut each: impl FnMut(u32) -> Option<(Frame, Protection)>,
+    ) -> u32 {
+        let pages = self.spaces.get_mut(&space).expect("a live space");
+        for count in 0..most {
+            let address = address + u64::from(count) * PAGE_BYTES;
+            if !pages.tables.contains_key(&(address / TABLE_BYTES)) || pages.mapped.contains_key(&address) {
+                return count;
+            }
+            let Some((frame, protection)) = each(count) else { return count };
+            pages.mapped.insert(address, (frame, protection, Caching::Cached));
+            pages.written.insert(address);
+        }
+        most
+    }
+
     fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
         let pages = self.spaces.get_mut(&space).expect("a live space");
         pages.written.remove(&address);

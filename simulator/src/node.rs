@@ -363,7 +363,9 @@ impl Node {
     ///
     /// # Panics
     /// If it hasn't.
-    pub fn assert_empty(&self) {
+    pub fn assert_empty(&mut self) {
+        self.kernel.empty_windows();
+        self.pass(abi::page::DEADLINE_NS);
         assert_eq!(self.kernel.teams_used, 0, "teams are left");
         assert_eq!(self.kernel.processes.used(), 0, "slots are left");
         assert_eq!(self.kernel.frames.free_count(), self.free_at_start, "frames are lost");
@@ -412,7 +414,7 @@ pub fn receive_from(from: Pid, deadline: u64) -> Registers {
 
 /// A Reply without data.
 pub fn reply(to: Pid, message: Message) -> Registers {
-    call::Reply { to, message, segment_address: 0, segment_bytes: 0, replier: 0, error: 0, lend: 0 }.encode()
+    call::Reply { to, message, segment_address: 0, segment_bytes: 0, replier: 0, error: 0 }.encode()
 }
 
 /// A ReplyReceive without data.

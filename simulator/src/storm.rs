@@ -344,8 +344,8 @@ impl Storm {
         let _ = self.node.kernel.machine.write(place, &record.to_bytes());
         let (segment_address, segment_bytes) = (Node::data(64), AlienRecord::BYTES as u64);
         let registers = if how.is_multiple_of(2) {
-            let (replier, error, lend) = (0, 0, 0);
-            call::Reply { to: alien, message, segment_address, segment_bytes, replier, error, lend }.encode()
+            let (replier, error) = (0, 0);
+            call::Reply { to: alien, message, segment_address, segment_bytes, replier, error }.encode()
         } else {
             let (buffer_address, buffer_bytes) = (Node::data(0), u64::from(whom));
             let (to, deadline) = (alien, if whom.is_multiple_of(2) { FOREVER } else { NOW });
@@ -497,7 +497,6 @@ impl Storm {
                     segment_bytes: 0,
                     replier: 0,
                     error: u64::from(Error::DeadlinePassed.code()),
-                    lend: 0,
                 };
                 self.node.call(root, last.encode());
             }

@@ -150,9 +150,7 @@ impl Cache {
         flags: u8,
     ) -> bool {
         let index = self.free;
-        let (Some(entry), Some(holding)) =
-            (self.entries.get(index as usize).copied(), self.holdings.get_mut(frame.0 as usize))
-        else {
+        let Some(holding) = self.holdings.get_mut(frame.0 as usize).filter(|_| index != NO_ENTRY) else {
             return false;
         };
         *holding = match *holding {
@@ -163,7 +161,7 @@ impl Cache {
             }
             _ => return false,
         };
-        self.free = entry.row_next;
+        self.free = self.get(index).row_next;
         let row = self.row(object, page);
         let next = core::mem::replace(&mut objects.get_mut(object).entries, index);
         if let Some(next) = self.entries.get_mut(next as usize) {

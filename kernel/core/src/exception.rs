@@ -13,7 +13,7 @@ use abi::{Access, Error, Grant, Pid, USER_ADDRESS_END};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex, Protection};
 use crate::paging::PAGE_MISSING;
-use crate::process::{Flags, State};
+use crate::process::{Flags, NOBODY, State};
 use crate::{Result, ensure};
 
 /// The processor's number of a page fault.
@@ -26,11 +26,18 @@ impl<M: Machine> Kernel<M> {
         self.interrupt_current();
         let current = self.cpu().current;
         let team = self.processes[current].team;
-        match self.touch(team, address, access) {
+        self.page_requests.may_switch = true;
+        let touched = self.touch(team, address, access);
+        self.page_requests.may_switch = false;
+        match touched {
             Ok(()) => self.counters.page_faults += 1,
             Err(PAGE_MISSING) => {
                 self.counters.page_faults += 1;
                 self.await_touched(address, access, code);
+                let woken = core::mem::replace(&mut self.page_requests.woken, NOBODY);
+                if woken != NOBODY {
+                    return self.switch_to(woken);
+                }
             }
             Err(error) => {
                 self.block_current(State::Sending);

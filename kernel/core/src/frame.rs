@@ -92,6 +92,12 @@ impl Frames {
         self.allocate_listed().or_else(|| self.allocate_zeroed())
     }
 
+    /// The same, if more than `kept` are free.
+    #[inline]
+    pub fn allocate_beyond(&mut self, kept: u32) -> Option<Frame> {
+        if self.free_count > kept { self.allocate() } else { None }
+    }
+
     /// Takes a free frame that is filled with zeros, if there is one.
     #[inline]
     pub fn allocate_zeroed(&mut self) -> Option<Frame> {

@@ -388,7 +388,10 @@ impl<M: Machine> Kernel<M> {
         let [address, bytes, deadline, buffer_address, buffer_bytes] = registers.extra;
         let client = self.answer(caller, Pid::from_bits(registers.pid), address, bytes)?;
         if self.cpu().current != caller {
-            // It has sent for a client elsewhere, who had it ended.
+            // It has sent for a client elsewhere, who had it ended; or a page that it refused ended its own team.
+            if client != NOBODY {
+                self.make_ready(client);
+            }
             return Ok(self.leave());
         }
         let server = &mut self.processes[caller];
@@ -417,6 +420,7 @@ impl<M: Machine> Kernel<M> {
         if !process.flags.only(Flags::SUSPENDED) {
             return self.answer_specially(caller, client, address, bytes);
         }
+        let bytes = Grant::from_bits(bytes).bytes();
         if bytes != 0 {
             self.copy_reply(caller, client, address, bytes)?;
         }
@@ -476,12 +480,12 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<ProcessIndex> {
         let process = &self.processes[client];
         let (flags, kind) = (process.flags, process.kind);
+        if kind == Kind::Page {
+            return self.page_answered(caller, client, address, Grant::from_bits(bytes));
+        }
+        let bytes = Grant::from_bits(bytes).bytes();
         if kind == Kind::Copy {
             self.answer_copy(caller, client, address, bytes)?;
-            return Ok(NOBODY);
-        }
-        if kind == Kind::Page {
-            self.page_answered(caller, client, address, bytes)?;
             return Ok(NOBODY);
         }
         if kind == Kind::Alien && flags.has(Flags::REMOTE) {

@@ -119,12 +119,16 @@ pub trait Machine {
         frames: &mut Frames,
     ) -> Result<u32, MapError>;
 
-    /// As `map`, of a frame that the kernel can read, where that takes no more tables; false if it does, or a machine
-    /// knows no shorter way, or a page is mapped there.
-    fn map_beside(&mut self, space: Self::Space, address: u64, frame: Frame, protection: Protection) -> bool {
-        let _ = (space, address, frame, protection);
-        false
-    }
+    /// Maps pages from `address` on, `most` at most, where that takes no more tables, up to one that is mapped, or for which
+    /// `each` has nothing. It is told the page's number from the first on, and tells a frame, which the kernel can read,
+    /// and the protection. Returns how many.
+    fn map_run(
+        &mut self,
+        space: Self::Space,
+        address: u64,
+        most: u32,
+        each: impl FnMut(u32) -> Option<(Frame, Protection)>,
+    ) -> u32;
 
     /// Unmaps pages from `from` on, `most` at most, and gives their frames to `each`. Returns the address to go on with,
     /// `end` or more when no page is left before that, and how many there were. For a bounded time, as `next_mapped`.

@@ -4,26 +4,26 @@
 //! kernel's, at the request's *window*, so that a reply, MoveTo and MoveFrom, and the network server's, take it for any
 //! client's segment. Who waits for the page waits in the request's queue and lends it its priority.
 //!
-//! A request that was answered leaves its slot, and so its pid, to another. So pids, of which a slot has
+//! A request that was answered leaves its slot, and so its pid, to the next one in its window. So pids, of which a slot has
 //! but so many, are not used up, and a server on another node has as few clients to remember as there are windows. One that
-//! was given up does not: what is answered too late must be for nobody.
+//! was given up does not: what is answered too late must be for nobody. A frame that was not needed, since the server lent
+//! its pages, stays in the window likewise, until frames are wanted.
 //!
 //! There is one request for a page at a time, and [`PAGE_REQUESTS`] in all. A pager's reply is an allegation: it fills the
 //! frame, or lends pages of the pager's own, or says no; anything else is as good as no.
 
-use abi::call::Reply;
 use abi::kernel::priority;
 use abi::kernel::protection::{READ, WRITE};
 use abi::page::page::{Read, Write};
 use abi::page::{DEADLINE_NS, MOST_LENT};
 use abi::protocol::Request as _;
-use abi::{Access, Error, Grant, Message, PAGE_BYTES, Pid, UserId};
+use abi::{Access, Error, Grant, Message, PAGE_BYTES};
 
 use crate::cache::{EntryIndex, flag};
 use crate::frame::{Frame, Frames};
 use crate::kernel::Kernel;
 use crate::machine::{Caching, Machine, Place, ProcessIndex};
-use crate::object::ObjectIndex;
+use crate::object::{Object, ObjectIndex};
 use crate::paging::PAGE_MISSING;
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::region::Backing;
@@ -46,13 +46,23 @@ static ZEROS: [u8; PAGE_BYTES as usize] = [0; PAGE_BYTES as usize];
 /// The requests under way.
 #[derive(Debug)]
 pub struct PageRequests<Space> {
-    /// By window; nobody for most.
-    pub slots: [ProcessIndex; PAGE_REQUESTS],
-    /// Slots of former ones, set aside for further ones; nobody behind them.
-    idle: [ProcessIndex; PAGE_REQUESTS],
+    /// By window; nobody where none was yet, or the last was given up.
+    slots: [ProcessIndex; PAGE_REQUESTS],
+    /// By window, when its request was made.
+    since_ns: [u64; PAGE_REQUESTS],
+    /// By window, a bit: its request is under way.
+    under_way: u32,
+    /// Likewise: it is, or who waited for it is being told.
+    busy: u32,
     /// Where their windows are.
-    pub space: Space,
+    space: Space,
+    /// Whether the current process will wait for what is asked for, so that the server may be switched to.
+    pub(crate) may_switch: bool,
+    /// The server that is: ready, and in no list.
+    pub(crate) woken: ProcessIndex,
 }
+
+const _: () = assert!(PAGE_REQUESTS == u32::BITS as usize);
 
 impl<Space: Copy + Eq + core::fmt::Debug> PageRequests<Space> {
     /// None, and all that their windows need.
@@ -71,18 +81,13 @@ impl<Space: Copy + Eq + core::fmt::Debug> PageRequests<Space> {
             machine.unmap(space, address);
         }
         frames.release(frame);
-        PageRequests { slots: [NOBODY; PAGE_REQUESTS], idle: [NOBODY; PAGE_REQUESTS], space }
+        let (slots, since_ns) = ([NOBODY; PAGE_REQUESTS], [0; PAGE_REQUESTS]);
+        PageRequests { slots, since_ns, under_way: 0, busy: 0, space, may_switch: false, woken: NOBODY }
     }
 
-    /// The slot that was set aside last.
-    fn take_idle(&mut self) -> Option<ProcessIndex> {
-        let last = self.idle.iter_mut().rev().find(|slot| **slot != NOBODY)?;
-        Some(core::mem::replace(last, NOBODY))
-    }
-
-    /// A place for one more.
-    fn idle_place(&mut self) -> Option<&mut ProcessIndex> {
-        self.idle.iter_mut().find(|slot| **slot == NOBODY)
+    /// The slots of those that are under way.
+    pub fn under_way(&self) -> impl Iterator<Item = ProcessIndex> {
+        bits(self.under_way).map(|window| self.slots[window])
     }
 }
 
@@ -92,83 +97,120 @@ pub(crate) type PageOf = (ObjectIndex, u32);
 impl<M: Machine> Kernel<M> {
     /// Asks for a page that is not in the cache. [`PAGE_MISSING`] if it has been asked for.
     pub(crate) fn request_page(&mut self, object: ObjectIndex, page: u32) -> Error {
-        if let Some(slot) = self.find_request((object, page)) {
+        self.begin_read((object, page)).err().unwrap_or(PAGE_MISSING)
+    }
+
+    fn begin_read(&mut self, page: PageOf) -> Result<()> {
+        if let Some(slot) = self.find_request(page) {
             (self.missing, self.missing_room) = (slot, false);
-            return PAGE_MISSING;
+            return Ok(());
         }
-        let frame = match self.take_frame_for_cache() {
-            Ok(frame) => frame,
-            Err(error) => return error,
-        };
-        // Only now: pages may have been begun to be written back for the frame, which takes windows.
-        let window = match self.free_window(object) {
-            Ok(window) => window,
-            Err(error) => {
-                self.frames.release(frame);
-                return error;
-            }
-        };
-        let request = Read { instance: self.regions.objects.get(object).instance, position: position(page) };
-        let grant = Grant::new(PAGE_BYTES, Access::WRITE);
-        match self.begin_request(window, (object, page), frame, request.to_message(), grant) {
-            Ok(()) => {
-                self.counters.page_reads += 1;
-                self.missing_room = false;
-                PAGE_MISSING
-            }
-            Err(error) => {
-                self.frames.release(frame);
-                error
-            }
+        let mut window = self.free_window(page.0)?;
+        if self.frame_in(window).is_none() {
+            let frame = self.take_frame_for_cache()?;
+            // Pages may have been begun to be written back for the frame, which takes windows.
+            window = self.free_window(page.0).inspect_err(|_| self.frames.release(frame))?;
+            self.fill_window(window, frame);
         }
+        let instance = self.regions.objects.get(page.0).instance;
+        let request = Read { instance, position: position(page.1) };
+        self.begin_request(window, page, &request.to_message(), Grant::new(PAGE_BYTES, Access::WRITE))?;
+        self.missing_room = false;
+        self.counters.page_reads += 1;
+        Ok(())
     }
 
     /// Begins to write an entry back. [`PAGE_MISSING`] if that goes on.
     pub(crate) fn request_write(&mut self, index: EntryIndex) -> Error {
+        self.begin_write(index).err().unwrap_or(PAGE_MISSING)
+    }
+
+    fn begin_write(&mut self, index: EntryIndex) -> Result<()> {
+        self.missing_room = true;
         let entry = *self.cache.get(index);
-        if let Some(slot) = self.find_request((entry.object, entry.page)) {
-            (self.missing, self.missing_room) = (slot, true);
-            return PAGE_MISSING;
+        let page = (entry.object, entry.page);
+        if let Some(slot) = self.find_request(page) {
+            self.missing = slot;
+            return Ok(());
         }
-        let window = match self.free_window(entry.object) {
-            Ok(window) => window,
-            Err(error) => return error,
-        };
+        let window = self.free_window(entry.object)?;
+        self.empty_window(window);
+        self.fill_window(window, entry.frame);
         // What is written from now on is a new change.
         self.protect_mappings(index);
         self.cache.set_flags(index, flag::DIRTY, flag::BUSY);
         let instance = self.regions.objects.get(entry.object).instance;
         let request = Write { instance, position: position(entry.page) };
         let grant = Grant::new(entry.bytes.into(), Access::READ);
-        let begun =
-            self.begin_request(window, (entry.object, entry.page), entry.frame, request.to_message(), grant);
-        match begun {
-            Ok(()) => {
-                self.counters.page_writes += 1;
-                self.missing_room = true;
-                PAGE_MISSING
-            }
-            Err(error) => {
-                self.written_back((entry.object, entry.page), Err(error));
-                error
-            }
-        }
+        self.begin_request(window, page, &request.to_message(), grant).inspect_err(|error| {
+            self.take_out(window);
+            self.written_back(page, Err(*error));
+        })?;
+        self.counters.page_writes += 1;
+        Ok(())
     }
 
-    /// A window for one more request of an object. If there is none: who wants it waits for one of them.
+    /// A window, with its slot, for one more request of an object. If there is none: who wants it waits for one of them.
+    #[inline]
     fn free_window(&mut self, object: ObjectIndex) -> Result<usize> {
         let is_system = self.regions.objects.get(object).user.is_system();
         let first = if is_system { 0 } else { SYSTEM_WINDOWS };
-        let free = self.page_requests.slots[first..].iter().position(|slot| *slot == NOBODY);
-        free.map(|window| first + window).ok_or_else(|| {
-            (self.missing, self.missing_room) = (self.page_requests.slots[first], true);
-            PAGE_MISSING
-        })
+        let Some(window) = bits(!self.page_requests.busy >> first << first).next() else {
+            let used = bits(self.page_requests.under_way >> first << first).next();
+            (self.missing, self.missing_room) =
+                (used.map_or(NOBODY, |used| self.page_requests.slots[used]), true);
+            return Err(PAGE_MISSING);
+        };
+        if self.page_requests.slots[window] == NOBODY {
+            let slot = self.processes.allocate()?;
+            let process = &mut self.processes[slot];
+            process.kind = Kind::Page;
+            process.space = self.page_requests.space;
+            process.registers.extra[0] = window_address(window);
+            self.processes.set_aside(slot);
+            self.page_requests.slots[window] = slot;
+        }
+        Ok(window)
+    }
+
+    /// The frame in a window.
+    fn frame_in(&self, window: usize) -> Option<Frame> {
+        let slot = self.page_requests.slots[window];
+        if slot == NOBODY { None } else { self.processes[slot].extra.frame }
+    }
+
+    /// Puts a frame into a window that has none.
+    fn fill_window(&mut self, window: usize, frame: Frame) {
+        self.processes[self.page_requests.slots[window]].extra.frame = Some(frame);
+        let (space, address) = (self.page_requests.space, window_address(window));
+        // Its table is there: see `new`.
+        self.machine.map_run(space, address, 1, |_| Some((frame, READ | WRITE)));
+    }
+
+    /// Takes the frame out of a window.
+    fn take_out(&mut self, window: usize) {
+        self.processes[self.page_requests.slots[window]].extra.frame = None;
+        self.machine.unmap(self.page_requests.space, window_address(window));
+    }
+
+    /// Frees the frame in a window, if there is one.
+    fn empty_window(&mut self, window: usize) {
+        if let Some(frame) = self.frame_in(window) {
+            self.take_out(window);
+            self.frames.release(frame);
+        }
+    }
+
+    /// Frees the frames in windows without a request.
+    pub fn empty_windows(&mut self) {
+        bits(!self.page_requests.busy).for_each(|window| self.empty_window(window));
     }
 
     fn find_request(&self, page: PageOf) -> Option<ProcessIndex> {
-        let slots = self.page_requests.slots.iter().copied();
-        slots.into_iter().find(|slot| *slot != NOBODY && self.page_of(*slot) == page)
+        if self.regions.objects.get(page.0).requests == 0 {
+            return None;
+        }
+        self.page_requests.under_way().find(|slot| self.page_of(*slot) == page)
     }
 
     fn page_of(&self, slot: ProcessIndex) -> PageOf {
@@ -181,71 +223,80 @@ impl<M: Machine> Kernel<M> {
         &mut self,
         window: usize,
         (object, page): PageOf,
-        frame: Frame,
-        message: Message,
+        message: &Message,
         grant: Grant,
     ) -> Result<()> {
-        let Object { pager, user } = self.pager_of(object);
-        let found = match self.find_receiver_anywhere(self.processes.host(), pager) {
-            // The next network server sends it.
-            Err(Error::NoNetwork) if self.former_network_servers > 0 => NOBODY,
-            found => found?,
+        let Object { pager, user, .. } = *self.regions.objects.get(object);
+        // As urgent as who brings it about, so that a server which is switched to becomes no more urgent when that one waits.
+        let priority = match self.cpu().current {
+            NOBODY => priority::SYSTEM,
+            current => self.processes[current].priority,
         };
-        let slot = match self.page_requests.take_idle() {
-            Some(idle) => {
-                self.processes.take_up(idle);
-                idle
-            }
-            None => self.processes.allocate()?,
-        };
-        let address = window_address(window);
-        let space = self.page_requests.space;
-        let mapped = self.machine.map(space, address, frame, READ | WRITE, Caching::Cached, &mut self.frames);
-        if mapped.is_err() {
-            self.processes.release(slot, self.nowhere);
-            return Err(Error::NoMemory);
-        }
-        self.page_requests.slots[window] = slot;
-        self.regions.objects.get_mut(object).requests += 1;
+        let slot = self.page_requests.slots[window];
         let process = &mut self.processes[slot];
-        process.kind = Kind::Page;
-        process.state = State::Idle;
-        process.flags = Flags::PSEUDO;
-        process.priority = priority::SYSTEM;
-        process.own_priority = priority::SYSTEM;
+        process.priority = priority;
+        process.own_priority = priority;
         process.user = user;
-        process.space = space;
         process.extra.count = page.into();
         process.extra.value = u32::from(object);
-        process.extra.frame = Some(frame);
         process.registers.pid = pager.to_bits();
         process.registers.message = message.to_registers();
-        process.registers.extra[0] = address;
         process.registers.extra[1] = grant.to_bits();
-        self.missing = slot;
-        let deadline_ns = self.read_clock() + DEADLINE_NS;
-        self.set_deadline(slot, deadline_ns);
-        if found == NOBODY {
-            self.processes[slot].flags.set(Flags::REMOTE);
-            self.send_stranded();
+        let is_timed = process.flags.has(Flags::TIMED);
+        let to = if self.short_request(slot, pager) {
+            None
         } else {
-            self.trace_message(abi::trace::Event::Send, slot, found);
-            self.post(slot, found);
+            match self.find_receiver_anywhere(self.processes.host(), pager) {
+                // The next network server sends it.
+                Err(Error::NoNetwork) if self.former_network_servers > 0 => Some(NOBODY),
+                found => Some(found?),
+            }
+        };
+        self.processes.take_up(slot);
+        self.page_requests.under_way |= 1 << window;
+        self.page_requests.busy |= 1 << window;
+        self.page_requests.since_ns[window] = self.coarse_now_ns;
+        self.regions.objects.get_mut(object).requests += 1;
+        self.missing = slot;
+        if !is_timed {
+            self.set_deadline(slot, self.coarse_now_ns + DEADLINE_NS);
+        }
+        match to {
+            None => {}
+            Some(NOBODY) => {
+                self.processes[slot].flags.set(Flags::REMOTE);
+                self.send_stranded();
+            }
+            Some(pager) => {
+                self.trace_message(abi::trace::Event::Send, slot, pager);
+                self.post(slot, pager);
+            }
         }
         Ok(())
+    }
+
+    /// The time has come for the request of a slot, or for one before it: there is one deadline, set for the earliest.
+    pub(crate) fn request_due(&mut self, slot: ProcessIndex) {
+        let window = window_of(self.processes[slot].segment_address());
+        if self.page_requests.under_way & 1 << window == 0 {
+            return;
+        }
+        let at_ns = self.page_requests.since_ns[window] + DEADLINE_NS;
+        if self.coarse_now_ns < at_ns {
+            self.set_deadline(slot, at_ns);
+        } else {
+            self.end_request(slot, Err(Error::DeadlinePassed), Answer::None);
+        }
     }
 
     /// Sends the requests that are for another node and with nobody, because there was no network server, or the one that
     /// had them has ended: they may be made again.
     pub(crate) fn send_stranded(&mut self) {
         let server = self.network_server;
-        for window in 0..PAGE_REQUESTS {
+        for window in bits(self.page_requests.under_way) {
             let slot = self.page_requests.slots[window];
-            if server == NOBODY || slot == NOBODY {
-                continue;
-            }
             let process = &mut self.processes[slot];
-            if process.flags.has(Flags::REMOTE) && process.state == State::Idle {
+            if server != NOBODY && process.flags.has(Flags::REMOTE) && process.state == State::Idle {
                 process.begin_transaction();
                 self.trace_message(abi::trace::Event::Send, slot, server);
                 self.post(slot, server);
@@ -253,91 +304,96 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn pager_of(&self, object: ObjectIndex) -> Object {
-        let object = self.regions.objects.get(object);
-        Object { pager: object.pager, user: object.user }
-    }
-
-    /// The server of a page has answered its request, which waits for nobody; with `bytes` of data at `address` of its own.
+    /// The server of a page has answered its request, which waits for nobody; with `data` at `address` of its own, lent if it
+    /// says for what. Returns who is ready because of it but in no list yet, or nobody.
     pub(crate) fn page_answered(
         &mut self,
         pager: ProcessIndex,
         slot: ProcessIndex,
         address: u64,
-        bytes: u64,
-    ) -> Result<()> {
-        let registers = &self.processes[pager].registers;
-        let reply = Message::from_registers(registers.message);
-        let lend =
-            if registers.number == Reply::NUMBER { Access(registers.extra[4] as u8 & 3) } else { Access(0) };
-        let flags = self.processes[slot].flags;
-        let outcome = if flags.has(Flags::REMOTE) { self.reply_for(pager).1 } else { Ok(()) };
+        data: Grant,
+    ) -> Result<ProcessIndex> {
+        let reply = Message::from_registers(self.processes[pager].registers.message);
+        let is_remote = self.processes[slot].flags.has(Flags::REMOTE);
+        let outcome = if is_remote { self.reply_for(pager).1 } else { Ok(()) };
         let is_heard = outcome.is_ok();
         let outcome = outcome.and_then(|()| Error::check(reply.code()));
         let reads = self.processes[slot].grant().access() == Access::WRITE;
-        let lends = reads && outcome.is_ok() && lend.contains(Access::READ) && !flags.has(Flags::REMOTE);
+        let lends = reads && outcome.is_ok() && data.access().contains(Access::READ) && !is_remote;
         if lends {
-            self.lend(pager, self.page_of(slot), address, bytes, lend)?;
-        } else if bytes != 0 {
-            self.copy_reply(pager, slot, address, bytes)?;
+            self.lend(pager, self.page_of(slot), address, data)?;
+        } else if data.bytes() != 0 {
+            self.copy_reply(pager, slot, address, data.bytes())?;
         }
         self.counters.replies += 1;
         self.trace_message(abi::trace::Event::Reply, pager, slot);
         self.end_waiting(slot, pager);
         self.processes[slot].state = State::Idle;
-        let answer = if lends { Answer::Lent } else { Answer::Copied(bytes) };
-        self.end_request(slot, outcome, if is_heard { answer } else { Answer::None });
-        Ok(())
+        let answer = if lends { Answer::Lent } else { Answer::Copied(data.bytes()) };
+        Ok(self.finish_request(slot, outcome, if is_heard { answer } else { Answer::None }))
     }
 
     /// A request has come to its end.
     pub(crate) fn end_request(&mut self, slot: ProcessIndex, outcome: Result<()>, answer: Answer) {
-        let process = &self.processes[slot];
+        let woken = self.finish_request(slot, outcome, answer);
+        if woken != NOBODY {
+            self.make_ready(woken);
+        }
+    }
+
+    /// The same; returns the last of those who are ready because of it, if that is in no list yet.
+    fn finish_request(&mut self, slot: ProcessIndex, outcome: Result<()>, answer: Answer) -> ProcessIndex {
+        if self.processes[slot].state != State::Idle {
+            self.leave_state(slot);
+        }
         let page = self.page_of(slot);
+        let process = &mut self.processes[slot];
         let reads = process.grant().access() == Access::WRITE;
+        let (window, frame) = (window_of(process.segment_address()), process.extra.frame);
+        self.page_requests.under_way &= !(1 << window);
+        self.regions.objects.get_mut(page.0).requests -= 1;
         let mut outcome = outcome;
-        if let Some(frame) = process.extra.frame {
-            if !reads {
-                self.written_back(page, outcome);
-            } else if let (Ok(()), Answer::Copied(bytes)) = (outcome, answer) {
-                if bytes < PAGE_BYTES {
-                    self.machine.write_frame(frame, bytes as usize, &ZEROS[bytes as usize..]);
-                }
-                // It may have been lent meanwhile, with another page.
-                let is_there = self.cache.find(page.0, page.1).is_some();
-                let objects = &mut self.regions.objects;
-                if is_there || !self.cache.insert(objects, page, frame, bytes as u16, flag::REFERENCED) {
-                    self.frames.release(frame);
-                }
-                if self.cache.find(page.0, page.1).is_none() {
-                    outcome = Err(Error::NoMemory);
-                }
-            } else {
+        if !reads {
+            self.take_out(window);
+            self.written_back(page, outcome);
+        } else if let (Ok(()), Answer::Copied(bytes), Some(frame)) = (outcome, answer, frame) {
+            self.take_out(window);
+            if bytes < PAGE_BYTES {
+                self.machine.write_frame(frame, bytes as usize, &ZEROS[bytes as usize..]);
+            }
+            // It may have been lent meanwhile, with another page.
+            let is_there = self.cache.find(page.0, page.1).is_some();
+            let objects = &mut self.regions.objects;
+            if is_there || !self.cache.insert(objects, page, frame, bytes as u16, flag::REFERENCED) {
                 self.frames.release(frame);
             }
+            if self.cache.find(page.0, page.1).is_none() {
+                outcome = Err(Error::NoMemory);
+            }
         }
-        self.regions.objects.get_mut(page.0).requests -= 1;
-        if let Some(window) = self.page_requests.slots.iter().position(|other| *other == slot) {
-            self.page_requests.slots[window] = NOBODY;
-            self.machine.unmap(self.page_requests.space, window_address(window));
-        }
-        self.leave_state(slot);
+        let mut woken = NOBODY;
         while let waiter = self.processes[slot].queue.head
             && waiter != NOBODY
         {
+            if woken != NOBODY {
+                self.make_ready(woken);
+            }
             let outcome = if self.processes[waiter].waits_for_room { Ok(()) } else { outcome };
-            self.end_page_wait(waiter, outcome);
+            woken = self.end_page_wait(waiter, outcome);
         }
         if self.processes[slot].expected_by > 0 {
             self.disappoint(slot);
         }
-        match self.page_requests.idle_place() {
-            Some(place) if answer != Answer::None => {
-                *place = slot;
-                self.processes.set_aside(slot, self.nowhere);
-            }
-            _ => self.processes.release(slot, self.nowhere),
+        if answer == Answer::None {
+            self.empty_window(window);
+            self.page_requests.slots[window] = NOBODY;
+            self.clear_deadline(slot);
+            self.processes.release(slot, self.nowhere);
+        } else {
+            self.processes.set_aside(slot);
         }
+        self.page_requests.busy &= !(1 << window);
+        woken
     }
 
     /// A page has been written back, or could not be: then its object knows why until someone asks.
@@ -352,37 +408,28 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Enters pages of a pager's own memory, from `address` on, as those from `page` on. All that is asked is that the
-    /// first can be lent; of the others those that can.
-    fn lend(
-        &mut self,
-        pager: ProcessIndex,
-        (object, page): PageOf,
-        address: u64,
-        bytes: u64,
-        access: Access,
-    ) -> Result<()> {
+    /// Enters pages of a pager's own memory, from `address` on, as those from `page` on, up to one that is there. All that is
+    /// asked is that the first can be lent; of the others those that can.
+    fn lend(&mut self, pager: ProcessIndex, (object, page): PageOf, address: u64, data: Grant) -> Result<()> {
         let team = self.processes[pager].team;
-        ensure(address.is_multiple_of(PAGE_BYTES) && bytes > 0, Error::BadArgument)?;
-        let mut flags = flag::LENT | flag::REFERENCED;
-        if access.contains(Access::WRITE) {
-            flags |= flag::WRITABLE;
-        }
-        for ahead in 0..bytes.div_ceil(PAGE_BYTES).min(MOST_LENT) as u32 {
-            let at = address + position(ahead);
-            let left = (bytes - position(ahead)).min(PAGE_BYTES);
-            if self.cache.find(object, page + ahead).is_some() {
-                // Lent meanwhile, with a page before it.
-                continue;
-            }
-            let lent = self.find_lendable(team, at, access).and_then(|frame| {
-                let objects = &mut self.regions.objects;
-                let entered = self.cache.insert(objects, (object, page + ahead), frame, left as u16, flags);
+        let access = data.access();
+        ensure(address.is_multiple_of(PAGE_BYTES) && data.bytes() > 0, Error::BadArgument)?;
+        let writable = if access.contains(Access::WRITE) { flag::WRITABLE } else { 0 };
+        let mut left = data.bytes().min(MOST_LENT * PAGE_BYTES);
+        let mut ahead = 0;
+        // What is there was lent before, or meanwhile, and so most likely what is behind it.
+        while left > 0 && self.cache.find(object, page + ahead).is_none() {
+            let lent = self.find_lendable(team, address + position(ahead), access).and_then(|frame| {
+                let flags = flag::LENT | flag::REFERENCED | writable;
+                let (objects, bytes) = (&mut self.regions.objects, left.min(PAGE_BYTES) as u16);
+                let entered = self.cache.insert(objects, (object, page + ahead), frame, bytes, flags);
                 ensure(entered, Error::NoResources)
             });
             if ahead == 0 {
                 lent?;
             }
+            ahead += 1;
+            left = left.saturating_sub(PAGE_BYTES);
         }
         Ok(())
     }
@@ -391,21 +438,24 @@ impl<M: Machine> Kernel<M> {
     fn find_lendable(&mut self, team: TeamIndex, address: u64, access: Access) -> Result<Frame> {
         let wanted = if access.contains(Access::WRITE) { READ | WRITE } else { READ };
         let list = &mut self.teams[usize::from(team)].regions;
-        let region = self.regions.find(list, address).copied().ok_or(Error::BadAddress)?;
-        let ordinary = match region.backing {
-            Backing::Zero => true,
-            Backing::Physical { caching, .. } => caching == Caching::Cached,
-            _ => false,
-        };
+        let region = self.regions.find(list, address).ok_or(Error::BadAddress)?;
+        let backing = region.backing;
+        let ordinary = matches!(backing, Backing::Zero | Backing::Physical { caching: Caching::Cached, .. });
         ensure(ordinary && region.protection & wanted == wanted, Error::BadAddress)?;
         let space = self.team(team).space.ok_or(Error::BadAddress)?;
         // Mostly it is there: the server has just written or read it.
-        if self.machine.translate(space, address, wanted).is_none() {
-            self.touch(team, address, wanted)?;
-        }
+        let frame = match self.machine.translate(space, address, wanted) {
+            None => {
+                self.touch(team, address, wanted)?;
+                self.machine.translate(space, address, wanted).ok_or(Error::BadAddress)?
+            }
+            Some(frame) => frame,
+        };
         // What the kernel cannot read it could not copy for who writes it.
-        self.machine.read(Place { space, address }, &mut [0]).map_err(|_| Error::BadAddress)?;
-        self.machine.translate(space, address, wanted).ok_or(Error::BadAddress)
+        if backing != Backing::Zero {
+            self.machine.read(Place { space, address }, &mut [0]).map_err(|_| Error::BadAddress)?;
+        }
+        Ok(frame)
     }
 }
 
@@ -420,16 +470,23 @@ pub(crate) enum Answer {
     Lent,
 }
 
-/// Who serves an object, and for whom.
-struct Object {
-    pager: Pid,
-    user: UserId,
-}
-
 const fn position(page: u32) -> u64 {
     page as u64 * PAGE_BYTES
 }
 
 const fn window_address(window: usize) -> u64 {
     WINDOWS + window as u64 * PAGE_BYTES
+}
+
+const fn window_of(address: u64) -> usize {
+    ((address - WINDOWS) / PAGE_BYTES) as usize
+}
+
+/// Which bits are set.
+fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let bit = set.trailing_zeros() as usize;
+        set &= set.wrapping_sub(1);
+        (bit < u32::BITS as usize).then_some(bit)
+    })
 }

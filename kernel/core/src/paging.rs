@@ -12,20 +12,20 @@ use abi::kernel::protection::{READ, WRITE};
 use abi::{Error, PAGE_BYTES, Pid};
 
 use crate::Result;
-use crate::cache::{EntryIndex, flag};
+use crate::cache::{Entry, EntryIndex, flag};
 use crate::frame::Frame;
 use crate::kernel::Kernel;
 use crate::machine::{Caching, Machine, MapError, ProcessIndex, Protection, Resume};
 use crate::object::ObjectIndex;
-use crate::process::{Flags, State};
+use crate::process::{Flags, NOBODY, State};
 use crate::region::{Backing, Region};
 use crate::team::TeamIndex;
 
 /// The page has been asked for: `Kernel::missing` says by which request. Never leaves the kernel.
 pub(crate) const PAGE_MISSING: Error = Error::Unknown(0);
 
-/// Pages behind a touched one that are mapped with it if they are in the cache.
-const MAPPED_AHEAD: u32 = 31;
+/// Pages that are mapped with a touched one, and it, if they are in the cache.
+const MOST_MAPPED: u64 = 32;
 
 /// Above the processor's code in a faulting process's `extra.value`: what it wanted of the page.
 const ACCESS_SHIFT: u32 = 24;
@@ -61,22 +61,28 @@ impl<M: Machine> Kernel<M> {
         let page = page + ((address - region.start) / PAGE_BYTES) as u32;
         let space = self.team(team).space.ok_or(Error::BadAddress)?;
         let reading = region.machine_protection() & !WRITE;
+        let found = self.cache.find(object, page);
+        if access & WRITE == 0
+            && let Some(entry) = found
+            && self.map_run(space, address, region, (object, page), found) > 0
+        {
+            self.cache.set_flags(entry, 0, flag::REFERENCED);
+            return Ok(());
+        }
         // The region's protection may not have come to this page yet.
-        self.machine.protect(space, address, reading);
-        let mapped = self.machine.translate(space, address, READ);
+        let is_mapped = self.machine.protect(space, address, reading);
+        let mapped = if is_mapped { self.machine.translate(space, address, READ) } else { None };
         if let Some(own) = mapped.filter(|frame| !self.cache.holds(*frame)) {
             debug_assert!(!shared, "frame {own:?} in a shared region is not the cache's");
             self.machine.protect(space, address, region.machine_protection());
             return Ok(());
         }
-        let Some(entry) = self.cache.find(object, page) else {
-            return Err(self.request_page(object, page));
-        };
+        let Some(entry) = found else { return Err(self.request_page(object, page)) };
         self.cache.set_flags(entry, 0, flag::REFERENCED);
         if access & WRITE == 0 {
             if mapped.is_none() {
                 self.map_entry(team, address, region, entry)?;
-                self.map_ahead(team, address, region, (object, page));
+                self.map_run(space, address + PAGE_BYTES, region, (object, page + 1), None);
             }
             return Ok(());
         }
@@ -96,22 +102,11 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Maps an entry's frame, for writing only if that needs no further fault.
+    /// Maps an entry's frame.
     fn map_entry(&mut self, team: TeamIndex, address: u64, region: &Region, entry: EntryIndex) -> Result<()> {
-        let (frame, protection) = self.mapping_of(region, entry);
-        self.map_page(team, address, frame, protection)
-    }
-
-    /// How an entry's frame is mapped in a region.
-    #[inline]
-    fn mapping_of(&self, region: &Region, entry: EntryIndex) -> (Frame, Protection) {
         let entry = self.cache.get(entry);
-        let shared = matches!(region.backing, Backing::Bound { shared: true, .. });
-        let mut protection = region.machine_protection();
-        if !shared || entry.flags & (flag::DIRTY | flag::WRITABLE) == 0 || entry.flags & flag::BUSY != 0 {
-            protection &= !WRITE;
-        }
-        (entry.frame, protection)
+        let (frame, protection) = (entry.frame, protection_of(region, entry));
+        self.map_page(team, address, frame, protection)
     }
 
     /// Gives a team a frame of its own with what an entry holds.
@@ -157,32 +152,27 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Maps what follows a page and is in the cache: it is likely to be touched next, and this costs less than a fault.
-    fn map_ahead(
+    /// Maps a page where there are tables for it, and of what follows it what is in the cache: it is likely to be touched
+    /// next, and this costs less than a fault. `entry` is the page's if it was found. Returns how many.
+    fn map_run(
         &mut self,
-        team: TeamIndex,
+        space: M::Space,
         address: u64,
         region: &Region,
         (object, page): (ObjectIndex, u32),
-    ) {
-        let last = ((region.end() - address) / PAGE_BYTES - 1) as u32;
-        let Some(space) = self.team(team).space else { return };
-        for ahead in 1..=last.min(MAPPED_AHEAD) {
-            let Some(entry) = self.cache.find(object, page + ahead) else { return };
-            let address = address + u64::from(ahead) * PAGE_BYTES;
-            let (frame, protection) = self.mapping_of(region, entry);
-            if !self.machine.map_beside(space, address, frame, protection)
-                && self.map_page(team, address, frame, protection).is_err()
-            {
-                return;
-            }
-        }
+        mut entry: Option<EntryIndex>,
+    ) -> u32 {
+        let most = ((region.end() - address) / PAGE_BYTES).min(MOST_MAPPED) as u32;
+        let cache = &self.cache;
+        self.machine.map_run(space, address, most, |ahead| {
+            let entry = cache.get(entry.take().or_else(|| cache.find(object, page + ahead))?);
+            Some((entry.frame, protection_of(region, entry)))
+        })
     }
 
     /// The current process touched a page that was asked for.
     pub(crate) fn await_touched(&mut self, address: u64, access: Protection, code: u32) {
-        let index = self.cpu().current;
-        self.block_current(State::Sending);
+        let index = self.forget_current();
         let extra = &mut self.processes[index].extra;
         (extra.count, extra.value) = (address, code & CODE_MASK | access << ACCESS_SHIFT);
         self.await_page(index, Wait::Fault);
@@ -207,8 +197,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// What a process waited for has come, or will not.
-    pub(crate) fn end_page_wait(&mut self, index: ProcessIndex, outcome: Result<()>) {
+    /// What a process waited for has come, or will not. Returns the process if it is ready but in no list yet, or nobody.
+    pub(crate) fn end_page_wait(&mut self, index: ProcessIndex, outcome: Result<()>) -> ProcessIndex {
         let request = self.processes[index].partner;
         self.processes.dequeue(index);
         self.end_waiting(index, request);
@@ -220,8 +210,10 @@ impl<M: Machine> Kernel<M> {
             (Wait::Fault, Ok(())) => {
                 // Mapped at once it costs no second fault; if that fails, the second fault says why.
                 let _ = self.touch(team, count, value >> ACCESS_SHIFT);
-                self.processes[index].resume = Resume::Full;
-                self.make_ready(index);
+                let process = &mut self.processes[index];
+                process.resume = Resume::Full;
+                process.state = State::Ready;
+                return index;
             }
             (Wait::Fault, Err(error)) => self.page_exception(index, count, value & CODE_MASK, error),
             (Wait::Send, Ok(())) => match self.find_receiver(Pid::from_bits(count)) {
@@ -244,5 +236,17 @@ impl<M: Machine> Kernel<M> {
             (Wait::Work, _) => self.go_on_working(index),
             (Wait::None, _) => debug_assert!(false, "slot {index} waited for no page"),
         }
+        NOBODY
+    }
+}
+
+/// How an entry's frame is mapped in a region: for writing only if that needs no further fault.
+#[inline]
+fn protection_of(region: &Region, entry: &Entry) -> Protection {
+    let shared = matches!(region.backing, Backing::Bound { shared: true, .. });
+    if !shared || entry.flags & (flag::DIRTY | flag::WRITABLE) == 0 || entry.flags & flag::BUSY != 0 {
+        region.machine_protection() & !WRITE
+    } else {
+        region.machine_protection()
     }
 }

@@ -31,58 +31,46 @@ const RESERVE_PART: u32 = 32;
 const MOST_RESERVED: u32 = 256;
 
 impl<M: Machine> Kernel<M> {
-    /// A frame for a team's own page.
+    /// A frame, if more than `kept` are free or can be had.
     #[inline]
-    fn take_frame(&mut self, team: TeamIndex) -> Result<Frame> {
-        if self.may_take(team)
-            && let Some(frame) = self.frames.allocate()
-        {
-            return Ok(frame);
+    fn take_frame(&mut self, kept: u32) -> Result<Frame> {
+        match self.frames.allocate_beyond(kept) {
+            Some(frame) => Ok(frame),
+            None => self.reclaim(kept),
         }
-        self.reclaim(self.kept_from(team))
     }
 
-    /// The same, charged to the team.
+    /// A frame for a team's own page, charged to the team.
     #[inline]
     pub(crate) fn take_own_frame(&mut self, team: TeamIndex) -> Result<Frame> {
         self.team_mut(team).pages.take(1)?;
-        self.take_frame(team).inspect_err(|_| self.team_mut(team).pages.give_back(1))
+        self.take_frame(self.kept_from(team)).inspect_err(|_| self.team_mut(team).pages.give_back(1))
     }
 
     /// The same, filled with zeros.
     #[inline]
     pub(crate) fn take_own_zeros(&mut self, team: TeamIndex) -> Result<Frame> {
         self.team_mut(team).pages.take(1)?;
-        if self.may_take(team)
+        let kept = self.kept_from(team);
+        if self.frames.free_count() > kept
             && let Some(frame) = self.frames.allocate_zeroed()
         {
             return Ok(frame);
         }
-        let frame = self.take_frame(team).inspect_err(|_| self.team_mut(team).pages.give_back(1))?;
+        let frame = self.take_frame(kept).inspect_err(|_| self.team_mut(team).pages.give_back(1))?;
         self.machine.zero_frame(frame);
         Ok(frame)
     }
 
-    /// Whether there are frames left for a team.
-    #[inline]
-    fn may_take(&self, team: TeamIndex) -> bool {
-        self.frames.free_count() > self.reserve() || self.team(team).rights.contains(Rights::WIRE_MEMORY)
-    }
-
     /// Free frames of which a team gets none.
+    #[inline]
     fn kept_from(&self, team: TeamIndex) -> u32 {
         if self.team(team).rights.contains(Rights::WIRE_MEMORY) { 0 } else { self.reserve() }
     }
 
     /// A frame for a page of an object.
     pub(crate) fn take_frame_for_cache(&mut self) -> Result<Frame> {
-        let kept = self.reserve();
-        if self.frames.free_count() > kept
-            && let Some(frame) = self.frames.allocate()
-        {
-            return Ok(frame);
-        }
-        self.reclaim(kept)
+        self.take_frame(self.reserve())
     }
 
     /// Fills a free frame with zeros for who will need one. False if there are enough.
@@ -103,6 +91,10 @@ impl<M: Machine> Kernel<M> {
     /// been.
     #[cold]
     fn reclaim(&mut self, kept: u32) -> Result<Frame> {
+        self.empty_windows();
+        if let Some(frame) = self.frames.allocate_beyond(kept) {
+            return Ok(frame);
+        }
         let mut limit = 2 * self.cache.slots();
         let mut writes = 0;
         let mut waits_for = NOBODY;
@@ -117,9 +109,7 @@ impl<M: Machine> Kernel<M> {
             } else if entry.flags & flag::DIRTY == 0 {
                 self.drop_entry(index);
                 self.counters.reclaimed_frames += 1;
-                if self.frames.free_count() > kept
-                    && let Some(frame) = self.frames.allocate()
-                {
+                if let Some(frame) = self.frames.allocate_beyond(kept) {
                     return Ok(frame);
                 }
             } else if writes < WRITES_AT_ONCE && self.request_write(index) == PAGE_MISSING {
@@ -131,8 +121,7 @@ impl<M: Machine> Kernel<M> {
             }
         }
         if waits_for == NOBODY {
-            waits_for =
-                self.page_requests.slots.iter().copied().find(|slot| *slot != NOBODY).unwrap_or(NOBODY);
+            waits_for = self.page_requests.under_way().next().unwrap_or(NOBODY);
         }
         (self.missing, self.missing_room) = (waits_for, true);
         Err(if waits_for == NOBODY { Error::NoMemory } else { PAGE_MISSING })

@@ -10,7 +10,7 @@ use abi::trace::Event;
 
 use crate::kernel::Kernel;
 use crate::list::List;
-use crate::machine::{Machine, Next, ProcessIndex, Resume};
+use crate::machine::{Machine, Next, ProcessIndex};
 use crate::paging::Wait;
 use crate::process::{Flags, NOBODY, State};
 use crate::table::Processes;
@@ -144,9 +144,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn switch_to(&mut self, index: ProcessIndex) -> Next<M::Space> {
         let process = &self.processes[index];
         if process.priority <= self.ready.most_urgent() && !process.flags.has(Flags::SUSPENDED) {
-            let space = process.space;
             self.begin_running(index);
-            return Next::Run { process: index, space, resume: Resume::Results };
+            return self.run(index);
         }
         self.make_ready(index);
         self.choose()

@@ -51,6 +51,7 @@ impl<M: Machine> Kernel<M> {
                 ShortCall::Segment
             }
             Send::NUMBER => self.short_send::<false>(caller, other),
+            ReplyReceive::NUMBER if grant_or_bytes >> 62 != 0 => ShortCall::General,
             ReplyReceive::NUMBER if grant_or_bytes != 0 => ShortCall::Segment,
             ReplyReceive::NUMBER => self.short_reply_receive::<false, false>(caller, other),
             _ => ShortCall::General,
@@ -134,6 +135,39 @@ impl<M: Machine> Kernel<M> {
         let (space, registers) = (server.space, &raw mut server.registers);
         self.cpu_mut().current = index;
         ShortCall::Run { process: index, space, registers }
+    }
+
+    /// Sends the request for a page, in slot `slot`, to its server, if that waits for anyone's message; false if it does not.
+    #[inline]
+    pub(crate) fn short_request(&mut self, slot: ProcessIndex, pager: Pid) -> bool {
+        let index = pager.index();
+        let Some((request, server)) = self.processes.two(slot, index) else { return false };
+        let [_, grant, ..] = request.registers.extra;
+        if server.pid != pager
+            || !server.simply_is(State::Receiving)
+            || request.priority < server.priority
+            || index == self.network_server
+            || Grant::from_bits(grant).access() != Access::WRITE
+            || !self.trace.is_off()
+        {
+            return false;
+        }
+        server.registers.number = 0;
+        server.registers.pid = request.pid.to_bits();
+        server.registers.message = delivered(request.registers.message, 0);
+        server.registers.extra = [grant, u64::from(request.user.0), 0, 1, 0];
+        server.received += 1;
+        server.waiters.join(request.priority);
+        request.state = State::AwaitingReply;
+        request.partner = index;
+        request.since_ns = self.coarse_now_ns;
+        if self.page_requests.may_switch {
+            server.state = State::Ready;
+            self.page_requests.woken = index;
+        } else {
+            self.make_ready(index);
+        }
+        true
     }
 
     /// `ReplyReceive` to slot `index`, if that awaits the reply, and no message is waiting. What was sent elsewhere awaits

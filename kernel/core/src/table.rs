@@ -101,18 +101,18 @@ impl<Space: Copy> Processes<Space> {
 
     /// Sets a slot aside, which is in no list and for which nobody waits: nobody can send to its pid, which will be used again.
     /// Until it is [taken up](Processes::take_up) it does not count as used.
-    pub fn set_aside(&mut self, index: ProcessIndex, nowhere: Space) {
-        let Process { pid, generation, transaction, kind, .. } = self[index];
-        let flags = Flags::PSEUDO;
-        let state = State::Idle;
-        self[index] = Process { pid, state, flags, kind, transaction, generation, ..Process::free(nowhere) };
+    pub fn set_aside(&mut self, index: ProcessIndex) {
+        let process = &mut self[index];
+        process.state = State::Idle;
+        process.flags.clear(Flags(!Flags::TIMED.0));
+        process.flags.set(Flags::PSEUDO);
         self.used -= 1;
     }
 
     /// A slot that was set aside is used again.
     pub fn take_up(&mut self, index: ProcessIndex) {
         self.used += 1;
-        debug_assert!(self[index].state == State::Idle && self[index].flags == Flags::PSEUDO);
+        debug_assert!(self[index].queue.is_empty());
     }
 
     fn append_free(&mut self, index: ProcessIndex) {
@@ -247,6 +247,7 @@ impl<Space> Processes<Space> {
     }
 
     /// Puts a sender into its partner's queue.
+    #[inline]
     pub(crate) fn enqueue(&mut self, sender: ProcessIndex) {
         let receiver = self[sender].partner;
         let mut queue = self[receiver].queue;
@@ -255,6 +256,7 @@ impl<Space> Processes<Space> {
     }
 
     /// Takes a sender out of its partner's queue.
+    #[inline]
     pub(crate) fn dequeue(&mut self, sender: ProcessIndex) {
         let receiver = self[sender].partner;
         let mut queue = self[receiver].queue;

@@ -12,7 +12,6 @@ use abi::protocol::Reply;
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Next, ProcessIndex};
-use crate::page_request::Answer;
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::schedule::SLICE_NS;
 
@@ -101,7 +100,7 @@ impl<M: Machine> Kernel<M> {
         let process = &self.processes[index];
         match (process.kind, process.state) {
             (Kind::Alarm, _) => self.alarm_due(index),
-            (Kind::Page, _) => self.end_request(index, Err(Error::DeadlinePassed), Answer::None),
+            (Kind::Page, _) => self.request_due(index),
             (_, State::Receiving | State::ReceivingFrom) => {
                 self.end_receiving(index);
                 self.fail(index, Error::DeadlinePassed);

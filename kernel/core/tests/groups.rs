@@ -105,7 +105,6 @@ fn the_first_reply_ends_the_send_and_the_others_can_be_fetched() {
             segment_bytes: bytes,
             replier: 0,
             error: 0,
-            lend: 0,
         }
         .encode()
     };
@@ -205,7 +204,6 @@ fn a_sender_that_dies_takes_its_copies_along() {
         segment_bytes: 4,
         replier: 0,
         error: 0,
-        lend: 0,
     };
     node.call(members[0], answer.encode());
     let answer = call::Reply { to: copies[1], ..answer };

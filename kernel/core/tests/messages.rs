@@ -236,7 +236,6 @@ fn a_reply_may_carry_data() {
             segment_bytes: bytes,
             replier: 0,
             error: 0,
-            lend: 0,
         }
         .encode()
     };

@@ -160,8 +160,14 @@ impl Machine for X86 {
         frame
     }
 
-    fn map_beside(&mut self, space: Space, address: u64, frame: Frame, protection: Protection) -> bool {
-        space.map_beside(address, frame, protection)
+    fn map_run(
+        &mut self,
+        space: Space,
+        address: u64,
+        most: u32,
+        each: impl FnMut(u32) -> Option<(Frame, Protection)>,
+    ) -> u32 {
+        space.map_run(address, most, each)
     }
 
     fn unmap_run(

@@ -172,20 +172,32 @@ impl Space {
         Ok(added)
     }
 
-    /// Maps a page where there are tables for it already; see `Machine::map_beside`.
-    pub fn map_beside(self, address: u64, frame: Frame, protection: Protection) -> bool {
-        let Some((slot, above)) = self.slot(address) else {
-            return false;
+    /// Maps pages of one table that is there already; see `Machine::map_run`.
+    pub fn map_run(
+        self,
+        address: u64,
+        most: u32,
+        mut each: impl FnMut(u32) -> Option<(Frame, Protection)>,
+    ) -> u32 {
+        let Some((first, above)) = self.slot(address) else {
+            return 0;
         };
-        // SAFETY: as in `unmap`.
-        unsafe {
+        let most = (most as usize).min(ENTRIES - index(address, PAGE_SHIFT));
+        // SAFETY: these entries are of one table of pages of this space; one processor, so nobody else is changing them,
+        // and no other reference to them is made meanwhile.
+        let slots = unsafe { core::slice::from_raw_parts_mut(first, most) };
+        let mut count = 0;
+        for slot in slots {
             if *slot != 0 {
-                return false;
+                break;
             }
+            let Some((frame, protection)) = each(count) else { break };
             *slot = frame.address() | DIRTY | protection_bits(protection);
-            *above += COUNT_ONE;
+            count += 1;
         }
-        true
+        // SAFETY: the entry above counts those of this table.
+        unsafe { *above += COUNT_ONE * u64::from(count) };
+        count
     }
 
     /// Unmaps the pages of a range, one table after the other; see `Machine::unmap_run`.
@@ -240,7 +252,7 @@ impl Space {
 
     /// Changes a page's protection; false if none is mapped.
     pub fn protect(self, address: u64, protection: Protection) -> bool {
-        let Some((slot, _)) = self.slot(address) else {
+        let Some(slot) = self.page_slot(address).filter(|_| !is_shared(address)) else {
             return false;
         };
         // SAFETY: as in `unmap`.
@@ -327,24 +339,31 @@ impl Space {
     /// The entry of the page at `address`, if there is a table that holds it.
     #[inline]
     pub fn page_entry(self, address: u64) -> Option<u64> {
-        self.entry_after(address, || self.walk(address).map(|(table, _)| table))
+        // SAFETY: it is in a table of pages in this space.
+        self.page_slot(address).map(|slot| unsafe { *slot })
     }
 
     /// The same, if a recent walk led to the table.
     #[inline]
     pub fn known_entry(self, address: u64) -> Option<u64> {
-        self.entry_after(address, || None)
+        // SAFETY: as in `page_entry`.
+        self.slot_after(address, || None).map(|slot| unsafe { *slot })
+    }
+
+    /// Where the entry of the page at `address` is.
+    #[inline]
+    fn page_slot(self, address: u64) -> Option<*mut u64> {
+        self.slot_after(address, || self.walk(address).map(|(table, _)| table))
     }
 
     #[inline]
-    fn entry_after(self, address: u64, walk: impl FnOnce() -> Option<u64>) -> Option<u64> {
+    fn slot_after(self, address: u64, walk: impl FnOnce() -> Option<u64>) -> Option<*mut u64> {
         if address >= USER_ADDRESS_END {
             return None;
         }
         // SAFETY: the reference lives for this statement, in which nobody else takes one.
         let table = unsafe { &mut Cpu::this().walks }.find(self.root, address, walk)?;
-        // SAFETY: it is a table of pages in this space.
-        Some(unsafe { *entry(table, index(address, PAGE_SHIFT)) })
+        Some(entry(table, index(address, PAGE_SHIFT)))
     }
 
     /// The table of pages for an address, and the entry that leads to it.

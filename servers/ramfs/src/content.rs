@@ -21,32 +21,26 @@ pub const CHUNK_BYTES: usize = PAGE_BYTES;
 /// Largest size of a file; far beyond what fits memory, since holes cost nothing.
 pub const MAX_SIZE: u64 = 1 << 46;
 
-/// A page of the pool.
-#[derive(Clone, Copy, Debug)]
-struct Chunk {
-    page: PageNumber,
-    /// Whether the kernel has had it.
-    lent: bool,
-}
-
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
 
 /// A file's bytes.
 #[derive(Debug, Default)]
 pub struct Content {
-    /// As far as the last chunk that is there.
-    chunks: Vec<Option<Chunk>>,
+    /// Pages of the pool, as far as the last chunk that is there.
+    chunks: Vec<Option<PageNumber>>,
     /// How many of them are there.
     present: usize,
     size: u64,
     /// Instances of whose pages the kernel may have some.
     paged: Vec<u32>,
+    /// Whether it ever had some.
+    lent: bool,
 }
 
 impl Content {
     /// No bytes.
     pub const fn new() -> Content {
-        Content { chunks: Vec::new(), present: 0, size: 0, paged: Vec::new() }
+        Content { chunks: Vec::new(), present: 0, size: 0, paged: Vec::new(), lent: false }
     }
 
     /// How long it is.
@@ -67,7 +61,7 @@ impl Content {
         }
         let (index, begin) = place(position);
         let chunk = match self.chunks.get(index) {
-            Some(Some(chunk)) => pool.pages(chunk.page, 1),
+            Some(Some(page)) => pool.pages(*page, 1),
             _ => &ZEROS,
         };
         let rest = usize::try_from(self.size - position).unwrap_or(usize::MAX);
@@ -149,15 +143,13 @@ impl Content {
             self.paged.push(instance);
         }
         let (index, _) = place(position);
-        let chunks = self.chunks.get_mut(index..).unwrap_or_default();
+        let chunks = self.chunks.get(index..).unwrap_or_default();
         let Some(Some(first)) = chunks.first().copied() else { return Ok(&[]) };
-        let pages = pool.pages(first.page, MOST_LENT as usize);
-        let mut count = 0;
-        for (chunk, page) in chunks.iter_mut().map_while(Option::as_mut).zip(first.page..) {
-            if chunk.page != page || count == pages.len() / CHUNK_BYTES {
-                break;
-            }
-            chunk.lent = true;
+        self.lent = true;
+        let pages = pool.pages(first, MOST_LENT as usize);
+        let chunks = &chunks[..chunks.len().min(pages.len() / CHUNK_BYTES)];
+        let mut count = 1;
+        while count < chunks.len() && chunks[count] == Some(first + count as PageNumber) {
             count += 1;
         }
         Ok(&pages[..count * CHUNK_BYTES])
@@ -170,31 +162,31 @@ impl Content {
 
     /// Gives all chunks back.
     pub fn clear(&mut self, pool: &mut Pool) {
-        for chunk in self.chunks.drain(..).flatten() {
-            pool.give_back(chunk.page, chunk.lent);
+        for page in self.chunks.drain(..).flatten() {
+            pool.give_back(page, self.lent);
         }
     }
 
     /// Clears what the kernel may have written beyond the size, which is about to grow.
     fn clear_end(&mut self, pool: &mut Pool) {
         let (index, begin) = place(self.size);
-        if let Some(Some(chunk)) = self.chunks.get(index)
-            && chunk.lent
+        if let Some(Some(page)) = self.chunks.get(index)
+            && self.lent
         {
-            pool.page_mut(chunk.page)[begin..].fill(0);
+            pool.page_mut(*page)[begin..].fill(0);
         }
     }
 
     /// Takes away every chunk beyond `size` and clears the rest of the one in which it lies.
     fn clear_beyond(&mut self, pool: &mut Pool, size: u64, system: &mut dyn System) {
         let (index, begin) = place(size);
-        if let Some(Some(chunk)) = self.chunks.get(index) {
-            pool.page_mut(chunk.page)[begin..].fill(0);
+        if let Some(Some(page)) = self.chunks.get(index) {
+            pool.page_mut(*page)[begin..].fill(0);
         }
         let kept = if begin == 0 { index } else { index + 1 };
         self.revoke(kept, u32::MAX, system);
-        for chunk in self.chunks.drain(kept.min(self.chunks.len())..).flatten() {
-            pool.give_back(chunk.page, chunk.lent);
+        for page in self.chunks.drain(kept.min(self.chunks.len())..).flatten() {
+            pool.give_back(page, self.lent);
             self.present -= 1;
         }
         while let Some(None) = self.chunks.last() {
@@ -220,11 +212,11 @@ impl Content {
             self.chunks.try_reserve(more).map_err(|_| Error::NoMemory)?;
             self.chunks.resize(index + 1, None);
         }
-        if let Some(chunk) = self.chunks[index] {
-            return Ok(chunk.page);
+        if let Some(page) = self.chunks[index] {
+            return Ok(page);
         }
         let page = pool.take(system)?;
-        self.chunks[index] = Some(Chunk { page, lent: false });
+        self.chunks[index] = Some(page);
         self.present += 1;
         self.revoke(index, 1, system);
         Ok(page)
@@ -239,5 +231,5 @@ const fn place(position: u64) -> (usize, usize) {
 }
 
 const fn cost(present: usize, slots: usize) -> u64 {
-    (present * CHUNK_BYTES + slots * size_of::<Option<Chunk>>()) as u64
+    (present * CHUNK_BYTES + slots * size_of::<Option<PageNumber>>()) as u64
 }

@@ -203,20 +203,14 @@ impl Service for FileServer {
         room: usize,
         system: &mut dyn System,
     ) -> Result<Reading<'a>, Error> {
-        if let Some(instance) = client.page_of
-            && matches!(self.tree.node(open.node)?.kind, Kind::File(_))
-        {
+        if let Some(instance) = client.page_of {
             return self.read_page(open, position, instance, system);
         }
         let pool = &self.tree.pool;
         let content = match &self.tree.node(open.node)?.kind {
             Kind::File(content) => content,
             Kind::Archived(content) => {
-                let rest = slice_at(content, position, usize::MAX);
-                return Ok(match lendable(rest).filter(|_| client.page_of.is_some()) {
-                    Some(pages) => Reading::Lent(pages, Access::READ),
-                    None => Reading::Data(&rest[..rest.len().min(room)]),
-                });
+                return Ok(Reading::Data(slice_at(content, position, room)));
             }
             Kind::Directory(_) | Kind::ArchivedDirectory(_) => return Err(Error::IsADirectory),
         };
@@ -360,8 +354,8 @@ impl FileServer {
     ) -> Result<Reading<'_>, Error> {
         open.paged = Some(instance);
         let may_write = open.mode & mode::WRITE != 0 && open.mode & mode::APPEND == 0;
-        if let Kind::File(content) = &self.tree.node(open.node)?.kind
-            && may_write
+        if may_write
+            && let Kind::File(content) = &self.tree.node(open.node)?.kind
             && position < content.size()
             && !content.is_present(position)
         {
@@ -374,7 +368,17 @@ impl FileServer {
             )?;
         }
         let (node, pool) = self.tree.node_and_pool(open.node)?;
-        let Kind::File(content) = &mut node.kind else { return Err(Error::IsADirectory) };
+        let content = match &mut node.kind {
+            Kind::File(content) => content,
+            Kind::Archived(content) => {
+                let rest = slice_at(content, position, usize::MAX);
+                return Ok(match lendable(rest) {
+                    Some(pages) => Reading::Lent(pages, Access::READ),
+                    None => Reading::Data(&rest[..rest.len().min(CHUNK_BYTES)]),
+                });
+            }
+            Kind::Directory(_) | Kind::ArchivedDirectory(_) => return Err(Error::IsADirectory),
+        };
         let pages = content.lend(pool, position, instance)?;
         let access = if may_write { Access::READ_WRITE } else { Access::READ };
         Ok(match pages {

@@ -77,7 +77,6 @@ impl Kernel for Bridge<'_> {
             segment_bytes: data.len() as u64,
             replier: replier.to_bits(),
             error: 0,
-            lend: 0,
         })
     }
 
@@ -89,7 +88,6 @@ impl Kernel for Bridge<'_> {
             segment_bytes: 0,
             replier: 0,
             error: u64::from(error.code()),
-            lend: 0,
         })
     }
 
@@ -138,7 +136,6 @@ impl Kernel for Bridge<'_> {
             segment_bytes: AlienRecord::BYTES as u64,
             replier: 0,
             error: 0,
-            lend: 0,
         })
     }
 

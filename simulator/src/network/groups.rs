@@ -148,7 +148,6 @@ impl Program for Member {
                 segment_bytes: BYTES as u64,
                 replier: 0,
                 error: 0,
-                lend: 0,
             }
             .encode(),
             None => receive(),

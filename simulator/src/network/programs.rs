@@ -319,7 +319,6 @@ impl Server {
             segment_bytes: data_bytes,
             replier: 0,
             error: 0,
-            lend: 0,
         }
         .encode()
     }

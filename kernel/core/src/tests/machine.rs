@@ -140,6 +140,25 @@ impl Machine for FakeMachine {
         Ok(missing.len() as u32)
     }
 
+    fn map_run(
+        &mut self,
+        space: FakeSpace,
+        address: u64,
+        most: u32,
+        mut each: impl FnMut(u32) -> Option<(Frame, Protection)>,
+    ) -> u32 {
+        let tables = self.spaces.get_mut(&space).expect("a space that exists");
+        for count in 0..most {
+            let address = address + u64::from(count) * PAGE_BYTES;
+            if !tables.tables.contains_key(&(3, address >> 21)) || tables.pages.contains_key(&address) {
+                return count;
+            }
+            let Some((frame, protection)) = each(count) else { return count };
+            tables.pages.insert(address, (frame, protection, Caching::Cached));
+        }
+        most
+    }
+
     fn unmap(&mut self, space: FakeSpace, address: u64) -> Option<Frame> {
         let tables = self.spaces.get_mut(&space).expect("a space that exists");
         tables.pages.remove(&address).map(|(frame, ..)| frame)

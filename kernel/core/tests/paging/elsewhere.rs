@@ -72,7 +72,6 @@ fn a_page_of_another_nodes_waits_for_the_next_network_server() {
             segment_bytes: PAGE_BYTES,
             replier: 0,
             error: 0,
-            lend: 0,
         };
         let Outcome::Done(registers) = at.node.call(third, answer.encode()) else { panic!("a reply waits") };
         assert_eq!(registers.number, 0);

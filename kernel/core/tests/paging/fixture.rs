@@ -75,10 +75,9 @@ impl Fixture {
             to,
             message,
             segment_address: Node::data(0),
-            segment_bytes: bytes,
+            segment_bytes: Grant::new(bytes, lend).to_bits(),
             replier: 0,
             error: 0,
-            lend: lend.0.into(),
         };
         match self.node.call(self.pager, reply.encode()) {
             Outcome::Done(registers) => Error::check(registers.number as u32),

@@ -98,7 +98,6 @@ impl Move {
                     segment_bytes: 10,
                     replier: 0,
                     error: 0,
-                    lend: 0,
                 };
                 let Outcome::Done(results) = self.at.node.call(self.second, reply.encode()) else { panic!() };
                 assert_eq!(results.number, 0);

@@ -236,8 +236,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_team_sees_what_it_must(steps in steps()) {
+    fn each_team_sees_what_it_must(steps in steps(), traced in any::<bool>()) {
         let mut world = World::new();
+        // While something is traced, the general path does all.
+        world.at.node.kernel.trace.choose(if traced { u32::MAX } else { 0 });
         world.at.node.checked = false;
         for step in steps {
             world.step(&step);

@@ -4,10 +4,12 @@ use abi::kernel::MEMORY;
 use abi::kernel::memory::Flush;
 use abi::kernel::protection::{READ, SHARED, WRITE};
 use abi::page::page;
-use abi::protocol::{Reply as _, Request as _};
+use abi::protocol::{Reply as _, Request as _, refusal};
 use abi::{Access, Error, PAGE_BYTES, Pid};
+use kernel_core::page_request::PAGE_REQUESTS;
 use kernel_core::process::State;
 use simulator::Node;
+use simulator::node::reply_receive;
 
 use crate::fixture::{BUFFER, Fixture, PLACE, receive_into};
 
@@ -141,14 +143,42 @@ fn a_pager_that_does_not_answer_leaves_windows_to_the_system() {
         at.touch(process, page, READ);
         assert_eq!(at.node.state(process), State::Sending);
     }
-    let taken = |at: &Fixture| {
-        let slots = &at.node.kernel.page_requests.slots;
-        slots.iter().filter(|slot| **slot != kernel_core::process::NOBODY).count()
-    };
+    let taken = |at: &Fixture| at.node.kernel.page_requests.under_way().count();
     let by_users = taken(&at);
     assert!(by_users < kernel_core::page_request::PAGE_REQUESTS, "{by_users}");
     let system = at.node.team(0, 12, 2);
     at.bind(system, 1, READ);
     at.touch(system, 0, READ);
     assert_eq!((at.node.state(system), taken(&at)), (State::Sending, by_users + 1));
+}
+
+#[test]
+fn a_pager_that_ends_itself_by_its_reply_leaves_nobody_behind() {
+    let mut at = Fixture::new();
+    let pager = at.pager_free();
+    let own = at.node.process(pager, 12);
+    at.node.call(pager, receive_into(BUFFER));
+    at.bind(own, 1, READ);
+    let pid = at.node.team(100, 12, 2);
+    at.bind(pid, 40, READ);
+    at.touch(own, 0, READ);
+    let (request, _) = at.asked();
+    let mut last = pid;
+    while at.node.kernel.page_requests.under_way().count() < PAGE_REQUESTS - PAGE_REQUESTS / 4 {
+        last = at.node.process(pid, 12);
+        let page = at.node.kernel.page_requests.under_way().count() as u64;
+        at.touch(last, page, READ);
+    }
+    // No window is left for this one, which waits for the first of them.
+    let waiting = at.node.process(pid, 12);
+    at.touch(waiting, 39, READ);
+    // The pager's team cannot have its page, and nobody hears its exception: it ends, and with it the pager.
+    at.node.call(at.pager, reply_receive(request, refusal(Error::NoSpace)));
+    at.node.settle_idle();
+    assert!(at.node.kernel.page_requests.under_way().next().is_none());
+    // All who waited heard of the end, the last one as well.
+    for pid in [waiting, last] {
+        let gone = at.node.kernel.processes.find(pid).is_err();
+        assert!(gone || at.node.state(pid) != State::Sending, "{pid:?} waits for ever");
+    }
 }

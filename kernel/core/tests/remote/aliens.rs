@@ -51,7 +51,6 @@ fn an_alien_stands_for_its_client() {
         segment_bytes: 7,
         replier: 0,
         error: 0,
-        lend: 0,
     }
     .encode();
     succeeded(fixture.node.call(server, answer));

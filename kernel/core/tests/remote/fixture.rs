@@ -76,7 +76,6 @@ impl Fixture {
             segment_bytes: 0,
             replier: replier.to_bits(),
             error: error.map_or(0, |error| u64::from(error.code())),
-            lend: 0,
         };
         self.node.call(self.network, reply.encode())
     }
@@ -90,7 +89,6 @@ impl Fixture {
             segment_bytes: data.len() as u64,
             replier: 0,
             error: 0,
-            lend: 0,
         };
         self.node.call(self.network, reply.encode())
     }
@@ -150,8 +148,7 @@ impl Fixture {
         self.node.poke(self.network, at, &record.to_bytes());
         let segment_bytes = AlienRecord::BYTES as u64;
         let to = self.alien;
-        call::Reply { to, message, segment_address: at, segment_bytes, replier: 0, error: 0, lend: 0 }
-            .encode()
+        call::Reply { to, message, segment_address: at, segment_bytes, replier: 0, error: 0 }.encode()
     }
 
     /// Ends that alien, whatever it does.

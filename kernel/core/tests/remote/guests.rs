@@ -162,7 +162,6 @@ fn a_guest_and_the_others_of_its_node_are_elsewhere_for_each_other() {
             segment_bytes: 3,
             replier: 0,
             error: 0,
-            lend: 0,
         };
         succeeded(fixture.node.call(server, answer.encode()));
         assert_eq!(fixture.node.state(client), State::AwaitingReply, "the network server has it");

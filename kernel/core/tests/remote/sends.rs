@@ -107,7 +107,6 @@ fn a_send_to_elsewhere_goes_to_the_network_server() {
         segment_bytes: 0,
         replier: FAR.to_bits(),
         error: 5,
-        lend: 0,
     };
     succeeded(fixture.node.call(server, answer.encode()));
     let results = fixture.node.results(client);
