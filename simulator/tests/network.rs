@@ -84,6 +84,22 @@ fn everything_ends_well_though_a_third_is_lost() {
     assert!(well > 500 && badly == 0, "{well} requests ended well, {badly} did not");
 }
 
+/// A loss of one packet in a hundred costs copies little more than a tenth of their speed: nearly all is mended while the rest
+/// goes on.
+#[test]
+fn copies_go_on_while_what_was_lost_is_mended() {
+    let waited_ns = |loss| -> u64 {
+        let waits = (0..24).map(|seed| {
+            let mut world = World::new(Schedule::copies(seed, loss), false);
+            world.run();
+            world.waited_ns()
+        });
+        waits.sum()
+    };
+    let per_mille = waited_ns(0) * 1000 / waited_ns(10);
+    assert!(per_mille > 885, "{per_mille} of 1000");
+}
+
 #[test]
 fn a_machine_that_asks_too_much_does_not_keep_the_others_out() {
     let (well, _) = run_all(0..20, "V_NETWORK_FLOOD=1 ", Schedule::flooded);

@@ -11,7 +11,8 @@ use crate::packet::{Control, Header};
 
 /// Packet groups on their way at a time.
 pub const WINDOW: u16 = 16;
-/// Every so many groups an acknowledgement is asked for, if more follow: the window moves before it is used up.
+/// Every so many groups of a message that is longer than the window an acknowledgement is asked for, if more follow: the
+/// window moves before it is used up.
 const ACKNOWLEDGE_GROUPS: u16 = WINDOW / 4;
 
 /// A group is overtaken when a packet of one so many later has come: what it misses then has been lost, since few
@@ -185,7 +186,7 @@ impl Outgoing {
         let delivery = first_packet(*pending, group_bytes(self.bytes, group), room_bytes);
         *pending &= !delivery;
         let continued = group + 1 < groups;
-        let acknowledge = continued && (group + 1).is_multiple_of(ACKNOWLEDGE_GROUPS);
+        let acknowledge = continued && groups > WINDOW && (group + 1).is_multiple_of(ACKNOWLEDGE_GROUPS);
         Some(Piece { group, delivery, continued, acknowledge })
     }
 
@@ -407,11 +408,14 @@ impl Incoming {
     }
 
     /// Of these, when nothing has come for `silences` times in a row: the groups up to the last one of which anything has
-    /// come; what is behind may be on its way, so from the second time on one of that, then two, four and so on.
+    /// come, and the message's last one, if that is next: nothing behind it will show that it is lost. What else is behind
+    /// may be on its way, so from the second time on one of that, then two, four and so on.
     pub fn gaps_after(&self, silences: u8) -> impl Iterator<Item = (u16, u32)> + use<> {
-        let window = self.base..groups_of(self.bytes).min(self.base + WINDOW);
-        let last = window.rev().find(|group| self.received[slot(*group)] != 0);
+        let groups = groups_of(self.bytes);
+        let mut window = self.base..groups.min(self.base + WINDOW);
+        let last = window.rfind(|group| self.received[slot(*group)] != 0);
         let begun = last.map_or(self.base, |group| group + 1);
+        let begun = if begun + 1 == groups { groups } else { begun };
         let more = silences.checked_sub(2).map_or(0, |doublings| 1 << doublings.min(8));
         self.gaps().take_while(move |(group, _)| *group < begun + more)
     }
@@ -504,6 +508,8 @@ mod tests {
         // In the end it is asked for all the same.
         let counts = [2, 3, 4, 5, 6, 200].map(|silences| incoming.gaps_after(silences).count());
         assert_eq!(counts, [2, 3, 5, 9, 15, 15]);
+        assert!((0..19).all(|group| incoming.accept(group, u32::MAX).is_some()));
+        assert_eq!(begun(&incoming), [(19, 0)]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! The nodes are booted with a plugin in each QEMU that counts instructions ([`crate::counting`]); and some times for times,
 //! which the plugin would lengthen: without and with the loss of one packet in a hundred, and Linux if it is there, by
-//! turns.
+//! turns. What a loss leaves of the throughput is the median of what it leaves in each turn, in which as many copies are
+//! made without it as with it, one right after the other; each turn loses others.
 //!
 //! What is counted is all that both processors execute between two marks of node 1's program, by which a batch of
 //! operations begins and ends: programs, servers, kernels, drivers, and the interrupts of both nodes. A node that waits
@@ -31,7 +32,7 @@ use crate::session::Session;
 use crate::wiring::Wiring;
 
 /// How often times are taken, V's and Linux's by turns.
-const ROUNDS: usize = 3;
+const ROUNDS: u64 = 3;
 /// What node 2 runs.
 const SERVE: &str = "bench serve";
 
@@ -57,36 +58,40 @@ pub fn measure(
     let mut beside = linux.map(Linux::count_two).transpose()?;
 
     progress.show("timing two nodes");
-    let loss = Impairments { loss: "1%".parse().map_err(anyhow::Error::msg)?, ..Impairments::default() };
-    let (mut rounds, mut lossy_rounds, mut rounds_beside) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        rounds.push(times(guest, qemu, "bench time", Impairments::default(), &log)?);
-        lossy_rounds.push(times(guest, qemu, "bench throughput", loss.clone(), &log)?);
+    let loss = "1%".parse().map_err(anyhow::Error::msg)?;
+    let (mut rounds, mut left, mut rounds_beside) = (Vec::new(), Vec::new(), Vec::new());
+    for seed in 0..ROUNDS {
+        let round = times(guest, qemu, "bench time", Impairments::default(), &log)?;
+        let impairments = Impairments { seed, loss, ..Impairments::default() };
+        let lossy = times(guest, qemu, "bench throughput", impairments, &log)?;
+        left.push(100.0 * slowness(&round)? / slowness(&lossy)?);
+        rounds.push(round);
         rounds_beside.extend(linux.map(Linux::time_two).transpose()?);
     }
-    let (timed, lossy) = (medians(&rounds), medians(&lossy_rounds));
+    let timed = medians(&rounds);
     if let (Some(beside), Some(first)) = (&mut beside, rounds_beside.first()) {
         for name in first.keys() {
             let values = rounds_beside.iter().filter_map(|round| round.get(name).copied());
             beside.insert(name.clone(), median(values));
         }
     }
-    let of = |figures: &[Figure], name: &str| {
-        let figure = figures.iter().find(|figure| figure.name == name);
-        figure.map(|figure| figure.value).with_context(|| format!("{name} was not measured"))
-    };
-    let ratio = of(&timed, "remote-send-receive-reply-time")? / of(&timed, "loopback-time")?;
+    let ratio = value(&timed, "remote-send-receive-reply-time")? / value(&timed, "loopback-time")?;
     figures.push(Figure::new(TIME_RATIO, "times", ratio));
-    // Of both ways together: what is lost is lost by chance.
-    let slowness = |figures: &[Figure]| {
-        Ok::<f64, anyhow::Error>(
-            1.0 / of(figures, "remote-move-to-throughput")?
-                + 1.0 / of(figures, "remote-move-from-throughput")?,
-        )
-    };
-    figures.push(Figure::new(LOSS_THROUGHPUT, "per cent", 100.0 * slowness(&timed)? / slowness(&lossy)?));
+    figures.push(Figure::new(LOSS_THROUGHPUT, "per cent", median(left.into_iter())));
     figures.extend(timed);
     Ok((figures, beside))
+}
+
+/// The value of a figure that must have been measured.
+fn value(figures: &[Figure], name: &str) -> Result<f64> {
+    let figure = figures.iter().find(|figure| figure.name == name);
+    figure.map(|figure| figure.value).with_context(|| format!("{name} was not measured"))
+}
+
+/// How long copies take, both ways together: what is lost is lost by chance.
+fn slowness(figures: &[Figure]) -> Result<f64> {
+    let of = |name| value(figures, name);
+    Ok(1.0 / of("remote-move-to-throughput")? + 1.0 / of("remote-move-from-throughput")?)
 }
 
 /// The median of each figure over all rounds, which have the same figures.

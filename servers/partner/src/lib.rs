@@ -89,8 +89,8 @@ impl Default for Configuration {
                 // Where three packets in ten are lost, half of all attempts are in vain: a dozen in a row, and twenty of
                 // a machine that is known, are less likely than its death.
                 retries: 12,
-                // What is lost is missed soon: kernels answer copies at once, and a packet more for a server that takes
-                // longer is cheap.
+                // What is lost is missed soon: a packet more for a server that takes longer is cheap. But a machine that
+                // has more to do than processors takes some milliseconds to answer, and is not to be asked each time.
                 service_time_ns: 10_000_000,
                 group_gap_ns: 2_000_000,
                 retransmit_min_ns: 2_000_000,

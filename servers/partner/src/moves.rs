@@ -50,6 +50,8 @@ impl Partner {
             message: to_wire(&received.message),
             segment: Some(Segment { buffer: request_buffer, bytes: prefix_bytes + bytes(Access::READ) }),
             response: Segment { buffer: response_buffer, bytes: prefix_bytes + bytes(Access::WRITE) },
+            // Of a MoveTo the other machine has most, and says itself what it misses: to ask would be a packet more.
+            is_prompt: bytes(Access::READ) == 0,
             ..vmtp::Send::default()
         };
         let first = self.enter_send(now_ns, slot, received.sender, to, &send)?;

@@ -27,11 +27,18 @@ const LINE: u32 = 5;
 const RING_PACKETS: usize = 64;
 /// Requests from other machines that are served at a time.
 const SERVES: usize = 24;
-/// Pages that each program has.
-const PROGRAM_PAGES: u32 = 24;
 /// Priority of programs, and of the network server.
 const PRIORITY: u8 = 12;
 const NETWORK_PRIORITY: u8 = 6;
+
+/// What a machine has.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Pages of each program.
+    pub program_pages: u32,
+    /// Bytes of the largest packet.
+    pub mtu_bytes: u32,
+}
 
 /// A packet on its way.
 pub type Sent = (Destination, Vec<u8>);
@@ -48,6 +55,7 @@ struct Network {
 pub struct Host {
     /// The kernel.
     pub node: Node,
+    machine: Machine,
     network: Option<Network>,
     programs: BTreeMap<Pid, Box<dyn Program>>,
     ring: VecDeque<(Address, Vec<u8>)>,
@@ -68,11 +76,12 @@ impl Link for Outbox<'_> {
 
 impl Host {
     /// A machine that boots now, with a network server.
-    pub fn boot(logical_host: LogicalHost, shared: &mut Shared) -> Host {
+    pub fn boot(logical_host: LogicalHost, machine: Machine, shared: &mut Shared) -> Host {
         let mut node = Node::booted(logical_host, 200, 100, shared.now_ns);
         node.checked = false;
         let mut host = Host {
             node,
+            machine,
             network: None,
             programs: BTreeMap::new(),
             ring: VecDeque::new(),
@@ -112,6 +121,7 @@ impl Host {
         let default = Configuration::default();
         let configuration = Configuration {
             engine: vmtp::Configuration {
+                mtu_bytes: self.machine.mtu_bytes,
                 clients: 64,
                 servers: 128,
                 hosts: 32,
@@ -164,7 +174,7 @@ impl Host {
     /// # Panics
     /// If the kernel refuses.
     pub fn start(&mut self, user: u32, program: Box<dyn Program>) -> Pid {
-        let pid = self.node.team(user, PRIORITY, PROGRAM_PAGES);
+        let pid = self.node.team(user, PRIORITY, self.machine.program_pages);
         self.programs.insert(pid, program);
         pid
     }

@@ -52,6 +52,8 @@ pub struct World {
     apart: Vec<(usize, usize)>,
     /// The network is as bad as the schedule says.
     bad: bool,
+    /// Until when each machine's link is busy.
+    busy_ns: Vec<u64>,
 }
 
 impl World {
@@ -59,6 +61,7 @@ impl World {
     pub fn new(schedule: Schedule, traced: bool) -> World {
         let shared = Shared {
             now_ns: 2_000_000_000,
+            waited_ns: 0,
             random: Random::new(schedule.seed),
             oracle: Oracle::default(),
             restricted_group: None,
@@ -71,6 +74,7 @@ impl World {
             count: 0,
             apart: Vec::new(),
             bad: true,
+            busy_ns: vec![0; schedule.hosts],
             schedule,
         };
         for _ in 0..world.schedule.hosts {
@@ -147,6 +151,11 @@ impl World {
         self.shared.oracle.counts()
     }
 
+    /// How long programs have waited for servers, together.
+    pub fn waited_ns(&self) -> u64 {
+        self.shared.waited_ns
+    }
+
     fn next_ns(&self) -> Option<u64> {
         let coming = self.coming.keys().next().map(|(at_ns, _)| *at_ns);
         let timers = self.hosts.iter().flatten().filter_map(Host::deadline_ns).min();
@@ -161,13 +170,13 @@ impl World {
     /// A machine boots as another one does, without programs: their pids would be another's, too.
     fn boot_bare(&mut self, at: usize) {
         self.shared.note(|| format!("h{at} boots as {CONTESTED:?}"));
-        self.hosts[at] = Some(Host::boot(CONTESTED, &mut self.shared));
+        self.hosts[at] = Some(Host::boot(CONTESTED, self.schedule.machine, &mut self.shared));
     }
 
     /// A machine boots, with a logical host that nobody had before.
     fn boot(&mut self, at: usize) {
         let number = 0x10_0000 + (self.shared.random.below(1 << 16) as u32) * 16 + at as u32;
-        let mut host = Host::boot(LogicalHost::from_bits(number), &mut self.shared);
+        let mut host = Host::boot(LogicalHost::from_bits(number), self.schedule.machine, &mut self.shared);
         self.shared.note(|| format!("h{at} boots as {number:x}"));
         for _ in 0..self.schedule.servers {
             let pid = host.start(USER, Box::new(Server::new(USER)));
@@ -259,11 +268,14 @@ impl World {
             }
         }
         self.shared.note(|| format!("h{from} -> h{to} {}{fate}", describe(&packet)));
+        let busy_ns = &mut self.busy_ns[from];
+        *busy_ns = self.shared.now_ns.max(*busy_ns) + packet.len() as u64 * self.schedule.byte_ns;
+        let left_ns = *busy_ns;
         for _ in 0..copies {
             let spread = if self.bad { self.schedule.spread_ns } else { 0 };
             let late = if self.bad && self.shared.random.per_mille(20) { 20 } else { 1 };
             let delay_ns = self.schedule.delay_ns + self.shared.random.below(spread * late + 1);
-            let at_ns = self.shared.now_ns + delay_ns;
+            let at_ns = left_ns + delay_ns;
             self.add(at_ns, Coming::Packet { to, from: address_of(from), packet: packet.clone() });
         }
     }

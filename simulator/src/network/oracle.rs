@@ -16,6 +16,8 @@ pub struct Shared {
     pub restricted_group: Option<Pid>,
     /// The time, on every machine.
     pub now_ns: u64,
+    /// How long programs have waited for servers, together.
+    pub waited_ns: u64,
     /// What is random.
     pub random: Random,
     /// What must hold.

@@ -110,6 +110,8 @@ pub struct Manner {
     pub segment_bytes: u64,
     /// Whether it asks servers to die, and addresses the dead.
     pub rough: bool,
+    /// Whether it wants only its whole segment to be filled, or looked at, of servers elsewhere.
+    pub only_copies: bool,
 }
 
 /// What a client does.
@@ -119,7 +121,7 @@ enum Errand {
     /// It takes its time.
     Pause,
     /// It waits for a server.
-    Asked { number: u32, operation: Operation, bytes: u64 },
+    Asked { number: u32, operation: Operation, bytes: u64, since_ns: u64 },
     /// It waits for a kernel server.
     AskedKernel { number: u32 },
 }
@@ -142,6 +144,9 @@ impl Client {
             return end_itself();
         }
         self.manner.requests -= 1;
+        if self.manner.only_copies {
+            return self.ask_for_copy(context);
+        }
         let random = &mut context.shared.random;
         let servers = context.shared.oracle.servers();
         // Mostly one of the latest, which live.
@@ -160,6 +165,19 @@ impl Client {
             1 => random.below(20_000.min(self.manner.segment_bytes)),
             _ => random.below(1000),
         } + 1;
+        self.ask_for(to, operation, bytes, context)
+    }
+
+    fn ask_for_copy(&mut self, context: &mut Context<'_>) -> Registers {
+        let servers = context.shared.oracle.servers();
+        let elsewhere = servers.iter().find(|server| server.host() != context.pid.host());
+        let to = *elsewhere.expect("a server on another machine");
+        let operation =
+            if self.manner.requests.is_multiple_of(2) { Operation::Fill } else { Operation::Write };
+        self.ask_for(to, operation, self.manner.segment_bytes, context)
+    }
+
+    fn ask_for(&mut self, to: Pid, operation: Operation, bytes: u64, context: &mut Context<'_>) -> Registers {
         let access = match operation {
             Operation::Read | Operation::Fill => Access::WRITE,
             Operation::Write => Access::READ,
@@ -175,7 +193,7 @@ impl Client {
         if access != Access::NONE {
             context.node.poke(context.pid, Node::data(0), &data);
         }
-        self.errand = Errand::Asked { number, operation, bytes };
+        self.errand = Errand::Asked { number, operation, bytes, since_ns: context.shared.now_ns };
         let choice = context.shared.random.bits() as u32;
         let message = Message { words: [operation.code(), number, bytes as u32, choice, self.user, 0, 0, 0] };
         let grant = if access == Access::NONE { Grant::NONE } else { Grant::new(bytes, access) };
@@ -242,7 +260,8 @@ impl Program for Client {
                 return context.delay(self.manner.start_ns);
             }
             Errand::Pause => return self.ask(context),
-            Errand::Asked { number, operation, bytes } => {
+            Errand::Asked { number, operation, bytes, since_ns } => {
+                context.shared.waited_ns += context.shared.now_ns - since_ns;
                 self.check(number, operation, bytes, results, context);
             }
             Errand::AskedKernel { number } => {

@@ -1,9 +1,12 @@
 //! What befalls a network, all of it drawn from a seed.
 
+use super::host::Machine;
 use super::programs::Manner;
 use super::random::Random;
 
 const MILLISECOND_NS: u64 = 1_000_000;
+/// What is copied at a time by those who do nothing else.
+const COPY_BYTES: u64 = 1 << 20;
 
 /// Something that befalls the network or a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +34,8 @@ pub struct Schedule {
     pub seed: u64,
     /// Machines.
     pub hosts: usize,
+    /// What each of them has.
+    pub machine: Machine,
     /// Servers on each.
     pub servers: u32,
     /// Clients on each.
@@ -51,7 +56,9 @@ pub struct Schedule {
     pub repeats: u64,
     /// Packets of which a bit is changed.
     pub corruption: u64,
-    /// Time that a packet is on its way at least.
+    /// Time that a machine's link needs for a byte.
+    pub byte_ns: u64,
+    /// Time that a packet is on its way then, at least.
     pub delay_ns: u64,
     /// Time that it may be later; more than the delay, and packets overtake each other.
     pub spread_ns: u64,
@@ -83,7 +90,10 @@ impl Schedule {
                 pause_ns: random.pick(&[0, 10, 500]) * MILLISECOND_NS,
                 segment_bytes: random.pick(&[2_000, 20_000, 90_000]),
                 rough: true,
+                only_copies: false,
             },
+            machine: Machine { program_pages: 24, mtu_bytes: 1500 },
+            byte_ns: 0,
             loss: random.pick(&[0, 0, 20, 100, 300]),
             repeats: random.pick(&[0, 0, 20, 200]),
             corruption: random.pick(&[0, 0, 10, 100]),
@@ -118,10 +128,30 @@ impl Schedule {
                 pause_ns: 0,
                 segment_bytes: 70_000,
                 rough: false,
+                only_copies: false,
             },
             delay_ns: 100_000,
             spread_ns: 300_000,
             ..Schedule::rough(seed)
+        }
+    }
+
+    /// Two machines with a link of 250 MB/s, of which one copies a MiB after the other, to and from the other's, while so
+    /// many packets in a thousand are lost.
+    pub fn copies(seed: u64, loss: u64) -> Schedule {
+        let lossy = Schedule::lossy(seed, loss);
+        Schedule {
+            hosts: 2,
+            servers: 1,
+            clients: 0,
+            flood: 1,
+            repeats: 0,
+            corruption: 0,
+            manner: Manner { segment_bytes: COPY_BYTES, only_copies: true, ..lossy.manner },
+            machine: Machine { program_pages: (COPY_BYTES / 4096) as u32 + 2, mtu_bytes: 9000 },
+            byte_ns: 4,
+            spread_ns: 0,
+            ..lossy
         }
     }
 

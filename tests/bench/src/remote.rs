@@ -32,7 +32,8 @@ const MOVES: u32 = 2;
 /// Batches of what is timed, by turns, and operations of each.
 const TURNS: u32 = 20;
 const TIMED_MESSAGES: u32 = 25;
-const TIMED_MOVES: u32 = 12;
+/// Copies each way that are timed: of their thousands of packets, one in a hundred is some hundred.
+const TIMED_MOVES: u32 = 60;
 
 /// Answers the requests of node 1, and frames.
 pub fn serve() -> Result<(), Error> {

@@ -70,6 +70,9 @@ pub struct Send {
     /// When the transaction ends at the latest. Needed where several responses are wanted
     /// ([`message::MULTIPLE_RESPONSES`] to a group).
     pub deadline_ns: Option<u64>,
+    /// Of a request with a segment: its server answers as soon as it has that. Else it is given
+    /// [`service_time_ns`](crate::Configuration::service_time_ns) before the engine asks what has become of the request.
+    pub is_prompt: bool,
     /// When the client began to wait, if an earlier engine sent this transaction already and then lost its state.
     pub resumed_since_ns: Option<u64>,
 }
@@ -97,6 +100,7 @@ impl Default for Send {
             flags: 0,
             priority: 0,
             deadline_ns: None,
+            is_prompt: false,
             resumed_since_ns: None,
         }
     }
@@ -190,7 +194,10 @@ impl Engine {
         record.request = send.segment;
         record.outgoing = Outgoing::start(bytes, wanted);
         record.sent = resumed;
-        record.kind = SendKind::of(send.server, send.is_in_run(), bytes);
+        record.kind = match SendKind::of(send.server, send.is_in_run(), bytes) {
+            SendKind::Large if send.is_prompt => SendKind::Prompt,
+            kind => kind,
+        };
         record.run = place;
         record.response = send.response;
         self.enter_run(index);
@@ -321,9 +328,9 @@ impl Engine {
         }
         // Of a retransmission an acknowledgement should come at once; of the first request, the response.
         let record = &self.clients[index];
-        let (host, attempts) = (record.host, record.attempts);
+        let (host, attempts, kind) = (record.host, record.attempts, record.kind);
         let mut wait_ns = self.answer_time_ns(host, attempts);
-        if attempts == 0 {
+        if attempts == 0 && kind != SendKind::Prompt {
             wait_ns += self.configuration.service_time_ns;
         }
         self.set_client_timer(index, self.now_ns + wait_ns);

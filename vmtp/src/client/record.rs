@@ -22,7 +22,7 @@ pub(crate) enum ClientState {
     Ended,
 }
 
-/// What the short paths ask of a transaction.
+/// What is asked of a transaction's request all along.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub(crate) enum SendKind {
     /// It is to a group, or in a run.
@@ -30,6 +30,8 @@ pub(crate) enum SendKind {
     Other,
     /// Its request has a segment.
     Large,
+    /// So it has, and the server answers at once ([`Send::is_prompt`]).
+    Prompt,
     /// It has none.
     Small,
 }
@@ -75,7 +77,7 @@ pub(crate) struct ClientRecord {
     pub outgoing: Outgoing,
     /// A packet has left.
     pub(super) sent: bool,
-    /// Which short paths it may take.
+    /// Which short paths it may take, among others.
     pub kind: SendKind,
     /// Retransmissions without an answer.
     pub attempts: u8,

@@ -3,6 +3,7 @@
 mod claims;
 mod groups;
 mod guests;
+mod losses;
 mod migrations;
 mod net;
 mod runs;

@@ -13,6 +13,8 @@ use vmtp::{
     RequestId, Segment, Send, SendError, SendId,
 };
 
+use crate::users::ask;
+
 pub const MILLISECOND: u64 = 1_000_000;
 pub const SECOND: u64 = 1000 * MILLISECOND;
 
@@ -82,8 +84,11 @@ pub struct Net {
     pub configuration: Configuration,
     flying: BTreeMap<(u64, u64), (usize, usize, Vec<u8>)>,
     flights: u64,
-    /// Time of a packet on the link from each host, and how many may wait for it.
+    /// Time of the largest packet on the link from each host, and how many may wait for it.
     pub queue: Option<(u64, u64)>,
+    /// How many packets have left each host, and the one that is lost whatever the weather, by its host and number.
+    pub left: BTreeMap<usize, u64>,
+    pub lost: Option<(usize, u64)>,
     busy_ns: BTreeMap<usize, u64>,
     pub executed: BTreeMap<Executed, u32>,
     /// Packets that arrived, from where and to where, if they are to be noted.
@@ -154,6 +159,8 @@ impl Net {
             flying: BTreeMap::new(),
             flights: 0,
             queue: None,
+            left: BTreeMap::new(),
+            lost: None,
             busy_ns: BTreeMap::new(),
             executed: BTreeMap::new(),
             heard: None,
@@ -322,6 +329,7 @@ impl Net {
             segment: request,
             response,
             flags,
+            is_prompt: words[0] == ask::SEGMENT,
             ..Send::default()
         };
         let sent = host.engine.send(now_ns, &send);
@@ -356,6 +364,11 @@ impl Net {
     }
 
     fn fly(&mut self, from: usize, to: usize, packet: &[u8]) {
+        let number = self.left.entry(from).or_default();
+        *number += 1;
+        if self.lost == Some((from, *number)) {
+            return;
+        }
         let copies = if self.random.below(1000) < self.weather.repeat { 2 } else { 1 };
         for _ in 0..copies {
             if self.random.below(1000) < self.weather.loss {
@@ -369,7 +382,8 @@ impl Net {
                 if start_ns - self.now_ns >= packet_ns * length {
                     continue;
                 }
-                *busy_ns = start_ns + packet_ns;
+                let share = (packet.len() as u64, u64::from(self.configuration.mtu_bytes));
+                *busy_ns = start_ns + packet_ns * share.0 / share.1;
                 left_ns = *busy_ns;
             }
             self.flights += 1;
