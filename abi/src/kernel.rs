@@ -188,6 +188,26 @@ protocol! {
             /// The root's new pid.
             team: Pid,
         };
+        /// Stops a guest that is to move: nothing in it runs or receives any more. [`Busy`](crate::Error::Busy) while something
+        /// is under way that cannot move but will be over; [`NotMovable`](crate::Error::NotMovable) if it never can. What it has
+        /// sent elsewhere and nobody has received yet is taken back, to be sent again. Needs the right to create teams for
+        /// others, as what follows; the network server may as well.
+        FreezeTeam = 22 { team: Pid } => TeamFrozen {};
+        /// Lets a frozen team go on, here.
+        ThawTeam = 23 { team: Pid } => TeamThawed {};
+        /// Writes the state of a frozen team's processes into the write segment, if it holds so much: see
+        /// [`team_state`](crate::kernel::team_state). From then on its logical host is elsewhere for whoever is here, until it
+        /// is thawed; only its pid is still known.
+        ReadTeam = 24 { team: Pid } => TeamRead {
+            /// Bytes that it takes; nothing was done if the segment is shorter.
+            bytes: u32,
+        };
+        /// Makes a team that awaits its first reply, and has nothing but its root and its memory, the one whose state is in
+        /// the read segment: a guest with that logical host, frozen. It awaits no reply from its creator any more.
+        WriteTeam = 25 { team: Pid } => TeamWritten {
+            /// The root's new pid.
+            team: Pid,
+        };
     }
 }
 
@@ -440,3 +460,4 @@ protocol! {
 }
 
 pub mod record;
+pub mod team_state;

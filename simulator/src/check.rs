@@ -5,7 +5,7 @@ use std::iter;
 
 use abi::kernel::priority;
 use abi::kernel::protection::{READ, WRITE};
-use abi::{PAGE_BYTES, Pid};
+use abi::{LogicalHost, PAGE_BYTES, Pid};
 use kernel_core::cache::flag::{DIRTY, WRITABLE};
 use kernel_core::kernel::Kernel;
 use kernel_core::machine::{Machine, ProcessIndex};
@@ -22,6 +22,7 @@ pub fn invariants<M: Machine>(kernel: &Kernel<M>) {
     queues(kernel);
     waiters_and_priorities(kernel);
     nobody_waits_for_nothing(kernel);
+    frozen_teams(kernel);
     quotas(kernel);
     remote(kernel);
     bound_regions(kernel);
@@ -197,6 +198,22 @@ fn nobody_waits_for_nothing<M: Machine>(kernel: &Kernel<M>) {
         }
     }
     assert_eq!(timed, kernel.deadlines.0.len(), "deadlines and flags differ");
+}
+
+/// In a frozen team nothing runs, nor is in the network server's queue.
+fn frozen_teams<M: Machine>(kernel: &Kernel<M>) {
+    for (index, process) in kernel.processes.iter().filter(|(_, process)| process.kind == Kind::Program) {
+        let team = kernel.team(process.team);
+        if team.frozen {
+            assert!(
+                process.flags.has(Flags::SUSPENDED) || team.ending,
+                "slot {index} of a frozen team may run"
+            );
+        }
+        let has_host = team.host != LogicalHost::OWN;
+        assert_eq!(process.pid.is_guest(), has_host, "slot {index} has a pid of another logical host");
+        assert!(!has_host || kernel.processes.find(process.pid) == Ok(index), "a guest cannot be found");
+    }
 }
 
 /// Slots in use are charged to their teams.

@@ -175,7 +175,18 @@ impl Draft {
         [FOREVER, NOW, self.later, self.later][usize::from(self.number % 4)]
     }
 
-    /// A request for a part of moving a guest.
+    /// A request for a part of moving a guest's processes.
+    fn guest_move(&self) -> Message {
+        let team = self.pid;
+        match self.how % 8 {
+            0..3 => process::ThawTeam { team }.to_message(),
+            3 | 4 => process::FreezeTeam { team }.to_message(),
+            5 | 6 => process::ReadTeam { team }.to_message(),
+            _ => process::WriteTeam { team: self.client }.to_message(),
+        }
+    }
+
+    /// A request for a part of moving a guest's memory.
     fn guest_memory(&self) -> Message {
         let (team, address) = (self.pid, Node::data(u64::from(self.number % 64) * 4096));
         match self.how % 3 {
@@ -214,6 +225,7 @@ impl Draft {
             }
             22 => (PROCESS, process::Suspend { process: self.pid }.to_message()),
             23 => (PROCESS, process::Resume { process: self.pid }.to_message()),
+            24 if self.keeper || self.how > 180 => (PROCESS, self.guest_move()),
             24 => {
                 let process = self.pid;
                 (PROCESS, process::SetPriority { process, priority }.to_message())

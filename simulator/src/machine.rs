@@ -51,7 +51,11 @@ pub struct SimulatedMachine {
     space_count: u32,
     memory: HashMap<Frame, Box<[u8]>>,
     full_registers: HashMap<ProcessIndex, RegisterRecord>,
+    vector_states: HashMap<ProcessIndex, [u8; VECTOR_BYTES]>,
 }
+
+/// Bytes of a simulated vector state; the first is 0.
+const VECTOR_BYTES: usize = 64;
 
 impl SimulatedMachine {
     /// A machine whose clock says this.
@@ -289,6 +293,15 @@ impl Machine for SimulatedMachine {
 
     fn set_full_registers(&mut self, process: ProcessIndex, registers: &RegisterRecord) {
         self.full_registers.insert(process, *registers);
+    }
+
+    fn vector_state(&self, process: ProcessIndex) -> &[u8] {
+        self.vector_states.get(&process).unwrap_or(&[0; VECTOR_BYTES])
+    }
+
+    fn set_vector_state(&mut self, process: ProcessIndex, state: &[u8]) -> bool {
+        let state = state.try_into().ok().filter(|state: &[u8; VECTOR_BYTES]| state[0] == 0);
+        state.map(|state| self.vector_states.insert(process, state)).is_some()
     }
 
     fn set_real_base(&mut self, real_base_ns: u64) {

@@ -2,6 +2,7 @@
 
 use crate::{Pid, Rights, UserId};
 
+/// Declares a record: 64-bit words in their order.
 macro_rules! record {
     ($(#[$doc:meta])* $Name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
         $(#[$doc])*
@@ -44,6 +45,8 @@ macro_rules! record {
     };
 }
 
+pub(crate) use record;
+
 record! {
     /// What the kernel knows of a process.
     ProcessRecord {
@@ -76,6 +79,12 @@ record! {
         /// The other eight.
         name_last,
     }
+}
+
+impl AlienRecord {
+    /// Bit added to `priority` for an alien whose message a process of a frozen team had received already, before it moved
+    /// here: it awaits that process's reply at once.
+    pub const RECEIVED_BIT: u64 = 1 << 32;
 }
 
 impl ProcessRecord {

@@ -27,7 +27,7 @@ impl<M: Machine> Kernel<M> {
         }
         self.processes[slot].extra.value = tag;
         self.processes[slot].extra.due = false;
-        self.set_deadline(slot, at_ns);
+        self.set_own_deadline(slot, at_ns);
         Ok(())
     }
 

@@ -127,12 +127,24 @@ impl<M: Machine> Kernel<M> {
         let mut record = [0; AlienRecord::BYTES];
         ensure(bytes == record.len() as u64, Error::BadArgument)?;
         self.read_from(caller, address, &mut record)?;
-        let record = AlienRecord::from_bytes(&record);
+        let mut record = AlienRecord::from_bytes(&record);
+        let was_received = record.priority & AlienRecord::RECEIVED_BIT != 0;
+        record.priority &= !AlienRecord::RECEIVED_BIT;
         let (receiver, grant) = self.check_alien(&record)?;
+        let may_have =
+            self.processes[receiver].is_program() && self.team(self.processes[receiver].team).frozen;
+        ensure(!was_received || may_have, Error::BadArgument)?;
         self.begin_alien(caller, slot, &record, grant);
         self.counters.sends += 1;
         let code = self.processes[slot].registers.message[0] as u32 & CODE_MASK;
         self.trace(Event::Send, code, Pid::from_bits(record.client), Pid::from_bits(record.to));
+        if was_received {
+            let alien = &mut self.processes[slot];
+            alien.state = State::AwaitingReply;
+            alien.partner = receiver;
+            self.begin_waiting(slot, receiver);
+            return Ok(NOBODY);
+        }
         if self.processes[receiver].state == State::KernelServer {
             self.ask_kernel_server(slot, receiver, record.buffer_capacity);
             return Ok(NOBODY);

@@ -119,13 +119,18 @@ impl<M: Machine> Kernel<M> {
         Ok(index)
     }
 
-    /// A slot charged to a team.
-    pub(crate) fn create_slot(&mut self, team: TeamIndex, kind: Kind, priority: u8) -> Result<ProcessIndex> {
-        let quota = &mut self.teams[usize::from(team)].processes;
+    /// How many slots teams may have beside those that are used.
+    pub(crate) fn free_slots(&self) -> u32 {
         // Page requests are no team's: some slots are kept for them.
         let slots = u32::from(self.processes.count() - FIRST_PROCESS_INDEX);
         let kept = (PAGE_REQUESTS as u32).min(slots / 16);
-        ensure(self.processes.used() + kept < slots, Error::NoResources)?;
+        slots.saturating_sub(self.processes.used() + kept)
+    }
+
+    /// A slot charged to a team.
+    pub(crate) fn create_slot(&mut self, team: TeamIndex, kind: Kind, priority: u8) -> Result<ProcessIndex> {
+        ensure(self.free_slots() > 0, Error::NoResources)?;
+        let quota = &mut self.teams[usize::from(team)].processes;
         quota.take(1)?;
         let index = self.processes.allocate().inspect_err(|_| quota.give_back(1))?;
         let host = self.team(team).host;

@@ -100,7 +100,9 @@ impl<M: Machine> Kernel<M> {
             return Ok(group);
         }
         let is_here = |host| {
-            host == self.processes.host() || host == LogicalHost::OWN || self.processes.guest(host).is_some()
+            host == self.processes.host()
+                || host == LogicalHost::OWN
+                || self.processes.guest(host).is_some_and(|guest| !guest.away)
         };
         ensure(is_here(group.host()), Error::ProcessElsewhere)?;
         // A restricted group with such a number does not exist.
@@ -192,7 +194,17 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Adds a process, unless it is in the group.
-    fn add_member(&mut self, group: Pid, user: UserId, process: ProcessIndex) -> Result<()> {
+    /// The groups that a process is in.
+    pub fn memberships_of(&self, process: ProcessIndex) -> impl Iterator<Item = Pid> {
+        self.memberships(process).map(|(group, _)| group)
+    }
+
+    /// The groups that a process is in, with their creators.
+    pub(crate) fn memberships(&self, process: ProcessIndex) -> impl Iterator<Item = (Pid, UserId)> {
+        self.groups.rows.iter().filter(move |row| row.process == process).map(|row| (row.group, row.user))
+    }
+
+    pub(crate) fn add_member(&mut self, group: Pid, user: UserId, process: ProcessIndex) -> Result<()> {
         if self.groups.find(group, process).is_some() {
             return Ok(());
         }

@@ -36,7 +36,7 @@ impl<M: Machine> Kernel<M> {
         let from = self.processes[caller].pid;
         self.trace(Event::Send, message[0] as u32 & CODE_MASK, from, to);
         self.block_current(State::AwaitingGroup);
-        self.set_deadline(caller, deadline);
+        self.set_own_deadline(caller, deadline);
         let mut copy = self.processes[caller].copy;
         while copy != NOBODY {
             let next = self.processes[copy].copy;
@@ -250,7 +250,7 @@ impl<M: Machine> Kernel<M> {
         }
         ensure(deadline != NOW, Error::DeadlinePassed)?;
         self.block_current(State::AwaitingGroup);
-        self.set_deadline(caller, deadline);
+        self.set_own_deadline(caller, deadline);
         Ok(self.choose())
     }
 

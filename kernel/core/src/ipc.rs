@@ -283,7 +283,7 @@ impl<M: Machine> Kernel<M> {
         }
         self.processes[caller].partner = from;
         if deadline != FOREVER {
-            self.set_deadline(caller, deadline);
+            self.set_own_deadline(caller, deadline);
         }
         Ok(self.choose())
     }

@@ -222,6 +222,12 @@ pub trait Machine {
     /// Changes them; the machine drops what a program may not set (flags, non-canonical addresses are its business).
     fn set_full_registers(&mut self, process: ProcessIndex, registers: &RegisterRecord);
 
+    /// The vector state of a process that resumes in full.
+    fn vector_state(&self, process: ProcessIndex) -> &[u8];
+
+    /// Changes it; false, and nothing done, if the processor cannot have it: it is from another machine, or made up.
+    fn set_vector_state(&mut self, process: ProcessIndex, state: &[u8]) -> bool;
+
     /// The real-time clock changed: nanoseconds from 1970 to boot, for the information page.
     fn set_real_base(&mut self, real_base_ns: u64);
 

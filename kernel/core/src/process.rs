@@ -147,6 +147,8 @@ pub struct Process<Space> {
     pub wait: Wait,
     /// Whether it waits for a page request only because that makes room.
     pub waits_for_room: bool,
+    /// In a frozen team: whether it is suspended on its own account, too.
+    pub stays_suspended: bool,
     /// How it goes on when it runs next; back to `Results` whenever it does.
     pub resume: Resume,
     /// Whom it waits for.
@@ -228,6 +230,7 @@ impl<Space: Copy> Process<Space> {
             own_priority: priority::COUNT - 1,
             wait: Wait::None,
             waits_for_room: false,
+            stays_suspended: false,
             resume: Resume::Results,
             partner: NOBODY,
             next: NOBODY,

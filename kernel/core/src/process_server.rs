@@ -49,6 +49,7 @@ impl<M: Machine> Kernel<M> {
             Process::Suspend(suspend) => {
                 let process = self.find_controlled(caller, suspend.process)?;
                 self.stop(process);
+                self.processes[process].stays_suspended = true;
                 Ok(Answer::reply(&Suspended {}))
             }
             Process::Resume(resume) => {
@@ -112,6 +113,10 @@ impl<M: Machine> Kernel<M> {
                 Ok(Answer::reply(&TeamAdopted {}))
             }
             Process::SetHost(set) => self.set_host(caller, &set),
+            Process::FreezeTeam(freeze) => self.freeze_team(caller, freeze.team),
+            Process::ThawTeam(thaw) => self.thaw_team(caller, thaw.team),
+            Process::ReadTeam(read) => self.read_team(caller, read.team),
+            Process::WriteTeam(write) => self.write_team(caller, write.team),
         }
     }
 
@@ -233,11 +238,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Lets a suspended process run and receive again.
-    fn resume(&mut self, index: ProcessIndex) -> Result<()> {
+    pub(crate) fn resume(&mut self, index: ProcessIndex) -> Result<()> {
         let process = &mut self.processes[index];
-        if !process.flags.has(Flags::SUSPENDED) {
+        process.stays_suspended = false;
+        if !process.flags.has(Flags::SUSPENDED) || self.teams[usize::from(process.team)].frozen {
             return Ok(());
         }
+        let process = &self.processes[index];
         let (team, state) = (process.team, process.state);
         ensure(!self.team(team).ending, Error::StaleProcess)?;
         self.processes[index].flags.clear(Flags::SUSPENDED);

@@ -30,6 +30,8 @@ pub struct Guest {
     root: ProcessIndex,
     /// The number of its next process.
     pub next_number: u32,
+    /// It has moved away, or is about to: only its pids are known here.
+    pub away: bool,
 }
 
 /// All slots.
@@ -141,14 +143,15 @@ impl<Space> Processes<Space> {
     #[cold]
     fn find_slowly(&self, pid: Pid) -> Result<ProcessIndex> {
         ensure(!pid.is_none() && !pid.is_group(), Error::NonexistentProcess)?;
-        let guest = self.guest(pid.host());
+        let is_server = pid.is_kernel_server();
+        let guest = self.guest(pid.host()).filter(|guest| !guest.away || !is_server);
         ensure(guest.is_some() || !pid.is_elsewhere(self.host), Error::ProcessElsewhere)?;
-        if let Some(guest) = guest.filter(|_| !pid.is_kernel_server()) {
+        if let Some(guest) = guest.filter(|_| !is_server) {
             return self.find_in(guest, pid);
         }
         let index = pid.index();
         let process = self.slots.get(usize::from(index)).ok_or(Error::NonexistentProcess)?;
-        if pid.is_kernel_server() {
+        if is_server {
             return ensure(process.state == State::KernelServer, Error::NonexistentProcess).map(|()| index);
         }
         let last_ended =
@@ -186,14 +189,26 @@ impl<Space> Processes<Space> {
     /// Makes the team of a root, which has no other process, a guest, whose further processes are numbered from
     /// `next_number` on.
     pub fn add_guest(&mut self, root: ProcessIndex, host: LogicalHost, next_number: u32) -> Result<()> {
+        self.may_add_guest(root, host)?;
+        self.guests.push(Guest { host, root, next_number, away: false });
+        Ok(())
+    }
+
+    /// The error if a team with this root can't be made a guest with a logical host.
+    pub fn may_add_guest(&self, root: ProcessIndex, host: LogicalHost) -> Result<()> {
         ensure(
             host != LogicalHost::OWN && host != LogicalHost::EVERY && host != self.host,
             Error::BadArgument,
         )?;
         ensure(self.guest(host).is_none() && !self[root].pid.is_guest(), Error::Busy)?;
-        ensure(self.guests.len() < self.guests.capacity(), Error::NoResources)?;
-        self.guests.push(Guest { host, root, next_number });
-        Ok(())
+        ensure(self.guests.len() < self.guests.capacity(), Error::NoResources)
+    }
+
+    /// Notes whether a guest has moved away.
+    pub fn set_away(&mut self, host: LogicalHost, away: bool) {
+        for guest in self.guests.iter_mut().filter(|guest| guest.host == host) {
+            guest.away = away;
+        }
     }
 
     /// Gives a slot the next pid of the guest with a logical host.

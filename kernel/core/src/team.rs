@@ -91,6 +91,10 @@ pub struct Team<Space> {
     pub priority: u8,
     /// Its end has begun: nothing in it runs again.
     pub ending: bool,
+    /// Nothing in it runs or receives until it is thawed.
+    pub frozen: bool,
+    /// How far its monotonic clock is ahead of the node's.
+    pub clock_offset_ns: i64,
     /// Who hears of its exceptions, or none; the teams that it creates begin with the same.
     pub exception_server: Pid,
     /// Pages of memory, page tables included.
@@ -123,6 +127,8 @@ impl<Space> Team<Space> {
             rights: Rights::NONE,
             priority: abi::kernel::priority::COUNT - 1,
             ending: false,
+            frozen: false,
+            clock_offset_ns: 0,
             exception_server: Pid::NONE,
             pages: Quota::default(),
             processes: Quota::default(),

@@ -17,17 +17,18 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn time_request(&mut self, caller: ProcessIndex, message: &Message) -> Result<Answer> {
         match Time::from_message(message).ok_or(Error::BadRequest)? {
             Time::Now(_) => {
-                let monotonic_ns = self.read_clock();
+                let now = self.read_clock();
                 Ok(Answer::reply(&Clocks {
-                    monotonic_ns,
-                    real_ns: self.real_base_ns.wrapping_add(monotonic_ns),
+                    monotonic_ns: self.own_time(caller, now),
+                    real_ns: self.real_base_ns.wrapping_add(now),
                 }))
             }
             Time::Delay(delay) => {
-                if delay.until_ns > self.read_clock() {
+                let now = self.read_clock();
+                if delay.until_ns > self.own_time(caller, now) {
                     self.block_current(State::Delaying);
                     self.processes[caller].clear_results();
-                    self.set_deadline(caller, delay.until_ns);
+                    self.set_own_deadline(caller, delay.until_ns);
                 }
                 Ok(Answer::reply(&Delayed {}))
             }

@@ -75,6 +75,17 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// The same with a time of the clock of the slot's team.
+    pub(crate) fn set_own_deadline(&mut self, index: ProcessIndex, at_ns: u64) {
+        let ahead_ns = self.team(self.processes[index].team).clock_offset_ns;
+        self.set_deadline(index, at_ns.saturating_sub_signed(ahead_ns));
+    }
+
+    /// What the clock of a slot's team says when the node's says `at_ns`.
+    pub(crate) fn own_time(&self, index: ProcessIndex, at_ns: u64) -> u64 {
+        at_ns.saturating_add_signed(self.team(self.processes[index].team).clock_offset_ns)
+    }
+
     /// Takes a slot's deadline away, if it has one.
     #[inline]
     pub(crate) fn clear_deadline(&mut self, index: ProcessIndex) {

@@ -135,7 +135,12 @@ impl<M: Machine> Kernel<M> {
 
     /// Reads the beginning of the segment that the caller of a kernel server granted.
     pub(crate) fn read_request_segment(&mut self, caller: ProcessIndex, bytes: &mut [u8]) -> Result<()> {
-        let address = self.segment_place(caller, 0, bytes.len() as u64, Access::READ)?;
+        self.read_segment_at(caller, 0, bytes)
+    }
+
+    /// Reads of that segment, `at` bytes from its beginning.
+    pub(crate) fn read_segment_at(&mut self, caller: ProcessIndex, at: u64, bytes: &mut [u8]) -> Result<()> {
+        let address = self.segment_place(caller, at, bytes.len() as u64, Access::READ)?;
         self.read_from(caller, address, bytes)
     }
 

@@ -30,6 +30,11 @@ pub fn has_vectors() -> bool {
     VECTORS.load(Ordering::Relaxed)
 }
 
+/// The components of vector state that are on.
+pub fn vector_components() -> u64 {
+    if has_vectors() { VECTOR_COMPONENTS } else { 3 }
+}
+
 /// The features that matter after boot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Features {

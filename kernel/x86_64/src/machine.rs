@@ -17,7 +17,7 @@ use crate::ioapic::IoApics;
 use crate::log;
 use crate::panic;
 use crate::physical;
-use crate::saved::Saved;
+use crate::saved::{Saved, VectorState};
 use crate::space::{Common, Space};
 
 /// An x86-64 PC.
@@ -288,6 +288,15 @@ impl Machine for X86 {
 
     fn set_full_registers(&mut self, process: ProcessIndex, registers: &RegisterRecord) {
         self.saved.get_mut(process).set(registers);
+    }
+
+    fn vector_state(&self, process: ProcessIndex) -> &[u8] {
+        self.saved.get(process).vector.bytes()
+    }
+
+    fn set_vector_state(&mut self, process: ProcessIndex, state: &[u8]) -> bool {
+        let checked = VectorState::checked(state);
+        checked.map(|state| self.saved.get_mut(process).vector = state).is_some()
     }
 
     fn set_real_base(&mut self, real_base_ns: u64) {

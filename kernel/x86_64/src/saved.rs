@@ -8,7 +8,7 @@ use abi::USER_ADDRESS_END;
 use abi::call::Registers;
 use abi::kernel::record::RegisterRecord;
 
-use crate::features::VECTOR_STATE_BYTES;
+use crate::features::{self, VECTOR_STATE_BYTES};
 
 /// Flags that a program may set: arithmetic, trap, direction, overflow, resume, alignment, identification.
 const USER_FLAGS: u64 = 0x0025_0dd5;
@@ -95,4 +95,27 @@ impl VectorState {
         state[25] = 0x1f;
         VectorState(state)
     };
+
+    /// As XSAVE wrote them.
+    pub const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Such bytes of whatever origin, unless the processor would refuse them.
+    pub fn checked(bytes: &[u8]) -> Option<VectorState> {
+        let state = VectorState(bytes.try_into().ok()?);
+        let word =
+            |at: usize| bytes.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
+        let components = word(HEADER)?;
+        let is_plain = bytes[HEADER + 8..HEADER + 64].iter().all(|byte| *byte == 0);
+        let control = (word(MXCSR)? & 0xffff_ffff) as u32;
+        (components & !features::vector_components() == 0 && is_plain && control & !MXCSR_BITS == 0)
+            .then_some(state)
+    }
 }
+
+/// Where XSAVE's header is: the components that are there, then what its standard form has zeros for.
+const HEADER: usize = 512;
+/// Where the vector unit's control register is, and the bits that it may have.
+const MXCSR: usize = 24;
+const MXCSR_BITS: u32 = 0xffff;

@@ -257,6 +257,14 @@ impl Machine for FakeMachine {
 
     fn set_full_registers(&mut self, _: ProcessIndex, _: &RegisterRecord) {}
 
+    fn vector_state(&self, _: ProcessIndex) -> &[u8] {
+        &[]
+    }
+
+    fn set_vector_state(&mut self, _: ProcessIndex, state: &[u8]) -> bool {
+        state.is_empty()
+    }
+
     fn set_real_base(&mut self, _: u64) {}
 
     fn log(&mut self, bytes: &[u8]) {

@@ -1,0 +1,189 @@
+//! The state of a guest's processes, as it moves from one kernel to another: what `ReadTeam` writes and `WriteTeam` reads.
+//!
+//! ```text
+//! TeamStateRecord
+//! StandingRecord     for each alien that waits for one of its processes
+//! MembershipRecord   for each group that one of its processes is in
+//! MovedProcessRecord for each process, the root first; behind one that was interrupted: RegisterRecord, vector state
+//! ```
+//!
+//! Memory and regions are not part of it. Times are the team's own: its clock goes on where it was.
+
+use crate::kernel::record::record;
+
+/// The layout described here.
+pub const VERSION: u64 = 1;
+/// Most processes of a team that moves.
+pub const MOST_PROCESSES: usize = 64;
+/// Most bytes of one process's vector state.
+pub const MOST_VECTOR_BYTES: usize = 1024;
+
+/// What a process does next: the low half of a record's `activity`.
+pub mod activity {
+    /// Goes on where it was interrupted.
+    pub const INTERRUPTED: u64 = 1;
+    /// Goes on with the results in its registers.
+    pub const RETURNS: u64 = 2;
+    /// Makes the system call in its registers, for the first time or again.
+    pub const CALLS: u64 = 3;
+    /// Delays until its deadline.
+    pub const DELAYS: u64 = 4;
+    /// Awaits the reply to what it has sent elsewhere, of the network server.
+    pub const AWAITS_ELSEWHERE: u64 = 5;
+    /// Awaits the reply of its partner.
+    pub const AWAITS_PARTNER: u64 = 6;
+    /// Added while it is suspended.
+    pub const SUSPENDED_BIT: u64 = 1 << 32;
+    /// Added to `AWAITS_PARTNER` of a process that was not started yet.
+    pub const NEWBORN_BIT: u64 = 1 << 33;
+}
+
+record! {
+    /// What comes first.
+    TeamStateRecord {
+        /// Layout version; this is [`VERSION`].
+        version,
+        /// The logical host.
+        host,
+        /// The number of its next process.
+        next_number,
+        /// What its monotonic clock says.
+        clock_ns,
+        /// How many aliens follow.
+        aliens,
+        /// How many memberships.
+        memberships,
+        /// How many processes.
+        processes,
+        /// Bytes of a vector state.
+        vector_bytes,
+    }
+}
+
+record! {
+    /// An alien in the queue of one of the processes, or received by it. The network server makes it anew, for it has its
+    /// segment; what may have changed since it sent it, because it was forwarded, is here.
+    StandingRecord {
+        /// The client.
+        client,
+        /// The number of its transaction.
+        transaction,
+        /// For which of the processes it waits.
+        receiver,
+        /// Who forwarded its message, or none.
+        forwarder,
+        /// 1 if its message was received: [`RECEIVED_BIT`](crate::kernel::record::AlienRecord::RECEIVED_BIT).
+        was_received,
+        /// Its message.
+        message_0,
+        /// Its message.
+        message_1,
+        /// Its message.
+        message_2,
+        /// Its message.
+        message_3,
+    }
+}
+
+record! {
+    /// That a process is in a group.
+    MembershipRecord {
+        /// The process.
+        process,
+        /// The group.
+        group,
+        /// Of the group's creator.
+        user,
+    }
+}
+
+record! {
+    /// One process.
+    MovedProcessRecord {
+        /// Its pid.
+        pid,
+        /// One of [`activity`], with bits.
+        activity,
+        /// Whom it awaits, of the same team.
+        partner,
+        /// Who forwarded its message, or none.
+        forwarder,
+        /// The number of its last transaction.
+        transaction,
+        /// Its own priority.
+        priority,
+        /// First eight bytes of its name.
+        name_first,
+        /// The other eight.
+        name_last,
+        /// Time that it has run, in nanoseconds.
+        run_ns,
+        /// Messages that it has received.
+        received,
+        /// Until when it delays.
+        deadline_ns,
+        /// When its alarm comes; 0 for none.
+        alarm_ns,
+        /// Of its alarm.
+        alarm_tag,
+        /// Registers: the call's number.
+        number,
+        /// Registers: the pid.
+        register_pid,
+        /// Registers: the message.
+        message_0,
+        /// Registers: the message.
+        message_1,
+        /// Registers: the message.
+        message_2,
+        /// Registers: the message.
+        message_3,
+        /// Registers: arguments.
+        extra_0,
+        /// Registers: arguments.
+        extra_1,
+        /// Registers: arguments.
+        extra_2,
+        /// Registers: arguments.
+        extra_3,
+        /// Registers: arguments.
+        extra_4,
+        /// Where it goes on.
+        instruction,
+        /// Its stack pointer.
+        stack,
+        /// Its flags.
+        flags,
+    }
+}
+
+/// The aliens that a state tells of; none if it is no state.
+pub fn aliens(state: &[u8]) -> impl Iterator<Item = StandingRecord> {
+    let head = state.split_first_chunk().map(|(head, rest)| (TeamStateRecord::from_bytes(head), rest));
+    let head = head.filter(|(head, _)| head.version == VERSION);
+    let (count, rest) = head.map_or((0, &[][..]), |(head, rest)| (head.aliens as usize, rest));
+    let (records, _) = rest.as_chunks::<{ StandingRecord::BYTES }>();
+    records.iter().take(count).map(StandingRecord::from_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::vec::Vec;
+
+    #[test]
+    fn aliens_are_found() {
+        let head = TeamStateRecord { version: VERSION, aliens: 2, ..TeamStateRecord::default() };
+        let one = |client| StandingRecord { client, transaction: 256, ..StandingRecord::default() };
+        let mut state = Vec::from(head.to_bytes());
+        for client in [3, 4, 5] {
+            state.extend(one(client).to_bytes());
+        }
+        assert_eq!(aliens(&state).collect::<Vec<_>>(), [one(3), one(4)]);
+        assert_eq!(aliens(&state[..TeamStateRecord::BYTES + StandingRecord::BYTES + 6]).count(), 1);
+        assert_eq!(aliens(&state[..8]).count(), 0);
+        state[0] = 9;
+        assert_eq!(aliens(&state).count(), 0);
+    }
+}

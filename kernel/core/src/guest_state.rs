@@ -1,0 +1,480 @@
+//! The state of a frozen guest's processes, told to another kernel and taken from one: `abi::kernel::team_state`.
+//!
+//! What is taken is an allegation. All of it is checked before anything is made of it: so either the team is the one that
+//! is told, or nothing has happened.
+
+use abi::call::{FOREVER, Receive, Registers, Send};
+use abi::kernel::priority;
+use abi::kernel::process::{TeamRead, TeamWritten};
+use abi::kernel::record::RegisterRecord;
+use abi::kernel::team_state::{
+    MOST_PROCESSES, MOST_VECTOR_BYTES, MembershipRecord, MovedProcessRecord, StandingRecord, TeamStateRecord,
+    VERSION, activity,
+};
+use abi::kernel::well_known_group::FIRST_DYNAMIC_NUMBER;
+use abi::{Error, Grant, LogicalHost, Pid, Rights, USER_ADDRESS_END, UserId};
+
+use crate::group::MEMBERSHIPS_PER_PROCESS;
+use crate::kernel::Kernel;
+use crate::machine::{Machine, ProcessIndex, Resume};
+use crate::paging::Wait;
+use crate::process::{Flags, Kind, NOBODY, Process, State};
+use crate::request::Answer;
+use crate::team::TeamIndex;
+use crate::{Result, ensure};
+
+const HEAD_BYTES: u64 = TeamStateRecord::BYTES as u64;
+const PROCESS_BYTES: u64 = MovedProcessRecord::BYTES as u64;
+const REGISTER_BYTES: u64 = RegisterRecord::BYTES as u64;
+/// The activity without its bits.
+const ACTIVITY: u64 = 0xffff_ffff;
+
+/// A state being taken: where its parts are in the caller's segment.
+struct Taken {
+    head: TeamStateRecord,
+    memberships_at: u64,
+    processes_at: u64,
+    pids: [Pid; MOST_PROCESSES],
+    count: usize,
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(crate) fn read_team(&mut self, caller: ProcessIndex, pid: Pid) -> Result<Answer> {
+        let team = self.find_guest(caller, pid)?;
+        ensure(self.team(team).frozen, Error::BadArgument)?;
+        self.check_movable(team)?;
+        self.take_back_sends(team);
+        let (root, host) = (self.team(team).root, self.team(team).host);
+        let vector_bytes = self.machine.vector_state(root).len() as u64;
+        let now = self.read_clock();
+        let head = TeamStateRecord {
+            version: VERSION,
+            host: host.to_bits().into(),
+            next_number: self.processes.guest(host).map_or(0, |guest| guest.next_number).into(),
+            clock_ns: self.own_time(root, now),
+            aliens: self.processes.iter().filter(|(_, alien)| self.is_for(alien, team)).count() as u64,
+            memberships: self.members(team).map(|member| u64::from(self.processes[member].memberships)).sum(),
+            processes: self.members(team).count() as u64,
+            vector_bytes,
+        };
+        let interrupted = self.members(team).filter(|member| self.is_interrupted(*member)).count() as u64;
+        let bytes = HEAD_BYTES
+            + head.aliens * StandingRecord::BYTES as u64
+            + head.memberships * MembershipRecord::BYTES as u64
+            + head.processes * PROCESS_BYTES
+            + interrupted * (REGISTER_BYTES + vector_bytes);
+        let reply = TeamRead { bytes: bytes as u32 };
+        if self.processes[caller].grant().bytes() < bytes {
+            return Ok(Answer::reply(&reply));
+        }
+        let mut at = 0;
+        self.put(caller, &mut at, &head.to_bytes())?;
+        for slot in 0..self.processes.count() {
+            let alien = &self.processes[slot];
+            if alien.state != State::Free && self.is_for(alien, team) {
+                let [message_0, message_1, message_2, message_3] = alien.registers.message;
+                let record = StandingRecord {
+                    client: alien.registers.pid,
+                    transaction: alien.transaction.into(),
+                    receiver: self.processes[alien.partner].pid.to_bits(),
+                    forwarder: alien.forwarder.to_bits(),
+                    was_received: u64::from(alien.state == State::AwaitingReply),
+                    message_0,
+                    message_1,
+                    message_2,
+                    message_3,
+                };
+                self.put(caller, &mut at, &record.to_bytes())?;
+            }
+        }
+        for tells_processes in [false, true] {
+            let mut next = Some(root);
+            while let Some(member) = next {
+                if tells_processes {
+                    self.put_process(caller, &mut at, member)?;
+                } else {
+                    self.put_memberships(caller, &mut at, member)?;
+                }
+                next = self.next_member(member);
+            }
+        }
+        debug_assert_eq!(at, bytes);
+        self.processes.set_away(host, true);
+        Ok(Answer::with_segment(&reply, bytes))
+    }
+
+    /// Whether a slot is an alien that waits for a process of a team.
+    fn is_for(&self, alien: &Process<M::Space>, team: TeamIndex) -> bool {
+        alien.kind == Kind::Alien
+            && !alien.flags.has(Flags::REMOTE)
+            && matches!(alien.state, State::Sending | State::AwaitingReply)
+            && self.processes[alien.partner].team == team
+    }
+
+    fn put(&mut self, caller: ProcessIndex, at: &mut u64, bytes: &[u8]) -> Result<()> {
+        self.write_reply_segment(caller, *at, bytes)?;
+        *at += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn is_interrupted(&self, index: ProcessIndex) -> bool {
+        let process = &self.processes[index];
+        process.state == State::Ready && process.resume == Resume::Full
+    }
+
+    fn put_memberships(&mut self, caller: ProcessIndex, at: &mut u64, member: ProcessIndex) -> Result<()> {
+        let mut records = [[0; MembershipRecord::BYTES]; MEMBERSHIPS_PER_PROCESS as usize];
+        let mut count = 0;
+        for ((group, user), place) in self.memberships(member).zip(&mut records) {
+            let process = self.processes[member].pid.to_bits();
+            *place = MembershipRecord { process, group: group.to_bits(), user: user.0.into() }.to_bytes();
+            count += 1;
+        }
+        self.put(caller, at, records[..count].as_flattened())
+    }
+
+    fn put_process(&mut self, caller: ProcessIndex, at: &mut u64, member: ProcessIndex) -> Result<()> {
+        let record = self.moved_record(member).to_bytes();
+        self.put(caller, at, &record)?;
+        if self.is_interrupted(member) {
+            let registers = self.machine.full_registers(member).to_bytes();
+            self.put(caller, at, &registers)?;
+            let mut vector = [0; MOST_VECTOR_BYTES];
+            let state = self.machine.vector_state(member);
+            let bytes = state.len();
+            vector[..bytes].copy_from_slice(state);
+            self.put(caller, at, &vector[..bytes])?;
+        }
+        Ok(())
+    }
+
+    /// What is told of a process that is settled.
+    fn moved_record(&self, index: ProcessIndex) -> MovedProcessRecord {
+        let process = &self.processes[index];
+        let Registers { mut number, mut pid, message, extra, instruction, stack, flags } = process.registers;
+        let mut partner = Pid::NONE;
+        let mut activity = match process.state {
+            State::Ready if process.resume == Resume::Full => activity::INTERRUPTED,
+            State::Ready => activity::RETURNS,
+            State::Delaying => activity::DELAYS,
+            State::AwaitingReply if process.flags.has(Flags::REMOTE) => activity::AWAITS_ELSEWHERE,
+            State::AwaitingReply => {
+                partner = self.processes[process.partner].pid;
+                activity::AWAITS_PARTNER
+            }
+            state => {
+                match state {
+                    // It may have come there by a ReplyReceive.
+                    State::Receiving => (number, pid) = (Receive::NUMBER, 0),
+                    State::ReceivingFrom => number = Receive::NUMBER,
+                    // It may have been forwarded there.
+                    State::Sending => pid = self.processes[process.partner].pid.to_bits(),
+                    _ => {}
+                }
+                activity::CALLS
+            }
+        };
+        activity |= if process.stays_suspended { activity::SUSPENDED_BIT } else { 0 };
+        activity |= if process.flags.has(Flags::NEWBORN) { activity::NEWBORN_BIT } else { 0 };
+        let is_delaying = process.state == State::Delaying;
+        let (alarm_ns, alarm_tag) = self.moved_alarm(process.alarm);
+        MovedProcessRecord {
+            pid: process.pid.to_bits(),
+            activity,
+            partner: partner.to_bits(),
+            forwarder: process.forwarder.to_bits(),
+            transaction: process.transaction.into(),
+            priority: process.own_priority.into(),
+            name_first: process.name[0],
+            name_last: process.name[1],
+            run_ns: process.run_ns,
+            received: process.received,
+            deadline_ns: if is_delaying { self.own_time(index, process.deadline_ns) } else { 0 },
+            alarm_ns,
+            alarm_tag,
+            number,
+            register_pid: pid,
+            message_0: message[0],
+            message_1: message[1],
+            message_2: message[2],
+            message_3: message[3],
+            extra_0: extra[0],
+            extra_1: extra[1],
+            extra_2: extra[2],
+            extra_3: extra[3],
+            extra_4: extra[4],
+            instruction,
+            stack,
+            flags,
+        }
+    }
+
+    /// When an alarm comes, and its tag. One that came and was not received comes again.
+    fn moved_alarm(&self, alarm: ProcessIndex) -> (u64, u64) {
+        if alarm == NOBODY {
+            return (0, 0);
+        }
+        let slot = &self.processes[alarm];
+        let at_ns = match slot.state {
+            State::Sending => 1,
+            _ if slot.flags.has(Flags::TIMED) => self.own_time(alarm, slot.deadline_ns).max(1),
+            _ => 0,
+        };
+        (at_ns, slot.extra.value.into())
+    }
+
+    pub(crate) fn write_team(&mut self, caller: ProcessIndex, pid: Pid) -> Result<Answer> {
+        if caller != self.network_server {
+            self.need_right(caller, Rights::CREATE_FOR_OTHERS)?;
+        }
+        let team = self.find_team(caller, pid)?;
+        let root = self.team(team).root;
+        ensure(self.processes[root].flags.has(Flags::NEWBORN), Error::NotAwaitingReply)?;
+        let is_bare = self.processes[root].team_previous == NOBODY
+            && self.team(team).host == LogicalHost::OWN
+            && self.team(team).rights == Rights::NONE;
+        ensure(is_bare, Error::NotMovable)?;
+        let taken = self.check_state(caller, team)?;
+        // What follows can fail only if the caller's memory does.
+        let made = self.make_processes(caller, team, &taken);
+        if let Err(error) = made {
+            self.destroy_team(team, abi::notice::STATUS_KILLED);
+            return Err(error);
+        }
+        Ok(Answer::reply(&TeamWritten { team: self.processes[root].pid }))
+    }
+
+    fn get<const BYTES: usize>(&mut self, caller: ProcessIndex, at: u64) -> Result<[u8; BYTES]> {
+        let mut bytes = [0; BYTES];
+        self.read_segment_at(caller, at, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Checks all of a state, and that there is room for it.
+    fn check_state(&mut self, caller: ProcessIndex, team: TeamIndex) -> Result<Taken> {
+        let root = self.team(team).root;
+        let head = TeamStateRecord::from_bytes(&self.get(caller, 0)?);
+        let vector_bytes = self.machine.vector_state(root).len() as u64;
+        ensure(head.version == VERSION && head.vector_bytes == vector_bytes, Error::NotMovable)?;
+        let most = u64::from(MEMBERSHIPS_PER_PROCESS);
+        let is_sound = (1..=MOST_PROCESSES as u64).contains(&head.processes)
+            && head.memberships <= head.processes * most
+            && head.aliens <= self.processes.count().into()
+            && (u64::from(Pid::FIRST_GUEST_NUMBER)..=1 << 31).contains(&head.next_number)
+            && head.clock_ns < 1 << 62;
+        ensure(is_sound, Error::BadArgument)?;
+        let host = u32::try_from(head.host).map_err(|_| Error::BadArgument)?;
+        let host = Some(LogicalHost::from_bits(host)).filter(|known| known.to_bits() == host);
+        let host = host.ok_or(Error::BadArgument)?;
+        self.processes.may_add_guest(root, host)?;
+        let memberships_at = HEAD_BYTES + head.aliens * StandingRecord::BYTES as u64;
+        let processes_at = memberships_at + head.memberships * MembershipRecord::BYTES as u64;
+        let count = head.processes as usize;
+        let mut taken =
+            Taken { head, memberships_at, processes_at, pids: [Pid::NONE; MOST_PROCESSES], count };
+        let (mut at, mut alarms) = (processes_at, 0);
+        for place in 0..count {
+            let record = MovedProcessRecord::from_bytes(&self.get(caller, at)?);
+            let pid = Pid::from_bits(record.pid);
+            let number = pid.guest_number();
+            let is_its = pid == Pid::guest(host, number)
+                && (Pid::FIRST_GUEST_NUMBER..head.next_number as u32).contains(&number)
+                && !taken.pids[..place].contains(&pid);
+            ensure(is_its, Error::BadArgument)?;
+            taken.pids[place] = pid;
+            alarms += u32::from(record.alarm_ns != 0);
+            at += record_bytes(&record, vector_bytes);
+        }
+        at = processes_at;
+        for _ in 0..count {
+            let record = MovedProcessRecord::from_bytes(&self.get(caller, at)?);
+            self.check_process(team, &taken, &record)?;
+            if record.activity & ACTIVITY == activity::INTERRUPTED {
+                // The root was never interrupted, so that its place is free to try it.
+                self.take_interrupted(caller, root, at + PROCESS_BYTES, vector_bytes as usize)?;
+            }
+            at += record_bytes(&record, vector_bytes);
+        }
+        for row in 0..head.memberships {
+            let at = memberships_at + row * MembershipRecord::BYTES as u64;
+            let record = MembershipRecord::from_bytes(&self.get(caller, at)?);
+            let group = Pid::from_bits(record.group);
+            let is_sound = taken.pids[..count].contains(&Pid::from_bits(record.process))
+                && group.is_group()
+                && group.group_number() >= FIRST_DYNAMIC_NUMBER;
+            ensure(is_sound, Error::BadArgument)?;
+        }
+        self.need_slots(team, count as u32 - 1 + alarms)?;
+        Ok(taken)
+    }
+
+    /// Checks what one process is to be and do.
+    fn check_process(&self, team: TeamIndex, taken: &Taken, record: &MovedProcessRecord) -> Result<()> {
+        let pids = &taken.pids[..taken.count];
+        let (pid, partner) = (Pid::from_bits(record.pid), Pid::from_bits(record.partner));
+        let to = Pid::from_bits(record.register_pid);
+        let is_newborn = record.activity & activity::NEWBORN_BIT != 0;
+        let awaits_partner = pids.contains(&partner) && partner != pid;
+        let is_sound = match record.activity & ACTIVITY {
+            activity::INTERRUPTED | activity::RETURNS | activity::CALLS | activity::DELAYS => !is_newborn,
+            activity::AWAITS_ELSEWHERE => {
+                ensure(self.network_server != NOBODY, Error::NoNetwork)?;
+                !is_newborn
+                    && record.number == Send::NUMBER
+                    && to.is_elsewhere(pid.host())
+                    && is_granted(record)
+            }
+            activity::AWAITS_PARTNER => {
+                awaits_partner && is_granted(record) && !(is_newborn && pid == pids[0])
+            }
+            _ => false,
+        };
+        let bits = record.activity & !(ACTIVITY | activity::SUSPENDED_BIT | activity::NEWBORN_BIT);
+        let is_legal =
+            (u64::from(self.team(team).priority)..priority::COUNT.into()).contains(&record.priority);
+        ensure(is_sound && is_legal && bits == 0, Error::BadArgument)
+    }
+
+    /// The error unless a team can have so many slots more.
+    fn need_slots(&self, team: TeamIndex, count: u32) -> Result<()> {
+        let quota = self.team(team).processes;
+        ensure(quota.used + count <= quota.limit, Error::NoQuota)?;
+        ensure(self.free_slots() >= count, Error::NoResources)
+    }
+
+    /// Takes what an interrupted process had in its registers.
+    fn take_interrupted(
+        &mut self,
+        caller: ProcessIndex,
+        index: ProcessIndex,
+        at: u64,
+        vector_bytes: usize,
+    ) -> Result<()> {
+        let registers = RegisterRecord::from_bytes(&self.get(caller, at)?);
+        let mut vector = [0; MOST_VECTOR_BYTES];
+        let state = vector.get_mut(..vector_bytes).ok_or(Error::NotMovable)?;
+        self.read_segment_at(caller, at + REGISTER_BYTES, state)?;
+        self.machine.set_full_registers(index, &registers);
+        ensure(self.machine.set_vector_state(index, state), Error::NotMovable)
+    }
+
+    /// Makes the processes of a state that has been checked.
+    fn make_processes(&mut self, caller: ProcessIndex, team: TeamIndex, taken: &Taken) -> Result<()> {
+        let root = self.team(team).root;
+        let mut slots = [root; MOST_PROCESSES];
+        self.leave_state(root);
+        for slot in &mut slots[1..taken.count] {
+            *slot = self.create_process(team, NOBODY, self.team(team).priority)?;
+            self.processes[*slot].state = State::Idle;
+        }
+        let host = LogicalHost::from_bits(taken.head.host as u32);
+        self.processes.add_guest(root, host, taken.head.next_number as u32)?;
+        let now = self.read_clock();
+        let slot = self.team_mut(team);
+        slot.host = host;
+        slot.frozen = true;
+        slot.clock_offset_ns = taken.head.clock_ns.wrapping_sub(now).cast_signed();
+        let vector_bytes = taken.head.vector_bytes;
+        let mut at = taken.processes_at;
+        for (index, pid) in slots.into_iter().zip(taken.pids).take(taken.count) {
+            let record = MovedProcessRecord::from_bytes(&self.get(caller, at)?);
+            self.processes[index].pid = pid;
+            let partner = taken.pids.iter().position(|other| other.to_bits() == record.partner);
+            self.make_process(index, &record, partner.map_or(NOBODY, |place| slots[place]))?;
+            if record.activity & ACTIVITY == activity::INTERRUPTED {
+                self.take_interrupted(caller, index, at + PROCESS_BYTES, vector_bytes as usize)?;
+            }
+            at += record_bytes(&record, vector_bytes);
+        }
+        for row in 0..taken.head.memberships {
+            let at = taken.memberships_at + row * MembershipRecord::BYTES as u64;
+            let record = MembershipRecord::from_bytes(&self.get(caller, at)?);
+            let process = self.processes.find(Pid::from_bits(record.process))?;
+            self.add_member(Pid::from_bits(record.group), UserId(record.user as u32), process)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a slot in no list the process that a record tells.
+    fn make_process(
+        &mut self,
+        index: ProcessIndex,
+        record: &MovedProcessRecord,
+        partner: ProcessIndex,
+    ) -> Result<()> {
+        // The machine knows what a program may have in these.
+        let given = RegisterRecord {
+            rip: record.instruction,
+            rsp: record.stack,
+            rflags: record.flags,
+            ..RegisterRecord::default()
+        };
+        self.machine.set_full_registers(index, &given);
+        let given = self.machine.full_registers(index);
+        let server = self.network_server;
+        let process = &mut self.processes[index];
+        process.registers = Registers {
+            number: record.number,
+            pid: record.register_pid,
+            message: [record.message_0, record.message_1, record.message_2, record.message_3],
+            extra: [record.extra_0, record.extra_1, record.extra_2, record.extra_3, record.extra_4],
+            instruction: given.rip,
+            stack: given.rsp,
+            flags: given.rflags,
+        };
+        process.own_priority = record.priority as u8;
+        process.priority = process.own_priority.min(process.waiters.most_urgent());
+        process.name = [record.name_first, record.name_last];
+        process.run_ns = record.run_ns;
+        process.received = record.received;
+        process.transaction = record.transaction as u32;
+        process.stays_suspended = record.activity & activity::SUSPENDED_BIT != 0;
+        process.flags = Flags::SUSPENDED;
+        let awaits = match record.activity & ACTIVITY {
+            activity::AWAITS_ELSEWHERE => server,
+            activity::AWAITS_PARTNER => partner,
+            _ => NOBODY,
+        };
+        if awaits != NOBODY || record.activity & ACTIVITY == activity::CALLS {
+            process.forwarder = Pid::from_bits(record.forwarder);
+        }
+        match record.activity & ACTIVITY {
+            activity::INTERRUPTED | activity::RETURNS => process.state = State::Ready,
+            activity::DELAYS => process.state = State::Delaying,
+            activity::CALLS => (process.state, process.wait) = (State::Working, Wait::Call),
+            _ => {
+                let is_newborn = record.activity & activity::NEWBORN_BIT != 0;
+                process.flags.set(if awaits == partner { Flags::default() } else { Flags::REMOTE });
+                process.flags.set(if is_newborn { Flags::NEWBORN } else { Flags::default() });
+                process.state = State::AwaitingReply;
+                process.partner = awaits;
+                self.begin_waiting(index, awaits);
+            }
+        }
+        let process = &mut self.processes[index];
+        if record.activity & ACTIVITY == activity::INTERRUPTED {
+            process.resume = Resume::Full;
+        }
+        if process.state == State::Delaying {
+            self.set_own_deadline(index, record.deadline_ns);
+        }
+        if record.alarm_ns != 0 {
+            self.set_alarm(index, record.alarm_ns, record.alarm_tag as u32)?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a process's record and what follows it.
+fn record_bytes(record: &MovedProcessRecord, vector_bytes: u64) -> u64 {
+    let is_interrupted = record.activity & ACTIVITY == activity::INTERRUPTED;
+    PROCESS_BYTES + if is_interrupted { REGISTER_BYTES + vector_bytes } else { 0 }
+}
+
+/// Whether the segment that a record's Send grants is one that could have been.
+fn is_granted(record: &MovedProcessRecord) -> bool {
+    let grant = Grant::from_bits(record.extra_1);
+    let is_none = record.extra_1 == 0;
+    let is_within = record.extra_0 <= USER_ADDRESS_END && record.extra_0 + grant.bytes() <= USER_ADDRESS_END;
+    record.extra_2 == FOREVER && grant.to_bits() == record.extra_1 && (is_none || is_within)
+}
