@@ -29,6 +29,7 @@ pub struct Command {
 pub const COMMANDS: &[&Command] = &[
     &text::cat::COMMAND,
     &text::cmp::COMMAND,
+    &text::count_to::COMMAND,
     &files::cp::COMMAND,
     &system::crash::COMMAND,
     &system::date::COMMAND,

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use core::time::Duration;
 
 use getargs::{Arg, Options};
 
@@ -102,6 +103,30 @@ pub fn number<T: Whole>(text: &str) -> Result<T, Misuse> {
 /// A number that was typed as the value of an option.
 pub fn option_number<T: Whole>(text: &str, long: &str) -> Result<T, Misuse> {
     number(text).map_err(|Misuse(reason)| Misuse(format!("--{long}: {reason}")))
+}
+
+/// A time that was typed: seconds, with a fraction if need be, or milliseconds as in `20ms`.
+pub fn duration(text: &str) -> Result<Duration, Misuse> {
+    let misuse = || {
+        Misuse(format!(
+            "'{text}' is not a number of seconds up to 4294967295, such as 2 or 0.5, or of ms, as in 20ms"
+        ))
+    };
+    let (number, whole_digits) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 6),
+        (None, Some(number)) => (number, 9),
+        (None, None) => (text, 9),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_none = whole.is_empty() && fraction.is_empty();
+    if is_none || !digits(whole) || !digits(fraction) || fraction.len() > whole_digits {
+        return Err(misuse());
+    }
+    let units: u32 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| misuse())? };
+    let nanoseconds: u32 = format!("{fraction:0<whole_digits$}").parse().map_err(|_| misuse())?;
+    let unit = if whole_digits == 9 { Duration::from_secs(1) } else { Duration::from_millis(1) };
+    Ok(unit * units + Duration::from_nanos(nanoseconds.into()))
 }
 
 /// The words make no sense; says why.
@@ -272,6 +297,21 @@ mod tests {
         let Ok(Wish::Run(arguments)) = parse("-n x f") else { panic!() };
         let Err(Misuse(text)) = arguments.number::<u32>("lines") else { panic!() };
         assert_eq!(text, "--lines: 'x' is not a whole number from 0 to 4294967295");
+    }
+
+    #[test]
+    fn times_are_read_exactly() {
+        for (text, milliseconds) in
+            [("2", 2000), ("0.25", 250), (".5", 500), ("1s", 1000), ("20ms", 20), ("1.5s", 1500)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        assert_eq!(duration("0.5ms"), Ok(Duration::from_micros(500)));
+        for text in
+            ["", ".", "-1", "1e3", "x", "1.2.3", "99999999999", "+1", "ms", "s", "1m", "1 s", "1.1234567ms"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 
     #[test]

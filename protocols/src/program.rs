@@ -20,7 +20,8 @@ pub mod flag {
     pub const HELD: u32 = 4;
     /// Has no rights, whatever its starter has.
     pub const WITHOUT_RIGHTS: u32 = 8;
-    /// A guest: it has no rights, and runs when nothing of the node's own wants to.
+    /// A guest: it has no rights, runs when nothing of the node's own wants to, and has a logical host of its own. What
+    /// clients on other nodes start is always one.
     pub const GUEST: u32 = 16;
 }
 

@@ -2,6 +2,7 @@
 
 pub mod cat;
 pub mod cmp;
+pub mod count_to;
 pub mod echo;
 pub mod grep;
 pub mod head;

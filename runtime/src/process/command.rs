@@ -203,16 +203,16 @@ impl Command {
             Stream::Instance(instance) | Stream::At(instance, _) => Some(instance),
         });
         let block = self.start_block(&streams)?;
-        let (flags, starter) = match self.place {
-            Place::Here => (self.flags, Pid::NONE),
-            _ => (self.flags | flag::GUEST, crate::process::team()),
+        let flags = match self.place {
+            Place::Here => self.flags,
+            _ => self.flags | flag::GUEST,
         };
         let instance = image.instance();
         let request = program::StartProgram {
             image_server: instance.server,
             image_instance: instance.number,
             flags: flags | flag::HELD,
-            starter,
+            starter: crate::process::team(),
         };
         let ask = |manager| call(manager, &request, Segment::Read(&block));
         let (manager, started) = place::at(&self.place, ask)?;

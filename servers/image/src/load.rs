@@ -9,7 +9,7 @@ use abi::kernel::record;
 use abi::kernel::{self, process, protection};
 use abi::notice::notice::{Notice, TeamEnded};
 use abi::protocol::Request;
-use abi::{Error, Message, PAGE_BYTES, Pid, Rights, UserId};
+use abi::{Error, LogicalHost, Message, PAGE_BYTES, Pid, Rights, UserId};
 use protocols::program::begin::BeginProgram;
 use v::memory;
 use v::message::{self, Segment};
@@ -60,6 +60,12 @@ impl NewTeam {
     /// Its root process.
     pub fn pid(&self) -> Pid {
         self.team
+    }
+
+    /// Makes it a guest, with this logical host. Its pid is another then.
+    pub fn set_host(&mut self, host: LogicalHost) -> Result<(), Error> {
+        self.team = ask(&process::SetHost { team: self.team, host: host.to_bits() })?.team;
+        Ok(())
     }
 
     /// Names its root process for listings.

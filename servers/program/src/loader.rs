@@ -3,20 +3,22 @@
 //! A file server elsewhere may take long to answer, or for ever until its node is given up, and the manager has others
 //! to serve. So it forwards a client whose image is elsewhere to the loader, which loads the image, puts it down for
 //! that client, and forwards the client back with the same message; then the manager finds it. So it does with a client
-//! on another node whose start block did not come whole with its request. A client that ends meanwhile leaves what was
-//! loaded to be forgotten at the manager's next tick.
+//! on another node whose start block did not come whole with its request, and for each guest, whose logical host the
+//! network server may have to claim first. A client that ends meanwhile leaves what was loaded to be forgotten at the
+//! manager's next tick.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::protocol::Request as _;
-use abi::{Error, Message, Pid};
+use abi::{Error, LogicalHost, Message, Pid};
 use io_server::elsewhere;
-use protocols::program::MAX_START_BYTES;
+use protocols::network::network;
 use protocols::program::program::{Program as Request, StartProgram};
-use v::message;
+use protocols::program::{MAX_START_BYTES, flag};
 use v::server::{self, Client, Options, Outcome, Server};
 use v::sync::Mutex;
+use v::{Segment, message};
 
 use crate::file::is_elsewhere;
 use crate::images::{Image, Images};
@@ -33,7 +35,26 @@ pub struct Parts {
     pub image: Arc<Image>,
     /// Its start block, if that is not all in the beginning of the client's segment, and the client is elsewhere.
     pub block: Option<Vec<u8>>,
+    /// Of a guest: its logical host. None where there is no network, and nowhere to move.
+    pub host: Option<GuestHost>,
 }
+
+/// A logical host that was claimed for a guest. Dropping it gives it back.
+#[derive(Debug)]
+pub struct GuestHost {
+    /// Which.
+    pub host: LogicalHost,
+    unused: Arc<UnusedHosts>,
+}
+
+impl Drop for GuestHost {
+    fn drop(&mut self) {
+        self.unused.lock().push(self.host);
+    }
+}
+
+/// Logical hosts of guests that have ended, of which the network server is to be told.
+type UnusedHosts = Mutex<Vec<LogicalHost>>;
 
 /// What was loaded for whom, or why it could not be.
 type Loaded = Mutex<Vec<(Pid, Result<Parts, Error>)>>;
@@ -49,7 +70,13 @@ impl Loader {
     /// Starts it, for the manager whose process is `manager`.
     pub fn start(images: Arc<Images>, manager: Pid) -> Result<Loader, Error> {
         let loaded = Arc::new(Loaded::default());
-        let mut loading = Loading { manager, images, loaded: Arc::clone(&loaded), soon_ns: None };
+        let mut loading = Loading {
+            manager,
+            images,
+            loaded: Arc::clone(&loaded),
+            unused: Arc::new(UnusedHosts::default()),
+            soon_ns: None,
+        };
         let options = Options { tick_ns: TICK_NS, ..Options::default() };
         let thread = v::process::spawn_thread(STACK_BYTES, move || server::serve(&mut loading, options))?;
         let process = thread.pid();
@@ -60,7 +87,7 @@ impl Loader {
 
     /// Whether a client's request is one for which the loader waits.
     pub fn is_for(client: &Client<'_>, start: &StartProgram) -> bool {
-        is_elsewhere(start.image_server) || has_more_elsewhere(client)
+        is_elsewhere(start.image_server) || is_guest(client, start)
     }
 
     /// Hands a client over to it.
@@ -89,6 +116,7 @@ struct Loading {
     manager: Pid,
     images: Arc<Images>,
     loaded: Arc<Loaded>,
+    unused: Arc<UnusedHosts>,
     /// When the manager has likely started what was loaded.
     soon_ns: Option<u64>,
 }
@@ -97,8 +125,42 @@ impl Loading {
     fn load(&self, client: &Client<'_>, start: &StartProgram) -> Result<Parts, Error> {
         let image = self.images.load(start.image_server, start.image_instance, client.user)?;
         let block = has_more_elsewhere(client).then(|| client.read_segment(MAX_START_BYTES)).transpose()?;
-        Ok(Parts { image, block })
+        let host = if is_guest(client, start) { self.claim_host()? } else { None };
+        Ok(Parts { image, block, host })
     }
+
+    fn claim_host(&self) -> Result<Option<GuestHost>, Error> {
+        self.release_hosts();
+        let claim = |network: Pid| v::call(network, &network::ClaimHost {}, Segment::None);
+        match with_network(claim) {
+            Ok(claimed) => {
+                let host = LogicalHost::from_bits(claimed.logical_host);
+                Ok(Some(GuestHost { host, unused: Arc::clone(&self.unused) }))
+            }
+            Err(Error::NoNetwork | Error::NoSuchPrefix) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn release_hosts(&self) {
+        let unused = core::mem::take(&mut *self.unused.lock());
+        for host in unused {
+            let logical_host = host.to_bits();
+            // One that the network server has lost is not there to be released.
+            let _ = with_network(|network| {
+                v::call(network, &network::ReleaseHost { logical_host }, Segment::None)
+            });
+        }
+    }
+}
+
+fn with_network<T>(mut ask: impl FnMut(Pid) -> Result<T, Error>) -> Result<T, Error> {
+    v::name::with_place("[network]", false, |place| ask(place.server))
+}
+
+/// Whether what a client asks for is to be a guest.
+pub fn is_guest(client: &Client<'_>, start: &StartProgram) -> bool {
+    start.flags & flag::GUEST != 0 || is_elsewhere(client.pid)
 }
 
 /// Whether a client's segment has to be fetched from another node.
@@ -126,5 +188,6 @@ impl Server for Loading {
     fn tick(&mut self) {
         self.soon_ns = None;
         self.images.run_errands();
+        self.release_hosts();
     }
 }

@@ -3,9 +3,9 @@
 //! It waits for nobody but the kernel and this node's own file servers: images that another node has, and long start
 //! blocks from there, are for the [loader](crate::loader) to read.
 //!
-//! **Guests** are what clients on other nodes start, what is asked for as one, and what guests start. They have no rights
-//! and run in the class for guests, so that the node's own programs do not notice them. A guest whose starter's node has
-//! died goes on; its streams may tell it.
+//! **Guests** are what clients on other nodes start, guests of this one among them, and what is asked for as one. They have
+//! no rights and run in the class for guests, so that the node's own programs do not notice them; and each has a logical
+//! host of its own. A guest whose starter's node has died goes on; its streams may tell it.
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
@@ -30,7 +30,7 @@ use v::{Segment, message};
 
 use crate::file::is_elsewhere;
 use crate::images::{Image, Images};
-use crate::loader::{Loader, Parts};
+use crate::loader::{GuestHost, Loader, Parts, is_guest};
 use crate::offers::{Offer, Offers};
 use crate::programs::{Job, Program, Programs, Stream, Wait, program_end};
 
@@ -54,7 +54,7 @@ const MOST_LISTED: usize = 64;
 pub struct Managing {
     programs: Programs,
     /// What programs run in, which is held as long.
-    running: Vec<(Pid, Arc<Image>)>,
+    running: Vec<Running>,
     images: Arc<Images>,
     loader: Loader,
     offers: Offers,
@@ -64,13 +64,13 @@ pub struct Managing {
     data: Vec<u8>,
 }
 
-/// Who starts a program.
-struct Starter {
-    team: Pid,
-    /// What it can hand down.
-    rights: Rights,
-    /// Whether all that it starts are guests.
-    is_guest: bool,
+/// What a program that runs takes up.
+#[derive(Debug)]
+struct Running {
+    program: Pid,
+    image: Arc<Image>,
+    /// Given back with it.
+    _host: Option<GuestHost>,
 }
 
 impl Managing {
@@ -114,23 +114,9 @@ impl Managing {
             None => self
                 .images
                 .load(start.image_server, start.image_instance, client.user)
-                .map(|image| Parts { image, block: None }),
+                .map(|image| Parts { image, block: None, host: None }),
         };
         Outcome::from(parts.and_then(|parts| self.start_image(client, start, parts)))
-    }
-
-    /// Who a client is, which on another node is believed.
-    fn starter(&self, client: &Client<'_>, start: &StartProgram) -> Result<Starter, Error> {
-        if !is_elsewhere(client.pid) {
-            let starter = v::process::identify(client.pid)?;
-            let is_guest = self.programs.is_guest(starter.team);
-            return Ok(Starter { team: starter.team, rights: starter.rights, is_guest });
-        }
-        let team = start.starter;
-        if team.host() != client.pid.host() || team.is_group() || team.is_kernel_server() {
-            return Err(Error::BadArgument);
-        }
-        Ok(Starter { team, rights: Rights::NONE, is_guest: true })
     }
 
     fn start_image(
@@ -139,18 +125,18 @@ impl Managing {
         start: &StartProgram,
         parts: Parts,
     ) -> Result<ProgramStarted, Error> {
-        let Parts { image, block } = parts;
+        let Parts { image, block, host } = parts;
         let block = block.map_or_else(|| start_block(client), |block| Ok(Cow::Owned(block)))?;
         let facts = Facts::read(&block);
-        let starter = self.starter(client, start)?;
+        let (starter, rights) = starter(client, start)?;
         if !facts.jobs.is_empty()
             && self.programs.is_of_ended_job(&facts.jobs, client.user, v::time::now_ns())
         {
             return Err(Error::Aborted);
         }
         let has = |flag| start.flags & flag != 0;
-        let is_guest = starter.is_guest || has(flag::GUEST);
-        let mut rights = starter.rights.intersection(HANDED_DOWN);
+        let is_guest = is_guest(client, start);
+        let mut rights = rights.intersection(HANDED_DOWN);
         if is_guest || has(flag::WITHOUT_RIGHTS) {
             rights = Rights::NONE;
         }
@@ -159,13 +145,16 @@ impl Managing {
             (false, true) => priority::BACKGROUND,
             (false, false) => priority::FOREGROUND,
         };
-        let team = NewTeam::create(&Owner {
+        let mut team = NewTeam::create(&Owner {
             user: client.user,
             rights,
             priority: u32::from(class + priority::PROGRAM_LEVEL),
             quota_pages: self.quota_pages,
             quota_processes: MOST_PROCESSES,
         })?;
+        if let Some(host) = &host {
+            team.set_host(host.host)?;
+        }
         team.set_name(facts.name)?;
         let file = &image.file;
         team.bind_image(&image.layout, (file.server, file.instance), &image.copied)?;
@@ -179,7 +168,7 @@ impl Managing {
         let program = team.begin(image.layout.entry, &block)?;
         let record = Program {
             user: client.user,
-            starter: Some(starter.team),
+            starter: Some(starter),
             detached: has(flag::DETACHED),
             standard_error: facts.standard_error,
             is_guest,
@@ -191,7 +180,7 @@ impl Managing {
             self.offers.guest_started(v::time::now_ns());
         }
         self.programs.started(program, record);
-        self.running.push((program, image));
+        self.running.push(Running { program, image, _host: host });
         Ok(ProgramStarted { program })
     }
 
@@ -297,8 +286,8 @@ impl Managing {
     }
 
     fn ended(&mut self, ended: &TeamEnded) {
-        if let Some(place) = self.running.iter().rposition(|(program, _)| *program == ended.team) {
-            let (program, image) = self.running.swap_remove(place);
+        if let Some(place) = self.running.iter().rposition(|running| running.program == ended.team) {
+            let Running { program, image, .. } = self.running.swap_remove(place);
             if !image.is_whole {
                 image.file.release(program);
             }
@@ -397,6 +386,19 @@ fn statistics() -> Result<StatisticsRecord, Error> {
     let query = statistics::QueryStatistics {};
     v::call(kernel::server(kernel::STATISTICS), &query, Segment::Write(&mut bytes))?;
     Ok(StatisticsRecord::from_bytes(&bytes))
+}
+
+/// The team that starts a program, and the rights that it can hand down. On another node it is believed.
+fn starter(client: &Client<'_>, start: &StartProgram) -> Result<(Pid, Rights), Error> {
+    if !is_elsewhere(client.pid) {
+        let starter = v::process::identify(client.pid)?;
+        return Ok((starter.team, starter.rights));
+    }
+    let team = start.starter;
+    if team.host() != client.pid.host() || team.is_group() || team.is_kernel_server() {
+        return Err(Error::BadArgument);
+    }
+    Ok((team, Rights::NONE))
 }
 
 /// The start block that came with a request.

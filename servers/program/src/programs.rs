@@ -96,11 +96,6 @@ impl Programs {
         matches!(self.known.get(&pid), Some((_, State::Running { .. })))
     }
 
-    /// Whether a program with this root is a guest.
-    pub fn is_guest(&self, pid: Pid) -> bool {
-        self.known.get(&pid).is_some_and(|(program, _)| program.is_guest)
-    }
-
     /// Those that run, in the order of their pids.
     pub fn running(&self) -> impl Iterator<Item = ProgramRecord> {
         self.known.iter().filter(|(_, (_, state))| matches!(state, State::Running { .. })).map(
@@ -360,7 +355,6 @@ mod tests {
         programs.ended(pid(2), END);
         let listed: Vec<_> = programs.running().map(|record| (record.program, record.is_guest)).collect();
         assert_eq!(listed, [(pid(1), true), (pid(3), false)]);
-        assert!(programs.is_guest(pid(1)) && !programs.is_guest(pid(3)) && !programs.is_guest(pid(4)));
         assert_eq!(programs.held(), [(pid(1), pid(9))]);
         programs.was_let_go(pid(1));
         assert!(programs.held().is_empty());
