@@ -2,10 +2,13 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
 
 use abi::Error;
 use abi::kernel::record::StatisticsRecord;
 use protocols::network::HostRecord;
+use protocols::program::ProgramRecord;
 use v::node::ClockReading;
 
 use super::kernel::statistics_of;
@@ -18,10 +21,13 @@ pub const COMMAND: Command = Command {
     usage: Usage {
         name: "hosts",
         synopsis: "[--json]",
-        summary: "Lists the nodes that answer, with what each has and does.",
+        summary: "Lists the nodes that answer, with what each has and does, and their guests.",
         details: "HOST is the node's logical host: the first part of its processes' numbers. ROUND-TRIP is how long a\n\
                   message to its kernel and back took, CLOCK how far its date is ahead of this node's, give or\n\
-                  take half of that. Memory is in KiB. Nodes that do not answer are not listed.",
+                  take half of that. Memory is in KiB. Nodes that do not answer are not listed.\n\
+                  LOAD is what a further guest would meet: how busy the processor was in the last seconds, once for\n\
+                  the node itself and once for each of its GUESTS, the programs that were started from elsewhere\n\
+                  or are free to move. They follow, FROM being the node on which they were started.",
         choices: &[Choice {
             letter: '\0',
             long: "json",
@@ -48,6 +54,8 @@ struct Node {
     record: HostRecord,
     statistics: StatisticsRecord,
     clocks: ClockReading,
+    load_percent: u32,
+    guests: Vec<ProgramRecord>,
 }
 
 fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
@@ -57,24 +65,28 @@ fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         String::new()
     } else {
         format!(
-            "{:<24} {:<8} {:>13} {:>10} {:>10} {:>10} {:>9} {:>9} {:>6}\n",
-            "NAME", "HOST", "ROUND-TRIP-US", "CLOCK-US", "MEMORY", "FREE", "PROCESSES", "UP-S", "IDLE-%"
+            "{:<24} {:<8} {:>13} {:>10} {:>10} {:>10} {:>9} {:>9} {:>6} {:>6} {:>6}\n",
+            "NAME",
+            "HOST",
+            "ROUND-TRIP-US",
+            "CLOCK-US",
+            "MEMORY",
+            "FREE",
+            "PROCESSES",
+            "UP-S",
+            "IDLE-%",
+            "LOAD-%",
+            "GUESTS"
         )
     };
-    let mut comma = "";
-    for record in records {
-        // One that has gone meanwhile is not there.
-        let Ok(node) = ask(record) else { continue };
-        if is_json {
-            text += comma;
-            comma = ",";
-            text += &json(&node);
-        } else {
-            text += &plain(&node);
-        }
-    }
+    // One that has gone meanwhile is not there.
+    let nodes: Vec<Node> = records.into_iter().filter_map(|record| ask(record).ok()).collect();
     if is_json {
-        text = format!("[{text}]\n");
+        let objects: Vec<String> = nodes.iter().map(|node| json(node, &nodes)).collect();
+        text = format!("[{}]\n", objects.join(","));
+    } else {
+        text.extend(nodes.iter().map(plain));
+        text += &guests(&nodes);
     }
     Ok(context.output.write_all(text.as_bytes())?)
 }
@@ -82,15 +94,23 @@ fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 fn ask(record: HostRecord) -> Result<Node, Error> {
     let statistics = statistics_of(record.logical_host)?;
     let clocks = v::node::read_clocks(record.logical_host)?;
-    Ok(Node { record, statistics, clocks })
+    // A node can be there without its program manager, which is being started again.
+    let programs = v::process::programs_of(record.logical_host).unwrap_or_default();
+    let mut guests = programs.running;
+    guests.retain(|program| program.is_guest);
+    Ok(Node { record, statistics, clocks, load_percent: programs.load_percent, guests })
 }
 
 /// The node's name as a word; `?` for what is no name.
 fn name(record: &HostRecord) -> &str {
+    word(record.name())
+}
+
+fn word(name: Option<&str>) -> &str {
     let is_name = |name: &&str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
     };
-    record.name().filter(is_name).unwrap_or("?")
+    name.filter(is_name).unwrap_or("?")
 }
 
 const fn kibibytes(frames: u64) -> u64 {
@@ -104,7 +124,7 @@ fn idle_percent(statistics: &StatisticsRecord) -> u64 {
 fn plain(node: &Node) -> String {
     let statistics = &node.statistics;
     format!(
-        "{:<24} {:<8} {:>13} {:>10} {:>10} {:>10} {:>9} {:>9} {:>6}\n",
+        "{:<24} {:<8} {:>13} {:>10} {:>10} {:>10} {:>9} {:>9} {:>6} {:>6} {:>6}\n",
         name(&node.record),
         format!("{:x}", node.record.logical_host.to_bits()),
         node.clocks.round_trip_ns / 1000,
@@ -114,14 +134,68 @@ fn plain(node: &Node) -> String {
         statistics.processes,
         statistics.uptime_ns / 1_000_000_000,
         idle_percent(statistics),
+        node.load_percent,
+        node.guests.len(),
     )
 }
 
-fn json(node: &Node) -> String {
+/// A table of the guests, if there are any.
+fn guests(nodes: &[Node]) -> String {
+    if nodes.iter().all(|node| node.guests.is_empty()) {
+        return String::new();
+    }
+    let mut text = format!("\n{:<16} {:<17} {:<24} {:<24} {:>6}\n", "GUEST", "PID", "ON", "FROM", "USER");
+    for node in nodes {
+        for guest in &node.guests {
+            let _ = writeln!(
+                text,
+                "{:<16} {:<17} {:<24} {:<24} {:>6}",
+                word(guest.name()),
+                format!("{}", guest.program),
+                name(&node.record),
+                origin(guest, nodes),
+                guest.user,
+            );
+        }
+    }
+    text
+}
+
+/// The name of the node on which a guest was started; the number of its logical host, if none that answers has it.
+fn origin(guest: &ProgramRecord, nodes: &[Node]) -> String {
+    match guest.from() {
+        None => "?".into(),
+        Some(host) => {
+            let is_there = |node: &&Node| {
+                node.record.logical_host == host
+                    || node.guests.iter().any(|other| other.program.host() == host)
+            };
+            nodes
+                .iter()
+                .find(is_there)
+                .map_or_else(|| format!("{:x}", host.to_bits()), |node| name(&node.record).into())
+        }
+    }
+}
+
+fn json(node: &Node, nodes: &[Node]) -> String {
     let statistics = &node.statistics;
+    let guests: Vec<String> = node
+        .guests
+        .iter()
+        .map(|guest| {
+            format!(
+                "{{\"name\":\"{}\",\"pid\":\"{}\",\"from\":\"{}\",\"user\":{}}}",
+                word(guest.name()),
+                guest.program,
+                origin(guest, nodes),
+                guest.user
+            )
+        })
+        .collect();
     format!(
         "{{\"name\":\"{}\",\"logical_host\":\"{:x}\",\"round_trip_ns\":{},\"clock_ns\":{},\"memory_kib\":{},\"free_kib\":{},\
-         \"processes\":{},\"uptime_ns\":{},\"idle_percent\":{}}}",
+         \"processes\":{},\"uptime_ns\":{},\"idle_percent\":{},\"load_percent\":{},\"guests\":[{}]}}",
         name(&node.record),
         node.record.logical_host.to_bits(),
         node.clocks.round_trip_ns,
@@ -131,12 +205,14 @@ fn json(node: &Node) -> String {
         statistics.processes,
         statistics.uptime_ns,
         idle_percent(statistics),
+        node.load_percent,
+        guests.join(","),
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use abi::LogicalHost;
+    use abi::{LogicalHost, Pid, UserId};
 
     use super::*;
 
@@ -153,14 +229,41 @@ mod tests {
             ..StatisticsRecord::default()
         };
         let clocks = ClockReading { at_ns: 0, round_trip_ns: 1_234_567, uptime_ns: 0, ahead_ns: -2_000_000 };
-        let mut node = Node { record: host, statistics, clocks };
-        let words: alloc::vec::Vec<String> = plain(&node).split_whitespace().map(String::from).collect();
-        assert_eq!(words, ["node2", "abc", "1234", "-2000", "4096", "2048", "40", "3", "50"]);
+        let guest = ProgramRecord {
+            program: Pid::guest(LogicalHost::from_bits(0x77), 0x8000),
+            starter: Pid::process(LogicalHost::from_bits(0xabc), 3, 0x21),
+            user: UserId(1),
+            is_guest: true,
+            name: *b"count-to\0\0\0\0\0\0\0\0",
+        };
+        let child =
+            ProgramRecord { starter: guest.program, program: Pid::from_bits(0x2000_0088_0001_8000), ..guest };
+        let lost = ProgramRecord { starter: Pid::from_bits(0x2000_0099_0001_0021), ..child };
+        let guests = Vec::from([guest, child, lost]);
+        let node = Node { record: host, statistics, clocks, load_percent: 150, guests };
+        let words: Vec<String> = plain(&node).split_whitespace().map(String::from).collect();
+        assert_eq!(words, ["node2", "abc", "1234", "-2000", "4096", "2048", "40", "3", "50", "150", "3"]);
         assert!(
-            json(&node)
+            json(&node, &[])
                 .starts_with("{\"name\":\"node2\",\"logical_host\":\"abc\",\"round_trip_ns\":1234567,")
         );
+        let nodes = [node];
+        let table = super::guests(&nodes);
+        let lines: Vec<Vec<&str>> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .filter(|words: &Vec<_>| !words.is_empty())
+            .collect();
+        assert_eq!(lines[0], ["GUEST", "PID", "ON", "FROM", "USER"]);
+        assert_eq!(lines[1], ["count-to", "77.1.8000", "node2", "node2", "1"]);
+        assert_eq!(lines[2], ["count-to", "88.1.8000", "node2", "node2", "1"]);
+        assert_eq!(lines[3], ["count-to", "88.1.8000", "node2", "99", "1"]);
+        let guests = ",\"load_percent\":150,\"guests\":[{\"name\":\"count-to\",\"pid\":\"77.1.8000\",\"from\":\"node2\",\"user\":1},";
+        assert!(json(&nodes[0], &nodes).contains(guests), "{}", json(&nodes[0], &nodes));
+        let [mut node] = nodes;
+        node.guests.clear();
+        assert_eq!(super::guests(&[]), "");
         node.record.name[2] = b'"';
-        assert!(json(&node).starts_with("{\"name\":\"?\","));
+        assert!(json(&node, &[]).starts_with("{\"name\":\"?\","));
     }
 }

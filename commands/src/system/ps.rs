@@ -2,8 +2,11 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use abi::kernel::record::{ProcessRecord, ProcessState};
+use abi::{LogicalHost, Pid};
+use protocols::program::ProgramRecord;
 
 use super::kernel::{describe, name, names};
 use super::node::Node;
@@ -20,7 +23,8 @@ pub const COMMAND: Command = Command {
         details: "STATE is what the process does: ready, receive (waits for a message), send (its message has not been\n\
                   received), reply (waits for the answer), delay, newborn, exception, ended. WAITS-ON is for whom.\n\
                   PRIO is its priority, 0 the most urgent; a second number is the one that it has while it serves\n\
-                  someone more urgent.",
+                  someone more urgent. GUEST says of programs that were started from elsewhere, or are free to\n\
+                  move, on which node.",
         choices: &[
             Choice { letter: 't', long: "teams", value: None, help: "Only the first process of each team." },
             NODE,
@@ -34,10 +38,11 @@ fn ps(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let host = Node::of(arguments)?.host;
     let records = v::process::all_of(host).map_err(|error| failed("process server", error))?;
     let names = names(&records);
+    let origins = origins(host);
     context.output.write_all(
         format!(
-            "{:<17} {:<16} {:<10} {:<18} {:>5} {:>6} {:>7} {:>9} {:>8}\n",
-            "PID", "NAME", "STATE", "WAITS-ON", "PRIO", "USER", "PAGES", "CPU-MS", "RECEIVED"
+            "{:<17} {:<16} {:<10} {:<18} {:>5} {:>6} {:>7} {:>9} {:>8}{}\n",
+            "PID", "NAME", "STATE", "WAITS-ON", "PRIO", "USER", "PAGES", "CPU-MS", "RECEIVED", " GUEST"
         )
         .as_bytes(),
     )?;
@@ -45,21 +50,41 @@ fn ps(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         if arguments.has("teams") && record.team != record.pid {
             continue;
         }
+        let guest = origins.iter().find(|(program, _)| program.to_bits() == record.team);
         let line = format!(
-            "{:<17} {:<16} {:<10} {:<18} {:>5} {:>6} {:>7} {:>9} {:>8}\n",
+            "{:<17} {:<16} {:<10} {:<18} {:>5} {:>6} {:>7} {:>9} {:>8}{}\n",
             format!("{}", record.process()),
             name(record),
             state(record),
-            describe(abi::Pid::from_bits(record.waits_on), &names),
+            describe(Pid::from_bits(record.waits_on), &names),
             priority(record),
             record.user(),
             record.team_pages,
             record.run_ns / 1_000_000,
             record.received,
+            guest.map_or_else(String::new, |(_, origin)| format!(" {origin}")),
         );
         context.output.write_all(line.as_bytes())?;
     }
     Ok(())
+}
+
+/// The guests of a node, and the node on which each was started.
+fn origins(host: LogicalHost) -> Vec<(Pid, String)> {
+    // Without its program manager, which is being started again, it is a list of processes.
+    let programs = v::process::programs_of(host).unwrap_or_default();
+    let guests: Vec<ProgramRecord> =
+        programs.running.into_iter().filter(|program| program.is_guest).collect();
+    if guests.is_empty() {
+        return Vec::new();
+    }
+    let nodes = v::node::all().unwrap_or_default();
+    let named = |guest: &ProgramRecord| {
+        let from = guest.from()?;
+        let node = nodes.iter().find(|node| node.logical_host == from);
+        Some(node.and_then(|node| node.name()).map_or_else(|| format!("{:x}", from.to_bits()), String::from))
+    };
+    guests.iter().map(|guest| (guest.program, named(guest).unwrap_or_else(|| "?".into()))).collect()
 }
 
 fn state(record: &ProcessRecord) -> String {

@@ -114,7 +114,7 @@ pub fn manager_of(program: Pid) -> Result<Pid, Error> {
 }
 
 /// The programs of a node, as its program manager tells.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Programs {
     /// How much a further guest would meet, as in [`ProgramsListed`](program::ProgramsListed).
     pub load_percent: u32,
