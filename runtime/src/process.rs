@@ -142,7 +142,11 @@ pub fn has_ended(process: Pid) -> Result<bool, Error> {
 
 /// As [`has_ended`], of a process of any node, whose kernel is asked. So this may wait for another node.
 pub fn has_ended_anywhere(process: Pid) -> Result<bool, Error> {
-    is_end(query_by(process.host(), process))
+    match query_by(process.host(), process) {
+        // A guest's logical host ends with it, and the kernel that had it knows it no more.
+        Err(Error::ProcessElsewhere) => Ok(true),
+        queried => is_end(queried),
+    }
 }
 
 fn is_end(queried: Result<ProcessRecord, Error>) -> Result<bool, Error> {

@@ -215,10 +215,10 @@ impl Command {
             starter: crate::process::team(),
         };
         let ask = |manager| call(manager, &request, Segment::Read(&block));
-        let (manager, started) = place::at(&self.place, ask)?;
+        let (manager, started) = place::at(&self.place, ask).map_err(lost)?;
         let Manager { pid: manager, node } = manager;
         let child = Child { pid: started.program, manager, node };
-        self.share(&streams, child.pid).and_then(|()| child.resume()).inspect_err(|_| {
+        self.share(&streams, child.pid).and_then(|()| child.resume()).map_err(lost).inspect_err(|_| {
             // The reason is told; that a program which never ran cannot be ended would add nothing.
             let _ = child.kill();
         })?;
@@ -316,6 +316,14 @@ impl Command {
             return Err(Error::TooLong);
         }
         Ok(block)
+    }
+}
+
+/// That a node is not there which had just answered is nothing that was wrong with a name.
+const fn lost(error: Error) -> Error {
+    match error {
+        Error::HostNotFound => Error::HostUnreachable,
+        error => error,
     }
 }
 
@@ -425,7 +433,7 @@ impl Child {
         let request = kernel::process::Destroy { process: self.pid, status: STATUS_KILLED };
         match again(true, || call(self.process_server(), &request, Segment::None)) {
             // It has ended by itself.
-            Ok(_) | Err(Error::StaleProcess | Error::NonexistentProcess) => Ok(()),
+            Ok(_) | Err(Error::StaleProcess | Error::NonexistentProcess | Error::ProcessElsewhere) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -1,7 +1,8 @@
 //! Images out of files, and those that are kept.
 //!
 //! Of an image the manager reads the head alone. Its pages are the file's, which the kernel asks the file's server for when
-//! a program touches them, or all at once if the image is small and here: then the program needs its file no more.
+//! a program touches them. If the image is small they are all read as well, at once if it is here and else soon after the
+//! program's start: then the program needs its file no more, nor the node that has it.
 //!
 //! Files are read from servers of the system that have registered a prefix: a process of a user's, or one that serves
 //! nobody, could let the reader wait for ever. The manager and its [loader](crate::loader) share what is here; neither
@@ -9,6 +10,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::{Error, Pid, UserId};
 use program_image::{HEAD_BYTES, Layout};
@@ -37,7 +39,20 @@ pub struct Image {
     /// Where its pages are.
     pub file: HeldFile,
     /// Whether the kernel has them all.
-    pub is_whole: bool,
+    is_whole: AtomicBool,
+}
+
+impl Image {
+    /// Whether the kernel has all its pages.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole.load(Ordering::Relaxed)
+    }
+
+    /// Has them all read.
+    fn fetch(&self) {
+        let is_whole = self.file.fetch().is_ok();
+        self.is_whole.store(is_whole, Ordering::Relaxed);
+    }
 }
 
 /// Images, and the servers that they may come from.
@@ -47,6 +62,8 @@ pub struct Images {
     /// Servers that are known to be so.
     trusted: Mutex<Vec<Pid>>,
     errands: Arc<Errands>,
+    /// Those of other nodes that are to be read as a whole.
+    unread: Mutex<Vec<Arc<Image>>>,
 }
 
 impl Images {
@@ -56,6 +73,7 @@ impl Images {
             cache: Mutex::new(Cache::new(limit_bytes)),
             trusted: Mutex::new(Vec::new()),
             errands: Arc::new(Errands::default()),
+            unread: Mutex::new(Vec::new()),
         }
     }
 
@@ -83,6 +101,13 @@ impl Images {
             return Ok(image);
         }
         let image = Arc::new(self.hold_image(server, instance, source.bytes)?);
+        if source.bytes <= MOST_WHOLE_BYTES {
+            if is_elsewhere(server) {
+                self.unread.lock().push(Arc::clone(&image));
+            } else {
+                image.fetch();
+            }
+        }
         let forgotten = self.cache.lock().insert(source, Arc::clone(&image));
         drop(forgotten);
         Ok(image)
@@ -106,9 +131,7 @@ impl Images {
             read_exact(server, instance, part.start, &mut copied[begin..])?;
         }
         let file = HeldFile::hold(server, instance, &range, &self.errands)?;
-        let is_small = range.end - range.start <= MOST_WHOLE_BYTES;
-        let is_whole = is_small && !is_elsewhere(server) && file.fetch().is_ok();
-        Ok(Image { layout, copied, file, is_whole })
+        Ok(Image { layout, copied, file, is_whole: AtomicBool::new(false) })
     }
 
     /// Lets go what nobody starts any more, or can.
@@ -118,9 +141,13 @@ impl Images {
         drop(forgotten);
     }
 
-    /// Says to servers of other nodes what they are to be told.
+    /// Says to servers of other nodes what they are to be told, and reads of them what is to be read.
     pub fn run_errands(&self) {
         self.errands.run();
+        let unread = core::mem::take(&mut *self.unread.lock());
+        for image in unread {
+            image.fetch();
+        }
     }
 
     /// Refuses what is no registered server of the system.

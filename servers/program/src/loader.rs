@@ -27,6 +27,9 @@ const STACK_BYTES: usize = 64 * 1024;
 /// How soon a server of another node is told what it is to be told: after something was loaded from there, and else.
 const SOON_NS: u64 = 5_000_000;
 const TICK_NS: u64 = 2_000_000_000;
+/// How long a logical host outlives its guest: who asks whether that has ended then hears so from this node's kernel, and
+/// need not find out that nobody answers.
+const LINGER_NS: u64 = 10_000_000_000;
 
 /// What a program is made of.
 #[derive(Debug)]
@@ -49,12 +52,12 @@ pub struct GuestHost {
 
 impl Drop for GuestHost {
     fn drop(&mut self) {
-        self.unused.lock().push(self.host);
+        self.unused.lock().push((self.host, v::time::now_ns()));
     }
 }
 
-/// Logical hosts of guests that have ended, of which the network server is to be told.
-type UnusedHosts = Mutex<Vec<LogicalHost>>;
+/// Logical hosts of guests that have ended, and when, of which the network server is to be told.
+type UnusedHosts = Mutex<Vec<(LogicalHost, u64)>>;
 
 /// What was loaded for whom, or why it could not be.
 type Loaded = Mutex<Vec<(Pid, Result<Parts, Error>)>>;
@@ -130,9 +133,15 @@ impl Loading {
     }
 
     fn claim_host(&self) -> Result<Option<GuestHost>, Error> {
-        self.release_hosts();
-        let claim = |network: Pid| v::call(network, &network::ClaimHost {}, Segment::None);
-        match with_network(claim) {
+        let claim = || with_network(|network| v::call(network, &network::ClaimHost {}, Segment::None));
+        let claimed = match claim() {
+            Err(Error::NoResources) => {
+                self.release_hosts(0);
+                claim()
+            }
+            claimed => claimed,
+        };
+        match claimed {
             Ok(claimed) => {
                 let host = LogicalHost::from_bits(claimed.logical_host);
                 Ok(Some(GuestHost { host, unused: Arc::clone(&self.unused) }))
@@ -142,9 +151,13 @@ impl Loading {
         }
     }
 
-    fn release_hosts(&self) {
-        let unused = core::mem::take(&mut *self.unused.lock());
-        for host in unused {
+    /// Gives back the logical hosts of guests that ended so long ago.
+    fn release_hosts(&self, linger_ns: u64) {
+        let until_ns = v::time::now_ns().saturating_sub(linger_ns);
+        let mut unused = self.unused.lock();
+        let due: Vec<_> = unused.extract_if(.., |(_, ended_ns)| *ended_ns <= until_ns).collect();
+        drop(unused);
+        for (host, _) in due {
             let logical_host = host.to_bits();
             // One that the network server has lost is not there to be released.
             let _ = with_network(|network| {
@@ -188,6 +201,6 @@ impl Server for Loading {
     fn tick(&mut self) {
         self.soon_ns = None;
         self.images.run_errands();
-        self.release_hosts();
+        self.release_hosts(LINGER_NS);
     }
 }

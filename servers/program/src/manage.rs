@@ -46,6 +46,8 @@ const PROGRAM_SHARE: (u64, u64) = (3, 4);
 pub const SWEEP_NS: u64 = 2_000_000_000;
 /// Most jobs, one within the other, that a program is of.
 const MOST_JOBS: usize = 16;
+/// How long a starter may take to let a program run.
+const MOST_HELD_NS: u64 = 60_000_000_000;
 /// Most records of an answer.
 const MOST_LISTED: usize = 64;
 
@@ -69,6 +71,8 @@ pub struct Managing {
 struct Running {
     program: Pid,
     image: Arc<Image>,
+    /// Whether it is an owner of the image's file.
+    owns_file: bool,
     /// Given back with it.
     _host: Option<GuestHost>,
 }
@@ -158,7 +162,8 @@ impl Managing {
         team.set_name(facts.name)?;
         let file = &image.file;
         team.bind_image(&image.layout, (file.server, file.instance), &image.copied)?;
-        if !image.is_whole {
+        let owns_file = !image.is_whole();
+        if owns_file {
             file.share(team.pid());
         }
         if has(flag::HELD) {
@@ -172,7 +177,7 @@ impl Managing {
             detached: has(flag::DETACHED),
             standard_error: facts.standard_error,
             is_guest,
-            is_held: has(flag::HELD),
+            held_since_ns: has(flag::HELD).then(v::time::now_ns),
             name: record_name(facts.name),
             jobs: facts.jobs,
         };
@@ -180,7 +185,7 @@ impl Managing {
             self.offers.guest_started(v::time::now_ns());
         }
         self.programs.started(program, record);
-        self.running.push(Running { program, image, _host: host });
+        self.running.push(Running { program, image, owns_file, _host: host });
         Ok(ProgramStarted { program })
     }
 
@@ -270,12 +275,12 @@ impl Managing {
         Ok(ProgramsListed { count: count as u32, next: next as u32, load_percent })
     }
 
-    /// Ends programs whose starters have ended before they let them run.
-    fn end_abandoned(&mut self) {
-        for (program, starter) in self.programs.held() {
+    /// Ends programs whose starters have ended, or lost touch, before they let them run.
+    fn end_abandoned(&mut self, now_ns: u64) {
+        for (program, starter, since_ns) in self.programs.held() {
             match v::process::query(program) {
                 Ok(record) if record.state & ProcessState::SUSPENDED_BIT != 0 && record.run_ns == 0 => {
-                    if elsewhere::has_ended(starter) {
+                    if elsewhere::has_ended(starter) || since_ns + MOST_HELD_NS <= now_ns {
                         // One that is being ended already is as good.
                         let _ = destroy(program, STATUS_KILLED);
                     }
@@ -287,8 +292,8 @@ impl Managing {
 
     fn ended(&mut self, ended: &TeamEnded) {
         if let Some(place) = self.running.iter().rposition(|running| running.program == ended.team) {
-            let Running { program, image, .. } = self.running.swap_remove(place);
-            if !image.is_whole {
+            let Running { program, image, owns_file, .. } = self.running.swap_remove(place);
+            if owns_file {
                 image.file.release(program);
             }
         }
@@ -339,7 +344,7 @@ impl Server for Managing {
         self.next_sweep_ns = now_ns + SWEEP_NS;
         self.loader.forget_dead();
         self.images.forget_idle();
-        self.end_abandoned();
+        self.end_abandoned(now_ns);
         if self.programs.has_unclaimed() {
             self.programs.forget_orphans(elsewhere::has_ended);
         }
@@ -360,7 +365,7 @@ fn adopted(record: &ProcessRecord) -> Program {
         detached: false,
         standard_error: None,
         is_guest: record.priorities as u32 >= u32::from(priority::GUEST),
-        is_held: false,
+        held_since_ns: None,
         name: record.name_bytes(),
         jobs: Vec::new(),
     }

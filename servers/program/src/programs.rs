@@ -45,8 +45,8 @@ pub struct Program {
     pub standard_error: Option<Stream>,
     /// Whether it is a guest.
     pub is_guest: bool,
-    /// Whether its starter has yet to let it run.
-    pub is_held: bool,
+    /// Since when its starter has yet to let it run.
+    pub held_since_ns: Option<u64>,
     /// The first bytes of its name, with zeros at the end.
     pub name: [u8; ProgramRecord::NAME_BYTES],
     /// The jobs that it is of.
@@ -109,11 +109,11 @@ impl Programs {
         )
     }
 
-    /// Those that run and whose starters have yet to let them, with their starters.
-    pub fn held(&self) -> Vec<(Pid, Pid)> {
+    /// Those that run and whose starters have yet to let them: with their starters, and since when.
+    pub fn held(&self) -> Vec<(Pid, Pid, u64)> {
         let running = self.known.iter().filter(|(_, (_, state))| matches!(state, State::Running { .. }));
         running
-            .filter_map(|(pid, (program, _))| Some((*pid, program.starter.filter(|_| program.is_held)?)))
+            .filter_map(|(pid, (program, _))| Some((*pid, program.starter?, program.held_since_ns?)))
             .collect()
     }
 
@@ -142,7 +142,7 @@ impl Programs {
     /// A program's starter has let it run.
     pub fn was_let_go(&mut self, pid: Pid) {
         if let Some((program, _)) = self.known.get_mut(&pid) {
-            program.is_held = false;
+            program.held_since_ns = None;
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
             detached: false,
             standard_error: None,
             is_guest: false,
-            is_held: false,
+            held_since_ns: None,
             name: *b"name............",
             jobs: Vec::new(),
         }
@@ -349,13 +349,13 @@ mod tests {
     #[test]
     fn those_that_run_are_listed_and_those_that_are_held_known() {
         let mut programs = Programs::default();
-        programs.started(pid(1), Program { is_guest: true, is_held: true, ..program(9) });
+        programs.started(pid(1), Program { is_guest: true, held_since_ns: Some(5), ..program(9) });
         programs.started(pid(2), program(9));
         programs.started(pid(3), program(9));
         programs.ended(pid(2), END);
         let listed: Vec<_> = programs.running().map(|record| (record.program, record.is_guest)).collect();
         assert_eq!(listed, [(pid(1), true), (pid(3), false)]);
-        assert_eq!(programs.held(), [(pid(1), pid(9))]);
+        assert_eq!(programs.held(), [(pid(1), pid(9), 5)]);
         programs.was_let_go(pid(1));
         assert!(programs.held().is_empty());
     }

@@ -18,6 +18,12 @@ use crate::shell::system::{ObjectKind, System};
 const CLEAR: &[u8] = b"\x1b[H\x1b[2J\x1b[3J";
 /// Columns for names.
 const NAME_COLUMNS: usize = 12;
+/// What `help` says of other nodes.
+const ELSEWHERE: &str = "\
+On other nodes:
+  COMMAND @NODE          runs a program, function or ( ... ) on that node; those whose help says [@NODE] ask it instead
+  COMMAND @ *            on the node that is idle most; @ '* mem>64M idle>50' on one that has what is needed
+";
 /// Names are not compared with longer ones than this.
 const LONGEST_NAME_BYTES: usize = 32;
 
@@ -70,10 +76,10 @@ impl<S: System> Shell<S> {
                 None => others.push(name),
             }
         }
-        if others.is_empty() {
-            return text;
+        if !others.is_empty() {
+            text = text + "Services, and programs of your own:\n  " + &others.join(" ") + "\n";
         }
-        text + "Services, and programs of your own:\n  " + &others.join(" ") + "\n"
+        text + ELSEWHERE
     }
 
     /// The names of the programs there are.
