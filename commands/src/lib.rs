@@ -11,6 +11,7 @@ extern crate std;
 pub mod context;
 pub mod files;
 pub mod json;
+pub mod parallel;
 pub mod run;
 pub mod shell;
 pub mod system;
@@ -30,6 +31,7 @@ pub const COMMANDS: &[&Command] = &[
     &text::cat::COMMAND,
     &text::cmp::COMMAND,
     &text::count_to::COMMAND,
+    &parallel::count_words::COMMAND,
     &files::cp::COMMAND,
     &system::crash::COMMAND,
     &system::date::COMMAND,
@@ -48,6 +50,7 @@ pub const COMMANDS: &[&Command] = &[
     &system::kill::COMMAND,
     &system::log::COMMAND,
     &files::ls::COMMAND,
+    &parallel::mandelbrot::COMMAND,
     &files::mkdir::COMMAND,
     &files::mv::COMMAND,
     &system::netstat::COMMAND,
@@ -55,6 +58,7 @@ pub const COMMANDS: &[&Command] = &[
     &system::poweroff::COMMAND,
     &system::prefixes::COMMAND,
     &system::ps::COMMAND,
+    &parallel::queens::COMMAND,
     &system::reboot::COMMAND,
     &system::regions::COMMAND,
     &files::rm::COMMAND,
@@ -82,15 +86,19 @@ pub struct Profile {
     pub summary: &'static str,
     /// Whether it can be about another node.
     pub takes_node: bool,
+    /// Whether its workers, not itself, run where the words behind it say.
+    pub takes_place: bool,
 }
 
 /// The profiles of [`COMMANDS`], made at compile time: who reads these does not have the commands' bodies linked to it.
 pub const PROFILES: [Profile; COMMANDS.len()] = {
-    let mut profiles = [Profile { name: "", summary: "", takes_node: false }; COMMANDS.len()];
+    const NONE: Profile = Profile { name: "", summary: "", takes_node: false, takes_place: false };
+    let mut profiles = [NONE; COMMANDS.len()];
     let mut at = 0;
     while at < COMMANDS.len() {
         let usage = &COMMANDS[at].usage;
-        profiles[at] = Profile { name: usage.name, summary: usage.summary, takes_node: usage.takes_node() };
+        let (takes_node, takes_place) = (usage.takes_node(), usage.takes_place());
+        profiles[at] = Profile { name: usage.name, summary: usage.summary, takes_node, takes_place };
         at += 1;
     }
     profiles

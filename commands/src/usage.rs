@@ -29,6 +29,14 @@ pub const NODE: Choice = Choice {
     help: "Of that node; a last word @NODE says the same.",
 };
 
+/// The option of commands whose workers may run elsewhere. The shell turns last words `@ PLACE` into it.
+pub const ON: Choice = Choice {
+    letter: '\0',
+    long: "on", // Usage::takes_place knows it by this.
+    value: Some("PLACE"),
+    help: "Where the workers run; last words @ PLACE say the same.",
+};
+
 /// A command's name and what it takes.
 pub struct Usage {
     /// As it is typed.
@@ -148,6 +156,18 @@ impl Usage {
         let mut at = 0;
         while at < self.choices.len() {
             if matches!(self.choices[at].long.as_bytes(), b"node") {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+
+    /// Whether the command has workers that may run elsewhere, while it runs at home. Known at compile time as well.
+    pub const fn takes_place(&self) -> bool {
+        let mut at = 0;
+        while at < self.choices.len() {
+            if matches!(self.choices[at].long.as_bytes(), b"on") {
                 return true;
             }
             at += 1;

@@ -25,6 +25,7 @@
 //! | [`name`] | prefixes, the working directory |
 //! | [`process`] | to end, to start programs |
 //! | [`group`] | groups of processes, on one node or many |
+//! | [`parallel`] | to share work among programs on many nodes |
 //! | [`pipe`] | pipes between programs |
 //! | [`env`] | arguments and environment |
 //! | [`log`] | to tell the log |
@@ -54,6 +55,7 @@ pub mod memory;
 pub mod message;
 pub mod name;
 pub mod node;
+pub mod parallel;
 pub mod pipe;
 pub mod prelude;
 pub mod process;

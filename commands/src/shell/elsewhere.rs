@@ -1,6 +1,7 @@
 //! Commands that say where they run: `@NODE`, `@ *`, `@ '* mem>64M'`.
 //!
-//! Programs run there as they are. Functions, and built-ins for which there is no program, run in a shell of their own
+//! Programs run there as they are. But a command that is *about* a node, and one that has *workers* to send there, run here and
+//! are told the place by an option. Functions, and built-ins for which there is no program, run in a shell of their own
 //! there, as they would in a stage of a pipe: it begins as a copy of this one, and what it changes in itself ends with it.
 //! Built-ins that do nothing but change the shell, or ask it, are refused.
 
@@ -17,6 +18,7 @@ use super::lexer::shorten;
 use super::print::quote;
 use super::system::{Constraints, Placement, System};
 use crate::PROFILES;
+use crate::usage::{NODE, ON};
 
 /// Built-ins that are nothing outside this shell.
 const OF_THE_SHELL: [&str; 19] = [
@@ -132,8 +134,25 @@ pub(super) fn quoted(words: &[Text]) -> Text {
     quoted.join(&b' ')
 }
 
+/// A command's words with the option that tells it its destination, if it is one that runs here nevertheless.
+pub(super) fn told(words: &[Text], destination: &Destination) -> Option<Vec<Text>> {
+    let program = words.first()?;
+    let name = program.rsplit(|byte| matches!(byte, b'/' | b']')).next().unwrap_or(program);
+    let profile = PROFILES.iter().find(|known| known.name.as_bytes() == name)?;
+    let (option, place) = match destination {
+        Destination::Node(node) if profile.takes_node => (NODE, node.clone()),
+        Destination::Node(node) if profile.takes_place => (ON, node.clone()),
+        Destination::Anywhere(_, wanted) if profile.takes_place => (ON, [b"* ", &**wanted].concat()),
+        Destination::Here | Destination::Node(_) | Destination::Anywhere(..) => return None,
+    };
+    let option = [b"--", option.long.as_bytes(), b"=", place.trim_ascii()].concat();
+    let mut all = words.to_vec();
+    all.insert(1, option);
+    Some(all)
+}
+
 /// The constraints of `@ '* mem>64M idle>50'`, behind the star.
-fn parse(text: &[u8]) -> Result<Constraints, String> {
+pub(crate) fn parse(text: &[u8]) -> Result<Constraints, String> {
     let mut constraints = Constraints::default();
     for word in text.split(|byte| byte.is_ascii_whitespace() || *byte == b',').filter(|word| !word.is_empty())
     {

@@ -8,15 +8,13 @@ use abi::Error;
 
 use super::ast::{Piece, Redirection, Simple, Text, Word};
 use super::builtins::{self, Builtin};
-use super::elsewhere::{Destination, Runner, quoted};
+use super::elsewhere::{Destination, Runner, quoted, told};
 use super::execute::{Flow, Leave, Shell};
 use super::lexer::shorten;
 use super::redirect::Streams;
 use super::room::ENTRY_BYTES;
 use super::state::Variable;
 use super::system::{ObjectKind, Placement, Program, Start, System};
-use crate::PROFILES;
-use crate::usage::NODE;
 
 /// How often words and environment lie in memory while a program is started with them: copied, and packed.
 const START_COPIES: usize = 4;
@@ -192,12 +190,9 @@ impl<S: System> Shell<S> {
         destination: &Destination,
     ) -> Option<S::Child> {
         let name = words.first()?;
-        let asking = match destination {
-            Destination::Node(node) if takes_node(name) => Some(about(node, words)),
-            _ => None,
-        };
-        let words = asking.as_deref().unwrap_or(words);
-        let placement = if asking.is_some() { Placement::Here } else { destination.placement() };
+        let told = told(words, destination);
+        let words = told.as_deref().unwrap_or(words);
+        let placement = if told.is_some() { Placement::Here } else { destination.placement() };
         let words_bytes: usize = words.iter().map(|word| ENTRY_BYTES + word.len()).sum();
         let room = self.need(START_COPIES * (words_bytes + self.state.bytes()));
         let mut error = room.err().unwrap_or(Error::NotFound);
@@ -278,20 +273,6 @@ impl<S: System> Shell<S> {
         let sign = self.state.value(b"PS4").cloned().unwrap_or_else(|| b"+ ".to_vec());
         self.write_error(&[&*sign, &words.join(&b' '), b"\n"].concat());
     }
-}
-
-/// Whether a program is a command that can be about another node.
-fn takes_node(program: &[u8]) -> bool {
-    let name = program.rsplit(|byte| matches!(byte, b'/' | b']')).next().unwrap_or(program);
-    PROFILES.iter().any(|known| known.name.as_bytes() == name && known.takes_node)
-}
-
-/// The words of such a command, with the node as its option.
-fn about(node: &[u8], words: &[Text]) -> Vec<Text> {
-    let option = [b"--", NODE.long.as_bytes(), b"=", node].concat();
-    let mut all = words.to_vec();
-    all.insert(1, option);
-    all
 }
 
 /// Whether a program's name says where its file is.

@@ -118,6 +118,10 @@ fn some_commands_are_about_a_node() {
         "echo 'echo $0 $*' > ps; chmod +x ps; ./ps -t @node2; ./ps '@node2'; cp ps cat; ./cat -t @node2";
     let outcome = run_script(script);
     assert_eq!(outcome.output, "./ps --node=node2 -t\n./ps @node2\n");
+    let outcome = run_script(
+        "echo 'echo $*' > queens; chmod +x queens; ./queens 8 @node2; ./queens 8 @ *; ./queens @ '* mem>1M'; ./queens '@a'",
+    );
+    assert_eq!(outcome.output, "--on=node2 8\n--on=* 8\n--on=* mem>1M\n@a\n");
 }
 
 #[test]

@@ -1,0 +1,12 @@
+//! The program `count-words`, and its workers; see the library.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+v_start::program!(main);
+
+fn main() -> i32 {
+    let worker = v::parallel::worker(commands::parallel::count_words::work);
+    worker.unwrap_or_else(|| commands::run::run(&commands::parallel::count_words::COMMAND))
+}
