@@ -88,7 +88,8 @@ pub fn information() -> Information {
     unsafe { with_exposed_provenance::<Information>(information::ADDRESS as usize).read_volatile() }
 }
 
-/// Two of them, by which the processor's counter becomes nanoseconds: the base, and the multiplier. They never change.
+/// Two of them, by which the processor's counter becomes nanoseconds: the base, and the multiplier. They change when
+/// the program moves to another machine.
 #[inline]
 pub(crate) fn clock() -> (u64, u64) {
     let page = with_exposed_provenance::<Information>(information::ADDRESS as usize);

@@ -20,14 +20,26 @@ use abi::kernel;
 /// Nanoseconds since boot.
 #[inline]
 pub fn now_ns() -> u64 {
-    monotonic_ns(crate::entry::clock(), crate::entry::time_stamp_counter())
+    loop {
+        let clock = crate::entry::clock();
+        let counter = crate::entry::time_stamp_counter();
+        // The program may have moved to another machine in between.
+        if crate::entry::clock() == clock {
+            return monotonic_ns(clock, counter);
+        }
+    }
 }
 
 /// Nanoseconds since 1970.
 pub fn real_ns() -> u64 {
-    let information = crate::entry::information();
-    let monotonic = monotonic_ns(crate::entry::clock(), crate::entry::time_stamp_counter());
-    information.real_base_ns.wrapping_add(monotonic)
+    loop {
+        let information = crate::entry::information();
+        let clock = (information.counter_base, information.multiplier);
+        let counter = crate::entry::time_stamp_counter();
+        if crate::entry::clock() == clock {
+            return information.real_base_ns.wrapping_add(monotonic_ns(clock, counter));
+        }
+    }
 }
 
 /// What the counter stands for.

@@ -47,6 +47,8 @@ pub struct SimulatedMachine {
     pub restart: Option<String>,
     /// Nanoseconds from 1970 to boot, when that was changed.
     pub real_base_ns: Option<u64>,
+    /// How far the information pages of spaces with one of their own are ahead.
+    pub clock_offsets: HashMap<Space, i64>,
     spaces: HashMap<Space, Pages>,
     space_count: u32,
     memory: HashMap<Frame, Box<[u8]>>,
@@ -302,6 +304,17 @@ impl Machine for SimulatedMachine {
     fn set_vector_state(&mut self, process: ProcessIndex, state: &[u8]) -> bool {
         let state = state.try_into().ok().filter(|state: &[u8; VECTOR_BYTES]| state[0] == 0);
         state.map(|state| self.vector_states.insert(process, state)).is_some()
+    }
+
+    fn set_clock_offset(&mut self, space: Space, ahead_ns: i64, frames: &mut Frames) -> Option<u32> {
+        let pages = self.spaces.get_mut(&space).expect("a live space");
+        let mut taken = 0;
+        if let Entry::Vacant(page) = pages.tables.entry(u64::MAX - 1) {
+            page.insert(frames.allocate()?);
+            taken = 1;
+        }
+        self.clock_offsets.insert(space, ahead_ns);
+        Some(taken)
     }
 
     fn set_real_base(&mut self, real_base_ns: u64) {

@@ -305,6 +305,7 @@ impl<M: Machine> Kernel<M> {
             ensure(is_sound, Error::BadArgument)?;
         }
         self.need_slots(team, count as u32 - 1 + alarms)?;
+        self.set_clock(team, head.clock_ns)?;
         Ok(taken)
     }
 
@@ -333,6 +334,19 @@ impl<M: Machine> Kernel<M> {
         let is_legal =
             (u64::from(self.team(team).priority)..priority::COUNT.into()).contains(&record.priority);
         ensure(is_sound && is_legal && bits == 0, Error::BadArgument)
+    }
+
+    /// Sets the clock of a team that does not run yet.
+    fn set_clock(&mut self, team: TeamIndex, clock_ns: u64) -> Result<()> {
+        let ahead_ns = clock_ns.wrapping_sub(self.read_clock()).cast_signed();
+        let slot = &mut self.teams[usize::from(team)];
+        let space = slot.space.ok_or(Error::StaleProcess)?;
+        let taken =
+            self.machine.set_clock_offset(space, ahead_ns, &mut self.frames).ok_or(Error::NoMemory)?;
+        // Whatever the limit, as page tables.
+        slot.pages.used += taken;
+        slot.clock_offset_ns = ahead_ns;
+        Ok(())
     }
 
     /// The error unless a team can have so many slots more.
@@ -369,11 +383,9 @@ impl<M: Machine> Kernel<M> {
         }
         let host = LogicalHost::from_bits(taken.head.host as u32);
         self.processes.add_guest(root, host, taken.head.next_number as u32)?;
-        let now = self.read_clock();
         let slot = self.team_mut(team);
         slot.host = host;
         slot.frozen = true;
-        slot.clock_offset_ns = taken.head.clock_ns.wrapping_sub(now).cast_signed();
         let vector_bytes = taken.head.vector_bytes;
         let mut at = taken.processes_at;
         for (index, pid) in slots.into_iter().zip(taken.pids).take(taken.count) {

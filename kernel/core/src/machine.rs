@@ -228,6 +228,11 @@ pub trait Machine {
     /// Changes it; false, and nothing done, if the processor cannot have it: it is from another machine, or made up.
     fn set_vector_state(&mut self, process: ProcessIndex, state: &[u8]) -> bool;
 
+    /// Sets how far the monotonic clock of a space's information page is ahead of the others': gives it a page of its own,
+    /// if it has none. Returns the frames that this takes, which stay until the space is destroyed; `None` without memory.
+    /// Again, when the real-time clock changed.
+    fn set_clock_offset(&mut self, space: Self::Space, ahead_ns: i64, frames: &mut Frames) -> Option<u32>;
+
     /// The real-time clock changed: nanoseconds from 1970 to boot, for the information page.
     fn set_real_base(&mut self, real_base_ns: u64);
 

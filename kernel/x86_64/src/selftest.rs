@@ -42,6 +42,7 @@ fn run_all(machine: &mut X86, frames: &mut Frames) {
         ("mapping", spaces::mapping),
         ("runs of pages", spaces::runs_of_pages),
         ("written pages", spaces::written_pages),
+        ("own clocks", spaces::own_clocks),
         ("looking for pages", spaces::looking_for_pages),
         ("mapping without memory", spaces::mapping_without_memory),
         ("closed addresses", spaces::closed_addresses),

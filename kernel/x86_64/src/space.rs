@@ -3,8 +3,8 @@
 //! * Each entry that leads to a table counts the entries in use of that table in bits that the processor ignores, so
 //!   that tearing a space down reads no more than it must.
 //! * An entry in use that is not present is a page without any access.
-//! * The last of the root's entries for programs leads to the information page; what it leads to is shared by all spaces and
-//!   closed to mapping. In its bits for that, it counts the root's other entries.
+//! * The last of the root's entries for programs leads to the information page; what it leads to is shared by all spaces,
+//!   but for those whose clock is another, and closed to mapping. In its bits for that, it counts the root's other entries.
 //! * A change that takes something away from a loaded space is made known to the processor at once; spaces that are
 //!   not loaded need nothing, since loading one forgets all but the kernel's half.
 
@@ -40,6 +40,9 @@ const PASSES: usize = 64;
 const LAST_USER_ENTRY: usize = ENTRIES / 2 - 1;
 const _: () = assert!(index(information::ADDRESS, ROOT_SHIFT) == LAST_USER_ENTRY);
 
+/// Frames that an information page of a space's own takes: three tables, and the page.
+const OWN_INFORMATION: u32 = 4;
+
 /// Where what all spaces share begins.
 pub const SHARED_ADDRESS: u64 = information::ADDRESS >> ROOT_SHIFT << ROOT_SHIFT;
 
@@ -55,15 +58,23 @@ impl Common {
     /// Maps the information page, the frame at physical address `page`, for all spaces to come.
     pub fn new(root: u64, page: u64) -> Common {
         let pointers = heap::zeroed_page();
-        let (directory, table) = (heap::zeroed_page(), heap::zeroed_page());
-        let address = information::ADDRESS;
         // SAFETY: the tables were just allocated, in the direct map, and nobody else knows them.
-        unsafe {
-            *entry(pointers, index(address, POINTERS_SHIFT)) = directory | PRESENT | USER;
-            *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
-            *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
-        }
+        unsafe { lead_to_information(pointers, heap::zeroed_page(), heap::zeroed_page(), page) };
         Common { root, pointers }
+    }
+}
+
+/// Makes tables, all zeros, lead to an information page.
+///
+/// # Safety
+/// They are in the direct map and the caller's alone.
+unsafe fn lead_to_information(pointers: u64, directory: u64, table: u64, page: u64) {
+    let address = information::ADDRESS;
+    // SAFETY: the caller's.
+    unsafe {
+        *entry(pointers, index(address, POINTERS_SHIFT)) = directory | PRESENT | USER;
+        *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
+        *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
     }
 }
 
@@ -86,11 +97,46 @@ impl Space {
         Some(Space { root })
     }
 
+    /// The information page of its own, and how many frames were taken for it now. `None` without memory.
+    pub fn own_information(self, common: &Common, frames: &mut Frames) -> Option<(u64, u32)> {
+        if self.own_pointers(common).is_some() {
+            let (table, _) = self.walk(information::ADDRESS)?;
+            // SAFETY: as in `walk`.
+            let found = unsafe { *entry(table, index(information::ADDRESS, PAGE_SHIFT)) };
+            return Some((found & ADDRESS, 0));
+        }
+        if frames.free_count() < OWN_INFORMATION {
+            return None;
+        }
+        let [pointers, directory, table, page] =
+            [(); OWN_INFORMATION as usize].map(|()| frames.allocate().map(Frame::address));
+        let (pointers, directory, table, page) = (pointers?, directory?, table?, page?);
+        // SAFETY: the frames were just allocated; the root is this space's, and one processor changes it.
+        unsafe {
+            for frame in [pointers, directory, table, page] {
+                copy::zero_page(frame);
+            }
+            lead_to_information(pointers, directory, table, page);
+            let slot = entry(self.root, LAST_USER_ENTRY);
+            *slot = *slot & !ADDRESS | pointers;
+            Cpu::this().walks.clear();
+        }
+        Some((page, OWN_INFORMATION))
+    }
+
+    /// The table of pointers that leads to an information page of its own.
+    fn own_pointers(self, common: &Common) -> Option<u64> {
+        // SAFETY: as in `walk`.
+        let pointers = unsafe { *entry(self.root, LAST_USER_ENTRY) } & ADDRESS;
+        Some(pointers).filter(|pointers| *pointers != common.pointers)
+    }
+
     /// Frees at most `limit` tables of a space without pages. Returns how many, and whether those were all.
     ///
     /// # Safety
     /// The space is not loaded, and is not used again once all have been freed.
-    pub unsafe fn destroy(self, limit: u32, frames: &mut Frames) -> (u32, bool) {
+    pub unsafe fn destroy(self, common: &Common, limit: u32, frames: &mut Frames) -> (u32, bool) {
+        let own_pointers = self.own_pointers(common);
         // SAFETY: the reference lives for this statement.
         unsafe { Cpu::this() }.walks.clear();
         let root = physical::pointer::<[u64; ENTRIES]>(self.root);
@@ -107,6 +153,20 @@ impl Space {
                 return (limit, false);
             }
             root[LAST_USER_ENTRY] -= COUNT_ONE;
+        }
+        if let Some(pointers) = own_pointers {
+            if left <= OWN_INFORMATION {
+                return (limit - left, false);
+            }
+            left -= OWN_INFORMATION;
+            let mut table = pointers;
+            for shift in [POINTERS_SHIFT, DIRECTORY_SHIFT, PAGE_SHIFT] {
+                // SAFETY: the tables are this space's; each leads to the next, and the last to the page.
+                let next = unsafe { *entry(table, index(information::ADDRESS, shift)) } & ADDRESS;
+                frames.release(Frame::containing(table));
+                table = next;
+            }
+            frames.release(Frame::containing(table));
         }
         if left == 0 {
             return (limit, false);

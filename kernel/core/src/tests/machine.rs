@@ -265,6 +265,10 @@ impl Machine for FakeMachine {
         state.is_empty()
     }
 
+    fn set_clock_offset(&mut self, _: FakeSpace, _: i64, _: &mut Frames) -> Option<u32> {
+        Some(0)
+    }
+
     fn set_real_base(&mut self, _: u64) {}
 
     fn log(&mut self, bytes: &[u8]) {
