@@ -214,7 +214,11 @@ impl Engine {
     pub(crate) fn server_action(&mut self, index: usize) -> Option<Action> {
         let record = &mut self.servers[index];
         if let Some(transaction) = record.abandoned.take() {
-            return Some(Action::Abandon(RequestId { transaction, ..record.id(index) }));
+            let id = RequestId { transaction, ..record.id(index) };
+            if record.is_linked {
+                self.go_on_with_requests(id.client);
+            }
+            return Some(Action::Abandon(id));
         }
         if let Some(buffer) = record.released.take() {
             return Some(Action::Release(buffer));

@@ -188,7 +188,10 @@ impl Engine {
     /// Something of a client's run is over: the oldest request that is not may be given to the user.
     pub(super) fn go_on_with_requests(&mut self, client: EntityId) {
         let Some(latest) = self.latest_of(client) else { return };
-        let is_open = |index: &usize| self.servers[*index].state != ServerState::Answered;
+        let is_open = |index: &usize| {
+            let record = &self.servers[*index];
+            record.state != ServerState::Answered || record.abandoned.is_some()
+        };
         let Some(oldest) = self.run_behind(latest).filter(is_open).last() else { return };
         let node = self.server_node(oldest);
         let record = &mut self.servers[oldest];
