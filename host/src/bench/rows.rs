@@ -206,6 +206,8 @@ pub const ROWS: &[Row] = &[
         at_most(15_000.0, 9_000.0),
         &[(LINUX, 70_800.0)],
     ),
+    remote("remote-page-touch", "page after page of another node's file, mapped", UNLIMITED, &[]),
+    remote("remote-page-throughput", "its throughput, 4 MiB", UNLIMITED, &[]),
     // Linux: TCP, as with all that follow. V of 1983: a program of 64 KiB; of 1988: packet groups of 16 KiB.
     remote("remote-move-to-1-mib", "MoveTo between nodes, 1 MiB", at_most(1.5e6, 0.8e6), &[(LINUX, 5.5e6)]),
     remote(

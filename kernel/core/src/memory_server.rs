@@ -196,7 +196,8 @@ impl<M: Machine> Kernel<M> {
             ensure(region.start <= address, Error::NotMapped)?;
             let page = page + ((address - region.start) / PAGE_BYTES) as u32;
             if self.cache.find(object, page).is_none() {
-                return Err(self.request_page(object, page));
+                let end = page + ((range.end.min(region.end()) - address) / PAGE_BYTES) as u32;
+                return Err(self.request_page(object, page, end));
             }
             address += PAGE_BYTES;
         }

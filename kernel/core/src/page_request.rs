@@ -37,6 +37,9 @@ pub const PAGE_REQUESTS: usize = 32;
 /// being read.
 const SYSTEM_WINDOWS: usize = PAGE_REQUESTS / 4;
 
+/// Pages that are asked for of another node at a time, where one follows the other.
+const READ_AHEAD: u32 = 8;
+
 /// Where the first window is in the kernel's space for them.
 const WINDOWS: u64 = 1 << 21;
 
@@ -95,9 +98,36 @@ impl<Space: Copy + Eq + core::fmt::Debug> PageRequests<Space> {
 pub(crate) type PageOf = (ObjectIndex, u32);
 
 impl<M: Machine> Kernel<M> {
-    /// Asks for a page that is not in the cache. [`PAGE_MISSING`] if it has been asked for.
-    pub(crate) fn request_page(&mut self, object: ObjectIndex, page: u32) -> Error {
-        self.begin_read((object, page)).err().unwrap_or(PAGE_MISSING)
+    /// Asks for a page that is not in the cache, and maybe for some behind it, before page `end`. [`PAGE_MISSING`] if it has
+    /// been asked for.
+    pub(crate) fn request_page(&mut self, object: ObjectIndex, page: u32, end: u32) -> Error {
+        if let Err(error) = self.begin_read((object, page)) {
+            return error;
+        }
+        if self.processes[self.missing].flags.has(Flags::REMOTE) {
+            self.read_ahead((object, page), end);
+        }
+        PAGE_MISSING
+    }
+
+    /// Asks for pages behind one that comes from another node, if those before it have: with each that is waited for, further
+    /// ones are on their way. Nothing is taken for them that others might want.
+    #[cold]
+    fn read_ahead(&mut self, (object, page): PageOf, end: u32) {
+        let waits_for = self.missing;
+        let begins = page < 2 || (1..3).any(|before| self.cache.find(object, page - before).is_none());
+        for ahead in page + 1..end.min(page.saturating_add(READ_AHEAD)) {
+            let has_room = self.page_requests.busy.count_ones() < PAGE_REQUESTS as u32 / 2
+                && self.frames.free_count() > 2 * self.reserve();
+            if begins
+                || !has_room
+                || self.cache.find(object, ahead).is_some()
+                || self.begin_read((object, ahead)).is_err()
+            {
+                break;
+            }
+        }
+        (self.missing, self.missing_room) = (waits_for, false);
     }
 
     fn begin_read(&mut self, page: PageOf) -> Result<()> {

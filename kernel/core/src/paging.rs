@@ -77,7 +77,10 @@ impl<M: Machine> Kernel<M> {
             self.machine.protect(space, address, region.machine_protection());
             return Ok(());
         }
-        let Some(entry) = found else { return Err(self.request_page(object, page)) };
+        let Some(entry) = found else {
+            let end = page + ((region.end() - address) / PAGE_BYTES) as u32;
+            return Err(self.request_page(object, page, end));
+        };
         self.cache.set_flags(entry, 0, flag::REFERENCED);
         if access & WRITE == 0 {
             if mapped.is_none() {

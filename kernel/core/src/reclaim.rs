@@ -82,7 +82,8 @@ impl<M: Machine> Kernel<M> {
         frame.is_some()
     }
 
-    fn reserve(&self) -> u32 {
+    /// Frames that are not for every team.
+    pub(crate) fn reserve(&self) -> u32 {
         (self.frames.total_count() / RESERVE_PART).min(MOST_RESERVED)
     }
 

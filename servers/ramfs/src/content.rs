@@ -89,7 +89,7 @@ impl Content {
     ) -> Result<(), Error> {
         let old_size = self.size;
         if position + data.bytes() as u64 > old_size {
-            self.clear_end(pool);
+            self.clear_end(pool, system);
         }
         let mut done = 0;
         while done < data.bytes() {
@@ -115,7 +115,7 @@ impl Content {
         if size < self.size {
             self.clear_beyond(pool, size, system);
         } else {
-            self.clear_end(pool);
+            self.clear_end(pool, system);
         }
         self.size = size;
     }
@@ -135,24 +135,26 @@ impl Content {
         self.chunk(pool, place(position).0, system).map(|_| ())
     }
 
-    /// Takes note that the kernel gets what is at `position` for an instance; the chunk there and those that follow in
-    /// memory, if there are any.
-    pub fn lend<'a>(&mut self, pool: &'a Pool, position: u64, instance: u32) -> Result<&'a [u8], Error> {
-        if !self.paged.contains(&instance) {
-            self.paged.try_reserve(1).map_err(|_| Error::NoMemory)?;
-            self.paged.push(instance);
-        }
+    /// Takes note that the kernel gets pages of the content as those of an instance.
+    pub fn note_instance(&mut self, instance: u32) -> Result<(), Error> {
+        self.lent = true;
+        self.paged.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        self.paged.push(instance);
+        Ok(())
+    }
+
+    /// The chunk at `position` and those that follow in memory, if there are any, for the kernel.
+    pub fn lend<'a>(&self, pool: &'a Pool, position: u64) -> &'a [u8] {
         let (index, _) = place(position);
         let chunks = self.chunks.get(index..).unwrap_or_default();
-        let Some(Some(first)) = chunks.first().copied() else { return Ok(&[]) };
-        self.lent = true;
+        let Some(Some(first)) = chunks.first().copied() else { return &[] };
         let pages = pool.pages(first, MOST_LENT as usize);
         let chunks = &chunks[..chunks.len().min(pages.len() / CHUNK_BYTES)];
         let mut count = 1;
         while count < chunks.len() && chunks[count] == Some(first + count as PageNumber) {
             count += 1;
         }
-        Ok(&pages[..count * CHUNK_BYTES])
+        &pages[..count * CHUNK_BYTES]
     }
 
     /// The instance is open no more.
@@ -167,14 +169,16 @@ impl Content {
         }
     }
 
-    /// Clears what the kernel may have written beyond the size, which is about to grow.
-    fn clear_end(&mut self, pool: &mut Pool) {
+    /// Clears what the kernel may have written beyond the size, which is about to grow; and takes back the pages there, zeros
+    /// that are nothing of the file's, so that what is written in them from now on is.
+    fn clear_end(&mut self, pool: &mut Pool, system: &mut dyn System) {
         let (index, begin) = place(self.size);
         if let Some(Some(page)) = self.chunks.get(index)
             && self.lent
         {
             pool.page_mut(*page)[begin..].fill(0);
         }
+        self.revoke(if begin == 0 { index } else { index + 1 }, u32::MAX, system);
     }
 
     /// Takes away every chunk beyond `size` and clears the rest of the one in which it lies.

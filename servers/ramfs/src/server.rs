@@ -352,7 +352,6 @@ impl FileServer {
         instance: u32,
         system: &mut dyn System,
     ) -> Result<Reading<'_>, Error> {
-        open.paged = Some(instance);
         let may_write = open.mode & mode::WRITE != 0 && open.mode & mode::APPEND == 0;
         if may_write
             && let Kind::File(content) = &self.tree.node(open.node)?.kind
@@ -379,7 +378,11 @@ impl FileServer {
             }
             Kind::Directory(_) | Kind::ArchivedDirectory(_) => return Err(Error::IsADirectory),
         };
-        let pages = content.lend(pool, position, instance)?;
+        if open.paged != Some(instance) {
+            content.note_instance(instance)?;
+            open.paged = Some(instance);
+        }
+        let pages = content.lend(pool, position);
         let access = if may_write { Access::READ_WRITE } else { Access::READ };
         Ok(match pages {
             [] => Reading::Data(content.piece(pool, position, CHUNK_BYTES)),

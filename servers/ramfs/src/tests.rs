@@ -434,3 +434,14 @@ fn what_was_written_in_memory_behind_the_end_goes_when_the_file_grows() {
         files.system.pages.clear();
     }
 }
+
+#[test]
+fn a_page_beyond_the_end_is_the_files_when_that_has_grown_over_it() {
+    let mut files = Files::new(QUOTA);
+    let file = files.open("grows", mode::READ | mode::WRITE | mode::CREATE).unwrap();
+    let place = (file, 1);
+    // Nothing can be lent there, so the kernel makes a page of zeros, which it would never write back.
+    assert!(matches!(files.system.want_page(&mut files.server, USER, place), Ok(KernelPage::Own(_))));
+    files.set_size(file, 4097).unwrap();
+    assert!(matches!(files.system.want_page(&mut files.server, USER, place), Ok(KernelPage::Lent { .. })));
+}

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
+use v::memory::{Mapping, map_file};
 use v::message::{Segment, call};
 use v::prelude::*;
 use v::process::spawn_thread;
@@ -17,10 +18,11 @@ use crate::peer::{self, MOST_MOVED_BYTES, peer as request};
 /// Where node 2 leaves its server's pid, and where node 1 finds that.
 const PLACE: &str = "[tmp]bench-server";
 const PLACE_THERE: &str = "[node2]tmp/bench-server";
-/// A file of node 2's, of two pages.
+/// A file of node 2's.
 const FILE: &str = "[tmp]bench-file";
 const THERE: &str = "node2";
 const FILE_THERE: &str = "[node2]tmp/bench-file";
+const FILE_PAGES: usize = 1024;
 /// How often node 1 looks whether node 2 is ready, and at what intervals.
 const LOOKS: u32 = 600;
 const LOOK: Duration = Duration::from_millis(100);
@@ -28,6 +30,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Operations of a batch.
 const MESSAGES: u32 = 64;
 const READS: u32 = 32;
+const TOUCHES: u32 = 128;
 const MOVES: u32 = 2;
 /// Batches of what is timed, by turns, and operations of each.
 const TURNS: u32 = 20;
@@ -37,7 +40,7 @@ const TIMED_MOVES: u32 = 60;
 
 /// Answers the requests of node 1, and frames.
 pub fn serve() -> Result<(), Error> {
-    v::file::write(FILE, [7; 2 * PAGE_BYTES as usize])?;
+    v::file::write(FILE, alloc::vec![7; FILE_PAGES * PAGE_BYTES as usize])?;
     // Frames are for the process that has registered them. This one ends with the program, unless it fails.
     spawn_thread(4096, || {
         if let Err(error) = Frames::register().and_then(|mut frames| frames.answer()) {
@@ -113,6 +116,14 @@ fn count_all(there: &mut There) -> Result<(), Error> {
     let file = v::file::File::open(FILE_THERE)?;
     counted("remote-read-4-kib", READS, || file.read_at(PAGE_BYTES, &mut there.page.0).map(|_| ()))?;
     drop(file);
+    // Each page is touched once, the last for every warming and every batch.
+    let mapped = map_file(FILE_THERE, Mapping::ReadOnly)?;
+    let mut page = 0;
+    counted("remote-page-touch", TOUCHES, || {
+        page += 1;
+        mapped.read_at((page - 1) * PAGE_BYTES as usize, &mut [0])
+    })?;
+    drop(mapped);
     counted("remote-move-to-1-mib", MOVES, || there.move_to())?;
     counted("remote-move-from-1-mib", MOVES, || there.move_from())?;
     let mut frames = Frames::register()?;
@@ -142,6 +153,13 @@ fn time_all(there: &mut There) -> Result<(), Error> {
     ] {
         println!("{name}\tus\t{}", tenths(durations.median_ns(), 1000));
     }
+    let mapped = map_file(FILE_THERE, Mapping::ReadOnly)?;
+    let start_ns = v::time::now_ns();
+    for page in 0..FILE_PAGES {
+        mapped.read_at(page * PAGE_BYTES as usize, &mut [0])?;
+    }
+    let bytes = FILE_PAGES as u64 * PAGE_BYTES;
+    println!("remote-page-throughput\tMB/s\t{}", tenths(bytes * 1000, v::time::now_ns() - start_ns));
     copies(there)
 }
 

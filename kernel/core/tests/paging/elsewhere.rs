@@ -14,7 +14,7 @@ use simulator::{Node, Outcome};
 use crate::fixture::Fixture;
 
 /// A new team is the network server.
-fn network_server(node: &mut Node) -> Pid {
+pub fn network_server(node: &mut Node) -> Pid {
     let create = CreateTeam {
         user: UserId::SYSTEM,
         rights: Rights::NETWORK_SERVER,
@@ -87,4 +87,47 @@ fn a_page_of_another_nodes_waits_for_the_next_network_server() {
     assert!(at.node.kernel.team(team).ending);
     at.pager = local;
     at.end(&[other]);
+}
+
+#[test]
+fn where_one_page_follows_the_other_further_ones_are_on_their_way() {
+    let mut at = Fixture::new();
+    let local = core::mem::replace(&mut at.pager, Pid::process(LogicalHost::from_bits(0x77), 1, 20));
+    let pid = at.program();
+    let server = network_server(&mut at.node);
+    at.bind(pid, 16, READ);
+    let mut asked_for = Vec::new();
+    let mut take = |node: &mut Node, count: usize| {
+        for _ in 0..count {
+            let (to, page) = received(node, server);
+            asked_for.push(page);
+            node.poke(server, Node::data(0), &[page as u8; PAGE_BYTES as usize]);
+            let bytes = PAGE_BYTES;
+            let reply = page::PageRead { count: bytes as u32 }.to_message();
+            let (segment_address, replier, error) = (Node::data(0), 0, 0);
+            let answer =
+                call::Reply { to, message: reply, segment_address, segment_bytes: bytes, replier, error };
+            assert!(matches!(node.call(server, answer.encode()), Outcome::Done(done) if done.number == 0));
+        }
+    };
+    for page in [0, 1] {
+        at.touch(pid, page, READ);
+        take(&mut at.node, 1);
+    }
+    // With the third, seven behind it, of which the first is what the program waits for. None is beyond the region.
+    at.touch(pid, 2, READ);
+    take(&mut at.node, 8);
+    assert_eq!(at.node.state(pid), State::Ready);
+    at.touch(pid, 12, READ);
+    take(&mut at.node, 1);
+    at.touch(pid, 10, READ);
+    take(&mut at.node, 2);
+    at.touch(pid, 13, READ);
+    take(&mut at.node, 3);
+    assert_eq!(at.node.kernel.page_requests.under_way().count(), 0);
+    assert_eq!(asked_for, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11, 13, 14, 15]);
+    assert!((0..16).all(|page| at.see_touched(pid, page) == page as u8));
+    end(&mut at.node, server);
+    at.pager = local;
+    at.end(&[pid]);
 }

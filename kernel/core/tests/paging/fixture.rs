@@ -120,6 +120,11 @@ impl Fixture {
         self.node.peek(pid, PLACE + page * PAGE_BYTES, 1)[0]
     }
 
+    /// The same of a page that is in the cache, but may not be mapped.
+    pub fn see_touched(&mut self, pid: Pid, page: u64) -> u8 {
+        self.node.peek_touched(pid, PLACE + page * PAGE_BYTES, 1)[0]
+    }
+
     /// Ends all, and looks whether all was given back.
     pub fn end(mut self, pids: &[Pid]) {
         let root = self.node.root;

@@ -12,13 +12,14 @@ use abi::kernel::record::BindingRecord;
 use abi::kernel::{MEMORY, server};
 use abi::page::page;
 use abi::protocol::{Reply as _, Request};
-use abi::{Access, Grant, Message, PAGE_BYTES};
+use abi::{Access, Grant, LogicalHost, Message, PAGE_BYTES};
 use kernel_core::process::State;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use simulator::Node;
 use simulator::node::send;
 
+use crate::elsewhere::network_server;
 use crate::fixture::{BUFFER, Fixture, INSTANCE, PLACE, receive_into};
 
 const PAGES: usize = 12;
@@ -67,7 +68,12 @@ struct Bound {
 }
 
 struct World {
+    /// Its pager is the network server, where the instance is another node's.
     at: Fixture,
+    /// Who has the instance.
+    owner: Pid,
+    /// Who would have it, if that were no other node's.
+    local: Pid,
     teams: Vec<Pid>,
     /// What the pager has.
     stored: [u8; PAGES + 6],
@@ -77,14 +83,24 @@ struct World {
 }
 
 impl World {
-    fn new() -> World {
+    fn new(elsewhere: bool) -> World {
         let mut at = Fixture::new();
+        let local = at.pager;
+        let mut owner = local;
+        if elsewhere {
+            at.pager = network_server(&mut at.node);
+            for place in [BUFFER, 0] {
+                at.node.poke(at.pager, Node::data(place), &[0]);
+            }
+            at.node.call(at.pager, receive_into(BUFFER));
+            owner = Pid::process(LogicalHost::from_bits(0x77), 1, 20);
+        }
         let teams: Vec<Pid> = (0..TEAMS).map(|_| at.node.team(100, 12, 2)).collect();
         for team in &teams {
             at.node.poke(*team, Node::data(0), &[0]);
         }
         let stored = std::array::from_fn(|page| page as u8 + 1);
-        World { at, teams, stored, seen: stored, bound: vec![BTreeMap::new(); TEAMS] }
+        World { at, owner, local, teams, stored, seen: stored, bound: vec![BTreeMap::new(); TEAMS] }
     }
 
     /// The pager answers all that it is asked.
@@ -166,7 +182,7 @@ impl World {
                 let address = PLACE + at as u64 * PAGE_BYTES;
                 self.ask(team, &Flush { team: Pid::NONE, address, pages: pages as u32 });
             }
-            Step::Revoke(page) if self.stored[page] == self.seen[page] => {
+            Step::Revoke(page) if self.owner == self.at.pager && self.stored[page] == self.seen[page] => {
                 let pager = self.at.pager;
                 let position = page as u64 * PAGE_BYTES;
                 let request = Revoke { instance: INSTANCE, position, pages: 1 };
@@ -183,7 +199,7 @@ impl World {
     fn bind(&mut self, team: usize, at: usize, page: usize, pages: usize, shared: bool) {
         let free = !self.bound[team].keys().any(|bound| (at..at + pages).contains(bound));
         let binding = BindingRecord {
-            pager: self.at.pager.to_bits(),
+            pager: self.owner.to_bits(),
             instance: INSTANCE.into(),
             position: page as u64 * PAGE_BYTES,
         };
@@ -236,8 +252,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_team_sees_what_it_must(steps in steps(), traced in any::<bool>()) {
-        let mut world = World::new();
+    fn each_team_sees_what_it_must(steps in steps(), traced in any::<bool>(), elsewhere in any::<bool>()) {
+        let mut world = World::new(elsewhere);
         // While something is traced, the general path does all.
         world.at.node.kernel.trace.choose(if traced { u32::MAX } else { 0 });
         world.at.node.checked = false;
@@ -256,6 +272,7 @@ proptest! {
             }
         }
         prop_assert_eq!(world.stored, world.seen);
-        world.at.end(&teams);
+        let local = (world.local != world.at.pager).then_some(world.local);
+        world.at.end(&teams.into_iter().chain(local).collect::<Vec<_>>());
     }
 }
