@@ -262,7 +262,8 @@ protocol! {
             count: u32,
         };
         /// Has bound pages read, up to [`MOST_FETCHED`](crate::kernel::MOST_FETCHED) of them; replies when the kernel keeps them all, so that
-        /// touching one waits for nobody. What cannot be read is an error.
+        /// touching one waits for nobody. What cannot be read is an error. Ordinary pages are given frames, none of the reserve
+        /// that some teams have: [`NoMemory`](crate::Error::NoMemory) if there are no others, and then some may have theirs.
         Fetch = 9 { team: Pid, address: u64, pages: u32 } => Fetched {};
         /// Makes zeroed pages of ordinary ones, not wired, by taking their frames. Frames that were lent stay with those who
         /// have them mapped.

@@ -139,6 +139,17 @@ impl<M: Machine> Kernel<M> {
         mapped.map(|_| ())
     }
 
+    /// Makes a page of zeros present, unless that takes a frame of the reserve; and waits for none.
+    pub(crate) fn give_beyond_reserve(&mut self, team: TeamIndex, address: u64) -> Result<()> {
+        let space = self.team(team).space.ok_or(Error::BadAddress)?;
+        if self.machine.translate(space, address, 0).is_some() {
+            return Ok(());
+        }
+        let frame = self.take_frame_for_cache().map_err(|_| Error::NoMemory)?;
+        self.frames.release(frame);
+        self.touch(team, address, READ)
+    }
+
     /// Adds a region to a team: `pages` pages at `address`, or where there is room if that is 0.
     pub(crate) fn add_region(
         &mut self,

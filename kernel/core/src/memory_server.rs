@@ -18,6 +18,7 @@ use abi::{Access, Error, Message, PAGE_BYTES, Pid, Request};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
+use crate::memory::ZEROED_PAGES_PER_STEP;
 use crate::paging::PAGE_MISSING;
 use crate::process::{NOBODY, State};
 use crate::region::{Backing, NO_REGION, PageRange, check_protection};
@@ -189,15 +190,25 @@ impl<M: Machine> Kernel<M> {
         let team = self.find_own_team(caller, request.team)?;
         ensure(request.pages <= MOST_FETCHED, Error::TooLong)?;
         let range = PageRange::new(request.address, request.pages)?;
-        let mut address = range.start;
+        let mut address = range.start.max(self.processes[caller].extra.count);
+        let mut given = 0;
         while address < range.end {
             let region = self.first_region_ending_after(team, address).ok_or(Error::NotMapped)?;
-            let Backing::Bound { object, page, .. } = region.backing else { return Err(Error::BadArgument) };
             ensure(region.start <= address, Error::NotMapped)?;
-            let page = page + ((address - region.start) / PAGE_BYTES) as u32;
-            if self.cache.find(object, page).is_none() {
-                let end = page + ((range.end.min(region.end()) - address) / PAGE_BYTES) as u32;
-                return Err(self.request_page(object, page, end));
+            match region.backing {
+                Backing::Bound { object, page, .. } => {
+                    let page = page + ((address - region.start) / PAGE_BYTES) as u32;
+                    if self.cache.find(object, page).is_none() {
+                        let end = page + ((range.end.min(region.end()) - address) / PAGE_BYTES) as u32;
+                        return Err(self.request_page(object, page, end));
+                    }
+                }
+                Backing::Zero if given == ZEROED_PAGES_PER_STEP => return Ok(self.go_on_at(caller, address)),
+                Backing::Zero => {
+                    given += 1;
+                    self.give_beyond_reserve(team, address)?;
+                }
+                _ => return Err(Error::BadArgument),
             }
             address += PAGE_BYTES;
         }

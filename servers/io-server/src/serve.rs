@@ -54,6 +54,10 @@ impl System for Kernel {
         v::memory::discard(Pid::NONE, page.as_mut_ptr().expose_provenance() as u64, 1)
     }
 
+    fn make_present(&mut self, address: usize, pages: u32) -> Result<(), Error> {
+        v::memory::fetch(Pid::NONE, address as u64, pages)
+    }
+
     fn end(&mut self, program: Pid, user: UserId, status: u32) -> Result<(), Error> {
         let request = kernel::process::Destroy { process: program, status };
         match v::call(kernel::server(kernel::PROCESS), &request, v::Segment::None) {

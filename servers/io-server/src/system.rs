@@ -29,6 +29,10 @@ pub trait System {
     /// that it was. `page` is one of the machine's.
     fn discard(&mut self, page: &mut [u8]) -> Result<(), Error>;
 
+    /// Gives frames to pages of the server's own memory that have none, `pages` from `address` on, but none of the reserve: so
+    /// that what is written there next cannot be its end. An error if there are not enough.
+    fn make_present(&mut self, address: usize, pages: u32) -> Result<(), Error>;
+
     /// Ends a program of a user. One on another node is ended some time later, if it is that user's.
     fn end(&mut self, program: Pid, user: UserId, status: u32) -> Result<(), Error>;
 

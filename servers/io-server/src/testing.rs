@@ -38,6 +38,8 @@ pub struct TestSystem {
     pub now_ns: u64,
     /// Whether no server can copy out of segments, as if they were not mapped. Heads come along all the same.
     pub break_segments: bool,
+    /// Whether there are no more frames.
+    pub is_exhausted: bool,
     /// Processes that a server has ended, with the status.
     pub ended: Vec<(Pid, u32)>,
     /// For which users.
@@ -314,6 +316,11 @@ impl System for TestSystem {
         }
         page.fill(0);
         Ok(())
+    }
+
+    fn make_present(&mut self, address: usize, _: u32) -> Result<(), Error> {
+        assert!(address.is_multiple_of(abi::PAGE_BYTES as usize));
+        if self.is_exhausted { Err(Error::NoMemory) } else { Ok(()) }
     }
 
     fn end(&mut self, process: Pid, user: UserId, status: u32) -> Result<(), Error> {

@@ -34,6 +34,8 @@ struct Slab {
     used: usize,
     /// By page, a bit: it has only zeros.
     clean: u16,
+    /// Likewise: it may have no frame, since it was discarded.
+    absent: u16,
 }
 
 /// All pages.
@@ -57,15 +59,21 @@ impl Pool {
             self.discard_lent(system);
         }
         if self.free.is_empty() {
-            self.grow()?;
+            self.grow(system)?;
         }
-        let Reverse(number) = self.free.pop().ok_or(Error::NoMemory)?;
-        let (slab, bit) = self.slab_of(number).ok_or(Error::NoMemory)?;
+        let &Reverse(number) = self.free.peek().ok_or(Error::NoSpace)?;
+        let (slab, bit) = self.slab_of(number).ok_or(Error::NoSpace)?;
+        if slab.absent & bit != 0 {
+            let address = slab.page_mut(number).as_ptr().addr();
+            system.make_present(address, 1).map_err(|_| Error::NoSpace)?;
+            slab.absent &= !bit;
+        }
         slab.used += 1;
         if slab.clean & bit == 0 {
             slab.page_mut(number).fill(0);
         }
         slab.clean &= !bit;
+        self.free.pop();
         Ok(number)
     }
 
@@ -126,15 +134,17 @@ impl Pool {
     }
 
     #[expect(clippy::large_stack_arrays, reason = "the stack has room for a slab")]
-    fn grow(&mut self) -> Result<(), Error> {
-        let mut pages = Vec::new();
-        pages.try_reserve_exact(1).map_err(|_| Error::NoMemory)?;
+    fn grow(&mut self, system: &mut dyn System) -> Result<(), Error> {
+        let mut pages: Vec<Pages> = Vec::new();
+        pages.try_reserve_exact(1).map_err(|_| Error::NoSpace)?;
+        // Only then may it be written.
+        system.make_present(pages.as_ptr().addr(), SLAB_PAGES as u32).map_err(|_| Error::NoSpace)?;
         pages.push(Pages([0; SLAB_PAGES * PAGE_BYTES]));
-        let slab = Slab { pages, used: 0, clean: u16::MAX };
+        let slab = Slab { pages, used: 0, clean: u16::MAX, absent: 0 };
         let index = self.slabs.iter().position(Option::is_none).unwrap_or(self.slabs.len());
-        self.free.try_reserve(SLAB_PAGES).map_err(|_| Error::NoMemory)?;
+        self.free.try_reserve(SLAB_PAGES).map_err(|_| Error::NoSpace)?;
         if index == self.slabs.len() {
-            self.slabs.try_reserve(1).map_err(|_| Error::NoMemory)?;
+            self.slabs.try_reserve(1).map_err(|_| Error::NoSpace)?;
             self.slabs.push(None);
         }
         self.slabs[index] = Some(slab);
@@ -152,6 +162,7 @@ impl Pool {
                 return true;
             }
             slab.clean |= bit;
+            slab.absent |= bit;
             self.free.push(Reverse(*number));
             false
         });
@@ -219,6 +230,25 @@ mod tests {
         assert_eq!(pool.take(&mut system), Ok(3));
         assert!(pool.page(3).iter().all(|byte| *byte == 0));
         assert!(matches!(&system.pages[&(1, 0)], KernelPage::Kept(page) if page[7] == 9));
+    }
+
+    #[test]
+    fn without_frames_there_is_no_space_and_then_there_is_again() {
+        let mut system = TestSystem::new();
+        let mut pool = Pool::new();
+        for exhausted in [true, false] {
+            system.is_exhausted = exhausted;
+            assert_eq!(pool.take(&mut system), if exhausted { Err(Error::NoSpace) } else { Ok(0) });
+        }
+        system.is_exhausted = true;
+        let numbers: Vec<_> = (1..SLAB_PAGES).map(|_| pool.take(&mut system).unwrap()).collect();
+        assert!(numbers.iter().copied().eq(1..SLAB_PAGES as PageNumber), "their frames are there");
+        assert_eq!(pool.take(&mut system), Err(Error::NoSpace));
+        // One that was discarded has none until it is taken.
+        pool.give_back(3, true);
+        assert_eq!(pool.take(&mut system), Err(Error::NoSpace));
+        system.is_exhausted = false;
+        assert_eq!((pool.take(&mut system), pool.used()), (Ok(3), SLAB_PAGES));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Memory that runs low: pages written back for others' frames, the reserve, and the pids of page requests.
 
 use abi::kernel::MEMORY;
-use abi::kernel::memory::Flush;
+use abi::kernel::memory::{Fetch, Fetched, Flush};
+use abi::kernel::process::CreateTeam;
 use abi::kernel::protection::{READ, SHARED, WRITE};
 use abi::page::page;
 use abi::protocol::{Reply as _, Request as _, refusal};
-use abi::{Access, Error, PAGE_BYTES, Pid};
+use abi::{Access, Error, PAGE_BYTES, Pid, Rights, UserId};
 use kernel_core::page_request::PAGE_REQUESTS;
 use kernel_core::process::State;
 use simulator::Node;
@@ -87,6 +88,36 @@ fn exhaust(at: &mut Fixture) -> Pid {
         taken += 1;
     }
     hog
+}
+
+#[test]
+fn no_page_of_zeros_is_fetched_from_the_reserve() {
+    let mut at = Fixture::new();
+    let create = CreateTeam {
+        user: UserId::SYSTEM,
+        rights: Rights::WIRE_MEMORY,
+        priority: 6,
+        quota_pages: 0,
+        quota_processes: 0,
+    };
+    let server = at.node.team_as(at.node.root, &create, 200).unwrap();
+    let fetch = |page: u64, pages| Fetch { team: Pid::NONE, address: Node::data(page * PAGE_BYTES), pages };
+    let free = at.node.kernel.frames.free_count();
+    assert_eq!(at.node.request(server, MEMORY, &fetch(0, 40)), Ok(Fetched {}));
+    let taken = free - at.node.kernel.frames.free_count();
+    assert!((40..=41).contains(&taken), "{taken} frames for 40 pages and a table");
+    assert_eq!(at.node.request(server, MEMORY, &fetch(0, 40)), Ok(Fetched {}));
+    assert_eq!(free - at.node.kernel.frames.free_count(), taken, "what is there takes nothing");
+    exhaust(&mut at);
+    assert_eq!(at.node.request(server, MEMORY, &fetch(40, 1)), Err(Error::NoMemory));
+    // To touch it is another thing.
+    at.node.run(server);
+    let next = at.node.kernel.page_fault(Node::data(40 * PAGE_BYTES), WRITE, 6);
+    at.node.settle(next);
+    assert_eq!(
+        (at.node.state(server), at.node.request(server, MEMORY, &fetch(40, 1))),
+        (State::Ready, Ok(Fetched {}))
+    );
 }
 
 #[test]
