@@ -117,6 +117,7 @@ pub struct Job {
     tasks: Vec<Task>,
     workers: usize,
     places: Vec<Place>,
+    begins_together: bool,
 }
 
 impl Default for Job {
@@ -134,6 +135,7 @@ impl Job {
             tasks: Vec::new(),
             workers: 1,
             places: Vec::from([Place::Here]),
+            begins_together: false,
         }
     }
 
@@ -184,6 +186,14 @@ impl Job {
         if !places.is_empty() {
             self.places = places;
         }
+        self
+    }
+
+    /// Gives out no task before all workers have been started, so that what each does can be compared; otherwise the first
+    /// begin while the others are being started.
+    #[must_use]
+    pub fn together(mut self) -> Job {
+        self.begins_together = true;
         self
     }
 

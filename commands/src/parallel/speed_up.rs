@@ -20,7 +20,7 @@ pub fn show(context: &mut Context<'_>, job: &Job, take: &mut Take<'_>) -> Result
     for count in 1..=nodes.len().max(1) {
         let places = nodes.iter().take(count).map(|name| Place::Node(name.clone())).collect();
         let is_first = count == 1;
-        let report = run(context, job.clone().on_each(places), &mut |context, task, result| {
+        let report = run(context, job.clone().on_each(places).together(), &mut |context, task, result| {
             if is_first { take(context, task, result) } else { Ok(()) }
         })?;
         rows.push(row(count, &report));

@@ -94,6 +94,8 @@ struct Master<'a> {
     workers: Vec<Worker>,
     events: Events,
     starter: Starter,
+    /// No task is given out until all have been.
+    is_held: bool,
     /// How many are being started, and by whom.
     starting: usize,
     starters: Vec<Thread>,
@@ -130,6 +132,7 @@ pub fn run(
         workers: Vec::new(),
         events: Events { list: Arc::default(), is_over: Arc::default(), master: own },
         starter: Starter { command, places: job.places, count: 0 },
+        is_held: job.begins_together,
         starting: 0,
         starters: Vec::new(),
         replacements: wanted,
@@ -179,6 +182,10 @@ impl Master<'_> {
     /// Gives tasks to those who wait for one; says when one that still waits is to be looked at again.
     fn give_out(&mut self) -> u64 {
         let mut soonest_ns = u64::MAX;
+        self.is_held &= self.starting > 0;
+        if self.is_held {
+            return soonest_ns;
+        }
         for (number, worker) in self.workers.iter_mut().enumerate() {
             let Some((host, grant)) = worker.asks else { continue };
             match self.bag.take(number, host, time::now_ns()) {
