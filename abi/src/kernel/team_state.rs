@@ -9,7 +9,9 @@
 //!
 //! Memory and regions are not part of it. Times are the team's own: its clock goes on where it was.
 
+use crate::call::{FOREVER, Registers};
 use crate::kernel::record::record;
+use crate::{Grant, USER_ADDRESS_END};
 
 /// The layout described here.
 pub const VERSION: u64 = 1;
@@ -157,6 +159,55 @@ record! {
     }
 }
 
+impl StandingRecord {
+    /// Its message.
+    pub fn message(&self) -> [u64; 4] {
+        [self.message_0, self.message_1, self.message_2, self.message_3]
+    }
+
+    /// The record with a message.
+    #[must_use]
+    pub fn with_message(self, [message_0, message_1, message_2, message_3]: [u64; 4]) -> StandingRecord {
+        StandingRecord { message_0, message_1, message_2, message_3, ..self }
+    }
+}
+
+impl MovedProcessRecord {
+    /// Its registers at its last system call, or the results.
+    pub fn registers(&self) -> Registers {
+        Registers {
+            number: self.number,
+            pid: self.register_pid,
+            message: [self.message_0, self.message_1, self.message_2, self.message_3],
+            extra: [self.extra_0, self.extra_1, self.extra_2, self.extra_3, self.extra_4],
+            instruction: self.instruction,
+            stack: self.stack,
+            flags: self.flags,
+        }
+    }
+
+    /// The record with registers.
+    #[must_use]
+    pub fn with_registers(self, registers: &Registers) -> MovedProcessRecord {
+        let Registers { number, pid, message, extra, instruction, stack, flags } = *registers;
+        let ([message_0, message_1, message_2, message_3], register_pid) = (message, pid);
+        let [extra_0, extra_1, extra_2, extra_3, extra_4] = extra;
+        #[rustfmt::skip]
+        let record = MovedProcessRecord {
+            number, register_pid, message_0, message_1, message_2, message_3,
+            extra_0, extra_1, extra_2, extra_3, extra_4, instruction, stack, flags, ..self
+        };
+        record
+    }
+
+    /// Whether its registers are those of a Send to one process that a kernel has accepted.
+    pub fn is_accepted_send(&self) -> bool {
+        let grant = Grant::from_bits(self.extra_1);
+        let is_within = self.extra_0 <= USER_ADDRESS_END && self.extra_0 + grant.bytes() <= USER_ADDRESS_END;
+        self.extra_2 == FOREVER && grant.to_bits() == self.extra_1 && (self.extra_1 == 0 || is_within)
+    }
+}
+
 /// The aliens that a state tells of; none if it is no state.
 pub fn aliens(state: &[u8]) -> impl Iterator<Item = StandingRecord> {
     let head = state.split_first_chunk().map(|(head, rest)| (TeamStateRecord::from_bytes(head), rest));
@@ -171,6 +222,24 @@ mod tests {
     use super::*;
     extern crate std;
     use std::vec::Vec;
+
+    #[test]
+    fn registers_come_back() {
+        let registers = Registers {
+            number: 1,
+            pid: 2,
+            message: [3, 4, 5, 6],
+            extra: [7, 8, 9, 10, 11],
+            instruction: 12,
+            stack: 13,
+            flags: 14,
+        };
+        let record =
+            MovedProcessRecord { pid: 15, ..MovedProcessRecord::default() }.with_registers(&registers);
+        let record = MovedProcessRecord::from_bytes(&record.to_bytes());
+        assert_eq!((record.registers(), record.pid), (registers, 15));
+        assert_eq!(StandingRecord::default().with_message([1, 2, 3, 4]).message(), [1, 2, 3, 4]);
+    }
 
     #[test]
     fn aliens_are_found() {

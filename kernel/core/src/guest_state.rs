@@ -3,7 +3,7 @@
 //! What is taken is an allegation. All of it is checked before anything is made of it: so either the team is the one that
 //! is told, or nothing has happened.
 
-use abi::call::{FOREVER, Receive, Registers, Send};
+use abi::call::{Receive, Registers, Send};
 use abi::kernel::priority;
 use abi::kernel::process::{TeamRead, TeamWritten};
 use abi::kernel::record::RegisterRecord;
@@ -12,7 +12,7 @@ use abi::kernel::team_state::{
     VERSION, activity,
 };
 use abi::kernel::well_known_group::FIRST_DYNAMIC_NUMBER;
-use abi::{Error, Grant, LogicalHost, Pid, Rights, USER_ADDRESS_END, UserId};
+use abi::{Error, LogicalHost, Pid, Rights, UserId};
 
 use crate::group::MEMBERSHIPS_PER_PROCESS;
 use crate::kernel::Kernel;
@@ -72,18 +72,15 @@ impl<M: Machine> Kernel<M> {
         for slot in 0..self.processes.count() {
             let alien = &self.processes[slot];
             if alien.state != State::Free && self.is_for(alien, team) {
-                let [message_0, message_1, message_2, message_3] = alien.registers.message;
                 let record = StandingRecord {
                     client: alien.registers.pid,
                     transaction: alien.transaction.into(),
                     receiver: self.processes[alien.partner].pid.to_bits(),
                     forwarder: alien.forwarder.to_bits(),
                     was_received: u64::from(alien.state == State::AwaitingReply),
-                    message_0,
-                    message_1,
-                    message_2,
-                    message_3,
+                    ..StandingRecord::default()
                 };
+                let record = record.with_message(alien.registers.message);
                 self.put(caller, &mut at, &record.to_bytes())?;
             }
         }
@@ -151,7 +148,7 @@ impl<M: Machine> Kernel<M> {
     /// What is told of a process that is settled.
     fn moved_record(&self, index: ProcessIndex) -> MovedProcessRecord {
         let process = &self.processes[index];
-        let Registers { mut number, mut pid, message, extra, instruction, stack, flags } = process.registers;
+        let mut registers = process.registers;
         let mut partner = Pid::NONE;
         let mut activity = match process.state {
             State::Ready if process.resume == Resume::Full => activity::INTERRUPTED,
@@ -165,10 +162,10 @@ impl<M: Machine> Kernel<M> {
             state => {
                 match state {
                     // It may have come there by a ReplyReceive.
-                    State::Receiving => (number, pid) = (Receive::NUMBER, 0),
-                    State::ReceivingFrom => number = Receive::NUMBER,
+                    State::Receiving => (registers.number, registers.pid) = (Receive::NUMBER, 0),
+                    State::ReceivingFrom => registers.number = Receive::NUMBER,
                     // It may have been forwarded there.
-                    State::Sending => pid = self.processes[process.partner].pid.to_bits(),
+                    State::Sending => registers.pid = self.processes[process.partner].pid.to_bits(),
                     _ => {}
                 }
                 activity::CALLS
@@ -178,7 +175,7 @@ impl<M: Machine> Kernel<M> {
         activity |= if process.flags.has(Flags::NEWBORN) { activity::NEWBORN_BIT } else { 0 };
         let is_delaying = process.state == State::Delaying;
         let (alarm_ns, alarm_tag) = self.moved_alarm(process.alarm);
-        MovedProcessRecord {
+        let record = MovedProcessRecord {
             pid: process.pid.to_bits(),
             activity,
             partner: partner.to_bits(),
@@ -192,21 +189,9 @@ impl<M: Machine> Kernel<M> {
             deadline_ns: if is_delaying { self.own_time(index, process.deadline_ns) } else { 0 },
             alarm_ns,
             alarm_tag,
-            number,
-            register_pid: pid,
-            message_0: message[0],
-            message_1: message[1],
-            message_2: message[2],
-            message_3: message[3],
-            extra_0: extra[0],
-            extra_1: extra[1],
-            extra_2: extra[2],
-            extra_3: extra[3],
-            extra_4: extra[4],
-            instruction,
-            stack,
-            flags,
-        }
+            ..MovedProcessRecord::default()
+        };
+        record.with_registers(&registers)
     }
 
     /// When an alarm comes, and its tag. One that came and was not received comes again.
@@ -323,10 +308,10 @@ impl<M: Machine> Kernel<M> {
                 !is_newborn
                     && record.number == Send::NUMBER
                     && to.is_elsewhere(pid.host())
-                    && is_granted(record)
+                    && record.is_accepted_send()
             }
             activity::AWAITS_PARTNER => {
-                awaits_partner && is_granted(record) && !(is_newborn && pid == pids[0])
+                awaits_partner && record.is_accepted_send() && !(is_newborn && pid == pids[0])
             }
             _ => false,
         };
@@ -425,15 +410,8 @@ impl<M: Machine> Kernel<M> {
         let given = self.machine.full_registers(index);
         let server = self.network_server;
         let process = &mut self.processes[index];
-        process.registers = Registers {
-            number: record.number,
-            pid: record.register_pid,
-            message: [record.message_0, record.message_1, record.message_2, record.message_3],
-            extra: [record.extra_0, record.extra_1, record.extra_2, record.extra_3, record.extra_4],
-            instruction: given.rip,
-            stack: given.rsp,
-            flags: given.rflags,
-        };
+        process.registers =
+            Registers { instruction: given.rip, stack: given.rsp, flags: given.rflags, ..record.registers() };
         process.own_priority = record.priority as u8;
         process.priority = process.own_priority.min(process.waiters.most_urgent());
         process.name = [record.name_first, record.name_last];
@@ -481,12 +459,4 @@ impl<M: Machine> Kernel<M> {
 fn record_bytes(record: &MovedProcessRecord, vector_bytes: u64) -> u64 {
     let is_interrupted = record.activity & ACTIVITY == activity::INTERRUPTED;
     PROCESS_BYTES + if is_interrupted { REGISTER_BYTES + vector_bytes } else { 0 }
-}
-
-/// Whether the segment that a record's Send grants is one that could have been.
-fn is_granted(record: &MovedProcessRecord) -> bool {
-    let grant = Grant::from_bits(record.extra_1);
-    let is_none = record.extra_1 == 0;
-    let is_within = record.extra_0 <= USER_ADDRESS_END && record.extra_0 + grant.bytes() <= USER_ADDRESS_END;
-    record.extra_2 == FOREVER && grant.to_bits() == record.extra_1 && (is_none || is_within)
 }

@@ -277,12 +277,7 @@ impl World {
                 record.client == pid.to_bits() && record.transaction == client.transaction
             };
             let record = standing.iter().find(is_its).expect("it is told");
-            let message = Message::from_registers([
-                record.message_0,
-                record.message_1,
-                record.message_2,
-                record.message_3,
-            ]);
+            let message = Message::from_registers(record.message());
             let (receiver, was_received) = (Pid::from_bits(record.receiver), record.was_received == 1);
             let sent = self.places[to].send_alien(*pid, receiver, message, record.forwarder, was_received);
             client.alien = sent.expect("an alien");

@@ -284,7 +284,7 @@ impl Child {
             words[2 * pair] = (value >> 32) as u32;
         }
         let protocol = 1 + self.random.below(6) as u32;
-        let operation = 1 + self.random.below(24) as u32;
+        let operation = 1 + self.random.below(27) as u32;
         words[0] =
             if self.random.once_in(12) { self.random.bits() as u32 } else { protocol << 8 | operation };
         // A Delay of random length would only wait; to destroy or suspend oneself ends the fun, so that comes seldom.
