@@ -4,7 +4,7 @@
 //! type gets the frames of that type, one for each request. Frames are raw: who sends and receives them can imitate
 //! anyone on the network, so only the system and the operator may.
 
-use abi::{LogicalHost, protocol};
+use abi::{LogicalHost, Pid, protocol};
 
 /// Bytes of a frame's head.
 pub const HEAD_BYTES: usize = 14;
@@ -82,6 +82,20 @@ protocol! {
         /// The guest that had a logical host has ended, or never began: no process of it is anywhere any more. For system
         /// users only; [`NotFound`](abi::Error::NotFound) if no guest of this node has it.
         ReleaseHost = 11 { logical_host: u32 } => HostReleased {};
+        /// Takes a guest out, with all that is under way for it: its processes' state, what they have sent and are to
+        /// answer, into the write segment. `team` is its root, and frozen. From then on its logical host is not here: who
+        /// sends to it looks for it. [`Busy`](abi::Error::Busy) while something is under way that ends soon: it is to be
+        /// thawed, and tried again a moment later; [`TooLong`](abi::Error::TooLong) if the segment is too short. With any
+        /// error nothing has been done. For system users only.
+        ExportHost = 12 { logical_host: u32, team: Pid } => HostExported {
+            /// The state's bytes.
+            bytes: u32,
+        };
+        /// Goes on with a guest whose state is the read segment. `team` is a newborn one of the caller's, with the guest's
+        /// memory; or where the state is taken back, the guest itself, which is still frozen. It is to be thawed then, by the
+        /// pid that it had. With any error it is not here, and a newborn team is of no more use; with
+        /// [`NoResources`](abi::Error::NoResources) it may be tried again a moment later. For system users only.
+        ImportHost = 13 { logical_host: u32, team: Pid } => HostImported {};
     }
 }
 

@@ -10,13 +10,16 @@
 use alloc_crate::vec::Vec;
 
 use abi::call::Deadline;
-use abi::kernel::record::AlienRecord;
-use abi::kernel::{PROCESS, process};
+use abi::kernel::record::{AlienRecord, ProcessRecord};
+use abi::kernel::{self, PROCESS, process};
 pub use abi::remote::{Alien, Arrival, Received};
 use abi::{Error, Grant, Message, Pid, UserId};
 
-use crate::message::kernel;
+use crate::message::{Segment, call, kernel as kernel_call};
 use crate::syscall;
+
+/// Room for a team's state that is tried first.
+const FIRST_STATE_BYTES: usize = 16 * 1024;
 
 /// An alien, and its buffer.
 #[derive(Debug, Default)]
@@ -66,7 +69,7 @@ pub struct NetworkServer {
 impl NetworkServer {
     /// Makes the caller the network server. Needs the right, and there must be no other.
     pub fn new() -> Result<NetworkServer, Error> {
-        let former = kernel(PROCESS, &process::BecomeNetworkServer {})?.former;
+        let former = kernel_call(PROCESS, &process::BecomeNetworkServer {})?.former;
         Ok(NetworkServer { senders: Vec::new(), put_off: PutOff::NOTHING, failed: Vec::new(), former })
     }
 
@@ -187,7 +190,7 @@ impl NetworkServer {
         sender.buffer = buffer;
         let to = match sender.alien {
             Some(alien) => alien,
-            None => *sender.alien.insert(kernel(PROCESS, &process::CreateAlien {})?.alien),
+            None => *sender.alien.insert(kernel_call(PROCESS, &process::CreateAlien {})?.alien),
         };
         let place = sender.buffer.get_mut(start..).unwrap_or_default();
         let record = alien.record(place.as_mut_ptr().expose_provenance() as u64, place.len() as u64);
@@ -198,6 +201,51 @@ impl NetworkServer {
         self.put_off.alien = Some(alien.cookie);
         self.put_off.record = record.to_bytes();
         Ok(())
+    }
+
+    /// As [`NetworkServer::send_alien`], for an alien whose message its server has received already, on the machine where
+    /// that was before.
+    pub fn restore_alien(&mut self, alien: &Alien, buffer: Vec<u8>, start: usize) -> Result<(), Error> {
+        self.send_alien(alien, buffer, start)?;
+        let mut record = AlienRecord::from_bytes(&self.put_off.record);
+        record.priority |= AlienRecord::RECEIVED_BIT;
+        self.put_off.record = record.to_bytes();
+        self.flush();
+        Ok(())
+    }
+
+    /// What the kernel knows of an alien that was sent.
+    pub fn look_at_alien(&mut self, cookie: u64) -> Result<ProcessRecord, Error> {
+        self.flush();
+        let sender = self.senders.get(cookie as usize).filter(|sender| sender.is_away);
+        crate::process::query(sender.and_then(|sender| sender.alien).ok_or(Error::Busy)?)
+    }
+
+    /// The state of the processes of a frozen guest, in at most so many bytes; [`TooLong`](Error::TooLong), and nothing is
+    /// done, if it takes more. See [`abi::kernel::team_state`].
+    pub fn read_team(&mut self, team: Pid, most_bytes: usize) -> Result<Vec<u8>, Error> {
+        self.flush();
+        let (mut state, mut wanted) = (Vec::new(), FIRST_STATE_BYTES);
+        loop {
+            wanted = wanted.min(most_bytes);
+            state.try_reserve_exact(wanted).map_err(|_| Error::NoMemory)?;
+            state.resize(wanted, 0);
+            let request = process::ReadTeam { team };
+            let bytes = call(kernel::server(PROCESS), &request, Segment::Write(&mut state))?.bytes as usize;
+            if bytes <= wanted {
+                state.truncate(bytes);
+                return Ok(state);
+            }
+            if bytes > most_bytes {
+                return Err(Error::TooLong);
+            }
+            wanted = bytes;
+        }
+    }
+
+    /// Makes a newborn team the guest whose processes' state this is.
+    pub fn write_team(&self, team: Pid, state: &[u8]) -> Result<(), Error> {
+        call(kernel::server(PROCESS), &process::WriteTeam { team }, Segment::Read(state)).map(|_| ())
     }
 
     /// Takes the buffer of an alien back, which is ended if it is not back. Empty if it has none.
@@ -223,7 +271,7 @@ impl Sender {
     /// Ends the alien, if there is one: the kernel does not have the buffer any more.
     fn end(&mut self) {
         if let Some(alien) = self.alien.take() {
-            let destroyed = kernel(PROCESS, &process::DestroyAlien { alien });
+            let destroyed = kernel_call(PROCESS, &process::DestroyAlien { alien });
             destroyed.expect("an alien can be ended at any time");
         }
         self.is_away = false;

@@ -282,8 +282,18 @@ impl Node {
         guest
     }
 
-    /// Gives a newborn team memory and starts it.
-    fn fill(&mut self, creator: Pid, team: Pid, pages: u32) -> Result<(), Error> {
+    /// A newborn team of a user, with `pages` of memory.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn newborn(&mut self, user: u32, priority: u8, pages: u32) -> Pid {
+        let team =
+            self.request(self.root, abi::kernel::PROCESS, &team_of(user, priority)).expect("a team").team;
+        self.map_data(self.root, team, pages);
+        team
+    }
+
+    fn map_data(&mut self, creator: Pid, team: Pid, pages: u32) {
         if pages > 0 {
             let map = memory::Map {
                 team,
@@ -293,6 +303,11 @@ impl Node {
             };
             self.request(creator, abi::kernel::MEMORY, &map).expect("memory for a newborn");
         }
+    }
+
+    /// Gives a newborn team memory and starts it.
+    fn fill(&mut self, creator: Pid, team: Pid, pages: u32) -> Result<(), Error> {
+        self.map_data(creator, team, pages);
         let prepare = process::Prepare { process: team, instruction: 0x1000, stack: 0x2000 };
         self.request(creator, abi::kernel::PROCESS, &prepare)?;
         self.start(creator, team);

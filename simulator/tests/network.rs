@@ -3,7 +3,9 @@
 //! Each seed is a schedule. One that fails prints how to see it again, with everything that happened:
 //! `V_NETWORK_SEED=7 cargo test -p simulator --test network replay -- --nocapture`; `V_NETWORK_LOSS=300` beside it makes
 //! it one of those in which packets are lost, so many in a thousand, and nothing else goes wrong; `V_NETWORK_FLOOD=1`,
-//! one in which a machine asks as much as it can; `V_NETWORK_CONTESTED=1`, one in which all machines claim the same.
+//! one in which a machine asks as much as it can; `V_NETWORK_CONTESTED=1`, one in which all machines claim the same;
+//! `V_NETWORK_GUESTS=1`, one with guests, and with `V_NETWORK_LOSS` too, one of those in which all must end well;
+//! `V_NETWORK_MOVES=1` as that, and the guests move.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -119,10 +121,50 @@ fn machines_never_keep_the_same_logical_host_in_many_schedules() {
 }
 
 #[test]
+fn guests_are_served_as_all_others() {
+    let (well, badly) = run_all(0..300, "V_NETWORK_GUESTS=1 ", Schedule::guests);
+    assert!(well > 3_000 && badly > 50, "{well} requests ended well, {badly} did not");
+}
+
+#[test]
+#[ignore = "soak"]
+fn guests_are_served_as_all_others_in_many_schedules() {
+    run_all(300..20_300, "V_NETWORK_GUESTS=1 ", Schedule::guests);
+}
+
+#[test]
+fn everything_ends_well_for_guests_though_a_tenth_is_lost() {
+    let (well, badly) = run_all(0..40, "V_NETWORK_GUESTS=1 V_NETWORK_LOSS=100 ", Schedule::lossy_guests);
+    assert!(well > 500 && badly == 0, "{well} requests ended well, {badly} did not");
+}
+
+#[test]
+fn guests_move_whatever_goes_wrong() {
+    let (well, badly) = run_all(0..300, "V_NETWORK_MOVES=1 ", Schedule::moving);
+    assert!(well > 3_000 && badly > 50, "{well} requests ended well, {badly} did not");
+}
+
+#[test]
+#[ignore = "soak"]
+fn guests_move_whatever_goes_wrong_in_many_schedules() {
+    run_all(300..20_300, "V_NETWORK_MOVES=1 ", Schedule::moving);
+}
+
+#[test]
+fn everything_ends_well_for_guests_that_move_though_a_tenth_is_lost() {
+    let (well, badly) = run_all(0..60, "V_NETWORK_MOVES=1 V_NETWORK_LOSS=100 ", Schedule::lossy_moving);
+    assert!(well > 500 && badly == 0, "{well} requests ended well, {badly} did not");
+}
+
+#[test]
 fn replay() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
     let Some(seed) = number("V_NETWORK_SEED") else { return };
-    let schedule = if let Some(loss) = number("V_NETWORK_LOSS") {
+    let schedule = if number("V_NETWORK_MOVES").is_some() {
+        if number("V_NETWORK_LOSS").is_some() { Schedule::lossy_moving(seed) } else { Schedule::moving(seed) }
+    } else if number("V_NETWORK_GUESTS").is_some() {
+        if number("V_NETWORK_LOSS").is_some() { Schedule::lossy_guests(seed) } else { Schedule::guests(seed) }
+    } else if let Some(loss) = number("V_NETWORK_LOSS") {
         Schedule::lossy(seed, loss)
     } else if number("V_NETWORK_FLOOD").is_some() {
         Schedule::flooded(seed)

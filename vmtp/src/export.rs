@@ -26,6 +26,11 @@ const VERSION: u16 = 2;
 /// Says "none" where a time is expected.
 const NONE_NS: u64 = u64::MAX;
 
+/// Bytes of the head, and of a send or request at most.
+const HEAD_BYTES: usize = 33;
+const SEND_BYTES: usize = 256;
+const REQUEST_BYTES: usize = 160;
+
 /// Why a state was not imported. Nothing changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImportError {
@@ -68,6 +73,7 @@ impl Engine {
             return None;
         }
         let (strength, announces) = self.claim_of(host)?;
+        let bound = self.state_bytes(host);
         let forgotten_ns =
             (0..self.hosts.len()).filter_map(|index| self.hosts.get(index)).map(|host| host.forgotten_ns);
         let forgotten_ns = forgotten_ns.fold(self.forgotten_ns, u64::max);
@@ -84,8 +90,18 @@ impl Engine {
         let requests = self.export_requests(host, &mut out);
         out.0[counts_at..counts_at + 4].copy_from_slice(&sends.to_be_bytes());
         out.0[counts_at + 4..counts_at + 8].copy_from_slice(&requests.to_be_bytes());
+        debug_assert!(out.0.len() <= bound, "{} bytes, more than {bound}", out.0.len());
         self.remove_local_host(now_ns, host);
         Some(out.0)
+    }
+
+    /// Most bytes that [`Engine::export`] of `host` gives out now.
+    pub fn state_bytes(&self, host: LogicalHost) -> usize {
+        let is_send = |index: &usize| {
+            self.clients.get(*index).is_some_and(|record| record.header.client.host() == host)
+        };
+        let sends = (0..self.clients.len()).filter(is_send).count();
+        HEAD_BYTES + sends * SEND_BYTES + self.count_requests(host) * REQUEST_BYTES
     }
 
     /// Makes the logical host whose state is in `bytes` local and goes on with what it had under way, also with entities
@@ -118,15 +134,17 @@ impl Engine {
         if self.claim_of(host).is_some() {
             return Err(ImportError::NotRemote);
         }
-        let no_room = send_count > self.clients.len() - self.clients.used()
-            || request_count > self.servers.len() - self.servers.used();
-        if no_room {
+        if send_count > self.clients.len() - self.clients.used() || request_count > self.servers.len() {
             return Err(ImportError::NoRoom);
         }
         let sends: Result<Vec<_>, _> = (0..send_count).map(|_| ImportedSend::read(&mut from, host)).collect();
         let requests: Result<Vec<_>, _> =
             (0..request_count).map(|_| ImportedRequest::read(&mut from, host)).collect();
         let (sends, requests) = (sends?, requests?);
+        let in_way = self.marks_of(requests.iter().map(ImportedRequest::client));
+        if request_count > self.servers.len() - self.servers.used() + in_way {
+            return Err(ImportError::NoRoom);
+        }
         if !from.bytes.is_empty() || self.has_twice(&sends) {
             return Err(ImportError::Malformed);
         }

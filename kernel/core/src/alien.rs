@@ -25,7 +25,7 @@ use abi::protocol::refusal;
 use abi::remote::Arrival;
 use abi::segment::HEAD_BYTES;
 use abi::trace::Event;
-use abi::{Access, Error, Grant, Message, Pid, USER_ADDRESS_END, UserId};
+use abi::{Access, Error, Grant, LogicalHost, Message, Pid, USER_ADDRESS_END, UserId};
 
 use crate::ipc::delivered;
 use crate::kernel::Kernel;
@@ -157,8 +157,10 @@ impl<M: Machine> Kernel<M> {
         let client = Pid::from_bits(record.client);
         let is_process = client == Pid::process(client.host(), client.generation(), client.index());
         let to = Pid::from_bits(record.to);
-        // Guests of this node are clients of its processes, and the other way round.
-        let host = if to.is_guest() { to.host() } else { self.processes.host() };
+        // Guests of this node are clients of its processes, and the other way round; and for a moment, while a guest comes
+        // back, of the kernel servers relative to it.
+        let is_guests = to.is_guest() || to.is_kernel_server() && to.host() != LogicalHost::OWN;
+        let host = if is_guests { to.host() } else { self.processes.host() };
         ensure(
             is_process
                 && client.generation() != 0

@@ -213,7 +213,14 @@ impl<M: Machine> Kernel<M> {
             self.need_right(caller, Rights::CREATE_FOR_OTHERS)?;
         }
         let team = self.find_team(caller, pid)?;
-        let root = self.team(team).root;
+        let (root, host) = (self.team(team).root, self.team(team).host);
+        if host != LogicalHost::OWN && self.team(team).frozen {
+            // It does not move after all.
+            let head = TeamStateRecord::from_bytes(&self.get(caller, 0)?);
+            ensure(head.version == VERSION && head.host == u64::from(host.to_bits()), Error::BadArgument)?;
+            self.processes.set_away(host, false);
+            return Ok(Answer::reply(&TeamWritten { team: pid }));
+        }
         ensure(self.processes[root].flags.has(Flags::NEWBORN), Error::NotAwaitingReply)?;
         let is_bare = self.processes[root].team_previous == NOBODY
             && self.team(team).host == LogicalHost::OWN

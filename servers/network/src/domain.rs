@@ -14,7 +14,7 @@ use abi::wire::PREFIX_BYTES;
 use abi::{Error, LogicalHost, Message, Pid};
 use network_card::{Card, SHORTEST_FRAME_BYTES, Station};
 use network_partner::groups;
-use network_partner::{Configuration, Host, Kernel, Link, Name, Partner, Standing};
+use network_partner::{AlienPlace, Configuration, Host, Kernel, Link, MovingKernel, Name, Partner, Standing};
 use protocols::network::HOST_NAME_BYTES;
 use protocols::network::network::HostClaimed;
 use protocols::supervisor::supervisor;
@@ -32,6 +32,8 @@ const _: () = assert!(HOST_NAME_BYTES == network_partner::hosts::NAME_BYTES, "cl
 const FRAMES_AT_ONCE: usize = 8;
 /// How soon it is asked again who is there, if it could not be asked.
 const ASK_AGAIN_NS: u64 = 20_000_000;
+/// Bytes of a guest's state that are taken at most.
+const MOST_STATE_BYTES: usize = 2 * 1024 * 1024;
 /// Clients that may wait for a logical host at a time.
 const MOST_CLAIMANTS: usize = 64;
 
@@ -93,6 +95,24 @@ impl Kernel for Calls {
 
     fn end_aliens(&mut self) {
         self.0.end_aliens();
+    }
+}
+
+impl MovingKernel for Calls {
+    fn look_at_alien(&mut self, cookie: u64, client: Pid) -> Result<AlienPlace, Error> {
+        AlienPlace::of(&self.0.look_at_alien(cookie)?, client)
+    }
+
+    fn restore_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
+        self.0.restore_alien(alien, buffer, PREFIX_BYTES)
+    }
+
+    fn read_team(&mut self, team: Pid, most_bytes: usize) -> Result<Vec<u8>, Error> {
+        self.0.read_team(team, most_bytes)
+    }
+
+    fn write_team(&mut self, team: Pid, state: &[u8]) -> Result<(), Error> {
+        self.0.write_team(team, state)
     }
 }
 
@@ -342,6 +362,45 @@ impl Domain {
         self.partner.release_host(now_ns, host)?;
         self.with_wire(card, |partner, calls, wire| partner.act(now_ns, None, calls, wire));
         Ok(())
+    }
+
+    /// Takes out all that there is of a guest, and gives it to a client that grants room for it.
+    pub fn export_host(
+        &mut self,
+        client: &Client<'_>,
+        (host, team): (LogicalHost, Pid),
+        card: &mut dyn Card,
+    ) -> Result<u32, Error> {
+        let room = client.writable_bytes()?.min(MOST_STATE_BYTES as u64) as usize;
+        let now_ns = time::now_ns();
+        let state = self.with_wire(card, |partner, calls, wire| {
+            partner.export_host(now_ns, (host, team), room, calls, wire)
+        })?;
+        if let Err(error) = client.write(0, &state) {
+            // The guest goes on here, once it is thawed.
+            let back = self.with_wire(card, |partner, calls, wire| {
+                partner.import_host(now_ns, (host, team), &state, calls, wire)
+            });
+            if let Err(error) = back {
+                v::log::error!("the guest with logical host {:x} is lost: {error}", host.to_bits());
+            }
+            return Err(error);
+        }
+        Ok(state.len() as u32)
+    }
+
+    /// Goes on with a guest whose state a client has.
+    pub fn import_host(
+        &mut self,
+        client: &Client<'_>,
+        (host, team): (LogicalHost, Pid),
+        card: &mut dyn Card,
+    ) -> Result<(), Error> {
+        let state = client.read_segment(MOST_STATE_BYTES)?;
+        let now_ns = time::now_ns();
+        self.with_wire(card, |partner, calls, wire| {
+            partner.import_host(now_ns, (host, team), &state, calls, wire)
+        })
     }
 
     fn tell_of_lost_guests(&mut self) {

@@ -247,7 +247,9 @@ impl Frames {
             | Network::FindHost(_)
             | Network::QueryDomainCounter(_)
             | Network::ClaimHost(_)
-            | Network::ReleaseHost(_) => Outcome::refuse(Error::BadRequest),
+            | Network::ReleaseHost(_)
+            | Network::ExportHost(_)
+            | Network::ImportHost(_) => Outcome::refuse(Error::BadRequest),
         }
     }
 

@@ -6,7 +6,9 @@ use abi::remote::Received;
 use abi::{Error, LogicalHost, Message, Pid};
 use hardware::interrupt::InterruptLine;
 use protocols::network::HOST_NAME_BYTES;
-use protocols::network::network::{DomainCounterQueried, HostClaimed, HostFound, HostReleased, Network};
+use protocols::network::network::{
+    DomainCounterQueried, HostClaimed, HostExported, HostFound, HostImported, HostReleased, Network,
+};
 use v::message;
 use v::server::{Alarm, Client, Outcome};
 
@@ -109,6 +111,8 @@ impl NetworkServer {
             }
             Network::ClaimHost(_) => self.claim_host(client),
             Network::ReleaseHost(release) => self.release_host(client, release.logical_host),
+            Network::ExportHost(export) => self.export_host(client, export.logical_host, export.team),
+            Network::ImportHost(import) => self.import_host(client, import.logical_host, import.team),
             request => return self.frames.request(client, request),
         };
         match outcome {
@@ -140,6 +144,20 @@ impl NetworkServer {
         let card = self.frames.domain_card().ok_or(Error::NoNetwork)?;
         self.domain.release_host(host, card)?;
         Ok(Some(HostReleased {}.to_message()))
+    }
+
+    fn export_host(&mut self, client: &Client<'_>, number: u32, team: Pid) -> Result<Option<Message>, Error> {
+        need_system(client)?;
+        let card = self.frames.domain_card().ok_or(Error::NoNetwork)?;
+        let bytes = self.domain.export_host(client, (LogicalHost::from_bits(number), team), card)?;
+        Ok(Some(HostExported { bytes }.to_message()))
+    }
+
+    fn import_host(&mut self, client: &Client<'_>, number: u32, team: Pid) -> Result<Option<Message>, Error> {
+        need_system(client)?;
+        let card = self.frames.domain_card().ok_or(Error::NoNetwork)?;
+        self.domain.import_host(client, (LogicalHost::from_bits(number), team), card)?;
+        Ok(Some(HostImported {}.to_message()))
     }
 
     fn tick(&mut self) {

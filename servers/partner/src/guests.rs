@@ -13,6 +13,9 @@ use abi::{Error, LogicalHost};
 
 use crate::{Partner, Standing};
 
+/// How many that have moved are remembered: for as long as what they left behind may be there.
+const MOST_MOVED: usize = 64;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Guests {
@@ -24,6 +27,8 @@ pub struct Guests {
     given: Vec<LogicalHost>,
     /// Guests had these, but they are another machine's.
     lost: Vec<LogicalHost>,
+    /// These went to another machine with their guests, the latest last.
+    moved: VecDeque<LogicalHost>,
     /// How many are wanted that are not ready.
     wanted: usize,
 }
@@ -41,9 +46,18 @@ impl Guests {
     /// A guest here has `host` from now on.
     pub fn add(&mut self, host: LogicalHost) {
         self.lost.retain(|other| *other != host);
+        self.moved.retain(|other| *other != host);
         if !self.has(host) {
             self.given.push(host);
         }
+    }
+
+    /// `host` goes to another machine: who sends in its name here is left over.
+    pub fn note_moved(&mut self, host: LogicalHost) {
+        if self.moved.len() == MOST_MOVED {
+            self.moved.pop_front();
+        }
+        self.moved.push_back(host);
     }
 
     /// Whether a guest had `host`.
@@ -114,7 +128,7 @@ impl Partner {
     pub(crate) fn meet_guest(&mut self, host: LogicalHost) -> Result<(), Error> {
         if self.guests.has(host) {
             Ok(())
-        } else if self.guests.lost.contains(&host) {
+        } else if self.guests.lost.contains(&host) || self.guests.moved.contains(&host) {
             Err(Error::NoNetwork)
         } else {
             self.resume_host(host)

@@ -15,10 +15,13 @@
 //! | [`hosts`] | which other nodes there are |
 //! | `loopback` | packets between logical hosts of this node |
 //! | `memory` | segments on their way |
+//! | [`migration`] | a guest's logical host as bytes, and back |
+//! | `state` | what these consist of |
 //! | `places` | copies' segments, which stay where they are |
 //! | [`kernel`] | what it needs of the kernel |
 //!
-//! Nothing here outlives the partner: when it ends, the kernel ends what was under way, and the next one begins anew.
+//! Nothing here outlives the partner, but what it has of a guest that it gives out ([`Partner::export_host`]): when it
+//! ends, the kernel ends what was under way, and the next one begins anew.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,10 +34,12 @@ pub mod hosts;
 pub mod kernel;
 mod loopback;
 mod memory;
+pub mod migration;
 mod moves;
 mod places;
 mod sends;
 mod serves;
+mod state;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -51,7 +56,7 @@ use vmtp::{Action, Destination, Engine, EntityId, Store, Transmit};
 use guests::{Guests, vmtp_host};
 use hosts::Hosts;
 pub use hosts::{Host, Name};
-pub use kernel::Kernel;
+pub use kernel::{AlienPlace, Kernel, MovingKernel};
 use loopback::{Loopback, PACKETS_AT_ONCE};
 use memory::Memory;
 use places::Places;
@@ -431,9 +436,13 @@ impl Partner {
         let place = transmit.buffer.and_then(|buffer| places.get(buffer));
         let mut is_whole = true;
         let fill = |packet: &mut [u8]| {
-            let Some(place) = place else { return transmit.write(segment, packet).is_some() };
-            let read = |at, out: &mut [u8]| place.read(at, out, segment, sends, kernel);
-            is_whole = transmit.write_with(packet, read).is_some();
+            let written = match place {
+                None => transmit.write(segment, packet),
+                Some(place) => {
+                    transmit.write_with(packet, |at, out| place.read(at, out, segment, sends, kernel))
+                }
+            };
+            is_whole = written.is_some();
             is_whole
         };
         if loopback::is_own(destination) {

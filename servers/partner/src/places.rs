@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use abi::wire::PREFIX_BYTES;
-use abi::{Error, Pid};
+use abi::{Error, LogicalHost, Pid};
 use vmtp::{Buffer, Store};
 
 use crate::kernel::Kernel;
@@ -41,6 +41,11 @@ impl Places {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether any is of a process of a logical host.
+    pub fn is_any_of(&self, host: LogicalHost) -> bool {
+        self.0.iter().any(|place| place.process.host() == host)
     }
 
     /// Adds one, for a buffer that has none.

@@ -16,7 +16,7 @@ use core::fmt;
 use abi::remote::{Arrival, Received};
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
-use abi::{Access, Error, Pid};
+use abi::{Access, Error, LogicalHost, Pid};
 use vmtp::packet::message::MULTIPLE_RESPONSES;
 use vmtp::{Action, Failure, Outcome, Response, Segment, SendError, SendId};
 
@@ -37,7 +37,10 @@ pub struct Sent {
     pub to: Pid,
     /// The number of its transaction.
     pub transaction: u32,
-    id: SendId,
+    /// Bytes of its request's segment that are kept here.
+    pub request_bytes: usize,
+    /// The engine's name for it.
+    pub id: SendId,
 }
 
 /// All that wait.
@@ -85,6 +88,36 @@ impl Sends {
     /// Whether a process waits for a transaction, in this slot.
     pub fn awaits(&self, slot: usize, client: Pid, transaction: u32) -> bool {
         self.slots[slot].as_ref().is_some_and(|sent| sent.client == client && sent.transaction == transaction)
+    }
+
+    /// All that wait.
+    pub fn iter(&self) -> impl Iterator<Item = &Sent> {
+        self.slots.iter().flatten()
+    }
+
+    /// The slots of the clients of a logical host.
+    pub fn of_host(&self, host: LogicalHost) -> Vec<usize> {
+        let is_of = |slot: &usize| self.slots[*slot].as_ref().is_some_and(|sent| sent.client.host() == host);
+        (0..self.slots.len()).filter(is_of).collect()
+    }
+
+    /// So many free slots, or as many as there are.
+    pub fn free_slots(&self, count: usize) -> Vec<usize> {
+        (0..self.slots.len()).filter(|slot| self.slots[*slot].is_none()).take(count).collect()
+    }
+
+    /// Notes in a slot that is free who waits.
+    pub fn put(&mut self, slot: usize, sent: Sent) {
+        self.slot_of[sent.id.index as usize] = slot as u32;
+        self.slots[slot] = Some(sent);
+        self.used += 1;
+    }
+
+    /// Frees a slot.
+    pub fn take(&mut self, slot: usize) -> Option<Sent> {
+        let sent = self.slots[slot].take()?;
+        self.used -= 1;
+        Some(sent)
     }
 
     /// What `client` waits for, and its slot.
@@ -203,9 +236,8 @@ impl Partner {
             SendError::ClientBusy => Error::Busy,
             SendError::NotLocal | SendError::SameHost | SendError::BadMessage => Error::BadArgument,
         })?;
-        self.sends.slots[slot] = Some(Sent { client, to, transaction: send.transaction, id });
-        self.sends.slot_of[id.index as usize] = slot as u32;
-        self.sends.used += 1;
+        let request_bytes = send.segment.map_or(0, |segment| segment.bytes as usize);
+        self.sends.put(slot, Sent { client, to, transaction: send.transaction, request_bytes, id });
         Ok(first)
     }
 

@@ -20,7 +20,7 @@ use crate::{Partner, entity, from_wire, pid, to_wire};
 
 /// A client's request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Serve {
+pub enum Serve {
     /// There is none.
     Free,
     /// Its alien is with the kernel.
@@ -31,11 +31,17 @@ enum Serve {
         server: Pid,
         /// Whether it is a member of the group that was sent to.
         is_member: bool,
+        /// What the kernel was told of it.
+        alien: Alien,
     },
     /// It is answered, and the response's segment kept.
     Answered {
         /// Whose machine has not said yet that it has it.
         host: LogicalHost,
+        /// Whose answer it is.
+        server_host: LogicalHost,
+        /// Bytes of the segment.
+        bytes: usize,
     },
 }
 
@@ -50,7 +56,7 @@ impl Serve {
         match self {
             Serve::Free => None,
             Serve::Under { id, .. } => Some(pid(id.client).host()),
-            Serve::Answered { host } => Some(*host),
+            Serve::Answered { host, .. } => Some(*host),
         }
     }
 }
@@ -111,8 +117,39 @@ impl Serves {
         self.free_for_aliens.last().copied().filter(|_| hosts_own < most)
     }
 
+    /// So many free slots for aliens, or as many as there are.
+    pub fn free_slots(&self, count: usize) -> Vec<usize> {
+        self.free_for_aliens.iter().rev().copied().take(count).collect()
+    }
+
+    /// The requests that processes of a logical host are to answer: slot, server, and what the kernel was told.
+    pub fn under_of(&self, host: LogicalHost) -> Vec<(usize, Pid, Alien)> {
+        let of = |(slot, serve): (usize, &Serve)| match serve {
+            Serve::Under { server, alien, .. } if server.host() == host => Some((slot, *server, *alien)),
+            _ => None,
+        };
+        self.slots.iter().enumerate().filter_map(of).collect()
+    }
+
+    /// The answers of a logical host that are kept: slot, the client's host, and bytes.
+    pub fn answered_of(&self, host: LogicalHost) -> Vec<(usize, LogicalHost, usize)> {
+        let of = |(slot, serve): (usize, &Serve)| match serve {
+            Serve::Answered { host: client, server_host, bytes } if *server_host == host => {
+                Some((slot, *client, *bytes))
+            }
+            _ => None,
+        };
+        self.slots.iter().enumerate().filter_map(of).collect()
+    }
+
+    /// Whether a process of a logical host is to answer as a member of a group.
+    pub fn is_member_busy(&self, host: LogicalHost) -> bool {
+        let is_it = |serve: &Serve| matches!(serve, Serve::Under { server, is_member: true, .. } if server.host() == host);
+        self.slots.iter().any(is_it)
+    }
+
     /// Puts a client's request into a slot that is free: most often the one that was offered last.
-    fn begin(&mut self, slot: usize, host: LogicalHost, serve: Serve) {
+    pub fn begin(&mut self, slot: usize, host: LogicalHost, serve: Serve) {
         self.slots[slot] = serve;
         let is_copy = slot >= self.aliens;
         let free = if is_copy { &mut self.free_for_copies } else { &mut self.free_for_aliens };
@@ -130,8 +167,8 @@ impl Serves {
     }
 
     /// A request was answered, and the response's segment is kept. A copy's slot is free until then.
-    fn keep(&mut self, slot: usize, host: LogicalHost) {
-        let answered = Serve::Answered { host };
+    pub fn keep(&mut self, slot: usize, host: LogicalHost, server_host: LogicalHost, bytes: usize) {
+        let answered = Serve::Answered { host, server_host, bytes };
         if matches!(self.slots[slot], Serve::Free) {
             self.begin(slot, host, answered);
         } else {
@@ -140,7 +177,7 @@ impl Serves {
     }
 
     /// Frees a slot.
-    fn end(&mut self, slot: usize) {
+    pub fn end(&mut self, slot: usize) {
         let Some(host) = core::mem::replace(&mut self.slots[slot], Serve::Free).host() else { return };
         if slot >= self.aliens {
             return self.free_for_copies.push(slot);
@@ -151,6 +188,14 @@ impl Serves {
             if self.hosts[place].1 == 0 {
                 self.hosts.swap_remove(place);
             }
+        }
+    }
+
+    /// The logical host of whom a request that is being served is for.
+    fn server_host(&self, slot: usize) -> Option<LogicalHost> {
+        match &self.slots[slot] {
+            Serve::Under { server, .. } => Some(server.host()),
+            _ => None,
         }
     }
 
@@ -251,7 +296,7 @@ impl Partner {
         self.memory.lend(buffer.len());
         self.aliens = self.aliens.max(slot + 1);
         let is_member = request.server.is_group();
-        self.serves.begin(slot, client.host(), Serve::Under { id: request.id, server, is_member });
+        self.serves.begin(slot, client.host(), Serve::Under { id: request.id, server, is_member, alien });
         if let Err(error) = kernel.send_alien(&alien, buffer) {
             let first = self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
             self.due.extend(first);
@@ -340,7 +385,8 @@ impl Partner {
         let sent = self.engine.reply(now_ns, id, &reply);
         if sent.is_ok() && bytes > 0 {
             self.memory.put(buffer, segment);
-            self.serves.keep(slot, pid(id.client).host());
+            let server_host = self.serves.server_host(slot).unwrap_or_else(|| replier.host());
+            self.serves.keep(slot, pid(id.client).host(), server_host, bytes);
         } else {
             self.memory.recycle(segment);
             self.serves.end(slot);
@@ -351,7 +397,12 @@ impl Partner {
 
     /// The client of a request does not wait any more.
     pub(crate) fn abandon<K: Kernel>(&mut self, id: RequestId, kernel: &mut K) {
-        let is_it = |slot: &Serve| matches!(slot, Serve::Under { id: other, .. } if *other == id);
+        self.abandon_where(kernel, |other| *other == id);
+    }
+
+    /// As [`Partner::abandon`], of all requests that `is_over` says it of.
+    pub(crate) fn abandon_where<K: Kernel>(&mut self, kernel: &mut K, is_over: impl Fn(&RequestId) -> bool) {
+        let is_it = |slot: &Serve| matches!(slot, Serve::Under { id, .. } if is_over(id));
         // To a group it has one for each member.
         while let Some(slot) = self.serves.slots.iter().position(is_it) {
             let buffer = kernel.take_back(slot as u64);

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use abi::call::{self, MoveFrom, MoveTo, Registers};
-use abi::kernel::record::AlienRecord;
+use abi::kernel::record::{AlienRecord, ProcessRecord};
 use abi::kernel::{GROUP, PROCESS, group, process};
 use abi::remote::Alien;
 use abi::wire::PREFIX_BYTES;
-use abi::{Error, Message, Pid};
-use network_partner::{Kernel, groups};
+use abi::{Access, Error, Grant, Message, Pid};
+use network_partner::{AlienPlace, Kernel, MovingKernel, groups};
 
 use crate::{Node, Outcome};
 
@@ -64,6 +64,32 @@ impl Bridge<'_> {
     fn reply_as(&mut self, reply: call::Reply) -> Result<(), Error> {
         self.call(reply.encode()).1
     }
+
+    /// Sends an alien, with bits beside its priority.
+    fn send(&mut self, alien: &Alien, buffer: Vec<u8>, bits: u64) -> Result<(), Error> {
+        let area = self.lent.free_area();
+        let buffer_address = Node::data(LENT + area * AREA_BYTES);
+        // A request without segment has no prefix, and no place for more than a reply's message.
+        let place = buffer.get(PREFIX_BYTES..).unwrap_or_default();
+        self.node.poke(self.pid, buffer_address, &place[..alien.head_bytes]);
+        let mut record = alien.record(buffer_address, place.len() as u64);
+        record.priority |= bits;
+        self.lent.buffers.insert(alien.cookie, (area, buffer));
+        self.node.poke(self.pid, Node::data(RECORD), &record.to_bytes());
+        let to = match self.lent.aliens.get(&alien.cookie) {
+            Some(alien) => *alien,
+            None => self.node.request(self.pid, PROCESS, &process::CreateAlien {})?.alien,
+        };
+        self.lent.aliens.insert(alien.cookie, to);
+        self.reply_as(call::Reply {
+            to,
+            message: alien.message,
+            segment_address: Node::data(RECORD),
+            segment_bytes: AlienRecord::BYTES as u64,
+            replier: 0,
+            error: 0,
+        })
+    }
 }
 
 impl Kernel for Bridge<'_> {
@@ -116,27 +142,7 @@ impl Kernel for Bridge<'_> {
     }
 
     fn send_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
-        let area = self.lent.free_area();
-        let buffer_address = Node::data(LENT + area * AREA_BYTES);
-        // A request without segment has no prefix, and no place for more than a reply's message.
-        let place = buffer.get(PREFIX_BYTES..).unwrap_or_default();
-        self.node.poke(self.pid, buffer_address, &place[..alien.head_bytes]);
-        let record = alien.record(buffer_address, place.len() as u64);
-        self.lent.buffers.insert(alien.cookie, (area, buffer));
-        self.node.poke(self.pid, Node::data(RECORD), &record.to_bytes());
-        let to = match self.lent.aliens.get(&alien.cookie) {
-            Some(alien) => *alien,
-            None => self.node.request(self.pid, PROCESS, &process::CreateAlien {})?.alien,
-        };
-        self.lent.aliens.insert(alien.cookie, to);
-        self.reply_as(call::Reply {
-            to,
-            message: alien.message,
-            segment_address: Node::data(RECORD),
-            segment_bytes: AlienRecord::BYTES as u64,
-            replier: 0,
-            error: 0,
-        })
+        self.send(alien, buffer, 0)
     }
 
     fn members(&mut self, group: Pid) -> Vec<Pid> {
@@ -156,5 +162,39 @@ impl Kernel for Bridge<'_> {
         let content = self.node.peek_touched(self.pid, Node::data(LENT + area * AREA_BYTES), place.len());
         place.copy_from_slice(&content);
         buffer
+    }
+}
+
+impl MovingKernel for Bridge<'_> {
+    fn look_at_alien(&mut self, cookie: u64, client: Pid) -> Result<AlienPlace, Error> {
+        let alien = *self.lent.aliens.get(&cookie).expect("an alien that was sent");
+        let query = process::QueryProcess { process: alien };
+        let grant = Grant::new(ProcessRecord::BYTES as u64, Access::WRITE);
+        self.node.request_with(self.pid, PROCESS, &query, Node::data(RECORD), grant)?;
+        let bytes = self.node.peek(self.pid, Node::data(RECORD), ProcessRecord::BYTES);
+        AlienPlace::of(&ProcessRecord::from_bytes(bytes.first_chunk().expect("a record")), client)
+    }
+
+    fn restore_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
+        self.send(alien, buffer, AlienRecord::RECEIVED_BIT)
+    }
+
+    fn read_team(&mut self, team: Pid, most_bytes: usize) -> Result<Vec<u8>, Error> {
+        let address = Node::data(OUTBOX);
+        let grant = Grant::new((most_bytes as u64).min(AREA_BYTES), Access::WRITE);
+        let read = process::ReadTeam { team };
+        let bytes = self.node.request_with(self.pid, PROCESS, &read, address, grant)?.bytes;
+        if u64::from(bytes) > grant.bytes() {
+            return Err(Error::TooLong);
+        }
+        Ok(self.node.peek(self.pid, address, bytes as usize))
+    }
+
+    fn write_team(&mut self, team: Pid, state: &[u8]) -> Result<(), Error> {
+        let address = Node::data(OUTBOX);
+        self.node.poke(self.pid, address, state);
+        let grant = Grant::new(state.len() as u64, Access::READ);
+        let write = process::WriteTeam { team };
+        self.node.request_with(self.pid, PROCESS, &write, address, grant).map(|_| ())
     }
 }

@@ -58,9 +58,34 @@ pub struct Host {
     machine: Machine,
     network: Option<Network>,
     programs: BTreeMap<Pid, Box<dyn Program>>,
+    /// Programs of users that begin as soon as there is a logical host for each.
+    guests: VecDeque<(u32, Box<dyn Program>)>,
+    /// Logical hosts that are claimed in advance.
+    spare_hosts: usize,
+    /// What the network server is to do for who moves guests, and what came of the last.
+    order: Option<Order>,
+    done: Option<Result<Vec<u8>, Error>>,
     ring: VecDeque<(Address, Vec<u8>)>,
     /// What is to be sent.
     pub outbox: Vec<Sent>,
+}
+
+/// What the network server is asked by who moves guests: a guest's logical host and a team.
+enum Order {
+    Export(LogicalHost, Pid),
+    Import(LogicalHost, Pid, Vec<u8>),
+}
+
+/// A guest on its way.
+pub struct Moving {
+    /// Its root.
+    pub pid: Pid,
+    /// Its program, unless that is in the machine where it arrives.
+    pub program: Option<Box<dyn Program>>,
+    /// Whose it is.
+    pub user: u32,
+    memory: Vec<u8>,
+    state: Vec<u8>,
 }
 
 struct Outbox<'a>(&'a mut Vec<Sent>);
@@ -75,8 +100,13 @@ impl Link for Outbox<'_> {
 }
 
 impl Host {
-    /// A machine that boots now, with a network server.
-    pub fn boot(logical_host: LogicalHost, machine: Machine, shared: &mut Shared) -> Host {
+    /// A machine that boots now, with a network server that has so many logical hosts ready for guests.
+    pub fn boot(
+        logical_host: LogicalHost,
+        machine: Machine,
+        spare_hosts: usize,
+        shared: &mut Shared,
+    ) -> Host {
         let mut node = Node::booted(logical_host, 200, 100, shared.now_ns);
         node.checked = false;
         let mut host = Host {
@@ -84,6 +114,10 @@ impl Host {
             machine,
             network: None,
             programs: BTreeMap::new(),
+            guests: VecDeque::new(),
+            spare_hosts,
+            order: None,
+            done: None,
             ring: VecDeque::new(),
             outbox: Vec::new(),
         };
@@ -128,6 +162,7 @@ impl Host {
                 buffers: 32,
                 ..default.engine
             },
+            spare_hosts: self.spare_hosts,
             serves: SERVES,
             serves_per_host: SERVES / 2,
             ..default
@@ -135,6 +170,9 @@ impl Host {
         let seed = shared.random.bits();
         let partner = Partner::new(&configuration, self.logical_host(), former, shared.now_ns, seed);
         let mut network = Network { pid, interrupt, partner, lent: Lent::default() };
+        for guest in self.programs.keys().filter(|pid| pid.is_guest()) {
+            network.partner.resume_host(guest.host()).expect("not more than there were");
+        }
         let mut bridge = Bridge { node: &mut self.node, pid, lent: &mut network.lent };
         network.partner.advance(shared.now_ns, &mut bridge, &mut Outbox(&mut self.outbox));
         self.network = Some(network);
@@ -159,14 +197,117 @@ impl Host {
         self.programs.remove(&pid);
     }
 
+    /// Starts a program of a user as a guest, as soon as there is a logical host for it.
+    pub fn start_guest(&mut self, user: u32, program: Box<dyn Program>) {
+        self.guests.push_back((user, program));
+    }
+
+    /// Starts the guests that wait, as far as there are logical hosts. Whether it has started any.
+    fn start_guests(&mut self, shared: &mut Shared) -> bool {
+        let before = self.guests.len();
+        while let Some(network) = &mut self.network
+            && !self.guests.is_empty()
+            && let Ok(Some(host)) = network.partner.take_host(shared.now_ns, self.guests.len())
+        {
+            let (user, program) = self.guests.pop_front().expect("one that waits");
+            let pid = self.node.guest(user, PRIORITY, self.machine.program_pages, host);
+            shared.note(|| format!("guest {pid} begins"));
+            if program.successor().is_some() {
+                shared.oracle.meet_server(pid);
+            }
+            self.programs.insert(pid, program);
+            self.node.interrupt(LINE);
+        }
+        self.guests.len() < before
+    }
+
+    /// The network server carries an order out, at once.
+    fn carry_out(&mut self, order: Order, shared: &mut Shared) -> Result<Vec<u8>, Error> {
+        self.order = Some(order);
+        self.node.interrupt(LINE);
+        self.run(shared);
+        self.done.take().expect("the network server does what it is asked")
+    }
+
+    /// Stops a guest and takes it out.
+    ///
+    /// # Errors
+    /// [`Busy`](Error::Busy), and it goes on.
+    pub fn take_out(&mut self, pid: Pid, shared: &mut Shared) -> Result<Moving, Error> {
+        let root = self.node.root;
+        self.node.request(root, PROCESS, &process::FreezeTeam { team: pid })?;
+        let state = self.carry_out(Order::Export(pid.host(), pid), shared).inspect_err(|_| {
+            self.thaw(pid, shared);
+        })?;
+        let memory = self.node.peek_touched(pid, Node::data(0), self.machine.program_pages as usize * 4096);
+        let user = self.node.kernel.processes[self.node.index(pid)].user.0;
+        Ok(Moving { pid, program: self.programs.remove(&pid), user, memory, state })
+    }
+
+    /// Takes a guest in, which comes from another machine, or from here. It is still frozen.
+    ///
+    /// # Errors
+    /// It is not here.
+    ///
+    /// # Panics
+    /// If there is no room for a team.
+    pub fn take_in(&mut self, moving: &mut Moving, shared: &mut Shared) -> Result<(), Error> {
+        let is_here = self.node.kernel.processes.find(moving.pid).is_ok();
+        let team = if is_here {
+            moving.pid
+        } else {
+            let team = self.node.newborn(moving.user, PRIORITY, self.machine.program_pages);
+            self.node.poke(team, Node::data(0), &moving.memory);
+            team
+        };
+        let order = Order::Import(moving.pid.host(), team, moving.state.clone());
+        let taken = self.carry_out(order, shared);
+        if let Err(error) = taken {
+            if !is_here && self.node.kernel.processes.find(team).is_ok() {
+                self.end(team);
+            }
+            return Err(error);
+        }
+        self.programs.extend(moving.program.take().map(|program| (moving.pid, program)));
+        Ok(())
+    }
+
+    /// Lets a frozen guest go on.
+    ///
+    /// # Panics
+    /// If it is not there, or not frozen.
+    pub fn thaw(&mut self, pid: Pid, shared: &mut Shared) {
+        let root = self.node.root;
+        self.node.request(root, PROCESS, &process::ThawTeam { team: pid }).expect("it is frozen");
+        self.run(shared);
+    }
+
+    /// Whether a guest is here, moved away or not.
+    pub fn has(&self, pid: Pid) -> bool {
+        self.node.kernel.processes.find(pid).is_ok()
+    }
+
+    /// A program has ended: a server gets a successor, and a guest's logical host is nobody's.
+    fn succeed(&mut self, ended: Pid, successor: Option<(u32, Box<dyn Program>)>, shared: &mut Shared) {
+        if ended.is_guest() {
+            if let Some(network) = &mut self.network {
+                // The network server may have been another one when it began, and not have been told.
+                let _ = network.partner.release_host(shared.now_ns, ended.host());
+                // What that has brought about, the network server does when it runs.
+                self.node.interrupt(LINE);
+            }
+            self.guests.extend(successor);
+        } else if let Some((user, successor)) = successor {
+            let pid = self.start(user, successor);
+            shared.oracle.meet_server(pid);
+        }
+    }
+
     /// Ends a program that may be in the midst of something.
     pub fn kill(&mut self, pid: Pid, shared: &mut Shared) {
         let successor = self.programs.get(&pid).and_then(|program| program.successor());
         self.end(pid);
-        if let Some((user, successor)) = successor {
-            let pid = self.start(user, successor);
-            shared.oracle.meet_server(pid);
-        }
+        self.succeed(pid, successor, shared);
     }
 
     /// Starts a program of a user in a team of its own.
@@ -205,7 +346,7 @@ impl Host {
             };
             let pid = self.node.kernel.processes[process].pid;
             if pid == self.node.root {
-                if !self.reap(shared) {
+                if !self.reap(shared) && (self.guests.is_empty() || !self.start_guests(shared)) {
                     return;
                 }
             } else if self.network.as_ref().is_some_and(|network| network.pid == pid) {
@@ -234,11 +375,8 @@ impl Host {
         }
         let ended = Pid::from_bits(results.pid);
         self.node.call(root, crate::node::reply(ended, Message::default()));
-        if let Some(program) = self.programs.remove(&ended)
-            && let Some((user, successor)) = program.successor()
-        {
-            let pid = self.start(user, successor);
-            shared.oracle.meet_server(pid);
+        if let Some(program) = self.programs.remove(&ended) {
+            self.succeed(ended, program.successor(), shared);
         }
         true
     }
@@ -273,6 +411,25 @@ impl Host {
                 while let Some((from, packet)) = self.ring.pop_front() {
                     let mut brought = network.partner.take_packet(now_ns, from, &packet, &mut bridge);
                     network.partner.act(now_ns, brought.action.as_mut(), &mut bridge, &mut link);
+                }
+                network.partner.act(now_ns, None, &mut bridge, &mut link);
+                if let Some(order) = self.order.take() {
+                    self.done = Some(match order {
+                        Order::Export(host, team) => {
+                            let most_bytes = 1 << 20;
+                            network.partner.export_host(
+                                now_ns,
+                                (host, team),
+                                most_bytes,
+                                &mut bridge,
+                                &mut link,
+                            )
+                        }
+                        Order::Import(host, team, state) => network
+                            .partner
+                            .import_host(now_ns, (host, team), &state, &mut bridge, &mut link)
+                            .map(|()| Vec::new()),
+                    });
                 }
                 self.node.call(network.pid, crate::node::reply(network.interrupt, Message::default()));
             }

@@ -9,6 +9,8 @@ mod bridge;
 #[allow(clippy::missing_panics_doc)] // As of the oracle.
 pub mod groups;
 pub mod host;
+#[allow(clippy::missing_panics_doc)] // As of the oracle.
+mod moves;
 #[allow(clippy::missing_panics_doc)] // What does not hold panics: that is all it is for.
 pub mod oracle;
 pub mod programs;
@@ -19,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use abi::{LogicalHost, Pid};
 use groups::{Asker, Member, Role};
-use host::{Host, Sent};
+use host::{Host, Moving, Sent};
 use oracle::{Oracle, Shared};
 use programs::{Client, Manner, Server};
 use random::Random;
@@ -38,6 +40,12 @@ enum Coming {
     Packet { to: usize, from: Address, packet: Vec<u8> },
     /// Something befalls the network or a machine.
     Event(Event),
+    /// Some guest is to move.
+    Move,
+    /// A guest on its way arrives at a machine.
+    Arrive { moving: Moving, from: usize, to: usize },
+    /// It is to go on there.
+    GoOn { pid: Pid, from: usize, to: usize },
 }
 
 /// See the module.
@@ -54,6 +62,10 @@ pub struct World {
     bad: bool,
     /// Until when each machine's link is busy.
     busy_ns: Vec<u64>,
+    /// Guests on their way, until they go on.
+    on_their_way: BTreeSet<Pid>,
+    /// How often guests have moved.
+    moved: usize,
 }
 
 impl World {
@@ -75,6 +87,8 @@ impl World {
             apart: Vec::new(),
             bad: true,
             busy_ns: vec![0; schedule.hosts],
+            on_their_way: BTreeSet::new(),
+            moved: 0,
             schedule,
         };
         for _ in 0..world.schedule.hosts {
@@ -92,6 +106,9 @@ impl World {
             world.add(world.shared.now_ns + at_ns, Coming::Event(event));
         }
         world.add(world.shared.now_ns + world.schedule.heal_ns, Coming::Event(Event::Heal));
+        if world.schedule.moves {
+            world.add(world.shared.now_ns + 2_400_000_000, Coming::Move);
+        }
         world
     }
 
@@ -117,6 +134,9 @@ impl World {
                         }
                     }
                     Coming::Event(event) => self.befall(event),
+                    Coming::Move => self.begin_move(),
+                    Coming::Arrive { moving, from, to } => self.arrive(moving, from, to),
+                    Coming::GoOn { pid, from, to } => self.go_on(pid, from, to),
                 }
             }
             for at in 0..self.hosts.len() {
@@ -170,13 +190,16 @@ impl World {
     /// A machine boots as another one does, without programs: their pids would be another's, too.
     fn boot_bare(&mut self, at: usize) {
         self.shared.note(|| format!("h{at} boots as {CONTESTED:?}"));
-        self.hosts[at] = Some(Host::boot(CONTESTED, self.schedule.machine, &mut self.shared));
+        self.hosts[at] = Some(Host::boot(CONTESTED, self.schedule.machine, 0, &mut self.shared));
     }
 
     /// A machine boots, with a logical host that nobody had before.
     fn boot(&mut self, at: usize) {
         let number = 0x10_0000 + (self.shared.random.below(1 << 16) as u32) * 16 + at as u32;
-        let mut host = Host::boot(LogicalHost::from_bits(number), self.schedule.machine, &mut self.shared);
+        let spare_hosts = if self.schedule.guests > 0 { 2 } else { 0 };
+        let number = LogicalHost::from_bits(number);
+        let mut host = Host::boot(number, self.schedule.machine, spare_hosts, &mut self.shared);
+        let number = number.to_bits();
         self.shared.note(|| format!("h{at} boots as {number:x}"));
         for _ in 0..self.schedule.servers {
             let pid = host.start(USER, Box::new(Server::new(USER)));
@@ -187,6 +210,13 @@ impl World {
         for number in 0..clients {
             let user = USER + number % 2;
             host.start(user, Box::new(Client::new(user, manner)));
+        }
+        for number in 0..self.schedule.guests {
+            if number % 2 == 0 {
+                host.start_guest(USER, Box::new(Server::new(USER)));
+            } else {
+                host.start_guest(USER, Box::new(Client::new(USER, manner)));
+            }
         }
         if at == 0 {
             for _ in 0..self.schedule.flood {
@@ -300,8 +330,8 @@ impl World {
             }
             Event::RestartNetwork(at) => {
                 if let Some(host) = &mut self.hosts[at] {
-                    let own = host.logical_host();
-                    self.shared.oracle.network_ended(|client| client.host() == own);
+                    let own: Vec<Pid> = host.programs().map(|(pid, _)| pid).collect();
+                    self.shared.oracle.network_ended(|client| own.contains(&client));
                     host.end_network();
                     host.run(&mut self.shared);
                     host.start_network(&mut self.shared);

@@ -28,6 +28,7 @@ pub enum Event {
 }
 
 /// A network and what befalls it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the network")]
 #[derive(Clone, Debug)]
 pub struct Schedule {
     /// What all that is random follows from.
@@ -40,6 +41,10 @@ pub struct Schedule {
     pub servers: u32,
     /// Clients on each.
     pub clients: u32,
+    /// Programs with logical hosts of their own, on each: clients and servers in turn.
+    pub guests: u32,
+    /// Whether they move all the time.
+    pub moves: bool,
     /// Further clients on the first, which ask without a pause.
     pub flood: u32,
     /// Members of one group, on each.
@@ -80,6 +85,8 @@ impl Schedule {
         let mut schedule = Schedule {
             servers: 1 + random.below(2) as u32,
             clients: 1 + random.below(3) as u32,
+            guests: 0,
+            moves: false,
             flood: 0,
             members: 0,
             restricted: seed % 3 == 2,
@@ -153,6 +160,26 @@ impl Schedule {
             spread_ns: 0,
             ..lossy
         }
+    }
+
+    /// As [`Schedule::rough`], with guests on each machine.
+    pub fn guests(seed: u64) -> Schedule {
+        Schedule { guests: 1 + (seed % 3) as u32, ..Schedule::rough(seed) }
+    }
+
+    /// As [`Schedule::guests`], while guests move.
+    pub fn moving(seed: u64) -> Schedule {
+        Schedule { moves: true, ..Schedule::guests(seed) }
+    }
+
+    /// Guests that move on a network that only loses packets: everything must end well.
+    pub fn lossy_moving(seed: u64) -> Schedule {
+        Schedule { moves: true, ..Schedule::lossy_guests(seed) }
+    }
+
+    /// Guests on a network that only loses packets: everything must end well.
+    pub fn lossy_guests(seed: u64) -> Schedule {
+        Schedule { guests: 3, ..Schedule::lossy(seed, 100) }
     }
 
     /// A network on which packets come twice and overtake each other, but all come: every member of a group answers.

@@ -36,7 +36,10 @@ impl Engine {
                 self.ready.insert(self.server_node(index));
             }
             Answer::Notice(code) => {
-                let transaction = record.header.transaction;
+                let (transaction, host) = (record.header.transaction, record.server.host());
+                // Of one that moved, came back, and is not known any more, nothing is to be found elsewhere.
+                let is_back = code == code::ENTITY_MIGRATED && self.is_local(host);
+                let code = if is_back { code::RESPONSE_DISCARDED } else { code };
                 self.notify_request(index, transaction, 0, code);
             }
         }

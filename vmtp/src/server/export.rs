@@ -29,6 +29,11 @@ pub(crate) struct ImportedRequest {
 }
 
 impl ImportedRequest {
+    /// Whose it is.
+    pub fn client(&self) -> EntityId {
+        self.record.header.client
+    }
+
     /// The hosts that it is with.
     pub fn hosts(&self) -> impl Iterator<Item = LogicalHost> {
         [Some(self.record.header.client.host()), self.target].into_iter().flatten()
@@ -87,6 +92,12 @@ impl ImportedRequest {
 }
 
 impl Engine {
+    /// How many requests to servers of `host` there are, or were before those of their runs.
+    pub(crate) fn count_requests(&self, host: LogicalHost) -> usize {
+        let is_it = |record: &&ServerRecord| !record.server.is_group() && record.server.host() == host;
+        (0..self.servers.len()).filter_map(|index| self.servers.get(index)).filter(is_it).count()
+    }
+
     /// Moves the requests to servers of `host` to `out`; says how many. What stays of each keeps an older request of the
     /// client, to another server here, from being taken for a new one.
     pub(crate) fn export_requests(&mut self, host: LogicalHost, out: &mut Writer) -> u32 {
@@ -257,6 +268,16 @@ impl Engine {
             && before.target.is_none()
             && before.answer != Answer::Notice(code::ENTITY_MIGRATED);
         continues.then_some(former)
+    }
+
+    /// How many records of what has moved from here are freed when transactions of these clients come back.
+    pub(crate) fn marks_of(&self, clients: impl Iterator<Item = EntityId>) -> usize {
+        let is_mark = |index: &usize| self.servers[*index].answer == Answer::Notice(code::ENTITY_MIGRATED);
+        let mut marks: Vec<usize> =
+            clients.filter_map(|client| self.server_map.get(client.to_bits())).filter(is_mark).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        marks.len()
     }
 
     /// Frees the record of `client`'s last transaction here, if `transaction` is newer or the same come back, and says

@@ -299,7 +299,10 @@ impl Engine {
             ServerState::Free => {}
             ServerState::Validating => {
                 record.attempts += 1;
-                if record.attempts > self.configuration.retries {
+                let (is_over, follows) = (record.attempts > self.configuration.retries, record.follows);
+                if is_over && follows {
+                    self.give_up_validating(index);
+                } else if is_over {
                     self.free_server(index);
                 } else {
                     self.probe_client(index);
@@ -350,7 +353,12 @@ impl Engine {
         }
         let node = self.server_node(index);
         let record = &mut self.servers[index];
-        let follows = record.state == ServerState::Receiving && record.follows;
+        let is_open = matches!(record.state, ServerState::Receiving | ServerState::Validating);
+        let follows = is_open && record.follows;
+        if record.state == ServerState::Validating {
+            // It tells nothing of what its client did when.
+            record.arrived_ns = 0;
+        }
         if follows || record.abandoned.is_some() || record.released.is_some() {
             self.stand_for_former(index);
             self.ready.insert(node);

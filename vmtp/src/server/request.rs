@@ -128,10 +128,14 @@ impl Engine {
             if header.control.has(Control::NOT_START_OF_RUN) {
                 return self.continue_run(latest, from, header);
             }
-            if record.state == ServerState::Validating {
+            if record.state == ServerState::Validating && !record.follows {
                 // That one may be old: what it would take the place of says nothing about this one.
                 self.free_server(latest);
                 return self.receive_unknown(from, header);
+            }
+            if record.state == ServerState::Validating || self.may_be_forgotten(latest, header) {
+                self.validate_after(latest, from, header);
+                return None;
             }
             return self.supersede(latest, from, header);
         };
@@ -160,6 +164,28 @@ impl Engine {
             ServerState::Answered | ServerState::Forwarding => self.receive_answered(index, group, header),
             ServerState::Validating | ServerState::Free => None,
         }
+    }
+
+    /// Whether a request, newer than record `latest` of its client, may have been executed by a server that was elsewhere then
+    /// and came here when nobody knew of it any more. What began after something else had come here was not.
+    fn may_be_forgotten(&self, latest: usize, header: &Header) -> bool {
+        let lifetime_ns = self.configuration.maximum_packet_lifetime_ns;
+        header.control.retransmit_count() != 0
+            && self.forgotten_ns != 0
+            && self.servers[latest].arrived_ns <= self.forgotten_ns + lifetime_ns
+    }
+
+    /// The request of `header` takes the place of the one in record `index`, if it is new: its client is asked.
+    fn validate_after(&mut self, index: usize, from: Address, header: &Header) {
+        self.drop_request(index);
+        self.free_members(index);
+        let record = &mut self.servers[index];
+        record.has_told_gap = false;
+        record.begin(header, self.now_ns);
+        record.state = ServerState::Validating;
+        record.follows = true;
+        record.forwarder = (record.forward_count != 0).then_some(from);
+        self.probe_client(index);
     }
 
     /// An answered request has come again.

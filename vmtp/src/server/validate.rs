@@ -1,7 +1,7 @@
 //! Whether a client still waits: before its request is executed, where that could be for the second time, and while
 //! it is, where the client may have died.
 
-use super::{CLOCK_DRIFT, ServerState};
+use super::{Answer, CLOCK_DRIFT, ServerState};
 use crate::EntityId;
 use crate::action::Destination;
 use crate::encapsulation::Address;
@@ -26,6 +26,13 @@ impl Engine {
         };
         let header = self.probe_header(client, transaction, destination);
         self.transmit_control(destination, header);
+    }
+
+    /// It is not known whether request `index` is new. What was before it is not forgotten with it.
+    pub(super) fn give_up_validating(&mut self, index: usize) {
+        self.servers[index].answer = Answer::Notice(code::RESPONSE_DISCARDED);
+        self.close_request(index);
+        self.repeat_answer(index);
     }
 
     /// The client's manager has answered.
@@ -65,7 +72,11 @@ impl Engine {
                         self.counters.requests_forgotten += 1;
                     }
                     let header = Header { delivery: 0, ..record.header };
-                    self.reject(index, &header, code::RESPONSE_DISCARDED);
+                    if record.follows {
+                        self.give_up_validating(index);
+                    } else {
+                        self.reject(index, &header, code::RESPONSE_DISCARDED);
+                    }
                 }
             }
             ServerState::Processing if waits => self.set_orphan_timer(index),

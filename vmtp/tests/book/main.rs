@@ -81,6 +81,15 @@ fn reboot() -> String {
     stage.run(Cue::Outcome)
 }
 
+/// The server's logical host moves while its server is at work.
+fn moved() -> String {
+    let mut stage = Stage::new(&["client", "a machine", "another"], 36);
+    stage.acquaint();
+    stage.move_at_work(1, 2);
+    stage.send(1, 0, 0);
+    stage.run(Cue::Outcome)
+}
+
 #[test]
 fn the_book_draws_what_engines_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/book/message-protocol.md");
@@ -95,6 +104,7 @@ fn the_book_draws_what_engines_say() {
         ("forward", forward()),
         ("group", group()),
         ("reboot", reboot()),
+        ("moved", moved()),
     ] {
         let mark = format!("<!-- drawn by vmtp/tests/book: {name} -->\n```text\n");
         let start =

@@ -19,6 +19,10 @@ const FLIGHT_NS: u64 = 50 * MICROSECOND_NS;
 const WORK_NS: u64 = 200 * MICROSECOND_NS;
 /// How long a host is down.
 const DOWN_NS: u64 = 100 * MILLISECOND_NS;
+/// How long a logical host is on its way to another machine.
+const MOVE_NS: u64 = 250 * MILLISECOND_NS;
+/// What its server takes there.
+const MOVED_WORK_NS: u64 = 25 * MILLISECOND_NS;
 /// How long a client collects the responses of a group.
 const COLLECT_NS: u64 = 20 * MILLISECOND_NS;
 const GROUP: EntityId = EntityId::from_bits(0x6000_0000_0000_0007);
@@ -39,6 +43,8 @@ enum Event {
     Arrive { from: usize, to: usize, header: Header },
     Work { at: usize, request: Request },
     Boot { at: usize },
+    Move { from: usize, to: usize },
+    TakeIn { at: usize, server: EntityId },
 }
 
 /// Hosts side by side, and the drawing so far.
@@ -55,6 +61,9 @@ pub struct Stage {
     lost: Vec<usize>,
     hands_on: Option<(usize, usize)>,
     crashes: Option<usize>,
+    moves: Option<(usize, usize)>,
+    /// The state of a logical host on its way.
+    moving: Vec<u8>,
     transaction: u32,
     response_bytes: u32,
     /// Sends without an outcome.
@@ -83,6 +92,8 @@ impl Stage {
             lost: Vec::new(),
             hands_on: None,
             crashes: None,
+            moves: None,
+            moving: Vec::new(),
             transaction: 0,
             response_bytes: 0,
             open: 0,
@@ -151,6 +162,11 @@ impl Stage {
     /// That host crashes when its server has begun to work, and boots again.
     pub fn crash_at_work(&mut self, at: usize) {
         self.crashes = Some(at);
+    }
+
+    /// That host's logical host moves to another machine when its server has begun to work.
+    pub fn move_at_work(&mut self, from: usize, to: usize) {
+        self.moves = Some((from, to));
     }
 
     /// The client sends a request to the server of host `to`.
@@ -265,6 +281,20 @@ impl Stage {
                 self.boot(at);
                 self.note(at, "is up again, as another host");
             }
+            Event::Move { from, to } => {
+                let number = self.number(from);
+                self.moving = self.engine(from).export(now_ns, number).expect("it is local");
+                self.note(from, "leaves");
+                self.later(MOVE_NS, Event::TakeIn { at: to, server: entity(number, 2) });
+            }
+            Event::TakeIn { at, server } => {
+                let state = core::mem::take(&mut self.moving);
+                let imported = self.engine(at).import(now_ns, &state, Some).expect("there is room");
+                self.note(at, "it is here, and goes on");
+                let (id, message) = (imported.requests[0], Message::default());
+                let request = Request { id, server, message, segment: None, forward_count: 0, priority: 0 };
+                self.later(MOVED_WORK_NS, Event::Work { at, request });
+            }
         }
     }
 
@@ -287,7 +317,7 @@ impl Stage {
         }
         let bytes = self.response_bytes;
         let segment = (bytes > 0).then_some(Segment { buffer: Buffer(1002), bytes });
-        let server = entity(self.number(at), 2);
+        let server = if request.server.is_group() { entity(self.number(at), 2) } else { request.server };
         let reply = Reply { server, message: Message::default(), segment };
         let first = self.engine(at).reply(now_ns, request.id, &reply).expect("the client waits");
         self.do_first(at, first);
@@ -335,6 +365,10 @@ impl Stage {
                 }
                 if self.hands_on.is_none_or(|(from, _)| from != at) {
                     self.note(at, "executes");
+                }
+                if let Some((from, to)) = self.moves.take_if(|(from, _)| *from == at) {
+                    self.later(WORK_NS, Event::Move { from, to });
+                    return;
                 }
                 // The members of a group take different times.
                 self.later(WORK_NS * at as u64, Event::Work { at, request });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use abi::remote::{Alien, Arrival, Received};
 use abi::wire::{PREFIX_BYTES, RequestPrefix};
 use abi::{Error, Grant, LogicalHost, Message, Pid, UserId};
-use network_partner::{Configuration, Kernel, Link, Partner};
+use network_partner::{AlienPlace, Configuration, Kernel, Link, MovingKernel, Partner};
 use vmtp::encapsulation::Address;
 use vmtp::{Action, Buffer, Destination, Engine, EntityId, Outcome, Request, Segment};
 
@@ -86,6 +86,25 @@ impl Kernel for Notes {
 
     fn take_back(&mut self, cookie: u64) -> Vec<u8> {
         self.lent.remove(&cookie).expect("a buffer that was lent")
+    }
+}
+
+impl MovingKernel for Notes {
+    fn look_at_alien(&mut self, cookie: u64, _: Pid) -> Result<AlienPlace, Error> {
+        let alien = self.aliens.iter().rfind(|alien| alien.cookie == cookie).expect("an alien");
+        Ok(AlienPlace::Received(alien.to))
+    }
+
+    fn restore_alien(&mut self, alien: &Alien, buffer: Vec<u8>) -> Result<(), Error> {
+        self.send_alien(alien, buffer)
+    }
+
+    fn read_team(&mut self, _: Pid, _: usize) -> Result<Vec<u8>, Error> {
+        Ok(b"its processes".to_vec())
+    }
+
+    fn write_team(&mut self, _: Pid, state: &[u8]) -> Result<(), Error> {
+        if state == b"its processes" { Ok(()) } else { Err(Error::BadArgument) }
     }
 }
 
@@ -200,6 +219,24 @@ impl Net {
             forwarder: Pid::NONE,
             arrival,
         });
+    }
+
+    /// A guest's state, in at most so many bytes.
+    pub fn export(&mut self, guest: (LogicalHost, Pid), most_bytes: usize) -> Result<Vec<u8>, Error> {
+        let mut sent = Sent::default();
+        let state = self.partner.export_host(self.now_ns, guest, most_bytes, &mut self.kernel, &mut sent);
+        self.carry(sent);
+        self.settle();
+        state
+    }
+
+    /// It comes in; into which team, says its logical host.
+    pub fn import(&mut self, guest: (LogicalHost, Pid), state: &[u8]) -> Result<(), Error> {
+        let mut sent = Sent::default();
+        let imported = self.partner.import_host(self.now_ns, guest, state, &mut self.kernel, &mut sent);
+        self.carry(sent);
+        self.settle();
+        imported
     }
 
     /// A logical host for a guest.
