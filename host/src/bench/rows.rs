@@ -216,6 +216,19 @@ pub const ROWS: &[Row] = &[
         at_most(1.5e6, 0.8e6),
         &[(LINUX, 5.5e6)],
     ),
+    // A start here, and ten messages.
+    remote(
+        "remote-program",
+        "load, run and end a tiny program on another node",
+        at_most(140_000.0, 100_000.0),
+        &[],
+    ),
+    remote(
+        "remote-program-selected",
+        "the same, the node being selected",
+        at_most(140_000.0, 100_000.0),
+        &[],
+    ),
     against_linux(
         "remote-move-to-throughput",
         "throughput of MoveTo",

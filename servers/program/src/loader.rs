@@ -67,17 +67,18 @@ type Loaded = Mutex<Vec<(Pid, Result<Parts, Error>)>>;
 pub struct Loader {
     process: Pid,
     loaded: Arc<Loaded>,
+    unused: Arc<UnusedHosts>,
 }
 
 impl Loader {
     /// Starts it, for the manager whose process is `manager`.
     pub fn start(images: Arc<Images>, manager: Pid) -> Result<Loader, Error> {
-        let loaded = Arc::new(Loaded::default());
+        let (loaded, unused) = (Arc::new(Loaded::default()), Arc::new(UnusedHosts::default()));
         let mut loading = Loading {
             manager,
             images,
             loaded: Arc::clone(&loaded),
-            unused: Arc::new(UnusedHosts::default()),
+            unused: Arc::clone(&unused),
             soon_ns: None,
         };
         let options = Options { tick_ns: TICK_NS, ..Options::default() };
@@ -85,7 +86,7 @@ impl Loader {
         let process = thread.pid();
         // It runs as long as the manager.
         core::mem::forget(thread);
-        Ok(Loader { process, loaded })
+        Ok(Loader { process, loaded, unused })
     }
 
     /// Whether a client's request is one for which the loader waits.
@@ -106,6 +107,11 @@ impl Loader {
         let mut loaded = self.loaded.lock();
         let place = loaded.iter().position(|(other, _)| *other == client)?;
         Some(loaded.swap_remove(place).1)
+    }
+
+    /// The logical host of a guest that an earlier manager started.
+    pub fn adopt_host(&self, host: LogicalHost) -> GuestHost {
+        GuestHost { host, unused: Arc::clone(&self.unused) }
     }
 
     /// Forgets what it has loaded for clients that have ended.

@@ -70,7 +70,8 @@ pub struct Managing {
 #[derive(Debug)]
 struct Running {
     program: Pid,
-    image: Arc<Image>,
+    /// None if an earlier manager started it.
+    image: Option<Arc<Image>>,
     /// Whether it is an owner of the image's file.
     owns_file: bool,
     /// Given back with it.
@@ -104,7 +105,12 @@ impl Managing {
             let adopt = process::AdoptTeam { team: record.process() };
             // Most have an owner, and some end meanwhile.
             if v::call(kernel::server(kernel::PROCESS), &adopt, Segment::None).is_ok() {
-                self.programs.started(record.process(), adopted(&record));
+                let program = record.process();
+                self.programs.started(program, adopted(&record));
+                if program.is_guest() {
+                    let host = Some(self.loader.adopt_host(program.host()));
+                    self.running.push(Running { program, image: None, owns_file: false, _host: host });
+                }
             }
         }
         Ok(())
@@ -185,7 +191,7 @@ impl Managing {
             self.offers.guest_started(v::time::now_ns());
         }
         self.programs.started(program, record);
-        self.running.push(Running { program, image, owns_file, _host: host });
+        self.running.push(Running { program, image: Some(image), owns_file, _host: host });
         Ok(ProgramStarted { program })
     }
 
@@ -293,7 +299,7 @@ impl Managing {
     fn ended(&mut self, ended: &TeamEnded) {
         if let Some(place) = self.running.iter().rposition(|running| running.program == ended.team) {
             let Running { program, image, owns_file, .. } = self.running.swap_remove(place);
-            if owns_file {
+            if let Some(image) = image.filter(|_| owns_file) {
                 image.file.release(program);
             }
         }

@@ -1,5 +1,7 @@
 //! What operations between two nodes cost. `serve` runs on node 2, each of the others on node 1 beside it.
 
+use abi::kernel::record::StatisticsRecord;
+use abi::kernel::statistics::QueryStatistics;
 use abi::{Error, PAGE_BYTES, Pid};
 use alloc::boxed::Box;
 use alloc::format;
@@ -8,7 +10,7 @@ use core::time::Duration;
 use v::memory::{Mapping, map_file};
 use v::message::{Segment, call};
 use v::prelude::*;
-use v::process::spawn_thread;
+use v::process::{Command, Place, spawn_thread};
 use v::time::sleep;
 
 use crate::echo::{Frames, Loopback};
@@ -32,6 +34,9 @@ const MESSAGES: u32 = 64;
 const READS: u32 = 32;
 const TOUCHES: u32 = 128;
 const MOVES: u32 = 2;
+const PROGRAMS: u32 = 4;
+/// How much more memory node 2 must have free than node 1, which has twice that taken.
+const LEFT_BYTES: u64 = 8 << 20;
 /// Batches of what is timed, by turns, and operations of each.
 const TURNS: u32 = 20;
 const TIMED_MESSAGES: u32 = 25;
@@ -129,7 +134,28 @@ fn count_all(there: &mut There) -> Result<(), Error> {
     let mut frames = Frames::register()?;
     counted("frame-echo", MESSAGES, || frames.ask())?;
     let mut loopback = Loopback::to(THERE)?;
-    counted("loopback", MESSAGES, || loopback.ask())
+    counted("loopback", MESSAGES, || loopback.ask())?;
+    programs()
+}
+
+/// A tiny program on node 2, from its start to the news of its end: by the node's name, and as the only node with so much
+/// free memory. The first one leaves its image there.
+fn programs() -> Result<(), Error> {
+    let run = |place: &Place| Command::new("true").on(place.clone()).start()?.wait().map(|_| ());
+    let named = Place::Node(THERE.into());
+    run(&named)?;
+    counted("remote-program", PROGRAMS, || run(&named))?;
+    // No page of it is left out: it is all ones.
+    let taken = core::hint::black_box(alloc::vec![1_u8; 2 * LEFT_BYTES as usize]);
+    let mut statistics = [0; StatisticsRecord::BYTES];
+    let server = abi::kernel::server(abi::kernel::STATISTICS);
+    call(server, &QueryStatistics {}, Segment::Write(&mut statistics))?;
+    let here = StatisticsRecord::from_bytes(&statistics);
+    let least_memory_bytes = (here.free_frames + here.cached_frames) * PAGE_BYTES + LEFT_BYTES;
+    let selected = Place::Any { least_memory_bytes, least_idle_percent: 0 };
+    counted("remote-program-selected", PROGRAMS, || run(&selected))?;
+    drop(taken);
+    Ok(())
 }
 
 /// Times: of messages and both kinds of frames by turns, then of copies.
