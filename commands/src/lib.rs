@@ -28,6 +28,7 @@ pub struct Command {
 
 /// Every command, in the order of the alphabet.
 pub const COMMANDS: &[&Command] = &[
+    &system::balance::COMMAND,
     &text::cat::COMMAND,
     &text::cmp::COMMAND,
     &text::count_to::COMMAND,
@@ -38,6 +39,7 @@ pub const COMMANDS: &[&Command] = &[
     &system::devices::COMMAND,
     &text::echo::COMMAND,
     &system::env::COMMAND,
+    &system::migrate::EVACUATE,
     &system::truth::FALSE,
     &files::find::COMMAND,
     &system::free::COMMAND,
@@ -51,6 +53,7 @@ pub const COMMANDS: &[&Command] = &[
     &system::log::COMMAND,
     &files::ls::COMMAND,
     &parallel::mandelbrot::COMMAND,
+    &system::migrate::MIGRATEPROG,
     &files::mkdir::COMMAND,
     &files::mv::COMMAND,
     &system::netstat::COMMAND,

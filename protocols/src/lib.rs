@@ -7,6 +7,7 @@
 //! | `names` | whoever names such things: directories, descriptors |
 //! | `naming` | the naming server of each node: prefixes |
 //! | `program` | program managers, and the block of facts that a program starts with |
+//! | `moving` | program managers, when a program moves to another node |
 //! | `terminal` | terminal servers, beside `io` |
 //! | `pipe` | pipe servers, beside `io` |
 //! | `host_channel` | the tool on the host and the guest, over a serial line |
@@ -25,6 +26,7 @@ pub mod device;
 pub mod host_channel;
 pub mod io;
 pub mod log;
+pub mod moving;
 pub mod names;
 pub mod naming;
 pub mod network;
@@ -46,6 +48,7 @@ pub const NAME_TABLES: &[&[(u32, &str)]] = &[
     names::names::NAMES,
     naming::naming::NAMES,
     program::program::NAMES,
+    moving::moving::NAMES,
     terminal::terminal::NAMES,
     pipe::pipe::NAMES,
     log::log::NAMES,

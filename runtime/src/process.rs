@@ -2,6 +2,7 @@
 
 mod command;
 mod job;
+mod migrate;
 mod place;
 mod thread;
 
@@ -14,6 +15,7 @@ use crate::message::{Segment, call};
 
 pub use command::{Child, Command, DEFAULT_PATH, Status, Stream};
 pub use job::Job;
+pub use migrate::migrate;
 pub use place::{Place, Programs, manager_of, programs_of};
 pub use thread::{Thread, spawn_thread};
 

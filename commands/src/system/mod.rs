@@ -1,5 +1,6 @@
 //! Commands that look at the system and act on it.
 
+pub mod balance;
 pub mod crash;
 pub mod date;
 pub mod devices;
@@ -10,6 +11,7 @@ pub mod hostname;
 pub mod hosts;
 pub mod kill;
 pub mod log;
+pub mod migrate;
 pub mod netstat;
 pub mod ping;
 pub mod poweroff;

@@ -261,6 +261,8 @@ impl<M: Machine> Kernel<M> {
         if pid.is_none() {
             return self.own(caller);
         }
+        // What is left of one that has moved says nothing of it.
+        ensure(!self.processes.is_away(pid.host()), Error::ProcessElsewhere)?;
         let index = self.processes.find(pid)?;
         let process = &self.processes[index];
         ensure(process.is_program() || process.kind == Kind::Copy, Error::NonexistentProcess)?;

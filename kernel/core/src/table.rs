@@ -204,6 +204,11 @@ impl<Space> Processes<Space> {
         ensure(self.guests.len() < self.guests.capacity(), Error::NoResources)
     }
 
+    /// Whether a logical host is that of a guest that has moved away.
+    pub fn is_away(&self, host: LogicalHost) -> bool {
+        self.guest(host).is_some_and(|guest| guest.away)
+    }
+
     /// Notes whether a guest has moved away.
     pub fn set_away(&mut self, host: LogicalHost, away: bool) {
         for guest in self.guests.iter_mut().filter(|guest| guest.host == host) {

@@ -4,6 +4,7 @@ use alloc_crate::string::{String, ToString};
 use alloc_crate::vec::Vec;
 
 use abi::kernel::well_known_group;
+use abi::protocol::Reply as _;
 use abi::{Error, LogicalHost, PAGE_BYTES, Pid};
 use protocols::network::HOST_NAME_BYTES;
 use protocols::program::{ProgramRecord, program};
@@ -77,20 +78,39 @@ fn find(place: &Place) -> Result<Manager, Error> {
             })?;
             Ok(Manager { pid: manager_on(host)?, node: Some(name.clone()) })
         }
-        Place::Any { least_memory_bytes, least_idle_percent } => best(program::Bid {
-            least_free_pages: u32::try_from(least_memory_bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX),
-            least_idle_percent: *least_idle_percent,
-        }),
+        Place::Any { least_memory_bytes, least_idle_percent } => {
+            best(bid(*least_memory_bytes, *least_idle_percent), Pid::NONE)
+        }
     }
 }
 
-/// The manager that offers first.
-fn best(bid: program::Bid) -> Result<Manager, Error> {
+/// The manager of a place, which is another one than `manager`; [`BadArgument`](Error::BadArgument) if the place has that.
+pub(super) fn other_than(manager: Pid, place: &Place) -> Result<Manager, Error> {
+    if let Place::Any { least_memory_bytes, least_idle_percent } = place {
+        return best(bid(*least_memory_bytes, *least_idle_percent), manager);
+    }
+    let found = find(place)?;
+    if found.pid == manager { Err(Error::BadArgument) } else { Ok(found) }
+}
+
+fn bid(least_memory_bytes: u64, least_idle_percent: u32) -> program::Bid {
+    let least_free_pages = u32::try_from(least_memory_bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX);
+    program::Bid { least_free_pages, least_idle_percent }
+}
+
+/// The manager that offers first, `unwanted` aside.
+fn best(bid: program::Bid, unwanted: Pid) -> Result<Manager, Error> {
     let mut name = [0; HOST_NAME_BYTES];
     let ask = || {
         let deadline = time::now_ns() + OFFER_NS;
         let all = well_known_group::ALL_PROGRAM_MANAGERS;
-        message::call_group(all, &bid, Segment::Write(&mut name), deadline)
+        let (mut pid, mut made) = message::call_group(all, &bid, Segment::Write(&mut name), deadline)?;
+        while pid == unwanted {
+            let (next, reply) = message::get_reply(&mut name, deadline)?;
+            Error::check(reply.code())?;
+            (pid, made) = (next, program::BidMade::from_message(&reply));
+        }
+        Ok((pid, made))
     };
     match again(true, ask) {
         Ok((pid, made)) => {

@@ -134,6 +134,11 @@ impl NewTeam {
         Ok(())
     }
 
+    /// Others have seen to it that it begins.
+    pub fn has_begun(mut self) {
+        self.begun = true;
+    }
+
     /// Maps stack and start block, and starts the root process at `entry`; its pid.
     pub fn begin(mut self, entry: u64, block: &[u8]) -> Result<Pid, Error> {
         let stack = (STACK_TOP - block.len() as u64) & !(STACK_ALIGNMENT - 1);

@@ -49,6 +49,11 @@ impl Errands {
         }
     }
 
+    /// `owner` is no owner of an instance any more.
+    pub fn release(&self, server: Pid, instance: u32, owner: Pid) {
+        self.begin(Errand { server, instance, owner, begins: false });
+    }
+
     /// Does it now, if it is here.
     fn begin(&self, errand: Errand) {
         if is_elsewhere(errand.server) {

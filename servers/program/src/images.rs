@@ -142,6 +142,12 @@ impl Images {
     }
 
     /// Says to servers of other nodes what they are to be told, and reads of them what is to be read.
+    /// A program is no owner of an instance any more.
+    pub fn release(&self, server: Pid, instance: u32, program: Pid) {
+        self.errands.release(server, instance, program);
+    }
+
+    /// Says to servers of other nodes what they are to be told, and reads of them what is to be read.
     pub fn run_errands(&self) {
         self.errands.run();
         let unread = core::mem::take(&mut *self.unread.lock());

@@ -8,6 +8,7 @@
 //! | `images` | images out of files of file servers |
 //! | `loader` | the process that waits for other nodes |
 //! | `offers` | the node's load, and answers to bids |
+//! | `moving` | programs that move between nodes |
 //! | `manage` | the requests, and the calls to the kernel |
 
 #![no_std]
@@ -20,5 +21,6 @@ pub mod file;
 pub mod images;
 pub mod loader;
 pub mod manage;
+pub mod moving;
 pub mod offers;
 pub mod programs;

@@ -47,12 +47,22 @@ pub struct Parts {
 pub struct GuestHost {
     /// Which.
     pub host: LogicalHost,
-    unused: Arc<UnusedHosts>,
+    /// Where to give it back; nowhere once it is another node's.
+    unused: Option<Arc<UnusedHosts>>,
+}
+
+impl GuestHost {
+    /// It is another node's now, to give back.
+    pub fn has_left(mut self) {
+        self.unused = None;
+    }
 }
 
 impl Drop for GuestHost {
     fn drop(&mut self) {
-        self.unused.lock().push((self.host, v::time::now_ns()));
+        if let Some(unused) = &self.unused {
+            unused.lock().push((self.host, v::time::now_ns()));
+        }
     }
 }
 
@@ -111,7 +121,9 @@ impl Loader {
 
     /// The logical host of a guest that an earlier manager started.
     pub fn adopt_host(&self, host: LogicalHost) -> GuestHost {
-        GuestHost { host, unused: Arc::clone(&self.unused) }
+        // It may have been here before.
+        self.unused.lock().retain(|(unused, _)| *unused != host);
+        GuestHost { host, unused: Some(Arc::clone(&self.unused)) }
     }
 
     /// Forgets what it has loaded for clients that have ended.
@@ -150,7 +162,7 @@ impl Loading {
         match claimed {
             Ok(claimed) => {
                 let host = LogicalHost::from_bits(claimed.logical_host);
-                Ok(Some(GuestHost { host, unused: Arc::clone(&self.unused) }))
+                Ok(Some(GuestHost { host, unused: Some(Arc::clone(&self.unused)) }))
             }
             Err(Error::NoNetwork | Error::NoSuchPrefix) => Ok(None),
             Err(error) => Err(error),

@@ -7,6 +7,7 @@
 use core::convert::Infallible;
 
 use program_server::manage::{Managing, SWEEP_NS};
+use protocols::moving::MOST_PUT_BYTES;
 use v::abi::kernel::{self, group, well_known_group};
 use v::prelude::*;
 use v::server::{self, Options};
@@ -24,5 +25,7 @@ fn main() -> Result<Infallible, Error> {
     }
     server::register_prefix("program", 0)?;
     server::ready();
-    server::serve(&mut managing, Options { tick_ns: SWEEP_NS, ..Options::default() })
+    // What is put into programs that come comes with its request.
+    let options = Options { buffer_bytes: MOST_PUT_BYTES, tick_ns: SWEEP_NS };
+    server::serve(&mut managing, options)
 }

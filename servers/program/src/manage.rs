@@ -19,6 +19,7 @@ use abi::protocol::Reply;
 use abi::{Error, Message, Pid, Rights};
 use io_server::elsewhere;
 use program_image::{NewTeam, Owner, team_end};
+use protocols::moving::moving::Moving;
 use protocols::network::HOST_NAME_BYTES;
 use protocols::program::program::{
     Bid, BidMade, EndJob, EndProgram, JobEnding, ListPrograms, Program as Request, ProgramEnded,
@@ -31,6 +32,8 @@ use v::{Segment, message};
 use crate::file::is_elsewhere;
 use crate::images::{Image, Images};
 use crate::loader::{GuestHost, Loader, Parts, is_guest};
+use crate::moving::arrival::Arrivals;
+use crate::moving::departure::Mover;
 use crate::offers::{Offer, Offers};
 use crate::programs::{Job, Program, Programs, Stream, Wait, program_end};
 
@@ -54,13 +57,15 @@ const MOST_LISTED: usize = 64;
 /// All that the program manager knows.
 #[derive(Debug)]
 pub struct Managing {
-    programs: Programs,
+    pub(crate) programs: Programs,
     /// What programs run in, which is held as long.
-    running: Vec<Running>,
+    pub(crate) running: Vec<Running>,
     images: Arc<Images>,
-    loader: Loader,
-    offers: Offers,
-    quota_pages: u32,
+    pub(crate) loader: Loader,
+    pub(crate) mover: Mover,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) offers: Offers,
+    pub(crate) quota_pages: u32,
     next_sweep_ns: u64,
     /// What a reply is made in.
     data: Vec<u8>,
@@ -68,14 +73,14 @@ pub struct Managing {
 
 /// What a program that runs takes up.
 #[derive(Debug)]
-struct Running {
-    program: Pid,
-    /// None if an earlier manager started it.
-    image: Option<Arc<Image>>,
-    /// Whether it is an owner of the image's file.
-    owns_file: bool,
+pub(crate) struct Running {
+    pub(crate) program: Pid,
+    /// Where it was started, what was loaded for it.
+    pub(crate) _image: Option<Arc<Image>>,
+    /// Instances that it owns as long as it runs: of the files that it is bound to.
+    pub(crate) files: Vec<Stream>,
     /// Given back with it.
-    _host: Option<GuestHost>,
+    pub(crate) host: Option<GuestHost>,
 }
 
 impl Managing {
@@ -88,6 +93,8 @@ impl Managing {
             programs: Programs::default(),
             running: Vec::new(),
             loader: Loader::start(Arc::clone(&images), own)?,
+            mover: Mover::start(own)?,
+            arrivals: Arrivals::default(),
             images,
             offers: Offers::default(),
             quota_pages: u32::try_from(memory_pages * part / of).unwrap_or(u32::MAX),
@@ -109,7 +116,7 @@ impl Managing {
                 self.programs.started(program, adopted(&record));
                 if program.is_guest() {
                     let host = Some(self.loader.adopt_host(program.host()));
-                    self.running.push(Running { program, image: None, owns_file: false, _host: host });
+                    self.running.push(Running { program, _image: None, files: Vec::new(), host });
                 }
             }
         }
@@ -168,9 +175,10 @@ impl Managing {
         team.set_name(facts.name)?;
         let file = &image.file;
         team.bind_image(&image.layout, (file.server, file.instance), &image.copied)?;
-        let owns_file = !image.is_whole();
-        if owns_file {
+        let mut files = Vec::new();
+        if !image.is_whole() {
             file.share(team.pid());
+            files.push(Stream { server: file.server, instance: file.instance });
         }
         if has(flag::HELD) {
             let suspend = process::Suspend { process: team.pid() };
@@ -191,7 +199,7 @@ impl Managing {
             self.offers.guest_started(v::time::now_ns());
         }
         self.programs.started(program, record);
-        self.running.push(Running { program, image: Some(image), owns_file, _host: host });
+        self.running.push(Running { program, _image: Some(image), files, host });
         Ok(ProgramStarted { program })
     }
 
@@ -298,9 +306,9 @@ impl Managing {
 
     fn ended(&mut self, ended: &TeamEnded) {
         if let Some(place) = self.running.iter().rposition(|running| running.program == ended.team) {
-            let Running { program, image, owns_file, .. } = self.running.swap_remove(place);
-            if let Some(image) = image.filter(|_| owns_file) {
-                image.file.release(program);
+            let Running { program, files, .. } = self.running.swap_remove(place);
+            for Stream { server, instance } in files {
+                self.images.release(server, instance, program);
             }
         }
         let end: ProgramEnded = program_end(ended.status);
@@ -317,6 +325,9 @@ impl Server for Managing {
             if let Some(ended) = team_end(client.pid, message) {
                 self.ended(&ended);
                 return Outcome::Reply(EndNoted {}.to_message());
+            }
+            if let Some(request) = Moving::from_message(message) {
+                return self.request_of_move(client, request);
             }
             return Outcome::refuse(Error::BadRequest);
         };
@@ -351,6 +362,7 @@ impl Server for Managing {
         self.loader.forget_dead();
         self.images.forget_idle();
         self.end_abandoned(now_ns);
+        self.arrivals.expire();
         if self.programs.has_unclaimed() {
             self.programs.forget_orphans(elsewhere::has_ended);
         }
@@ -392,7 +404,8 @@ fn named(answer: BidMade) -> BidMade {
     BidMade { count: name().len() as u32, ..answer }
 }
 
-fn statistics() -> Result<StatisticsRecord, Error> {
+/// What the kernel counts.
+pub(crate) fn statistics() -> Result<StatisticsRecord, Error> {
     let mut bytes = [0; StatisticsRecord::BYTES];
     let query = statistics::QueryStatistics {};
     v::call(kernel::server(kernel::STATISTICS), &query, Segment::Write(&mut bytes))?;

@@ -184,6 +184,14 @@ impl Programs {
         None
     }
 
+    /// The program has left for another node. Whoever waits for it, to be sent there.
+    pub fn left(&mut self, pid: Pid) -> Option<Pid> {
+        match self.known.remove(&pid)? {
+            (_, State::Running { waiter }) => waiter,
+            (_, State::Ended { .. }) => None,
+        }
+    }
+
     /// Forgets the user's program that ended first if there are too many.
     fn forget_surplus(&mut self, user: UserId) {
         let unclaimed = || {

@@ -1,0 +1,11 @@
+//! The program `balance`; see the library.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+v_start::program!(main);
+
+fn main() -> i32 {
+    commands::run::run(&commands::system::balance::COMMAND)
+}
