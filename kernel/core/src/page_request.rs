@@ -130,6 +130,7 @@ impl<M: Machine> Kernel<M> {
         (self.missing, self.missing_room) = (waits_for, false);
     }
 
+    #[inline]
     fn begin_read(&mut self, page: PageOf) -> Result<()> {
         if let Some(slot) = self.find_request(page) {
             (self.missing, self.missing_room) = (slot, false);
