@@ -192,7 +192,7 @@ impl Engine {
     #[inline(always)]
     pub(crate) fn answer_time_ns(&self, index: u32, attempts: u8) -> u64 {
         let configuration = &self.configuration;
-        let once_ns = match self.hosts.get(index as usize) {
+        let once_ns = match self.hosts.at(index as usize) {
             Some(host) if host.round_trip_ns != 0 => host.round_trip_ns + 4 * host.variation_ns,
             _ => configuration.round_trip_ns,
         };

@@ -32,10 +32,12 @@ impl Address {
     pub(crate) fn is(&self, other: &Address) -> bool {
         match (self, other) {
             (Address::Ethernet(own), Address::Ethernet(other)) => own == other,
-            (Address::Own, Address::Own) => true,
-            (Address::Udp4(own, port), Address::Udp4(other, others)) => own == other && port == others,
-            (Address::Udp6(own, port), Address::Udp6(other, others)) => own == other && port == others,
-            _ => false,
+            _ => self.is_beyond(other),
         }
+    }
+
+    #[cold]
+    fn is_beyond(&self, other: &Address) -> bool {
+        self == other
     }
 }

@@ -111,7 +111,7 @@ impl ServerRecord {
 
     /// Whether all is done for its transaction, which is before `transaction`, and nothing is left to give out, or back
     /// but a response's segment.
-    #[inline]
+    #[inline(always)]
     pub fn is_over_before(&self, transaction: u32) -> bool {
         let ahead = transaction.wrapping_sub(self.header.transaction);
         self.state == ServerState::Answered
