@@ -1,7 +1,9 @@
 //! Process groups: who is in which.
 //!
 //! One table of memberships, sized at boot; a group is there while it has a row, and its members come in the order of
-//! the rows. A group's number is never used again. A Send to a group without members says that it is empty.
+//! the rows. A group's number is never used again. A Send to a group without members says that it is empty. A new
+//! membership takes the first free row, and no search goes beyond the last that is taken: the table has room for every
+//! process there may be, but only services and few others are in a group.
 //!
 //! A group may have members on several nodes. Each kernel knows its own, and nobody all: a Send goes to those here and
 //! by the network server to the other nodes, of which those answer that have some.
@@ -54,25 +56,33 @@ const FREE: Membership = Membership { group: Pid::NONE, process: NOBODY, user: U
 #[derive(Clone, Debug)]
 pub struct Groups {
     rows: Box<[Membership]>,
+    /// The row after the last that is taken.
+    end: usize,
     next_number: u32,
 }
 
 impl Groups {
     /// Room for as many memberships as there are processes.
     pub fn new(process_slots: u16) -> Groups {
-        Groups { rows: (0..process_slots).map(|_| FREE).collect(), next_number: FIRST_DYNAMIC_NUMBER }
+        let rows = (0..process_slots).map(|_| FREE).collect();
+        Groups { rows, end: 0, next_number: FIRST_DYNAMIC_NUMBER }
+    }
+
+    /// The rows up to the last that is taken.
+    fn rows(&self) -> &[Membership] {
+        &self.rows[..self.end]
     }
 
     /// The first member in a row from `row` on, and the row after its own.
     pub fn next_member(&self, group: Pid, row: usize) -> Option<(ProcessIndex, usize)> {
-        let rows = self.rows.get(row..)?;
+        let rows = self.rows().get(row..)?;
         let found = rows.iter().position(|membership| membership.group == group)?;
         Some((rows[found].process, row + found + 1))
     }
 
     /// The `position`th member of a group, or nobody beyond the last; and how many there are.
     pub fn member(&self, group: Pid, position: u32) -> Result<(ProcessIndex, u32)> {
-        let members = || self.rows.iter().filter(|membership| membership.group == group);
+        let members = || self.rows().iter().filter(|membership| membership.group == group);
         let count = members().count() as u32;
         ensure(count > 0, Error::EmptyGroup)?;
         let member = members().nth(position as usize).map_or(NOBODY, |membership| membership.process);
@@ -81,13 +91,32 @@ impl Groups {
 
     /// Whose the group is.
     fn user(&self, group: Pid) -> Result<UserId> {
-        let row = self.rows.iter().find(|membership| membership.group == group);
+        let row = self.rows().iter().find(|membership| membership.group == group);
         row.map(|membership| membership.user).ok_or(Error::EmptyGroup)
     }
 
-    fn find(&mut self, group: Pid, process: ProcessIndex) -> Option<&mut Membership> {
-        let same = |row: &&mut Membership| row.group == group && row.process == process;
-        self.rows.iter_mut().find(same)
+    /// The row that says that a process is in a group.
+    fn find(&self, group: Pid, process: ProcessIndex) -> Option<usize> {
+        self.rows().iter().position(|row| row.group == group && row.process == process)
+    }
+
+    /// Takes the first free row. [`NoResources`](Error::NoResources) if there is none.
+    fn add(&mut self, membership: Membership) -> Result<()> {
+        let row = self.rows().iter().position(|row| row.group.is_none()).unwrap_or(self.end);
+        *self.rows.get_mut(row).ok_or(Error::NoResources)? = membership;
+        self.end = self.end.max(row + 1);
+        Ok(())
+    }
+
+    /// Frees the taken rows that are meant.
+    fn remove(&mut self, is_meant: impl Fn(&Membership) -> bool) {
+        for row in &mut self.rows[..self.end] {
+            if is_meant(row) {
+                *row = FREE;
+            }
+        }
+        let last = self.rows().iter().rposition(|row| !row.group.is_none());
+        self.end = last.map_or(0, |last| last + 1);
     }
 }
 
@@ -193,7 +222,6 @@ impl<M: Machine> Kernel<M> {
         client
     }
 
-    /// Adds a process, unless it is in the group.
     /// The groups that a process is in.
     pub fn memberships_of(&self, process: ProcessIndex) -> impl Iterator<Item = Pid> {
         self.memberships(process).map(|(group, _)| group)
@@ -201,16 +229,16 @@ impl<M: Machine> Kernel<M> {
 
     /// The groups that a process is in, with their creators.
     pub(crate) fn memberships(&self, process: ProcessIndex) -> impl Iterator<Item = (Pid, UserId)> {
-        self.groups.rows.iter().filter(move |row| row.process == process).map(|row| (row.group, row.user))
+        self.groups.rows().iter().filter(move |row| row.process == process).map(|row| (row.group, row.user))
     }
 
+    /// Adds a process, unless it is in the group.
     pub(crate) fn add_member(&mut self, group: Pid, user: UserId, process: ProcessIndex) -> Result<()> {
         if self.groups.find(group, process).is_some() {
             return Ok(());
         }
         ensure(self.processes[process].memberships < MEMBERSHIPS_PER_PROCESS, Error::NoQuota)?;
-        let free = self.groups.find(Pid::NONE, NOBODY).ok_or(Error::NoResources)?;
-        *free = Membership { group, process, user };
+        self.groups.add(Membership { group, process, user })?;
         self.processes[process].memberships += 1;
         Ok(())
     }
@@ -219,8 +247,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn leave_group(&mut self, group: Pid, process: ProcessIndex) -> Result<()> {
         let group = self.known_group(group)?;
         self.groups.user(group)?;
-        let row = self.groups.find(group, process).ok_or(Error::BadArgument)?;
-        *row = FREE;
+        ensure(self.groups.find(group, process).is_some(), Error::BadArgument)?;
+        self.groups.remove(|row| row.group == group && row.process == process);
         self.processes[process].memberships -= 1;
         Ok(())
     }
@@ -233,7 +261,7 @@ impl<M: Machine> Kernel<M> {
         ensure(capacity != 0, Error::TooLong)?;
         let (mut count, mut next) = (0, 0);
         let (places, _) = bytes.as_chunks_mut();
-        for (at, row) in self.groups.rows.iter().enumerate().skip(from as usize) {
+        for (at, row) in self.groups.rows().iter().enumerate().skip(from as usize) {
             if row.group.is_none() {
                 continue;
             }
@@ -253,9 +281,7 @@ impl<M: Machine> Kernel<M> {
     /// Takes a process out of all its groups.
     pub(crate) fn leave_groups(&mut self, process: ProcessIndex) {
         if core::mem::take(&mut self.processes[process].memberships) > 0 {
-            for row in self.groups.rows.iter_mut().filter(|row| row.process == process) {
-                *row = FREE;
-            }
+            self.groups.remove(|row| row.process == process);
         }
     }
 }
@@ -269,15 +295,39 @@ mod tests {
         let group = Pid::unrestricted_group(LogicalHost::OWN, 1);
         let mut groups = Groups::new(3);
         assert_eq!(groups.member(group, 0), Err(Error::EmptyGroup));
+        let member = |process| Membership { group, process, user: UserId(7) };
         for process in [20, 21] {
-            *groups.find(Pid::NONE, NOBODY).unwrap() = Membership { group, process, user: UserId(7) };
+            groups.add(member(process)).unwrap();
         }
         assert_eq!(groups.member(group, 1), Ok((21, 2)));
         assert_eq!(groups.member(group, 2), Ok((NOBODY, 2)));
         assert_eq!(groups.user(group), Ok(UserId(7)));
-        *groups.find(group, 20).unwrap() = FREE;
+        groups.remove(|row| row.process == 20);
         assert_eq!(groups.next_member(group, 0), Some((21, 2)));
         assert_eq!(groups.next_member(group, 2), None);
         assert_eq!(groups.next_member(group, 99), None);
+    }
+
+    #[test]
+    fn the_first_free_row_is_taken_and_free_ones_at_the_end_are_not_searched() {
+        let group = Pid::unrestricted_group(LogicalHost::OWN, 1);
+        let mut groups = Groups::new(3);
+        let member = |process| Membership { group, process, user: UserId(7) };
+        for process in [20, 21, 22] {
+            groups.add(member(process)).unwrap();
+        }
+        assert_eq!(groups.add(member(23)), Err(Error::NoResources));
+        groups.remove(|row| row.process == 21);
+        assert_eq!(groups.end, 3);
+        groups.add(member(23)).unwrap();
+        assert_eq!(groups.find(group, 23), Some(1));
+        groups.remove(|row| row.process == 22);
+        groups.remove(|row| row.process == 20);
+        assert_eq!((groups.end, groups.find(group, 23)), (2, Some(1)));
+        groups.remove(|row| row.process == 23);
+        assert_eq!((groups.end, groups.find(group, 23)), (0, None));
+        assert_eq!(groups.next_member(group, 1), None);
+        groups.add(member(24)).unwrap();
+        assert_eq!(groups.member(group, 0), Ok((24, 1)));
     }
 }
