@@ -274,7 +274,7 @@ protocol! {
         TakeWritten = 11 {
             team: Pid,
             address: u64,
-            /// 1 for all that are there, whether written or not.
+            /// 1 for all that are there, whether written or not; what was written is told again then.
             all: u32,
         } => WrittenTaken {
             /// Records written.

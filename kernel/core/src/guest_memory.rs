@@ -75,7 +75,7 @@ impl<M: Machine> Kernel<M> {
                 is_done = true;
                 break;
             }
-            if self.machine.take_written(space, address) || request.all != 0 {
+            if request.all != 0 || self.machine.take_written(space, address) {
                 if !follows {
                     runs[count] = PagesRecord { address, pages: 0 };
                     count += 1;

@@ -135,7 +135,9 @@ impl Home for Leaving {
 
     fn written(&mut self) -> Result<Vec<u64>, Error> {
         let is_first = core::mem::take(&mut self.is_first);
-        host::take_written(self.program, is_first)
+        let mut all = if is_first { host::take_written(self.program, true)? } else { Vec::new() };
+        all.extend(host::take_written(self.program, false)?);
+        Ok(all)
     }
 
     fn own(&mut self) -> Result<Vec<u64>, Error> {

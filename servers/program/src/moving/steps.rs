@@ -5,7 +5,7 @@
 //! | the program is described, and offered to the other manager | it never stopped |
 //! | its pages are copied, and those that it has written meanwhile, in rounds, until they are few or get no fewer | it never stopped |
 //! | it is frozen, and the rest is copied | it goes on here; if its address space has become another, the move begins anew |
-//! | its state is taken out of this node, and sent | the state is put back, and it goes on here |
+//! | its state is taken out of this node, and sent, with what replies have written that came until then | the state is put back, and it goes on here |
 //! | it is installed there, which is when it has moved | if it was not done, as before; if nobody knows, see below |
 //! | what is left of it here is ended | |
 //!
@@ -40,7 +40,7 @@ pub trait Home {
     /// Whether that still describes its address space.
     fn is_as_described(&mut self) -> Result<bool, Error>;
 
-    /// Pages of its own that it has written since this was asked last, or at the first time all.
+    /// Pages of its own that were written since this was asked last, or at the first time all.
     fn written(&mut self) -> Result<Vec<u64>, Error>;
 
     /// All pages of its own.
@@ -201,15 +201,7 @@ impl<H: Home, A: Away> Attempt<'_, H, A> {
         let since_ns = self.home.now_ns();
         let state = self.take_out().inspect_err(|_| self.home.thaw())?;
         self.moved.state_bytes = state.len() as u32;
-        let (parts, rest) = state.split_at(state.len().saturating_sub(1) / MOST_PUT_BYTES * MOST_PUT_BYTES);
-        let put = parts.chunks(MOST_PUT_BYTES).try_for_each(|part| self.away.put_state(part));
-        let outcome = put.and_then(|()| {
-            self.away.install(rest).or_else(|error| {
-                let is_done = error.may_have_been_executed() && self.home.is_elsewhere();
-                if is_done { Ok(()) } else { Err(error) }
-            })
-        });
-        if let Err(error) = outcome {
+        if let Err(error) = self.install(&state) {
             self.home.import(&state);
             // Another try would do no better.
             return Err(if error == Error::Busy { Error::NoResources } else { error }.into());
@@ -217,6 +209,19 @@ impl<H: Home, A: Away> Attempt<'_, H, A> {
         self.moved.frozen_ns = self.home.now_ns() - since_ns;
         self.home.leave();
         Ok(())
+    }
+
+    /// Lets a program whose state was taken out go on there.
+    fn install(&mut self, state: &[u8]) -> Result<(), Error> {
+        // A frozen program's messages are still answered, into its memory; from now on they are not.
+        self.uncopied = self.home.written()?;
+        self.moved.frozen_pages += self.copy()?;
+        let (parts, rest) = state.split_at(state.len().saturating_sub(1) / MOST_PUT_BYTES * MOST_PUT_BYTES);
+        parts.chunks(MOST_PUT_BYTES).try_for_each(|part| self.away.put_state(part))?;
+        self.away.install(rest).or_else(|error| {
+            let is_done = error.may_have_been_executed() && self.home.is_elsewhere();
+            if is_done { Ok(()) } else { Err(error) }
+        })
     }
 
     /// Copies the rest of a frozen program, and takes its state out of this node.

@@ -61,6 +61,8 @@ struct World {
     maps: u32,
     is_changed: bool,
     writes: u64,
+    /// Replies that come while it is frozen, and write.
+    replies: u32,
     reads: u32,
     ticks: u64,
     state_bytes: usize,
@@ -75,6 +77,12 @@ impl World {
 
     /// The program goes on for a while, wherever it is allowed to.
     fn run(&mut self) {
+        if self.replies > 0 && self.frozen && !self.exported {
+            self.replies -= 1;
+            let address = u64::from(self.replies) % PAGES * PAGE_BYTES;
+            self.here.insert(address, 1_000_000 + u64::from(self.replies));
+            self.written.push(address);
+        }
         for _ in 0..self.pace {
             self.writes += 1;
             let (address, number) = (self.writes * 7 % PAGES * PAGE_BYTES, 1000 + self.writes);
@@ -187,7 +195,7 @@ impl Home for Side {
 
     fn export(&mut self) -> Result<Vec<u8>, Error> {
         let mut world = self.0.borrow_mut();
-        assert!(world.frozen && world.written.is_empty());
+        assert!(world.frozen);
         world.home_step()?;
         world.exported = true;
         Ok((0..world.state_bytes).map(|at| at as u8).collect())
@@ -320,6 +328,15 @@ fn a_move_begins_anew_when_the_address_space_changes_but_not_for_ever() {
     let (outcome, world) = check(World { pace: 3, maps: u32::MAX, ..World::new() });
     assert_eq!(outcome, Err(Error::Busy));
     assert!(world.runs_here());
+}
+
+#[test]
+fn what_a_reply_writes_into_a_frozen_program_moves_along() {
+    for replies in 1..30 {
+        for pace in [0, 2] {
+            check(World { replies, pace, ..World::new() }).0.unwrap();
+        }
+    }
 }
 
 #[test]
