@@ -38,6 +38,7 @@ impl Loopback {
     }
 
     /// Adds a packet that `fill` writes, unless that says that it cannot.
+    #[cold]
     pub fn push(&mut self, transmit: &Transmit, fill: impl FnOnce(&mut [u8]) -> bool) {
         if self.packets.len() == MOST_PACKETS {
             return;

@@ -339,8 +339,9 @@ impl Partner {
         let server = alien.to;
         self.memory.lend(buffer.len());
         self.aliens = self.aliens.max(slot + 1);
-        let serve = Serve::Under { id, server, is_member: false, alien };
+        let serve = Serve::Under { id, server, is_member: false };
         self.serves.begin(slot, alien.client.host(), serve);
+        self.serves.note_for_guest(slot, &alien);
         let sent = if request.received_by.is_none() {
             kernel.send_alien(&alien, buffer)
         } else {

@@ -31,8 +31,6 @@ pub enum Serve {
         server: Pid,
         /// Whether it is a member of the group that was sent to.
         is_member: bool,
-        /// What the kernel was told of it.
-        alien: Alien,
     },
     /// It is answered, and the response's segment kept.
     Answered {
@@ -71,6 +69,8 @@ pub struct Serves {
     free_for_copies: Vec<usize>,
     /// Machines with clients that are served or were answered, and how many each has.
     hosts: Vec<(LogicalHost, usize)>,
+    /// What the kernel was told of the aliens for guests, which may move: by their slots, until these are free.
+    for_guests: Vec<(usize, Alien)>,
 }
 
 impl fmt::Debug for Serves {
@@ -88,6 +88,7 @@ impl Serves {
             free_for_aliens: (0..aliens).rev().collect(),
             free_for_copies: (aliens..aliens + copies).rev().collect(),
             hosts: Vec::new(),
+            for_guests: Vec::new(),
         }
     }
 
@@ -122,10 +123,13 @@ impl Serves {
         self.free_for_aliens.iter().rev().copied().take(count).collect()
     }
 
-    /// The requests that processes of a logical host are to answer: slot, server, and what the kernel was told.
+    /// The requests that processes of a guest's logical host are to answer: slot, server, and what the kernel was told.
     pub fn under_of(&self, host: LogicalHost) -> Vec<(usize, Pid, Alien)> {
         let of = |(slot, serve): (usize, &Serve)| match serve {
-            Serve::Under { server, alien, .. } if server.host() == host => Some((slot, *server, *alien)),
+            Serve::Under { server, .. } if server.host() == host => {
+                let (_, alien) = self.for_guests.iter().find(|(of, _)| *of == slot)?;
+                Some((slot, *server, *alien))
+            }
             _ => None,
         };
         self.slots.iter().enumerate().filter_map(of).collect()
@@ -166,6 +170,11 @@ impl Serves {
         }
     }
 
+    /// Keeps what the kernel was told of the alien of a slot, which is for a guest.
+    pub fn note_for_guest(&mut self, slot: usize, alien: &Alien) {
+        self.for_guests.push((slot, *alien));
+    }
+
     /// A request was answered, and the response's segment is kept. A copy's slot is free until then.
     pub fn keep(&mut self, slot: usize, host: LogicalHost, server_host: LogicalHost, bytes: usize) {
         let answered = Serve::Answered { host, server_host, bytes };
@@ -178,7 +187,11 @@ impl Serves {
 
     /// Frees a slot.
     pub fn end(&mut self, slot: usize) {
-        let Some(host) = core::mem::replace(&mut self.slots[slot], Serve::Free).host() else { return };
+        let Some(host) = self.slots[slot].host() else { return };
+        self.slots[slot] = Serve::Free;
+        if !self.for_guests.is_empty() {
+            self.for_guests.retain(|(of, _)| *of != slot);
+        }
         if slot >= self.aliens {
             return self.free_for_copies.push(slot);
         }
@@ -296,7 +309,10 @@ impl Partner {
         self.memory.lend(buffer.len());
         self.aliens = self.aliens.max(slot + 1);
         let is_member = request.server.is_group();
-        self.serves.begin(slot, client.host(), Serve::Under { id: request.id, server, is_member, alien });
+        self.serves.begin(slot, client.host(), Serve::Under { id: request.id, server, is_member });
+        if server.host() != self.own {
+            self.serves.note_for_guest(slot, &alien);
+        }
         if let Err(error) = kernel.send_alien(&alien, buffer) {
             let first = self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
             self.due.extend(first);
