@@ -8,7 +8,7 @@
 //! use v::parallel::{self, Job};
 //! use v::process::Place;
 //!
-//! fn main() -> i32 {
+//! fn run() -> i32 {
 //!     // In a worker this does the work and says with what status to end.
 //!     if let Some(status) = parallel::worker(square) {
 //!         return status;
@@ -31,8 +31,7 @@
 //!     let number = task.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
 //!     (number * number).to_le_bytes().to_vec()
 //! }
-//! # extern crate alloc;
-//! # use alloc::vec::Vec;
+//! # fn main() { run(); }
 //! ```
 //!
 //! **Each result comes once.** What a worker did that has ended, or whose node has, is given out again. At the end, when
