@@ -320,12 +320,12 @@ impl Engine {
 
     /// Host `index` has been found: whoever waited to send to it may.
     fn wake_waiting_for_host(&mut self, index: usize) {
-        for client in 0..self.clients.len() {
+        for client in self.clients.taken() {
             if self.clients[client].host as usize == index && !self.clients[client].outgoing.is_idle() {
                 self.ready.insert(client);
             }
         }
-        for server in 0..self.servers.len() {
+        for server in self.servers.taken() {
             let record = &self.servers[server];
             let goes_there = record.target.unwrap_or(record.host) as usize == index;
             if goes_there && !record.outgoing.is_idle() {

@@ -94,6 +94,11 @@ impl<T: Default> Pool<T> {
         self.free.contains(index) || self.spare as usize == index
     }
 
+    /// Those that are taken, from the lowest on. As the lowest free one is always taken first, few others are looked at.
+    pub fn taken(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(|index| !self.is_free(*index)).take(self.used)
+    }
+
     /// How many are taken.
     pub fn used(&self) -> usize {
         self.used
@@ -179,6 +184,7 @@ mod tests {
                 for index in 0..count {
                     prop_assert_eq!(pool.get(index).is_none(), free.contains(&index));
                 }
+                prop_assert!(pool.taken().eq((0..count).filter(|index| !free.contains(index))));
             }
             let mut fresh: Pool<u8> = Pool::new(count);
             for _ in 0..count {
