@@ -224,7 +224,11 @@ impl<M: Machine> Kernel<M> {
             let region = *self.regions.get(index);
             if let Backing::Bound { object, page, shared: true } = region.backing {
                 let pages = (region.end().min(range.end) - region.start) / PAGE_BYTES;
-                self.flush(object, page, page + pages as u32)?;
+                match self.flush(object, page, page + pages as u32) {
+                    // What went before is not done again when this has been written back.
+                    Err(_) if address > range.start => return Ok(address),
+                    outcome => outcome?,
+                }
             }
             let stop = self.unmap_front(team, &region, range.end, &mut left);
             let pages = ((stop - region.start) / PAGE_BYTES) as u32;
