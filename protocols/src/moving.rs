@@ -17,7 +17,7 @@ pub const PUT_PAGE_BYTES: usize = 8 + PAGE_BYTES as usize;
 /// Most pages that are put by one request.
 pub const MOST_PUT_PAGES: usize = MOST_PUT_BYTES / PUT_PAGE_BYTES;
 /// Most bytes of a program's state.
-pub const MOST_STATE_BYTES: usize = 8 * 1024 * 1024;
+pub const MOST_STATE_BYTES: usize = 2 * 1024 * 1024;
 /// Most bytes of a description: it comes with its request as well.
 pub const MOST_DESCRIPTION_BYTES: usize = MOST_PUT_BYTES;
 

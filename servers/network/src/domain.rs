@@ -15,6 +15,7 @@ use abi::{Error, LogicalHost, Message, Pid};
 use network_card::{Card, SHORTEST_FRAME_BYTES, Station};
 use network_partner::groups;
 use network_partner::{AlienPlace, Configuration, Host, Kernel, Link, MovingKernel, Name, Partner, Standing};
+use protocols::moving::MOST_STATE_BYTES;
 use protocols::network::HOST_NAME_BYTES;
 use protocols::network::network::HostClaimed;
 use protocols::supervisor::supervisor;
@@ -32,8 +33,6 @@ const _: () = assert!(HOST_NAME_BYTES == network_partner::hosts::NAME_BYTES, "cl
 const FRAMES_AT_ONCE: usize = 8;
 /// How soon it is asked again who is there, if it could not be asked.
 const ASK_AGAIN_NS: u64 = 20_000_000;
-/// Bytes of a guest's state that are taken at most.
-const MOST_STATE_BYTES: usize = 2 * 1024 * 1024;
 /// Clients that may wait for a logical host at a time.
 const MOST_CLAIMANTS: usize = 64;
 

@@ -185,7 +185,8 @@ impl Loading {
     }
 }
 
-fn with_network<T>(mut ask: impl FnMut(Pid) -> Result<T, Error>) -> Result<T, Error> {
+/// Asks the node's network server.
+pub fn with_network<T>(mut ask: impl FnMut(Pid) -> Result<T, Error>) -> Result<T, Error> {
     v::name::with_place("[network]", false, |place| ask(place.server))
 }
 

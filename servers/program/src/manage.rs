@@ -369,7 +369,8 @@ impl Server for Managing {
     }
 }
 
-fn destroy(program: Pid, status: u32) -> Result<(), Error> {
+/// Ends a program of this node.
+pub(crate) fn destroy(program: Pid, status: u32) -> Result<(), Error> {
     let destroy = process::Destroy { process: program, status };
     v::call(kernel::server(kernel::PROCESS), &destroy, Segment::None)?;
     Ok(())

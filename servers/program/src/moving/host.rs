@@ -10,6 +10,9 @@ use protocols::moving::MOST_STATE_BYTES;
 use protocols::network::network;
 use v::{Segment, call};
 
+use crate::loader::with_network;
+use crate::manage::destroy;
+
 /// Bytes that most states have at most.
 const FIRST_STATE_BYTES: usize = 64 * 1024;
 
@@ -58,8 +61,7 @@ pub fn write_memory(team: Pid, address: u64, pages: &[u8]) -> Result<(), Error> 
 
 /// Ends what is left of a program that has moved. Nobody waits for it here.
 pub fn end(program: Pid) {
-    let destroy = process::Destroy { process: program, status: STATUS_KILLED };
-    if let Err(error) = call(kernel::server(kernel::PROCESS), &destroy, Segment::None) {
+    if let Err(error) = destroy(program, STATUS_KILLED) {
         v::log::error!("{program} has moved, and its former team does not end: {error}");
     }
 }
@@ -87,9 +89,4 @@ pub fn export(host: LogicalHost, team: Pid) -> Result<Vec<u8>, Error> {
 pub fn import(host: LogicalHost, team: Pid, state: &[u8]) -> Result<(), Error> {
     let request = network::ImportHost { logical_host: host.to_bits(), team };
     with_network(|server| call(server, &request, Segment::Read(state))).map(|_| ())
-}
-
-fn with_network<T>(ask: impl FnMut(Pid) -> Result<T, Error>) -> Result<T, Error> {
-    let mut ask = ask;
-    v::name::with_place("[network]", false, |network| ask(network.server))
 }

@@ -334,7 +334,7 @@ fn a_move_begins_anew_when_the_address_space_changes_but_not_for_ever() {
 fn what_a_reply_writes_into_a_frozen_program_moves_along() {
     for replies in 1..30 {
         for pace in [0, 2] {
-            check(World { replies, pace, ..World::new() }).0.unwrap();
+            check(World { pace, replies, ..World::new() }).0.unwrap();
         }
     }
 }
