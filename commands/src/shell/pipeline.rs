@@ -291,23 +291,34 @@ impl<S: System> Shell<S> {
         } else {
             Some(Runner::Program)
         };
-        Ok(match runner {
-            None => None,
-            Some(Runner::Shell) => self.start_shell(&quoted(&words), &streams, &destination),
-            Some(Runner::Program) => self.launch(&words, &streams, &destination),
-        })
+        Ok(self.start_by(runner, &words, &streams, &destination))
+    }
+
+    /// Starts a command by what runs it, if anything does.
+    pub(super) fn start_by(
+        &mut self,
+        runner: Option<Runner>,
+        words: &[Text],
+        streams: &Streams<S::Stream>,
+        destination: &Destination,
+    ) -> Option<S::Child> {
+        match runner? {
+            Runner::Shell => self.start_shell(&quoted(words), streams, destination),
+            Runner::Program => self.launch(words, streams, destination),
+        }
+    }
+
+    /// Waits for a command, if it was started, and keeps none of its streams open.
+    pub(super) fn wait_for_started(&mut self, child: Option<S::Child>, streams: Streams<S::Stream>) -> Flow {
+        drop(streams);
+        child.map_or(Ok(()), |child| self.wait_for(&mut [child]))
     }
 
     /// Runs a text in a shell like this one, elsewhere, and waits for it.
     pub(super) fn shell_elsewhere(&mut self, text: &[u8], destination: &Destination) -> Flow {
         let streams = self.streams.clone();
-        match self.start_shell(text, &streams, destination) {
-            Some(child) => {
-                drop(streams);
-                self.wait_for(&mut [child])
-            }
-            None => Ok(()),
-        }
+        let child = self.start_shell(text, &streams, destination);
+        self.wait_for_started(child, streams)
     }
 
     /// Starts a shell like this one on a text.

@@ -8,7 +8,7 @@ use abi::Error;
 
 use super::ast::{Piece, Redirection, Simple, Text, Word};
 use super::builtins::{self, Builtin};
-use super::elsewhere::{Destination, Runner, quoted, told};
+use super::elsewhere::{Destination, Runner, told};
 use super::execute::{Flow, Leave, Shell};
 use super::lexer::shorten;
 use super::redirect::Streams;
@@ -167,18 +167,8 @@ impl<S: System> Shell<S> {
             } else {
                 shell.runner(&words[0])
             };
-            let child = match runner {
-                None => None,
-                Some(Runner::Program) => shell.launch(words, &streams, &destination),
-                Some(Runner::Shell) => shell.start_shell(&quoted(words), &streams, &destination),
-            };
-            match child {
-                Some(child) => {
-                    drop(streams);
-                    shell.wait_for(&mut [child])
-                }
-                None => Ok(()),
-            }
+            let child = shell.start_by(runner, words, &streams, &destination);
+            shell.wait_for_started(child, streams)
         })
     }
 
