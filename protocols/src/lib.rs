@@ -15,12 +15,14 @@
 //! | `supervisor` | the supervisor: services, devices, power |
 //! | `network` | the network server of each node: cards and frames |
 //! | `device` | how the supervisor describes a device |
+//! | `block` | drivers of disks, beside `io` |
 //!
 //! Numbers: 0x01–0x0f are the kernel's (see `abi`), these begin at 0x10.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod counting;
 pub mod device;
 pub mod host_channel;
@@ -54,6 +56,7 @@ pub const NAME_TABLES: &[&[(u32, &str)]] = &[
     log::log::NAMES,
     supervisor::supervisor::NAMES,
     network::network::NAMES,
+    block::block::NAMES,
 ];
 
 /// The operation that a request code stands for.
