@@ -6,10 +6,10 @@ abi::protocol! {
     pub mod channel = 0x7f, enum Channel {
         /// The read segment was typed. The reply comes when there is room for more.
         Typed = 1 {} => TypedTaken {};
-        /// Asks for what is to be shown, into the write segment; what was given before is on its way. The reply comes
-        /// when there is something. No bytes mean that the line is to send all that it has before the next request.
+        /// Asks for what is to be shown, into the write segment; what was given before has left the line. The reply
+        /// comes when there is something.
         TakeOutput = 2 {} => OutputTaken { count: u32 };
-        /// The serial line was lost and is there again: what was on its way to the screen may be missing there.
+        /// The serial line was lost and is there again: what was on its way to the screen may stand there twice.
         Reconnected = 3 {} => ReconnectionNoted {};
     }
 }

@@ -28,7 +28,8 @@ fn main() -> Result<Infallible, Error> {
         keep_connected(mode::READ, |line| bring(line, terminal));
     })?;
     let taker = v::process::spawn_thread(STACK_BYTES, move || {
-        keep_connected(mode::WRITE, |line| take(line, terminal));
+        let mut piece = Vec::new();
+        keep_connected(mode::WRITE, |line| take(line, terminal, &mut piece));
     })?;
     let server = TerminalServer::new(vec![bringer.pid(), taker.pid()]);
     io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[("terminal", 0)])
@@ -63,15 +64,16 @@ fn bring(line: &mut File, terminal: Pid) -> Result<Infallible, Error> {
     }
 }
 
-/// Takes what is to be shown from the terminal, over a line that may not be the first.
-fn take(line: &mut File, terminal: Pid) -> Result<Infallible, Error> {
-    let mut buffer = [0; CHANNEL_BYTES];
+/// Takes what is to be shown from the terminal, over a line that may not be the first. A piece is forgotten when it has
+/// left the line: what a lost driver had of it is sent again, so that of a text some may stand there twice, but all does.
+fn take(line: &mut File, terminal: Pid, piece: &mut Vec<u8>) -> Result<Infallible, Error> {
     call(terminal, &channel::Reconnected {}, Segment::None)?;
     loop {
-        let taken = call(terminal, &channel::TakeOutput {}, Segment::Write(&mut buffer))?;
-        match taken.count as usize {
-            0 => line.synchronize()?,
-            count => line.write_all(&buffer[..count.min(CHANNEL_BYTES)])?,
-        }
+        line.write_all(piece)?;
+        line.synchronize()?;
+        piece.resize(CHANNEL_BYTES, 0);
+        let taken = call(terminal, &channel::TakeOutput {}, Segment::Write(piece));
+        piece.truncate(taken.as_ref().map_or(0, |taken| taken.count as usize));
+        taken?;
     }
 }

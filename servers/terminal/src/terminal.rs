@@ -80,10 +80,8 @@ pub struct Terminal {
     bringer: Option<Pid>,
     /// The process that takes output away, and its room, while there is none.
     taker: Option<(Pid, usize)>,
-    /// Those who wait until all that was written has left,
+    /// Those who wait until all that was written has left the line.
     synchronizers: Waiters,
-    /// and those of them for whom the serial line is waited for now.
-    line_synchronizers: Waiters,
 }
 
 impl Terminal {
@@ -111,7 +109,6 @@ impl Terminal {
             bringer: None,
             taker: None,
             synchronizers: Waiters::new(),
-            line_synchronizers: Waiters::new(),
         }
     }
 
@@ -144,7 +141,6 @@ impl Terminal {
         self.readers.close(instance, system);
         self.writers.close(instance, system);
         self.synchronizers.close(instance, system);
-        self.line_synchronizers.close(instance, system);
     }
 
     /// Answers when all that is written by now has left the serial line.
@@ -187,7 +183,6 @@ impl Terminal {
 
     /// Gives the process that takes output away what there is, now or later.
     pub fn take_output(&mut self, taker: Pid, room: usize, system: &mut dyn System) {
-        self.line_synchronizers.answer_all(&io::Synchronized {}.to_message(), system);
         self.taker = Some((taker, room));
         self.feed_taker(system);
     }
@@ -454,15 +449,15 @@ impl Terminal {
     }
 
     fn feed_taker(&mut self, system: &mut dyn System) {
-        if self.output.is_empty() && self.synchronizers.is_empty() {
-            return;
-        }
-        let Some((taker, room)) = self.taker.take() else {
+        let Some((taker, room)) = self.taker else {
             return;
         };
+        // It has nothing, so all that was written has left the line.
         if self.output.is_empty() {
-            self.line_synchronizers = core::mem::take(&mut self.synchronizers);
+            self.synchronizers.answer_all(&io::Synchronized {}.to_message(), system);
+            return;
         }
+        self.taker = None;
         let (first, _) = self.output.oldest(room);
         let count = first.len();
         let reply = channel::OutputTaken { count: count as u32 };

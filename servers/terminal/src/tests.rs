@@ -189,6 +189,23 @@ fn a_line_is_drawn_again_when_the_serial_line_was_lost() {
 }
 
 #[test]
+fn what_is_written_has_left_when_the_next_is_asked_for() {
+    let mut console = Setup::new();
+    console.drain();
+    console.start_write(console.program, b"abc");
+    assert_eq!(console.outcome(console.program).map(|written| written.map(drop)), Some(Ok(())));
+    // The serial line has it; whether it has left is not known before the line is free for more.
+    assert_eq!(console.system.take_reply(console.taker).map(|(reply, _)| reply.words[1]), Some(3));
+    let message = io::Synchronize { instance: console.instance }.to_message();
+    console.system.send(&mut console.server, console.asker, &message, vec![], Access::NONE);
+    assert_eq!(console.system.take_reply(console.asker), None);
+    console.drain();
+    assert!(console.system.take_reply(console.asker).is_some());
+    // Nothing is on its way: the answer comes at once.
+    console.ask(&io::Synchronize { instance: console.instance }, b"").unwrap();
+}
+
+#[test]
 fn whoever_completes_words_is_asked_for_them() {
     let mut console = Setup::new();
     let instance = console.instance;
