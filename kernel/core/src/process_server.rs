@@ -316,7 +316,10 @@ impl<M: Machine> Kernel<M> {
     fn state_number(&self, index: ProcessIndex) -> ProcessState {
         let process = &self.processes[index];
         match process.state {
-            _ if process.flags.has(Flags::ENDED) => ProcessState::Ended,
+            // Only then: as long as it has memory, what it changed of files is written back to instances that it owns.
+            _ if process.flags.has(Flags::ENDED) && self.team(process.team).space.is_none() => {
+                ProcessState::Ended
+            }
             _ if process.flags.has(Flags::EXCEPTION) => ProcessState::Exception,
             _ if process.flags.has(Flags::NEWBORN) => ProcessState::Newborn,
             State::Free | State::KernelServer | State::Ready | State::Idle => ProcessState::Ready,

@@ -3,11 +3,12 @@
 
 use alloc::vec::Vec;
 
-use abi::{Error, UserId};
+use abi::{Error, PAGE_BYTES, UserId};
 use protocols::io::attribute;
 use protocols::names::{Descriptor, kind};
 
 use crate::path::{self, Step};
+use crate::system::System;
 
 /// The descriptors of a directory's entries, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,21 @@ impl Listing {
     /// An empty one.
     pub const fn new() -> Listing {
         Listing { bytes: Vec::new() }
+    }
+
+    /// An empty one for so many bytes. An error if there is no memory for them, which would be the server's end later.
+    pub fn with_room(bytes: usize, system: &mut dyn System) -> Result<Listing, Error> {
+        let mut listing = Listing::new();
+        listing.bytes.try_reserve_exact(bytes).map_err(|_| Error::NoMemory)?;
+        if bytes >= PAGE_BYTES as usize {
+            let begin = listing.bytes.as_ptr().addr();
+            let mut address = begin & !(PAGE_BYTES as usize - 1);
+            while address < begin + bytes {
+                system.make_present(address, 1)?;
+                address += PAGE_BYTES as usize;
+            }
+        }
+        Ok(listing)
     }
 
     /// Adds an entry. A name longer than the protocol allows is left out.

@@ -4,6 +4,9 @@
 //! taken, so that a file that grows gets pages in a row, and slabs at the end become empty. A page that was lent may be
 //! mapped by others for as long as they like: before it is used for anything else it is *discarded*, which leaves them the
 //! one that it was. Invariant: memory that was lent and not discarded goes back to nobody.
+//!
+//! Frames come beyond the reserve or not at all. So do, by and large, those for what is small (names, nodes): whether there are
+//! any is tried with a page kept for that. What is allocated between two tries comes out of the reserve at worst.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
@@ -20,6 +23,9 @@ pub type PageNumber = u32;
 
 /// Pages that are allocated at once.
 const SLAB_PAGES: usize = 16;
+
+/// So often is something small made before it is tried again whether there is memory: some kilobytes.
+const MADE_UNTRIED: u32 = 64;
 
 /// Pages in a row.
 #[repr(align(4096))]
@@ -45,12 +51,16 @@ pub struct Pool {
     free: BinaryHeap<Reverse<PageNumber>>,
     /// Pages that were lent when their file had no more use for them.
     lent: Vec<PageNumber>,
+    /// The one by which it is tried whether there are frames.
+    tried: Option<PageNumber>,
+    /// How often something small may be made before that is tried again.
+    untried: u32,
 }
 
 impl Pool {
     /// No pages.
     pub const fn new() -> Pool {
-        Pool { slabs: Vec::new(), free: BinaryHeap::new(), lent: Vec::new() }
+        Pool { slabs: Vec::new(), free: BinaryHeap::new(), lent: Vec::new(), tried: None, untried: 0 }
     }
 
     /// A page of zeros.
@@ -75,6 +85,21 @@ impl Pool {
         slab.clean &= !bit;
         self.free.pop();
         Ok(number)
+    }
+
+    /// Refuses where there is no memory for something small more.
+    pub fn check_memory(&mut self, system: &mut dyn System) -> Result<(), Error> {
+        if self.untried == 0 {
+            let number = self.tried.map_or_else(|| self.take(system), Ok)?;
+            self.tried = Some(number);
+            let page = self.page_mut(number);
+            // Without a frame now, it gets one as anything new does.
+            system.discard(page).map_err(|_| Error::NoSpace)?;
+            system.make_present(page.as_ptr().addr(), 1).map_err(|_| Error::NoSpace)?;
+            self.untried = MADE_UNTRIED;
+        }
+        self.untried -= 1;
+        Ok(())
     }
 
     /// Takes a page back.
@@ -188,7 +213,7 @@ impl Pool {
     /// How many pages files have.
     #[cfg(test)]
     pub fn used(&self) -> usize {
-        self.slabs.iter().flatten().map(|slab| slab.used).sum()
+        self.slabs.iter().flatten().map(|slab| slab.used).sum::<usize>() - usize::from(self.tried.is_some())
     }
 }
 

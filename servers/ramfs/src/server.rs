@@ -91,7 +91,7 @@ impl FileServer {
             Some(_) if mode & mode::NEW != 0 => Err(Error::AlreadyExists),
             Some(node) => Ok(node),
             None if path::wants_directory(path) => Err(Error::IsADirectory),
-            None => self.tree.create(&place, Kind::File(Content::new()), user, system.real_ns()),
+            None => self.tree.create(&place, Kind::File(Content::new()), user, system),
         }
     }
 
@@ -147,7 +147,7 @@ impl Service for FileServer {
     ) -> Result<Opening<OpenFile>, Error> {
         if mode & mode::DIRECTORY != 0 {
             let directory = self.tree.find(context, path)?;
-            return Ok(Opening::Directory(self.tree.list(directory)?));
+            return Ok(Opening::Directory(self.tree.list(directory, system)?));
         }
         let number = self.find_or_create(context, path, mode, client.user, system)?;
         let writes = mode & (mode::WRITE | mode::APPEND | mode::TRUNCATE) != 0;
@@ -313,7 +313,7 @@ impl Service for FileServer {
             return Err(Error::AlreadyExists);
         }
         let kind = Kind::Directory(BTreeMap::new());
-        self.tree.create(&place, kind, client.user, system.real_ns())?;
+        self.tree.create(&place, kind, client.user, system)?;
         Ok(())
     }
 

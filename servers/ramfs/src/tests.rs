@@ -307,6 +307,27 @@ fn quotas_hold_and_come_back() {
 }
 
 #[test]
+fn without_memory_there_is_no_space_for_names_either() {
+    let quota = Quota { user_bytes: 1 << 20, user_objects: 1000, total_bytes: 1 << 20, total_objects: 1000 };
+    let mut files = Files::new(quota);
+    let make = |files: &mut Files, number: u32| {
+        let instance = files.open(&std::format!("a file with a long name, {number}"), mode::CREATE)?;
+        files.close(instance);
+        Ok::<(), Error>(())
+    };
+    (0..100).for_each(|number| make(&mut files, number).unwrap());
+    files.system.is_exhausted = true;
+    let refused = (100..1000).map(|number| make(&mut files, number)).find(Result::is_err);
+    assert_eq!(refused, Some(Err(Error::NoSpace)));
+    assert!(files.usage().objects < 200, "it is found out soon");
+    let directory = files.open("", mode::READ | mode::DIRECTORY);
+    assert_eq!(directory, Err(Error::NoMemory), "what would be long is not begun");
+    files.system.is_exhausted = false;
+    make(&mut files, 1000).unwrap();
+    assert!(files.list("").unwrap().len() > 100);
+}
+
+#[test]
 fn a_write_whose_data_cannot_be_had_leaves_no_trace() {
     let mut files = Files::new(QUOTA);
     files.make("f", b"abc");

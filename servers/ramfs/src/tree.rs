@@ -14,7 +14,7 @@ use core::borrow::Borrow;
 
 use abi::{Error, UserId};
 use io_server::path::{self, Step};
-use io_server::{Listing, Table, table};
+use io_server::{Listing, System, Table, table};
 use protocols::io::attribute;
 use protocols::names::{Descriptor, MAX_PATH_BYTES, kind};
 
@@ -258,8 +258,12 @@ impl Tree {
     }
 
     /// The descriptors of everything in a directory.
-    pub fn list(&self, directory: u32) -> Result<Listing, Error> {
-        let mut listing = Listing::new();
+    pub fn list(&self, directory: u32, system: &mut dyn System) -> Result<Listing, Error> {
+        let mut bytes = 0;
+        for (name, number) in self.node(directory)?.entries()? {
+            bytes += self.node(*number)?.descriptor(&name.0).bytes();
+        }
+        let mut listing = Listing::with_room(bytes, system)?;
         for (name, number) in self.node(directory)?.entries()? {
             listing.push(&self.node(*number)?.descriptor(&name.0));
         }
@@ -267,8 +271,16 @@ impl Tree {
     }
 
     /// Makes a file or directory at a free place, for `user`.
-    pub fn create(&mut self, place: &Place<'_>, kind: Kind, user: UserId, now_ns: u64) -> Result<u32, Error> {
+    pub fn create(
+        &mut self,
+        place: &Place<'_>,
+        kind: Kind,
+        user: UserId,
+        system: &mut dyn System,
+    ) -> Result<u32, Error> {
+        let now_ns = system.real_ns();
         self.check_may_add(place.directory, user)?;
+        self.pool.check_memory(system)?;
         self.usage.add_object(user)?;
         let Some(number) = self.insert(kind, user, place.directory, now_ns) else {
             self.usage.remove_object(user);

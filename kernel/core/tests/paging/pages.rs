@@ -4,13 +4,14 @@
 use abi::kernel::MEMORY;
 use abi::kernel::PROCESS;
 use abi::kernel::memory::{Discard, Fetch, Flush, QueryRegion, Revoke, Unmap};
-use abi::kernel::process::Destroy;
+use abi::kernel::process::{Destroy, QueryProcess};
 use abi::kernel::protection::{READ, SHARED, WRITE};
+use abi::kernel::record::{ProcessRecord, ProcessState};
 use abi::page::page;
 use abi::protocol::{Reply as _, Request as _};
 use abi::{Access, Error, Grant, Message, PAGE_BYTES, Pid};
 use kernel_core::process::State;
-use simulator::node::{receive, send, send_with};
+use simulator::node::{receive, reply, send, send_with};
 use simulator::{Node, Outcome};
 
 use crate::fixture::{BUFFER, Fixture, INSTANCE, PLACE, receive_into};
@@ -113,6 +114,44 @@ fn a_written_shared_page_is_seen_by_all_and_written_back() {
     assert_eq!(at.node.results(other).number, 0);
     assert_eq!(at.node.kernel.cache.dirty(), 0);
     at.end(&[one, other]);
+}
+
+#[test]
+fn who_changed_pages_has_ended_only_when_they_are_written_back() {
+    let mut at = Fixture::new();
+    let pid = at.program();
+    at.bind(pid, 1, READ | WRITE | SHARED);
+    at.touch(pid, 0, WRITE);
+    at.give(3, PAGE_BYTES, Access::NONE);
+    at.node.poke(pid, PLACE, &[66]);
+    let (root, looker) = (at.node.root, at.program());
+    let state = |at: &mut Fixture, looker: Pid| {
+        let (query, address) = (QueryProcess { process: pid }, Node::data(0));
+        let grant = Grant::new(ProcessRecord::BYTES as u64, Access::WRITE);
+        at.node.request_with(looker, PROCESS, &query, address, grant).unwrap();
+        let bytes = at.node.peek(looker, address, ProcessRecord::BYTES);
+        ProcessState::from_number(ProcessRecord::from_bytes(&bytes.try_into().unwrap()).state)
+    };
+    at.node.request(root, PROCESS, &Destroy { process: pid, status: 0 }).unwrap();
+    for waiting in [root, looker] {
+        at.node.call(waiting, receive());
+    }
+    at.node.settle_idle();
+    let (sender, message) = at.request();
+    assert_eq!((message.code(), at.node.peek(at.pager, Node::data(BUFFER), 1)[0]), (page::Write::CODE, 66));
+    let pager = at.pager;
+    assert_eq!(state(&mut at, pager), Some(ProcessState::SendBlocked), "its instances are still its own");
+    at.reply(sender, page::PageWritten { count: 4096 }.to_message(), 0, Access::NONE).unwrap();
+    at.node.call(at.pager, receive_into(BUFFER));
+    at.node.settle_idle();
+    // The root has its notice.
+    let notice = Pid::from_bits(at.node.results(root).pid);
+    assert_eq!(notice, pid);
+    at.node.call(root, send(looker, Message::default()));
+    assert_eq!(state(&mut at, looker), Some(ProcessState::Ended));
+    at.node.call(looker, reply(root, Message::default()));
+    at.node.call(root, reply(notice, Message::default()));
+    at.end(&[looker]);
 }
 
 #[test]
