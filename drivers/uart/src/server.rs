@@ -166,14 +166,14 @@ impl<R: Registers> Service for UartServer<R> {
         }
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         Ok(match self.resolve(context, path)? {
             Flat::Root => flat_root(self.ports.len()),
             Flat::Object(at) => self.descriptor(at),
         })
     }
 
-    fn describe_open<'a>(&'a self, open: &'a OpenPort) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, open: &'a OpenPort) -> Result<Descriptor<'a>, Error> {
         Ok(self.descriptor(open.port))
     }
 

@@ -116,7 +116,7 @@ impl<D: Devices> Service for DeviceServer<D> {
         Ok(Opening::Object { open, attributes: attribute::READABLE, block_bytes: 4096, size })
     }
 
-    fn size(&self, open: &String) -> u64 {
+    fn size(&mut self, open: &String) -> u64 {
         open.len() as u64
     }
 
@@ -131,7 +131,7 @@ impl<D: Devices> Service for DeviceServer<D> {
         Ok(Reading::Data(slice_at(open.as_bytes(), position, room)))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         Ok(match self.resolve(context, path)? {
             Flat::Root => flat_root(self.names.len()),
             Flat::Object(at) => self.descriptor(at),

@@ -97,12 +97,12 @@ impl<F: FnMut() -> [u64; 2]> Service for EntropyServer<F> {
         Ok(Writing::Done(data.bytes() as u32))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         check(context, path)?;
         self.describe_open(&())
     }
 
-    fn describe_open<'a>(&'a self, (): &'a ()) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, (): &'a ()) -> Result<Descriptor<'a>, Error> {
         Ok(Descriptor {
             kind: kind::DEVICE,
             attributes: attribute::READABLE | attribute::WRITABLE | attribute::STREAM,

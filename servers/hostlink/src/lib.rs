@@ -315,14 +315,14 @@ impl<L: Line> Service for HostLink<L> {
         Ok(Completion::Later)
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         match Flat::resolve(context, path, NAMES.into_iter())? {
             Flat::Root => Ok(flat_root(NAMES.len())),
             Flat::Object(number) => Ok(describe_stream(number)),
         }
     }
 
-    fn describe_open<'a>(&'a self, open: &'a Stream) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, open: &'a Stream) -> Result<Descriptor<'a>, Error> {
         Ok(describe_stream(*open as usize))
     }
 

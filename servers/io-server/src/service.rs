@@ -174,7 +174,7 @@ pub trait Service {
     fn close(&mut self, open: Self::Open, system: &mut dyn System) {}
 
     /// Bytes, for what has a size.
-    fn size(&self, open: &Self::Open) -> u64 {
+    fn size(&mut self, open: &Self::Open) -> u64 {
         0
     }
 
@@ -218,10 +218,10 @@ pub trait Service {
     }
 
     /// The descriptor of what a path names.
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error>;
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error>;
 
     /// The descriptor of what an instance is.
-    fn describe_open<'a>(&'a self, open: &'a Self::Open) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, open: &'a Self::Open) -> Result<Descriptor<'a>, Error> {
         Err(Error::NotSupported)
     }
 
@@ -235,7 +235,7 @@ pub trait Service {
     }
 
     /// The path of a context from the root.
-    fn context_name(&self, context: u32) -> Result<String, Error> {
+    fn context_name(&mut self, context: u32) -> Result<String, Error> {
         match context {
             0 => Ok(String::new()),
             _ => Err(Error::NotFound),

@@ -46,7 +46,7 @@ impl Service for Note {
         }
     }
 
-    fn size(&self, (): &()) -> u64 {
+    fn size(&mut self, (): &()) -> u64 {
         self.text.len() as u64
     }
 
@@ -80,7 +80,7 @@ impl Service for Note {
         Ok(Writing::Done(self.text.len() as u32))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         match Flat::resolve(context, path, NAMES.into_iter())? {
             Flat::Root => Ok(flat_root(1)),
             Flat::Object(_) => Ok(Descriptor {
@@ -92,7 +92,7 @@ impl Service for Note {
         }
     }
 
-    fn describe_open<'a>(&'a self, (): &'a ()) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, (): &'a ()) -> Result<Descriptor<'a>, Error> {
         self.describe(0, b"note")
     }
 }

@@ -132,7 +132,7 @@ impl<K: KernelLog> Service for LogServer<K> {
         })
     }
 
-    fn size(&self, open: &OpenLog) -> u64 {
+    fn size(&mut self, open: &OpenLog) -> u64 {
         self.ring.end() - open.first
     }
 
@@ -151,7 +151,7 @@ impl<K: KernelLog> Service for LogServer<K> {
         Ok(Reading::Data(data))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         if path::steps(path).any(|step| step != Step::Up) {
             return Err(Error::NotADirectory);
         }
@@ -161,7 +161,7 @@ impl<K: KernelLog> Service for LogServer<K> {
         Ok(self.descriptor())
     }
 
-    fn describe_open<'a>(&'a self, _open: &'a OpenLog) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, _open: &'a OpenLog) -> Result<Descriptor<'a>, Error> {
         Ok(self.descriptor())
     }
 

@@ -66,7 +66,7 @@ impl Service for Directory {
         }
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         match self.resolve(context, path)? {
             Flat::Root => Ok(flat_root(self.table.bindings().len())),
             Flat::Object(at) => {
@@ -82,7 +82,7 @@ impl Service for Directory {
         }
     }
 
-    fn context_name(&self, context: u32) -> Result<alloc::string::String, Error> {
+    fn context_name(&mut self, context: u32) -> Result<alloc::string::String, Error> {
         if context == PREFIXES { Ok(alloc::string::String::new()) } else { Err(Error::NotFound) }
     }
 }

@@ -120,14 +120,14 @@ impl Service for NullServer {
         Ok(())
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         self.describe_open(match NullServer::device(context, path)? {
             Device::Null => &Device::Null,
             Device::Zero => &Device::Zero,
         })
     }
 
-    fn describe_open<'a>(&'a self, device: &'a Device) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, device: &'a Device) -> Result<Descriptor<'a>, Error> {
         Ok(Descriptor {
             kind: kind::DEVICE,
             attributes: attribute::READABLE | attribute::WRITABLE | attribute::STREAM,

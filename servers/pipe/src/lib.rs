@@ -182,7 +182,7 @@ impl Service for PipeServer {
         }
     }
 
-    fn size(&self, end: &End) -> u64 {
+    fn size(&mut self, end: &End) -> u64 {
         let (End::Reader(number) | End::Writer(number)) = end;
         self.pipes.get(*number).map_or(0, |pipe| pipe.ring.len() as u64)
     }
@@ -236,14 +236,14 @@ impl Service for PipeServer {
         Ok(Writing::Done(count as u32))
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         match Flat::resolve(context, path, core::iter::empty())? {
             Flat::Root => Ok(flat_root(0)),
             Flat::Object(_) => Err(Error::NotFound),
         }
     }
 
-    fn describe_open<'a>(&'a self, end: &'a End) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, end: &'a End) -> Result<Descriptor<'a>, Error> {
         let (End::Reader(number) | End::Writer(number)) = *end;
         let pipe = self.pipes.get(number).ok_or(Error::BadInstance)?;
         Ok(Descriptor {

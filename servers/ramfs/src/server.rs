@@ -190,7 +190,7 @@ impl Service for FileServer {
         }
     }
 
-    fn size(&self, open: &OpenFile) -> u64 {
+    fn size(&mut self, open: &OpenFile) -> u64 {
         self.tree.node(open.node).map_or(0, crate::tree::Node::size)
     }
 
@@ -251,12 +251,12 @@ impl Service for FileServer {
         self.set_size_of(open.node, size, system)
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         let number = self.tree.find(context, path)?;
         Ok(self.tree.node(number)?.descriptor(self.tree.name(number)))
     }
 
-    fn describe_open<'a>(&'a self, open: &'a OpenFile) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, open: &'a OpenFile) -> Result<Descriptor<'a>, Error> {
         Ok(self.tree.node(open.node)?.descriptor(self.tree.name(open.node)))
     }
 
@@ -265,7 +265,7 @@ impl Service for FileServer {
         if self.tree.node(number)?.is_directory() { Ok(number) } else { Err(Error::NotADirectory) }
     }
 
-    fn context_name(&self, context: u32) -> Result<String, Error> {
+    fn context_name(&mut self, context: u32) -> Result<String, Error> {
         self.tree.path(context)
     }
 

@@ -237,14 +237,14 @@ impl Service for TerminalServer {
         Ok(Completion::Later)
     }
 
-    fn describe<'a>(&'a self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         Ok(match Flat::resolve(context, path, [CONSOLE].into_iter())? {
             Flat::Root => flat_root(1),
             Flat::Object(_) => TerminalServer::console(),
         })
     }
 
-    fn describe_open<'a>(&'a self, _instance: &'a u64) -> Result<Descriptor<'a>, Error> {
+    fn describe_open<'a>(&'a mut self, _instance: &'a u64) -> Result<Descriptor<'a>, Error> {
         Ok(TerminalServer::console())
     }
 
