@@ -153,6 +153,8 @@ errors! {
     BadContext = 81, "the working directory has gone";
     /// A directory can't be moved into itself.
     InvalidMove = 82, "a directory cannot be moved into itself";
+    /// What is on the disk is not what was written there.
+    Damaged = 83, "damaged on the disk";
 
     // Programs.
     /// Not an executable image.

@@ -93,6 +93,7 @@ fn layers_are_kept() {
     assert_eq!(needs("kernel-core"), &set(&["abi", "formats"]));
     assert_eq!(needs("kernel"), &set(&["abi", "builtins", "formats", "kernel-core"]));
     assert_eq!(needs("network-partner"), &set(&["abi", "vmtp"]));
+    assert_eq!(needs("volume"), &set(&["abi"]));
     assert_eq!(needs("simulator"), &set(&["abi", "kernel-core", "network-partner", "vmtp"]));
     for (name, (folder, needs)) in &packages {
         if folder.starts_with("servers/") || folder.starts_with("drivers/") {

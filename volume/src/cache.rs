@@ -1,0 +1,283 @@
+//! Pages in memory: what was read from the disk, and what is to be written.
+//!
+//! A page is known by its place in a tree, its [`Key`]. A clean page can be given up for another one; a dirty one stays
+//! until it is written. Pages lie in slabs, one of the machine's each, so that they can be lent to others: a page that
+//! was lent is *discarded* before it becomes another.
+
+use abi::Error;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+
+use crate::disk::Memory;
+use crate::layout::BLOCK_BYTES;
+
+/// Pages of a slab.
+const SLAB_PAGES: usize = 16;
+const INDEX_BITS: u32 = 34;
+const LEVEL_BITS: u32 = 3;
+
+/// A page's place: object, level, and which one of that level. In this order they sort.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    pub(crate) const fn new(object: u32, level: u32, index: u64) -> Key {
+        Key((object as u64) << (INDEX_BITS + LEVEL_BITS) | (level as u64) << INDEX_BITS | index)
+    }
+
+    pub(crate) const fn object(self) -> u32 {
+        (self.0 >> (INDEX_BITS + LEVEL_BITS)) as u32
+    }
+
+    pub(crate) const fn level(self) -> u32 {
+        (self.0 >> INDEX_BITS) as u32 & ((1 << LEVEL_BITS) - 1)
+    }
+
+    pub(crate) const fn index(self) -> u64 {
+        self.0 & ((1 << INDEX_BITS) - 1)
+    }
+}
+
+/// Which page in memory.
+pub(crate) type Slot = u32;
+
+#[repr(align(4096))]
+struct Pages([u8; SLAB_PAGES * BLOCK_BYTES]);
+
+/// What a page in memory is.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    /// Its place; none if it is free.
+    key: Option<Key>,
+    /// Where it is on the disk; 0 if nowhere yet.
+    block: u64,
+    is_dirty: bool,
+    /// Somebody else may have it mapped.
+    is_lent: bool,
+    /// It was wanted since the hand last came by.
+    was_used: bool,
+}
+
+const UNUSED: Frame = Frame { key: None, block: 0, is_dirty: false, is_lent: false, was_used: false };
+
+/// The pages.
+pub(crate) struct Cache {
+    /// Of one slab each: a vector can say that there is no memory.
+    slabs: Vec<Vec<Pages>>,
+    frames: Vec<Frame>,
+    places: HashMap<Key, Slot>,
+    dirty: BTreeSet<Key>,
+    free: Vec<Slot>,
+    hand: usize,
+    /// How many pages there are to be. There are more when so many are dirty.
+    most_pages: usize,
+    /// Lent pages that were given up.
+    given_up: Vec<Key>,
+}
+
+impl core::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Cache of {} pages, {} dirty", self.frames.len(), self.dirty.len())
+    }
+}
+
+impl Cache {
+    pub(crate) fn new(most_pages: usize) -> Cache {
+        Cache {
+            slabs: Vec::new(),
+            frames: Vec::new(),
+            places: HashMap::new(),
+            dirty: BTreeSet::new(),
+            free: Vec::new(),
+            hand: 0,
+            most_pages: most_pages.max(4 * SLAB_PAGES),
+            given_up: Vec::new(),
+        }
+    }
+
+    /// The page at a place, if it is in memory.
+    #[inline]
+    pub(crate) fn find(&mut self, key: Key) -> Option<Slot> {
+        let slot = *self.places.get(&key)?;
+        self.frames[slot as usize].was_used = true;
+        Some(slot)
+    }
+
+    #[inline]
+    pub(crate) fn page(&self, slot: Slot) -> &[u8] {
+        self.pages(slot, 1)
+    }
+
+    /// As many of `count` pages as lie in a row in memory.
+    #[inline]
+    pub(crate) fn pages(&self, slot: Slot, count: usize) -> &[u8] {
+        let (slab, first) = place(slot);
+        let end = (first + count).min(SLAB_PAGES);
+        &self.slabs[slab][0].0[first * BLOCK_BYTES..end * BLOCK_BYTES]
+    }
+
+    #[inline]
+    pub(crate) fn page_mut(&mut self, slot: Slot) -> &mut [u8] {
+        let (slab, page) = place(slot);
+        &mut self.slabs[slab][0].0[page * BLOCK_BYTES..][..BLOCK_BYTES]
+    }
+
+    pub(crate) fn block(&self, slot: Slot) -> u64 {
+        self.frames[slot as usize].block
+    }
+
+    pub(crate) fn set_block(&mut self, slot: Slot, block: u64) {
+        self.frames[slot as usize].block = block;
+    }
+
+    pub(crate) fn is_dirty(&self, slot: Slot) -> bool {
+        self.frames[slot as usize].is_dirty
+    }
+
+    /// Makes a clean page for a place that has none. What is in it is to be written over.
+    pub(crate) fn insert(&mut self, key: Key, block: u64, memory: &mut impl Memory) -> Result<Slot, Error> {
+        let slot = self.take(memory)?;
+        self.frames[slot as usize] = Frame { key: Some(key), block, was_used: true, ..UNUSED };
+        self.places.insert(key, slot);
+        Ok(slot)
+    }
+
+    pub(crate) fn set_dirty(&mut self, slot: Slot) {
+        let frame = &mut self.frames[slot as usize];
+        frame.is_dirty = true;
+        self.dirty.extend(frame.key);
+    }
+
+    pub(crate) fn set_clean(&mut self, slot: Slot) {
+        let frame = &mut self.frames[slot as usize];
+        frame.is_dirty = false;
+        if let Some(key) = frame.key {
+            self.dirty.remove(&key);
+        }
+    }
+
+    /// Notes that somebody else has the page.
+    pub(crate) fn set_lent(&mut self, slot: Slot) {
+        self.frames[slot as usize].is_lent = true;
+    }
+
+    /// Forgets a page, and what was in it.
+    pub(crate) fn remove(&mut self, slot: Slot, memory: &mut impl Memory) {
+        self.forget(slot);
+        if self.make_own(slot, memory).is_ok() {
+            self.free.push(slot);
+        }
+    }
+
+    /// Dirty pages, by place.
+    pub(crate) fn dirty(&self) -> impl Iterator<Item = Key> {
+        self.dirty.iter().copied()
+    }
+
+    /// Dirty pages of one level of an object from `first` on.
+    pub(crate) fn dirty_of(&self, object: u32, level: u32, first: u64) -> impl Iterator<Item = Key> {
+        let end = Key::new(object, level, (1 << INDEX_BITS) - 1);
+        self.dirty.range(Key::new(object, level, first)..=end).copied()
+    }
+
+    pub(crate) fn dirty_count(&self) -> usize {
+        self.dirty.len()
+    }
+
+    pub(crate) const fn most_pages(&self) -> usize {
+        self.most_pages
+    }
+
+    /// Pages in memory.
+    pub(crate) fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Lent pages that were given up since this was last asked. Who has them must be told.
+    pub(crate) fn take_given_up(&mut self) -> Vec<Key> {
+        core::mem::take(&mut self.given_up)
+    }
+
+    fn take(&mut self, memory: &mut impl Memory) -> Result<Slot, Error> {
+        if let Some(slot) = self.free.pop() {
+            return Ok(slot);
+        }
+        if self.frames.len() >= self.most_pages
+            && let Some(slot) = self.give_one_up(memory)
+        {
+            return Ok(slot);
+        }
+        if let Err(error) = self.grow(memory) {
+            return self.give_one_up(memory).ok_or(error);
+        }
+        self.free.pop().ok_or(Error::NoMemory)
+    }
+
+    /// Gives up a clean page that was not used since the hand last came by.
+    fn give_one_up(&mut self, memory: &mut impl Memory) -> Option<Slot> {
+        for _ in 0..2 * self.frames.len() {
+            let at = self.hand;
+            self.hand = (self.hand + 1) % self.frames.len();
+            let frame = &mut self.frames[at];
+            if frame.key.is_none() || frame.is_dirty {
+                continue;
+            }
+            if core::mem::replace(&mut frame.was_used, false) {
+                continue;
+            }
+            let slot = at as Slot;
+            self.forget(slot);
+            if self.make_own(slot, memory).is_ok() {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        let frame = &mut self.frames[slot as usize];
+        if let Some(key) = frame.key {
+            self.dirty.remove(&key);
+            self.places.remove(&key);
+            if frame.is_lent {
+                self.given_up.push(key);
+            }
+        }
+        *frame = Frame { is_lent: frame.is_lent, ..UNUSED };
+    }
+
+    /// A page that was lent is lent no more. One for which that fails is lost.
+    fn make_own(&mut self, slot: Slot, memory: &mut impl Memory) -> Result<(), Error> {
+        if self.frames[slot as usize].is_lent {
+            let address = self.page(slot).as_ptr().addr();
+            memory.discard(self.page_mut(slot))?;
+            memory.make_present(address, 1)?;
+            self.frames[slot as usize].is_lent = false;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::large_stack_arrays, reason = "the stack has room for a slab")]
+    fn grow(&mut self, memory: &mut impl Memory) -> Result<(), Error> {
+        let mut slab: Vec<Pages> = Vec::new();
+        let no_memory = |_| Error::NoMemory;
+        slab.try_reserve_exact(1).map_err(no_memory)?;
+        self.slabs.try_reserve(1).map_err(no_memory)?;
+        self.frames.try_reserve(SLAB_PAGES).map_err(no_memory)?;
+        self.free.try_reserve(SLAB_PAGES).map_err(no_memory)?;
+        self.places.try_reserve(SLAB_PAGES).map_err(|_| Error::NoMemory)?;
+        memory.make_present(slab.as_ptr().addr(), SLAB_PAGES as u32)?;
+        slab.push(Pages([0; SLAB_PAGES * BLOCK_BYTES]));
+        let first = self.frames.len() as Slot;
+        self.slabs.push(slab);
+        self.frames.resize(self.frames.len() + SLAB_PAGES, UNUSED);
+        self.free.extend((first..first + SLAB_PAGES as Slot).rev());
+        Ok(())
+    }
+}
+
+/// Slab, and place in it.
+const fn place(slot: Slot) -> (usize, usize) {
+    (slot as usize / SLAB_PAGES, slot as usize % SLAB_PAGES)
+}

@@ -1,0 +1,34 @@
+//! What a volume needs of others: a disk, and memory whose pages may have been lent.
+
+use abi::Error;
+
+/// A disk, in blocks of [`BLOCK_BYTES`](crate::BLOCK_BYTES).
+pub trait Disk {
+    /// How many blocks it has.
+    fn blocks(&self) -> u64;
+
+    /// Reads blocks from `first` on until `place`, whole blocks long, is full.
+    fn read(&mut self, first: u64, place: &mut [u8]) -> Result<(), Error>;
+
+    /// Writes whole blocks from `first` on. They are safe after the next [`flush`](Disk::flush); until then, if power fails,
+    /// each may be the old one, the new one, or neither.
+    fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Returns when all that was written is safe.
+    fn flush(&mut self) -> Result<(), Error>;
+}
+
+/// Memory of the machine's, as far as pages are lent to others. Where none are there is nothing to do.
+pub trait Memory {
+    /// Makes a page, which was lent, one that nobody else has.
+    fn discard(&mut self, page: &mut [u8]) -> Result<(), Error> {
+        let _ = page;
+        Ok(())
+    }
+
+    /// Sees to it that pages from `address` on can be written, which were never before.
+    fn make_present(&mut self, address: usize, pages: u32) -> Result<(), Error> {
+        let _ = (address, pages);
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Pages of files: found, made and cut off.
+//!
+//! **Invariant.** Above a dirty page all pages of its tree are dirty, up to the inode's, and above that all of the table.
+//! So the number of dirty pages says how many blocks the next commit takes, and a change is refused when there are not
+//! enough, not when it is too late.
+
+use abi::Error;
+
+use crate::cache::{Key, Slot};
+use crate::disk::{Disk, Memory};
+use crate::layout::{BLOCK_BYTES, FANOUT, FANOUT_BITS, INODES, MAX_DEPTH, Pointer, Root, checksum};
+use crate::volume::{MAP, READ_AHEAD_PAGES, TABLE, Volume};
+
+impl<D: Disk + Memory> Volume<D> {
+    /// The page of a tree in memory, read if need be. None for a hole.
+    pub(crate) fn load(&mut self, object: u32, level: u32, index: u64) -> Result<Option<Slot>, Error> {
+        let key = Key::new(object, level, index);
+        if let Some(slot) = self.cache.find(key) {
+            return Ok(Some(slot));
+        }
+        let pointer = self.pointer(object, level, index)?;
+        if pointer.is_none() { Ok(None) } else { self.read_page(key, pointer).map(Some) }
+    }
+
+    /// What refers to a page: the one above, or the inode.
+    fn pointer(&mut self, object: u32, level: u32, index: u64) -> Result<Pointer, Error> {
+        let root = self.root(object)?;
+        if level >= root.depth {
+            return Ok(if level == root.depth && index == 0 { root.pointer } else { Pointer::NONE });
+        }
+        if index >> (FANOUT_BITS * (root.depth - level)) != 0 {
+            return Ok(Pointer::NONE);
+        }
+        Ok(match self.load(object, level + 1, index / FANOUT)? {
+            Some(above) => Pointer::get(self.cache.page(above), (index % FANOUT) as usize),
+            None => Pointer::NONE,
+        })
+    }
+
+    fn read_page(&mut self, key: Key, pointer: Pointer) -> Result<Slot, Error> {
+        if !self.map.is_used(pointer.block) && key.object() != MAP {
+            return Err(Error::Damaged);
+        }
+        let slot = self.cache.insert(key, pointer.block, &mut self.disk)?;
+        let page = self.cache.page_mut(slot);
+        let read = self.disk.read(pointer.block, page);
+        let checked =
+            read.and_then(|()| if checksum(page) == pointer.checksum { Ok(()) } else { Err(Error::Damaged) });
+        match checked {
+            Ok(()) => Ok(slot),
+            Err(error) => {
+                self.cache.remove(slot, &mut self.disk);
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads pages of data that lie in a row on the disk at once, up to `count` from `index` on, as far as they are not in
+    /// memory. What cannot be read is left for who wants it.
+    pub(crate) fn read_ahead(&mut self, object: u32, index: u64, count: u64) -> Result<(), Error> {
+        let count = count.min(READ_AHEAD_PAGES).min(FANOUT - index % FANOUT);
+        if count < 2 || self.root(object)?.depth == 0 || self.cache.find(Key::new(object, 0, index)).is_some()
+        {
+            return Ok(());
+        }
+        let Some(above) = self.load(object, 1, index / FANOUT)? else { return Ok(()) };
+        let pointers = self.cache.page(above);
+        let at = |index: u64| Pointer::get(pointers, (index % FANOUT) as usize);
+        let first = at(index);
+        let mut sums = [0; READ_AHEAD_PAGES as usize];
+        let mut pages = 0;
+        while pages < count {
+            let pointer = at(index + pages);
+            if pointer.block != first.block.saturating_add(pages) || !self.map.is_used(pointer.block) {
+                break;
+            }
+            sums[pages as usize] = pointer.checksum;
+            pages += 1;
+        }
+        while pages > 0 && self.cache.find(Key::new(object, 0, index + pages - 1)).is_some() {
+            pages -= 1;
+        }
+        if pages < 2 {
+            return Ok(());
+        }
+        let mut buffer = core::mem::take(&mut self.buffer);
+        let bytes = &mut buffer[..pages as usize * BLOCK_BYTES];
+        let read = self.disk.read(first.block, bytes);
+        if read.is_ok() {
+            for ((page, sum), at) in bytes.chunks_exact(BLOCK_BYTES).zip(sums).zip(0..) {
+                let key = Key::new(object, 0, index + at);
+                if checksum(page) != sum || self.cache.find(key).is_some() {
+                    continue;
+                }
+                let Ok(slot) = self.cache.insert(key, first.block + at, &mut self.disk) else { break };
+                self.cache.page_mut(slot).copy_from_slice(page);
+            }
+        }
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    /// The page of a tree, to be changed: it is dirty from now on. A hole becomes a page of zeros. If all of it will be
+    /// written, `whole`, what it was is not read.
+    pub(crate) fn touch(&mut self, object: u32, level: u32, index: u64, whole: bool) -> Result<Slot, Error> {
+        let key = Key::new(object, level, index);
+        let found = self.cache.find(key);
+        if let Some(slot) = found
+            && self.cache.is_dirty(slot)
+        {
+            return Ok(slot);
+        }
+        self.grow(object, level, index)?;
+        self.touch_above(object, level, index)?;
+        let pointer = match found {
+            Some(_) => Pointer::NONE,
+            None => self.pointer(object, level, index)?,
+        };
+        // To come this far, other pages may have had to go, and this one with them.
+        let slot = match self.cache.find(key) {
+            Some(slot) => slot,
+            None if found.is_some() => return self.touch(object, level, index, whole),
+            None if pointer.is_none() || whole => {
+                let slot = self.cache.insert(key, pointer.block, &mut self.disk)?;
+                self.cache.page_mut(slot).fill(0);
+                slot
+            }
+            None => self.read_page(key, pointer)?,
+        };
+        if let Err(error) = self.reserve(self.cache.block(slot)) {
+            // What was not read must not be there to be read.
+            self.cache.remove(slot, &mut self.disk);
+            return Err(error);
+        }
+        self.cache.set_dirty(slot);
+        self.needs_commit = true;
+        Ok(slot)
+    }
+
+    /// What refers to a page is to be changed.
+    fn touch_above(&mut self, object: u32, level: u32, index: u64) -> Result<(), Error> {
+        if level < self.root(object)?.depth {
+            self.touch(object, level + 1, index / FANOUT, false)?;
+        } else if object != TABLE && object != MAP {
+            self.touch_inode(object)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the page dirty in which the inode lies.
+    pub(crate) fn touch_inode(&mut self, object: u32) -> Result<Slot, Error> {
+        self.touch(TABLE, 0, u64::from(object) / INODES as u64, false)
+    }
+
+    /// Makes a tree so high that it has the page.
+    fn grow(&mut self, object: u32, level: u32, index: u64) -> Result<(), Error> {
+        loop {
+            let root = self.root(object)?;
+            if level > root.depth || index < 1 << (FANOUT_BITS * (root.depth - level)) {
+                return Ok(());
+            }
+            let depth = root.depth + 1;
+            if depth > MAX_DEPTH {
+                return Err(Error::NoSpace);
+            }
+            if object != TABLE && object != MAP {
+                self.touch_inode(object)?;
+            }
+            let is_empty =
+                root.pointer.is_none() && self.cache.find(Key::new(object, root.depth, 0)).is_none();
+            if !is_empty {
+                self.reserve(0)?;
+                let slot = self.cache.insert(Key::new(object, depth, 0), 0, &mut self.disk);
+                let slot = slot.inspect_err(|_| self.unplaced -= 1)?;
+                let page = self.cache.page_mut(slot);
+                page.fill(0);
+                root.pointer.put(page, 0);
+                self.cache.set_dirty(slot);
+            }
+            self.set_root(object, Root { depth, pointer: Pointer::NONE })?;
+        }
+    }
+
+    /// A page that lies in `block` is about to become dirty: sees to it that there is a block for it.
+    fn reserve(&mut self, block: u64) -> Result<(), Error> {
+        if block != 0 && self.map.is_fresh(block) {
+            return Ok(());
+        }
+        if self.map.available() <= self.unplaced + self.kept_back() {
+            return Err(Error::NoSpace);
+        }
+        self.unplaced += 1;
+        Ok(())
+    }
+
+    /// Cuts off all pages of data from `kept` on.
+    pub(crate) fn cut(&mut self, object: u32, kept: u64) -> Result<(), Error> {
+        let root = self.root(object)?;
+        self.touch_inode(object)?;
+        if kept == 0 {
+            self.free_tree(object, root.depth, 0, root.pointer);
+            return self.set_root(object, Root::default());
+        }
+        if kept < root.pages() && root.depth > 0 {
+            self.cut_page(object, root.depth, 0, kept)?;
+        }
+        Ok(())
+    }
+
+    /// Cuts off what lies below a page of pointers from `kept` on, of which it has some.
+    fn cut_page(&mut self, object: u32, level: u32, index: u64, kept: u64) -> Result<(), Error> {
+        if self.load(object, level, index)?.is_none() {
+            return Ok(());
+        }
+        self.touch(object, level, index, false)?;
+        let span = 1 << (FANOUT_BITS * (level - 1));
+        for at in 0..FANOUT {
+            let below = index * FANOUT + at;
+            let first = below * span;
+            if first >= kept {
+                // It is dirty, so it stays in memory.
+                let Some(slot) = self.cache.find(Key::new(object, level, index)) else { break };
+                let page = self.cache.page_mut(slot);
+                let pointer = Pointer::get(page, at as usize);
+                Pointer::NONE.put(page, at as usize);
+                self.free_tree(object, level - 1, below, pointer);
+            } else if first + span > kept && level > 1 {
+                self.cut_page(object, level - 1, below, kept)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the blocks of a page and of all below it back. What cannot be read stays used, until the volume is repaired.
+    fn free_tree(&mut self, object: u32, level: u32, index: u64, pointer: Pointer) {
+        let key = Key::new(object, level, index);
+        let slot = match self.cache.find(key) {
+            None if pointer.is_none() => return,
+            None if level > 0 => self.read_page(key, pointer).ok(),
+            found => found,
+        };
+        if level > 0 && slot.is_some() {
+            for at in 0..FANOUT {
+                // Others below may have driven it out meanwhile.
+                let Ok(slot) = self.cache.find(key).map_or_else(|| self.read_page(key, pointer), Ok) else {
+                    break;
+                };
+                let below = Pointer::get(self.cache.page(slot), at as usize);
+                self.free_tree(object, level - 1, index * FANOUT + at, below);
+            }
+        }
+        let mut block = pointer.block;
+        if let Some(slot) = self.cache.find(key) {
+            block = self.cache.block(slot);
+            if self.cache.is_dirty(slot) && (block == 0 || !self.map.is_fresh(block)) {
+                self.unplaced -= 1;
+            }
+            self.cache.remove(slot, &mut self.disk);
+        }
+        if block != 0 {
+            self.map.give_back(block);
+        }
+    }
+}
