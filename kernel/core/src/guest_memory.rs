@@ -58,13 +58,14 @@ impl<M: Machine> Kernel<M> {
         // What is told now must arrive: its place is touched before.
         self.write_reply_segment(caller, at, &[0; 16 * PagesRecord::BYTES][..room * PagesRecord::BYTES])?;
         let (mut count, mut is_done) = (0, room == 0);
+        let next = if request.all != 0 { M::next_mapped } else { M::next_written };
         for _ in 0..PAGES_PER_STEP {
             let Some(region) = self.first_region_ending_after(team, address).filter(|_| !is_done) else {
                 is_done = true;
                 address = if room == 0 { address } else { 0 };
                 break;
             };
-            address = self.machine.next_mapped(space, address.max(region.start), region.end());
+            address = next(&self.machine, space, address.max(region.start), region.end());
             if address >= region.end() || self.own_frame(team, &region, address).is_none() {
                 address = region.end().min(address + PAGE_BYTES);
                 continue;

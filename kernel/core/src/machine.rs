@@ -166,6 +166,12 @@ pub trait Machine {
         from
     }
 
+    /// As [`next_mapped`](Machine::next_mapped), but a machine may also pass over pages of which
+    /// [`take_written`](Machine::take_written) would say that they were not written.
+    fn next_written(&self, space: Self::Space, from: u64, end: u64) -> u64 {
+        self.next_mapped(space, from, end)
+    }
+
     /// Changes the protection of a mapped page; false if none is mapped there.
     fn protect(&mut self, space: Self::Space, address: u64, protection: Protection) -> bool;
 

@@ -191,6 +191,10 @@ impl Machine for X86 {
         space.next_mapped(from, end)
     }
 
+    fn next_written(&self, space: Space, from: u64, end: u64) -> u64 {
+        space.next_written(from, end)
+    }
+
     fn protect(&mut self, space: Space, address: u64, protection: Protection) -> bool {
         let found = space.protect(address, protection);
         if found && is_loaded(space) {

@@ -145,7 +145,7 @@ impl Space {
         let mut left = limit;
         let mut at = 0;
         while root[LAST_USER_ENTRY] & COUNT != 0
-            && let Some(used) = next_used(&root[..LAST_USER_ENTRY], at)
+            && let Some(used) = next_with(!0, &root[..LAST_USER_ENTRY], at)
         {
             at = used + 1;
             // SAFETY: the entry leads to a table of pointers of this space, two levels above pages' tables.
@@ -360,7 +360,7 @@ impl Space {
             if from >= end {
                 return end;
             }
-            match self.used_from(from) {
+            match self.find_from(!0, from) {
                 Ok(page) => return page.min(end),
                 Err(passed) => from = passed,
             }
@@ -368,9 +368,14 @@ impl Space {
         from
     }
 
-    /// The first page in use from `from` on, if it is in the same table of pages; else where what is empty around
-    /// `from` ends.
-    fn used_from(self, from: u64) -> Result<u64, u64> {
+    /// As [`Space::next_mapped`], of the pages that were written; in one table, whose entries are many to look at.
+    pub fn next_written(self, from: u64, end: u64) -> u64 {
+        self.find_from(DIRTY, from).unwrap_or_else(|passed| passed).min(end)
+    }
+
+    /// The first page from `from` on with any of `bits` in its entry, if it is in the same table of pages; else where what
+    /// has no such entry around `from` ends.
+    fn find_from(self, bits: u64, from: u64) -> Result<u64, u64> {
         let mut table = self.root;
         for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
             // SAFETY: as in `walk`.
@@ -383,7 +388,7 @@ impl Space {
         // SAFETY: it is a table of pages in this space; one processor, so nobody changes it meanwhile.
         let pages = unsafe { &*physical::pointer::<[u64; ENTRIES]>(table) };
         let begin = from >> DIRECTORY_SHIFT << DIRECTORY_SHIFT;
-        match next_used(pages, index(from, PAGE_SHIFT)) {
+        match next_with(bits, pages, index(from, PAGE_SHIFT)) {
             Some(used) => Ok(begin + used as u64 * PAGE_BYTES),
             None => Err(begin + (1 << DIRECTORY_SHIFT)),
         }
@@ -460,17 +465,17 @@ const fn is_shared(address: u64) -> bool {
     address >> ROOT_SHIFT == SHARED_ADDRESS >> ROOT_SHIFT
 }
 
-/// The first entry from `from` on that is in use. Most are not, so they are looked at in groups.
-fn next_used(entries: &[u64], from: usize) -> Option<usize> {
+/// The first entry from `from` on with any of `bits`. Most are without, so they are looked at in groups.
+fn next_with(bits: u64, entries: &[u64], from: usize) -> Option<usize> {
     const GROUP: usize = 16;
     let mut at = from;
     while at < entries.len() {
         let group = entries[at..].first_chunk::<GROUP>();
         if at.is_multiple_of(GROUP)
-            && group.is_some_and(|group| group.iter().fold(0, |all, one| all | one) == 0)
+            && group.is_some_and(|group| group.iter().fold(0, |all, one| all | one) & bits == 0)
         {
             at += GROUP;
-        } else if entries[at] != 0 {
+        } else if entries[at] & bits != 0 {
             return Some(at);
         } else {
             at += 1;
@@ -488,7 +493,7 @@ unsafe fn free_tables(slot: &mut u64, levels: u32, left: &mut u32, frames: &mut 
         // SAFETY: the caller says that the table is this function's alone.
         let table = unsafe { &mut *physical::pointer::<[u64; ENTRIES]>(*slot & ADDRESS) };
         let mut at = 0;
-        while let Some(used) = next_used(table, at) {
+        while let Some(used) = next_with(!0, table, at) {
             at = used + 1;
             let below = &mut table[used];
             // SAFETY: as the caller's, one level below.

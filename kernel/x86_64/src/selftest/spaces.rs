@@ -113,6 +113,12 @@ pub fn looking_for_pages(machine: &mut X86, frames: &mut Frames) {
     }
     assert_eq!(machine.next_mapped(space, found, end), end);
     assert_eq!(machine.next_mapped(space, FIRST, address(0)), address(0));
+    // Of pages that were written, one look passes over what is empty, or over one table without any.
+    assert_eq!(machine.next_written(space, address(0), end), address(0));
+    assert!(machine.take_written(space, address(0)));
+    assert_eq!(machine.next_written(space, address(0), end), FIRST + TABLE_BYTES);
+    assert_eq!(machine.next_written(space, FIRST + TABLE_BYTES, end), address(1));
+    assert_eq!(machine.next_written(space, FIRST, FIRST + PAGE_BYTES), FIRST + PAGE_BYTES);
     // Every table but the last is emptied, and stays.
     for table in 0..TABLES - 1 {
         frames.release(machine.unmap(space, address(table)).expect("the page"));

@@ -43,7 +43,7 @@ pub trait Home {
     /// Pages of its own that were written since this was asked last, or at the first time all.
     fn written(&mut self) -> Result<Vec<u64>, Error>;
 
-    /// All pages of its own.
+    /// All pages of its own, in order.
     fn own(&mut self) -> Result<Vec<u64>, Error>;
 
     /// The content of a page. False if it is none of its own any more.
@@ -231,8 +231,9 @@ impl<H: Home, A: Away> Attempt<'_, H, A> {
         self.uncopied.extend(written);
         self.moved.frozen_pages += self.copy()?;
         // A page that it has let go reads as what is under it, not as what was copied.
-        let own: BTreeSet<u64> = self.home.own()?.into_iter().collect();
-        if !self.home.is_as_described()? || !self.copied.is_subset(&own) {
+        let mut own = self.home.own()?.into_iter();
+        let has_all = self.copied.iter().all(|copied| own.any(|page| page == *copied));
+        if !has_all || !self.home.is_as_described()? {
             return Err(Failure::Changed);
         }
         Ok(self.home.export()?)
