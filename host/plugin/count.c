@@ -1,14 +1,14 @@
 /*
  * A plugin of QEMU's that counts a guest's instructions, where QEMU's own deterministic clock cannot be used: between
- * two machines that wait for each other. See host/src/counting.rs, which builds it and reads what it writes.
+ * machines that wait for each other. See host/src/counting.rs, which builds it and reads what it writes.
  *
- * The count is the first word of a file that is mapped, so that the plugin in one machine can read the other's. A
+ * The count is the first word of a file that is mapped, so that the plugin in one machine can read the others'. A
  * guest marks a place in its course by an instruction that does nothing, NOP with a 32-bit displacement:
  *
  *     0f 1f 80 LO HI a5 7e        nopl 0x7ea5HILO(%rax)
  *
- * At each, a line is written: the mark's number (HI LO), the own count, the other's count. Arguments: own=FILE,
- * other=FILE (without it the other's count is 0), log=FILE.
+ * At each, a line is written: the mark's number (HI LO), the own count, the others' counts. Arguments: own=FILE,
+ * other=FILE for each of the others, log=FILE.
  *
  * What is declared here is QEMU's plugin interface, version 1, so that none of its header files is needed.
  */
@@ -44,10 +44,11 @@ void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, enum 
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, executed_fn, enum qemu_plugin_cb_flags,
                                             void *data);
 
-enum { MARK_BYTES = 7, COUNTER_FILE_BYTES = 4096 };
+enum { MARK_BYTES = 7, COUNTER_FILE_BYTES = 4096, MOST_OTHERS = 64 };
 
 static volatile uint64_t *own_count;
-static volatile uint64_t *other_count;
+static volatile uint64_t *other_counts[MOST_OTHERS];
+static size_t others;
 static FILE *log_file;
 
 /* The counter in the file at that path, which is made if it isn't there. */
@@ -76,8 +77,10 @@ static int is_mark(const struct qemu_plugin_insn *instruction, uintptr_t *number
 static void mark_executed(unsigned processor, void *number)
 {
     (void)processor;
-    fprintf(log_file, "%" PRIuPTR " %" PRIu64 " %" PRIu64 "\n", (uintptr_t)number, *own_count,
-            other_count ? *other_count : 0);
+    fprintf(log_file, "%" PRIuPTR " %" PRIu64, (uintptr_t)number, *own_count);
+    for (size_t other = 0; other < others; other++)
+        fprintf(log_file, " %" PRIu64, *other_counts[other]);
+    fprintf(log_file, "\n");
     fflush(log_file);
 }
 
@@ -95,13 +98,22 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
     }
 }
 
+/* Adds another machine's counter. */
+static int add_other(const char *path)
+{
+    if (others == MOST_OTHERS)
+        return -1;
+    other_counts[others] = map_counter(path);
+    return other_counts[others++] ? 0 : -1;
+}
+
 EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const void *information, int count, char **arguments)
 {
     (void)information;
     for (int index = 0; index < count; index++) {
         if (strncmp(arguments[index], "own=", 4) == 0)
             own_count = map_counter(arguments[index] + 4);
-        else if (strncmp(arguments[index], "other=", 6) == 0 && !(other_count = map_counter(arguments[index] + 6)))
+        else if (strncmp(arguments[index], "other=", 6) == 0 && add_other(arguments[index] + 6) != 0)
             return -1;
         else if (strncmp(arguments[index], "log=", 4) == 0)
             log_file = fopen(arguments[index] + 4, "w");

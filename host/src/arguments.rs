@@ -269,8 +269,11 @@ pub struct Test {
 /// `cargo v bench`.
 #[derive(Args, Debug)]
 pub struct Bench {
-    /// Measure what operations between that many nodes cost, on a network of their own, rather than on one
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    /// Measure what is done by that many nodes, on a network of their own, rather than by one
+    ///
+    /// With 2: messages, pages, copies and programs between two. With 3: programs that select a node, move, and work in
+    /// parallel.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = bench_node_count, allow_negative_numbers = true)]
     pub nodes: u8,
 
     /// Measure this system too, in the same run
@@ -326,6 +329,11 @@ pub struct New {
 fn node_count(text: &str) -> Result<u8, String> {
     let count = text.parse().ok().filter(|count| (1..=MOST_NODES).contains(&usize::from(*count)));
     count.ok_or_else(|| format!("a number of nodes, from 1 to {MOST_NODES}"))
+}
+
+fn bench_node_count(text: &str) -> Result<u8, String> {
+    let count = text.parse().ok().filter(|count| (1..=3).contains(count));
+    count.ok_or_else(|| "there are measurements of 1, 2 and 3 nodes only".to_owned())
 }
 
 fn seed(text: &str) -> Result<u64, String> {
@@ -441,5 +449,8 @@ mod tests {
         assert!(complaint(&["cargo v", "run", "--memory", "1"]).contains("from 4 to 1048576"));
         assert!(complaint(&["cargo v", "run", "--timeout", "0"]).contains("whole number of seconds"));
         assert!(complaint(&["cargo v", "run", "--memroy", "64"]).contains("--memory"));
+        for count in ["0", "4", "-1", "three"] {
+            assert!(complaint(&["cargo v", "bench", "--nodes", count]).contains("of 1, 2 and 3 nodes only"));
+        }
     }
 }

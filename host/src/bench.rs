@@ -2,15 +2,18 @@
 //!
 //! Most figures come from the guest's program `bench` (`tests/bench`). It writes one line for each: name, unit, value,
 //! with tabs between. On one node ([`one`]) instructions are counted by QEMU's deterministic clock, with nothing that
-//! reaches the node from outside, so they are the same on every run; between two ([`two`]) a plugin counts those of both.
+//! reaches the node from outside, so they are the same on every run; between two ([`two`]) or among three ([`three`]) a
+//! plugin counts those of all.
 //! With `--peer linux`, Linux does the same in the same run ([`linux`]). The table ([`rows`]) is kept here; a figure that it doesn't know is shown without a budget, one that is missing is
 //! a failure.
 
 mod figure;
 mod linux;
+mod nodes;
 mod one;
 mod rows;
 mod size;
+mod three;
 mod two;
 
 use std::time::Duration;
@@ -28,6 +31,7 @@ use crate::progress::Progress;
 use crate::qemu;
 use crate::session::{End, Session};
 use linux::Linux;
+use nodes::Bench as Nodes;
 use rows::ROWS;
 
 /// Memory of measured nodes, in MiB.
@@ -40,6 +44,10 @@ const STATUS_EXCEEDED: u8 = 1;
 
 /// `cargo v bench`. The status that the tool is to end with.
 pub fn bench(options: &Bench) -> Result<u8> {
+    ensure!(
+        options.nodes < 3 || options.peer.is_none(),
+        "--peer linux is for one node or two: Linux has nothing to be compared with what three do"
+    );
     for path in options.json.iter().chain(&options.log) {
         ensure_writable(path)?;
     }
@@ -54,7 +62,13 @@ pub fn bench(options: &Bench) -> Result<u8> {
             progress.show("measuring Linux");
             (figures, linux.as_ref().map(Linux::measure_one).transpose()?)
         }
-        _ => two::measure(&guest, &qemu, log, linux.as_ref(), &progress)?,
+        nodes => {
+            let bench = Nodes { guest: &guest, qemu: &qemu, log: &Log::new(&guest.kernel, log)? };
+            match nodes {
+                2 => two::measure(&bench, linux.as_ref(), &progress)?,
+                _ => (three::measure(&bench, &progress)?, None),
+            }
+        }
     };
     drop(progress);
     figure::sort(&mut figures);
@@ -86,19 +100,19 @@ fn options(memory: u32, icount: bool) -> NodeOptions {
     NodeOptions { memory, add: Vec::new(), accel: Accel::Tcg, icount, log: None, test_programs: true }
 }
 
-/// For each node, what makes the session of its lines, given where their output and their error output go.
-type Sessions<'a> = [&'a dyn Fn(&Record, &Record) -> Box<dyn Session>];
+/// What makes the session of a node's lines, given where their output and their error output go.
+type MakeSession<'a> = dyn Fn(&Record, &Record) -> Box<dyn Session> + 'a;
 
 /// Runs the nodes' lines, and returns what the first one's wrote.
-fn run(domain: &mut Domain, log: &Log, sessions: &Sessions<'_>) -> Result<String> {
+fn run(domain: &mut Domain, log: &Log, sessions: &[&MakeSession<'_>]) -> Result<String> {
     let records: Vec<_> = sessions.iter().map(|_| (Record::default(), Record::default())).collect();
     let mut sessions: Vec<_> =
         sessions.iter().zip(&records).map(|(session, (output, error))| session(output, error)).collect();
     let outcome = domain.watch(&mut sessions, &mut NoPlan, Some(PATIENCE))?;
     drop(sessions);
     if outcome.end != End::Exit(0) {
-        let said: Vec<_> =
-            records.iter().map(|(_, error)| String::from_utf8_lossy(&error.bytes()).into_owned()).collect();
+        let text = |record: &Record| String::from_utf8_lossy(&record.bytes()).into_owned();
+        let said: Vec<_> = records.iter().map(|(output, error)| text(output) + &text(error)).collect();
         bail!("the measurement failed: {}\n{}\n{}", outcome.end, said.concat().trim_end(), log.text());
     }
     String::from_utf8(records[0].0.bytes()).context("the measurement's output is not text")

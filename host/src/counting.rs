@@ -1,7 +1,7 @@
-//! Counting the instructions of two machines at once, for `cargo v bench`.
+//! Counting the instructions of several machines at once, for `cargo v bench`.
 //!
-//! A single machine runs under QEMU's deterministic clock, which is the count. Two that wait for each other can't: one's
-//! time would not pass while it waits for the other. There a plugin of QEMU's (`host/plugin/count.c`) counts in each
+//! A single machine runs under QEMU's deterministic clock, which is the count. Some that wait for each other can't: one's
+//! time would not pass while it waits for another. There a plugin of QEMU's (`host/plugin/count.c`) counts in each
 //! machine, and writes a line whenever the guest passes a mark ([`Mark`], `v::entry::mark`). Counts vary by some per
 //! cent, because waiting costs instructions too.
 //!
@@ -31,21 +31,19 @@ pub struct Counting {
     plugin: Plugin,
     /// Where it counts.
     own: PathBuf,
-    /// Where the other machine's counts.
-    other: Option<PathBuf>,
+    /// Where the other machines count.
+    others: Vec<PathBuf>,
     /// Where it writes the marks.
     log: PathBuf,
 }
 
 /// A mark that the guest has passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Which.
     pub number: u16,
-    /// Instructions that its machine had executed by then.
-    pub own: u64,
-    /// Instructions that the other machine had executed by then.
-    pub other: u64,
+    /// Instructions that each machine had executed by then, the guest's own first.
+    pub counts: Vec<u64>,
 }
 
 impl Plugin {
@@ -65,15 +63,16 @@ impl Plugin {
         Ok(Plugin { library })
     }
 
-    /// Two machines that count, their files being in `folder`, which memory holds if it is below /dev/shm.
-    pub fn pair(&self, folder: &Path) -> [Counting; 2] {
+    /// So many machines that count, their files being in `folder`, which memory holds if it is below /dev/shm.
+    pub fn machines(&self, folder: &Path, count: usize) -> Vec<Counting> {
         let counter = |machine: usize| folder.join(format!("counter{}", machine + 1));
-        [0, 1].map(|machine| Counting {
+        let counting = |machine: usize| Counting {
             plugin: self.clone(),
             own: counter(machine),
-            other: Some(counter(1 - machine)),
+            others: (0..count).filter(|other| *other != machine).map(counter).collect(),
             log: folder.join(format!("marks{}", machine + 1)),
-        })
+        };
+        (0..count).map(counting).collect()
     }
 }
 
@@ -81,11 +80,9 @@ impl Counting {
     /// QEMU's arguments.
     pub fn arguments(&self) -> [OsString; 2] {
         let mut words = vec![comma_twice(&self.plugin.library)];
-        for (name, path) in
-            [("own", Some(&self.own)), ("other", self.other.as_ref()), ("log", Some(&self.log))]
-        {
-            words.extend(path.map(|path| format!("{name}={}", comma_twice(path))));
-        }
+        words.push(format!("own={}", comma_twice(&self.own)));
+        words.extend(self.others.iter().map(|other| format!("other={}", comma_twice(other))));
+        words.push(format!("log={}", comma_twice(&self.log)));
         ["-plugin".into(), words.join(",").into()]
     }
 
@@ -97,34 +94,36 @@ impl Counting {
     }
 }
 
-/// Reads lines of three numbers. A last line that has not ended is not whole yet.
+/// Reads lines of a mark's number and counts, as many in each. A last line that has not ended is not whole yet.
 fn marks(text: &str) -> Result<Vec<Mark>> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole.lines().map(|line| mark(line).with_context(|| format!("`{line}` is no mark"))).collect()
+    let marks: Vec<Mark> = whole
+        .lines()
+        .map(|line| mark(line).with_context(|| format!("`{line}` is no mark")))
+        .collect::<Result<_>>()?;
+    let counts = marks.first().map_or(0, |mark| mark.counts.len());
+    ensure!(marks.iter().all(|mark| mark.counts.len() == counts), "the marks are of different machines");
+    Ok(marks)
 }
 
 fn mark(line: &str) -> Option<Mark> {
     let mut numbers = line.split(' ');
-    let mark = Mark {
-        number: numbers.next()?.parse().ok()?,
-        own: numbers.next()?.parse().ok()?,
-        other: numbers.next()?.parse().ok()?,
-    };
-    numbers.next().is_none().then_some(mark)
+    let number = numbers.next()?.parse().ok()?;
+    let counts: Vec<u64> = numbers.map(|count| count.parse().ok()).collect::<Option<_>>()?;
+    (!counts.is_empty()).then_some(Mark { number, counts })
 }
 
-/// What both machines together executed between each mark `begin` and the next mark `end`.
-pub fn costs(marks: &[Mark], begin: u16, end: u16) -> Vec<u64> {
+/// What each machine executed between each mark `begin` and the next mark `end`.
+pub fn costs(marks: &[Mark], begin: u16, end: u16) -> Vec<Vec<u64>> {
     let mut costs = Vec::new();
     let mut started = None;
     for mark in marks {
-        let total = mark.own + mark.other;
         if mark.number == begin {
-            started = Some(total);
+            started = Some(&mark.counts);
         } else if mark.number == end
             && let Some(started) = started.take()
         {
-            costs.push(total - started);
+            costs.push(mark.counts.iter().zip(started).map(|(count, started)| count - started).collect());
         }
     }
     costs
@@ -136,17 +135,17 @@ mod tests {
     use crate::qemu;
 
     #[test]
-    fn costs_are_the_differences_of_both_counts() {
+    fn costs_are_the_differences_of_all_counts() {
         let marks =
             marks("1 100 1000\n2 110 1030\n2 111 1030\n7 0 0\n1 200 2000\n1 300 3000\n2 305 3001\n1 4")
                 .unwrap();
-        assert_eq!(marks[1], Mark { number: 2, own: 110, other: 1030 });
-        assert_eq!(costs(&marks, 1, 2), [40, 6]);
+        assert_eq!(marks[1], Mark { number: 2, counts: vec![110, 1030] });
+        assert_eq!(costs(&marks, 1, 2), [[10, 30], [5, 1]]);
     }
 
     #[test]
     fn what_is_no_mark_is_an_error() {
-        for text in ["\n\n", "1 2\n", "1 2 3 4\n", "65536 1 1\n", "1 -2 3\n"] {
+        for text in ["\n\n", "1\n", "1 2 3 4\n1 2 3\n", "65536 1 1\n", "1 -2 3\n"] {
             assert!(marks(text).is_err(), "{text:?}");
         }
         assert_eq!(marks("").unwrap(), []);
@@ -168,9 +167,12 @@ mod tests {
     fn a_guests_instructions_are_counted_between_its_marks() {
         let folder = tempfile::tempdir().unwrap();
         let plugin = Plugin::build(folder.path()).unwrap();
-        let [counting, other] = plugin.pair(folder.path());
-        // The other machine does not run; its count is what this file says.
-        std::fs::write(&other.own, [5_u64.to_le_bytes().to_vec(), vec![0; 4088]].concat()).unwrap();
+        let machines = plugin.machines(folder.path(), 3);
+        let counting = &machines[0];
+        // The other machines do not run; their counts are what these files say.
+        for (other, count) in machines[1..].iter().zip([5_u64, 6]) {
+            std::fs::write(&other.own, [count.to_le_bytes().to_vec(), vec![0; 4088]].concat()).unwrap();
+        }
         let code = [
             &[0x0f, 0x1f, 0x80, 0x34, 0x12, 0xa5, 0x7e][..], // mark 0x1234
             &[0xb9, 0xe8, 0x03, 0, 0],                       // mov ecx, 1000
@@ -191,11 +193,9 @@ mod tests {
             .unwrap();
         assert_eq!(status.code(), Some(1));
         let marks = counting.marks().unwrap();
-        assert_eq!(
-            marks.iter().map(|mark| (mark.number, mark.other)).collect::<Vec<_>>(),
-            [(0x1234, 5), (2, 5)]
-        );
+        let others = marks.iter().map(|mark| (mark.number, &mark.counts[1..]));
+        assert_eq!(others.collect::<Vec<_>>(), [(0x1234, &[5, 6][..]), (2, &[5, 6])]);
         // A mark, an instruction before the loop, and two each time round.
-        assert_eq!(costs(&marks, 0x1234, 2), [2002]);
+        assert_eq!(costs(&marks, 0x1234, 2), [[2002, 0, 0]]);
     }
 }

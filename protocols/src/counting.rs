@@ -7,3 +7,9 @@ pub const BEGIN: u16 = 1;
 pub const END: u16 = 2;
 /// All batches of a figure have been executed.
 pub const FIGURE: u16 = 3;
+
+/// The unit of a figure's line where its value is how many operations a batch has: what counts is what all machines
+/// execute,
+pub const COUNTED: &str = "counted";
+/// or that machine which executes most of all in the batch.
+pub const COUNTED_MOST: &str = "counted-most";

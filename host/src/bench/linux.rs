@@ -19,9 +19,9 @@ use protocols::counting::{BEGIN, END, FIGURE};
 use tempfile::TempDir;
 
 use super::figure::Figure;
+use super::nodes::{counted, counting_folder};
 use super::one::smallest_memory;
 use super::rows::SMALLEST_MEMORY;
-use super::two::{counted, counting_folder};
 use super::{MEMORY_MIB, PATIENCE};
 use crate::counting::{Counting, Plugin};
 use crate::guest::checkout;
@@ -128,22 +128,22 @@ impl Linux {
     /// Instructions of two nodes.
     pub fn count_two(&self) -> Result<Figures> {
         let folder = counting_folder()?;
-        let counting = Plugin::build(folder.path())?.pair(folder.path());
-        let said = self.boot_two("count", counting.each_ref().map(Some))?;
+        let counting = Plugin::build(folder.path())?.machines(folder.path(), 2);
+        let said = self.boot_two("count", &counting)?;
         let figures = counted(lines(&said), &counting[0].marks()?)?;
         Ok(figures.into_iter().map(|figure| (figure.name, figure.value)).collect())
     }
 
     /// Times between two nodes.
     pub fn time_two(&self) -> Result<Figures> {
-        values(&self.boot_two("time", [None, None])?)
+        values(&self.boot_two("time", &[])?)
     }
 
-    fn boot_two(&self, what: &str, counting: [Option<&Counting>; 2]) -> Result<String> {
+    fn boot_two(&self, what: &str, counting: &[Counting]) -> Result<String> {
         let network = Network::start(2, Impairments::default(), None)?;
         let boot = |node: usize, what: &str| {
             let mut arguments = Card::new(CardKind::Virtio, node, network.socket(node)).arguments().to_vec();
-            arguments.extend(counting[node].iter().flat_map(|counting| counting.arguments()));
+            arguments.extend(counting.get(node).iter().flat_map(|counting| counting.arguments()));
             self.boot(what, MEMORY_MIB, &arguments)
         };
         let _server = boot(1, "serve")?;

@@ -5,7 +5,8 @@
 //! make it dearer. Output: one line per operation, name, unit and value with tabs between. `bench ROW` measures one.
 //!
 //! Between two nodes, of which the second runs `bench serve`: `bench count` passes the marks between which the tool
-//! counts both nodes' instructions, `bench time` takes times, `bench throughput` only those of copies ([`remote`]).
+//! counts both nodes' instructions, `bench time` takes times, `bench throughput` only those of copies ([`remote`]). Among
+//! three, of which the others run `bench serve`: `bench domain-count` and `bench domain-time` ([`domain`]).
 
 #![no_std]
 #![no_main]
@@ -13,8 +14,10 @@
 
 extern crate alloc;
 
+mod domain;
 mod echo;
 mod measure;
+mod mover;
 mod paging;
 mod peer;
 mod protocol;
@@ -48,6 +51,9 @@ fn main() -> i32 {
         Some("count") => remote::count(),
         Some("time") => remote::time(),
         Some("throughput") => remote::throughput(),
+        Some("domain-count") => domain::count(),
+        Some("domain-time") => domain::time(),
+        Some(mover::WRITER) => mover::write(),
         _ => measure_all(&Bench { only }),
     };
     match outcome {

@@ -3,7 +3,7 @@
 use abi::Error;
 use alloc::string::String;
 use alloc::vec::Vec;
-use protocols::counting::{BEGIN, END, FIGURE};
+use protocols::counting::{BEGIN, COUNTED, END, FIGURE};
 use v::entry::mark;
 use v::prelude::*;
 use v::time;
@@ -64,7 +64,7 @@ pub fn measure(operations: u32, mut operation: impl FnMut() -> Result<(), Error>
     Ok(best)
 }
 
-/// Has an operation counted, so many in a batch, by whoever counts the instructions of both machines, and prints how
+/// Has an operation counted, so many in a batch, by whoever counts the instructions of all machines, and prints how
 /// many there are in a batch.
 pub fn counted(
     name: &str,
@@ -74,7 +74,17 @@ pub fn counted(
     for _ in 0..WARMING {
         operation()?;
     }
-    for _ in 0..BATCHES {
+    count_batches(name, COUNTED, [BATCHES, operations as usize], operation)
+}
+
+/// Has batches of an operation counted, so many operations in each; what counts of a batch, `unit` says.
+pub fn count_batches(
+    name: &str,
+    unit: &str,
+    [batches, operations]: [usize; 2],
+    mut operation: impl FnMut() -> Result<(), Error>,
+) -> Result<(), Error> {
+    for _ in 0..batches {
         mark::<BEGIN>();
         for _ in 0..operations {
             operation()?;
@@ -82,7 +92,7 @@ pub fn counted(
         mark::<END>();
     }
     mark::<FIGURE>();
-    println!("{name}\tcounted\t{operations}");
+    println!("{name}\t{unit}\t{operations}");
     Ok(())
 }
 
@@ -103,6 +113,11 @@ impl Durations {
             self.0.push(time::now_ns() - start_ns);
         }
         Ok(())
+    }
+
+    /// Adds one that was taken elsewhere.
+    pub fn add_ns(&mut self, duration_ns: u64) {
+        self.0.push(duration_ns);
     }
 
     /// The median.

@@ -17,9 +17,8 @@ use crate::echo::{Frames, Loopback};
 use crate::measure::{Durations, counted};
 use crate::peer::{self, MOST_MOVED_BYTES, peer as request};
 
-/// Where node 2 leaves its server's pid, and where node 1 finds that.
+/// Where another node leaves its server's pid.
 const PLACE: &str = "[tmp]bench-server";
-const PLACE_THERE: &str = "[node2]tmp/bench-server";
 /// A file of node 2's.
 const FILE: &str = "[tmp]bench-file";
 const THERE: &str = "node2";
@@ -30,12 +29,12 @@ const LOOKS: u32 = 600;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Operations of a batch.
-const MESSAGES: u32 = 64;
+pub const MESSAGES: u32 = 64;
 const READS: u32 = 32;
 const TOUCHES: u32 = 128;
 const MOVES: u32 = 2;
-const PROGRAMS: u32 = 4;
-/// How much more memory node 2 must have free than node 1, which has twice that taken.
+pub const PROGRAMS: u32 = 4;
+/// How much more memory another node must have free than node 1, which has twice that taken.
 const LEFT_BYTES: u64 = 8 << 20;
 /// Batches of what is timed, by turns, and operations of each.
 const TURNS: u32 = 20;
@@ -60,19 +59,21 @@ pub fn serve() -> Result<(), Error> {
     }
 }
 
-/// Node 2, from node 1.
-struct There {
+/// Another node, from node 1.
+pub struct There {
     server: Pid,
     page: Box<super::Page>,
     bulk: Vec<u8>,
 }
 
 impl There {
-    /// Waits until node 2 is ready.
-    fn find() -> Result<There, Error> {
+    /// Waits until the node is ready.
+    fn find(node: &str) -> Result<There, Error> {
+        // Where node 1 finds what the other has left.
+        let place = format!("[{node}]tmp/bench-server");
         let mut last = Error::NotFound;
         for _ in 0..LOOKS {
-            match v::file::read_to_string(PLACE_THERE) {
+            match v::file::read_to_string(&place) {
                 Ok(text) if let Ok(bits) = u64::from_str_radix(&text, 16) => {
                     let page = Box::new(super::Page([0; PAGE_BYTES as usize]));
                     let bulk = alloc::vec![0; MOST_MOVED_BYTES];
@@ -86,17 +87,22 @@ impl There {
         Err(last)
     }
 
-    fn message(&self) -> Result<(), Error> {
+    /// A message, and its answer.
+    pub fn message(&self) -> Result<(), Error> {
         call(self.server, &request::Nothing {}, Segment::None).map(|_| ())
     }
 
-    /// Node 2 moves a MiB here.
+    /// The node moves a MiB here.
     fn move_to(&mut self) -> Result<(), Error> {
-        let bytes = MOST_MOVED_BYTES as u32;
+        self.copy_here(MOST_MOVED_BYTES as u32)
+    }
+
+    /// The node moves so many bytes here.
+    pub fn copy_here(&mut self, bytes: u32) -> Result<(), Error> {
         call(self.server, &request::MoveTo { bytes }, Segment::Write(&mut self.bulk)).map(|_| ())
     }
 
-    /// Node 2 moves a MiB from here.
+    /// The node moves a MiB from here.
     fn move_from(&mut self) -> Result<(), Error> {
         let bytes = MOST_MOVED_BYTES as u32;
         call(self.server, &request::MoveFrom { bytes }, Segment::Read(&self.bulk)).map(|_| ())
@@ -105,9 +111,23 @@ impl There {
 
 /// Does something with node 2, and tells it when that is over, however it went.
 fn with_node_2(body: impl FnOnce(&mut There) -> Result<(), Error>) -> Result<(), Error> {
-    let mut there = There::find()?;
-    let outcome = body(&mut there);
-    call(there.server, &request::End {}, Segment::None)?;
+    with_nodes([THERE], |[there]| body(there))
+}
+
+/// Does something with other nodes, and tells them when that is over, however it went.
+pub fn with_nodes<const N: usize>(
+    names: [&str; N],
+    body: impl FnOnce(&mut [There; N]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut found = Vec::new();
+    for name in names {
+        found.push(There::find(name)?);
+    }
+    let mut nodes = found.try_into().map_err(|_| Error::BadArgument)?;
+    let outcome = body(&mut nodes);
+    for node in &nodes {
+        call(node.server, &request::End {}, Segment::None)?;
+    }
     outcome
 }
 
@@ -141,10 +161,19 @@ fn count_all(there: &mut There) -> Result<(), Error> {
 /// A tiny program on node 2, from its start to the news of its end: by the node's name, and as the only node with so much
 /// free memory. The first one leaves its image there.
 fn programs() -> Result<(), Error> {
-    let run = |place: &Place| Command::new("true").on(place.clone()).start()?.wait().map(|_| ());
     let named = Place::Node(THERE.into());
     run(&named)?;
     counted("remote-program", PROGRAMS, || run(&named))?;
+    with_less_memory(|selected| counted("remote-program-selected", PROGRAMS, || run(selected)))
+}
+
+/// A tiny program, from its start to the news of its end.
+pub fn run(place: &Place) -> Result<(), Error> {
+    Command::new("true").on(place.clone()).start()?.wait().map(|_| ())
+}
+
+/// Does something while this node has less memory than the others, told the place that therefore is any of these.
+pub fn with_less_memory(body: impl FnOnce(&Place) -> Result<(), Error>) -> Result<(), Error> {
     // No page of it is left out: it is all ones.
     let taken = core::hint::black_box(alloc::vec![1_u8; 2 * LEFT_BYTES as usize]);
     let mut statistics = [0; StatisticsRecord::BYTES];
@@ -152,10 +181,9 @@ fn programs() -> Result<(), Error> {
     call(server, &QueryStatistics {}, Segment::Write(&mut statistics))?;
     let here = StatisticsRecord::from_bytes(&statistics);
     let least_memory_bytes = (here.free_frames + here.cached_frames) * PAGE_BYTES + LEFT_BYTES;
-    let selected = Place::Any { least_memory_bytes, least_idle_percent: 0 };
-    counted("remote-program-selected", PROGRAMS, || run(&selected))?;
+    let outcome = body(&Place::Any { least_memory_bytes, least_idle_percent: 0 });
     drop(taken);
-    Ok(())
+    outcome
 }
 
 /// Times: of messages and both kinds of frames by turns, then of copies.
@@ -216,7 +244,7 @@ fn copies(there: &mut There) -> Result<(), Error> {
 }
 
 /// A quotient with one decimal.
-fn tenths(dividend: u64, divisor: u64) -> alloc::string::String {
+pub fn tenths(dividend: u64, divisor: u64) -> alloc::string::String {
     let tenths = dividend * 10 / divisor.max(1);
     format!("{}.{}", tenths / 10, tenths % 10)
 }
