@@ -29,14 +29,22 @@ pub struct Command {
 /// Every command, in the order of the alphabet.
 pub const COMMANDS: &[&Command] = &[
     &system::balance::COMMAND,
+    &files::basename::BASENAME,
     &text::cat::COMMAND,
+    &text::checksum::CKSUM,
     &text::cmp::COMMAND,
+    &text::comm::COMMAND,
     &text::count_to::COMMAND,
     &parallel::count_words::COMMAND,
     &files::cp::COMMAND,
     &system::crash::COMMAND,
+    &text::checksum::CRC32,
+    &text::cut::COMMAND,
     &system::date::COMMAND,
     &system::devices::COMMAND,
+    &files::df::COMMAND,
+    &files::basename::DIRNAME,
+    &files::du::COMMAND,
     &text::echo::COMMAND,
     &system::env::COMMAND,
     &system::migrate::EVACUATE,
@@ -57,27 +65,65 @@ pub const COMMANDS: &[&Command] = &[
     &files::mkdir::COMMAND,
     &files::mv::COMMAND,
     &system::netstat::COMMAND,
+    &text::nl::COMMAND,
+    &system::nproc::COMMAND,
+    &text::paste::COMMAND,
     &system::ping::COMMAND,
     &system::poweroff::COMMAND,
     &system::prefixes::COMMAND,
+    &text::printf::COMMAND,
     &system::ps::COMMAND,
     &parallel::queens::COMMAND,
     &system::reboot::COMMAND,
     &system::regions::COMMAND,
+    &text::rev::COMMAND,
     &files::rm::COMMAND,
     &text::seq::COMMAND,
     &system::services::COMMAND,
+    &text::checksum::SHA256SUM,
     &system::sleep::COMMAND,
     &text::sort::COMMAND,
+    &files::stat::COMMAND,
     &system::stress_memory::COMMAND,
+    &text::tac::COMMAND,
     &text::tail::COMMAND,
     &text::tee::COMMAND,
     &files::touch::COMMAND,
+    &text::tr::COMMAND,
     &system::trace::COMMAND,
     &system::truth::TRUE,
     &text::uniq::COMMAND,
     &system::uptime::COMMAND,
     &text::wc::COMMAND,
+    &system::which::COMMAND,
+    &system::xargs::COMMAND,
+    &text::yes::COMMAND,
+];
+
+/// The commands of the program `toolbox`, in the order of the alphabet. It is all of them under their names, so that they
+/// share their code in the boot archive and in memory. Those that bring much of their own, as regular expressions, are
+/// programs by themselves.
+pub const TOOLBOX: &[&Command] = &[
+    &files::basename::BASENAME,
+    &text::checksum::CKSUM,
+    &text::comm::COMMAND,
+    &text::checksum::CRC32,
+    &text::cut::COMMAND,
+    &files::df::COMMAND,
+    &files::basename::DIRNAME,
+    &files::du::COMMAND,
+    &text::nl::COMMAND,
+    &system::nproc::COMMAND,
+    &text::paste::COMMAND,
+    &text::printf::COMMAND,
+    &text::rev::COMMAND,
+    &text::checksum::SHA256SUM,
+    &files::stat::COMMAND,
+    &text::tac::COMMAND,
+    &text::tr::COMMAND,
+    &system::which::COMMAND,
+    &system::xargs::COMMAND,
+    &text::yes::COMMAND,
 ];
 
 /// What the shell has to know of a command that it starts.
@@ -110,6 +156,21 @@ pub const PROFILES: [Profile; COMMANDS.len()] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_toolbox_has_the_names_that_the_manifest_gives_it() {
+        let manifest = include_str!("../Cargo.toml");
+        let (_, list) =
+            manifest.split_once("\ntoolbox = [").expect("the manifest names the toolbox's commands");
+        let (list, _) = list.split_once(']').expect("the list ends");
+        let listed: std::vec::Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+        let names: std::vec::Vec<&str> = TOOLBOX.iter().map(|command| command.usage.name).collect();
+        assert_eq!(listed, names);
+        assert!(names.is_sorted());
+        for name in names {
+            assert!(COMMANDS.iter().any(|command| command.usage.name == name), "COMMANDS lacks {name}");
+        }
+    }
 
     #[test]
     fn commands_are_in_order_and_say_what_they_do() {

@@ -11,11 +11,33 @@ use v::io::{BufRead, BufReader, BufWriter, Write};
 
 use crate::Command;
 use crate::context::{Context, Failure, Open};
+use crate::files::path;
 use crate::usage::{Misuse, Wish};
 
 /// Runs a command with the program's own arguments and streams.
 pub fn run(command: &Command) -> i32 {
-    let words: Vec<String> = v::env::arguments().skip(1).map(String::from).collect();
+    run_words(command, v::env::arguments().skip(1))
+}
+
+/// Runs the one of these commands that the program is called by; or, called by its own name, the one that its first
+/// word names.
+pub fn run_by_name(commands: &[&Command]) -> i32 {
+    let mut words = v::env::arguments();
+    for _ in 0..2 {
+        let name = path::last_component(words.next().unwrap_or_default());
+        if let Some(command) = commands.iter().find(|command| command.usage.name == name) {
+            return run_words(command, words);
+        }
+    }
+    let names: Vec<&str> = commands.iter().map(|command| command.usage.name).collect();
+    // When even this fails, the status still tells.
+    let text = format!("{}: expected one of its commands: {}\n", v::env::program_name(), names.join(" "));
+    let _ = v::io::stderr().write_all(text.as_bytes());
+    2
+}
+
+fn run_words(command: &Command, words: impl Iterator<Item = &'static str>) -> i32 {
+    let words: Vec<String> = words.map(String::from).collect();
     let mut output = BufWriter::new(v::io::stdout());
     let mut errors = v::io::stderr();
     run_with(command, &words, &mut output, &mut errors, &open)

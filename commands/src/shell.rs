@@ -9,7 +9,7 @@
 //! Invariants: whatever the text, parsing and running end with a status or an error that has a position, and
 //! nesting is bounded by the stack there is (`stack`). A tree prints (`print`) to a text that parses to it.
 
-mod arithmetic;
+pub(crate) mod arithmetic;
 pub mod ast;
 mod builtins;
 mod completion;
@@ -19,7 +19,7 @@ mod execute;
 mod expand;
 mod fields;
 mod jobs;
-mod lexer;
+pub(crate) mod lexer;
 mod names;
 mod node;
 pub mod parser;

@@ -56,6 +56,9 @@ pub struct Usage {
 /// As many operands as one likes.
 pub const MANY: usize = usize::MAX;
 
+/// The same, where the operands are a program with its words: what follows the first is no option of this command.
+pub const PROGRAM: usize = usize::MAX - 1;
+
 /// What was typed, checked against a [`Usage`].
 #[derive(Debug, PartialEq, Eq, Default)]
 pub struct Arguments {
@@ -185,6 +188,7 @@ impl Usage {
             self.choices.iter().any(known).then(|| format!("--{name}"))
         };
         // `-5` for `-n 5`, as head has long had it, where it is not the value of the word before.
+        let is_program = self.operands.1 == PROGRAM;
         let takes_lines = self.choices.iter().any(|choice| choice.long == "lines" && choice.value.is_some());
         let lines = |at: usize, word: &str| {
             let digits = word.strip_prefix('-').filter(|_| takes_lines)?;
@@ -192,7 +196,8 @@ impl Usage {
             let is_value = at > 0 && words[at - 1].starts_with('-') && words[at - 1].len() > 1;
             (is_number && !is_value).then(|| format!("--lines={digits}"))
         };
-        let only_operands_from = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        let first_word = if is_program { Some(0) } else { words.iter().position(|word| word == "--") };
+        let only_operands_from = first_word.unwrap_or(words.len());
         let words: Vec<String> = words
             .iter()
             .enumerate()
@@ -207,6 +212,9 @@ impl Usage {
             let choice = match word {
                 Arg::Positional(operand) => {
                     arguments.operands.push(operand.to_owned());
+                    if is_program {
+                        arguments.operands.extend(options.positionals().map(ToOwned::to_owned));
+                    }
                     continue;
                 }
                 Arg::Long("help") => return Ok(Wish::Help),
@@ -317,6 +325,17 @@ mod tests {
         let Ok(Wish::Run(arguments)) = parse("-n x f") else { panic!() };
         let Err(Misuse(text)) = arguments.number::<u32>("lines") else { panic!() };
         assert_eq!(text, "--lines: 'x' is not a whole number from 0 to 4294967295");
+    }
+
+    #[test]
+    fn a_programs_options_are_its_own() {
+        let usage = Usage { operands: (1, PROGRAM), ..USAGE };
+        let words = ["-a", "grep", "-n", "3", "--", "--all", "-5"].map(ToString::to_string);
+        let Ok(Wish::Run(arguments)) = usage.parse(&words) else { panic!() };
+        assert!(arguments.has("all") && !arguments.has("lines"));
+        assert_eq!(arguments.operands, words[1..]);
+        let Ok(Wish::Run(arguments)) = usage.parse(&words[1..]) else { panic!() };
+        assert!(!arguments.has("all") && arguments.operands == words[1..]);
     }
 
     #[test]

@@ -12,13 +12,15 @@ use core::fmt;
 /// Bytes of a block: headers take one, contents a whole number of them.
 const BLOCK_BYTES: usize = 512;
 
-/// What an entry is. Links and devices have no meaning here and are skipped.
+/// What an entry is. Symbolic links and devices have no meaning here and are skipped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// A file.
     File,
     /// A directory.
     Directory,
+    /// Another name of a file that came before it.
+    Link,
 }
 
 /// A file or directory in the archive.
@@ -28,6 +30,8 @@ pub struct Entry<'a> {
     pub kind: Kind,
     /// A file's content.
     pub content: &'a [u8],
+    /// The path of the file that a link is another name of; empty for others.
+    pub target: &'a str,
     /// Last change, in seconds since 1970.
     pub modified_seconds: u64,
     /// What comes before `name` and a slash; empty for most entries. A long ustar name is in two pieces.
@@ -104,12 +108,13 @@ impl<'a> Archive<'a> {
         Entries { bytes: self.bytes, offset: 0 }
     }
 
-    /// The last entry with this path, which is the one that counts; `None` if there is none.
+    /// The last file or directory with this path, which is the one that counts; `None` if there is none. Links are not
+    /// followed.
     pub fn find(&self, path: &str) -> Result<Option<Entry<'a>>, Damage> {
         let mut found = None;
         for entry in self.entries() {
             let entry = entry?;
-            if entry.is_at(path) {
+            if entry.kind != Kind::Link && entry.is_at(path) {
                 found = Some(entry);
             }
         }
@@ -181,6 +186,7 @@ impl<'a> Entries<'a> {
             }
             b'0' | 0 | b'7' => Kind::File,
             b'5' => Kind::Directory,
+            b'1' => Kind::Link,
             _ => {
                 *long_name = None;
                 return Ok(Step::Skip);
@@ -192,7 +198,9 @@ impl<'a> Entries<'a> {
             None if is_ustar => (text(&header[345..500])?, text(&header[..100])?),
             None => ("", text(&header[..100])?),
         };
-        let entry = Entry { kind, content, modified_seconds: number(&header[136..148])?, directory, name };
+        let target = if kind == Kind::Link { text(&header[157..257])? } else { "" };
+        let modified_seconds = number(&header[136..148])?;
+        let entry = Entry { kind, content, target, modified_seconds, directory, name };
         if entry.components().any(|component| component == "..") {
             return Err(Reason::Name);
         }

@@ -2,7 +2,8 @@
 //! the supervisor makes of it.
 //!
 //! The same entries always yield the same bytes: entries are in order of their names, and what the tool builds bears
-//! no time. Invariants: no two entries have one name, and no file is a folder on another's way.
+//! no time. Invariants: no two entries have one name, and no file is a folder on another's way. A program's further names
+//! are hard links to it, which come last.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -35,6 +36,8 @@ const PAGE_BYTES: u64 = 4096;
 #[derive(Clone, Debug, Default)]
 pub struct Archive {
     entries: BTreeMap<String, Entry>,
+    /// Further names of files, each with the first name.
+    links: BTreeMap<String, String>,
     /// The most that its entries may take together.
     limit_bytes: u64,
 }
@@ -51,7 +54,11 @@ struct Entry {
 impl Archive {
     /// An empty archive for a node with that much memory, which the archive has to leave some of.
     pub fn new(memory_mib: u32) -> Archive {
-        Archive { entries: BTreeMap::new(), limit_bytes: u64::from(memory_mib) * 1024 * 1024 * 3 / 4 }
+        Archive {
+            entries: BTreeMap::new(),
+            links: BTreeMap::new(),
+            limit_bytes: u64::from(memory_mib) * 1024 * 1024 * 3 / 4,
+        }
     }
 
     /// Puts in the programs, stripped, and the files that come with them.
@@ -76,7 +83,25 @@ impl Archive {
         let stripped = without_debug_sections(&read(&program.path)?)
             .with_context(|| format!("cannot read the program {}", program.path.display()))?;
         let entry = Entry { data: Some(stripped.into()), mode: 0o755, modified: 0 };
-        self.put(&format!("bin/{}", program.name), entry)
+        let first_name = format!("bin/{}", program.name);
+        self.put(&first_name, entry)?;
+        for name in &program.names {
+            self.put_link(&format!("bin/{name}"), &first_name)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a file a further name.
+    fn put_link(&mut self, name: &str, first_name: &str) -> Result<()> {
+        ensure!(self.is_free(name), "two files for `{name}` in the boot archive");
+        self.leave_room(BLOCK_BYTES)?;
+        link_header(name, first_name)?;
+        self.links.insert(name.to_owned(), first_name.to_owned());
+        Ok(())
+    }
+
+    fn is_free(&self, name: &str) -> bool {
+        !self.entries.contains_key(name) && !self.links.contains_key(name)
     }
 
     /// Puts in a file that the tool itself makes.
@@ -105,11 +130,12 @@ impl Archive {
     /// Takes out all but those that `is_kept` says.
     pub fn retain(&mut self, is_kept: impl Fn(&str) -> bool) {
         self.entries.retain(|name, _| is_kept(name));
+        self.links.retain(|name, first_name| is_kept(name) && self.entries.contains_key(first_name));
     }
 
-    /// The names of all entries, in their order.
+    /// The names of all entries, links last.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
+        self.entries.keys().chain(self.links.keys()).map(String::as_str)
     }
 
     /// Puts in a file of the host by its own name, or a folder by its own name with all that is in it. Symbolic links
@@ -139,7 +165,7 @@ impl Archive {
     }
 
     fn put(&mut self, name: &str, entry: Entry) -> Result<()> {
-        ensure!(!self.entries.contains_key(name), "two files for `{name}` in the boot archive");
+        ensure!(self.is_free(name), "two files for `{name}` in the boot archive");
         for (end, _) in name.match_indices('/') {
             let folder = &name[..end];
             let blocked = self.entries.get(folder).is_some_and(|entry| entry.data.is_some());
@@ -165,7 +191,7 @@ impl Archive {
         self.in_order().fold(0, |place, (_, entry)| {
             let begin = place + filling_bytes(place, entry).unwrap_or(0) + BLOCK_BYTES;
             begin + entry.bytes().next_multiple_of(BLOCK_BYTES)
-        }) + 2 * BLOCK_BYTES
+        }) + (self.links.len() as u64 + 2) * BLOCK_BYTES
     }
 
     /// The entries as they are written.
@@ -196,6 +222,9 @@ impl Archive {
             }
             tar.append(&header(name, entry)?, entry.data.as_deref().unwrap_or_default())?;
             place += BLOCK_BYTES + entry.bytes().next_multiple_of(BLOCK_BYTES);
+        }
+        for (name, first_name) in &self.links {
+            tar.append(&link_header(name, first_name)?, [].as_slice())?;
         }
         tar.into_inner()?.flush()?;
         Ok(())
@@ -248,6 +277,14 @@ fn header(name: &str, entry: &Entry) -> Result<Header> {
     header.set_mtime(entry.modified);
     header.set_uid(0);
     header.set_gid(0);
+    header.set_cksum();
+    Ok(header)
+}
+
+fn link_header(name: &str, first_name: &str) -> Result<Header> {
+    let mut header = header(name, &Entry { data: None, mode: 0o755, modified: 0 })?;
+    header.set_entry_type(EntryType::Link);
+    header.set_link_name(first_name).with_context(|| format!("`{first_name}` can't have further names"))?;
     header.set_cksum();
     Ok(header)
 }
@@ -398,6 +435,22 @@ mod tests {
             complaint(archive.put_host_path(Path::new("/dev/null"))).contains("neither a file nor a folder")
         );
         assert!(complaint(archive.put_host_path(Path::new("/no/such"))).contains("/no/such"));
+    }
+
+    #[test]
+    fn further_names_come_last_and_go_with_their_file() {
+        let mut archive = archive();
+        archive.put_link("bin/dir", "bin/ls").unwrap();
+        archive.put_file("z", b"z".to_vec().into()).unwrap();
+        let last = listed(&archive).pop().unwrap();
+        assert_eq!((&*last.0, last.1, last.3.len()), ("bin/dir", EntryType::Link, 0));
+        assert!(archive.names().any(|name| name == "bin/dir"));
+        for taken in ["bin/ls", "bin/dir"] {
+            assert!(archive.put_link(taken, "bin/ls").unwrap_err().to_string().contains("two files"));
+            assert!(archive.put_file(taken, b"x".to_vec().into()).is_err());
+        }
+        archive.retain(|name| name != "bin/ls");
+        assert!(archive.names().all(|name| name != "bin/dir"));
     }
 
     #[test]

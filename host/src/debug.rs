@@ -100,7 +100,12 @@ mod tests {
     use crate::guest::Program;
 
     fn guest() -> Guest {
-        let program = Program { name: "exec".to_owned(), path: "/t/a \"b\"/exec".into(), test: false };
+        let program = Program {
+            name: "exec".to_owned(),
+            names: Vec::new(),
+            path: "/t/a \"b\"/exec".into(),
+            test: false,
+        };
         Guest {
             kernel: "/t/kernel".into(),
             programs: vec![program],

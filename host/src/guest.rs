@@ -40,6 +40,8 @@ pub struct Guest {
 pub struct Program {
     /// Its name under `bin/`.
     pub name: String,
+    /// Further names of it, by which it knows what it is to be.
+    pub names: Vec<String>,
     /// The ELF image.
     pub path: PathBuf,
     /// Only tests use it.
@@ -54,6 +56,8 @@ struct Declaration {
     program: bool,
     test_program: bool,
     files: BTreeMap<String, PathBuf>,
+    /// By program, its further names.
+    names: BTreeMap<String, Vec<String>>,
 }
 
 /// The root of the checkout that this tool was built from.
@@ -86,7 +90,8 @@ pub fn build() -> Result<Guest> {
         if declaration.kernel {
             ensure!(kernel.replace(path).is_none(), "more than one package says that it is the kernel");
         } else {
-            programs.push(Program { name, path, test: declaration.test_program });
+            let names = declaration.names.get(&name).cloned().unwrap_or_default();
+            programs.push(Program { name, names, path, test: declaration.test_program });
         }
     }
     let kernel = kernel.context("no package of the workspace says `kernel = true`")?;
@@ -128,7 +133,12 @@ pub fn build_program(folder: &Path) -> Result<Option<Vec<Program>>> {
         return Ok(None);
     }
     let built = compile(&manifest, &metadata, &[&package.name], &[])?;
-    Ok(Some(built.into_iter().map(|(_, name, path)| Program { name, path, test: false }).collect()))
+    Ok(Some(
+        built
+            .into_iter()
+            .map(|(_, name, path)| Program { name, names: Vec::new(), path, test: false })
+            .collect(),
+    ))
 }
 
 fn metadata(manifest: &Path) -> Result<Metadata> {

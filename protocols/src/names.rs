@@ -47,6 +47,15 @@ protocol! {
         CreateDirectory = 7 { context: u32 } => DirectoryCreated {};
         /// Sets the time of last change, in nanoseconds since 1970.
         SetModified = 8 { context: u32, modified_ns: u64 } => ModifiedSet {};
+        /// How much room there is where files of a directory go; not supported where nothing is kept.
+        QuerySpace = 9 { context: u32 } => SpaceQueried {
+            /// Bytes in all.
+            total_bytes: u64,
+            /// Of these, taken by nobody.
+            free_bytes: u64,
+            /// Of these, how many the one who asks may still take.
+            available_bytes: u64,
+        };
     }
 }
 

@@ -13,7 +13,7 @@ use abi::{Error, LogicalHost, Pid, kernel};
 
 use crate::message::{Segment, call};
 
-pub use command::{Child, Command, DEFAULT_PATH, Status, Stream};
+pub use command::{Child, Command, DEFAULT_PATH, Status, Stream, program_files};
 pub use job::Job;
 pub use migrate::migrate;
 pub use place::{Place, Programs, manager_of, programs_of};

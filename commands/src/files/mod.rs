@@ -1,11 +1,16 @@
 //! Commands that deal with names and files.
 
+pub mod basename;
 pub mod cp;
+pub mod df;
+pub mod du;
 pub mod find;
 pub mod ls;
 pub mod mkdir;
 pub mod mv;
 pub mod rm;
+pub mod stat;
 pub mod touch;
 
-mod path;
+pub(crate) mod path;
+mod size;

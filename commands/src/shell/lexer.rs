@@ -268,7 +268,7 @@ fn describe(token: &Token) -> String {
 }
 
 /// At most 40 characters of a text, for messages.
-pub(super) fn shorten(text: &[u8]) -> String {
+pub(crate) fn shorten(text: &[u8]) -> String {
     let all = String::from_utf8_lossy(text);
     let mut short: String = all.chars().take(40).collect();
     if short.len() < all.len() {

@@ -9,7 +9,7 @@ use v::process::Command as Program;
 
 use crate::Command;
 use crate::context::{Context, Outcome};
-use crate::usage::{Arguments, Choice, MANY, Usage};
+use crate::usage::{Arguments, Choice, PROGRAM, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -17,15 +17,14 @@ pub const COMMAND: Command = Command {
         name: "env",
         synopsis: "[-i] [NAME=VALUE...] [PROGRAM [WORD...]]",
         summary: "Shows the environment, or runs a program with more in it.",
-        details: "Put -- before a program that is given options. The status is the program's, 127 if it is not there,\n\
-                  or 126 if it cannot be run.",
+        details: "The status is the program's, 127 if it is not there, or 126 if it cannot be run.",
         choices: &[Choice {
             letter: 'i',
             long: "ignore-environment",
             value: None,
             help: "Only what is given, not what there is.",
         }],
-        operands: (0, MANY),
+        operands: (0, PROGRAM),
     },
     body: env,
 };

@@ -13,6 +13,7 @@ pub mod kill;
 pub mod log;
 pub mod migrate;
 pub mod netstat;
+pub mod nproc;
 pub mod ping;
 pub mod poweroff;
 pub mod prefixes;
@@ -25,6 +26,8 @@ pub mod stress_memory;
 pub mod trace;
 pub mod truth;
 pub mod uptime;
+pub mod which;
+pub mod xargs;
 
 pub(crate) mod kernel;
 pub(crate) mod node;

@@ -25,7 +25,7 @@ use super::kernel::names;
 use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Failure, Outcome, failed};
-use crate::usage::{Arguments, Choice, MANY, Misuse, NODE, Usage};
+use crate::usage::{Arguments, Choice, Misuse, NODE, PROGRAM, Usage};
 use join::Log;
 use tracer::{Found, Tracer};
 
@@ -36,8 +36,8 @@ pub const COMMAND: Command = Command {
         synopsis: "[-d] [-e EVENTS] [--json] PROGRAM [WORD...] [@NODE]",
         summary: "Runs a program and shows what the kernel did meanwhile: sends, receives, replies, faults, switches.",
         details: "EVENTS is a list with commas of: send receive reply forward switch fault create end interrupt.\n\
-                  All but switch are shown unless told. Needs the right to trace. Put -- before a program that is\n\
-                  given options. With @NODE the program runs here and that node's kernel is watched.\n\
+                  All but switch are shown unless told. Needs the right to trace. With @NODE the program runs here and\n\
+                  that node's kernel is watched.\n\
                   With --domain the kernels of all nodes are, and their events are one list: each with its node, and\n\
                   what belongs to one Send with the same number, here and there. Times are this node's; between\n\
                   nodes they are right to within half a round trip. JSON has an object for each event in a line.",
@@ -47,7 +47,7 @@ pub const COMMAND: Command = Command {
             Choice { letter: 'e', long: "events", value: Some("EVENTS"), help: "Only these events." },
             NODE,
         ],
-        operands: (1, MANY),
+        operands: (1, PROGRAM),
     },
     body: trace,
 };

@@ -1,15 +1,27 @@
 //! Commands that read text and write text.
 
 pub mod cat;
+pub mod checksum;
 pub mod cmp;
+pub mod comm;
 pub mod count_to;
+pub mod cut;
 pub mod echo;
 pub mod grep;
 pub mod head;
 pub mod hexdump;
+pub mod nl;
+pub mod paste;
+pub mod printf;
+pub mod rev;
 pub mod seq;
 pub mod sort;
+pub mod tac;
 pub mod tail;
 pub mod tee;
+pub mod tr;
 pub mod uniq;
 pub mod wc;
+pub mod yes;
+
+mod characters;

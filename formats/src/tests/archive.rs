@@ -64,6 +64,24 @@ fn the_last_of_a_name_counts() {
 }
 
 #[test]
+fn a_link_says_of_which_file_it_is_a_name() {
+    let mut archive = Vec::new();
+    append(&mut archive, "", "bin/first", b'0', b"content");
+    append(&mut archive, "", "bin/other", b'1', b"");
+    let mut header: [u8; BLOCK_BYTES] = archive[2 * BLOCK_BYTES..].try_into().unwrap();
+    header[157..166].copy_from_slice(b"bin/first");
+    seal(&mut header);
+    archive[2 * BLOCK_BYTES..].copy_from_slice(&header);
+    let entries: Vec<_> = Archive::new(&archive).entries().collect::<Result<_, _>>().unwrap();
+    assert_eq!((entries[0].kind, entries[0].target), (Kind::File, ""));
+    assert_eq!(
+        (entries[1].kind, entries[1].target, entries[1].is_at("bin/other")),
+        (Kind::Link, "bin/first", true)
+    );
+    assert_eq!(Archive::new(&archive).find("bin/other"), Ok(None));
+}
+
+#[test]
 fn damage_is_told_with_its_place() {
     let reason_after = |change: &dyn Fn(&mut [u8])| {
         let mut bytes = sample();

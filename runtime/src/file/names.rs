@@ -171,6 +171,15 @@ pub fn set_modified_ns(name: &str, modified_ns: u64) -> Result<()> {
     Ok(())
 }
 
+/// How much room there is where the files of a directory go. [`NotSupported`](Error::NotSupported) where none are kept.
+pub fn space(directory: &str) -> Result<names::SpaceQueried> {
+    with_place(directory, true, |place| {
+        let get = names::GetContext { context: place.context };
+        let found = call(place.server, &get, Segment::Read(place.rest.as_bytes()))?;
+        call(place.server, &names::QuerySpace { context: found.found }, Segment::None)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -239,8 +239,7 @@ impl Command {
 
     fn open_image(&self) -> Result<File, Error> {
         let mut found = Err(Error::NotFound);
-        let path = env::variable("PATH");
-        for name in candidates(&self.program, path.as_deref().unwrap_or(DEFAULT_PATH)) {
+        for name in program_files(&self.program) {
             found = File::open_with(&name, mode::READ);
             match found {
                 Err(Error::NotFound | Error::NotADirectory | Error::NoSuchPrefix | Error::HostNotFound) => {}
@@ -339,7 +338,11 @@ fn append_names(bindings: &[name::Binding], block: &mut Vec<u8>) {
     }
 }
 
-/// The names under which a program may be found.
+/// The names under which a program may be found: files that `PATH` says, whether they are there or not.
+pub fn program_files(program: &str) -> Vec<String> {
+    candidates(program, env::variable("PATH").as_deref().unwrap_or(DEFAULT_PATH))
+}
+
 fn candidates(program: &str, path: &str) -> Vec<String> {
     if program.starts_with('[') || program.contains('/') {
         return Vec::from([program.to_owned()]);

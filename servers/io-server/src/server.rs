@@ -290,6 +290,7 @@ impl<S: Service> IoServer<S> {
                 self.service.set_modified(client, set.context, path()?, set.modified_ns)?;
                 Ok(plain(names::ModifiedSet {}))
             }
+            Names::QuerySpace(query) => Ok(plain(self.service.space(client, query.context)?)),
         }
     }
 }

@@ -3,6 +3,7 @@
 use abi::{Access, Error, Grant, Message, Pid, UserId};
 use alloc::string::String;
 use protocols::names::Descriptor;
+use protocols::names::names::SpaceQueried;
 use v::server::Outcome;
 
 use crate::instances::Instances;
@@ -284,6 +285,11 @@ pub trait Service {
         modified_ns: u64,
     ) -> Result<(), Error> {
         Err(Error::ReadOnly)
+    }
+
+    /// How much room there is where files of a directory go.
+    fn space(&mut self, client: &Client, context: u32) -> Result<SpaceQueried, Error> {
+        Err(Error::NotSupported)
     }
 
     /// A request of another protocol.

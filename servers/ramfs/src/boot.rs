@@ -10,7 +10,8 @@ use crate::tree::{Kind, Tree};
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Adds every file and directory of the archive to the boot tree, up to the first damage, which comes back.
-/// An entry that contradicts an earlier one (a file where a directory is) is left out, as is what finds no room.
+/// An entry that contradicts an earlier one (a file where a directory is, a link to what is no file) is left out, as is
+/// what finds no room.
 pub fn add_archive(tree: &mut Tree, archive: &'static [u8]) -> Result<(), Damage> {
     for entry in Archive::new(archive).entries() {
         // What was left out is seen by its absence; the files that are there must not suffer for it.
@@ -21,6 +22,10 @@ pub fn add_archive(tree: &mut Tree, archive: &'static [u8]) -> Result<(), Damage
 
 fn add_entry(tree: &mut Tree, entry: &Entry<'static>) -> Result<(), Error> {
     let modified_ns = entry.modified_seconds.saturating_mul(NS_PER_SECOND);
+    let content = match entry.kind {
+        formats::archive::Kind::Link => linked(tree, entry.target)?,
+        _ => entry.content,
+    };
     let mut directory = tree.boot_root();
     let mut components = entry.components().peekable();
     while let Some(name) = components.next() {
@@ -36,9 +41,17 @@ fn add_entry(tree: &mut Tree, entry: &Entry<'static>) -> Result<(), Error> {
             (Some(node), false) if tree.node(node)?.is_directory() => return Err(Error::IsADirectory),
             (_, false) => {
                 place.directory = directory;
-                tree.add_archived(&place, Kind::Archived(entry.content), modified_ns)?;
+                tree.add_archived(&place, Kind::Archived(content), modified_ns)?;
             }
         }
     }
     Ok(())
+}
+
+/// The content of the file that a link is another name of.
+fn linked(tree: &Tree, target: &str) -> Result<&'static [u8], Error> {
+    match &tree.node(tree.find(tree.boot_root(), target.as_bytes())?)?.kind {
+        Kind::Archived(content) => Ok(content),
+        _ => Err(Error::NotFound),
+    }
 }

@@ -68,6 +68,13 @@ impl Usage {
             .map_or_else(Holding::default, |(_, holding)| *holding)
     }
 
+    /// How many bytes there may be in all, how many are left of them, and how many a user may still take.
+    pub fn room(&self, user: UserId) -> (u64, u64, u64) {
+        let left = self.quota.total_bytes - self.total.bytes;
+        let own = self.quota.user_bytes.saturating_sub(self.of(user).bytes);
+        (self.quota.total_bytes, left, if user.is_system() { left } else { own.min(left) })
+    }
+
     /// Gives a user one more object, or refuses.
     pub fn add_object(&mut self, user: UserId) -> Result<(), Error> {
         let own = self.of(user);

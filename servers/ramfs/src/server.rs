@@ -14,6 +14,7 @@ use io_server::path;
 use io_server::{Client, Incoming, Opening, Reading, Service, System, Writing};
 use protocols::io::{attribute, mode};
 use protocols::names::Descriptor;
+use protocols::names::names::SpaceQueried;
 
 use crate::boot;
 use crate::content::{CHUNK_BYTES, Content, MAX_SIZE};
@@ -332,6 +333,14 @@ impl Service for FileServer {
         self.tree.check_may_change(number, client.user)?;
         self.tree.node_mut(number)?.modified_ns = modified_ns;
         Ok(())
+    }
+
+    fn space(&mut self, client: &Client, context: u32) -> Result<SpaceQueried, Error> {
+        if self.tree.node(context)?.is_archived() {
+            return Err(Error::NotSupported);
+        }
+        let (total_bytes, free_bytes, available_bytes) = self.tree.usage.room(client.user);
+        Ok(SpaceQueried { total_bytes, free_bytes, available_bytes })
     }
 }
 

@@ -364,11 +364,13 @@ fn times_are_kept() {
     assert_eq!(files.describe(0, "").unwrap(), (String::new(), 0, 1_000_000_009));
 }
 
-/// A tar header with its content after it.
+/// A tar header with its content after it; of a link, the content is its target's name.
 fn tar_entry(name: &str, type_flag: u8, content: &[u8]) -> Vec<u8> {
     let mut header = [0; 512];
     header[..name.len()].copy_from_slice(name.as_bytes());
     header[100..107].copy_from_slice(b"0000644");
+    let (target, content) = if type_flag == b'1' { (content, &[][..]) } else { (&[][..], content) };
+    header[157..157 + target.len()].copy_from_slice(target);
     header[124..135].copy_from_slice(std::format!("{:011o}", content.len()).as_bytes());
     header[136..147].copy_from_slice(b"00000000012");
     header[148..156].fill(b' ');
@@ -392,6 +394,9 @@ fn the_archive_is_shown_in_place_and_read_only() {
         tar_entry("bin", b'0', b"a file where a directory is"),
         tar_entry("bin/supervisor/below", b'0', b"below a file"),
         tar_entry("top", b'0', b"x"),
+        tar_entry("bin/other", b'1', b"bin/supervisor"),
+        tar_entry("bin/dangling", b'1', b"nothing"),
+        tar_entry("bin/directory", b'1', b"empty"),
     ]
     .concat();
     let mut files = Files::new(QUOTA);
@@ -403,6 +408,11 @@ fn the_archive_is_shown_in_place_and_read_only() {
     let file = files.open_at(boot, "bin/supervisor", mode::READ).unwrap();
     assert_eq!(files.read(file, 0, 20_000).unwrap(), big);
     assert_eq!(files.read(file, 9_999, 20_000).unwrap(), big[9_999..]);
+    let link = files.open_at(boot, "bin/other", mode::READ).unwrap();
+    assert_eq!(files.read(link, 0, 20_000).unwrap(), big);
+    for dangling in ["bin/dangling", "bin/directory"] {
+        assert_eq!(files.open_at(boot, dangling, mode::READ), Err(Error::NotFound));
+    }
     assert_eq!(files.write(file, 0, b"x"), Err(Error::NotWritable));
     assert_eq!(files.open_at(boot, "bin/supervisor", mode::WRITE), Err(Error::ReadOnly));
     assert_eq!(files.open_at(boot, "new", READ_WRITE), Err(Error::ReadOnly));
@@ -419,6 +429,25 @@ fn the_archive_is_shown_in_place_and_read_only() {
     assert_eq!(&text[..named.count as usize], b"bin");
     let top = files.list("").unwrap();
     assert!(top.iter().all(|(_, entry_kind, _)| *entry_kind == kind::FILE));
+}
+
+#[test]
+fn the_room_that_is_left_is_told() {
+    let mut files = Files::new(QUOTA);
+    let ask = |files: &mut Files, context| {
+        files.system.say(&mut files.server, files.client, &names::QuerySpace { context }, b"")
+    };
+    let before = ask(&mut files, 0).unwrap();
+    assert_eq!((before.total_bytes, before.available_bytes), (150_000, 100_000));
+    let file = files.open("f", READ_WRITE).unwrap();
+    files.write(file, 0, &[1; 5000]).unwrap();
+    let after = ask(&mut files, 0).unwrap();
+    let taken = files.usage().bytes;
+    assert_eq!(before.free_bytes - after.free_bytes, taken);
+    assert_eq!(after.available_bytes, 100_000 - taken);
+    let boot = files.server.service.boot_context();
+    assert_eq!(ask(&mut files, boot), Err(Error::NotSupported));
+    assert!(ask(&mut files, 12_345).is_err());
 }
 
 #[test]

@@ -1,0 +1,11 @@
+//! The program `toolbox`, which is many commands; see the library.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+v_start::program!(main);
+
+fn main() -> i32 {
+    commands::run::run_by_name(commands::TOOLBOX)
+}
