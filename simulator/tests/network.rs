@@ -5,13 +5,13 @@
 //! it one of those in which packets are lost, so many in a thousand, and nothing else goes wrong; `V_NETWORK_FLOOD=1`,
 //! one in which a machine asks as much as it can; `V_NETWORK_CONTESTED=1`, one in which all machines claim the same;
 //! `V_NETWORK_GUESTS=1`, one with guests, and with `V_NETWORK_LOSS` too, one of those in which all must end well;
-//! `V_NETWORK_MOVES=1` as that, and the guests move.
+//! `V_NETWORK_MOVES=1` as that, and the guests move; `V_NETWORK_INTERRUPTED=1`, one in which a move is interrupted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use simulator::network::{Schedule, World};
+use simulator::network::{Interruption, Schedule, World};
 
 /// Lines of a failed schedule's trace that are shown.
 const LAST_LINES: usize = 60;
@@ -156,11 +156,27 @@ fn everything_ends_well_for_guests_that_move_though_a_tenth_is_lost() {
     assert!(well > 500 && badly == 0, "{well} requests ended well, {badly} did not");
 }
 
+/// In each phase of a move each of its machines crashes, they lose each other, or a network server is started anew.
+#[test]
+fn moves_are_interrupted_in_each_way() {
+    let (well, badly) = run_all(0..Interruption::COUNT, "V_NETWORK_INTERRUPTED=1 ", Schedule::interrupted);
+    assert!(well > 5_000 && badly > 200, "{well} requests ended well, {badly} did not");
+}
+
+#[test]
+#[ignore = "soak"]
+fn moves_are_interrupted_in_each_way_in_many_schedules() {
+    let seeds = Interruption::COUNT..200 * Interruption::COUNT;
+    run_all(seeds, "V_NETWORK_INTERRUPTED=1 ", Schedule::interrupted);
+}
+
 #[test]
 fn replay() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
     let Some(seed) = number("V_NETWORK_SEED") else { return };
-    let schedule = if number("V_NETWORK_MOVES").is_some() {
+    let schedule = if number("V_NETWORK_INTERRUPTED").is_some() {
+        Schedule::interrupted(seed)
+    } else if number("V_NETWORK_MOVES").is_some() {
         if number("V_NETWORK_LOSS").is_some() { Schedule::lossy_moving(seed) } else { Schedule::moving(seed) }
     } else if number("V_NETWORK_GUESTS").is_some() {
         if number("V_NETWORK_LOSS").is_some() { Schedule::lossy_guests(seed) } else { Schedule::guests(seed) }

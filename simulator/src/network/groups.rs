@@ -57,7 +57,7 @@ enum Step {
 }
 
 /// A member.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Member {
     role: Role,
     step: Step,
@@ -119,6 +119,10 @@ impl Member {
 }
 
 impl Program for Member {
+    fn copy(&self) -> Box<dyn Program> {
+        Box::new(self.clone())
+    }
+
     fn step(&mut self, results: &Registers, context: &mut Context<'_>) -> Registers {
         match self.step {
             Step::Outside => return self.join(context),
@@ -161,6 +165,7 @@ fn receive() -> Registers {
 }
 
 /// An asker.
+#[derive(Clone)]
 pub struct Asker {
     requests: u32,
     /// How many answers there must be, if it is known.
@@ -187,6 +192,10 @@ impl Asker {
 }
 
 impl Program for Asker {
+    fn copy(&self) -> Box<dyn Program> {
+        Box::new(self.clone())
+    }
+
     fn step(&mut self, results: &Registers, context: &mut Context<'_>) -> Registers {
         let deadline = context.shared.now_ns + WAIT_NS;
         if self.is_asking {

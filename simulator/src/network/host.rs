@@ -80,8 +80,8 @@ enum Order {
 pub struct Moving {
     /// Its root.
     pub pid: Pid,
-    /// Its program, unless that is in the machine where it arrives.
-    pub program: Option<Box<dyn Program>>,
+    /// Its program, as it was taken out.
+    program: Box<dyn Program>,
     /// Whose it is.
     pub user: u32,
     memory: Vec<u8>,
@@ -233,6 +233,9 @@ impl Host {
     ///
     /// # Errors
     /// [`Busy`](Error::Busy), and it goes on.
+    ///
+    /// # Panics
+    /// If it is no program's.
     pub fn take_out(&mut self, pid: Pid, shared: &mut Shared) -> Result<Moving, Error> {
         let root = self.node.root;
         self.node.request(root, PROCESS, &process::FreezeTeam { team: pid })?;
@@ -241,7 +244,8 @@ impl Host {
         })?;
         let memory = self.node.peek_touched(pid, Node::data(0), self.machine.program_pages as usize * 4096);
         let user = self.node.kernel.processes[self.node.index(pid)].user.0;
-        Ok(Moving { pid, program: self.programs.remove(&pid), user, memory, state })
+        let program = self.programs.remove(&pid).expect("the guest's program");
+        Ok(Moving { pid, program, user, memory, state })
     }
 
     /// Takes a guest in, which comes from another machine, or from here. It is still frozen.
@@ -251,7 +255,7 @@ impl Host {
     ///
     /// # Panics
     /// If there is no room for a team.
-    pub fn take_in(&mut self, moving: &mut Moving, shared: &mut Shared) -> Result<(), Error> {
+    pub fn take_in(&mut self, moving: &Moving, shared: &mut Shared) -> Result<(), Error> {
         let is_here = self.node.kernel.processes.find(moving.pid).is_ok();
         let team = if is_here {
             moving.pid
@@ -268,7 +272,7 @@ impl Host {
             }
             return Err(error);
         }
-        self.programs.extend(moving.program.take().map(|program| (moving.pid, program)));
+        self.programs.insert(moving.pid, moving.program.copy());
         Ok(())
     }
 

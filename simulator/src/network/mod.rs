@@ -26,7 +26,7 @@ use oracle::{Oracle, Shared};
 use programs::{Client, Manner, Server};
 use random::Random;
 use schedule::Event;
-pub use schedule::Schedule;
+pub use schedule::{Interruption, Schedule};
 use vmtp::Destination;
 use vmtp::encapsulation::Address;
 use vmtp::packet::{Function, Packet};
@@ -66,6 +66,8 @@ pub struct World {
     on_their_way: BTreeSet<Pid>,
     /// How often guests have moved.
     moved: usize,
+    /// How often a move has come as far as that of the schedule's interruption.
+    phases: u32,
 }
 
 impl World {
@@ -89,6 +91,7 @@ impl World {
             busy_ns: vec![0; schedule.hosts],
             on_their_way: BTreeSet::new(),
             moved: 0,
+            phases: 0,
             schedule,
         };
         for _ in 0..world.schedule.hosts {
@@ -147,6 +150,7 @@ impl World {
             }
         }
         self.shared.oracle.assert_all_ended();
+        assert!(self.was_interrupted(), "no move has come so far that it could be interrupted");
         let numbers: BTreeSet<LogicalHost> = self.hosts.iter().flatten().map(Host::logical_host).collect();
         assert_eq!(numbers.len(), self.hosts.len(), "machines have one logical host: {numbers:?}");
         for host in self.hosts.iter().flatten() {
@@ -319,6 +323,7 @@ impl World {
                 if let Some(host) = self.hosts[at].take() {
                     for (pid, _) in host.programs() {
                         self.shared.oracle.client_ended(pid);
+                        self.on_their_way.remove(&pid);
                     }
                 }
             }
@@ -340,7 +345,9 @@ impl World {
             }
             Event::Kill(at, choice) => {
                 if let Some(host) = &mut self.hosts[at] {
-                    let programs: Vec<Pid> = host.programs().map(|(pid, _)| pid).collect();
+                    let is_on_its_way = |pid: &Pid| self.on_their_way.contains(pid);
+                    let programs: Vec<Pid> =
+                        host.programs().map(|(pid, _)| pid).filter(|pid| !is_on_its_way(pid)).collect();
                     if let Some(pid) = programs.get(choice % programs.len().max(1)) {
                         self.shared.note(|| format!("{pid} is killed"));
                         self.shared.oracle.client_ended(*pid);

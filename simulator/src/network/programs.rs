@@ -38,6 +38,9 @@ pub trait Program {
     /// Given the results of the last call, the next one.
     fn step(&mut self, results: &Registers, context: &mut Context<'_>) -> Registers;
 
+    /// The same program, as it is now: for one that is to move, and may have to go on where it was.
+    fn copy(&self) -> Box<dyn Program>;
+
     /// Who takes its place, of which user, when it ends.
     fn successor(&self) -> Option<(u32, Box<dyn Program>)> {
         None
@@ -115,6 +118,7 @@ pub struct Manner {
 }
 
 /// What a client does.
+#[derive(Clone)]
 enum Errand {
     /// It begins.
     Begin,
@@ -127,6 +131,7 @@ enum Errand {
 }
 
 /// A client.
+#[derive(Clone)]
 pub struct Client {
     user: u32,
     manner: Manner,
@@ -253,6 +258,10 @@ impl Client {
 }
 
 impl Program for Client {
+    fn copy(&self) -> Box<dyn Program> {
+        Box::new(self.clone())
+    }
+
     fn step(&mut self, results: &Registers, context: &mut Context<'_>) -> Registers {
         match self.errand {
             Errand::Begin => {
@@ -280,6 +289,7 @@ impl Program for Client {
 }
 
 /// What a server does.
+#[derive(Clone)]
 enum Duty {
     /// It begins.
     Begin,
@@ -298,6 +308,7 @@ enum Duty {
 }
 
 /// A server.
+#[derive(Clone)]
 pub struct Server {
     user: u32,
     duty: Duty,
@@ -404,6 +415,10 @@ impl Server {
 }
 
 impl Program for Server {
+    fn copy(&self) -> Box<dyn Program> {
+        Box::new(self.clone())
+    }
+
     fn step(&mut self, results: &Registers, context: &mut Context<'_>) -> Registers {
         match self.duty {
             Duty::Begin | Duty::Done => self.receive(context),

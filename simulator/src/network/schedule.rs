@@ -27,6 +27,64 @@ pub enum Event {
     Heal,
 }
 
+/// How far a move is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// The guest was taken out, and is on its way.
+    TakenOut,
+    /// It was taken in, and does not run yet.
+    TakenIn,
+    /// It runs, and what was left of it has ended.
+    Runs,
+}
+
+/// What befalls one of the two machines of a move, or the network between them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Misfortune {
+    /// Where the guest comes from crashes.
+    SourceCrashes,
+    /// Where it goes does.
+    TargetCrashes,
+    /// The two do not hear each other for a while.
+    Part,
+    /// The network server of one is started anew.
+    SourceRestarts,
+    TargetRestarts,
+}
+
+/// A move that is interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interruption {
+    /// Where.
+    pub phase: Phase,
+    /// By what.
+    pub by: Misfortune,
+    /// The how manieth that comes so far.
+    pub move_number: u32,
+}
+
+const PHASES: [Phase; 3] = [Phase::TakenOut, Phase::TakenIn, Phase::Runs];
+const MISFORTUNES: [Misfortune; 5] = [
+    Misfortune::SourceCrashes,
+    Misfortune::TargetCrashes,
+    Misfortune::Part,
+    Misfortune::SourceRestarts,
+    Misfortune::TargetRestarts,
+];
+
+impl Interruption {
+    /// How many there are: in each phase each misfortune, in the first moves.
+    pub const COUNT: u64 = (PHASES.len() * MISFORTUNES.len()) as u64 * Interruption::MOVES;
+    const MOVES: u64 = 4;
+
+    fn number(number: u64) -> Interruption {
+        let (number, move_number) = (number / Interruption::MOVES, number % Interruption::MOVES);
+        let (phase, by) = (number as usize % PHASES.len(), number as usize / PHASES.len());
+        let (phase, by) = (PHASES[phase], MISFORTUNES[by % MISFORTUNES.len()]);
+        Interruption { phase, by, move_number: move_number as u32 + 1 }
+    }
+}
+
 /// A network and what befalls it.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the network")]
 #[derive(Clone, Debug)]
@@ -45,6 +103,8 @@ pub struct Schedule {
     pub guests: u32,
     /// Whether they move all the time.
     pub moves: bool,
+    /// Which of their moves is interrupted.
+    pub interruption: Option<Interruption>,
     /// Further clients on the first, which ask without a pause.
     pub flood: u32,
     /// Members of one group, on each.
@@ -87,6 +147,7 @@ impl Schedule {
             clients: 1 + random.below(3) as u32,
             guests: 0,
             moves: false,
+            interruption: None,
             flood: 0,
             members: 0,
             restricted: seed % 3 == 2,
@@ -175,6 +236,19 @@ impl Schedule {
     /// Guests that move on a network that only loses packets: everything must end well.
     pub fn lossy_moving(seed: u64) -> Schedule {
         Schedule { moves: true, ..Schedule::lossy_guests(seed) }
+    }
+
+    /// Guests that move, one move of which is interrupted: each in one way, of [`Interruption::COUNT`].
+    pub fn interrupted(seed: u64) -> Schedule {
+        let schedule = Schedule::lossy_moving(seed / Interruption::COUNT + seed % 17);
+        Schedule {
+            loss: [0, 20, 100][seed as usize % 3],
+            rough: true,
+            interruption: Some(Interruption::number(seed % Interruption::COUNT)),
+            manner: Manner { requests: 24, pause_ns: 10 * MILLISECOND_NS, ..schedule.manner },
+            hosts: 3,
+            ..schedule
+        }
     }
 
     /// Guests on a network that only loses packets: everything must end well.
