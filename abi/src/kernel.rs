@@ -193,11 +193,12 @@ protocol! {
         /// sent elsewhere and nobody has received yet is taken back, to be sent again. Needs the right to create teams for
         /// others, as what follows; the network server may as well.
         FreezeTeam = 22 { team: Pid } => TeamFrozen {};
-        /// Lets a frozen team go on, here.
+        /// Lets a frozen team go on, here. [`ProcessElsewhere`](crate::Error::ProcessElsewhere) if its state was told, and not
+        /// taken back by [`WriteTeam`](process::WriteTeam).
         ThawTeam = 23 { team: Pid } => TeamThawed {};
         /// Writes the state of a frozen team's processes into the write segment, if it holds so much: see
-        /// [`team_state`](crate::kernel::team_state). From then on its logical host is elsewhere for whoever is here, until it
-        /// is thawed; only its pid is still known.
+        /// [`team_state`](crate::kernel::team_state). From then on its logical host is elsewhere for whoever is here, until the
+        /// state is taken back; only its pid is still known, and it is in no group.
         ReadTeam = 24 { team: Pid } => TeamRead {
             /// Bytes that it takes; nothing was done if the segment is shorter.
             bytes: u32,

@@ -10,6 +10,8 @@ use abi::{PAGE_BYTES, Pid, protocol};
 
 /// How long a ticket is good after it was used last.
 pub const TICKET_NS: u64 = 30_000_000_000;
+/// How long it is known after that that a program was installed by it: longer than anyone asks again.
+pub const INSTALLED_TICKET_NS: u64 = 120_000_000_000;
 /// Most bytes that are put by one request: they come with it, so that nobody waits for them.
 pub const MOST_PUT_BYTES: usize = HEAD_BYTES as usize;
 /// Bytes that a page takes there: its address, with those of the others before the pages, and its content.
@@ -43,8 +45,8 @@ protocol! {
         PutPages = 3 { ticket: u32 } => PagesPut {};
         /// Puts a part of its state, the read segment; the parts come in order.
         PutState = 4 { ticket: u32 } => StatePut {};
-        /// All is there with the rest of its state, the read segment: the program is to run from now on. Refused, nothing
-        /// has happened.
+        /// All is there: the program is to run from now on. Refused, nothing has happened, and the ticket ends;
+        /// [`NotFound`](abi::Error::NotFound) if it has ended before. Asked again, it does nothing.
         InstallProgram = 5 { ticket: u32 } => ProgramInstalled {};
         /// It will not come.
         WithdrawProgram = 6 { ticket: u32 } => ProgramWithdrawn {};

@@ -57,6 +57,9 @@ protocol! {
         } => ProgramEnding {};
         /// The instance that is a program's standard error.
         QueryStandardError = 4 { program: Pid } => StandardError { server: Pid, instance: u32 };
+        /// To [all program managers](abi::kernel::well_known_group::ALL_PROGRAM_MANAGERS): who manages a program, or knows how
+        /// it has ended? All others have [nothing to say](abi::Error::NothingToSay).
+        FindProgram = 8 { program: Pid } => ProgramFound {};
         /// To [all program managers](abi::kernel::well_known_group::ALL_PROGRAM_MANAGERS): who can run a guest? Whoever
         /// cannot has [nothing to say](abi::Error::NothingToSay), and whoever has much to do answers later, so that the
         /// first answer is the best one. The node's name goes to the write segment.

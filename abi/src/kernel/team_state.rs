@@ -15,8 +15,9 @@ use crate::{Grant, USER_ADDRESS_END};
 
 /// The layout described here.
 pub const VERSION: u64 = 1;
-/// Most processes of a team that moves.
-pub const MOST_PROCESSES: usize = 64;
+/// Most processes of a team that moves, which program managers let no program exceed: its state is told and checked in one
+/// go, in a time that grows with their number.
+pub const MOST_PROCESSES: usize = 256;
 /// Most bytes of one process's vector state.
 pub const MOST_VECTOR_BYTES: usize = 1024;
 

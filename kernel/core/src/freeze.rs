@@ -50,8 +50,9 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn thaw_team(&mut self, caller: ProcessIndex, team: Pid) -> Result<Answer> {
         let team = self.find_guest(caller, team)?;
         ensure(self.team(team).frozen, Error::BadArgument)?;
+        // What has moved away goes on elsewhere.
+        ensure(!self.processes.is_away(self.team(team).host), Error::ProcessElsewhere)?;
         self.team_mut(team).frozen = false;
-        self.processes.set_away(self.team(team).host, false);
         let mut next = Some(self.team(team).root);
         while let Some(member) = next {
             if !self.processes[member].stays_suspended {

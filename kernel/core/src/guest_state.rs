@@ -32,7 +32,6 @@ const ACTIVITY: u64 = 0xffff_ffff;
 /// A state being taken: where its parts are in the caller's segment.
 struct Taken {
     head: TeamStateRecord,
-    memberships_at: u64,
     processes_at: u64,
     pids: [Pid; MOST_PROCESSES],
     count: usize,
@@ -42,6 +41,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn read_team(&mut self, caller: ProcessIndex, pid: Pid) -> Result<Answer> {
         let team = self.find_guest(caller, pid)?;
         ensure(self.team(team).frozen, Error::BadArgument)?;
+        ensure(!self.processes.is_away(self.team(team).host), Error::ProcessElsewhere)?;
         self.check_movable(team)?;
         self.take_back_sends(team);
         let (root, host) = (self.team(team).root, self.team(team).host);
@@ -97,6 +97,12 @@ impl<M: Machine> Kernel<M> {
         }
         debug_assert_eq!(at, bytes);
         self.processes.set_away(host, true);
+        // What is sent to its groups from now on is for where it goes.
+        let mut next = Some(root);
+        while let Some(member) = next {
+            self.leave_groups(member);
+            next = self.next_member(member);
+        }
         Ok(Answer::with_segment(&reply, bytes))
     }
 
@@ -218,6 +224,7 @@ impl<M: Machine> Kernel<M> {
             // It does not move after all.
             let head = TeamStateRecord::from_bytes(&self.get(caller, 0)?);
             ensure(head.version == VERSION && head.host == u64::from(host.to_bits()), Error::BadArgument)?;
+            self.take_memberships(caller, team, &head)?;
             self.processes.set_away(host, false);
             return Ok(Answer::reply(&TeamWritten { team: pid }));
         }
@@ -259,11 +266,10 @@ impl<M: Machine> Kernel<M> {
         let host = Some(LogicalHost::from_bits(host)).filter(|known| known.to_bits() == host);
         let host = host.ok_or(Error::BadArgument)?;
         self.processes.may_add_guest(root, host)?;
-        let memberships_at = HEAD_BYTES + head.aliens * StandingRecord::BYTES as u64;
+        let memberships_at = memberships_at(&head);
         let processes_at = memberships_at + head.memberships * MembershipRecord::BYTES as u64;
         let count = head.processes as usize;
-        let mut taken =
-            Taken { head, memberships_at, processes_at, pids: [Pid::NONE; MOST_PROCESSES], count };
+        let mut taken = Taken { head, processes_at, pids: [Pid::NONE; MOST_PROCESSES], count };
         let (mut at, mut alarms) = (processes_at, 0);
         for place in 0..count {
             let record = MovedProcessRecord::from_bytes(&self.get(caller, at)?);
@@ -390,11 +396,25 @@ impl<M: Machine> Kernel<M> {
             }
             at += record_bytes(&record, vector_bytes);
         }
-        for row in 0..taken.head.memberships {
-            let at = taken.memberships_at + row * MembershipRecord::BYTES as u64;
+        self.take_memberships(caller, team, &taken.head)
+    }
+
+    /// Lets the processes of a team be in the groups that a state tells.
+    fn take_memberships(
+        &mut self,
+        caller: ProcessIndex,
+        team: TeamIndex,
+        head: &TeamStateRecord,
+    ) -> Result<()> {
+        ensure(head.aliens <= self.processes.count().into(), Error::BadArgument)?;
+        let mut at = memberships_at(head);
+        for _ in 0..head.memberships {
             let record = MembershipRecord::from_bytes(&self.get(caller, at)?);
-            let process = self.processes.find(Pid::from_bits(record.process))?;
-            self.add_member(Pid::from_bits(record.group), UserId(record.user as u32), process)?;
+            let (group, process) = (Pid::from_bits(record.group), Pid::from_bits(record.process));
+            let process = self.processes.find(process)?;
+            ensure(self.processes[process].team == team && group.is_group(), Error::BadArgument)?;
+            self.add_member(group, UserId(record.user as u32), process)?;
+            at += MembershipRecord::BYTES as u64;
         }
         Ok(())
     }
@@ -460,6 +480,11 @@ impl<M: Machine> Kernel<M> {
         }
         Ok(())
     }
+}
+
+/// Where a state tells memberships.
+fn memberships_at(head: &TeamStateRecord) -> u64 {
+    HEAD_BYTES + head.aliens * StandingRecord::BYTES as u64
 }
 
 /// Bytes of a process's record and what follows it.

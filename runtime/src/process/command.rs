@@ -16,11 +16,14 @@ use crate::message::{Segment, again, call};
 use crate::name::{self, Bound, is_server_gone};
 use crate::process::job::{self, Job};
 use crate::process::place::{self, Manager, Place};
+use crate::time;
 
 /// Where programs are looked for when the variable `PATH` does not say.
 pub const DEFAULT_PATH: &str = "[boot]bin";
 /// What [`Child::kill`] makes the exit status: 128 and the number of the signal of that meaning.
 const STATUS_KILLED: u32 = abi::notice::STATUS_KILLED;
+/// For how long it is taken for granted that a program has not moved.
+const MANAGER_NS: u64 = 1_000_000_000;
 
 /// What one of a program's standard streams is to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -217,7 +220,7 @@ impl Command {
         let ask = |manager| call(manager, &request, Segment::Read(&block));
         let (manager, started) = place::at(&self.place, ask).map_err(lost)?;
         let Manager { pid: manager, node } = manager;
-        let child = Child { pid: started.program, manager, node };
+        let child = Child { pid: started.program, manager, known_ns: time::now_ns(), node };
         self.share(&streams, child.pid).and_then(|()| child.resume()).map_err(lost).inspect_err(|_| {
             // The reason is told; that a program which never ran cannot be ended would add nothing.
             let _ = child.kill();
@@ -381,6 +384,8 @@ pub struct Child {
     pid: Pid,
     /// Who was asked last; not for good, as it may be started again, and the program may move.
     manager: Pid,
+    /// When that was known to have the program.
+    known_ns: u64,
     node: Option<String>,
 }
 
@@ -404,6 +409,11 @@ impl Child {
     pub fn wait(&mut self) -> Result<Status, Error> {
         let request = program::WaitProgram { program: self.pid };
         let mut manager_died = false;
+        if self.node.is_some() && time::now_ns() > self.known_ns + MANAGER_NS {
+            // It may have moved, and that the node where it was does not answer any more takes long to find out.
+            self.manager = place::who_knows(self.pid).unwrap_or(self.manager);
+            self.known_ns = time::now_ns();
+        }
         loop {
             let error = match again(true, || call(self.manager, &request, Segment::None)) {
                 Ok(ended) => {

@@ -16,6 +16,8 @@ use crate::time;
 
 /// How long nodes have to offer to run a program: enough for a few packets to be lost.
 const OFFER_NS: u64 = 2_000_000_000;
+/// How long managers have to say that they know a program.
+const FIND_NS: u64 = 500_000_000;
 
 /// Where a program is to run.
 ///
@@ -131,6 +133,14 @@ fn manager_on(host: LogicalHost) -> Result<Pid, Error> {
 /// The program manager of the node that a program is on now.
 pub fn manager_of(program: Pid) -> Result<Pid, Error> {
     manager_on(program.host())
+}
+
+/// The program manager that has a program now, or knows how it has ended, if it answers soon. No node is waited for.
+pub(super) fn who_knows(program: Pid) -> Option<Pid> {
+    let all = well_known_group::ALL_PROGRAM_MANAGERS;
+    let find = program::FindProgram { program };
+    let found = message::call_group(all, &find, Segment::None, time::now_ns() + FIND_NS);
+    found.ok().map(|(manager, _)| manager)
 }
 
 /// The programs of a node, as its program manager tells.

@@ -7,6 +7,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use abi::call::FOREVER;
+use abi::kernel::record::ProcessRecord;
 use abi::kernel::{self, group};
 use abi::protocol::{Reply as _, refusal};
 use abi::remote::{Alien, Arrival, Received};
@@ -198,7 +199,15 @@ impl Domain {
     /// The guests that a former network server's life knew are still there: what is sent to them is to find them.
     fn resume_guests(&mut self) {
         let mut hosts: Vec<LogicalHost> = match v::process::all() {
-            Ok(processes) => processes.iter().map(|record| record.process().host()).collect(),
+            Ok(processes) => processes
+                .iter()
+                .map(ProcessRecord::process)
+                // What is left of one that has moved is not it.
+                .filter(|process| {
+                    process.is_guest() && v::process::query(*process) != Err(Error::ProcessElsewhere)
+                })
+                .map(Pid::host)
+                .collect(),
             Err(error) => {
                 v::log::error!("cannot learn which guests there are: {error}");
                 Vec::new()
@@ -206,7 +215,6 @@ impl Domain {
         };
         hosts.sort_unstable();
         hosts.dedup();
-        hosts.retain(|host| *host != self.own.logical_host);
         for host in hosts {
             if let Err(error) = self.partner.resume_host(host) {
                 v::log::error!("the guest with logical host {:x} is out of reach: {error}", host.to_bits());

@@ -12,6 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::kernel::record::{ProcessRecord, ProcessState, StatisticsRecord};
+use abi::kernel::team_state::MOST_PROCESSES;
 use abi::kernel::{self, priority, process, statistics};
 use abi::notice::STATUS_KILLED;
 use abi::notice::notice::{EndNoted, TeamEnded};
@@ -23,7 +24,7 @@ use protocols::moving::moving::Moving;
 use protocols::network::HOST_NAME_BYTES;
 use protocols::program::program::{
     Bid, BidMade, EndJob, EndProgram, JobEnding, ListPrograms, Program as Request, ProgramEnded,
-    ProgramEnding, ProgramStarted, ProgramsListed, StandardError, StartProgram,
+    ProgramEnding, ProgramFound, ProgramStarted, ProgramsListed, StandardError, StartProgram,
 };
 use protocols::program::{Entry, MAX_START_BYTES, ProgramRecord, entries_of, entry_kind, flag};
 use v::server::{Client, Outcome, Server};
@@ -34,13 +35,12 @@ use crate::images::{Image, Images};
 use crate::loader::{GuestHost, Loader, Parts, is_guest};
 use crate::moving::arrival::Arrivals;
 use crate::moving::departure::Mover;
+use crate::moving::host;
 use crate::offers::{Offer, Offers};
 use crate::programs::{Job, Program, Programs, Stream, Wait, program_end};
 
 /// Rights that a program has from its starter. All others are of services alone.
 const HANDED_DOWN: Rights = Rights::TRACE;
-/// Most processes of a program.
-const MOST_PROCESSES: u32 = 256;
 /// So much of the node's memory may be taken up by files in the cache, and be left to a program.
 const CACHE_SHARE: u64 = 8;
 const PROGRAM_SHARE: (u64, u64) = (3, 4);
@@ -103,7 +103,8 @@ impl Managing {
         })
     }
 
-    /// Adopts the programs of an earlier manager: whatever team of the users' has no owner any more.
+    /// Adopts the programs of an earlier manager: whatever team of the users' has no owner any more. It may have ended in
+    /// the midst of a move.
     pub fn adopt_orphans(&mut self) -> Result<(), Error> {
         for record in v::process::all()? {
             if record.pid != record.team || record.user().is_system() {
@@ -113,10 +114,18 @@ impl Managing {
             // Most have an owner, and some end meanwhile.
             if v::call(kernel::server(kernel::PROCESS), &adopt, Segment::None).is_ok() {
                 let program = record.process();
+                if v::process::query(program) == Err(Error::ProcessElsewhere) {
+                    // Its state was taken out: it is installed elsewhere, or has died with that manager.
+                    v::log::error!("{program} was on its way to another node when the program manager ended");
+                    let _ = destroy(program, STATUS_KILLED);
+                    continue;
+                }
                 self.programs.started(program, adopted(&record));
                 if program.is_guest() {
                     let host = Some(self.loader.adopt_host(program.host()));
                     self.running.push(Running { program, _image: None, files: Vec::new(), host });
+                    // Nobody moves it any more; and what has come, nobody else lets go on.
+                    host::thaw(program);
                 }
             }
         }
@@ -167,7 +176,7 @@ impl Managing {
             rights,
             priority: u32::from(class + priority::PROGRAM_LEVEL),
             quota_pages: self.quota_pages,
-            quota_processes: MOST_PROCESSES,
+            quota_processes: MOST_PROCESSES as u32,
         })?;
         if let Some(host) = &host {
             team.set_host(host.host)?;
@@ -337,6 +346,10 @@ impl Server for Managing {
             Request::EndProgram(end) => Outcome::from(self.end(client, end)),
             Request::QueryStandardError(query) => Outcome::from(self.standard_error(client, query.program)),
             Request::EndJob(end) => Outcome::from(Ok(self.end_job(client, end))),
+            Request::FindProgram(find) => match self.programs.get(find.program) {
+                Ok(_) => Outcome::Reply(ProgramFound {}.to_message()),
+                Err(_) => Outcome::refuse(Error::NothingToSay),
+            },
             Request::Bid(bid) => self.bid(client, bid),
             Request::ListPrograms(list) => match self.list(client, list) {
                 Ok(listed) => Outcome::data(listed, &self.data),

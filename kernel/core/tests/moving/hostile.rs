@@ -2,7 +2,7 @@
 
 use abi::kernel::process::CreateProcess;
 use abi::kernel::record::RegisterRecord;
-use abi::kernel::team_state::{MovedProcessRecord, TeamStateRecord, activity};
+use abi::kernel::team_state::{MOST_PROCESSES, MovedProcessRecord, TeamStateRecord, activity};
 use abi::kernel::{GROUP, PROCESS, TIME, group, server, time};
 use abi::protocol::Request as _;
 use abi::{Error, LogicalHost, Message, Pid};
@@ -142,7 +142,7 @@ fn each_field_is_checked() {
         (head(|head| head.vector_bytes = 832), Error::NotMovable),
         (head(|head| head.host = 0), Error::BadArgument),
         (head(|head| head.host = 1 << 28), Error::BadArgument),
-        (head(|head| head.processes = 65), Error::BadArgument),
+        (head(|head| head.processes = MOST_PROCESSES as u64 + 1), Error::BadArgument),
         (head(|head| head.processes = 0), Error::BadArgument),
         (head(|head| head.next_number = u64::MAX), Error::BadArgument),
         (head(|head| head.memberships = u64::MAX), Error::BadArgument),

@@ -32,7 +32,10 @@ fn only_who_may_move_guests_freezes_them() {
     assert_eq!(outcome.map(|_| ()), Err(Error::NoPermission));
     // A segment that is too short says how long it should be.
     let read = place.node.request(place.network, PROCESS, &process::ReadTeam { team: root }).unwrap();
-    assert_eq!(place.read(root).map(|state| state.len()), Ok(read.bytes as usize));
+    let state = place.read(root).unwrap();
+    assert_eq!(state.len(), read.bytes as usize);
+    assert_eq!(place.thaw(root), Err(Error::ProcessElsewhere), "it may go on elsewhere");
+    assert_eq!(place.write(root, &state), Ok(root));
     assert_eq!(place.thaw(root), Ok(()));
 }
 
@@ -106,6 +109,37 @@ fn what_is_under_way_is_waited_for() {
     assert_eq!(place.freeze(root), Err(Error::NotMovable));
 }
 
+/// Whoever is in a group and has moved gets its messages where it is.
+#[test]
+fn what_is_left_is_in_no_group() {
+    let mut world = World::new(1);
+    let [root, second, ..] = world.processes[..] else { panic!("processes") };
+    let place = world.here();
+    let plain = place.node.team(100, PRIORITY, 1);
+    let group = place.node.request(plain, GROUP, &group::Create { restricted: 0 }).unwrap().group;
+    for process in [root, second] {
+        place.node.request(process, GROUP, &group::Join { group, process: Pid::NONE }).unwrap();
+    }
+    let members = |place: &mut crate::world::Place| {
+        place
+            .node
+            .request(plain, GROUP, &group::QueryGroup { group, position: 0 })
+            .map(|queried| queried.count)
+    };
+    assert_eq!(members(place), Ok(3));
+    place.freeze(root).unwrap();
+    assert_eq!(members(place), Ok(3));
+    let state = place.read(root).unwrap();
+    assert_eq!(members(place), Ok(1));
+    assert_eq!(place.write(root, &state), Ok(root));
+    assert_eq!(members(place), Ok(3));
+    place.thaw(root).unwrap();
+    // One that has not moved away, and is written anew, is in them once.
+    place.freeze(root).unwrap();
+    assert_eq!(place.write(root, &state), Ok(root));
+    assert_eq!(members(place), Ok(3));
+}
+
 #[test]
 fn a_move_that_is_given_up_leaves_all_as_it_was() {
     let mut world = World::new(1);
@@ -126,7 +160,7 @@ fn a_move_that_is_given_up_leaves_all_as_it_was() {
     let name = SetName { process: root, first_bytes: 0, last_bytes: 0 };
     let by_host = |host| send(Pid::kernel_server(host, PROCESS), name.to_message());
     assert!(matches!(place.node.call(plain, by_host(GUEST)), Outcome::Done(_)));
-    place.read(root).unwrap();
+    let state = place.read(root).unwrap();
     // Now its logical host is elsewhere; its pids are known still.
     assert_eq!(place.node.call(plain, by_host(GUEST)), Outcome::Waits);
     let carried = place.take().unwrap();
@@ -145,6 +179,7 @@ fn a_move_that_is_given_up_leaves_all_as_it_was() {
     place.node.call(network, reply(third, Message::with_code(9)));
     place.send_alien(FAR, root, Message::with_code(7), 0, false).unwrap();
     assert_eq!(place.node.state(root), State::Receiving);
+    place.write(root, &state).unwrap();
     place.thaw(root).unwrap();
     assert!(matches!(place.node.call(plain, by_host(GUEST)), Outcome::Done(_)));
     assert_eq!(place.node.results(root).pid, FAR.to_bits());

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use abi::kernel::priority;
 use abi::{Error, PAGE_BYTES, Pid, Rights};
 use program_image::{NewTeam, Owner};
-use protocols::moving::{MOST_STATE_BYTES, PUT_PAGE_BYTES, TICKET_NS};
+use protocols::moving::{INSTALLED_TICKET_NS, MOST_STATE_BYTES, PUT_PAGE_BYTES, TICKET_NS};
 use v::memory;
 
 use super::description::Description;
@@ -43,10 +43,19 @@ pub struct Arrived {
     pub description: Description,
 }
 
+/// A ticket that has done its work, of whom, and when.
+#[derive(Debug)]
+struct Used {
+    ticket: u32,
+    mover: Pid,
+    since_ns: u64,
+}
+
 /// All programs that are coming.
 #[derive(Debug, Default)]
 pub struct Arrivals {
     list: Vec<Arrival>,
+    used: Vec<Used>,
     tickets: u32,
 }
 
@@ -138,15 +147,18 @@ impl Arrivals {
         Ok(())
     }
 
-    /// Makes a program one of this node's, with the rest of its state; it runs once it is thawed. Refused, it is not coming
-    /// any more.
-    pub fn install(&mut self, mover: Pid, ticket: u32, rest: &[u8]) -> Result<Arrived, Error> {
-        self.put_state(mover, ticket, rest)?;
+    /// Makes a program one of this node's; it runs once it is thawed. None if that was done before. Refused, it is not
+    /// coming any more.
+    pub fn install(&mut self, mover: Pid, ticket: u32) -> Result<Option<Arrived>, Error> {
+        if self.used.iter().any(|used| used.ticket == ticket && used.mover == mover) {
+            return Ok(None);
+        }
         let at = self.find(mover, ticket)?;
-        let Arrival { program, description, team, state, .. } = self.list.swap_remove(at);
+        let Arrival { program, description, team, state, used_ns: since_ns, .. } = self.list.swap_remove(at);
         host::import(program.host(), team.pid(), &state)?;
         team.has_begun();
-        Ok(Arrived { program, description })
+        self.used.push(Used { ticket, mover, since_ns });
+        Ok(Some(Arrived { program, description }))
     }
 
     /// A program will not come.
@@ -160,6 +172,7 @@ impl Arrivals {
     pub fn expire(&mut self) {
         let now_ns = v::time::now_ns();
         self.list.retain(|arrival| now_ns < arrival.used_ns + TICKET_NS);
+        self.used.retain(|used| now_ns < used.since_ns + INSTALLED_TICKET_NS);
     }
 
     /// Whether none is coming.

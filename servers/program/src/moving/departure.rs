@@ -244,8 +244,8 @@ impl Away for Receiving {
         v::call(self.manager, &PutState { ticket: self.ticket }, Segment::Read(part)).map(|_| ())
     }
 
-    fn install(&mut self, rest: &[u8]) -> Result<(), Error> {
-        v::call(self.manager, &InstallProgram { ticket: self.ticket }, Segment::Read(rest)).map(|_| ())
+    fn install(&mut self) -> Result<(), Error> {
+        v::call(self.manager, &InstallProgram { ticket: self.ticket }, Segment::None).map(|_| ())
     }
 
     fn withdraw(&mut self) {

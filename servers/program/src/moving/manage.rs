@@ -71,7 +71,9 @@ impl Managing {
     }
 
     fn install(&mut self, client: &Client<'_>, install: InstallProgram) -> Result<ProgramInstalled, Error> {
-        let arrived = self.arrivals.install(client.pid, install.ticket, whole(client)?)?;
+        let Some(arrived) = self.arrivals.install(client.pid, install.ticket)? else {
+            return Ok(ProgramInstalled {});
+        };
         let sources = arrived.description.sources();
         self.programs.started(arrived.program, arrived.description.program());
         let host = Some(self.loader.adopt_host(arrived.program.host()));

@@ -15,6 +15,6 @@
 pub mod arrival;
 pub mod departure;
 pub mod description;
-mod host;
+pub(crate) mod host;
 pub(crate) mod manage;
 pub mod steps;

@@ -6,12 +6,13 @@
 //! | its pages are copied, and those that it has written meanwhile, in rounds, until they are few or get no fewer | it never stopped |
 //! | it is frozen, and the rest is copied | it goes on here; if its address space has become another, the move begins anew |
 //! | its state is taken out of this node, and sent, with what replies have written that came until then | the state is put back, and it goes on here |
-//! | it is installed there, which is when it has moved | if it was not done, as before; if nobody knows, see below |
+//! | it is installed there, which is when it has moved: one short message | if it was certainly not done, as before; if nobody knows, see below |
 //! | what is left of it here is ended | |
 //!
-//! The answer to the installation may be lost. Then the network is asked who has the program's logical host: if some node
-//! has it, it has moved; if none has, the other node is dead, and the program goes on here. Were the two nodes parted at
-//! just that moment, both would have it until they find each other again, when the claim to the logical host decides.
+//! **It never runs in two places.** If no answer comes to the installation, it is asked for again, and the network is asked
+//! who has the program's logical host. If nobody says anything, the program may have run there, and what it has done cannot
+//! be done again. So it is not let go on here: it runs there, out of reach, or has died with that node, or was just not
+//! heard of there, which is the price. Whoever waits for it hears that nobody knows what became of it.
 //!
 //! The steps are taken by whoever may wait: here is their order only, over two traits, so that tests can break each.
 
@@ -29,6 +30,8 @@ const MOST_ROUNDS: u32 = 6;
 const GAIN: (usize, usize) = (3, 4);
 /// How often it is tried to freeze the program: while something is under way that cannot move, it is not.
 const MOST_TRIES: u32 = 200;
+/// How often it is asked to be installed, if no answer comes.
+const MOST_INSTALLATIONS: u32 = 2;
 /// How often the move of a program begins whose address space becomes another meanwhile.
 const MOST_BEGINNINGS: u32 = 5;
 
@@ -67,7 +70,7 @@ pub trait Home {
     /// Whether some other node has the program.
     fn is_elsewhere(&mut self) -> bool;
 
-    /// It has moved: ends what is left of it.
+    /// It is not to run here any more: ends what is left of it.
     fn leave(&mut self);
 
     /// Waits a moment.
@@ -88,8 +91,8 @@ pub trait Away {
     /// Puts a part of the state.
     fn put_state(&mut self, part: &[u8]) -> Result<(), Error>;
 
-    /// Lets it run there, with the last part of the state.
-    fn install(&mut self, rest: &[u8]) -> Result<(), Error>;
+    /// Lets it run there, if it does not yet. [`NotFound`](Error::NotFound): there is nothing of it.
+    fn install(&mut self) -> Result<(), Error>;
 
     /// It will not come.
     fn withdraw(&mut self);
@@ -110,7 +113,7 @@ pub struct Moved {
     pub state_bytes: u32,
 }
 
-/// Moves the program. After an error it is where it was.
+/// Moves the program. After an error it is where it was; or, if that says that it may have moved, maybe nowhere.
 pub fn move_program(home: &mut impl Home, away: &mut impl Away) -> Result<Moved, Error> {
     let mut beginnings = 0;
     loop {
@@ -149,6 +152,14 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure::Error(error)
     }
+}
+
+/// What came of the installation.
+enum Installed {
+    There,
+    Not(Error),
+    /// Nobody knows.
+    Perhaps(Error),
 }
 
 /// An attempt to move a program.
@@ -201,27 +212,53 @@ impl<H: Home, A: Away> Attempt<'_, H, A> {
         let since_ns = self.home.now_ns();
         let state = self.take_out().inspect_err(|_| self.home.thaw())?;
         self.moved.state_bytes = state.len() as u32;
-        if let Err(error) = self.install(&state) {
+        let stays = |error| if error == Error::Busy { Error::NoResources } else { error };
+        if let Err(error) = self.send(&state) {
             self.home.import(&state);
             // Another try would do no better.
-            return Err(if error == Error::Busy { Error::NoResources } else { error }.into());
+            return Err(stays(error).into());
         }
-        self.moved.frozen_ns = self.home.now_ns() - since_ns;
-        self.home.leave();
-        Ok(())
+        match self.install() {
+            Installed::There => {
+                self.moved.frozen_ns = self.home.now_ns() - since_ns;
+                self.home.leave();
+                Ok(())
+            }
+            Installed::Not(error) => {
+                self.home.import(&state);
+                Err(stays(error).into())
+            }
+            Installed::Perhaps(error) => {
+                self.home.leave();
+                Err(error.into())
+            }
+        }
     }
 
-    /// Lets a program whose state was taken out go on there.
-    fn install(&mut self, state: &[u8]) -> Result<(), Error> {
+    /// Lets a program go on there that is all there.
+    fn install(&mut self) -> Installed {
+        let mut perhaps = None;
+        for _ in 0..MOST_INSTALLATIONS {
+            match self.away.install() {
+                Ok(()) => return Installed::There,
+                Err(error) if error.may_have_been_executed() => perhaps = Some(error),
+                // Nothing is there of it, or it was refused just now: so it was not done before either.
+                Err(error) if perhaps.is_none() || error == Error::NotFound => return Installed::Not(error),
+                Err(_) => {}
+            }
+        }
+        match perhaps {
+            Some(error) if !self.home.is_elsewhere() => Installed::Perhaps(error),
+            _ => Installed::There,
+        }
+    }
+
+    /// Sends the rest of a program whose state was taken out.
+    fn send(&mut self, state: &[u8]) -> Result<(), Error> {
         // A frozen program's messages are still answered, into its memory; from now on they are not.
         self.uncopied = self.home.written()?;
         self.moved.frozen_pages += self.copy()?;
-        let (parts, rest) = state.split_at(state.len().saturating_sub(1) / MOST_PUT_BYTES * MOST_PUT_BYTES);
-        parts.chunks(MOST_PUT_BYTES).try_for_each(|part| self.away.put_state(part))?;
-        self.away.install(rest).or_else(|error| {
-            let is_done = error.may_have_been_executed() && self.home.is_elsewhere();
-            if is_done { Ok(()) } else { Err(error) }
-        })
+        state.chunks(MOST_PUT_BYTES).try_for_each(|part| self.away.put_state(part))
     }
 
     /// Copies the rest of a frozen program, and takes its state out of this node.

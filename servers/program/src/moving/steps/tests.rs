@@ -3,6 +3,7 @@
 extern crate std;
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 
@@ -26,10 +27,25 @@ enum Fault {
     DeathAfter,
     /// It says no.
     Refused,
+    /// The nodes do not hear each other any more, from just before it, or just after.
+    PartedBefore,
+    PartedAfter,
+    /// The other manager ends before it, or just after it, and there is another one.
+    ManagerEndsBefore,
+    ManagerEndsAfter,
 }
 
-const FAULTS: [Fault; 5] =
-    [Fault::RequestLost, Fault::ReplyLost, Fault::DeathBefore, Fault::DeathAfter, Fault::Refused];
+const FAULTS: [Fault; 9] = [
+    Fault::RequestLost,
+    Fault::ReplyLost,
+    Fault::DeathBefore,
+    Fault::DeathAfter,
+    Fault::Refused,
+    Fault::PartedBefore,
+    Fault::PartedAfter,
+    Fault::ManagerEndsBefore,
+    Fault::ManagerEndsAfter,
+];
 
 /// Both nodes.
 #[derive(Default)]
@@ -48,6 +64,9 @@ struct World {
     has_ticket: bool,
     runs_there: bool,
     is_dead: bool,
+    is_parted: bool,
+    /// The manager that knew the ticket is no more.
+    is_succeeded: bool,
     /// Requests to the other manager so far, and what befalls which.
     requests: u32,
     fault: Option<(u32, Fault)>,
@@ -116,14 +135,26 @@ impl World {
         self.requests += 1;
         let fault = self.fault.filter(|(step, _)| *step == self.requests).map(|(_, fault)| fault);
         self.is_dead |= fault == Some(Fault::DeathBefore);
+        self.is_parted |= fault == Some(Fault::PartedBefore);
+        self.is_succeeded |= fault == Some(Fault::ManagerEndsBefore);
         match fault {
-            _ if self.is_dead => Err(Error::HostUnreachable),
+            _ if self.is_dead || self.is_parted => Err(Error::HostUnreachable),
             Some(Fault::RequestLost) => Err(Error::HostNotFound),
-            Some(Fault::Refused) => Err(Error::NoMemory),
+            Some(Fault::Refused) => {
+                self.has_ticket = false;
+                Err(Error::NoMemory)
+            }
+            _ if self.is_succeeded => Err(Error::StaleProcess),
             _ => {
                 does(self)?;
                 self.is_dead |= fault == Some(Fault::DeathAfter);
-                if fault.is_some() { Err(Error::HostUnreachable) } else { Ok(()) }
+                self.is_parted |= fault == Some(Fault::PartedAfter);
+                self.is_succeeded |= fault == Some(Fault::ManagerEndsAfter);
+                match fault {
+                    None => Ok(()),
+                    Some(Fault::ManagerEndsAfter) => Err(Error::DiedBeforeReply),
+                    Some(_) => Err(Error::HostUnreachable),
+                }
             }
         }
     }
@@ -204,13 +235,13 @@ impl Home for Side {
     fn import(&mut self, state: &[u8]) {
         let mut world = self.0.borrow_mut();
         assert!(world.frozen && world.exported && state.len() == world.state_bytes);
-        assert!(!world.runs_there || world.is_dead, "it is there already");
+        assert!(!world.runs_there, "it has run there already");
         (world.frozen, world.exported) = (false, false);
     }
 
     fn is_elsewhere(&mut self) -> bool {
         let world = self.0.borrow();
-        world.runs_there && !world.is_dead
+        world.runs_there && !world.is_dead && !world.is_parted
     }
 
     fn leave(&mut self) {
@@ -259,10 +290,12 @@ impl Away for Side {
         })
     }
 
-    fn install(&mut self, rest: &[u8]) -> Result<(), Error> {
+    fn install(&mut self) -> Result<(), Error> {
         self.0.borrow_mut().request(|world| {
-            world.state_there.extend_from_slice(rest);
-            assert!(world.exported && world.has_ticket && world.state_there.len() == world.state_bytes);
+            if !world.has_ticket {
+                return Err(Error::NotFound);
+            }
+            assert!(world.exported && world.state_there.len() == world.state_bytes);
             assert!(world.state_there.iter().enumerate().all(|(at, byte)| *byte == at as u8));
             world.runs_there = true;
             Ok(())
@@ -284,15 +317,13 @@ fn check(world: World) -> (Result<Moved, Error>, World) {
     let side = Side(Rc::new(RefCell::new(world)));
     let outcome = move_program(&mut side.clone(), &mut side.clone());
     let world = side.0.take();
-    let runs_there = world.runs_there && !world.is_dead;
-    assert!(world.runs_here() || world.ended || world.is_dead, "it is nowhere");
-    if world.runs_here() {
-        assert!(!runs_there, "it is here and there");
-    } else {
-        assert!(world.runs_there && world.ended);
+    // Nor has it run there before that node died.
+    assert!(!(world.runs_here() && world.runs_there), "it is here and there");
+    assert!(world.runs_here() || world.ended, "it is frozen for ever");
+    assert!(outcome.is_err() || world.runs_there && world.ended, "it is nowhere");
+    if world.runs_there {
         assert_eq!(world.here, world.there, "not all of it has moved");
     }
-    assert_eq!(outcome.is_ok(), world.ended);
     (outcome, world)
 }
 
@@ -341,7 +372,7 @@ fn what_a_reply_writes_into_a_frozen_program_moves_along() {
 
 #[test]
 fn states_of_any_length_arrive() {
-    for state_bytes in [0, 1, MOST_PUT_BYTES - 1, MOST_PUT_BYTES, MOST_PUT_BYTES + 1, 3 * MOST_PUT_BYTES] {
+    for state_bytes in [1, MOST_PUT_BYTES - 1, MOST_PUT_BYTES, MOST_PUT_BYTES + 1, 3 * MOST_PUT_BYTES] {
         check(World { state_bytes, ..World::new() }).0.unwrap();
     }
 }
@@ -356,12 +387,22 @@ fn whatever_befalls_a_request_one_node_has_the_program() {
             for fault in FAULTS {
                 let world = World { pace, state_bytes, fault: Some((step, fault)), ..World::new() };
                 let (outcome, world) = check(world);
-                if fault == Fault::ReplyLost && step == clean {
-                    assert!(outcome.is_ok(), "it had moved");
-                } else if fault == Fault::DeathAfter && step == clean {
-                    assert!(world.runs_here(), "the other node died with it");
-                } else {
-                    assert_eq!(outcome.is_ok(), step > clean, "step {step}: {fault:?}");
+                let text = format!("request {step} of {clean}: {fault:?}, {outcome:?}");
+                match fault {
+                    // It was not the last; or it is asked again; or the network knows.
+                    _ if step > clean => assert!(outcome.is_ok(), "{text}"),
+                    Fault::ReplyLost | Fault::ManagerEndsAfter if step == clean => {
+                        assert!(outcome.is_ok(), "{text}");
+                    }
+                    // Nobody knows whether it ran there.
+                    Fault::DeathBefore | Fault::DeathAfter | Fault::PartedBefore | Fault::PartedAfter
+                        if step == clean =>
+                    {
+                        let ran = matches!(fault, Fault::DeathAfter | Fault::PartedAfter);
+                        assert_eq!(outcome, Err(Error::HostUnreachable), "{text}");
+                        assert!(world.ended && world.runs_there == ran, "{text}");
+                    }
+                    _ => assert!(outcome.is_err() && world.runs_here(), "{text}"),
                 }
             }
         }
