@@ -183,8 +183,9 @@ protocol! {
         AdoptTeam = 20 { team: Pid } => TeamAdopted {};
         /// Makes a team that awaits its first reply from the caller a *guest*, with a logical host of its own: its pids are
         /// relative to that, and it sends to all others as to processes of another machine. It has no rights. Needs the
-        /// right to create teams for others; that the logical host is nobody else's, the caller knows.
-        SetHost = 21 { team: Pid, host: u32 } => HostSet {
+        /// right to create teams for others; that the logical host is nobody else's, the caller knows, and that no process
+        /// of it has ever had a number from `first_number` on, see [`Pid::guest`](crate::Pid::guest).
+        SetHost = 21 { team: Pid, host: u32, first_number: u32 } => HostSet {
             /// The root's new pid.
             team: Pid,
         };

@@ -17,6 +17,8 @@ protocol! {
             team: Pid,
             /// What its Destroy said, or [`STATUS_EXCEPTION`](crate::notice::STATUS_EXCEPTION) plus a vector.
             status: u32,
+            /// Of a guest: the number that its next process would have had, see [`Pid::guest`](crate::Pid::guest). 0 of others.
+            next_number: u32,
         } => EndNoted {};
         /// The sender met an exception and has stopped. A reply resumes it where it stopped; to end it, destroy it.
         Exception = 4 {

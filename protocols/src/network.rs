@@ -78,7 +78,10 @@ protocol! {
         /// A logical host for a guest: a program that can move. It is the caller's until released, exported, or lost to
         /// another node that has it too. For system users only. If none is ready, the reply waits until one is claimed;
         /// [`NoResources`](abi::Error::NoResources) if the node has as many as can be.
-        ClaimHost = 10 {} => HostClaimed { logical_host: u32 };
+        ClaimHost = 10 {
+            /// One that the caller has, whose guest has ended: it is the answer, unless it is lost. 0 for none.
+            former: u32,
+        } => HostClaimed { logical_host: u32 };
         /// The guest that had a logical host has ended, or never began: no process of it is anywhere any more. For system
         /// users only; [`NotFound`](abi::Error::NotFound) if no guest of this node has it.
         ReleaseHost = 11 { logical_host: u32 } => HostReleased {};

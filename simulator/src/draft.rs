@@ -213,7 +213,12 @@ impl Draft {
                 (PROCESS, create.to_message())
             }
             20 if self.keeper || self.how > 220 => {
-                (PROCESS, process::SetHost { team: self.client, host: self.guest_host }.to_message())
+                let set = process::SetHost {
+                    team: self.client,
+                    host: self.guest_host,
+                    first_number: Pid::FIRST_GUEST_NUMBER << (self.how % 17),
+                };
+                (PROCESS, set.to_message())
             }
             20 => {
                 let create = process::CreateProcess { instruction: 0, stack: 0, priority };

@@ -276,7 +276,7 @@ impl Node {
     pub fn guest(&mut self, user: u32, priority: u8, pages: u32, host: LogicalHost) -> Pid {
         let create = team_of(user, priority);
         let team = self.request(self.root, abi::kernel::PROCESS, &create).expect("a team").team;
-        let set = process::SetHost { team, host: host.to_bits() };
+        let set = process::SetHost { team, host: host.to_bits(), first_number: Pid::FIRST_GUEST_NUMBER };
         let guest = self.request(self.root, abi::kernel::PROCESS, &set).expect("a free logical host").team;
         self.fill(self.root, guest, pages).expect("a start");
         guest

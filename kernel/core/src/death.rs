@@ -120,7 +120,9 @@ impl<M: Machine> Kernel<M> {
     /// All of a team has been given back but its root's slot: that sends the notice, if anyone wants to know.
     fn notify_owner(&mut self, root: ProcessIndex) {
         let process = &self.processes[root];
-        let notice = notice::notice::TeamEnded { team: process.pid, status: process.extra.value };
+        let next_number = self.processes.guest(process.pid.host()).map_or(0, |guest| guest.next_number);
+        let (team, status) = (process.pid, process.extra.value);
+        let notice = notice::notice::TeamEnded { team, status, next_number };
         let owner = self.team(process.team).owner;
         match self.find_process(NOBODY, owner) {
             Ok(owner) if owner != NOBODY && !self.team(self.processes[owner].team).ending => {

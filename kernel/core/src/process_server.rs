@@ -152,7 +152,8 @@ impl<M: Machine> Kernel<M> {
         ensure(self.is_newborn_of(caller, team), Error::NotAwaitingReply)?;
         let (root, host) = (self.team(team).root, LogicalHost::from_bits(set.host));
         ensure(host.to_bits() == set.host && self.team(team).rights == Rights::NONE, Error::BadArgument)?;
-        self.processes.add_guest(root, host, Pid::FIRST_GUEST_NUMBER)?;
+        ensure(set.first_number >= Pid::FIRST_GUEST_NUMBER, Error::BadArgument)?;
+        self.processes.add_guest(root, host, set.first_number)?;
         self.processes.name_guest(root, host)?;
         self.team_mut(team).host = host;
         Ok(Answer::reply(&HostSet { team: self.processes[root].pid }))

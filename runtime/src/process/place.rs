@@ -12,12 +12,16 @@ use protocols::program::{ProgramRecord, program};
 use crate::message::{self, Segment, again, call};
 use crate::name::is_server_gone;
 use crate::node;
+use crate::sync::Mutex;
 use crate::time;
 
 /// How long nodes have to offer to run a program: enough for a few packets to be lost.
 const OFFER_NS: u64 = 2_000_000_000;
 /// How long managers have to say that they know a program.
 const FIND_NS: u64 = 500_000_000;
+
+/// How long the manager of a named node need not be looked for again: not so long that the node has booted again.
+const KNOWN_NS: u64 = 3_000_000_000;
 
 /// Where a program is to run.
 ///
@@ -54,6 +58,9 @@ pub(super) struct Manager {
     pub(super) node: Option<String>,
 }
 
+/// The managers of nodes that programs were started on by name, and when last.
+static KNOWN: Mutex<Vec<(Manager, u64)>> = Mutex::new(Vec::new());
+
 /// Does what sends to the program manager of a place. If that has just gone, the next one is asked. A request that may
 /// have been executed is not made again.
 pub(super) fn at<T>(
@@ -61,13 +68,32 @@ pub(super) fn at<T>(
     mut operation: impl FnMut(Pid) -> Result<T, Error>,
 ) -> Result<(Manager, T), Error> {
     let mut was_gone = false;
+    let mut known = take_known(place);
     loop {
-        let manager = find(place)?;
+        let is_known = known.is_some();
+        let manager = known.take().map_or_else(|| find(place), Ok)?;
         match again(false, || operation(manager.pid)) {
+            Err(error) if is_known && is_server_gone(error, false) => {}
             Err(error) if !was_gone && is_server_gone(error, false) => was_gone = true,
-            outcome => return Ok((manager, outcome?)),
+            Err(error) => return Err(error),
+            Ok(done) => {
+                if matches!(place, Place::Node(_)) {
+                    KNOWN.lock().push((manager.clone(), time::now_ns()));
+                }
+                return Ok((manager, done));
+            }
         }
     }
+}
+
+/// The manager of a named node, if it was asked so short a time ago that it need not be looked for.
+fn take_known(place: &Place) -> Option<Manager> {
+    let Place::Node(name) = place else { return None };
+    let now_ns = time::now_ns();
+    let mut known = KNOWN.lock();
+    known.retain(|(_, since_ns)| now_ns < since_ns + KNOWN_NS);
+    let at = known.iter().position(|(manager, _)| manager.node.as_ref() == Some(name))?;
+    Some(known.swap_remove(at).0)
 }
 
 fn find(place: &Place) -> Result<Manager, Error> {

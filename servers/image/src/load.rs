@@ -62,9 +62,11 @@ impl NewTeam {
         self.team
     }
 
-    /// Makes it a guest, with this logical host. Its pid is another then.
-    pub fn set_host(&mut self, host: LogicalHost) -> Result<(), Error> {
-        self.team = ask(&process::SetHost { team: self.team, host: host.to_bits() })?.team;
+    /// Makes it a guest, with this logical host, and a number that it and its later processes have from on. Its pid is
+    /// another then.
+    pub fn set_host(&mut self, host: LogicalHost, first_number: u32) -> Result<(), Error> {
+        let host = host.to_bits();
+        self.team = ask(&process::SetHost { team: self.team, host, first_number })?.team;
         Ok(())
     }
 

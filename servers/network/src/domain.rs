@@ -326,8 +326,16 @@ impl Domain {
         Ok(None)
     }
 
-    /// A client wants a logical host for a guest; none if it is answered later.
-    pub fn claim_host(&mut self, client: Pid, card: &mut dyn Card) -> Result<Option<LogicalHost>, Error> {
+    /// A client wants a logical host for a guest, or one again that it has from a `former`; none if it is answered later.
+    pub fn claim_host(
+        &mut self,
+        client: Pid,
+        former: LogicalHost,
+        card: &mut dyn Card,
+    ) -> Result<Option<LogicalHost>, Error> {
+        if self.partner.has_guest(former) {
+            return Ok(Some(former));
+        }
         let now_ns = time::now_ns();
         let host = self.partner.take_host(now_ns, self.claimants.len() + 1)?;
         if host.is_none() {

@@ -109,7 +109,7 @@ impl NetworkServer {
                     None => Outcome::refuse(Error::NotFound),
                 };
             }
-            Network::ClaimHost(_) => self.claim_host(client),
+            Network::ClaimHost(claim) => self.claim_host(client, claim.former),
             Network::ReleaseHost(release) => self.release_host(client, release.logical_host),
             Network::ExportHost(export) => self.export_host(client, export.logical_host, export.team),
             Network::ImportHost(import) => self.import_host(client, import.logical_host, import.team),
@@ -131,10 +131,10 @@ impl NetworkServer {
         Ok(found.map(|host| HostFound { logical_host: host.to_bits() }.to_message()))
     }
 
-    fn claim_host(&mut self, client: &Client<'_>) -> Result<Option<Message>, Error> {
+    fn claim_host(&mut self, client: &Client<'_>, former: u32) -> Result<Option<Message>, Error> {
         need_system(client)?;
         let card = self.frames.domain_card().ok_or(Error::NoNetwork)?;
-        let claimed = self.domain.claim_host(client.pid, card)?;
+        let claimed = self.domain.claim_host(client.pid, LogicalHost::from_bits(former), card)?;
         Ok(claimed.map(|host| HostClaimed { logical_host: host.to_bits() }.to_message()))
     }
 

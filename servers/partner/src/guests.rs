@@ -90,6 +90,11 @@ impl Partner {
         Ok(host)
     }
 
+    /// Whether a guest here has `host`, or had it and nobody has given it back.
+    pub fn has_guest(&self, host: LogicalHost) -> bool {
+        self.guests.has(host)
+    }
+
     /// Gives back what nobody got of [`Partner::take_host`].
     pub fn return_host(&mut self, host: LogicalHost) {
         if self.guests.remove(host) {

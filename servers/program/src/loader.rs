@@ -30,6 +30,11 @@ const TICK_NS: u64 = 2_000_000_000;
 /// How long a logical host outlives its guest: who asks whether that has ended then hears so from this node's kernel, and
 /// need not find out that nobody answers.
 const LINGER_NS: u64 = 10_000_000_000;
+/// How many are kept beyond that, the latest, for guests to come: such a number need not be claimed again, nor looked for by
+/// those who remember where it is.
+const MOST_KEPT: usize = 4;
+/// From this number on a logical host is not given again, so that each guest has numbers enough.
+const LAST_NUMBER: u32 = 1 << 30;
 
 /// What a program is made of.
 #[derive(Debug)]
@@ -47,11 +52,20 @@ pub struct Parts {
 pub struct GuestHost {
     /// Which.
     pub host: LogicalHost,
+    /// The number of the guest's first process.
+    pub first_number: u32,
+    /// From which number on processes of a further guest may have theirs, once that is known.
+    next_number: Option<u32>,
     /// Where to give it back; nowhere once it is another node's.
     unused: Option<Arc<UnusedHosts>>,
 }
 
 impl GuestHost {
+    /// Its guest has ended: its processes have had the numbers before this one.
+    pub fn has_ended(mut self, next_number: u32) {
+        self.next_number = Some(next_number).filter(|number| *number < LAST_NUMBER);
+    }
+
     /// It is another node's now, to give back.
     pub fn has_left(mut self) {
         self.unused = None;
@@ -61,13 +75,23 @@ impl GuestHost {
 impl Drop for GuestHost {
     fn drop(&mut self) {
         if let Some(unused) = &self.unused {
-            unused.lock().push((self.host, v::time::now_ns()));
+            let Self { host, next_number, .. } = *self;
+            unused.lock().push(UnusedHost { host, next_number, since_ns: v::time::now_ns() });
         }
     }
 }
 
-/// Logical hosts of guests that have ended, and when, of which the network server is to be told.
-type UnusedHosts = Mutex<Vec<(LogicalHost, u64)>>;
+/// A logical host whose guest has ended.
+#[derive(Debug)]
+struct UnusedHost {
+    host: LogicalHost,
+    /// The number of a further guest's first process; none if there is to be none.
+    next_number: Option<u32>,
+    since_ns: u64,
+}
+
+/// Those that the network server was not told of, the latest last.
+type UnusedHosts = Mutex<Vec<UnusedHost>>;
 
 /// What was loaded for whom, or why it could not be.
 type Loaded = Mutex<Vec<(Pid, Result<Parts, Error>)>>;
@@ -122,8 +146,8 @@ impl Loader {
     /// The logical host of a guest that an earlier manager started.
     pub fn adopt_host(&self, host: LogicalHost) -> GuestHost {
         // It may have been here before.
-        self.unused.lock().retain(|(unused, _)| *unused != host);
-        GuestHost { host, unused: Some(Arc::clone(&self.unused)) }
+        self.unused.lock().retain(|unused| unused.host != host);
+        GuestHost { host, first_number: 0, next_number: None, unused: Some(Arc::clone(&self.unused)) }
     }
 
     /// Forgets what it has loaded for clients that have ended.
@@ -151,10 +175,13 @@ impl Loading {
     }
 
     fn claim_host(&self) -> Result<Option<GuestHost>, Error> {
-        let claim = || with_network(|network| v::call(network, &network::ClaimHost {}, Segment::None));
+        let former = self.take_unused();
+        let former_host = former.map_or(LogicalHost::OWN, |(host, _)| host);
+        let request = network::ClaimHost { former: former_host.to_bits() };
+        let claim = || with_network(|network| v::call(network, &request, Segment::None));
         let claimed = match claim() {
             Err(Error::NoResources) => {
-                self.release_hosts(0);
+                self.release_hosts(0, 0);
                 claim()
             }
             claimed => claimed,
@@ -162,20 +189,38 @@ impl Loading {
         match claimed {
             Ok(claimed) => {
                 let host = LogicalHost::from_bits(claimed.logical_host);
-                Ok(Some(GuestHost { host, unused: Some(Arc::clone(&self.unused)) }))
+                let again = former.filter(|(former, _)| *former == host);
+                let first_number = again.map_or(Pid::FIRST_GUEST_NUMBER, |(_, number)| number);
+                let unused = Some(Arc::clone(&self.unused));
+                Ok(Some(GuestHost { host, first_number, next_number: None, unused }))
             }
             Err(Error::NoNetwork | Error::NoSuchPrefix) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Gives back the logical hosts of guests that ended so long ago.
-    fn release_hosts(&self, linger_ns: u64) {
+    /// The logical host of the guest that ended last, and from which number on a further guest's processes may have theirs.
+    fn take_unused(&self) -> Option<(LogicalHost, u32)> {
+        let mut unused = self.unused.lock();
+        let place = unused.iter().rposition(|unused| unused.next_number.is_some())?;
+        let UnusedHost { host, next_number, .. } = unused.remove(place);
+        next_number.map(|number| (host, number))
+    }
+
+    /// Gives back the logical hosts of guests that ended so long ago, but for the last ones of which there may be more.
+    fn release_hosts(&self, linger_ns: u64, kept: usize) {
         let until_ns = v::time::now_ns().saturating_sub(linger_ns);
         let mut unused = self.unused.lock();
-        let due: Vec<_> = unused.extract_if(.., |(_, ended_ns)| *ended_ns <= until_ns).collect();
+        let mut beyond = unused.iter().filter(|unused| unused.next_number.is_some()).count();
+        let due: Vec<_> = unused
+            .extract_if(.., |unused| {
+                let is_kept = unused.next_number.is_some() && beyond <= kept;
+                beyond -= usize::from(unused.next_number.is_some());
+                unused.since_ns <= until_ns && !is_kept
+            })
+            .collect();
         drop(unused);
-        for (host, _) in due {
+        for UnusedHost { host, .. } in due {
             let logical_host = host.to_bits();
             // One that the network server has lost is not there to be released.
             let _ = with_network(|network| {
@@ -220,6 +265,6 @@ impl Server for Loading {
     fn tick(&mut self) {
         self.soon_ns = None;
         self.images.run_errands();
-        self.release_hosts(LINGER_NS);
+        self.release_hosts(LINGER_NS, MOST_KEPT);
     }
 }

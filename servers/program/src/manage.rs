@@ -179,7 +179,7 @@ impl Managing {
             quota_processes: MOST_PROCESSES as u32,
         })?;
         if let Some(host) = &host {
-            team.set_host(host.host)?;
+            team.set_host(host.host, host.first_number)?;
         }
         team.set_name(facts.name)?;
         let file = &image.file;
@@ -315,7 +315,10 @@ impl Managing {
 
     fn ended(&mut self, ended: &TeamEnded) {
         if let Some(place) = self.running.iter().rposition(|running| running.program == ended.team) {
-            let Running { program, files, .. } = self.running.swap_remove(place);
+            let Running { program, files, host, .. } = self.running.swap_remove(place);
+            if let Some(host) = host {
+                host.has_ended(ended.next_number);
+            }
             for Stream { server, instance } in files {
                 self.images.release(server, instance, program);
             }

@@ -72,8 +72,10 @@ impl Offers {
             self.sample = Some((now_ns, statistics.idle_ns));
         }
         self.fresh.retain(|began_ns| began_ns.saturating_add(FRESH_NS) > now_ns);
-        let guests = u32::try_from(guests.saturating_sub(self.fresh.len())).unwrap_or(u32::MAX);
-        let fresh = u32::try_from(self.fresh.len()).unwrap_or(u32::MAX);
+        // Some of those that have just begun may have ended.
+        let fresh = self.fresh.len().min(guests);
+        let guests = u32::try_from(guests - fresh).unwrap_or(u32::MAX);
+        let fresh = u32::try_from(fresh).unwrap_or(u32::MAX);
         self.busy_percent
             .saturating_mul(guests.saturating_add(1))
             .saturating_add(fresh.saturating_mul(FRESH_PERCENT))
@@ -173,6 +175,7 @@ mod tests {
         offers.guest_started(SECOND);
         offers.guest_started(SECOND);
         assert_eq!(offers.load_percent(&idle(SECOND + 1), 2), 200);
+        assert_eq!(offers.load_percent(&idle(SECOND + 1), 1), 100, "one has ended");
         // Two seconds later it shows what they do: nothing, or all that there is.
         assert_eq!(offers.load_percent(&idle(3 * SECOND), 2), 0);
         assert_eq!(offers.load_percent(&statistics(4 * SECOND, 3 * SECOND), 2), 300);

@@ -178,7 +178,11 @@ impl World {
             .collect();
         let first = &mut places[0];
         let team = first.newborn();
-        let set = abi::kernel::process::SetHost { team, host: GUEST.to_bits() };
+        let set = abi::kernel::process::SetHost {
+            team,
+            host: GUEST.to_bits(),
+            first_number: Pid::FIRST_GUEST_NUMBER,
+        };
         let guest = first.node.request(first.network, PROCESS, &set).expect("a guest").team;
         first.node.call(first.network, reply(guest, Message::default()));
         let mut processes = vec![guest];

@@ -3,6 +3,7 @@
 use abi::call::{self, NOW, Registers};
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{PROCESS, process};
+use abi::notice::notice::TeamEnded;
 use abi::protocol::{Reply as _, Request};
 use abi::remote::Arrival;
 use abi::{Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
@@ -174,14 +175,17 @@ impl Fixture {
         self.node.guest(100, PRIORITY, 8, host)
     }
 
-    pub fn end(&mut self, team: Pid) {
+    pub fn end(&mut self, team: Pid) -> TeamEnded {
         let root = self.node.root;
         let destroy = process::Destroy { process: team, status: 0 };
         self.node.request(root, PROCESS, &destroy).expect("destroyed");
         self.node.pass(500_000_000);
-        assert!(matches!(self.node.call(root, receive_from(team, NOW)), Outcome::Done(_)));
+        let Outcome::Done(received) = self.node.call(root, receive_from(team, NOW)) else {
+            panic!("its end")
+        };
         self.node.call(root, reply(team, Message::default()));
         self.node.pass(500_000_000);
+        TeamEnded::from_message(&Message::from_registers(received.message))
     }
 
     /// Ends these teams, which are all that there are, and looks whether nothing is left.

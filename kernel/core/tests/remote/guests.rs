@@ -3,6 +3,7 @@
 use abi::call::{self, MoveFrom, NOW, Registers};
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{GROUP, MEMORY, PROCESS, TIME, group, memory, process, protection, time, well_known_group};
+use abi::notice::notice::TeamEnded;
 use abi::protocol::Request as _;
 use abi::remote::Arrival;
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
@@ -34,25 +35,30 @@ fn carry(fixture: &mut Fixture, grant: Grant, head: &[u8]) -> Pid {
     client
 }
 
+fn create(rights: Rights) -> process::CreateTeam {
+    let (priority, quota_pages, quota_processes) = (u32::from(PRIORITY), 0, 0);
+    process::CreateTeam { user: UserId(100), rights, priority, quota_pages, quota_processes }
+}
+
 #[test]
 fn a_newborn_becomes_a_guest() {
     let mut fixture = Fixture::new();
     let node = &mut fixture.node;
-    let create = |rights| process::CreateTeam {
-        user: UserId(100),
-        rights,
-        priority: u32::from(PRIORITY),
-        quota_pages: 0,
-        quota_processes: 0,
-    };
     let root = node.root;
-    let set = |team, host: LogicalHost| process::SetHost { team, host: host.to_bits() };
+    let set = |team, host: LogicalHost| process::SetHost {
+        team,
+        host: host.to_bits(),
+        first_number: Pid::FIRST_GUEST_NUMBER,
+    };
     let born = node.request(root, PROCESS, &create(Rights::NONE)).unwrap().team;
     for host in [LogicalHost::OWN, LogicalHost::EVERY, root.host()] {
         assert_eq!(node.request(root, PROCESS, &set(born, host)), Err(Error::BadArgument));
     }
-    let beyond = process::SetHost { team: born, host: 1 << 28 };
-    assert_eq!(node.request(root, PROCESS, &beyond), Err(Error::BadArgument));
+    let far = process::SetHost { host: 1 << 28, ..set(born, GUEST) };
+    let early = process::SetHost { first_number: Pid::FIRST_GUEST_NUMBER - 1, ..set(born, GUEST) };
+    for set in [far, early] {
+        assert_eq!(node.request(root, PROCESS, &set), Err(Error::BadArgument));
+    }
     let guest = node.request(root, PROCESS, &set(born, GUEST)).unwrap().team;
     assert_eq!(guest, Pid::guest(GUEST, Pid::FIRST_GUEST_NUMBER));
     assert_eq!(node.kernel.processes.find(born), Err(Error::NonexistentProcess));
@@ -96,11 +102,20 @@ fn pids_of_a_guest_are_counted_and_never_used_again() {
     assert_eq!(is_there(node, Pid::process(GUEST, 1, 20)), Err(Error::NonexistentProcess));
     assert_eq!(is_there(node, Pid::guest(GUEST, 5)), Err(Error::NonexistentProcess));
     assert_eq!(refused(node.call(guest, send(second, WORDS))), Error::StaleProcess);
-    // When it has ended it is no longer here.
-    fixture.end(guest);
-    assert_eq!(fixture.node.kernel.processes.find(third), Err(Error::ProcessElsewhere));
-    assert!(fixture.node.kernel.processes.guest(GUEST).is_none());
-    let again = fixture.guest(GUEST);
+    // When it has ended it is no longer here, and its owner knows which numbers it has had.
+    let ended = fixture.end(guest);
+    assert_eq!(ended, TeamEnded { team: guest, status: 0, next_number: third.guest_number() + 1 });
+    let node = &mut fixture.node;
+    assert_eq!(node.kernel.processes.find(third), Err(Error::ProcessElsewhere));
+    assert!(node.kernel.processes.guest(GUEST).is_none());
+    // Another with its logical host has others.
+    let root = node.root;
+    let born = node.request(root, PROCESS, &create(Rights::NONE)).unwrap().team;
+    let first_number = ended.next_number;
+    let set = process::SetHost { team: born, host: GUEST.to_bits(), first_number };
+    let again = node.request(root, PROCESS, &set).unwrap().team;
+    assert_eq!(again, never);
+    assert_eq!(node.kernel.processes.find(third), Err(Error::StaleProcess));
     let network = fixture.network;
     fixture.finish(&[again, network]);
 }
