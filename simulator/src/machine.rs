@@ -49,6 +49,8 @@ pub struct SimulatedMachine {
     pub real_base_ns: Option<u64>,
     /// How far the information pages of spaces with one of their own are ahead.
     pub clock_offsets: HashMap<Space, i64>,
+    /// How often the kernel had 2 MiB made one page that could be.
+    pub large: u32,
     spaces: HashMap<Space, Pages>,
     space_count: u32,
     memory: HashMap<Frame, Box<[u8]>>,
@@ -181,10 +183,22 @@ impl Machine for SimulatedMachine {
         most
     }
 
+    fn make_large(&mut self, space: Space, address: u64) {
+        let page = |number: u64| self.spaces[&space].mapped.get(&(address + number * PAGE_BYTES)).copied();
+        let Some((first, protection, caching)) = page(0) else { return };
+        let follows = |number| page(number) == Some((Frame(first.0 + number as u32), protection, caching));
+        self.large += u32::from(first.0 % 512 == 0 && (1..512).all(follows));
+    }
+
     fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
         let pages = self.spaces.get_mut(&space).expect("a live space");
         pages.written.remove(&address);
         pages.mapped.remove(&address).map(|(frame, ..)| frame)
+    }
+
+    fn next_mapped(&self, space: Space, from: u64, end: u64) -> u64 {
+        let mapped = self.spaces[&space].mapped.range(from..from.max(end)).next();
+        mapped.map_or(end, |(address, _)| *address)
     }
 
     fn protect(&mut self, space: Space, address: u64, protection: Protection) -> bool {

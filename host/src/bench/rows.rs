@@ -181,6 +181,7 @@ pub const ROWS: &[Row] = &[
         [1_400.0, 1_100.0],
         &[(LINUX, 4_303.0)],
     ),
+    row("large-zero-region-page", "16 MiB mapped, touched, unmapped: each page", [500.0, 300.0], &[]),
     // The firmware's 16 M included. Linux: to /init.
     row("boot-to-here", "reset to first command", [100.0e6, 40.0e6], &[(LINUX, 1_570.0e6)]),
     // Both engines together, the packets' bytes and checksums included.

@@ -41,7 +41,7 @@ pub struct DeviceMemory {
     pub first: Frame,
     /// How many.
     pub pages: u32,
-    /// Whether it is ordinary memory, such as firmware's tables, which may be cached.
+    /// Whether it is ordinary memory, which may be cached, and which the kernel can read.
     pub cached: bool,
 }
 

@@ -3,6 +3,9 @@
 //! A bitmap, one bit a frame, set where free. It covers the machine's memory from frame 0 to the last usable one
 //! and is allocated once at boot. Contiguous runs, for DMA, are found by a scan; single frames by a hint.
 //!
+//! Memory for large pages is found in *blocks*, from the highest on, while single frames are taken from the lowest: nothing is
+//! kept for a block that has been begun, and mostly the rest of it is still free.
+//!
 //! Some free frames are filled with zeros while nobody else needs the processor. They are set aside for who needs zeros,
 //! and given to others when there are no more.
 
@@ -25,6 +28,12 @@ impl Frame {
     }
 }
 
+/// Frames of a block, 2 MiB that may be one page.
+pub const BLOCK_FRAMES: u32 = 512;
+/// Blocks that are looked at for one that is free.
+const BLOCKS_LOOKED_AT: usize = 64;
+const WORDS_PER_BLOCK: usize = BLOCK_FRAMES as usize / 64;
+
 /// Most frames that are filled with zeros beforehand.
 const MOST_ZEROED: usize = 64;
 
@@ -35,6 +44,8 @@ pub struct Frames {
     zeroed: Vec<Frame>,
     /// No word before this one has a free frame.
     first_word: usize,
+    /// The block that is looked at next.
+    block: usize,
     free_count: u32,
     total_count: u32,
 }
@@ -46,6 +57,7 @@ impl Frames {
             free: alloc::vec![0; (frame_count as usize).div_ceil(64)],
             zeroed: Vec::with_capacity(MOST_ZEROED),
             first_word: 0,
+            block: 0,
             free_count: 0,
             total_count: 0,
         }
@@ -162,6 +174,29 @@ impl Frames {
         None
     }
 
+    /// The first frame of a block that is all free, if one is soon found.
+    pub fn find_block(&mut self) -> Option<Frame> {
+        let (blocks, _) = self.free.as_chunks::<WORDS_PER_BLOCK>();
+        for _ in 0..BLOCKS_LOOKED_AT.min(blocks.len()) {
+            if blocks[self.block] == [u64::MAX; WORDS_PER_BLOCK] {
+                return Some(Frame(self.block as u32 * BLOCK_FRAMES));
+            }
+            self.block = self.block.checked_sub(1).unwrap_or(blocks.len() - 1);
+        }
+        None
+    }
+
+    /// Takes `count` frames from `first` on, of one word of the bitmap. False if one of them is not free, or set aside.
+    pub fn take_row(&mut self, first: Frame, count: u32) -> bool {
+        let bits = ((1 << count) - 1) << (first.0 % 64);
+        match self.free.get_mut(first.0 as usize / 64) {
+            Some(word) if *word & bits == bits => *word &= !bits,
+            _ => return false,
+        }
+        self.free_count -= count;
+        true
+    }
+
     /// Gives a frame back.
     ///
     /// # Panics
@@ -246,6 +281,33 @@ mod tests {
                 assert_eq!(frames.free_count(), frames.total_count());
             }
         }
+    }
+
+    #[test]
+    fn blocks_are_free_altogether_and_are_taken_row_by_row() {
+        let mut frames = Frames::new(3 * BLOCK_FRAMES + 100);
+        frames.add(Frame(1), Frame(3 * BLOCK_FRAMES + 100));
+        assert_eq!(frames.find_block(), Some(Frame(2 * BLOCK_FRAMES)));
+        assert!(frames.take_row(Frame(2 * BLOCK_FRAMES + 16), 16));
+        assert!(!frames.take_row(Frame(2 * BLOCK_FRAMES + 31), 2), "one of them is not free");
+        assert!(frames.take_row(Frame(2 * BLOCK_FRAMES + 32), 1));
+        assert_eq!(frames.free_count() + 17, frames.total_count());
+        assert_eq!(frames.find_block(), Some(Frame(BLOCK_FRAMES)));
+        // What is filled with zeros is set aside.
+        frames.release(Frame(2 * BLOCK_FRAMES + 32));
+        while frames.begin_zeroing().is_some() {}
+        assert!(!frames.take_row(Frame(16), 16));
+        assert!(frames.take_row(Frame(BLOCK_FRAMES + 496), 16));
+        assert_eq!(frames.find_block(), None, "the first has no frame 0");
+        for frame in
+            (16..32).map(|frame| 2 * BLOCK_FRAMES + frame).chain(BLOCK_FRAMES + 496..2 * BLOCK_FRAMES)
+        {
+            frames.release(Frame(frame));
+        }
+        assert!(frames.find_block().is_some());
+        assert_eq!(frames.free_count(), frames.total_count());
+        assert!(!frames.take_row(Frame(1 << 20), 1), "beyond all");
+        assert_eq!(Frames::new(100).find_block(), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod alien;
 pub mod birth;
+mod block;
 pub mod boot;
 pub mod cache;
 pub mod frame;

@@ -19,7 +19,7 @@ pub type Protection = u32;
 /// Ordinary memory, or device registers that must not be cached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Caching {
-    /// Memory.
+    /// Memory, which the kernel can read.
     Cached,
     /// Device registers.
     Uncached,
@@ -130,6 +130,10 @@ pub trait Machine {
         each: impl FnMut(u32) -> Option<(Frame, Protection)>,
     ) -> u32;
 
+    /// Has the 2 MiB from `address` on mapped as one page, if all of their pages are mapped and are 2 MiB of memory, at a
+    /// multiple of that. Nothing else here shows that they are.
+    fn make_large(&mut self, _space: Self::Space, _address: u64) {}
+
     /// Unmaps pages from `from` on, `most` at most, and gives their frames to `each`. Returns the address to go on with,
     /// `end` or more when no page is left before that, and how many there were. For a bounded time, as `next_mapped`.
     fn unmap_run(
@@ -161,10 +165,7 @@ pub trait Machine {
     /// An address from `from` on, a page's, before which no page is mapped; `end` or more if there is none before
     /// that. What lets large regions that are hardly used be taken apart quickly. A machine passes over what is empty
     /// for a bounded time, so a page need not be mapped where it stops.
-    fn next_mapped(&self, space: Self::Space, from: u64, end: u64) -> u64 {
-        let _ = (space, end);
-        from
-    }
+    fn next_mapped(&self, space: Self::Space, from: u64, end: u64) -> u64;
 
     /// As [`next_mapped`](Machine::next_mapped), but a machine may also pass over pages of which
     /// [`take_written`](Machine::take_written) would say that they were not written.

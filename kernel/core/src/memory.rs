@@ -11,7 +11,7 @@ use abi::kernel::protection::{EXECUTE, READ, WIRED, WRITE};
 use abi::{Error, PAGE_BYTES, Rights, information};
 
 use crate::cache::Cache;
-use crate::frame::{Frame, Frames};
+use crate::frame::{BLOCK_FRAMES, Frame, Frames};
 use crate::kernel::Kernel;
 use crate::machine::{Caching, Machine, MapError, Protection};
 use crate::paging::PAGE_MISSING;
@@ -39,23 +39,6 @@ pub(crate) struct Site<'a, M: Machine> {
 }
 
 impl<M: Machine> Site<'_, M> {
-    /// Maps a frame. False if the page was there: then it has the region's protection now.
-    #[inline]
-    fn map(&mut self, address: u64, frame: Frame, region: &Region, caching: Caching) -> Result<bool> {
-        let protection = region.machine_protection();
-        match self.machine.map(self.space, address, frame, protection, caching, self.frames) {
-            Ok(tables) => {
-                // Whatever the limit: they are there.
-                self.team.pages.used += tables;
-                Ok(true)
-            }
-            Err(MapError::NoMemory) => Err(Error::NoMemory),
-            // A change of protection has not come to this page yet.
-            Err(MapError::Occupied) if self.machine.protect(self.space, address, protection) => Ok(false),
-            Err(MapError::Occupied) => Err(Error::BadAddress),
-        }
-    }
-
     /// A frame is the team's no more.
     fn give_up(&mut self, frame: Frame) {
         give_up(self.cache, self.frames, self.team, frame);
@@ -104,39 +87,59 @@ impl<M: Machine> Kernel<M> {
             _ => return Err(Error::BadAddress),
         };
         let page = address & !(PAGE_BYTES - 1);
-        let offset = ((page - region.start) / PAGE_BYTES) as u32;
-        let (first, caching) = match region.backing {
-            Backing::Zero => return self.give(team, page, &region),
+        let protection = region.machine_protection();
+        let frame = |first: Frame| Frame(first.0 + ((page - region.start) / PAGE_BYTES) as u32);
+        let given = match region.backing {
+            Backing::Zero if region.pages >= BLOCK_FRAMES && self.give_in_block(team, page, &region) => {
+                Ok(())
+            }
+            Backing::Zero => self.give(team, page, protection),
             Backing::Bound { .. } => return self.touch_bound(team, page, &region, access),
-            Backing::Physical { first, caching } => (first, caching),
-            Backing::Dma { first } => (first, Caching::Cached),
+            Backing::Physical { first, caching } => {
+                self.map_as(team, page, frame(first), protection, caching)
+            }
+            Backing::Dma { first } => self.map_as(team, page, frame(first), protection, Caching::Cached),
             Backing::Held { .. } => return Err(Error::BadAddress),
         };
-        let mut site = self.site(team).ok_or(Error::BadAddress)?;
-        site.map(page, Frame(first.0 + offset), &region, caching).map(|_| ())
+        // It may be there, and only a change of protection has not come to it yet.
+        if given.is_err()
+            && let Some(site) = self.site(team)
+            && site.machine.protect(site.space, page, protection)
+        {
+            return Ok(());
+        }
+        given
     }
 
     /// Gives the page at `address` a frame of zeros.
     #[inline]
-    fn give(&mut self, team: TeamIndex, address: u64, region: &Region) -> Result<()> {
-        let frame = match self.take_own_zeros(team) {
-            Ok(frame) => frame,
-            // It may be there, and only a change of protection has not come to it yet.
-            Err(error) => {
-                let site = self.site(team).ok_or(error)?;
-                let present = site.machine.protect(site.space, address, region.machine_protection());
-                return ensure(present, error);
-            }
-        };
-        let mapped = match self.site(team) {
-            Some(mut site) => site.map(address, frame, region, Caching::Cached),
-            None => Err(Error::BadAddress),
-        };
-        if mapped != Ok(true) {
+    fn give(&mut self, team: TeamIndex, address: u64, protection: Protection) -> Result<()> {
+        let frame = self.take_own_zeros(team)?;
+        self.map_page(team, address, frame, protection).inspect_err(|_| {
             self.frames.release(frame);
             self.team_mut(team).pages.give_back(1);
+        })
+    }
+
+    /// Maps a page where none is.
+    pub(crate) fn map_as(
+        &mut self,
+        team: TeamIndex,
+        address: u64,
+        frame: Frame,
+        protection: Protection,
+        caching: Caching,
+    ) -> Result<()> {
+        let Some(site) = self.site(team) else { return Err(Error::BadAddress) };
+        match site.machine.map(site.space, address, frame, protection, caching, site.frames) {
+            Ok(tables) => {
+                // Whatever the limit: they are there.
+                site.team.pages.used += tables;
+                Ok(())
+            }
+            Err(MapError::NoMemory) => Err(Error::NoMemory),
+            Err(MapError::Occupied) => Err(Error::BadAddress),
         }
-        mapped.map(|_| ())
     }
 
     /// Makes a page of zeros present, unless that takes a frame of the reserve; and waits for none.
@@ -278,19 +281,11 @@ impl<M: Machine> Kernel<M> {
         let list = &self.teams[usize::from(team)].regions;
         let is_ordinary = |region: &Region| region.backing == Backing::Zero && region.protection & WIRED == 0;
         ensure(self.regions.covers(list, range, is_ordinary), Error::BadArgument)?;
-        let mut site = self.site(team).ok_or(Error::BadAddress)?;
-        let mut address = range.start;
-        for _ in 0..PAGES_PER_STEP {
-            address = site.machine.next_mapped(site.space, address, range.end);
-            if address >= range.end {
-                return Ok(range.end);
-            }
-            if let Some(frame) = site.machine.unmap(site.space, address) {
-                site.give_up(frame);
-            }
-            address += PAGE_BYTES;
-        }
-        Ok(address)
+        let Site { machine, frames, team, space, cache } = self.site(team).ok_or(Error::BadAddress)?;
+        let (next, _) = machine.unmap_run(space, range.start, range.end, PAGES_PER_STEP, |frame| {
+            give_up(cache, frames, team, frame);
+        });
+        Ok(next.min(range.end))
     }
 
     /// Changes what a team may do with pages of a range, all of which must be in regions; for the pages themselves

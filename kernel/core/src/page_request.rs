@@ -22,7 +22,7 @@ use abi::{Access, Error, Grant, Message, PAGE_BYTES};
 use crate::cache::{EntryIndex, flag};
 use crate::frame::{Frame, Frames};
 use crate::kernel::Kernel;
-use crate::machine::{Caching, Machine, Place, ProcessIndex};
+use crate::machine::{Caching, Machine, ProcessIndex};
 use crate::object::{Object, ObjectIndex};
 use crate::paging::PAGE_MISSING;
 use crate::process::{Flags, Kind, NOBODY, State};
@@ -470,23 +470,16 @@ impl<M: Machine> Kernel<M> {
         let wanted = if access.contains(Access::WRITE) { READ | WRITE } else { READ };
         let list = &mut self.teams[usize::from(team)].regions;
         let region = self.regions.find(list, address).ok_or(Error::BadAddress)?;
-        let backing = region.backing;
-        let ordinary = matches!(backing, Backing::Zero | Backing::Physical { caching: Caching::Cached, .. });
+        let ordinary =
+            matches!(region.backing, Backing::Zero | Backing::Physical { caching: Caching::Cached, .. });
         ensure(ordinary && region.protection & wanted == wanted, Error::BadAddress)?;
         let space = self.team(team).space.ok_or(Error::BadAddress)?;
         // Mostly it is there: the server has just written or read it.
-        let frame = match self.machine.translate(space, address, wanted) {
-            None => {
-                self.touch(team, address, wanted)?;
-                self.machine.translate(space, address, wanted).ok_or(Error::BadAddress)?
-            }
-            Some(frame) => frame,
-        };
-        // What the kernel cannot read it could not copy for who writes it.
-        if backing != Backing::Zero {
-            self.machine.read(Place { space, address }, &mut [0]).map_err(|_| Error::BadAddress)?;
+        if let Some(frame) = self.machine.translate(space, address, wanted) {
+            return Ok(frame);
         }
-        Ok(frame)
+        self.touch(team, address, wanted)?;
+        self.machine.translate(space, address, wanted).ok_or(Error::BadAddress)
     }
 }
 

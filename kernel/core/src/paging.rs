@@ -15,7 +15,7 @@ use crate::Result;
 use crate::cache::{Entry, EntryIndex, flag};
 use crate::frame::Frame;
 use crate::kernel::Kernel;
-use crate::machine::{Caching, Machine, MapError, ProcessIndex, Protection, Resume};
+use crate::machine::{Caching, Machine, ProcessIndex, Protection, Resume};
 use crate::object::ObjectIndex;
 use crate::process::{Flags, NOBODY, State};
 use crate::region::{Backing, Region};
@@ -136,7 +136,8 @@ impl<M: Machine> Kernel<M> {
         })
     }
 
-    /// Maps a frame where none is.
+    /// Maps a frame that the kernel can read where none is.
+    #[inline]
     pub(crate) fn map_page(
         &mut self,
         team: TeamIndex,
@@ -144,15 +145,12 @@ impl<M: Machine> Kernel<M> {
         frame: Frame,
         protection: Protection,
     ) -> Result<()> {
-        let Some(site) = self.site(team) else { return Err(Error::BadAddress) };
-        match site.machine.map(site.space, address, frame, protection, Caching::Cached, site.frames) {
-            Ok(tables) => {
-                site.team.pages.used += tables;
-                Ok(())
-            }
-            Err(MapError::NoMemory) => Err(Error::NoMemory),
-            Err(MapError::Occupied) => Err(Error::BadAddress),
+        let space = self.team(team).space.ok_or(Error::BadAddress)?;
+        // Mostly its table is there.
+        if self.machine.map_run(space, address, 1, |_| Some((frame, protection))) == 1 {
+            return Ok(());
         }
+        self.map_as(team, address, frame, protection, Caching::Cached)
     }
 
     /// Maps a page where there are tables for it, and of what follows it what is in the cache: it is likely to be touched

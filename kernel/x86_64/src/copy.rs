@@ -9,7 +9,7 @@ use abi::PAGE_BYTES;
 use kernel_core::machine::{CopyFault, Place, Side};
 
 use crate::features;
-use crate::paging::{ADDRESS, DIRTY, PRESENT, SPECIAL, USER, WRITABLE};
+use crate::paging::{ADDRESS, DIRTY, PRESENT, UNCACHED, USER, WRITABLE};
 use crate::physical;
 use crate::space::Space;
 
@@ -39,7 +39,7 @@ impl Cursor {
             return false;
         };
         let found = place.space.page_entry(place.address).unwrap_or(0);
-        if found & (*required | SPECIAL) != *required {
+        if found & (*required | UNCACHED) != *required {
             return false;
         }
         let offset = place.address % PAGE_BYTES;
@@ -78,7 +78,7 @@ pub fn between(source: Place<Space>, destination: Place<Space>, bytes: u64) -> R
 #[inline]
 fn known_place(place: Place<Space>, required: u64) -> Option<*mut u8> {
     let entry = place.space.known_entry(place.address)?;
-    let allowed = entry & (required | SPECIAL) == required;
+    let allowed = entry & (required | UNCACHED) == required;
     allowed.then(|| physical::pointer((entry & ADDRESS) + place.address % PAGE_BYTES))
 }
 

@@ -149,7 +149,7 @@ impl Machine for X86 {
         caching: Caching,
         frames: &mut Frames,
     ) -> Result<u32, MapError> {
-        space.map(&self.common, address, frame, protection, caching, frames)
+        space.map(address, frame, protection, caching, frames)
     }
 
     fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
@@ -168,6 +168,10 @@ impl Machine for X86 {
         each: impl FnMut(u32) -> Option<(Frame, Protection)>,
     ) -> u32 {
         space.map_run(address, most, each)
+    }
+
+    fn make_large(&mut self, space: Space, address: u64) {
+        space.make_large(address);
     }
 
     fn unmap_run(

@@ -209,8 +209,8 @@ fn start_kernel(
     let saved = SavedAreas::allocate(slot_count(configuration.process_slots));
     // SAFETY: nobody else holds the processor's state.
     unsafe { Cpu::this() }.saved = saved.first();
-    let machine =
-        X86 { clock, apic, io_apics, common: space::Common::new(root, information), information, saved };
+    let common = space::Common::new(root, information, frames.end());
+    let machine = X86 { clock, apic, io_apics, common, information, saved };
     // SAFETY: boot comes here once, before anything that uses the kernel.
     unsafe { node::install(Kernel::new(machine, frames, &configuration)) }
 }

@@ -7,7 +7,9 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::PAGE_BYTES;
+use abi::kernel::protection;
 use firmware::ranges::{Range, Ranges};
+use kernel_core::machine::Protection;
 
 use crate::boot::KERNEL_BASE;
 use crate::heap;
@@ -20,16 +22,16 @@ pub const PRESENT: u64 = 1 << 0;
 pub const WRITABLE: u64 = 1 << 1;
 /// Programs may use it.
 pub const USER: u64 = 1 << 2;
-/// Not cached, together with the next bit.
+/// Not cached: a device's registers, which the kernel must not touch for a program.
 pub const UNCACHED: u64 = 1 << 4 | 1 << 3;
+/// It was used, says the processor.
+pub const ACCESSED: u64 = 1 << 5;
 /// It was written. The processor sets it, and so must the kernel's copies; it is set when a page is mapped.
 pub const DIRTY: u64 = 1 << 6;
 /// The entry maps 2 MiB.
-const LARGE: u64 = 1 << 7;
+pub const LARGE: u64 = 1 << 7;
 /// In every space; stays when another is loaded.
 const GLOBAL: u64 = 1 << 8;
-/// Free for software. Here: a table that is part of all spaces, or device memory that the kernel must not touch.
-pub const SPECIAL: u64 = 1 << 9;
 /// Not executable.
 pub const NO_EXECUTE: u64 = 1 << 63;
 /// The frame's address.
@@ -46,7 +48,8 @@ pub const POINTERS_SHIFT: u32 = 30;
 /// A root's entry: one table of pointers.
 pub const ROOT_SHIFT: u32 = 39;
 
-const LARGE_PAGE_BYTES: u64 = 1 << DIRECTORY_SHIFT;
+/// What a large page has.
+pub const LARGE_PAGE_BYTES: u64 = 1 << DIRECTORY_SHIFT;
 
 /// Device registers of the kernel's own are mapped from here on, a page each.
 const DEVICES: u64 = 0xffff_ffff_c000_0000;
@@ -62,6 +65,42 @@ pub const fn index(address: u64, shift: u32) -> usize {
 #[inline]
 pub fn entry(table: u64, index: usize) -> *mut u64 {
     physical::pointer::<u64>(table).wrapping_add(index)
+}
+
+/// What a page's entry must have for an access.
+#[inline]
+pub const fn required_bits(protection: Protection) -> u64 {
+    let mut bits = if protection == 0 { USER } else { PRESENT | USER };
+    if protection & protection::WRITE != 0 {
+        bits |= WRITABLE;
+    }
+    if protection & protection::EXECUTE != 0 {
+        // Compared with the bit inverted: see `allows`.
+        bits |= NO_EXECUTE;
+    }
+    bits
+}
+
+/// Whether a page's entry has all of `required`.
+#[inline]
+pub const fn allows(entry: u64, required: u64) -> bool {
+    (entry ^ NO_EXECUTE) & required == required
+}
+
+/// The bits of a page's entry for a protection. Whatever is allowed, reading is: the processor knows no page that can
+/// be written or executed and not read.
+pub const fn protection_bits(bits: Protection) -> u64 {
+    let mut entry = USER;
+    if bits & (protection::READ | protection::WRITE | protection::EXECUTE) != 0 {
+        entry |= PRESENT;
+    }
+    if bits & protection::WRITE != 0 {
+        entry |= WRITABLE;
+    }
+    if bits & protection::EXECUTE == 0 {
+        entry |= NO_EXECUTE;
+    }
+    entry
 }
 
 /// The parts of the kernel's image.
@@ -174,25 +213,6 @@ pub fn map_device(root: u64, address: u64) -> u64 {
     let frame = address & !(PAGE_BYTES - 1);
     set_entry(root, page, PAGE_SHIFT, frame | PRESENT | WRITABLE | NO_EXECUTE | UNCACHED | GLOBAL);
     page + address % PAGE_BYTES
-}
-
-/// Whether a frame is in the direct map.
-#[inline]
-pub fn is_direct(root: u64, frame: u64) -> bool {
-    let address = DIRECT_MAP + frame;
-    let mut table = root;
-    for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT, PAGE_SHIFT] {
-        // SAFETY: `table` is one of the kernel's own tables.
-        let found = unsafe { *entry(table, index(address, shift)) };
-        if found & PRESENT == 0 {
-            return false;
-        }
-        if found & LARGE != 0 {
-            return true;
-        }
-        table = found & ADDRESS;
-    }
-    true
 }
 
 /// Puts the kernel's half of the root table into another.

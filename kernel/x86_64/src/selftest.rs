@@ -7,6 +7,7 @@
 
 mod copies;
 mod faults;
+mod large;
 mod spaces;
 
 use alloc::vec;
@@ -42,6 +43,8 @@ fn run_all(machine: &mut X86, frames: &mut Frames) {
         ("mapping", spaces::mapping),
         ("runs of pages", spaces::runs_of_pages),
         ("written pages", spaces::written_pages),
+        ("large pages", large::large_pages),
+        ("what is no large page", large::no_large_pages),
         ("own clocks", spaces::own_clocks),
         ("looking for pages", spaces::looking_for_pages),
         ("mapping without memory", spaces::mapping_without_memory),

@@ -5,10 +5,14 @@
 //! * An entry in use that is not present is a page without any access.
 //! * The last of the root's entries for programs leads to the information page; what it leads to is shared by all spaces,
 //!   but for those whose clock is another, and closed to mapping. In its bits for that, it counts the root's other entries.
+//! * Where an entry maps 2 MiB, the table of their pages stays beside it, with all their entries. So nobody else knows of
+//!   large pages: who looks for an entry finds it there, and who may change one has the table in use again.
 //! * A change that takes something away from a loaded space is made known to the processor at once; spaces that are
 //!   not loaded need nothing, since loading one forgets all but the kernel's half.
 
-use abi::kernel::protection;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
 use abi::{PAGE_BYTES, USER_ADDRESS_END, information};
 use kernel_core::frame::{Frame, Frames};
 use kernel_core::machine::{Caching, MapError, Protection};
@@ -17,8 +21,9 @@ use crate::copy;
 use crate::cpu::Cpu;
 use crate::heap;
 use crate::paging::{
-    ADDRESS, DIRECTORY_SHIFT, DIRTY, ENTRIES, NO_EXECUTE, PAGE_SHIFT, POINTERS_SHIFT, PRESENT, ROOT_SHIFT,
-    SPECIAL, UNCACHED, USER, WRITABLE, entry, index, is_direct, share_kernel_half,
+    ACCESSED, ADDRESS, DIRECTORY_SHIFT, DIRTY, ENTRIES, LARGE, LARGE_PAGE_BYTES, NO_EXECUTE, PAGE_SHIFT,
+    POINTERS_SHIFT, PRESENT, ROOT_SHIFT, UNCACHED, USER, WRITABLE, allows, entry, index, protection_bits,
+    required_bits, share_kernel_half,
 };
 use crate::physical;
 
@@ -46,6 +51,14 @@ const OWN_INFORMATION: u32 = 4;
 /// Where what all spaces share begins.
 pub const SHARED_ADDRESS: u64 = information::ADDRESS >> ROOT_SHIFT << ROOT_SHIFT;
 
+/// By 2 MiB of memory: the table of its pages, where it is a large page.
+static BESIDE: AtomicPtr<u64> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Where the table beside an entry that maps a large page is noted.
+fn beside(large: u64) -> *mut u64 {
+    BESIDE.load(Ordering::Relaxed).wrapping_add(((large & ADDRESS) >> DIRECTORY_SHIFT) as usize)
+}
+
 /// What all spaces have in common.
 pub struct Common {
     /// The kernel's own root, which has no lower half.
@@ -55,8 +68,10 @@ pub struct Common {
 }
 
 impl Common {
-    /// Maps the information page, the frame at physical address `page`, for all spaces to come.
-    pub fn new(root: u64, page: u64) -> Common {
+    /// Maps the information page, the frame at physical address `page`, for all spaces to come, of `frame_count` frames.
+    pub fn new(root: u64, page: u64, frame_count: u32) -> Common {
+        let blocks = (u64::from(frame_count) * PAGE_BYTES).div_ceil(LARGE_PAGE_BYTES);
+        BESIDE.store(alloc::vec![0; blocks as usize].leak().as_mut_ptr(), Ordering::Relaxed);
         let pointers = heap::zeroed_page();
         // SAFETY: the tables were just allocated, in the direct map, and nobody else knows them.
         unsafe { lead_to_information(pointers, heap::zeroed_page(), heap::zeroed_page(), page) };
@@ -100,8 +115,8 @@ impl Space {
     /// The information page of its own, and how many frames were taken for it now. `None` without memory.
     pub fn own_information(self, common: &Common, frames: &mut Frames) -> Option<(u64, u32)> {
         if self.own_pointers(common).is_some() {
-            let (table, _) = self.walk(information::ADDRESS)?;
-            // SAFETY: as in `walk`.
+            let table = self.table_to_read(information::ADDRESS)?;
+            // SAFETY: as in `above`.
             let found = unsafe { *entry(table, index(information::ADDRESS, PAGE_SHIFT)) };
             return Some((found & ADDRESS, 0));
         }
@@ -126,7 +141,7 @@ impl Space {
 
     /// The table of pointers that leads to an information page of its own.
     fn own_pointers(self, common: &Common) -> Option<u64> {
-        // SAFETY: as in `walk`.
+        // SAFETY: as in `above`.
         let pointers = unsafe { *entry(self.root, LAST_USER_ENTRY) } & ADDRESS;
         Some(pointers).filter(|pointers| *pointers != common.pointers)
     }
@@ -178,7 +193,6 @@ impl Space {
     /// Maps a page; see `Machine::map`. The kernel's copies only go to and from memory in the direct map.
     pub fn map(
         self,
-        common: &Common,
         address: u64,
         frame: Frame,
         protection: Protection,
@@ -218,13 +232,12 @@ impl Space {
         let slot = entry(table, index(address, PAGE_SHIFT));
         // SAFETY: as above.
         unsafe {
-            if *slot != 0 {
+            if *above & LARGE != 0 || *slot != 0 {
                 return Err(MapError::Occupied);
             }
             let special = match caching {
-                Caching::Cached if is_direct(common.root, frame.address()) => 0,
-                Caching::Cached => SPECIAL,
-                Caching::Uncached => SPECIAL | UNCACHED,
+                Caching::Cached => 0,
+                Caching::Uncached => UNCACHED,
             };
             *slot = frame.address() | special | DIRTY | protection_bits(protection);
             *above += COUNT_ONE;
@@ -258,6 +271,28 @@ impl Space {
         // SAFETY: the entry above counts those of this table.
         unsafe { *above += COUNT_ONE * u64::from(count) };
         count
+    }
+
+    /// Maps the 2 MiB from `address` on by one entry if they are 2 MiB of memory; see `Machine::make_large`.
+    pub fn make_large(self, address: u64) {
+        let Some((first, above)) = self.slot(address & !(LARGE_PAGE_BYTES - 1)) else { return };
+        // SAFETY: these entries are of one table of pages of this space; one processor, so nobody else is changing them,
+        // but that it notes which were used.
+        let pages = unsafe { core::slice::from_raw_parts(first, ENTRIES) };
+        let begin = pages[0] & !ACCESSED;
+        let follows =
+            |(at, page): (usize, &u64)| page & !ACCESSED == begin.wrapping_add(at as u64 * PAGE_BYTES);
+        if (begin & ADDRESS).is_multiple_of(LARGE_PAGE_BYTES)
+            && begin & (PRESENT | DIRTY | UNCACHED) == PRESENT | DIRTY
+            && pages.iter().enumerate().all(follows)
+        {
+            // SAFETY: the entry above leads to their table. What is in memory was noted there, and so has a place; nobody
+            // else has a large page of it.
+            unsafe {
+                *beside(begin) = *above & ADDRESS;
+                *above = begin | LARGE | *above & COUNT;
+            }
+        }
     }
 
     /// Unmaps the pages of a range, one table after the other; see `Machine::unmap_run`.
@@ -312,17 +347,15 @@ impl Space {
 
     /// Changes a page's protection; false if none is mapped.
     pub fn protect(self, address: u64, protection: Protection) -> bool {
-        let Some(slot) = self.page_slot(address).filter(|_| !is_shared(address)) else {
+        // Mostly there is no page, which is soon seen.
+        if self.page_entry(address).is_none_or(|entry| entry == 0) {
+            return false;
+        }
+        let Some((slot, _)) = self.slot(address) else {
             return false;
         };
         // SAFETY: as in `unmap`.
-        unsafe {
-            let old = *slot;
-            if old == 0 {
-                return false;
-            }
-            *slot = old & (ADDRESS | SPECIAL | UNCACHED | DIRTY) | protection_bits(protection);
-        }
+        unsafe { *slot = *slot & (ADDRESS | UNCACHED | DIRTY) | protection_bits(protection) };
         true
     }
 
@@ -345,7 +378,7 @@ impl Space {
             // SAFETY: as in `unmap`.
             unsafe {
                 let lacks_only_that =
-                    *slot & DIRTY == 0 && (*slot | DIRTY) & (required | SPECIAL) == required;
+                    *slot & DIRTY == 0 && (*slot | DIRTY) & (required | UNCACHED) == required;
                 *slot |= if lacks_only_that { DIRTY } else { 0 };
                 lacks_only_that
             }
@@ -377,13 +410,17 @@ impl Space {
     /// has no such entry around `from` ends.
     fn find_from(self, bits: u64, from: u64) -> Result<u64, u64> {
         let mut table = self.root;
+        let mut found = 0;
         for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
-            // SAFETY: as in `walk`.
-            let found = unsafe { *entry(table, index(from, shift)) };
+            // SAFETY: as in `above`.
+            found = unsafe { *entry(table, index(from, shift)) };
             if found & COUNT == 0 {
                 return Err(((from >> shift) + 1) << shift);
             }
             table = found & ADDRESS;
+        }
+        if found & LARGE != 0 {
+            return Ok(from);
         }
         // SAFETY: it is a table of pages in this space; one processor, so nobody changes it meanwhile.
         let pages = unsafe { &*physical::pointer::<[u64; ENTRIES]>(table) };
@@ -404,49 +441,68 @@ impl Space {
     /// The entry of the page at `address`, if there is a table that holds it.
     #[inline]
     pub fn page_entry(self, address: u64) -> Option<u64> {
-        // SAFETY: it is in a table of pages in this space.
-        self.page_slot(address).map(|slot| unsafe { *slot })
+        self.entry_after(address, || self.table_to_read(address))
     }
 
     /// The same, if a recent walk led to the table.
     #[inline]
     pub fn known_entry(self, address: u64) -> Option<u64> {
-        // SAFETY: as in `page_entry`.
-        self.slot_after(address, || None).map(|slot| unsafe { *slot })
-    }
-
-    /// Where the entry of the page at `address` is.
-    #[inline]
-    fn page_slot(self, address: u64) -> Option<*mut u64> {
-        self.slot_after(address, || self.walk(address).map(|(table, _)| table))
+        self.entry_after(address, || None)
     }
 
     #[inline]
-    fn slot_after(self, address: u64, walk: impl FnOnce() -> Option<u64>) -> Option<*mut u64> {
+    fn entry_after(self, address: u64, walk: impl FnOnce() -> Option<u64>) -> Option<u64> {
         if address >= USER_ADDRESS_END {
             return None;
         }
         // SAFETY: the reference lives for this statement, in which nobody else takes one.
         let table = unsafe { &mut Cpu::this().walks }.find(self.root, address, walk)?;
-        Some(entry(table, index(address, PAGE_SHIFT)))
+        // SAFETY: it is a table of pages in this space.
+        Some(unsafe { *entry(table, index(address, PAGE_SHIFT)) })
     }
 
-    /// The table of pages for an address, and the entry that leads to it.
+    /// The table of pages for an address, which is not changed: the one in use, or beside a large page.
+    #[cold]
     #[inline(never)]
-    fn walk(self, address: u64) -> Option<(u64, *mut u64)> {
+    fn table_to_read(self, address: u64) -> Option<u64> {
+        // SAFETY: as in `above`; a table is noted for each large page.
+        unsafe {
+            let found = *self.directory_entry(address)?;
+            Some(if found & LARGE == 0 { found & ADDRESS } else { *beside(found) })
+        }
+    }
+
+    /// The entry that leads to the table of pages for an address: also to that of a large page, from now on. What the
+    /// processor remembers of that is as true as before, until a page changes and is made known to it.
+    #[inline(never)]
+    fn above(self, address: u64) -> Option<NonNull<u64>> {
+        let above = self.directory_entry(address)?;
+        // SAFETY: the entry is of this space, and one processor, so nobody else is changing it; a table is noted for each
+        // large page.
+        unsafe {
+            if *above & LARGE != 0 {
+                *above = *beside(*above) | TABLE | *above & COUNT;
+            }
+        }
+        NonNull::new(above)
+    }
+
+    /// The entry of a directory for an address, if there is one in use.
+    #[inline]
+    fn directory_entry(self, address: u64) -> Option<*mut u64> {
         let mut table = self.root;
         let mut above = core::ptr::null_mut();
         for shift in [ROOT_SHIFT, POINTERS_SHIFT, DIRECTORY_SHIFT] {
             above = entry(table, index(address, shift));
             // SAFETY: `table` is a table of this space, its root or what an entry leads to; entries of programs'
-            // spaces lead to tables only.
+            // spaces lead to tables only, but for a directory's.
             let found = unsafe { *above };
             if found & PRESENT == 0 {
                 return None;
             }
             table = found & ADDRESS;
         }
-        Some((table, above))
+        Some(above)
     }
 
     /// The entry of a page that may be changed, and the one above that counts it.
@@ -454,7 +510,9 @@ impl Space {
         if address >= USER_ADDRESS_END || is_shared(address) {
             return None;
         }
-        let (table, above) = self.walk(address)?;
+        let above = self.above(address)?.as_ptr();
+        // SAFETY: it leads to a table.
+        let table = unsafe { *above } & ADDRESS;
         Some((entry(table, index(address, PAGE_SHIFT)), above))
     }
 }
@@ -514,42 +572,6 @@ unsafe fn free_tables(slot: &mut u64, levels: u32, left: &mut u32, frames: &mut 
     frames.release(Frame::containing(*slot & ADDRESS));
     *slot = 0;
     true
-}
-
-/// What a page's entry must have for an access.
-#[inline]
-pub const fn required_bits(protection: Protection) -> u64 {
-    let mut bits = if protection == 0 { USER } else { PRESENT | USER };
-    if protection & protection::WRITE != 0 {
-        bits |= WRITABLE;
-    }
-    if protection & protection::EXECUTE != 0 {
-        // Compared with the bit inverted: see `allows`.
-        bits |= NO_EXECUTE;
-    }
-    bits
-}
-
-/// Whether a page's entry has all of `required`.
-#[inline]
-pub const fn allows(entry: u64, required: u64) -> bool {
-    (entry ^ NO_EXECUTE) & required == required
-}
-
-/// The bits of a page's entry for a protection. Whatever is allowed, reading is: the processor knows no page that can
-/// be written or executed and not read.
-const fn protection_bits(bits: Protection) -> u64 {
-    let mut entry = USER;
-    if bits & (protection::READ | protection::WRITE | protection::EXECUTE) != 0 {
-        entry |= PRESENT;
-    }
-    if bits & protection::WRITE != 0 {
-        entry |= WRITABLE;
-    }
-    if bits & protection::EXECUTE == 0 {
-        entry |= NO_EXECUTE;
-    }
-    entry
 }
 
 const _: () = assert!(PAGE_BYTES == 1 << PAGE_SHIFT);

@@ -141,7 +141,22 @@ fn memory_and_processes(bench: &Bench) -> Result<(), Error> {
     bench.row("zero-page-fault-zeroed", 20, &mut touch)?;
     (0..ZEROED).try_for_each(|_| touch())?;
     bench.row("zero-page-fault", 20, touch)?;
+    large_region(bench)?;
     bench.row("process-create-start-end", 10, || v::process::spawn_thread(4096, || {})?.join())
+}
+
+/// Much memory of zeros, mapped, touched from its beginning to its end, and unmapped: what that costs for each page.
+fn large_region(bench: &Bench) -> Result<(), Error> {
+    const PAGES: u64 = (16 << 20) / PAGE_BYTES;
+    if bench.wants("large-zero-region-page") {
+        let all = measure(1, || {
+            let mut pages = v::memory::Pages::new((PAGES * PAGE_BYTES) as usize)?;
+            pages.iter_mut().step_by(PAGE_BYTES as usize).for_each(|byte| *byte = 1);
+            Ok(())
+        })?;
+        report("large-zero-region-page", all.div_ceil(PAGES));
+    }
+    Ok(())
 }
 
 /// A tiny program, from its start to the news of its end.

@@ -1,8 +1,10 @@
 //! The heap and whole pages.
 
-use test_programs::{Random, ensure, must};
-use v::memory::{self, PAGE_BYTES, Pages};
+use test_programs::{Random, ensure, ensure_equal, must};
+use v::file::{self, File};
+use v::memory::{self, PAGE_BYTES, Pages, protection};
 use v::prelude::*;
+use v::protocols::io::mode;
 
 /// Many pieces of many sizes, each full of its own number.
 pub fn heap() -> Result<(), String> {
@@ -57,5 +59,73 @@ pub fn pages() -> Result<(), String> {
     // Page tables may stay.
     ensure!(used_pages()? <= before + 3);
     ensure!(Pages::new(usize::MAX / 2).is_err());
+    Ok(())
+}
+
+/// Megabytes that are filled from their beginning to their end, so that the kernel may use large pages, and of which pieces are
+/// then given back, closed to writing, sent, and written by a server.
+pub fn large() -> Result<(), String> {
+    const PAGE: usize = PAGE_BYTES as usize;
+    const PAGES: usize = 7 << 20 >> 12;
+    const NAME: &str = "[tmp]test-runtime-large";
+    let mut pages = must("new", Pages::new(PAGES * PAGE))?;
+    let begin = pages.address();
+    let address = |page: usize| begin + (page * PAGE) as u64;
+    let file = must("open", File::open_with(NAME, mode::READ | mode::WRITE | mode::CREATE))?;
+    let mut expected = vec![0u64; PAGES];
+    let mut random = Random(3);
+    for round in 0..1500_u64 {
+        let (first, some) = (random.below(PAGES), random.below(15) + 1);
+        let end = (first + some).min(PAGES);
+        match random.below(8) {
+            // All of it, or much.
+            _ if round % 500 == 0 => set(&mut pages, &mut expected, 0..PAGES, round + 1),
+            0 => set(&mut pages, &mut expected, first..PAGES, round),
+            1 | 2 => set(&mut pages, &mut expected, first..end, round),
+            3 => {
+                let end = if random.below(4) == 0 { PAGES.min(first + 700) } else { end };
+                must("discard", memory::discard(Pid::NONE, address(first), (end - first) as u32))?;
+                expected[first..end].fill(0);
+            }
+            4 => {
+                let protect =
+                    |protection| memory::protect(Pid::NONE, address(first), (end - first) as u32, protection);
+                must("protect", protect(protection::READ))?;
+                check(&pages, &expected, first..end)?;
+                must("protect", protect(protection::READ | protection::WRITE))?;
+            }
+            5 => {
+                let to = random.below(PAGES - 16);
+                let count = end - first;
+                ensure_equal!(file.write_at(0, &pages[first * PAGE..end * PAGE]), Ok(count * PAGE));
+                ensure_equal!(file.read_at(0, &mut pages[to * PAGE..(to + count) * PAGE]), Ok(count * PAGE));
+                expected.copy_within(first..end, to);
+            }
+            _ => check(&pages, &expected, first..end)?,
+        }
+    }
+    check(&pages, &expected, 0..PAGES)?;
+    must("remove", file::remove(NAME))
+}
+
+/// Has pages begin with a number, and end with it.
+fn set(pages: &mut Pages, expected: &mut [u64], range: core::ops::Range<usize>, number: u64) {
+    const PAGE: usize = PAGE_BYTES as usize;
+    for page in range {
+        for at in [page * PAGE, (page + 1) * PAGE - 8] {
+            pages[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        expected[page] = number;
+    }
+}
+
+fn check(pages: &Pages, expected: &[u64], range: core::ops::Range<usize>) -> Result<(), String> {
+    const PAGE: usize = PAGE_BYTES as usize;
+    for page in range {
+        for at in [page * PAGE, (page + 1) * PAGE - 8] {
+            ensure_equal!((page, &pages[at..at + 8]), (page, &expected[page].to_le_bytes()[..]));
+        }
+        ensure_equal!((page, pages[page * PAGE + 2000]), (page, 0));
+    }
     Ok(())
 }

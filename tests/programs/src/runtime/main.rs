@@ -43,6 +43,7 @@ const CHECKS: &[(&str, test_programs::Check)] = &[
     ("system shared memory", mapped::shared),
     ("system mapped files come and go", mapped::comes_and_goes),
     ("system untouched buffers", mapped::untouched_buffers),
+    ("system large pages", heap::large),
     ("system streams of a program", programs::streams),
     ("system statuses", programs::statuses),
     ("system positions", programs::positions),
