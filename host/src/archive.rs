@@ -23,6 +23,8 @@ use crate::guest::{Guest, Program};
 pub const SUPERVISOR: &str = "bin/supervisor";
 /// The entry with the lines of `--exec`.
 pub const EXEC: &str = "configuration/exec";
+/// The entry with the lines that the session runs before its first shell.
+pub const STARTUP: &str = "configuration/startup";
 /// The entry that says what services there are.
 pub const SERVICES: &str = "configuration/services";
 
@@ -80,8 +82,7 @@ impl Archive {
 
     /// Puts in one program, stripped.
     pub fn put_program(&mut self, program: &Program) -> Result<()> {
-        let stripped = without_debug_sections(&read(&program.path)?)
-            .with_context(|| format!("cannot read the program {}", program.path.display()))?;
+        let stripped = stripped(&program.path)?;
         let entry = Entry { data: Some(stripped.into()), mode: 0o755, modified: 0 };
         let first_name = format!("bin/{}", program.name);
         self.put(&first_name, entry)?;
@@ -303,6 +304,11 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// An ELF program without what only a debugger wants. Its symbols stay: the exception server names functions by them.
+pub fn stripped(path: &Path) -> Result<Vec<u8>> {
+    without_debug_sections(&read(path)?)
+        .with_context(|| format!("cannot read the program {}", path.display()))
+}
+
 fn without_debug_sections(image: &[u8]) -> Result<Vec<u8>> {
     let mut builder = Builder::read(image)?;
     for section in &mut builder.sections {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::firmware::{Firmware, Medium};
+use crate::machine::Start;
 use crate::memory::Memory;
 use crate::network::impairment::Impairments;
 use crate::network::partition::{MOST_NODES, Partition, node_place};
@@ -48,6 +50,14 @@ pub enum Command {
     Bench(Bench),
     /// Boot a node that waits for a debugger
     Debug(Debug),
+    /// Write the system for machines that are not QEMU's
+    ///
+    /// Writes an image for a CD or a USB stick, which BIOS starts as well as UEFI. It goes onto a stick, and what was on
+    /// that is lost, by `dd if=v.iso of=/dev/STICK bs=4M`. UEFI must not insist on signatures (`Secure Boot`). The
+    /// console is the first serial port, at 115,200 baud.
+    ///
+    /// With --netboot, writes a folder for a TFTP server.
+    Image(Image),
     /// Make a crate for a program of one's own
     ///
     /// The crate builds against this checkout of V, wherever it lies, and runs with `cargo v run --add PATH`.
@@ -87,11 +97,17 @@ pub struct NodeOptions {
 impl NodeOptions {
     /// Complains of files that can't be read or written, before anything is built.
     pub fn check(&self) -> Result<()> {
-        for path in &self.add {
-            std::fs::metadata(path).with_context(|| format!("cannot add {}", path.display()))?;
-        }
+        check_added(&self.add)?;
         self.log.as_deref().map_or(Ok(()), ensure_writable)
     }
+}
+
+/// Complains of files to add that can't be read.
+pub fn check_added(paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        std::fs::metadata(path).with_context(|| format!("cannot add {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Ways to run the processor.
@@ -120,9 +136,34 @@ pub struct Run {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
 
+    /// Have the nodes' firmware start an image on such a medium, as `cargo v image` writes it
+    #[arg(long, value_name = "MEDIUM", value_enum, conflicts_with = "icount")]
+    pub image: Option<Medium>,
+
+    /// The firmware of nodes that are started by it: see --image and --netboot
+    #[arg(long, value_enum, default_value_t = Firmware::Bios)]
+    pub firmware: Firmware,
+
     /// The nodes and their network.
     #[command(flatten)]
     pub domain: DomainOptions,
+}
+
+impl Run {
+    /// Makes sure that the options go together.
+    pub fn check(&self) -> Result<()> {
+        self.domain.check(self.node.icount)?;
+        ensure!(
+            self.firmware == Firmware::Bios || self.image.is_some() || self.domain.netboot,
+            "--firmware is for nodes that firmware starts: see --image and --netboot"
+        );
+        self.node.check()
+    }
+
+    /// How the node at that place comes to its kernel.
+    pub fn start(&self, node: usize) -> Start {
+        Start::of(node, self.image, self.domain.netboot, self.firmware)
+    }
 }
 
 /// Several nodes and the network between them.
@@ -136,6 +177,12 @@ pub struct DomainOptions {
     /// Give all nodes but the first no more than their services: programs and files they load from node 1
     #[arg(long)]
     pub diskless: bool,
+
+    /// Start all nodes but the first over the network: they have an empty disk, and node 1 a boot server
+    ///
+    /// They load kernel and services from it, and all else as with --diskless. Node 1 starts first.
+    #[arg(long, conflicts_with_all = ["exec_on", "diskless"])]
+    pub netboot: bool,
 
     /// Run shell lines on another node than the first; repeatable
     ///
@@ -238,6 +285,7 @@ impl DomainOptions {
         let is_perfect = Impairments { seed: self.seed, ..Impairments::default() } == self.impairments();
         ensure!(nodes > 1 || is_perfect, "--loss, --delay and the like need a network: see --nodes");
         ensure!(nodes > 1 || !self.diskless, "--diskless needs a node with files beside it: see --nodes");
+        ensure!(nodes > 1 || !self.netboot, "--netboot needs a node to start over the network: see --nodes");
         ensure!(
             nodes == 1 || !icount,
             "--icount is for one node: time would not pass while nodes wait for each other"
@@ -316,6 +364,48 @@ pub struct Debug {
     /// TCP port of QEMU's GDB stub, on this host only
     #[arg(long, value_name = "PORT", default_value_t = 1234, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
+}
+
+/// `cargo v image`.
+#[derive(Args, Debug)]
+pub struct Image {
+    /// Write an image for a CD or a USB stick to this file; without this and --netboot, to v.iso
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Write the files for machines that start over the network into this folder
+    ///
+    /// They are bios.pxe and uefi.efi, to be named to machines by DHCP, boot.ipxe for iPXE, and what those load.
+    #[arg(long, value_name = "DIR")]
+    pub netboot: Option<PathBuf>,
+
+    /// Have machines that start over the network get programs and all other files from the node of this name
+    #[arg(long, value_name = "NODE", requires = "netboot", conflicts_with_all = ["output", "exec"])]
+    pub files_from: Option<String>,
+
+    /// Have the machine with the image start others over the network, as nodes without files: it answers DHCP and TFTP
+    #[arg(long, conflicts_with = "netboot")]
+    pub boot_server: bool,
+
+    /// Run these shell lines at the console before its shell
+    #[arg(long, value_name = "LINES", allow_hyphen_values = true)]
+    pub exec: Option<String>,
+
+    /// The node's name; machines that start over the network are called by the last part of their addresses, as in node7
+    #[arg(long, value_name = "NAME", default_value = "node1")]
+    pub name: String,
+
+    /// The domain that the node is in, from 0 to 8191
+    #[arg(long, value_name = "NUMBER", default_value_t, allow_negative_numbers = true)]
+    pub domain: DomainNumber,
+
+    /// Put a host file or folder under `[boot]`, as with `cargo v run`; repeatable
+    #[arg(long, value_name = "HOSTPATH")]
+    pub add: Vec<PathBuf>,
+
+    /// Put the programs that only tests use into `[boot]bin` too
+    #[arg(long)]
+    pub test_programs: bool,
 }
 
 /// `cargo v new`.

@@ -93,6 +93,12 @@ impl Domain {
         self.waiting.insert(0, node);
     }
 
+    /// Has that node start before all others.
+    pub fn start_first(&mut self, node: usize) {
+        self.waiting.retain(|waiting| *waiting != node);
+        self.waiting.push(node);
+    }
+
     /// How many nodes there are.
     pub fn nodes(&self) -> usize {
         self.members.len()

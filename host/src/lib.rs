@@ -3,7 +3,8 @@
 //! The way through `cargo v run`: [`arguments`] says what was asked, [`guest`] builds the kernel and the programs,
 //! [`archive`] packs them, [`machine`] words QEMU's command line, [`node`] starts QEMU and hears what it says,
 //! [`domain`] watches over all nodes and their [`network`], and a [`session`] ([`exec`] or [`terminal`]) talks with the
-//! system of each. [`run`] ties these together; [`test`], [`bench`] and [`debug`] use the same pieces.
+//! system of each. [`run`] ties these together; [`test`], [`bench`] and [`debug`] use the same pieces. [`image`] writes
+//! what machines start that are not QEMU's, or are QEMU's with their own [`firmware`].
 
 #![forbid(unsafe_code)]
 
@@ -16,8 +17,10 @@ pub mod debug;
 pub mod diskless;
 pub mod domain;
 pub mod exec;
+pub mod firmware;
 pub mod fuzz;
 pub mod guest;
+pub mod image;
 pub mod log;
 pub mod machine;
 pub mod memory;

@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+
 use crate::counting::Counting;
+use crate::firmware::{Firmware, Medium};
 use crate::wiring::CardKind;
 
 /// A node to be booted.
@@ -11,6 +14,8 @@ use crate::wiring::CardKind;
 pub struct Machine {
     /// QEMU.
     pub qemu: PathBuf,
+    /// How it comes to the kernel.
+    pub start: Start,
     /// The kernel's image.
     pub kernel: PathBuf,
     /// Words for the kernel.
@@ -29,6 +34,30 @@ pub struct Machine {
     pub card: Option<Card>,
     /// What counts its instructions, if they are. An emulated processor only.
     pub counting: Option<Counting>,
+}
+
+/// How a machine comes to its kernel, with its words and the boot archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// QEMU puts all of it into memory.
+    #[default]
+    Direct,
+    /// Its firmware loads it from an image.
+    Medium(Medium, Firmware),
+    /// Its firmware loads it from another node.
+    Network(Firmware),
+}
+
+impl Start {
+    /// How the node at that place starts: from a medium if there is one; the others than the first over the network if
+    /// `netboot` says so.
+    pub fn of(node: usize, medium: Option<Medium>, netboot: bool, firmware: Firmware) -> Start {
+        match medium {
+            _ if netboot && node > 0 => Start::Network(firmware),
+            Some(medium) => Start::Medium(medium, firmware),
+            None => Start::Direct,
+        }
+    }
 }
 
 /// A network card.
@@ -60,8 +89,8 @@ impl Card {
         Card { kind, socket, address: [0x52, 0x54, 0x00, 0x56, 0x00, node as u8 + 1] }
     }
 
-    /// QEMU's arguments: the cable's end, and the card.
-    pub fn arguments(&self) -> [OsString; 4] {
+    /// QEMU's arguments: the cable's end, and the card, from which the machine may start if it `starts`.
+    pub fn arguments(&self, starts: bool) -> [OsString; 4] {
         let path = comma_twice(&self.socket);
         let cable = format!("stream,id=cable,server=off,addr.type=unix,addr.path={path}");
         let address = self.address.map(|byte| format!("{byte:02x}")).join(":");
@@ -70,7 +99,8 @@ impl Card {
             CardKind::E1000 | CardKind::E1000e => self.kind.to_string(),
         };
         // Without the file there is no firmware of the card's own to look for something to boot.
-        let card = format!("{kind},id={CARD},netdev=cable,mac={address},romfile=");
+        let firmware = if starts { ",bootindex=1" } else { ",romfile=" };
+        let card = format!("{kind},id={CARD},netdev=cable,mac={address}{firmware}");
         ["-netdev".into(), cable.into(), "-device".into(), card.into()]
     }
 }
@@ -93,6 +123,14 @@ const CHANNEL: [&str; 4] = [
     "virtio-serial-pci,max_ports=2,ioeventfd=off",
     "-device",
     "virtserialport,nr=1,chardev=channel",
+];
+
+/// A disk with nothing but zeros, which firmware tries first.
+const EMPTY_DISK: [&str; 4] = [
+    "-drive",
+    "if=none,id=empty,driver=null-co,size=64M,read-zeroes=on",
+    "-device",
+    "ide-hd,drive=empty,bootindex=0",
 ];
 
 /// QEMU's connections to the tool. Each is a Unix socket that the tool listens at, in a folder of the node's own.
@@ -124,10 +162,9 @@ impl Line {
 }
 
 impl Machine {
-    /// QEMU's arguments, with sockets in `folder` and the boot archive at `archive`.
-    pub fn arguments(&self, folder: &Path, archive: &Path) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = vec!["-kernel".into(), self.kernel.clone().into_os_string()];
-        arguments.extend(["-initrd".into(), archive.as_os_str().to_owned()]);
+    /// QEMU's arguments, with sockets in `folder` and the boot archive, or the image with it, at `archive`.
+    pub fn arguments(&self, folder: &Path, archive: &Path) -> Result<Vec<OsString>> {
+        let mut arguments = self.start_arguments(folder, archive)?;
         for line in Line::ALL {
             arguments.extend(["-chardev".into(), chardev(line.name(), &folder.join(line.name()))]);
         }
@@ -154,11 +191,32 @@ impl Machine {
         say(&["-serial", "chardev:console"]);
         say(&["-mon", "chardev=monitor,mode=control"]);
         say(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-        say(&["-append", &self.command_line]);
-        arguments.extend(self.card.iter().flat_map(Card::arguments));
+        let starts = matches!(self.start, Start::Network(_));
+        arguments.extend(self.card.iter().flat_map(|card| card.arguments(starts)));
         arguments.extend(CHANNEL.map(OsString::from));
         arguments.extend(self.counting.iter().flat_map(Counting::arguments));
-        arguments
+        Ok(arguments)
+    }
+
+    /// The arguments that say how it comes to its kernel.
+    fn start_arguments(&self, folder: &Path, archive: &Path) -> Result<Vec<OsString>> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        match self.start {
+            Start::Direct => {
+                arguments.extend(["-kernel".into(), self.kernel.clone().into_os_string()]);
+                arguments.extend(["-initrd".into(), archive.as_os_str().to_owned()]);
+                arguments.extend(["-append".into(), self.command_line.clone().into()]);
+            }
+            Start::Medium(medium, firmware) => {
+                arguments.extend(firmware.arguments(folder)?);
+                arguments.extend(medium.arguments(archive));
+            }
+            Start::Network(firmware) => {
+                arguments.extend(firmware.arguments(folder)?);
+                arguments.extend(EMPTY_DISK.map(OsString::from));
+            }
+        }
+        Ok(arguments)
     }
 }
 
@@ -179,6 +237,7 @@ mod tests {
     fn machine() -> Machine {
         Machine {
             qemu: "qemu".into(),
+            start: Start::Direct,
             kernel: "a,b/kernel".into(),
             command_line: "exec panic=exit".to_owned(),
             memory_mib: 64,
@@ -192,7 +251,7 @@ mod tests {
     }
 
     fn line(machine: &Machine) -> String {
-        let arguments = machine.arguments(Path::new("/tmp/a,b"), Path::new("/tmp/archive"));
+        let arguments = machine.arguments(Path::new("/tmp/a,b"), Path::new("/tmp/archive")).unwrap();
         arguments.iter().map(|argument| argument.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
@@ -229,6 +288,17 @@ mod tests {
                 assert!(line.contains(part), "{part} is not in {line}");
             }
         }
+    }
+
+    #[test]
+    fn firmware_starts_from_an_image_or_from_the_card() {
+        let medium = Start::Medium(Medium::Cd, Firmware::Bios);
+        let image = line(&Machine { start: medium, ..machine() });
+        assert!(image.contains("file=/tmp/archive -device ide-cd") && !image.contains("-kernel"));
+        let card = Some(Card::new(CardKind::Virtio, 1, "/tmp/a".into()));
+        let network = line(&Machine { start: Start::Network(Firmware::Bios), card, ..machine() });
+        assert!(network.contains("mac=52:54:00:56:00:02,bootindex=1") && network.contains("read-zeroes=on"));
+        assert!(!network.contains("-append") && !network.contains("romfile="));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host::arguments::{Arguments, Command};
-use host::{bench, debug, new, run, test};
+use host::{bench, debug, image, new, run, test};
 
 /// What the tool itself could not do, be it for a mistake in its arguments or for something missing.
 const FAILURE: u8 = 2;
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::test(&options),
         Command::Bench(options) => bench::bench(&options),
         Command::Debug(options) => debug::debug(&options),
+        Command::Image(options) => image::image(&options),
         Command::New(options) => new::new(&options),
     };
     match status {

@@ -16,8 +16,9 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::archive::Archive;
+use crate::image::Content;
 use crate::log::{Log, Source};
-use crate::machine::{CARD, Line, Machine};
+use crate::machine::{CARD, Line, Machine, Start};
 use crate::package::in_path;
 use crate::session::{End, Lines};
 
@@ -70,8 +71,13 @@ impl Node {
         let folder =
             tempfile::Builder::new().prefix("v-").tempdir().context("cannot make a temporary folder")?;
         let archive_path = folder.path().join("archive");
-        let file = File::create(&archive_path).context("cannot write the boot archive")?;
-        archive.write(std::io::BufWriter::new(file)).context("cannot write the boot archive")?;
+        if let Start::Medium(..) = machine.start {
+            let Machine { kernel, command_line, .. } = machine;
+            Content { kernel, archive, command_line }.write_medium(&archive_path)?;
+        } else {
+            let file = File::create(&archive_path).context("cannot write the boot archive")?;
+            archive.write(std::io::BufWriter::new(file)).context("cannot write the boot archive")?;
+        }
         let mut listeners = Vec::new();
         for line in Line::ALL {
             let path = folder.path().join(line.name());
@@ -80,7 +86,7 @@ impl Node {
         }
 
         let mut child = bound_to_the_tool(machine)
-            .args(machine.arguments(folder.path(), &archive_path))
+            .args(machine.arguments(folder.path(), &archive_path)?)
             // What is typed at this terminal, such as Ctrl-C, is not for QEMU.
             .process_group(0)
             .stdin(Stdio::null())

@@ -1,5 +1,6 @@
-//! Programs of the host's that the tool needs: finds them, and installs what is missing where that is possible.
+//! Programs and files of the host's that the tool needs: finds them, and installs what is missing where that is possible.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -7,27 +8,63 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::progress::Progress;
 
-/// A program's path. Where it is missing, the `package` of Debian and its descendants that has it is installed if this
-/// user may, or else the error says what to do.
-pub fn find_or_install(program: &str, package: &str) -> Result<PathBuf> {
-    if let Some(path) = in_path(program) {
-        return Ok(path);
+/// Something of the host's: a program by its name or another file by its whole path, and the package of Debian and its
+/// descendants that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The program or file.
+    pub what: &'static str,
+    /// The package.
+    pub package: &'static str,
+}
+
+impl Need {
+    /// Where it is, if it is there.
+    pub fn find(self) -> Option<PathBuf> {
+        if self.what.starts_with('/') {
+            Some(PathBuf::from(self.what)).filter(|path| path.is_file())
+        } else {
+            in_path(self.what)
+        }
     }
+}
+
+/// A program's path. Where it is missing it is installed if this user may, or else the error says what to do.
+pub fn find_or_install(what: &'static str, package: &'static str) -> Result<PathBuf> {
+    let need = Need { what, package };
+    ensure_all(&[need])?;
+    need.find().with_context(|| format!("{what} has gone"))
+}
+
+/// As [`find_or_install`], for all that is needed at once.
+pub fn ensure_all(needs: &[Need]) -> Result<()> {
+    let missing: Vec<Need> = needs.iter().copied().filter(|need| need.find().is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = |of: fn(&Need) -> &str, between| {
+        missing.iter().map(of).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(between)
+    };
+    let (wanted, packages) = (list(|need| need.what, ", "), list(|need| need.package, " "));
     let root = rustix::process::geteuid().is_root();
     if !root || in_path("apt-get").is_none() {
         bail!(
-            "{program} is not installed. On Debian or Ubuntu: sudo apt-get install {package}. Elsewhere, install the \
-             package that has {program}."
+            "not installed: {wanted}. On Debian or Ubuntu: sudo apt-get install {packages}. Elsewhere, install the \
+             packages that have them."
         );
     }
-    let progress = Progress::new(&format!("installing {package}: reading the package lists"));
-    apt_get(program, &["update"])?;
-    progress.show(&format!("installing {package}"));
-    apt_get(program, &["install", "--yes", "--no-install-recommends", package])?;
-    in_path(program).with_context(|| format!("{package} was installed but has no {program}"))
+    let progress = Progress::new(&format!("installing {packages}: reading the package lists"));
+    apt_get(&wanted, &["update"])?;
+    progress.show(&format!("installing {packages}"));
+    let install = ["install", "--yes", "--no-install-recommends"];
+    apt_get(&wanted, &install.into_iter().chain(packages.split(' ')).collect::<Vec<_>>())?;
+    for need in missing {
+        ensure!(need.find().is_some(), "{} was installed but has no {}", need.package, need.what);
+    }
+    Ok(())
 }
 
-fn apt_get(program: &str, arguments: &[&str]) -> Result<()> {
+fn apt_get(wanted: &str, arguments: &[&str]) -> Result<()> {
     let output = Command::new("apt-get")
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
@@ -36,7 +73,7 @@ fn apt_get(program: &str, arguments: &[&str]) -> Result<()> {
         .context("cannot run apt-get")?;
     ensure!(
         output.status.success(),
-        "{program} is missing, and `apt-get {}` failed:\n{}",
+        "not installed: {wanted}; and `apt-get {}` failed:\n{}",
         arguments.join(" "),
         String::from_utf8_lossy(&output.stderr).trim_end()
     );
@@ -56,6 +93,9 @@ mod tests {
     #[test]
     fn what_is_there_is_found() {
         assert!(find_or_install("sh", "dash").is_ok());
+        let shell = Need { what: "/bin/sh", package: "dash" };
+        assert!(ensure_all(&[shell, Need { what: "sh", ..shell }]).is_ok());
+        assert_eq!(Need { what: "/nonexistent", package: "x" }.find(), None);
         assert_eq!(in_path("no program has this name"), None);
     }
 }

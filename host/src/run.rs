@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{Cursor, IsTerminal, Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::archive::{Archive, EXEC};
 use crate::arguments::{NodeOptions, Run};
@@ -14,8 +14,9 @@ use crate::domain::plan::NoPlan;
 use crate::domain::{Domain, Outcome, name};
 use crate::exec::Exec;
 use crate::guest::{self, Guest};
+use crate::image::{self, Content};
 use crate::log::Log;
-use crate::machine::{Card, MOST_DATA_BYTES, Machine};
+use crate::machine::{Card, MOST_DATA_BYTES, Machine, Start};
 use crate::network::Network;
 use crate::network::impairment::Impairments;
 use crate::output::{Prefixed, ensure_writable};
@@ -57,16 +58,12 @@ impl Prepared {
         let least_mib = (0..nodes).map(|node| options.memory.of(node).0).min();
         let mut archive = Archive::new(least_mib.context("there is no node")?);
         archive.put_guest(guest, options.test_programs)?;
-        for path in &options.add {
-            match guest::build_program(path)? {
-                Some(programs) => programs.iter().try_for_each(|program| archive.put_program(program))?,
-                None => archive.put_host_path(path)?,
-            }
-        }
+        put_added(&mut archive, &options.add)?;
         archive.ensure_bootable()?;
         let prepared = |node| Prepared {
             machine: Machine {
                 qemu: qemu.to_owned(),
+                start: Start::Direct,
                 kernel: guest.kernel.clone(),
                 command_line: format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node)),
                 memory_mib: options.memory.of(node).0,
@@ -112,6 +109,52 @@ impl Prepared {
     }
 }
 
+/// Puts files of the host's into an archive, and the programs of crates.
+pub fn put_added(archive: &mut Archive, paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        match guest::build_program(path)? {
+            Some(programs) => programs.iter().try_for_each(|program| archive.put_program(program))?,
+            None => archive.put_host_path(path)?,
+        }
+    }
+    Ok(())
+}
+
+/// Sees to it that what the nodes start by is there, and has the first one start those that start over the network.
+fn serve_boot(nodes: &mut [Prepared]) -> Result<bool> {
+    for prepared in &mut *nodes {
+        if let Start::Medium(_, firmware) | Start::Network(firmware) = prepared.machine.start {
+            image::ensure_tools()?;
+            firmware.ensure()?;
+        }
+        if let Start::Network(_) = prepared.machine.start {
+            prepared.make_diskless()?;
+        }
+    }
+    // They have one kernel, one archive and one command line, in which no node is named.
+    let words = |prepared: &Prepared| {
+        let words = prepared.machine.command_line.split(' ');
+        words
+            .filter(|word| !word.starts_with("node=") && !word.starts_with("name="))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let started = |prepared: &&Prepared| matches!(prepared.machine.start, Start::Network(_));
+    let Some(first) = nodes.iter().find(started) else { return Ok(false) };
+    let command_line = words(first);
+    ensure!(
+        nodes.iter().filter(started).all(|prepared| words(prepared) == command_line),
+        "nodes that start over the network are in one domain: what --domain says of one of them cannot be"
+    );
+    let Machine { kernel, .. } = first.machine.clone();
+    let mut served = nodes[0].archive.clone();
+    Content { kernel: &kernel, archive: &first.archive, command_line: &command_line }
+        .serve_from(&mut served)?;
+    nodes[0].archive = served;
+    nodes[0].say(image::BOOT_SERVER);
+    Ok(true)
+}
+
 /// Puts nodes together: several of them, wired as `wiring` says, on a network, which writes what passes to the file
 /// `capture`.
 pub fn connect(
@@ -122,6 +165,7 @@ pub fn connect(
     log: &Log,
 ) -> Result<Domain> {
     if nodes.len() == 1 {
+        serve_boot(&mut nodes)?;
         return Ok(Domain::new(nodes, None, log));
     }
     let network = Network::start(nodes.len(), impairments, capture)?;
@@ -131,13 +175,17 @@ pub fn connect(
         prepared.say(&format!("mtu={MOST_DATA_BYTES} domain={}", wiring.domain.of(node)));
         prepared.machine.card = Some(card);
     }
-    Ok(Domain::new(nodes, Some(network), log))
+    let serves = serve_boot(&mut nodes)?;
+    let mut domain = Domain::new(nodes, Some(network), log);
+    if serves {
+        domain.start_first(0);
+    }
+    Ok(domain)
 }
 
 /// `cargo v run`. The status that the tool is to end with.
 pub fn run(options: &Run) -> Result<u8> {
-    options.domain.check(options.node.icount)?;
-    options.node.check()?;
+    options.check()?;
     options.domain.pcap.as_deref().map_or(Ok(()), ensure_writable)?;
     let mut lines = options.domain.lines()?;
     lines[0].clone_from(&options.exec);
@@ -147,6 +195,9 @@ pub fn run(options: &Run) -> Result<u8> {
     let mut nodes = Prepared::new(&guest, &qemu, &options.node, lines.len())?;
     for (prepared, lines) in nodes.iter_mut().zip(&lines) {
         lines.as_ref().map_or(Ok(()), |lines| prepared.run_lines(lines))?;
+    }
+    for (node, prepared) in nodes.iter_mut().enumerate() {
+        prepared.machine.start = options.start(node);
     }
     if options.domain.diskless {
         nodes.iter_mut().skip(1).try_for_each(Prepared::make_diskless)?;
@@ -162,14 +213,16 @@ pub fn run(options: &Run) -> Result<u8> {
     // Whose streams and status are the tool's, if nobody sits at a terminal.
     let first = lines.iter().position(Option::is_some);
     let outcome = if let Some(first) = first {
-        domain.start_last(first);
+        if !options.domain.netboot {
+            domain.start_last(first);
+        }
         let mut sessions = Vec::new();
         for (node, lines) in lines.iter().enumerate() {
             sessions.push(session(node, lines.is_some(), first, domain.log(node))?);
         }
         domain.watch(&mut sessions, &mut NoPlan, options.timeout)?
     } else {
-        greet(options.node.log.as_deref(), domain.nodes());
+        greet(options.node.log.as_deref(), domain.nodes(), options.domain.netboot);
         // Dropped before anything is printed below, which gives the terminal back.
         let terminal = Terminal::new(&domain)?;
         domain.watch(&mut terminal.sessions(), &mut NoPlan, options.timeout)?
@@ -195,12 +248,12 @@ fn session(node: usize, has_lines: bool, first: usize, log: Log) -> Result<Box<d
 }
 
 /// Says how to leave, where a person is there to read it.
-fn greet(log: Option<&Path>, nodes: usize) {
+fn greet(log: Option<&Path>, nodes: usize, netboot: bool) {
     if stdin().is_terminal() && stderr().is_terminal() {
         let log = log
             .map_or_else(|| "--log FILE keeps it".to_owned(), |path| format!("goes to {}", path.display()));
         eprintln!("Ctrl-] q leaves, Ctrl-] ? lists what else there is; the kernel's log: {log}.");
-        if nodes > 1 {
+        if nodes > 1 && !netboot {
             eprintln!("node1 starts when the others have come up.");
         }
     }

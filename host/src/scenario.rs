@@ -30,8 +30,10 @@ use serde::Deserialize;
 use crate::archive::SERVICES;
 use crate::arguments::Accel;
 use crate::exec::Exec;
+use crate::firmware::{Firmware, Medium};
 use crate::guest::checkout;
 use crate::log::Log;
+use crate::machine::Start;
 use crate::memory::Memory;
 use crate::network::impairment::Impairments;
 use crate::network::partition::{MOST_NODES, node_place};
@@ -79,6 +81,14 @@ pub struct Scenario {
     /// Whether all nodes but the first have no files of their own.
     #[serde(default)]
     diskless: bool,
+    /// On which medium the image is that the nodes' firmware starts, as `--image` takes it.
+    image: Option<Medium>,
+    /// Whether all nodes but the first start over the network.
+    #[serde(default)]
+    netboot: bool,
+    /// The firmware that starts them.
+    #[serde(default)]
+    firmware: Firmware,
     /// What to do at consoles and to nodes.
     #[serde(default)]
     step: Vec<Step>,
@@ -236,6 +246,7 @@ impl Scenario {
             prepared.machine.lacking.clone_from(&self.lacking);
             prepared.machine.may_restart = node > 0 || self.restarts;
             self.lines(node).map_or(Ok(()), |lines| prepared.run_lines(lines))?;
+            prepared.machine.start = Start::of(node, self.image, self.netboot, self.firmware);
             if self.diskless && node > 0 {
                 prepared.make_diskless()?;
             }

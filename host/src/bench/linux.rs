@@ -142,7 +142,8 @@ impl Linux {
     fn boot_two(&self, what: &str, counting: &[Counting]) -> Result<String> {
         let network = Network::start(2, Impairments::default(), None)?;
         let boot = |node: usize, what: &str| {
-            let mut arguments = Card::new(CardKind::Virtio, node, network.socket(node)).arguments().to_vec();
+            let mut arguments =
+                Card::new(CardKind::Virtio, node, network.socket(node)).arguments(false).to_vec();
             arguments.extend(counting.get(node).iter().flat_map(|counting| counting.arguments()));
             self.boot(what, MEMORY_MIB, &arguments)
         };

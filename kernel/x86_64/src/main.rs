@@ -140,7 +140,12 @@ fn boot_supervisor(
     used.remove(Range::new(0, LOW_MEMORY_END));
     // The archive is no device, but it is handed out like one: to the server that shows it as files.
     let archive_pages = (archive.touched_pages(), true);
-    let gaps = used.gaps(features.physical_end).map(|gap| (gap, false));
+    // Where there are many, the short ones are done without.
+    let gaps = core::iter::from_fn(|| {
+        let gap = used.longest_gap(features.physical_end)?;
+        used.add(gap);
+        Some((gap, false))
+    });
     let mut memory = [DeviceMemory { first: Frame(0), pages: 0, cached: false }; GRANTS_PER_TEAM];
     for (place, (range, cached)) in memory.iter_mut().zip(core::iter::once(archive_pages).chain(gaps)) {
         *place = DeviceMemory {
@@ -180,9 +185,8 @@ fn start_kernel(
     let clock = Clock::measure(features, &apic, platform.timer.map(map));
     let host = entropy::gather(features, loaded.command_line().as_bytes());
     // 0 means "one's own host".
-    let logical_host = LogicalHost::from_bits(
-        LogicalHost::from_bits(host as u32).to_bits().clamp(1, LogicalHost::EVERY.to_bits() - 1),
-    );
+    let bits = LogicalHost::from_bits(host as u32).to_bits();
+    let logical_host = LogicalHost::from_bits(bits.clamp(1, LogicalHost::EVERY.to_bits() - 1));
 
     let end = loaded.memory.as_slice().last().map_or(0, |range| range.end);
     let mut frames = Frames::new(Frame::containing(end).0);

@@ -1,4 +1,5 @@
-//! Keeps a shell at the console: opens the terminal, starts a shell on it, and another when that ends.
+//! Keeps a shell at the console: opens the terminal, starts a shell on it, and another when that ends. Where the boot
+//! command line says `startup`, the first of them runs the lines of a file.
 //!
 //! It is started as the operator, so the shell and all that it starts are the operator's. The supervisor keeps which
 //! shell runs: two at one terminal would take each other's lines, so a session that is started again waits for the end
@@ -20,6 +21,9 @@ v_start::program!(main);
 
 const TERMINAL: &str = "[terminal]console";
 const SHELL: &str = "[boot]bin/exec";
+/// The lines that are run first, and the word that says so.
+const STARTUP: &str = "[boot]configuration/startup";
+const RUN_STARTUP: &str = "startup";
 /// What a person sees first.
 const GREETING: &str = "This is V. 'help' lists the commands, 'help NAME' explains one.\n";
 /// The shell's working directory at its start.
@@ -36,9 +40,14 @@ fn main() -> Result<(), Error> {
         while v::process::has_ended(shell) == Ok(false) {
             v::time::sleep(PAUSE)?;
         }
+    } else if v::entry::boot_command_line().split(' ').any(|word| word == RUN_STARTUP) {
+        match run_shell(supervisor, &[STARTUP]) {
+            Ok(status) => log::notice!("{STARTUP} ended with status {status}"),
+            Err(error) => log::error!("{STARTUP}: {error}"),
+        }
     }
     loop {
-        match run_shell(supervisor) {
+        match run_shell(supervisor, &[]) {
             Ok(status) => log::notice!("the shell ended with status {status}; starting another"),
             Err(error) => log::error!("no shell on {TERMINAL}: {error}"),
         }
@@ -53,15 +62,18 @@ fn earlier_shell(supervisor: Pid) -> Result<Option<Pid>, Error> {
     Ok((loaded.count as usize == bits.len()).then(|| Pid::from_bits(u64::from_le_bytes(bits))))
 }
 
-fn run_shell(supervisor: Pid) -> Result<i32, Error> {
+fn run_shell(supervisor: Pid, arguments: &[&str]) -> Result<i32, Error> {
     let mut terminal = File::open_with(TERMINAL, mode::READ | mode::WRITE)?;
     if let Err(error) = v::name::resolve(SHELL) {
         terminal.write_all(format!("no shell yet: {SHELL}: {error}; waiting for its server\n").as_bytes())?;
         v::name::wait_for(SHELL)?;
     }
-    terminal.write_all(GREETING.as_bytes())?;
+    if arguments.is_empty() {
+        terminal.write_all(GREETING.as_bytes())?;
+    }
     let stream = || Stream::Instance(terminal.instance());
     let mut shell = Command::new(SHELL)
+        .args(arguments)
         .env("HOME", HOME)
         .directory(HOME)
         .stdin(stream())

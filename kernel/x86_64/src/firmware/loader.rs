@@ -99,8 +99,7 @@ impl Loaded {
                         loaded.add_memory(entry.double(0)?, entry.double(8)?, entry.word(16)?);
                     }
                 }
-                TAG_ACPI_NEW => loaded.root_pointer = Some(address + at as u64 + 8),
-                TAG_ACPI_OLD if loaded.root_pointer.is_none() => {
+                TAG_ACPI_NEW | TAG_ACPI_OLD if kind == TAG_ACPI_NEW || loaded.root_pointer.is_none() => {
                     loaded.root_pointer = Some(address + at as u64 + 8);
                 }
                 _ => {}
@@ -176,12 +175,15 @@ mod tests {
         bytes.extend(b"a b\0\xff\xff\xff\xff");
         bytes.extend(words(&[TAG_MODULE, 17, 0x20_0000, 0x20_1388, 0, 0]));
         bytes.extend(words(&[TAG_MEMORY_MAP, 40, 24, 0, 0x10_0000, 0, 0x10_0000, 0, 1, 0]));
+        bytes.extend(words(&[TAG_ACPI_OLD, 16, 0, 0, TAG_ACPI_NEW, 16, 0, 0, TAG_ACPI_OLD, 16, 0, 0]));
+        let new = bytes.len() - 24;
         bytes.extend(words(&[0, 8]));
         let length = bytes.len() as u32;
         bytes[..4].copy_from_slice(&length.to_le_bytes());
         let loaded = Loaded::from_multiboot2(&Bytes(bytes), 0).unwrap();
         assert_eq!(loaded.archive, Some(Range::new(0x20_0000, 5000)));
         assert_eq!(loaded.command_line(), "a b");
+        assert_eq!(loaded.root_pointer, Some(new as u64));
         assert_eq!(loaded.memory.as_slice(), [Range::new(0x10_0000, 0x10_0000)]);
     }
 

@@ -91,14 +91,15 @@ impl Ranges {
         }
     }
 
-    /// What lies between them, from address 0 to `end`.
-    pub fn gaps(&self, end: u64) -> impl Iterator<Item = Range> {
+    /// The longest of what lies between them, from address 0 to `end`.
+    pub fn longest_gap(&self, end: u64) -> Option<Range> {
         let starts = core::iter::once(0).chain(self.as_slice().iter().map(|range| range.end));
         let ends = self.as_slice().iter().map(|range| range.start).chain([u64::MAX]);
         starts
             .zip(ends)
             .map(move |(start, next)| Range { start, end: next.min(end) })
             .filter(|gap| gap.length() > 0)
+            .max_by_key(|gap| gap.length())
     }
 
     fn insert(&mut self, at: usize, range: Range) {
@@ -138,11 +139,15 @@ mod tests {
         ranges.remove(range(39, 100));
         ranges.remove(range(16, 16));
         assert_eq!(ranges.as_slice(), [range(11, 15), range(20, 39)]);
-        assert!(ranges.gaps(100).eq([range(0, 11), range(15, 20), range(39, 100)]));
-        assert!(ranges.gaps(12).eq([range(0, 11)]));
+        assert_eq!(ranges.longest_gap(100), Some(range(39, 100)));
+        assert_eq!(ranges.longest_gap(45), Some(range(0, 11)));
+        ranges.add(range(0, 11));
+        assert_eq!(ranges.longest_gap(45), Some(range(39, 45)));
         ranges.remove(range(0, u64::MAX));
         assert_eq!(ranges.as_slice(), []);
-        assert!(ranges.gaps(7).eq([range(0, 7)]));
+        assert_eq!(ranges.longest_gap(7), Some(range(0, 7)));
+        ranges.add(range(0, 7));
+        assert_eq!(ranges.longest_gap(7), None);
     }
 
     #[test]
