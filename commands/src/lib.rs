@@ -43,6 +43,7 @@ pub const COMMANDS: &[&Command] = &[
     &system::date::COMMAND,
     &system::devices::COMMAND,
     &files::df::COMMAND,
+    &text::diff::COMMAND,
     &files::basename::DIRNAME,
     &files::du::COMMAND,
     &text::echo::COMMAND,
@@ -53,11 +54,14 @@ pub const COMMANDS: &[&Command] = &[
     &system::free::COMMAND,
     &text::grep::COMMAND,
     &system::groups::COMMAND,
+    &text::gzip::GUNZIP,
+    &text::gzip::GZIP,
     &text::head::COMMAND,
     &text::hexdump::COMMAND,
     &system::hostname::COMMAND,
     &system::hosts::COMMAND,
     &system::kill::COMMAND,
+    &text::less::COMMAND,
     &system::log::COMMAND,
     &files::ls::COMMAND,
     &parallel::mandelbrot::COMMAND,
@@ -78,6 +82,7 @@ pub const COMMANDS: &[&Command] = &[
     &system::regions::COMMAND,
     &text::rev::COMMAND,
     &files::rm::COMMAND,
+    &text::sed::COMMAND,
     &text::seq::COMMAND,
     &system::services::COMMAND,
     &text::checksum::SHA256SUM,
@@ -87,17 +92,22 @@ pub const COMMANDS: &[&Command] = &[
     &system::stress_memory::COMMAND,
     &text::tac::COMMAND,
     &text::tail::COMMAND,
+    &files::tar::COMMAND,
     &text::tee::COMMAND,
+    &system::time::COMMAND,
+    &system::top::COMMAND,
     &files::touch::COMMAND,
     &text::tr::COMMAND,
     &system::trace::COMMAND,
     &system::truth::TRUE,
     &text::uniq::COMMAND,
     &system::uptime::COMMAND,
+    &system::watch::COMMAND,
     &text::wc::COMMAND,
     &system::which::COMMAND,
     &system::xargs::COMMAND,
     &text::yes::COMMAND,
+    &text::gzip::ZCAT,
 ];
 
 /// The commands of the program `toolbox`, in the order of the alphabet. It is all of them under their names, so that they
@@ -110,8 +120,11 @@ pub const TOOLBOX: &[&Command] = &[
     &text::checksum::CRC32,
     &text::cut::COMMAND,
     &files::df::COMMAND,
+    &text::diff::COMMAND,
     &files::basename::DIRNAME,
     &files::du::COMMAND,
+    &text::gzip::GUNZIP,
+    &text::gzip::GZIP,
     &text::nl::COMMAND,
     &system::nproc::COMMAND,
     &text::paste::COMMAND,
@@ -120,11 +133,19 @@ pub const TOOLBOX: &[&Command] = &[
     &text::checksum::SHA256SUM,
     &files::stat::COMMAND,
     &text::tac::COMMAND,
+    &files::tar::COMMAND,
+    &system::time::COMMAND,
+    &system::top::COMMAND,
     &text::tr::COMMAND,
+    &system::watch::COMMAND,
     &system::which::COMMAND,
     &system::xargs::COMMAND,
     &text::yes::COMMAND,
+    &text::gzip::ZCAT,
 ];
+
+/// Those of the program `text-toolbox`, which are built on regular expressions; as [`TOOLBOX`].
+pub const TEXT_TOOLBOX: &[&Command] = &[&text::grep::COMMAND, &text::less::COMMAND, &text::sed::COMMAND];
 
 /// What the shell has to know of a command that it starts.
 #[derive(Clone, Copy)]
@@ -158,17 +179,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_toolbox_has_the_names_that_the_manifest_gives_it() {
+    fn toolboxes_have_the_names_that_the_manifest_gives_them() {
         let manifest = include_str!("../Cargo.toml");
-        let (_, list) =
-            manifest.split_once("\ntoolbox = [").expect("the manifest names the toolbox's commands");
-        let (list, _) = list.split_once(']').expect("the list ends");
-        let listed: std::vec::Vec<&str> = list.split('"').skip(1).step_by(2).collect();
-        let names: std::vec::Vec<&str> = TOOLBOX.iter().map(|command| command.usage.name).collect();
-        assert_eq!(listed, names);
-        assert!(names.is_sorted());
-        for name in names {
-            assert!(COMMANDS.iter().any(|command| command.usage.name == name), "COMMANDS lacks {name}");
+        for (program, commands) in [("\ntoolbox = [", TOOLBOX), ("\ntext-toolbox = [", TEXT_TOOLBOX)] {
+            let (_, list) = manifest.split_once(program).expect("the manifest names the commands");
+            let (list, _) = list.split_once(']').expect("the list ends");
+            let listed: std::vec::Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+            let names: std::vec::Vec<&str> = commands.iter().map(|command| command.usage.name).collect();
+            assert_eq!(listed, names);
+            assert!(names.is_sorted());
+            for name in names {
+                assert!(COMMANDS.iter().any(|command| command.usage.name == name), "COMMANDS lacks {name}");
+            }
         }
     }
 

@@ -10,7 +10,7 @@
 use core::fmt;
 
 /// Bytes of a block: headers take one, contents a whole number of them.
-const BLOCK_BYTES: usize = 512;
+pub const BLOCK_BYTES: usize = 512;
 
 /// What an entry is. Symbolic links and devices have no meaning here and are skipped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -209,7 +209,7 @@ impl<'a> Entries<'a> {
 }
 
 /// The checksum is the sum of the header's bytes, its own eight counted as blanks.
-fn check_sum(header: &[u8; BLOCK_BYTES]) -> Result<(), Reason> {
+pub fn check_sum(header: &[u8; BLOCK_BYTES]) -> Result<(), Reason> {
     let field = 148..156;
     let sum: u64 = header
         .iter()
@@ -220,7 +220,7 @@ fn check_sum(header: &[u8; BLOCK_BYTES]) -> Result<(), Reason> {
 }
 
 /// An octal number between blanks and zeros; or, if the first bit is set, a big-endian one.
-fn number(field: &[u8]) -> Result<u64, Reason> {
+pub fn number(field: &[u8]) -> Result<u64, Reason> {
     if let Some((first, rest)) = field.split_first()
         && first & 0x80 != 0
     {

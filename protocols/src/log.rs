@@ -42,6 +42,20 @@ pub struct Heading<'a> {
     pub program: &'a str,
 }
 
+impl<'a> Heading<'a> {
+    /// A line's heading, and what follows it; none of a line of the kernel's own.
+    pub fn parse(line: &'a str) -> Option<(Heading<'a>, &'a str)> {
+        let (time, rest) = line.trim_start().split_once(' ')?;
+        let (seconds, microseconds) = time.split_once('.')?;
+        let (seconds, microseconds): (u64, u64) = (seconds.parse().ok()?, microseconds.parse().ok()?);
+        let time_ns = seconds.checked_mul(1_000_000)?.checked_add(microseconds)?.checked_mul(1000)?;
+        let (word, rest) = rest.split_once(' ')?;
+        let level = (level::ERROR..=level::DEBUG).find(|level| level::name(*level) == word)?;
+        let (program, text) = rest.trim_start().split_once(": ")?;
+        Some((Heading { time_ns, level, program }, text))
+    }
+}
+
 impl fmt::Display for Heading<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let microseconds = self.time_ns / 1000;
@@ -61,5 +75,23 @@ protocol! {
     pub mod log = 0x16, enum Log {
         /// Appends the read segment as one entry of the calling program.
         Append = 1 { level: u32 } => Appended {};
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::format;
+
+    #[test]
+    fn headings_come_back() {
+        for level in [level::ERROR, level::WARNING, level::NOTICE, level::DEBUG] {
+            let heading = Heading { time_ns: 12_345_678_000, level, program: "log-server" };
+            assert_eq!(Heading::parse(&format!("{heading}a: b")), Some((heading, "a: b")));
+        }
+        for line in ["", "V: 219 MiB, 1 processors", "  0.1 notice", "0.x notice a: b", "0.1 loud a: b"] {
+            assert_eq!(Heading::parse(line), None, "{line}");
+        }
     }
 }

@@ -23,16 +23,11 @@ pub const COMMAND: Command = Command {
         synopsis: "[-bh] [--json] [DIRECTORY...]",
         summary: "Shows how much room there is for files.",
         details: "Without DIRECTORY it asks the server of each prefix. Sizes are in KiB, rounded up. AVAILABLE is what\n\
-                  this user may still take.",
+                  this user may still take. JSON has sizes in bytes.",
         choices: &[
             Choice { letter: 'b', long: "bytes", value: None, help: "Sizes in bytes." },
             Choice { letter: 'h', long: "human", value: None, help: "Sizes as 1.5M." },
-            Choice {
-                letter: '\0',
-                long: "json",
-                value: None,
-                help: "Write one JSON array with an object for each, sizes in bytes.",
-            },
+            json::OPTION,
         ],
         operands: (0, MANY),
     },

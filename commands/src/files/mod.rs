@@ -10,6 +10,7 @@ pub mod mkdir;
 pub mod mv;
 pub mod rm;
 pub mod stat;
+pub mod tar;
 pub mod touch;
 
 pub(crate) mod path;

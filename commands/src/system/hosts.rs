@@ -14,7 +14,8 @@ use v::node::ClockReading;
 use super::kernel::statistics_of;
 use crate::Command;
 use crate::context::{Context, Failure, Outcome, failed};
-use crate::usage::{Arguments, Choice, Usage};
+use crate::json;
+use crate::usage::{Arguments, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -28,12 +29,7 @@ pub const COMMAND: Command = Command {
                   LOAD is what a further guest would meet: how busy the processor was in the last seconds, once for\n\
                   the node itself and once for each of its GUESTS, the programs that were started from elsewhere\n\
                   or are free to move. They follow, FROM being the node on which they were started.",
-        choices: &[Choice {
-            letter: '\0',
-            long: "json",
-            value: None,
-            help: "Write one JSON array with an object for each node.",
-        }],
+        choices: &[json::OPTION],
         operands: (0, 0),
     },
     body: hosts,
@@ -82,8 +78,7 @@ fn hosts(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     // One that has gone meanwhile is not there.
     let nodes: Vec<Node> = records.into_iter().filter_map(|record| ask(record).ok()).collect();
     if is_json {
-        let objects: Vec<String> = nodes.iter().map(|node| json(node, &nodes)).collect();
-        text = format!("[{}]\n", objects.join(","));
+        text = json::array(nodes.iter().map(|node| object(node, &nodes))) + "\n";
     } else {
         text.extend(nodes.iter().map(plain));
         text += &guests(&nodes);
@@ -178,36 +173,29 @@ fn origin(guest: &ProgramRecord, nodes: &[Node]) -> String {
     }
 }
 
-fn json(node: &Node, nodes: &[Node]) -> String {
+fn object(node: &Node, nodes: &[Node]) -> String {
     let statistics = &node.statistics;
-    let guests: Vec<String> = node
-        .guests
-        .iter()
-        .map(|guest| {
-            format!(
-                "{{\"name\":\"{}\",\"pid\":\"{}\",\"from\":\"{}\",\"user\":{}}}",
-                word(guest.name()),
-                guest.program,
-                origin(guest, nodes),
-                guest.user
-            )
-        })
-        .collect();
-    format!(
-        "{{\"name\":\"{}\",\"logical_host\":\"{:x}\",\"round_trip_ns\":{},\"clock_ns\":{},\"memory_kib\":{},\"free_kib\":{},\
-         \"processes\":{},\"uptime_ns\":{},\"idle_percent\":{},\"load_percent\":{},\"guests\":[{}]}}",
-        name(&node.record),
-        node.record.logical_host.to_bits(),
-        node.clocks.round_trip_ns,
-        node.clocks.ahead_ns,
-        kibibytes(statistics.total_frames),
-        kibibytes(statistics.free_frames),
-        statistics.processes,
-        statistics.uptime_ns,
-        idle_percent(statistics),
-        node.load_percent,
-        guests.join(","),
-    )
+    let guests = node.guests.iter().map(|guest| {
+        json::Object::new()
+            .text("name", word(guest.name()))
+            .text("pid", &format!("{}", guest.program))
+            .text("from", &origin(guest, nodes))
+            .number("user", guest.user.0)
+            .end()
+    });
+    json::Object::new()
+        .text("name", name(&node.record))
+        .text("logical_host", &format!("{:x}", node.record.logical_host.to_bits()))
+        .number("round_trip_ns", node.clocks.round_trip_ns)
+        .number("clock_ns", node.clocks.ahead_ns)
+        .number("memory_kib", kibibytes(statistics.total_frames))
+        .number("free_kib", kibibytes(statistics.free_frames))
+        .number("processes", statistics.processes)
+        .number("uptime_ns", statistics.uptime_ns)
+        .number("idle_percent", idle_percent(statistics))
+        .number("load_percent", node.load_percent)
+        .member("guests", json::array(guests))
+        .end()
 }
 
 #[cfg(test)]
@@ -244,7 +232,7 @@ mod tests {
         let words: Vec<String> = plain(&node).split_whitespace().map(String::from).collect();
         assert_eq!(words, ["node2", "abc", "1234", "-2000", "4096", "2048", "40", "3", "50", "150", "3"]);
         assert!(
-            json(&node, &[])
+            object(&node, &[])
                 .starts_with("{\"name\":\"node2\",\"logical_host\":\"abc\",\"round_trip_ns\":1234567,")
         );
         let nodes = [node];
@@ -259,11 +247,11 @@ mod tests {
         assert_eq!(lines[2], ["count-to", "88.1.8000", "node2", "node2", "1"]);
         assert_eq!(lines[3], ["count-to", "88.1.8000", "node2", "99", "1"]);
         let guests = ",\"load_percent\":150,\"guests\":[{\"name\":\"count-to\",\"pid\":\"77.1.8000\",\"from\":\"node2\",\"user\":1},";
-        assert!(json(&nodes[0], &nodes).contains(guests), "{}", json(&nodes[0], &nodes));
+        assert!(object(&nodes[0], &nodes).contains(guests), "{}", object(&nodes[0], &nodes));
         let [mut node] = nodes;
         node.guests.clear();
         assert_eq!(super::guests(&[]), "");
         node.record.name[2] = b'"';
-        assert!(json(&node, &[]).starts_with("{\"name\":\"?\","));
+        assert!(object(&node, &[]).starts_with("{\"name\":\"?\","));
     }
 }

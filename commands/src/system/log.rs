@@ -1,24 +1,29 @@
 //! `log`: what servers and the kernel have said.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use abi::Error;
-use protocols::log::{level, log as protocol};
+use protocols::log::{Heading, level, log as protocol};
 use v::file::File;
-use v::io::{BufReader, Read};
+use v::io::{BufRead, BufReader, Read};
 use v::log::Level;
 use v::message::{Segment, call};
 
 use super::node::Node;
 use crate::Command;
-use crate::context::{Context, Outcome, failed};
+use crate::context::{Context, Outcome, failed, without_newline};
+use crate::json;
 use crate::usage::{Arguments, Choice, MANY, Misuse, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "log",
-        synopsis: "[-l LEVEL] [WORD...] [@NODE]",
+        synopsis: "[--json] [-l LEVEL] [WORD...] [@NODE]",
         summary: "Shows the log: what servers and the kernel have said, with time and level.",
-        details: "With WORD..., it adds these words to the log.",
+        details: "With WORD..., it adds these words to the log. JSON is an array with an object for each line; the kernel's\n\
+                  own have only a text.",
         choices: &[
             Choice {
                 letter: 'l',
@@ -26,6 +31,7 @@ pub const COMMAND: Command = Command {
                 value: Some("LEVEL"),
                 help: "Of the words to add: error, warning, notice, debug.",
             },
+            json::OPTION,
             NODE,
         ],
         operands: (0, MANY),
@@ -53,6 +59,18 @@ fn log(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         return Ok(());
     }
     let mut file = BufReader::new(File::open(&name).map_err(refused)?);
+    if arguments.has("json") {
+        let mut before = "[";
+        let mut line = Vec::new();
+        while file.read_until(b'\n', &mut line).map_err(refused)? > 0 {
+            let object = object(&String::from_utf8_lossy(without_newline(&line)));
+            context.output.write_all([before, &object].concat().as_bytes())?;
+            before = ",";
+            line.clear();
+        }
+        let end: &[u8] = if before == "[" { b"[]\n" } else { b"]\n" };
+        return Ok(context.output.write_all(end)?);
+    }
     let mut chunk = [0; 8192];
     loop {
         let count = file.read(&mut chunk).map_err(refused)?;
@@ -60,5 +78,18 @@ fn log(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             return Ok(());
         }
         context.output.write_all(&chunk[..count])?;
+    }
+}
+
+/// A line for programs.
+fn object(line: &str) -> String {
+    match Heading::parse(line) {
+        Some((heading, text)) => json::Object::new()
+            .number("time_ns", heading.time_ns)
+            .text("level", level::name(heading.level))
+            .text("program", heading.program)
+            .text("text", text)
+            .end(),
+        None => json::Object::new().text("text", line).end(),
     }
 }

@@ -23,9 +23,12 @@ pub mod regions;
 pub mod services;
 pub mod sleep;
 pub mod stress_memory;
+pub mod time;
+pub mod top;
 pub mod trace;
 pub mod truth;
 pub mod uptime;
+pub mod watch;
 pub mod which;
 pub mod xargs;
 

@@ -14,7 +14,8 @@ use v::message::{Segment, call};
 use super::hosts::network_failure;
 use crate::Command;
 use crate::context::{Context, Outcome};
-use crate::usage::{Arguments, Choice, Usage};
+use crate::json;
+use crate::usage::{Arguments, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -22,13 +23,9 @@ pub const COMMAND: Command = Command {
         name: "netstat",
         synopsis: "[--json]",
         summary: "Shows the network cards and the protocol between nodes, and what they have done.",
-        details: "The counters begin anew when the network server is started.",
-        choices: &[Choice {
-            letter: '\0',
-            long: "json",
-            value: None,
-            help: "Write one JSON array with an object for each card, then one for the protocol between nodes.",
-        }],
+        details: "The counters begin anew when the network server is started. JSON is an array with an object for each card,\n\
+                  then one for the protocol between nodes.",
+        choices: &[json::OPTION],
         operands: (0, 0),
     },
     body: netstat,
@@ -46,7 +43,7 @@ fn netstat(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 
 /// What there is to say of all cards.
 fn cards(server: Pid, is_json: bool) -> Result<String, Error> {
-    let mut text = String::new();
+    let (mut text, mut objects) = (String::new(), Vec::new());
     for card in 0.. {
         let queried = match call(server, &network::QueryCard { card }, Segment::None) {
             Ok(queried) => queried,
@@ -56,11 +53,13 @@ fn cards(server: Pid, is_json: bool) -> Result<String, Error> {
         let mut bytes = [0; CounterRecord::BYTES];
         call(server, &network::QueryCounters { card }, Segment::Write(&mut bytes))?;
         let counters = CounterRecord::from_bytes(&bytes);
-        text += &if is_json { json(card, &queried, &counters) } else { plain(card, &queried, &counters) };
+        objects.push(object(card, &queried, &counters));
+        text += &plain(card, &queried, &counters);
     }
     let counters = domain_counters(server)?;
-    text += &if is_json { domain_json(&counters) } else { domain_plain(&counters) };
-    Ok(if is_json { format!("[{text}]\n") } else { text })
+    objects.push(domain_object(&counters));
+    text += &domain_plain(&counters);
+    Ok(if is_json { json::array(objects) + "\n" } else { text })
 }
 
 /// What the protocol between nodes has counted.
@@ -110,19 +109,15 @@ fn plain(card: u32, queried: &CardQueried, counters: &CounterRecord) -> String {
     text
 }
 
-fn json(card: u32, queried: &CardQueried, counters: &CounterRecord) -> String {
-    let comma = if card == 0 { "" } else { "," };
-    let mut text = format!(
-        "{comma}{{\"card\":{card},\"device\":\"{}\",\"station\":\"{}\",\"is_connected\":{},\"largest_content\":{}",
-        Address::from_bits(queried.device as u16),
-        station(queried.station),
-        queried.is_connected != 0,
-        queried.largest_content
-    );
-    for (name, value) in CounterRecord::NAMES.iter().zip(counters.values()) {
-        let _ = write!(text, ",\"{name}\":{value}");
-    }
-    text + "}"
+fn object(card: u32, queried: &CardQueried, counters: &CounterRecord) -> String {
+    let object = json::Object::new()
+        .number("card", card)
+        .text("device", &format!("{}", Address::from_bits(queried.device as u16)))
+        .text("station", &station(queried.station))
+        .member("is_connected", queried.is_connected != 0)
+        .number("largest_content", queried.largest_content);
+    let values = CounterRecord::NAMES.iter().zip(counters.values());
+    values.fold(object, |object, (name, value)| object.number(name, value)).end()
 }
 
 fn domain_plain(counters: &[(String, u64)]) -> String {
@@ -133,13 +128,9 @@ fn domain_plain(counters: &[(String, u64)]) -> String {
     text
 }
 
-/// There is a card, so something stands before it.
-fn domain_json(counters: &[(String, u64)]) -> String {
-    let mut text = String::from(",{\"protocol\":\"VMTP\"");
-    for (name, value) in counters {
-        let _ = write!(text, ",\"{name}\":{value}");
-    }
-    text + "}"
+fn domain_object(counters: &[(String, u64)]) -> String {
+    let object = json::Object::new().text("protocol", "VMTP");
+    counters.iter().fold(object, |object, (name, value)| object.number(name, *value)).end()
 }
 
 #[cfg(test)]
@@ -156,14 +147,14 @@ mod tests {
             "card 0: device 00:02.0, station 52:54:00:56:00:01, connected, content up to 9000 bytes\n  \
              received frames                 7\n"
         ));
-        let json = json(1, &card, &counters);
+        let json = object(1, &card, &counters);
         assert!(json.starts_with(
-            ",{\"card\":1,\"device\":\"00:02.0\",\"station\":\"52:54:00:56:00:01\",\"is_connected\":true,\
+            "{\"card\":1,\"device\":\"00:02.0\",\"station\":\"52:54:00:56:00:01\",\"is_connected\":true,\
              \"largest_content\":9000,\"received_frames\":7,\"received_bytes\":0,"
         ));
         assert!(json.ends_with(",\"notices\":0}"));
         let counters = [(String::from("packets_sent"), 9)];
         assert!(domain_plain(&counters).ends_with("\n  packets sent                    9\n"));
-        assert_eq!(domain_json(&counters), ",{\"protocol\":\"VMTP\",\"packets_sent\":9}");
+        assert_eq!(domain_object(&counters), "{\"protocol\":\"VMTP\",\"packets_sent\":9}");
     }
 }

@@ -1,5 +1,6 @@
 //! `ps`: processes, what they do and what each waits for.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,13 +13,14 @@ use super::kernel::{describe, name, names};
 use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
+use crate::json;
 use crate::usage::{Arguments, Choice, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "ps",
-        synopsis: "[-t] [@NODE]",
+        synopsis: "[-t] [--json] [@NODE]",
         summary: "Lists the processes of a node.",
         details: "STATE is what the process does: ready, receive (waits for a message), send (its message has not been\n\
                   received), reply (waits for the answer), delay, newborn, exception, ended. WAITS-ON is for whom.\n\
@@ -27,6 +29,7 @@ pub const COMMAND: Command = Command {
                   move, on which node.",
         choices: &[
             Choice { letter: 't', long: "teams", value: None, help: "Only the first process of each team." },
+            json::OPTION,
             NODE,
         ],
         operands: (0, 0),
@@ -39,6 +42,11 @@ fn ps(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let records = v::process::all_of(host).map_err(|error| failed("process server", error))?;
     let names = names(&records);
     let origins = origins(host);
+    let mut shown = records.iter().filter(|record| !arguments.has("teams") || record.team == record.pid);
+    if arguments.has("json") {
+        let objects = shown.map(|record| object(record, &names, &origins));
+        return Ok(context.output.write_all((json::array(objects) + "\n").as_bytes())?);
+    }
     context.output.write_all(
         format!(
             "{:<17} {:<16} {:<10} {:<18} {:>5} {:>6} {:>7} {:>9} {:>8}{}\n",
@@ -46,11 +54,8 @@ fn ps(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         )
         .as_bytes(),
     )?;
-    for record in &records {
-        if arguments.has("teams") && record.team != record.pid {
-            continue;
-        }
-        let guest = origins.iter().find(|(program, _)| program.to_bits() == record.team);
+    shown.try_for_each(|record| {
+        let guest = origin(record, &origins);
         let line = format!(
             "{:<17} {:<16} {:<10} {:<18} {:>5} {:>6} {:>7} {:>9} {:>8}{}\n",
             format!("{}", record.process()),
@@ -62,11 +67,34 @@ fn ps(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             record.team_pages,
             record.run_ns / 1_000_000,
             record.received,
-            guest.map_or_else(String::new, |(_, origin)| format!(" {origin}")),
+            guest.map_or_else(String::new, |origin| format!(" {origin}")),
         );
-        context.output.write_all(line.as_bytes())?;
+        Ok(context.output.write_all(line.as_bytes())?)
+    })
+}
+
+/// Where a process's team was started, if it is a guest.
+fn origin<'a>(record: &ProcessRecord, origins: &'a [(Pid, String)]) -> Option<&'a str> {
+    let found = origins.iter().find(|(program, _)| program.to_bits() == record.team);
+    found.map(|(_, origin)| origin.as_str())
+}
+
+fn object(record: &ProcessRecord, names: &BTreeMap<Pid, String>, origins: &[(Pid, String)]) -> String {
+    let object = json::Object::new()
+        .text("pid", &format!("{}", record.process()))
+        .text("team", &format!("{}", Pid::from_bits(record.team)))
+        .text("name", &name(record))
+        .text("state", &state(record))
+        .text("waits_on", &describe(Pid::from_bits(record.waits_on), names))
+        .number("priority", record.priorities as u32)
+        .number("user", record.user().0)
+        .number("pages", record.team_pages)
+        .number("cpu_ns", record.run_ns)
+        .number("received", record.received);
+    match origin(record, origins) {
+        Some(origin) => object.text("guest_of", origin).end(),
+        None => object.end(),
     }
-    Ok(())
 }
 
 /// The guests of a node, and the node on which each was started.

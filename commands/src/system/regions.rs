@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use abi::kernel::record::BindingRecord;
 use abi::kernel::{self, protection};
@@ -12,19 +13,21 @@ use super::kernel::{describe, names};
 use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
+use crate::json;
 use crate::usage::{Arguments, MANY, Misuse, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "regions",
-        synopsis: "[PID...] [@NODE]",
+        synopsis: "[--json] [PID...] [@NODE]",
         summary: "Shows what is mapped in a team's address space.",
         details: "Without PID it shows its own. RESIDENT is the pages that are mapped, DIRTY those that were written and\n\
                   not yet written back to the file. Letters: r read, w write, x execute, d device memory or the boot\n\
                   archive; of what is bound to a file, s shared with it, p private when written. Then comes what that\n\
-                  is: the file's server, the number of the open file there, and from which byte on.",
-        choices: &[NODE],
+                  is: the file's server, the number of the open file there, and from which byte on. JSON is one object a\n\
+                  team.",
+        choices: &[json::OPTION, NODE],
         operands: (0, MANY),
     },
     body: regions,
@@ -40,12 +43,13 @@ fn regions(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         if node.is_named() {
             return Err(Misuse("which process of that node? 'ps @NODE' shows them".into()).into());
         }
-        return show(context, teller, Pid::NONE, &names).map_err(|error| failed("memory server", error));
+        return show(arguments, context, teller, Pid::NONE, &names)
+            .map_err(|error| failed("memory server", error));
     }
     for word in &arguments.operands {
         match word.parse() {
             Err(()) => context.complain(word, "not a pid; ps shows them"),
-            Ok(pid) => match show(context, teller, pid, &names) {
+            Ok(pid) => match show(arguments, context, teller, pid, &names) {
                 Ok(()) => {}
                 Err(Error::ProcessElsewhere) => context.complain(word, "it is on another node: add @NODE"),
                 Err(error) => context.complain(word, error),
@@ -57,6 +61,7 @@ fn regions(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 
 /// Shows a team's regions, of which `teller` tells: this node's kernel, or another node's supervisor.
 fn show(
+    arguments: &Arguments,
     context: &mut Context<'_>,
     teller: Pid,
     team: Pid,
@@ -65,6 +70,7 @@ fn show(
     let mut text = format!("{:>16} {:>16} {:>8} {:>8} {:>8}\n", "FROM", "TO", "PAGES", "RESIDENT", "DIRTY");
     let quota = v::memory::query_team(team)?;
     let mut address = 0;
+    let mut objects = Vec::new();
     loop {
         let (found, binding) = match v::memory::query_region_by(teller, team, address) {
             Ok(found) => found,
@@ -75,6 +81,15 @@ fn show(
         if end <= address {
             return Err(Error::BadReply);
         }
+        let object = json::Object::new()
+            .text("from", &format!("{:x}", found.address))
+            .text("to", &format!("{end:x}"))
+            .number("pages", found.pages)
+            .number("resident", found.resident)
+            .number("dirty", found.dirty)
+            .text("access", &letters(found.protection, &binding))
+            .text("bound_to", bound(&binding, names).trim_start());
+        objects.push(object.end());
         let line = format!(
             "{:16x} {end:16x} {:>8} {:>8} {:>8} {}{}\n",
             found.address,
@@ -89,6 +104,13 @@ fn show(
     }
     let line = format!("{} of {} pages used, page tables included\n", quota.used_pages, quota.quota_pages);
     text.push_str(&line);
+    if arguments.has("json") {
+        let object = json::Object::new()
+            .number("used_pages", quota.used_pages)
+            .number("quota_pages", quota.quota_pages)
+            .member("regions", json::array(objects));
+        text = object.end() + "\n";
+    }
     context.output.write_all(text.as_bytes())
 }
 

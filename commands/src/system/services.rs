@@ -1,6 +1,9 @@
 //! `services`: what the supervisor runs.
 
 use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
 
 use abi::{Error, Pid};
 use protocols::supervisor::{ServiceRecord, state, supervisor};
@@ -9,16 +12,17 @@ use v::message::{Segment, call};
 use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
+use crate::json;
 use crate::usage::{Arguments, NODE, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "services",
-        synopsis: "[@NODE]",
+        synopsis: "[--json] [@NODE]",
         summary: "Lists the services that a node's supervisor runs.",
         details: "To restart one: kill -s SERVICE [@NODE].",
-        choices: &[NODE],
+        choices: &[json::OPTION, NODE],
         operands: (0, 0),
     },
     body: services,
@@ -28,13 +32,12 @@ fn services(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let node = Node::of(arguments)?;
     let server = node.server("supervisor")?;
     let now_ns = node.uptime_ns()?;
-    context.output.write_all(
-        format!(
-            "{:<14} {:<9} {:>8} {:<17} {:>9} {}\n",
-            "SERVICE", "STATE", "RESTARTS", "PID", "UP", "LAST-END"
-        )
-        .as_bytes(),
-    )?;
+    let is_json = arguments.has("json");
+    let mut objects: Vec<String> = Vec::new();
+    let mut text = format!(
+        "{:<14} {:<9} {:>8} {:<17} {:>9} {}\n",
+        "SERVICE", "STATE", "RESTARTS", "PID", "UP", "LAST-END"
+    );
     let mut buffer = [0; ServiceRecord::HEADER_BYTES + ServiceRecord::MAX_NAME_BYTES];
     for position in 0.. {
         match call(server, &supervisor::QueryService { position }, Segment::Write(&mut buffer)) {
@@ -56,8 +59,21 @@ fn services(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             }
             status => format!("status {status}"),
         };
-        let line = format!(
-            "{:<14} {:<9} {:>8} {:<17} {:>9} {}\n",
+        if is_json {
+            let object = json::Object::new()
+                .text("name", record.name)
+                .text("state", state::name(record.state))
+                .number("restarts", record.restarts)
+                .text("pid", &format!("{}", Pid::from_bits(record.process)))
+                .number("started_ns", record.started_ns)
+                .number("last_status", record.last_status);
+            objects.push(object.end());
+            continue;
+        }
+        // A string takes whatever is written to it.
+        let _ = writeln!(
+            text,
+            "{:<14} {:<9} {:>8} {:<17} {:>9} {}",
             record.name,
             state::name(record.state),
             record.restarts,
@@ -65,7 +81,9 @@ fn services(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             up,
             last
         );
-        context.output.write_all(line.as_bytes())?;
     }
-    Ok(())
+    if is_json {
+        text = json::array(objects) + "\n";
+    }
+    Ok(context.output.write_all(text.as_bytes())?)
 }

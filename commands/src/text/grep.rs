@@ -4,10 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use regex_automata::nfa::thompson::NFA;
-use regex_automata::nfa::thompson::pikevm::{Cache, PikeVM};
-use regex_automata::util::syntax;
-
+use super::pattern::{Pattern, escape};
 use crate::Command;
 use crate::context::{Context, FileFailure, Outcome, next_line, without_newline};
 use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
@@ -67,55 +64,16 @@ pub const COMMAND: Command = Command {
     body: grep,
 };
 
-/// A compiled pattern with the memory that matching needs.
-struct Pattern {
-    matcher: PikeVM,
-    cache: Cache,
-}
-
-impl Pattern {
-    fn compile(arguments: &Arguments, text: &str) -> Result<Pattern, Misuse> {
-        let mut expression = if arguments.has("fixed") { escape(text) } else { text.to_string() };
-        if arguments.has("word") {
-            expression = format!(r"(?-u:\b)(?:{expression})(?-u:\b)");
-        }
-        if arguments.has("whole-line") {
-            expression = format!("^(?:{expression})$");
-        }
-        let bad = |reason: String| {
-            let reason = reason.lines().last().unwrap_or_default();
-            Misuse(format!("bad pattern '{text}': {}", reason.strip_prefix("error: ").unwrap_or(reason)))
-        };
-        let rules = syntax::Config::new().utf8(false).case_insensitive(arguments.has("ignore-case"));
-        let parsed = syntax::parse_with(&expression, &rules).map_err(|error| bad(error.to_string()))?;
-        let compiled = NFA::compiler()
-            .configure(NFA::config().utf8(false).nfa_size_limit(Some(1 << 20)))
-            .build_from_hir(&parsed)
-            .map_err(|error| bad(error.to_string()))?;
-        let matcher = PikeVM::new_from_nfa(compiled).map_err(|error| bad(error.to_string()))?;
-        let cache = matcher.create_cache();
-        Ok(Pattern { matcher, cache })
+/// The pattern that the options make of what was typed.
+fn compile(arguments: &Arguments, text: &str) -> Result<Pattern, Misuse> {
+    let mut expression = if arguments.has("fixed") { escape(text) } else { text.to_string() };
+    if arguments.has("word") {
+        expression = format!(r"(?-u:\b)(?:{expression})(?-u:\b)");
     }
-
-    fn find<'a>(&mut self, line: &'a [u8]) -> Vec<&'a [u8]> {
-        self.matcher.find_iter(&mut self.cache, line).map(|found| &line[found.range()]).collect()
+    if arguments.has("whole-line") {
+        expression = format!("^(?:{expression})$");
     }
-
-    fn matches(&mut self, line: &[u8]) -> bool {
-        self.matcher.is_match(&mut self.cache, line)
-    }
-}
-
-/// The text as an expression that matches it alone.
-fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        if r"\.+*?()|[]{}^$#&-~".contains(character) {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
+    Pattern::compile(&expression, arguments.has("ignore-case"), text)
 }
 
 fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
@@ -125,7 +83,7 @@ fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         (None, Some((text, files))) => (text.as_str(), files),
         (None, None) => return Err(Misuse("a pattern is missing".to_string()).into()),
     };
-    let mut pattern = Pattern::compile(arguments, text)?;
+    let mut pattern = compile(arguments, text)?;
     let named = !arguments.has("no-name") && (arguments.has("with-name") || files.len() > 1);
     let mut any = false;
     context.each_file(files, |context, name, file| {
@@ -153,8 +111,11 @@ fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             }
             let file_name = if named { format!("{shown}:") } else { String::new() };
             let line_number = if arguments.has("line-number") { format!("{number}:") } else { String::new() };
-            let pieces =
-                if arguments.has("only-matching") { pattern.find(whole) } else { alloc::vec![whole] };
+            let pieces = if arguments.has("only-matching") {
+                pattern.find_all(whole).collect()
+            } else {
+                alloc::vec![whole]
+            };
             for piece in
                 pieces.into_iter().filter(|piece| !piece.is_empty() || !arguments.has("only-matching"))
             {
