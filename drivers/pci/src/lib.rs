@@ -73,7 +73,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// The words are not `VENDOR:DEVICE` in hexadecimal.
+/// The words are not those of an identity, or of a kind of device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadIdentity;
 
@@ -88,6 +88,45 @@ impl FromStr for Identity {
         };
         let (vendor, device) = text.split_once(':').ok_or(BadIdentity)?;
         Ok(Identity { vendor: number(vendor)?, device: number(device)? })
+    }
+}
+
+/// A kind of device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// One maker's device.
+    Device(Identity),
+    /// Whatever has this class, subclass and programming interface.
+    Class([u8; 3]),
+}
+
+impl Kind {
+    /// Whether the function with that header is of this kind.
+    pub fn is_of(self, header: &Header) -> bool {
+        match self {
+            Kind::Device(identity) => identity == header.identity(),
+            Kind::Class(class) => class == header.class(),
+        }
+    }
+}
+
+/// `VENDOR:DEVICE`, or `CLASS.SUBCLASS.INTERFACE`, in hexadecimal.
+impl FromStr for Kind {
+    type Err = BadIdentity;
+
+    fn from_str(text: &str) -> Result<Kind, BadIdentity> {
+        if text.contains(':') {
+            return text.parse().map(Kind::Device);
+        }
+        let number = |digits: &str| {
+            let is_number = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let number = u8::from_str_radix(digits, 16).ok();
+            number.filter(|_| is_number).ok_or(BadIdentity)
+        };
+        let mut words = text.split('.').map(number);
+        let mut next = || words.next().unwrap_or(Err(BadIdentity));
+        let class = [next()?, next()?, next()?];
+        if words.next().is_none() { Ok(Kind::Class(class)) } else { Err(BadIdentity) }
     }
 }
 
@@ -113,6 +152,26 @@ mod tests {
         assert_eq!(identity.to_string(), "1af4:1041");
         for bad in ["", "1af4", "1af4:", "1af4:10411", "+af4:1041", "1af4:104g"] {
             assert_eq!(bad.parse::<Identity>(), Err(BadIdentity), "{bad}");
+            assert_eq!(bad.parse::<Kind>(), Err(BadIdentity), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_kind_is_one_makers_or_a_class() {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..4].copy_from_slice(&[0x36, 0x1b, 0x10, 0]);
+        bytes[9..12].copy_from_slice(&[2, 8, 1]);
+        for (kind, is_of) in [
+            ("01.08.02", true),
+            ("1b36:0010", true),
+            ("01.06.01", false),
+            ("02.08.01", false),
+            ("1b36:0011", false),
+        ] {
+            assert_eq!(kind.parse::<Kind>().unwrap().is_of(&Header(bytes)), is_of, "{kind}");
+        }
+        for bad in ["01.08", "01.08.02.00", "1.8.2", "01.08.0x", "01..02"] {
+            assert_eq!(bad.parse::<Kind>(), Err(BadIdentity), "{bad}");
         }
     }
 }

@@ -15,7 +15,7 @@
 //! | `interrupts FIRST-LAST` | may claim these interrupt lines | none |
 //! | `device-memory FIRST-LAST` | may map these physical addresses | none |
 //! | `dma SIZE` | may have so much DMA memory | none |
-//! | `devices VENDOR:DEVICE…` | gets every such PCI device, and runs only where there is one | none |
+//! | `devices KIND…` | gets every such PCI device, `VENDOR:DEVICE` or `CLASS.SUBCLASS.INTERFACE` in hexadecimal, and runs only where there is one | none |
 //! | `archive` | may map the boot archive, and finds it by its variable `archive` | no |
 //! | `after NAME…` | starts when these are ready | at once |
 //! | `restart always\|on-failure\|never` | what happens when it ends | `always` |
@@ -36,7 +36,7 @@ use core::fmt;
 
 use abi::kernel::priority;
 use abi::{PAGE_BYTES, Rights, UserId};
-use pci::Identity;
+use pci::Kind;
 use protocols::naming::is_prefix;
 use protocols::supervisor::ServiceRecord;
 
@@ -93,7 +93,7 @@ pub struct Service {
     /// Device resources.
     pub resources: Vec<Resource>,
     /// The kinds of PCI device that it drives; it runs only where there is one. None if it drives none.
-    pub devices: Vec<Identity>,
+    pub devices: Vec<Kind>,
     /// Whether it may map the boot archive.
     pub archive: bool,
     /// Services that must be ready before.
@@ -239,10 +239,11 @@ fn setting(service: &mut Service, earlier: &[Service], key: &str, values: &[&str
             start: 0,
             count: pages(size)?,
         }),
-        ("devices", identities @ [_, ..]) => {
-            for text in identities {
-                let identity = text.parse().map_err(|_| format!("`{text}` is no VENDOR:DEVICE"))?;
-                service.devices.push(identity);
+        ("devices", kinds @ [_, ..]) => {
+            for text in kinds {
+                let kind = text.parse();
+                let complaint = |_| format!("`{text}` is no VENDOR:DEVICE or CLASS.SUBCLASS.INTERFACE");
+                service.devices.push(kind.map_err(complaint)?);
             }
         }
         ("archive", []) => service.archive = true,
@@ -375,7 +376,7 @@ mod tests {
                 interrupts 4
                 device-memory 0xfee00000-0xfee01fff
                 dma        5 KiB
-                devices    1af4:1041 8086:10d3
+                devices    1af4:1041 01.06.01
                 archive
                 after      naming
                 restart    on-failure
@@ -403,7 +404,7 @@ mod tests {
                 (resource::DMA, 0, 2)
             ]
         );
-        assert_eq!(uart.devices[1], Identity { vendor: 0x8086, device: 0x10d3 });
+        assert_eq!(uart.devices[1], Kind::Class([1, 6, 1]));
         assert_eq!((uart.restart, uart.watchdog_ns), (Restart::OnFailure, Some(500_000_000)));
         assert!(uart.archive && uart.critical && uart.after == ["naming"]);
         assert!(uart.is_wanted("quiet serial"));

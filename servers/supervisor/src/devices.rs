@@ -173,7 +173,7 @@ fn has(resource: &Resource, line: u32) -> bool {
 }
 
 fn is_for(service: &Service, device: &Device) -> bool {
-    service.devices.contains(&device.function.header.identity())
+    service.devices.iter().any(|kind| kind.is_of(&device.function.header))
 }
 
 /// Takes from a device what it could do by itself.

@@ -59,6 +59,16 @@ pub struct Entry {
     ever_started: bool,
 }
 
+impl Entry {
+    fn keeps_nobody_waiting(&self) -> bool {
+        match self.state {
+            State::Running => true,
+            State::Stopped => self.ever_started && self.last_status == 0,
+            State::Starting | State::Waiting { .. } | State::Stopping => false,
+        }
+    }
+}
+
 /// What becomes of a service that has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -123,13 +133,14 @@ impl Services {
         self.entries.iter().filter_map(due).min()
     }
 
-    /// Whether all that it comes after is ready. A service that is not wanted on this node keeps nobody waiting.
+    /// Whether all that it comes after is ready. A service that is not wanted on this node keeps nobody waiting, and neither
+    /// does one that has ended well, for want of something to do.
     fn may_start(&self, entry: &Entry) -> bool {
         entry
             .configuration
             .after
             .iter()
-            .all(|name| self.find(name).is_none_or(|place| self.entries[place].state == State::Running))
+            .all(|name| self.find(name).is_none_or(|place| self.entries[place].keeps_nobody_waiting()))
     }
 
     /// A service has been started.
@@ -325,6 +336,18 @@ mod tests {
         assert_eq!((services.stop(2), services.next_due_ns()), (None, None));
         assert_eq!(services.find("c"), Some(2));
         assert_eq!(services.find("d"), None);
+    }
+
+    #[test]
+    fn who_has_ended_well_keeps_nobody_waiting() {
+        let mut services = services("service a\n restart on-failure\nservice b\n after a");
+        services.started(0, pid(1), 0);
+        services.ready(pid(1));
+        services.ended(0, 1, QUICK_NS);
+        assert_eq!(services.next_to_start(QUICK_NS), None, "a failed, and is to be started again");
+        services.started(0, pid(2), 2 * QUICK_NS);
+        services.ended(0, 0, 2 * QUICK_NS);
+        assert_eq!(services.next_to_start(2 * QUICK_NS), Some(1));
     }
 
     #[test]
