@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::disk::{self, Wanted};
 use crate::firmware::{Firmware, Medium};
 use crate::machine::Start;
 use crate::memory::Memory;
@@ -71,6 +72,14 @@ pub struct NodeOptions {
     #[arg(long, value_name = "MIB", default_value_t, allow_negative_numbers = true)]
     pub memory: Memory,
 
+    /// Give a node a disk, which is a file of this host; repeatable
+    ///
+    /// FILE[,size=SIZE][,bus=virtio|nvme|ahci][,node=NUMBER], as in `d.img,size=256M`. Where there is no such file, one
+    /// of that size is made, which takes up room only as it is written. In the node it is `[disk0]`, the next one
+    /// `[disk1]`; `disks` lists them. Without `node` it is node 1's.
+    #[arg(long, value_name = "DISK")]
+    pub disk: Vec<Wanted>,
+
     /// Put a host file or folder under `[boot]`, by its own name; repeatable
     ///
     /// A folder with a crate made by `cargo v new` is built instead, and its programs are put into `[boot]bin`.
@@ -95,9 +104,11 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
-    /// Complains of files that can't be read or written, before anything is built.
-    pub fn check(&self) -> Result<()> {
+    /// Complains of files that can't be read or written, and of disks of nodes that there are not, before anything is
+    /// built.
+    pub fn check(&self, nodes: usize) -> Result<()> {
         check_added(&self.add)?;
+        disk::check(&self.disk, nodes)?;
         self.log.as_deref().map_or(Ok(()), ensure_writable)
     }
 }
@@ -157,7 +168,7 @@ impl Run {
             self.firmware == Firmware::Bios || self.image.is_some() || self.domain.netboot,
             "--firmware is for nodes that firmware starts: see --image and --netboot"
         );
-        self.node.check()
+        self.node.check(self.domain.nodes.into())
     }
 
     /// How the node at that place comes to its kernel.

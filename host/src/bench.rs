@@ -97,7 +97,15 @@ pub fn bench(options: &Bench) -> Result<u8> {
 
 fn options(memory: u32, icount: bool) -> NodeOptions {
     let memory = Memory::for_all(memory);
-    NodeOptions { memory, add: Vec::new(), accel: Accel::Tcg, icount, log: None, test_programs: true }
+    NodeOptions {
+        memory,
+        disk: Vec::new(),
+        add: Vec::new(),
+        accel: Accel::Tcg,
+        icount,
+        log: None,
+        test_programs: true,
+    }
 }
 
 /// What makes the session of a node's lines, given where their output and their error output go.

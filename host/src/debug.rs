@@ -23,7 +23,7 @@ const GDB: &str = "gdb";
 
 /// `cargo v debug`. The status that the tool is to end with.
 pub fn debug(options: &Debug) -> Result<u8> {
-    options.node.check()?;
+    options.node.check(1)?;
     let qemu = qemu::find_or_install()?;
     let guest = guest::build()?;
     let mut prepared = Prepared::single(&guest, &qemu, &options.node)?;

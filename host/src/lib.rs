@@ -14,6 +14,7 @@ pub mod bench;
 pub mod channel;
 pub mod counting;
 pub mod debug;
+pub mod disk;
 pub mod diskless;
 pub mod domain;
 pub mod exec;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::counting::Counting;
+use crate::disk::{self, Attached};
 use crate::firmware::{Firmware, Medium};
 use crate::wiring::CardKind;
 
@@ -32,6 +33,8 @@ pub struct Machine {
     pub debugger: Option<u16>,
     /// The network card, if it has one.
     pub card: Option<Card>,
+    /// Its disks.
+    pub disks: Vec<Attached>,
     /// What counts its instructions, if they are. An emulated processor only.
     pub counting: Option<Counting>,
 }
@@ -193,6 +196,7 @@ impl Machine {
         say(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         let starts = matches!(self.start, Start::Network(_));
         arguments.extend(self.card.iter().flat_map(|card| card.arguments(starts)));
+        arguments.extend(disk::arguments(&self.disks));
         arguments.extend(CHANNEL.map(OsString::from));
         arguments.extend(self.counting.iter().flat_map(Counting::arguments));
         Ok(arguments)
@@ -206,6 +210,11 @@ impl Machine {
                 arguments.extend(["-kernel".into(), self.kernel.clone().into_os_string()]);
                 arguments.extend(["-initrd".into(), archive.as_os_str().to_owned()]);
                 arguments.extend(["-append".into(), self.command_line.clone().into()]);
+                if !self.disks.is_empty() {
+                    // The firmware lets disks alone that nothing is to be booted from. For an NVMe disk it would take memory
+                    // where QEMU has put the boot archive.
+                    arguments.extend(["-boot".into(), "strict=on".into()]);
+                }
             }
             Start::Medium(medium, firmware) => {
                 arguments.extend(firmware.arguments(folder)?);
@@ -246,6 +255,7 @@ mod tests {
             may_restart: false,
             debugger: None,
             card: None,
+            disks: Vec::new(),
             counting: None,
         }
     }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::archive::{Archive, EXEC};
 use crate::arguments::{NodeOptions, Run};
+use crate::disk::{Attached, Wanted};
 use crate::diskless;
 use crate::domain::plan::NoPlan;
 use crate::domain::{Domain, Outcome, name};
@@ -60,23 +61,26 @@ impl Prepared {
         archive.put_guest(guest, options.test_programs)?;
         put_added(&mut archive, &options.add)?;
         archive.ensure_bootable()?;
-        let prepared = |node| Prepared {
-            machine: Machine {
-                qemu: qemu.to_owned(),
-                start: Start::Direct,
-                kernel: guest.kernel.clone(),
-                command_line: format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node)),
-                memory_mib: options.memory.of(node).0,
-                processor,
-                lacking: Vec::new(),
-                may_restart: true,
-                debugger: None,
-                card: None,
-                counting: None,
-            },
-            archive: archive.clone(),
+        let prepared = |node| {
+            Ok(Prepared {
+                machine: Machine {
+                    qemu: qemu.to_owned(),
+                    start: Start::Direct,
+                    kernel: guest.kernel.clone(),
+                    command_line: format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node)),
+                    memory_mib: options.memory.of(node).0,
+                    processor,
+                    lacking: Vec::new(),
+                    may_restart: true,
+                    debugger: None,
+                    card: None,
+                    disks: disks(&options.disk, node)?,
+                    counting: None,
+                },
+                archive: archive.clone(),
+            })
         };
-        Ok((0..nodes).map(prepared).collect())
+        (0..nodes).map(prepared).collect()
     }
 
     /// As [`Prepared::new`], for one node.
@@ -153,6 +157,11 @@ fn serve_boot(nodes: &mut [Prepared]) -> Result<bool> {
     nodes[0].archive = served;
     nodes[0].say(image::BOOT_SERVER);
     Ok(true)
+}
+
+/// The disks of the node at that place.
+fn disks(wanted: &[Wanted], node: usize) -> Result<Vec<Attached>> {
+    wanted.iter().filter(|disk| disk.node == node).map(Wanted::attach).collect()
 }
 
 /// Puts nodes together: several of them, wired as `wiring` says, on a network, which writes what passes to the file

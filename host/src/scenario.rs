@@ -29,6 +29,7 @@ use serde::Deserialize;
 
 use crate::archive::SERVICES;
 use crate::arguments::Accel;
+use crate::disk::New;
 use crate::exec::Exec;
 use crate::firmware::{Firmware, Medium};
 use crate::guest::checkout;
@@ -106,6 +107,9 @@ pub struct Scenario {
     /// Memory of the nodes, as `--memory` takes it.
     #[serde(default)]
     pub memory: Memory,
+    /// Disks, new for each run, as `--disk` takes them but without a file.
+    #[serde(default)]
+    disk: Vec<New>,
     /// Whether a reset starts the first node again, as at a terminal; the others always start again.
     #[serde(default)]
     restarts: bool,
@@ -207,6 +211,7 @@ impl Scenario {
             .iter()
             .map(Step::nodes)
             .chain([scenario.network.nodes_named(), scenario.wiring().nodes_named()])
+            .chain(scenario.disk.iter().map(|disk| disk.node() + 1))
             .max();
         ensure!(named <= Some(scenario.nodes), "it names node {}; see `nodes`", named.unwrap_or_default());
         for number in scenario.exec_on.keys().chain(scenario.output_of.keys()) {
@@ -216,11 +221,13 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// What options a node for it has. Scenarios always run emulated, so that hosts do not differ.
-    pub fn options(&self) -> crate::arguments::NodeOptions {
+    /// What options a node for it has, its disks in files of that folder. Scenarios always run emulated, so that hosts do
+    /// not differ.
+    pub fn options(&self, folder: &Path) -> crate::arguments::NodeOptions {
         crate::arguments::NodeOptions {
             memory: self.memory.clone(),
-            add: self.add.iter().map(|path| folder().join(path)).collect(),
+            disk: self.disk.iter().enumerate().map(|(number, disk)| disk.within(folder, number)).collect(),
+            add: self.add.iter().map(|path| self::folder().join(path)).collect(),
             accel: Accel::Tcg,
             icount: self.icount,
             log: None,

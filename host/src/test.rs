@@ -238,8 +238,8 @@ fn run_on_nodes(scenarios: &[&Scenario], jobs: u8) -> Result<Counts> {
 }
 
 fn run_on_node(scenario: &Scenario, guest: &Guest, qemu: &Path, logs: &Path) -> Result<()> {
-    let mut options = scenario.options();
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let mut options = scenario.options(folder.path());
     if let Some(name) = &scenario.new_program {
         let path = folder.path().join(name);
         new::make(&path)?;

@@ -33,6 +33,12 @@ pub const PREFIX: &str = "disk";
 /// The name of the whole disk.
 pub const ALL: &str = "all";
 
+/// The number in a disk's prefix; none if it is no such prefix.
+pub fn number_of(prefix: &str) -> Option<u32> {
+    let digits = prefix.strip_prefix(PREFIX)?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
 protocol! {
     /// What disks can beyond I/O.
     pub mod block = 0x1b, enum Block {
@@ -155,6 +161,20 @@ impl<'a> Geometry<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prefixes_of_disks_have_a_number() {
+        for (prefix, number) in [
+            ("disk0", Some(0)),
+            ("disk12", Some(12)),
+            ("disk", None),
+            ("disk-1", None),
+            ("disk+1", None),
+            ("disc0", None),
+        ] {
+            assert_eq!(number_of(prefix), number, "{prefix}");
+        }
+    }
 
     #[test]
     fn geometries_come_back() {

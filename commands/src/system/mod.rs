@@ -4,6 +4,7 @@ pub mod balance;
 pub mod crash;
 pub mod date;
 pub mod devices;
+pub mod disks;
 pub mod env;
 pub mod free;
 pub mod groups;

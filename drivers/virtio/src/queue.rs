@@ -12,11 +12,13 @@ use core::sync::atomic::{Ordering, fence};
 use hardware::dma::{DmaCell, DmaMemory, DmaTable, barrier};
 use v::Error;
 
-const DESCRIPTOR_BYTES: usize = 16;
-const DESCRIPTOR_LENGTH: usize = 8;
-const DESCRIPTOR_FLAGS: usize = 12;
+pub(crate) const DESCRIPTOR_BYTES: usize = 16;
+pub(crate) const DESCRIPTOR_LENGTH: usize = 8;
+pub(crate) const DESCRIPTOR_FLAGS: usize = 12;
 /// The device writes the buffer.
-const DEVICE_WRITES: u16 = 2;
+pub(crate) const DEVICE_WRITES: u16 = 2;
+/// The buffer is a [table](crate::indirect) of descriptors.
+const IS_TABLE: u16 = 4;
 
 /// Offsets in both rings, and bytes of their entries.
 const FLAGS: usize = 0;
@@ -127,13 +129,22 @@ impl Queue {
 
     /// Says where a buffer is.
     pub fn describe(&mut self, buffer: u16, physical: u64, bytes: u32, device_writes: bool) {
+        self.describe_with(buffer, physical, bytes, if device_writes { DEVICE_WRITES } else { 0 });
+    }
+
+    /// Says where the [table](crate::indirect) is of a buffer with several parts. The device must have agreed to such.
+    pub fn describe_table(&mut self, buffer: u16, physical: u64, bytes: u32) {
+        self.describe_with(buffer, physical, bytes, IS_TABLE);
+    }
+
+    fn describe_with(&mut self, buffer: u16, physical: u64, bytes: u32, flags: u16) {
         let at = self.descriptor(buffer);
         self.memory.set(at, physical);
         self.memory.set(at + DESCRIPTOR_LENGTH, bytes);
-        self.memory.set(at + DESCRIPTOR_FLAGS, if device_writes { DEVICE_WRITES } else { 0 });
+        self.memory.set(at + DESCRIPTOR_FLAGS, flags);
     }
 
-    /// Says how much of a buffer counts.
+    /// Says how much of a buffer counts; of one with a table, how much of that.
     #[inline]
     pub fn set_length(&mut self, buffer: u16, bytes: u32) {
         self.lengths.cell(buffer.into()).set(bytes);

@@ -199,6 +199,11 @@ impl Transport {
     pub fn own_u16(&self, offset: usize) -> Option<u16> {
         (offset + 2 <= self.device_bytes).then(|| self.device.read(offset))
     }
+
+    /// Reads four bytes of them.
+    pub fn own_u32(&self, offset: usize) -> Option<u32> {
+        (offset + 4 <= self.device_bytes).then(|| self.device.read(offset))
+    }
 }
 
 #[cfg(test)]

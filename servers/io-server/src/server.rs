@@ -4,7 +4,6 @@
 use alloc::vec::Vec;
 
 use abi::protocol::{Reply, Request as _};
-use abi::segment::HEAD_BYTES;
 use abi::{Error, Pid, UserId};
 use protocols::io::{attribute, io, mode};
 use protocols::names::{Descriptor, kind, names};
@@ -180,7 +179,7 @@ impl<S: Service> IoServer<S> {
         let read = io::Read::from_message(request.message);
         let instance = self.instances.get(read.instance, &request.client)?;
         require(instance.attributes, attribute::READABLE)?;
-        let room = request.client.writable_bytes()?.min(HEAD_BYTES) as usize;
+        let room = request.client.writable_bytes()?.min(S::MOST_READ_BYTES) as usize;
         let reading = match &mut instance.content {
             Content::Directory { listing, .. } => Reading::Data(listing.read(read.position, room)),
             Content::Object(_) if room == 0 => Reading::Moved(0),

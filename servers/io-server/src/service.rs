@@ -1,5 +1,6 @@
 //! What a server says of itself: the trait [`Service`], the requests it is asked and what becomes of them.
 
+use abi::segment::HEAD_BYTES;
 use abi::{Access, Error, Grant, Message, Pid, UserId};
 use alloc::string::String;
 use protocols::names::Descriptor;
@@ -11,7 +12,7 @@ use crate::listing::Listing;
 use crate::system::System;
 
 /// The most bytes that one write carries, so that no client keeps a server for long. Clients ask again. One read carries
-/// what goes with a reply.
+/// [what the service says](Service::MOST_READ_BYTES).
 pub const MAX_TRANSFER_BYTES: u64 = 1 << 20;
 
 /// Who asks. Everything here was stamped by the kernel.
@@ -160,6 +161,9 @@ pub enum Completion {
 pub trait Service {
     /// What it keeps for an open instance.
     type Open;
+
+    /// Most bytes of one read. What is beyond a reply's share is moved ahead of it.
+    const MOST_READ_BYTES: u64 = HEAD_BYTES;
 
     /// Opens an object. `mode` has no unknown bits; `client.user` is the user of the team that will own it.
     fn open(
