@@ -180,6 +180,11 @@ pub trait Disk {
     fn rearm(&mut self) -> bool;
 }
 
+/// The driver in the book compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/book/disks.md")]
+struct Book;
+
 #[cfg(test)]
 mod tests {
     use super::*;

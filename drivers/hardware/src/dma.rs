@@ -67,6 +67,12 @@ impl DmaMemory {
         DmaMemory { first, bytes, physical: first.as_ptr().expose_provenance() as u64 }
     }
 
+    /// The same memory once more, as a device has it. For tests on the host, of memory that was [imitated](Self::imitate).
+    #[must_use]
+    pub const fn seen_by_device(&self) -> DmaMemory {
+        DmaMemory { first: self.first, bytes: self.bytes, physical: self.physical }
+    }
+
     /// Its physical address, for the device.
     pub const fn physical(&self) -> u64 {
         self.physical

@@ -166,3 +166,119 @@ impl Requests {
         self.queue.ask()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SLOTS: u16 = 4;
+    const BUFFER_BYTES: usize = 4096;
+
+    /// Requests, and the memory of queue and records as the device has it.
+    struct Device {
+        requests: Requests,
+        queue: DmaMemory,
+        used: usize,
+        records: DmaMemory,
+        given: u16,
+    }
+
+    impl Device {
+        fn new() -> Device {
+            let memory = DmaMemory::imitate(Queue::bytes(SLOTS));
+            let (seen, records) =
+                (memory.seen_by_device(), DmaMemory::imitate(RECORD_BYTES * usize::from(SLOTS)));
+            let queue = Queue::new(memory, SLOTS, true);
+            let [descriptors, _, used] = queue.places();
+            let buffers = Buffers::of(DmaMemory::imitate(4 * BUFFER_BYTES), SLOTS.into(), BUFFER_BYTES);
+            let seen_records = records.seen_by_device();
+            let requests = Requests::new(queue, buffers, records, 512);
+            Device {
+                requests,
+                queue: seen,
+                used: (used - descriptors) as usize,
+                records: seen_records,
+                given: 0,
+            }
+        }
+
+        fn record<T: hardware::register::Width>(&self, slot: usize, offset: usize) -> T {
+            self.records.get(RECORD_BYTES * slot + offset)
+        }
+
+        fn give(&mut self, slot: u32) {
+            let entry = self.used + 4 + 8 * usize::from(self.given % SLOTS);
+            self.queue.set(entry, slot);
+            self.given += 1;
+            self.queue.set(self.used + 2, self.given);
+        }
+    }
+
+    #[test]
+    fn requests_are_as_the_standard_says() {
+        let mut device = Device::new();
+        device.requests.start(2, &Operation::Write { first: 5, count: 2 });
+        assert!(device.requests.show());
+        assert_eq!((device.record::<u32>(2, HEAD), device.record::<u64>(2, HEAD + HEAD_SECTOR)), (1, 5));
+        let part = |device: &Device, number: usize| {
+            let at = table_bytes(number);
+            (device.record::<u32>(2, at + 8), device.record::<u16>(2, at + 12))
+        };
+        assert_eq!([0, 1, 2].map(|number| part(&device, number)), [(16, 1), (1024, 1), (1, 2)]);
+        // Its descriptor leads to a table of three.
+        let descriptor =
+            (device.queue.get::<u64>(32), device.queue.get::<u32>(40), device.queue.get::<u16>(44));
+        assert_eq!(descriptor, (device.records.physical() + 2 * RECORD_BYTES as u64, 48, 4));
+        device.requests.start(0, &Operation::Flush);
+        assert_eq!(device.queue.get::<u32>(8), 32, "a flush has no data");
+        for (slot, status) in [(2, DONE), (0, 1)] {
+            device.records.set(RECORD_BYTES * slot as usize + STATUS, status);
+            device.give(slot);
+        }
+        assert_eq!(device.requests.take(), Some(Finished { slot: 2, outcome: Ok(()) }));
+        assert_eq!(device.requests.take(), Some(Finished { slot: 0, outcome: Err(Error::DeviceError) }));
+        assert_eq!(device.requests.take(), None);
+    }
+
+    #[test]
+    fn what_the_device_has_said_nothing_of_has_failed() {
+        let mut device = Device::new();
+        device.requests.start(1, &Operation::Discard { first: 1 << 40, count: 3 });
+        assert_eq!(device.record::<u64>(1, RANGE), 1 << 40);
+        assert_eq!(device.record::<u32>(1, RANGE + RANGE_SECTORS), 3);
+        device.give(1);
+        device.give(1);
+        let outcome = Err(Error::DeviceError);
+        assert_eq!(device.requests.take(), Some(Finished { slot: 1, outcome }));
+        assert_eq!(device.requests.take(), None, "it had it once");
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_device_cannot_end_what_it_has_not(
+            words in prop::collection::vec(0..8_u32, 9),
+            index: u16,
+            lent in prop::collection::vec(any::<bool>(), usize::from(SLOTS)),
+        ) {
+            let mut device = Device::new();
+            for slot in (0..usize::from(SLOTS)).filter(|slot| lent[*slot]) {
+                device.requests.start(slot, &Operation::Read { first: 0, count: 8 });
+            }
+            for (at, word) in words.iter().enumerate() {
+                device.queue.set(device.used + 4 * at, *word);
+            }
+            device.queue.set(device.used + 2, index);
+            let mut ended = [false; SLOTS as usize];
+            // Nonsense is passed over one at a time.
+            for _ in 0..=u16::MAX {
+                if let Some(finished) = device.requests.take() {
+                    prop_assert!(lent[finished.slot] && !ended[finished.slot]);
+                    ended[finished.slot] = true;
+                    device.requests.buffer(finished.slot)[0] = 1;
+                }
+            }
+            prop_assert!(!device.requests.rearm(), "it is all looked at");
+        }
+    }
+}

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 mod archive;
 mod channel;
+mod disk;
 mod engine;
 mod image;
 mod migration;
@@ -37,6 +38,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "archive", check: archive::check },
     Target { name: "channel", check: channel::check },
+    Target { name: "disk", check: disk::check },
     Target { name: "engine", check: engine::check },
     Target { name: "image", check: image::check },
     Target { name: "migration", check: migration::check },

@@ -43,6 +43,11 @@ fn channel() {
 }
 
 #[test]
+fn disk() {
+    run("disk");
+}
+
+#[test]
 fn engine() {
     run("engine");
 }
