@@ -230,15 +230,16 @@ impl World {
         }
     }
 
-    /// What has come to the network server: who has sent elsewhere, and answers to clients there.
+    /// What has come to the network server: who has sent elsewhere, and answers to clients there. A process has one such
+    /// message at a time, and those of several come in no certain order.
     pub fn carry(&mut self) -> Vec<(Pid, Pid, Message)> {
-        let mut carried = Vec::new();
+        let (mut carried, mut senders) = (Vec::new(), Vec::new());
         while let Some(registers) = self.here().take() {
             let message = Message::from_registers(registers.message);
             match Arrival::decode(&registers) {
                 Arrival::Elsewhere { to, .. } => {
                     let client = Pid::from_bits(registers.pid);
-                    self.awaiting.push(client);
+                    senders.push(client);
                     carried.push((client, to, message));
                 }
                 Arrival::Answered { replier, .. } => {
@@ -251,6 +252,9 @@ impl World {
                 Arrival::Own | Arrival::Forwarded { .. } => {}
             }
         }
+        carried.sort_by_key(|(from, to, _)| (from.to_bits(), to.to_bits()));
+        senders.sort_by_key(|sender| sender.to_bits());
+        self.awaiting.extend(senders);
         carried
     }
 
