@@ -63,7 +63,8 @@ const KIND_SHIFT: u32 = 32;
 
 impl Arrival {
     /// Adds to the results of a Receive, in which all but this has been set.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Where the kind is known, it is a few stores.
     pub fn encode(&self, registers: &mut Registers) {
         let user = registers.extra[1] & 0xffff_ffff;
         let [grant, _, forwarder, ..] = registers.extra;

@@ -79,6 +79,7 @@ impl NetworkServer {
     }
 
     /// Takes the most urgent waiting message, whatever it is about.
+    #[inline]
     pub fn receive(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<Received, Error> {
         if !self.put_off.to.is_none() {
             let to = core::mem::replace(&mut self.put_off.to, Pid::NONE);

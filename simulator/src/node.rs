@@ -46,6 +46,7 @@ pub fn system_call<M: Machine>(kernel: &mut Kernel<M>) -> Next<M::Space> {
     let process = match done {
         ShortCall::Run { process, .. } => process,
         ShortCall::Stay => kernel.cpu().current,
+        ShortCall::Choose => return kernel.choose(),
         ShortCall::Segment | ShortCall::General => return kernel.general_call(),
     };
     Next::Run { process, space: kernel.processes[process].space, resume: Resume::Results }

@@ -78,12 +78,14 @@ impl Transmit {
     }
 
     /// Bytes of the packet.
+    #[inline]
     pub fn packet_bytes(&self) -> usize {
         packet::HEADER_BYTES + usize::from(self.header.length_words) * 4 + packet::CHECKSUM_BYTES
     }
 
     /// Writes the packet, checksum included, to the start of `out` and returns its length. `segment` is the whole
     /// segment, or empty if the packet carries none of it. None if `out` or `segment` is too short.
+    #[inline]
     pub fn write(&self, segment: &[u8], out: &mut [u8]) -> Option<usize> {
         if self.header.length_words == 0 {
             return packet::assemble_bare(&self.header, out);

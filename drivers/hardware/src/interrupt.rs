@@ -38,6 +38,7 @@ impl InterruptLine {
 
     /// What becomes of an interrupt's message once the device no longer asks for attention: the reply that unmasks its
     /// line, where it wants one.
+    #[inline]
     pub fn attended(message: &Message) -> Outcome<'static> {
         match notice::Notice::from_message(message) {
             Some(notice::Notice::Interrupt(interrupt)) if message_line::contains(interrupt.line) => {

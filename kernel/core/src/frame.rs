@@ -119,6 +119,7 @@ impl Frames {
     }
 
     /// Takes a frame that is to be filled with zeros and set aside, if more are wanted. It remains free.
+    #[inline]
     pub fn begin_zeroing(&mut self) -> Option<Frame> {
         if self.zeroed.len() == MOST_ZEROED {
             return None;

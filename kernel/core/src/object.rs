@@ -106,6 +106,7 @@ impl Objects {
     }
 
     /// An object whose pages are to go.
+    #[inline]
     pub fn first_unbound(&self) -> Option<ObjectIndex> {
         (self.unbound != NO_OBJECT).then_some(self.unbound)
     }

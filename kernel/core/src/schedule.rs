@@ -167,10 +167,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Nobody runs: picks the most urgent ready process.
-    pub(crate) fn choose(&mut self) -> Next<M::Space> {
+    pub fn choose(&mut self) -> Next<M::Space> {
         let index = self.ready.first();
         if index == NOBODY {
-            if self.release_unbound_step() || self.zero_ahead() {
+            let is_unbound = self.regions.objects.first_unbound().is_some();
+            if is_unbound && self.release_unbound_step() || self.zero_ahead() {
                 return Next::Work;
             }
             self.begin_idle();

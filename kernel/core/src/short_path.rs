@@ -1,11 +1,12 @@
-//! The short path: Send to a process that simply waits, and ReplyReceive to a client that simply waits.
+//! The short path: Send to a process that simply waits, ReplyReceive to a client that simply waits, and Receive where
+//! nothing waits.
 //!
-//! Everything in the system takes these two, so they are written for the fewest instructions: first every condition
+//! Everything in the system takes these, so they are written for the fewest instructions: first every condition
 //! is checked, then nothing can go wrong and the message is moved. Where a condition does not hold nothing has been
 //! changed, and the general path in `ipc` does the whole call. It would do the same here, only slower: the
 //! property tests run every scenario on both. While anything is traced, the general path does all.
 
-use abi::call::{FOREVER, Registers, ReplyReceive, Send};
+use abi::call::{FOREVER, Receive, Registers, ReplyReceive, Send};
 use abi::kernel::STATISTICS;
 use abi::kernel::statistics::{Nothing, Null};
 use abi::message::CODE_MASK;
@@ -16,7 +17,7 @@ use abi::{Access, Grant, Pid, USER_ADDRESS_END};
 use crate::ipc::delivered;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, Place, ProcessIndex};
-use crate::process::{Flags, State};
+use crate::process::{Flags, NOBODY, State};
 
 /// What a system call came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,8 @@ pub enum ShortCall<Space> {
     },
     /// The caller goes on, by its results.
     Stay,
+    /// The caller waits: [`Kernel::choose`] says who is to run.
+    Choose,
     /// Nothing was changed; a segment is to be copied: see [`Kernel::short_call_with_segment`].
     Segment,
     /// Nothing was changed; the general path must be taken.
@@ -54,8 +57,26 @@ impl<M: Machine> Kernel<M> {
             ReplyReceive::NUMBER if grant_or_bytes >> 62 != 0 => ShortCall::General,
             ReplyReceive::NUMBER if grant_or_bytes != 0 => ShortCall::Segment,
             ReplyReceive::NUMBER => self.short_reply_receive::<false, false>(caller, other),
-            _ => ShortCall::General,
+            _ => self.short_receive(caller),
         }
+    }
+
+    /// If it is a Receive from anyone, for as long as it takes, and no message is there.
+    #[inline(never)]
+    fn short_receive(&mut self, caller: ProcessIndex) -> ShortCall<M::Space> {
+        let process = &self.processes[caller];
+        let [_, _, deadline, ..] = process.registers.extra;
+        if process.registers.number != Receive::NUMBER
+            || process.registers.pid != Pid::NONE.to_bits()
+            || deadline != FOREVER
+            || !process.queue.is_empty()
+            || !self.trace.is_off()
+        {
+            return ShortCall::General;
+        }
+        self.block_current(State::Receiving);
+        self.processes[caller].partner = NOBODY;
+        ShortCall::Choose
     }
 
     /// The same where the head of a segment goes along with a Send, or data with a reply. Not part of the former, so

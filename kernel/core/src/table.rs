@@ -257,7 +257,8 @@ impl<Space> Processes<Space> {
     ///
     /// # Panics
     /// If they are one: the caller has made sure that they aren't.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // All that is left of it is two additions.
     pub fn pair(
         &mut self,
         one: ProcessIndex,

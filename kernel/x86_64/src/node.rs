@@ -96,6 +96,7 @@ extern "C" fn on_system_call() -> Continuation {
             // SAFETY: the reference lives for this expression, and nobody else holds one.
             pointer: unsafe { Cpu::this() }.registers.cast(),
         },
+        ShortCall::Choose => choose(),
         ShortCall::Segment => segment_call(),
         ShortCall::General => general_call(),
     }
@@ -110,6 +111,14 @@ fn by_results(process: ProcessIndex, space: Space, registers: *mut Registers) ->
     cpu.process = process.into();
     cpu.registers = registers;
     Continuation { how: How::Results, pointer: registers.cast() }
+}
+
+#[inline(never)]
+extern "C" fn choose() -> Continuation {
+    // SAFETY: `on_system_call` has dropped its reference.
+    let kernel = unsafe { kernel() };
+    let next = kernel.choose();
+    continuation(kernel, next)
 }
 
 #[inline(never)]

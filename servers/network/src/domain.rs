@@ -247,17 +247,16 @@ impl Domain {
             })
     }
 
-    /// A frame has come by the domain's card. None if it is not for the domain. What it brings about,
-    /// [`Domain::act`] does.
+    /// Whether a frame is for this node, as far as its address tells.
     #[inline]
-    pub fn take_frame(&mut self, now_ns: u64, frame: &[u8]) -> Option<vmtp::Received> {
-        let (from, packet) = ethernet::take_apart(frame)?;
-        // A switch that does not know where a station is shows its frames to everyone.
-        let is_for_us = frame[0] & 1 != 0 || frame[..6] == self.station.0;
-        if !is_for_us {
-            return Some(vmtp::Received::default());
-        }
-        Some(self.partner.take_packet(now_ns, Address::Ethernet(from), packet, &mut self.calls))
+    pub fn has_address(&self, frame: &[u8]) -> bool {
+        frame[0] & 1 != 0 || frame[..6] == self.station.0
+    }
+
+    /// A packet has come from a station, in a frame by the domain's card. What it brings about, [`Domain::act`] does.
+    #[inline]
+    pub fn take_packet(&mut self, now_ns: u64, from: ethernet::Station, packet: &[u8]) -> vmtp::Received {
+        self.partner.take_packet(now_ns, Address::Ethernet(from), packet, &mut self.calls)
     }
 
     /// Does what the last frame has brought about.
@@ -433,6 +432,7 @@ impl Domain {
         self.partner.counters().list().chain(self.partner.under_way()).nth(position as usize)
     }
 
+    #[inline]
     fn with_wire<T>(
         &mut self,
         card: &mut dyn Card,

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use abi::protocol::{Reply, refusal};
 use abi::{Error, Pid};
 use hardware::device::Device;
-use network_card::{Card, HEAD_BYTES, SHORTEST_FRAME_BYTES, Station};
+use network_card::{Card, HEAD_BYTES, Received, SHORTEST_FRAME_BYTES, Station};
 use protocols::network::CounterRecord;
 use protocols::network::network::{
     CardQueried, CountersQueried, FrameReceived, FrameSent, Network, Registered, Unregistered,
@@ -16,7 +16,7 @@ use protocols::network::network::{
 use v::message;
 use v::server::{Client, Outcome};
 use v::time;
-use vmtp::encapsulation::ethernet::ETHER_TYPE;
+use vmtp::encapsulation::ethernet::{self, ETHER_TYPE};
 
 use crate::domain::Domain;
 use crate::loopback;
@@ -31,11 +31,11 @@ const SOURCE: core::ops::Range<usize> = 6..12;
 /// A card, and what became of the frames that it has received.
 struct Port {
     card: Box<dyn Card>,
+    /// Who sends its interrupts.
+    interrupt: Pid,
     device: u32,
     unclaimed: u64,
     dropped: u64,
-    /// Frames may be there of which no interrupt will tell.
-    is_behind: bool,
 }
 
 /// The card by which the other nodes of the domain are reached.
@@ -45,6 +45,8 @@ pub const DOMAIN_CARD: u32 = 0;
 pub struct Frames {
     ports: Vec<Port>,
     registry: Registry,
+    /// A card may have frames of which no interrupt will tell.
+    is_behind: bool,
     /// The record that was asked for last.
     record: [u8; CounterRecord::BYTES],
 }
@@ -78,16 +80,45 @@ impl Clients for Waiting {
     }
 }
 
+impl Port {
+    /// Takes a frame that is not the domain's, from card `number`.
+    #[inline(never)]
+    fn take(&mut self, number: u32, received: Received, registry: &mut Registry) {
+        let frame = self.card.frame(&received);
+        if let Some(head) = loopback::onward(frame, self.card.station()) {
+            let rest = frame[loopback::ONWARD_BYTES..].to_vec();
+            self.card.give_back(received);
+            // Without room for it, it is lost, as on the way.
+            if let Ok(true) = self.card.send_parts(&[&head, &rest]) {
+                self.card.flush();
+            }
+            return;
+        }
+        match registry.arrived(number, frame, &mut Waiting) {
+            Fate::Taken => {}
+            Fate::Unclaimed => self.unclaimed += 1,
+            Fate::Dropped => self.dropped += 1,
+        }
+        self.card.give_back(received);
+    }
+}
+
 impl Frames {
     /// Without cards.
     pub const fn new() -> Frames {
-        Frames { ports: Vec::new(), registry: Registry::new(), record: [0; CounterRecord::BYTES] }
+        Frames {
+            ports: Vec::new(),
+            registry: Registry::new(),
+            is_behind: false,
+            record: [0; CounterRecord::BYTES],
+        }
     }
 
     /// Adds a card.
     pub fn add(&mut self, device: &Device, card: Box<dyn Card>) {
         let device = device.address().to_bits().into();
-        self.ports.push(Port { card, device, unclaimed: 0, dropped: 0, is_behind: false });
+        let interrupt = card.interrupt();
+        self.ports.push(Port { card, interrupt, device, unclaimed: 0, dropped: 0 });
     }
 
     /// How many cards it has.
@@ -102,47 +133,37 @@ impl Frames {
 
     /// The card whose interrupts this process sends: only the kernel can send from such a pid.
     pub fn interrupted_by(&self, sender: Pid) -> Option<usize> {
-        self.ports.iter().position(|port| port.card.interrupt() == sender)
+        self.ports.iter().position(|port| port.interrupt == sender)
     }
 
     /// Takes the frames that a card has, and asks for an interrupt for the next; of very many only some, the others when
     /// the alarm comes.
     pub fn attend(&mut self, number: usize, domain: &mut Domain) {
         let port = &mut self.ports[number];
-        port.is_behind = true;
         for _ in 0..FRAMES_AT_ONCE {
             let Some(received) = port.card.receive() else {
-                port.is_behind = port.card.rearm();
-                if port.is_behind {
+                if port.card.rearm() {
                     continue;
                 }
                 return;
             };
             let frame = port.card.frame(&received);
-            if number == DOMAIN_CARD as usize {
-                let now_ns = time::now_ns();
-                if let Some(mut brought) = domain.take_frame(now_ns, frame) {
+            match ethernet::take_apart(frame) {
+                Some((from, packet)) if number == DOMAIN_CARD as usize => {
+                    let now_ns = time::now_ns();
+                    // A switch that does not know where a station is shows its frames to everyone.
+                    let mut brought = if domain.has_address(frame) {
+                        domain.take_packet(now_ns, from, packet)
+                    } else {
+                        vmtp::Received::default()
+                    };
                     port.card.give_back(received);
                     domain.act(now_ns, brought.action.as_mut(), port.card.as_mut());
-                    continue;
                 }
+                _ => port.take(number as u32, received, &mut self.registry),
             }
-            if let Some(head) = loopback::onward(frame, port.card.station()) {
-                let rest = frame[loopback::ONWARD_BYTES..].to_vec();
-                port.card.give_back(received);
-                // Without room for it, it is lost, as on the way.
-                if let Ok(true) = port.card.send_parts(&[&head, &rest]) {
-                    port.card.flush();
-                }
-                continue;
-            }
-            match self.registry.arrived(number as u32, frame, &mut Waiting) {
-                Fate::Taken => {}
-                Fate::Unclaimed => port.unclaimed += 1,
-                Fate::Dropped => port.dropped += 1,
-            }
-            port.card.give_back(received);
         }
+        self.is_behind = true;
     }
 
     fn port(&mut self, card: u32) -> Result<&mut Port, Error> {
@@ -256,19 +277,14 @@ impl Frames {
     /// Does what is due.
     pub fn tick(&mut self, domain: &mut Domain) {
         self.registry.expire(time::now_ns(), &mut Waiting);
-        for number in 0..self.ports.len() {
-            if self.ports[number].is_behind {
-                self.attend(number, domain);
-            }
+        if core::mem::take(&mut self.is_behind) {
+            (0..self.ports.len()).for_each(|number| self.attend(number, domain));
         }
     }
 
     /// When [`Frames::tick`] wants to be called; `u64::MAX` if never.
     #[inline]
     pub fn next_deadline_ns(&self) -> u64 {
-        if self.ports.iter().any(|port| port.is_behind) {
-            return 0;
-        }
-        self.registry.next_deadline_ns().unwrap_or(u64::MAX)
+        if self.is_behind { 0 } else { self.registry.soonest_deadline_ns() }
     }
 }

@@ -52,15 +52,23 @@ pub enum Fate {
 }
 
 /// The registrations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
     registrations: Vec<Registration>,
+    /// Before that nobody's time is over.
+    soonest_ns: u64,
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry::new()
+    }
 }
 
 impl Registry {
     /// Nobody has registered anything.
     pub const fn new() -> Registry {
-        Registry { registrations: Vec::new() }
+        Registry { registrations: Vec::new(), soonest_ns: u64::MAX }
     }
 
     /// Registers a type for a process. Doing it twice changes nothing.
@@ -126,6 +134,7 @@ impl Registry {
             None if until_ns <= now_ns => Err(Error::DeadlinePassed),
             None => {
                 registration.waiter = Some(Waiter { client, room, until_ns });
+                self.soonest_ns = self.soonest_ns.min(until_ns);
                 Ok(())
             }
         }
@@ -160,11 +169,14 @@ impl Registry {
                 clients.refuse(waiter.client, Error::DeadlinePassed);
             }
         }
+        let waits = self.registrations.iter().filter_map(|known| Some(known.waiter?.until_ns));
+        self.soonest_ns = waits.min().unwrap_or(u64::MAX);
     }
 
-    /// When the next one's time is over.
-    pub fn next_deadline_ns(&self) -> Option<u64> {
-        self.registrations.iter().filter_map(|known| Some(known.waiter?.until_ns)).min()
+    /// Until then nobody's time is over; `u64::MAX` if nobody waits.
+    #[inline]
+    pub fn soonest_deadline_ns(&self) -> u64 {
+        self.soonest_ns
     }
 }
 
@@ -224,7 +236,7 @@ mod tests {
         assert_eq!(registry.arrived(0, &[0; 13], &mut heard), Fate::Dropped);
         registry.receive(pid(1), TYPE, 2000, 50, 10, &mut heard).unwrap();
         registry.receive(pid(1), TYPE, 2000, 50, 10, &mut heard).unwrap();
-        assert_eq!(registry.next_deadline_ns(), Some(50));
+        assert_eq!(registry.soonest_deadline_ns(), 50);
         assert_eq!(registry.arrived(0, &frame(TYPE, 61), &mut heard), Fate::Taken);
         registry.receive(pid(1), TYPE, 2000, 70, 10, &mut heard).unwrap();
         registry.expire(69, &mut heard);
@@ -234,7 +246,7 @@ mod tests {
         assert_eq!(heard.answers[1], (pid(1), Ok(frame(TYPE, 61))));
         assert_eq!(heard.answers[2], (pid(1), Err(Error::DeadlinePassed)));
         assert_eq!(registry.receive(pid(1), TYPE, 9, 9, 10, &mut heard), Err(Error::DeadlinePassed));
-        assert_eq!(registry.next_deadline_ns(), None);
+        assert_eq!(registry.soonest_deadline_ns(), u64::MAX);
     }
 
     #[test]

@@ -39,8 +39,8 @@ impl NetworkServer {
                 // There is nothing that a receive from anyone could fail for.
                 None => self.domain.receive(),
             };
-            if let Ok(received) = received {
-                answer = self.take(&received);
+            if let Ok(received) = &received {
+                answer = self.take(received);
             }
         }
     }

@@ -10,7 +10,7 @@ use vmtp::{Refusal, Request, Response, SendId};
 
 use crate::kernel::Kernel;
 use crate::sends::take_apart;
-use crate::{Partner, from_wire, pid};
+use crate::{Link, Partner, from_wire, pid};
 
 /// How long answers to a message to a group are taken.
 pub const COLLECT_NS: u64 = 10_000_000_000;
@@ -19,13 +19,14 @@ const MOST_MEMBERS: usize = 16;
 
 impl Partner {
     /// A request has come for a group.
-    pub(crate) fn serve_group<K: Kernel>(
+    pub(crate) fn serve_group<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         request: &Request,
         prefix: &RequestPrefix,
         segment: &[u8],
         kernel: &mut K,
+        link: &mut L,
     ) {
         let group = pid(request.server);
         if group == well_known_group::NETWORK_SERVERS {
@@ -34,7 +35,7 @@ impl Partner {
         let mut is_served = false;
         for member in kernel.members(group).into_iter().take(MOST_MEMBERS) {
             let Some(slot) = self.free_serve(pid(request.id.client), segment.len()) else { break };
-            self.begin_serve(now_ns, request, member, prefix, segment.to_vec(), slot, kernel);
+            self.begin_serve(now_ns, request, member, prefix, segment.to_vec(), slot, kernel, link);
             is_served = true;
         }
         if !is_served {

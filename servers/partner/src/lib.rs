@@ -61,7 +61,7 @@ use loopback::{Loopback, PACKETS_AT_ONCE};
 use memory::Memory;
 use places::Places;
 use sends::Sends;
-use serves::Serves;
+use serves::{Answer, Serves};
 
 /// Bytes of the longest segment on the wire that is not a copy's: a head, behind its prefix.
 pub const WIRE_SEGMENT_BYTES: usize = PREFIX_BYTES + HEAD_BYTES as usize;
@@ -198,11 +198,13 @@ impl Partner {
     }
 
     /// Where the kernel is to put the head of the segment of the next message that is received.
+    #[inline]
     pub fn inbox(&mut self) -> &mut [u8] {
         &mut self.inbox[PREFIX_BYTES..]
     }
 
     /// A message has been received, its segment's head into the inbox. False if it is for the network server itself.
+    #[inline]
     pub fn take_message<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
@@ -213,18 +215,17 @@ impl Partner {
         match received.arrival {
             Arrival::Own => return false,
             Arrival::Elsewhere { .. } => {
-                let mut first = self.send(now_ns, received, kernel);
-                self.act(now_ns, first.as_mut(), kernel, link);
+                self.send(now_ns, received, kernel, link);
             }
             Arrival::Answered { cookie, replier, outcome } => {
-                let mut first = self.answered(now_ns, cookie, &received.message, replier, outcome, kernel);
-                self.act(now_ns, first.as_mut(), kernel, link);
+                let answer = Answer { message: &received.message, replier, outcome };
+                self.answered(now_ns, cookie, &answer, kernel, link);
             }
             Arrival::Forwarded { cookie, forwarder, to } => {
-                let mut first = self.forwarded(now_ns, cookie, &received.message, forwarder, to, kernel);
-                self.act(now_ns, first.as_mut(), kernel, link);
+                self.forwarded(now_ns, cookie, &received.message, forwarder, to, kernel, link);
             }
         }
+        self.act(now_ns, None, kernel, link);
         true
     }
 
@@ -240,18 +241,27 @@ impl Partner {
     ) -> vmtp::Received {
         let mut received = self.engine.receive_packet(now_ns, from, packet);
         if let Some(store) = &received.store {
-            match &received.action {
-                // A whole response: it goes from the packet to who waits for it.
-                Some(Action::Complete { id, outcome })
-                    if let Some(data) = self.whole_segment(store, packet) =>
-                {
-                    self.complete_with(*id, outcome, data, kernel);
-                    received.action = None;
-                }
-                _ => self.store(store, packet, kernel),
-            }
+            self.take_data(store, &mut received.action, packet, kernel);
         }
         received
+    }
+
+    /// Takes the data of a packet, ahead of what else it brings about.
+    fn take_data<K: Kernel>(
+        &mut self,
+        store: &Store,
+        action: &mut Option<Action>,
+        packet: &[u8],
+        kernel: &mut K,
+    ) {
+        match action {
+            // A whole response: it goes from the packet to who waits for it.
+            Some(Action::Complete { id, outcome }) if let Some(data) = self.whole_segment(store, packet) => {
+                self.complete_with(*id, outcome, data, kernel);
+                *action = None;
+            }
+            _ => self.store(store, packet, kernel),
+        }
     }
 
     /// The segment of which a packet brings all, if that is not kept elsewhere.
@@ -348,6 +358,7 @@ impl Partner {
     }
 
     /// Does what a call of the engine's has brought about at once, and then all that the engine wants done.
+    #[inline]
     pub fn act<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
@@ -386,7 +397,22 @@ impl Partner {
         }
     }
 
+    /// Does what came of a call of the engine's at once. That is a packet, if anything.
     #[inline]
+    fn act_at_once<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        first: &mut Option<Action>,
+        kernel: &mut K,
+        link: &mut L,
+    ) {
+        match first {
+            Some(Action::Transmit(transmit)) => self.transmit_group(now_ns, transmit, kernel, link),
+            Some(action) => self.due.push_back(*action),
+            None => {}
+        }
+    }
+
     fn carry_out<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
@@ -395,16 +421,8 @@ impl Partner {
         link: &mut L,
     ) {
         match action {
-            Action::Transmit(transmit) => loop {
-                if !self.transmit(transmit, kernel, link) {
-                    self.stop_copy(now_ns, transmit.buffer);
-                    break;
-                }
-                if !self.engine.next_in_group(transmit) {
-                    break;
-                }
-            },
-            Action::Deliver(request) => self.serve(now_ns, request, kernel),
+            Action::Transmit(transmit) => self.transmit_group(now_ns, transmit, kernel, link),
+            Action::Deliver(request) => self.serve(now_ns, request, kernel, link),
             Action::Abandon(id) => self.abandon(*id, kernel),
             Action::Release(buffer) => self.release(*buffer),
             Action::Complete { id, .. } if self.have_asked(*id) => {}
@@ -418,24 +436,63 @@ impl Partner {
                 self.collect_reply(*id, response, &data, kernel);
             }
             Action::Claimed(host) => match LogicalHost::from_bits(host.to_bits()) {
-                host if host == self.own => self.set_standing(now_ns, Standing::Owned, kernel),
+                host if host == self.own => self.set_standing(now_ns, Standing::Owned, kernel, link),
                 host => self.guest_claimed(host),
             },
             Action::ClaimLost(host) => match LogicalHost::from_bits(host.to_bits()) {
-                host if host == self.own => self.set_standing(now_ns, Standing::Lost, kernel),
+                host if host == self.own => self.set_standing(now_ns, Standing::Lost, kernel, link),
                 host => self.guest_lost(now_ns, host),
             },
         }
     }
 
-    /// Sends a packet. False if the data for it cannot be had.
+    /// Sends a packet, and those of its packet group that can be sent at once.
+    #[inline]
+    fn transmit_group<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        transmit: &mut Transmit,
+        kernel: &mut K,
+        link: &mut L,
+    ) {
+        if transmit.buffer.is_none() && !loopback::is_own(&transmit.destination) {
+            // A packet without data is all of its group.
+            let (to, bytes) = (&transmit.destination, transmit.packet_bytes());
+            return link.transmit(to, bytes, |packet| transmit.write(&[], packet).is_some());
+        }
+        loop {
+            if !self.transmit(transmit, kernel, link) {
+                return self.stop_copy(now_ns, transmit.buffer);
+            }
+            if !self.engine.next_in_group(transmit) {
+                return;
+            }
+        }
+    }
+
+    /// Sends a packet, or hands it back. False if the data for it cannot be had.
     fn transmit<K: Kernel, L: Link>(&mut self, transmit: &Transmit, kernel: &mut K, link: &mut L) -> bool {
-        let Partner { memory, places, sends, loopback, .. } = self;
-        let (destination, bytes) = (&transmit.destination, transmit.packet_bytes());
+        if loopback::is_own(&transmit.destination) {
+            return self.transmit_back(transmit, kernel);
+        }
+        self.transmit_by(transmit, kernel, link)
+    }
+
+    #[cold]
+    fn transmit_back<K: Kernel>(&mut self, transmit: &Transmit, kernel: &mut K) -> bool {
+        let mut loopback = core::mem::take(&mut self.loopback);
+        let is_whole = self.transmit_by(transmit, kernel, &mut loopback);
+        self.loopback = loopback;
+        is_whole
+    }
+
+    #[inline]
+    fn transmit_by<K: Kernel, L: Link>(&mut self, transmit: &Transmit, kernel: &mut K, link: &mut L) -> bool {
+        let Partner { memory, places, sends, .. } = self;
         let segment = transmit.buffer.map_or(&[][..], |buffer| memory.get(buffer));
         let place = transmit.buffer.and_then(|buffer| places.get(buffer));
         let mut is_whole = true;
-        let fill = |packet: &mut [u8]| {
+        link.transmit(&transmit.destination, transmit.packet_bytes(), |packet| {
             let written = match place {
                 None => transmit.write(segment, packet),
                 Some(place) => {
@@ -444,12 +501,7 @@ impl Partner {
             };
             is_whole = written.is_some();
             is_whole
-        };
-        if loopback::is_own(destination) {
-            loopback.push(transmit, fill);
-        } else {
-            link.transmit(destination, bytes, fill);
-        }
+        });
         is_whole
     }
 }

@@ -6,8 +6,10 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use vmtp::Destination;
 use vmtp::encapsulation::Address;
-use vmtp::{Destination, Transmit};
+
+use crate::Link;
 
 /// Packets that wait at most. As each is dealt with before the engine is asked for another one, that is some for a packet
 /// group; more are lost, as on the way.
@@ -37,19 +39,6 @@ impl Loopback {
         self.packets.is_empty()
     }
 
-    /// Adds a packet that `fill` writes, unless that says that it cannot.
-    #[cold]
-    pub fn push(&mut self, transmit: &Transmit, fill: impl FnOnce(&mut [u8]) -> bool) {
-        if self.packets.len() == MOST_PACKETS {
-            return;
-        }
-        let mut packet = self.spare.pop().unwrap_or_default();
-        packet.resize(transmit.packet_bytes(), 0);
-        if fill(&mut packet) {
-            self.packets.push_back(packet);
-        }
-    }
-
     /// The packet that waits longest.
     #[inline]
     pub fn pop(&mut self) -> Option<Vec<u8>> {
@@ -60,6 +49,19 @@ impl Loopback {
     pub fn recycle(&mut self, packet: Vec<u8>) {
         if self.spare.len() < MOST_SPARE {
             self.spare.push(packet);
+        }
+    }
+}
+
+impl Link for Loopback {
+    fn transmit(&mut self, _: &Destination, bytes: usize, fill: impl FnOnce(&mut [u8]) -> bool) {
+        if self.packets.len() == MOST_PACKETS {
+            return;
+        }
+        let mut packet = self.spare.pop().unwrap_or_default();
+        packet.resize(bytes, 0);
+        if fill(&mut packet) {
+            self.packets.push_back(packet);
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::guests::vmtp_host;
 use crate::kernel::{AlienPlace, MovingKernel};
 use crate::moves::is_remote_server;
 use crate::sends::Sent;
-use crate::serves::Serve;
+use crate::serves::{Answer, Serve};
 use crate::state::{Reader, Writer};
 use crate::{Link, Partner, WIRE_SEGMENT_BYTES, entity};
 
@@ -273,7 +273,7 @@ impl Partner {
         let mut requests = imported.requests;
         for (request, slot) in state.requests.iter().zip(slots.requests) {
             if let Some(at) = requests.iter().position(|id| request.is_of(id)) {
-                self.restore_request(now_ns, requests.swap_remove(at), request, slot, kernel);
+                self.restore_request(now_ns, requests.swap_remove(at), request, slot, kernel, link);
             }
         }
         for id in requests {
@@ -323,13 +323,14 @@ impl Partner {
     }
 
     /// The alien of a request that came along stands again where it stood.
-    fn restore_request<K: MovingKernel>(
+    fn restore_request<K: MovingKernel, L: Link>(
         &mut self,
         now_ns: u64,
         id: RequestId,
         request: &MovedRequest<'_>,
         slot: usize,
         kernel: &mut K,
+        link: &mut L,
     ) {
         let mut buffer = self.memory.room(request.buffer_bytes);
         buffer.resize(request.buffer_bytes, 0);
@@ -348,8 +349,8 @@ impl Partner {
             kernel.restore_alien(&Alien { to: request.received_by, ..alien }, buffer)
         };
         if let Err(error) = sent {
-            let first = self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
-            self.due.extend(first);
+            let answer = Answer { message: &Message::default(), replier: server, outcome: Err(error) };
+            self.answered(now_ns, cookie, &answer, kernel, link);
         }
     }
 }

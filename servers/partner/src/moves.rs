@@ -9,16 +9,16 @@ use alloc::vec::Vec;
 use abi::kernel::remote::{Moved, MovedBack, Remote};
 use abi::kernel::{MOST_MOVED_BYTES, REMOTE};
 use abi::protocol::{Reply as _, refusal};
-use abi::remote::Received;
+use abi::remote::{Arrival, Received};
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, Message, Pid};
 use vmtp::packet::{Function, HEADER_BYTES, Header};
-use vmtp::{Action, Buffer, Failure, Outcome, Request, Segment};
+use vmtp::{Buffer, Failure, Outcome, Request, Segment};
 
 use crate::kernel::Kernel;
 use crate::places::Place;
 use crate::sends::{Sent, failed, take_apart};
-use crate::{Partner, entity, from_wire, pid, to_wire};
+use crate::{Link, Partner, entity, from_wire, pid, to_wire};
 
 /// Whether a process is some machine's remote server.
 pub fn is_remote_server(pid: Pid) -> bool {
@@ -27,14 +27,16 @@ pub fn is_remote_server(pid: Pid) -> bool {
 
 impl Partner {
     /// A process here sends to another machine's remote server.
-    pub(crate) fn begin_move(
+    #[inline(never)]
+    pub(crate) fn begin_move<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         received: &Received,
-        to: Pid,
-        transaction: u32,
         slot: usize,
-    ) -> Result<Option<Action>, Error> {
+        kernel: &mut K,
+        link: &mut L,
+    ) -> Result<(), Error> {
+        let Arrival::Elsewhere { to, transaction } = received.arrival else { return Ok(()) };
         let grant = received.grant;
         if grant.bytes() > MOST_MOVED_BYTES {
             return Err(Error::TooLong);
@@ -54,7 +56,6 @@ impl Partner {
             is_prompt: bytes(Access::READ) == 0,
             ..vmtp::Send::default()
         };
-        let first = self.enter_send(now_ns, slot, received.sender, to, &send)?;
         self.memory.put(request_buffer, prefix.encode().to_vec());
         let is_written = bytes(Access::READ) == 0;
         self.places.put(Place {
@@ -66,7 +67,11 @@ impl Partner {
             is_written,
             stop: None,
         });
-        Ok(first)
+        let entered = self.enter_send(now_ns, slot, to, &send, kernel, link);
+        if entered.is_err() {
+            self.places.take(request_buffer).or(self.places.take(response_buffer));
+        }
+        entered
     }
 
     /// The data of a copy cannot be had. The copy ends.
@@ -106,7 +111,8 @@ impl Partner {
     }
 
     /// Carries out a request to the remote server, of which the data, if it had any, is in its place.
-    pub(crate) fn move_for<K: Kernel>(
+    #[allow(clippy::too_many_arguments)] // What a request consists of, and who carries it out.
+    pub(crate) fn move_for<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         request: &Request,
@@ -114,6 +120,7 @@ impl Partner {
         place: Option<Place>,
         slot: usize,
         kernel: &mut K,
+        link: &mut L,
     ) {
         let message = from_wire(&request.message, 0);
         let server = pid(request.id.client);
@@ -141,24 +148,25 @@ impl Partner {
             None => refusal(Error::BadRequest),
         };
         let Some((send, wanted)) = source.filter(|_| bytes > 0) else {
-            let first = self.reply(now_ns, slot, request.id, &reply, pid(request.server), Vec::new(), 0);
-            self.due.extend(first);
-            return;
+            let nothing = (Vec::new(), 0);
+            let told = (&reply, pid(request.server));
+            return self.reply(now_ns, slot, request.id, told, nothing, kernel, link);
         };
+        let buffer = self.memory.reply(slot);
+        self.places.put(Place {
+            buffer,
+            process: wanted.client,
+            transaction: wanted.transaction,
+            slot: send,
+            offset: wanted.offset,
+            is_written: false,
+            stop: None,
+        });
         let prefix = ReplyPrefix { outcome: Ok(()), forward_to: Pid::NONE }.encode().to_vec();
-        let segment_bytes = PREFIX_BYTES + bytes as usize;
-        let first = self.reply(now_ns, slot, request.id, &reply, pid(request.server), prefix, segment_bytes);
-        self.due.extend(first);
-        if self.serves.is_answered(slot) {
-            self.places.put(Place {
-                buffer: self.memory.reply(slot),
-                process: wanted.client,
-                transaction: wanted.transaction,
-                slot: send,
-                offset: wanted.offset,
-                is_written: false,
-                stop: None,
-            });
+        let segment = (prefix, PREFIX_BYTES + bytes as usize);
+        self.reply(now_ns, slot, request.id, (&reply, pid(request.server)), segment, kernel, link);
+        if !self.serves.is_answered(slot) {
+            self.places.take(buffer);
         }
     }
 

@@ -18,12 +18,12 @@ use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, LogicalHost, Pid};
 use vmtp::packet::message::MULTIPLE_RESPONSES;
-use vmtp::{Action, Failure, Outcome, Response, Segment, SendError, SendId};
+use vmtp::{Buffer, Failure, Outcome, Response, Segment, SendError, SendId};
 
 use crate::groups::COLLECT_NS;
 use crate::kernel::Kernel;
 use crate::moves::{end_move, is_remote_server};
-use crate::{Partner, Standing, entity, from_wire, pid, to_wire};
+use crate::{Link, Partner, Standing, entity, from_wire, pid, to_wire};
 
 /// Segments from this size on are not copied out of the inbox, but sent from where they are.
 const WHOLE_INBOX_BYTES: usize = 8 * 1024;
@@ -129,53 +129,60 @@ impl Sends {
 }
 
 impl Partner {
-    /// A process sends to another machine. What comes of it at once.
+    /// A process sends to another machine.
     #[inline]
-    pub(crate) fn send<K: Kernel>(
+    pub(crate) fn send<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         received: &Received,
         kernel: &mut K,
-    ) -> Option<Action> {
-        let begun = match self.standing {
-            Standing::Owned if received.sender.host() == self.own => self.begin_send(now_ns, received),
-            Standing::Owned => {
-                self.meet_guest(received.sender.host()).and_then(|()| self.begin_send(now_ns, received))
-            }
-            Standing::Claiming => {
-                self.waiting.push(*received);
-                Ok(None)
-            }
+        link: &mut L,
+    ) {
+        let may_send = match self.standing {
+            Standing::Owned if received.sender.host() == self.own => Ok(()),
+            Standing::Owned => self.meet_guest(received.sender.host()),
+            Standing::Claiming => return self.waiting.push(*received),
             Standing::Lost => Err(Error::NoNetwork),
         };
-        begun.unwrap_or_else(|error| {
+        if let Err(error) = may_send.and_then(|()| self.begin_send(now_ns, received, kernel, link)) {
             // It may have ended in the meantime: then there is nobody to tell.
             let _ = kernel.fail(received.sender, error);
-            None
-        })
+        }
     }
 
     /// What became of the claim to the logical host. Those who waited for it need not wait longer.
-    pub(crate) fn set_standing<K: Kernel>(&mut self, now_ns: u64, standing: Standing, kernel: &mut K) {
+    pub(crate) fn set_standing<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        standing: Standing,
+        kernel: &mut K,
+        link: &mut L,
+    ) {
         self.standing = standing;
         self.claim_in_advance(now_ns);
         for received in core::mem::take(&mut self.waiting) {
             // The inbox has had something else since; the segment is still there.
             let head = received.message.segment_bytes() as usize;
             if head == 0 || kernel.move_from(received.sender, 0, &mut self.inbox()[..head]).1.is_ok() {
-                let first = self.send(now_ns, &received, kernel);
-                self.due.extend(first);
+                self.send(now_ns, &received, kernel, link);
             } else {
                 let _ = kernel.fail(received.sender, Error::BadAddress);
             }
         }
     }
 
-    fn begin_send(&mut self, now_ns: u64, received: &Received) -> Result<Option<Action>, Error> {
-        let Arrival::Elsewhere { to, transaction } = received.arrival else { return Ok(None) };
+    #[inline]
+    fn begin_send<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        received: &Received,
+        kernel: &mut K,
+        link: &mut L,
+    ) -> Result<(), Error> {
+        let Arrival::Elsewhere { to, transaction } = received.arrival else { return Ok(()) };
         let slot = self.sends.slots.iter().position(Option::is_none).ok_or(Error::NoResources)?;
         if is_remote_server(to) {
-            return self.begin_move(now_ns, received, to, transaction, slot);
+            return self.begin_move(now_ns, received, slot, kernel, link);
         }
         let grant = received.grant;
         let head_bytes = received.message.segment_bytes() as usize;
@@ -186,21 +193,14 @@ impl Partner {
         }
         let prefix = RequestPrefix { grant, user: received.user, forwarder: received.forwarder };
         let mut message = to_wire(&received.message);
-        let request = if let Some(word) = prefix.as_word_7() {
+        let (request_buffer, response_buffer) = (self.memory.request(slot), self.memory.response(slot));
+        let segment = if let Some(word) = prefix.as_word_7() {
             message.words[7] = word;
             None
         } else {
-            let request_bytes = PREFIX_BYTES + head_bytes;
-            let mut request = if head_bytes < WHOLE_INBOX_BYTES {
-                self.inbox[..request_bytes].to_vec()
-            } else {
-                let next = self.memory.large();
-                core::mem::replace(&mut self.inbox, next)
-            };
-            request[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
-            Some((request, request_bytes as u32))
+            self.put_request(request_buffer, &prefix, head_bytes);
+            Some(Segment { buffer: request_buffer, bytes: (PREFIX_BYTES + head_bytes) as u32 })
         };
-        let (request_buffer, response_buffer) = (self.memory.request(slot), self.memory.response(slot));
         if to.is_group() {
             message.words[0] |= MULTIPLE_RESPONSES;
         }
@@ -210,35 +210,55 @@ impl Partner {
             server: entity(to),
             message,
             deadline_ns: to.is_group().then_some(now_ns + COLLECT_NS),
-            segment: request.as_ref().map(|(_, bytes)| Segment { buffer: request_buffer, bytes: *bytes }),
+            segment,
             response: Segment { buffer: response_buffer, bytes: (PREFIX_BYTES + reply_bytes) as u32 },
             ..vmtp::Send::default()
         };
-        let first = self.enter_send(now_ns, slot, received.sender, to, &send)?;
-        if let Some((request, _)) = request {
-            self.memory.put(request_buffer, request);
-        }
-        Ok(first)
+        self.enter_send(now_ns, slot, to, &send, kernel, link)
     }
 
-    /// Begins a transaction, and notes in `slot` who waits for it. What comes of it at once.
+    /// Puts what is in the inbox behind a prefix into a buffer.
+    #[inline(never)]
+    fn put_request(&mut self, buffer: Buffer, prefix: &RequestPrefix, head_bytes: usize) {
+        let mut request = if head_bytes < WHOLE_INBOX_BYTES {
+            self.inbox[..PREFIX_BYTES + head_bytes].to_vec()
+        } else {
+            let next = self.memory.large();
+            core::mem::replace(&mut self.inbox, next)
+        };
+        request[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
+        self.memory.put(buffer, request);
+    }
+
+    /// Begins a transaction with `to`, whose request is in its buffer, and notes in `slot` who waits for it. If it
+    /// fails, the buffer is empty.
     #[inline]
-    pub(crate) fn enter_send(
+    pub(crate) fn enter_send<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         slot: usize,
-        client: Pid,
         to: Pid,
         send: &vmtp::Send,
-    ) -> Result<Option<Action>, Error> {
-        let (id, first) = self.engine.send(now_ns, send).map_err(|error| match error {
-            SendError::TooManyTransactions | SendError::TooManyHosts => Error::NoResources,
-            SendError::ClientBusy => Error::Busy,
-            SendError::NotLocal | SendError::SameHost | SendError::BadMessage => Error::BadArgument,
-        })?;
-        let request_bytes = send.segment.map_or(0, |segment| segment.bytes as usize);
-        self.sends.put(slot, Sent { client, to, transaction: send.transaction, request_bytes, id });
-        Ok(first)
+        kernel: &mut K,
+        link: &mut L,
+    ) -> Result<(), Error> {
+        match self.engine.send(now_ns, send) {
+            Ok((id, ref mut first)) => {
+                let request_bytes = send.segment.map_or(0, |segment| segment.bytes as usize);
+                let client = pid(send.client);
+                self.sends.put(slot, Sent { client, to, transaction: send.transaction, request_bytes, id });
+                self.act_at_once(now_ns, first, kernel, link);
+                Ok(())
+            }
+            Err(error) => {
+                self.memory.take(self.memory.request(slot));
+                Err(match error {
+                    SendError::TooManyTransactions | SendError::TooManyHosts => Error::NoResources,
+                    SendError::ClientBusy => Error::Busy,
+                    SendError::NotLocal | SendError::SameHost | SendError::BadMessage => Error::BadArgument,
+                })
+            }
+        }
     }
 
     /// A transaction has its outcome.

@@ -12,11 +12,21 @@ use abi::remote::Alien;
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, LogicalHost, Message, Pid};
-use vmtp::{Action, Buffer, Refusal, Reply, Request, RequestId, Segment};
+use vmtp::{Buffer, Refusal, Reply, Request, RequestId, Segment};
 
 use crate::kernel::Kernel;
 use crate::moves::is_remote_server;
-use crate::{Partner, entity, from_wire, pid, to_wire};
+use crate::{Link, Partner, entity, from_wire, pid, to_wire};
+
+/// What became of an alien, but for data.
+pub struct Answer<'a> {
+    /// The reply.
+    pub message: &'a Message,
+    /// Who replied.
+    pub replier: Pid,
+    /// Why there is none, if there is none.
+    pub outcome: Result<(), Error>,
+}
 
 /// A client's request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -221,7 +231,13 @@ impl Serves {
 
 impl Partner {
     /// A request has come for a process here.
-    pub(crate) fn serve<K: Kernel>(&mut self, now_ns: u64, request: &Request, kernel: &mut K) {
+    pub(crate) fn serve<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        request: &Request,
+        kernel: &mut K,
+        link: &mut L,
+    ) {
         let place = request.segment.and_then(|segment| self.places.take(segment.buffer));
         let segment = match request.segment {
             Some(segment) => {
@@ -245,7 +261,7 @@ impl Partner {
             return;
         };
         if request.server.is_group() {
-            return self.serve_group(now_ns, request, &prefix, &segment, kernel);
+            return self.serve_group(now_ns, request, &prefix, &segment, kernel, link);
         }
         let (client, server) = (pid(request.id.client), pid(request.server));
         let is_copy = is_remote_server(server);
@@ -256,9 +272,9 @@ impl Partner {
             return;
         };
         if is_copy {
-            return self.move_for(now_ns, request, &prefix, place, slot, kernel);
+            return self.move_for(now_ns, request, &prefix, place, slot, kernel, link);
         }
-        self.begin_serve(now_ns, request, server, &prefix, segment, slot, kernel);
+        self.begin_serve(now_ns, request, server, &prefix, segment, slot, kernel, link);
     }
 
     /// A free slot for a client whose request has a segment of so many bytes, if it may have one.
@@ -269,7 +285,7 @@ impl Partner {
 
     /// Makes an alien of a request, for `server`.
     #[allow(clippy::too_many_arguments)] // What a request consists of, and who serves it.
-    pub(crate) fn begin_serve<K: Kernel>(
+    pub(crate) fn begin_serve<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         request: &Request,
@@ -278,6 +294,7 @@ impl Partner {
         segment: Vec<u8>,
         slot: usize,
         kernel: &mut K,
+        link: &mut L,
     ) {
         let client = pid(request.id.client);
         let cookie = slot as u64;
@@ -314,27 +331,26 @@ impl Partner {
             self.serves.note_for_guest(slot, &alien);
         }
         if let Err(error) = kernel.send_alien(&alien, buffer) {
-            let first = self.answered(now_ns, cookie, &Message::default(), server, Err(error), kernel);
-            self.due.extend(first);
+            let answer = Answer { message: &Message::default(), replier: server, outcome: Err(error) };
+            self.answered(now_ns, cookie, &answer, kernel, link);
         }
     }
 
-    /// An alien is back: its server has answered, or never will. What comes of it at once.
-    pub(crate) fn answered<K: Kernel>(
+    /// An alien is back: its server has answered, or never will.
+    #[inline]
+    pub(crate) fn answered<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         cookie: u64,
-        message: &Message,
-        replier: Pid,
-        outcome: Result<(), Error>,
+        &Answer { message, replier, outcome }: &Answer<'_>,
         kernel: &mut K,
-    ) -> Option<Action> {
+        link: &mut L,
+    ) {
         let mut segment = kernel.take_back(cookie);
         self.memory.give_back(segment.len());
-        let slot = self.serves.of_cookie(cookie)?;
+        let Some(slot) = self.serves.of_cookie(cookie) else { return };
         if self.serves.slots[slot].is_silent(message, outcome) {
-            self.serves.end(slot);
-            return None;
+            return self.serves.end(slot);
         }
         let data_bytes = if outcome.is_ok() { message.segment_bytes() as usize } else { 0 };
         let mut bytes = 0;
@@ -344,11 +360,12 @@ impl Partner {
             segment[..PREFIX_BYTES].copy_from_slice(&prefix.encode());
             bytes = PREFIX_BYTES + data_bytes;
         }
-        self.respond(now_ns, slot, message, replier, segment, bytes)
+        self.respond(now_ns, slot, (message, replier), (segment, bytes), kernel, link);
     }
 
     /// An alien is back: it was forwarded to a process of another machine. Its own machine is to send it there.
-    pub(crate) fn forwarded<K: Kernel>(
+    #[allow(clippy::too_many_arguments)] // What a Forward consists of.
+    pub(crate) fn forwarded<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         cookie: u64,
@@ -356,49 +373,52 @@ impl Partner {
         forwarder: Pid,
         to: Pid,
         kernel: &mut K,
-    ) -> Option<Action> {
+        link: &mut L,
+    ) {
         let mut segment = kernel.take_back(cookie);
         self.memory.give_back(segment.len());
-        let slot = self.serves.of_cookie(cookie)?;
+        let Some(slot) = self.serves.of_cookie(cookie) else { return };
         make_room_for_prefix(&mut segment);
         segment[..PREFIX_BYTES].copy_from_slice(&ReplyPrefix { outcome: Ok(()), forward_to: to }.encode());
-        self.respond(now_ns, slot, message, forwarder, segment, PREFIX_BYTES)
+        self.respond(now_ns, slot, (message, forwarder), (segment, PREFIX_BYTES), kernel, link);
     }
 
     /// Gives the engine the response of a serve.
-    fn respond(
+    #[inline]
+    fn respond<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         slot: usize,
-        message: &Message,
-        replier: Pid,
-        segment: Vec<u8>,
-        bytes: usize,
-    ) -> Option<Action> {
-        let Serve::Under { id, server, .. } = self.serves.slots[slot] else { return None };
+        (message, replier): (&Message, Pid),
+        segment: (Vec<u8>, usize),
+        kernel: &mut K,
+        link: &mut L,
+    ) {
+        let Serve::Under { id, server, .. } = self.serves.slots[slot] else { return };
         let replier = if replier.is_none() { server } else { replier };
-        self.reply(now_ns, slot, id, message, replier, segment, bytes)
+        self.reply(now_ns, slot, id, (message, replier), segment, kernel, link);
     }
 
-    /// Answers a request with the first `bytes` bytes of a segment that is kept in `slot`, or none.
-    #[expect(clippy::too_many_arguments, reason = "they are what a reply has")]
-    pub(crate) fn reply(
+    /// Answers a request with the first so many bytes of a segment that is kept in `slot`, or none.
+    #[inline]
+    #[allow(clippy::too_many_arguments)] // What a reply consists of.
+    pub(crate) fn reply<K: Kernel, L: Link>(
         &mut self,
         now_ns: u64,
         slot: usize,
         id: RequestId,
-        message: &Message,
-        replier: Pid,
-        segment: Vec<u8>,
-        bytes: usize,
-    ) -> Option<Action> {
+        (message, replier): (&Message, Pid),
+        (segment, bytes): (Vec<u8>, usize),
+        kernel: &mut K,
+        link: &mut L,
+    ) {
         let buffer = self.memory.reply(slot);
         let reply = Reply {
             server: entity(replier),
             message: to_wire(message),
             segment: (bytes > 0).then_some(Segment { buffer, bytes: bytes as u32 }),
         };
-        let sent = self.engine.reply(now_ns, id, &reply);
+        let mut sent = self.engine.reply(now_ns, id, &reply);
         if sent.is_ok() && bytes > 0 {
             self.memory.put(buffer, segment);
             let server_host = self.serves.server_host(slot).unwrap_or_else(|| replier.host());
@@ -408,7 +428,9 @@ impl Partner {
             self.serves.end(slot);
         }
         // If it failed, the client has given up: then nobody wants it.
-        sent.ok().flatten()
+        if let Ok(first) = &mut sent {
+            self.act_at_once(now_ns, first, kernel, link);
+        }
     }
 
     /// The client of a request does not wait any more.

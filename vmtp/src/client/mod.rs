@@ -89,6 +89,7 @@ impl Send {
 
 impl Default for Send {
     /// From nobody, to nobody, without segments or deadline.
+    #[inline]
     fn default() -> Send {
         Send {
             client: EntityId::NONE,

@@ -19,6 +19,7 @@ pub const fn group_station(group: EntityId) -> Station {
 
 /// Writes the frame's header to the start of `frame`, ahead of a packet that begins at [`HEADER_BYTES`]; none if it is
 /// too short.
+#[inline]
 pub fn write_header(frame: &mut [u8], source: Station, destination: Station) -> Option<()> {
     let header = frame.first_chunk_mut::<HEADER_BYTES>()?;
     header[..6].copy_from_slice(&destination);
@@ -28,6 +29,7 @@ pub fn write_header(frame: &mut [u8], source: Station, destination: Station) -> 
 }
 
 /// The sender and the packet of a frame; none if it is not VMTP's.
+#[inline]
 pub fn take_apart(frame: &[u8]) -> Option<(Station, &[u8])> {
     let (header, packet) = frame.split_first_chunk::<HEADER_BYTES>()?;
     let [.., high, low] = *header;

@@ -7,6 +7,7 @@ use abi::protocol::Reply as _;
 use abi::remote::{Arrival, TRANSACTION_STEP};
 use abi::{Access, Error, Grant, Message, Pid};
 use kernel_core::process::State;
+use kernel_core::short_path::ShortCall;
 use simulator::node::{receive, reply_receive, send};
 use simulator::{Node, Outcome};
 
@@ -192,6 +193,22 @@ fn a_copy_to_elsewhere_is_not_forwarded() {
 /// A server's `ReplyReceive` without data, until the next message comes.
 fn reply_and_wait(to: Pid) -> Registers {
     reply_receive(to, ANSWER)
+}
+
+#[test]
+fn whoever_simply_waits_does_so_the_short_way() {
+    let mut fixture = Fixture::new();
+    let server = fixture.node.team(100, PRIORITY, 4);
+    fixture.node.run(server);
+    let index = fixture.node.kernel.cpu().current;
+    for (call, is_short) in [(take_until(1), false), (take_until(FOREVER), true)] {
+        fixture.node.kernel.processes[index].registers = call;
+        assert_eq!(fixture.node.kernel.short_call() == ShortCall::Choose, is_short);
+    }
+    let next = fixture.node.kernel.choose();
+    fixture.node.settle(next);
+    let network = fixture.network;
+    fixture.finish(&[server, network]);
 }
 
 #[test]
