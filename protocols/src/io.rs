@@ -79,5 +79,8 @@ protocol! {
         SetSize = 7 { instance: u32, size: u64 } => SizeSet {};
         /// Replies when all that was written will survive what the server survives.
         Synchronize = 8 { instance: u32 } => Synchronized {};
+        /// Takes one owner away from each of its standard streams, at its end. 0 is none; that one of them is not its own is
+        /// no error.
+        ReleaseStreams = 9 { owner: Pid, input: u32, output: u32, error: u32 } => StreamsReleased {};
     }
 }

@@ -9,6 +9,8 @@
 
 use abi::{LogicalHost, Pid, UserId, protocol};
 
+use crate::network::HOST_NAME_BYTES;
+
 /// Bits of `flags` in `StartProgram`.
 pub mod flag {
     /// Runs at background priority.
@@ -62,19 +64,17 @@ protocol! {
         FindProgram = 8 { program: Pid } => ProgramFound {};
         /// To [all program managers](abi::kernel::well_known_group::ALL_PROGRAM_MANAGERS): who can run a guest? Whoever
         /// cannot has [nothing to say](abi::Error::NothingToSay), and whoever has much to do answers later, so that the
-        /// first answer is the best one. The node's name goes to the write segment.
+        /// first answer is the best one.
         Bid = 5 {
             /// Pages that must be free.
             least_free_pages: u32,
             /// How much of the last seconds the processor must have been idle, in percent.
             least_idle_percent: u32,
         } => BidMade {
-            /// Bytes of the name.
-            count: u32,
-            /// As in [`ProgramsListed`].
-            load_percent: u32,
-            /// Pages that are free.
-            free_pages: u32,
+            /// The node's name: its bytes, little-endian, with zeros at the end.
+            name: u64,
+            more_name: u64,
+            last_name: u64,
         };
         /// A [`ProgramRecord`](crate::program::ProgramRecord) for each program that runs, from the one at `position` on, as
         /// many as the write segment holds.
@@ -93,6 +93,24 @@ protocol! {
             /// How many there were.
             count: u32,
         };
+    }
+}
+
+impl program::BidMade {
+    /// The answer of the node with this name, of which the first bytes fit.
+    pub fn named(name: &str) -> program::BidMade {
+        let mut bytes = [0; HOST_NAME_BYTES];
+        let end = name.floor_char_boundary(HOST_NAME_BYTES);
+        bytes[..end].copy_from_slice(&name.as_bytes()[..end]);
+        let [name, more_name, last_name] =
+            core::array::from_fn(|word| u64::from_le_bytes(core::array::from_fn(|at| bytes[word * 8 + at])));
+        program::BidMade { name, more_name, last_name }
+    }
+
+    /// The bytes of the name, with zeros at the end.
+    pub fn name_bytes(&self) -> [u8; HOST_NAME_BYTES] {
+        let words = [self.name, self.more_name, self.last_name].map(u64::to_le_bytes);
+        core::array::from_fn(|at| words[at / 8][at % 8])
     }
 }
 
@@ -383,6 +401,16 @@ mod tests {
     use super::*;
     extern crate std;
     use std::vec::Vec;
+
+    #[test]
+    fn a_bids_name_comes_back_as_far_as_it_fits() {
+        for (name, kept) in
+            [("", ""), ("node2", "node2"), ("a-name-of-some-24-bytes-\u{e4}", "a-name-of-some-24-bytes-")]
+        {
+            let bytes = program::BidMade::named(name).name_bytes();
+            assert_eq!(core::str::from_utf8(&bytes).unwrap().trim_end_matches('\0'), kept);
+        }
+    }
 
     #[test]
     fn programs_come_back() {

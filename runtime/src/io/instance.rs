@@ -90,6 +90,13 @@ impl Instance {
         Ok(())
     }
 
+    /// Takes this program away as an owner of standard streams, all of one server; 0 is none.
+    pub(crate) fn release_streams(server: Pid, [input, output, error]: [u32; 3]) -> Result<()> {
+        let request = io::ReleaseStreams { owner: crate::process::owner(), input, output, error };
+        again(false, || call(server, &request, Segment::None))?;
+        Ok(())
+    }
+
     /// Takes an owner away: the team `owner`. The last one gone closes the instance.
     pub fn release(&self, owner: Pid) -> Result<()> {
         let request = io::Release { instance: self.number, owner };

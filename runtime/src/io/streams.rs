@@ -294,11 +294,15 @@ pub fn flush_standard_output() -> Result<()> {
 /// Gives up the standard streams that are pipes, at the program's end, so that who is at the other end sees it at once
 /// and not only when the pipe server next looks after owners.
 pub(crate) fn release_pipes() {
-    for instance in [INPUT, OUTPUT, ERROR_OUTPUT].into_iter().filter_map(standard_stream) {
-        if instance.is_stream() && !instance.is(attribute::INTERACTIVE) {
-            // One that is not ours to release, or whose server has died, is nobody's loss.
-            let _ = instance.release(crate::process::owner());
-        }
+    let is_pipe = |instance: &Instance| instance.is_stream() && !instance.is(attribute::INTERACTIVE);
+    let mut pipes = [INPUT, OUTPUT, ERROR_OUTPUT].map(|number| standard_stream(number).filter(is_pipe));
+    // One message to each server, which may be far away.
+    while let Some(server) = pipes.iter().flatten().map(|pipe| pipe.server).next() {
+        let [input, output, error] = pipes
+            .each_mut()
+            .map(|pipe| pipe.take_if(|pipe| pipe.server == server).map_or(0, |pipe| pipe.number));
+        // One that is not ours to release, or whose server has died, is nobody's loss.
+        let _ = Instance::release_streams(server, [input, output, error]);
     }
 }
 

@@ -6,7 +6,6 @@ use alloc_crate::vec::Vec;
 use abi::kernel::well_known_group;
 use abi::protocol::Reply as _;
 use abi::{Error, LogicalHost, PAGE_BYTES, Pid};
-use protocols::network::HOST_NAME_BYTES;
 use protocols::program::{ProgramRecord, program};
 
 use crate::message::{self, Segment, again, call};
@@ -128,13 +127,12 @@ fn bid(least_memory_bytes: u64, least_idle_percent: u32) -> program::Bid {
 
 /// The manager that offers first, `unwanted` aside.
 fn best(bid: program::Bid, unwanted: Pid) -> Result<Manager, Error> {
-    let mut name = [0; HOST_NAME_BYTES];
     let ask = || {
         let deadline = time::now_ns() + OFFER_NS;
         let all = well_known_group::ALL_PROGRAM_MANAGERS;
-        let (mut pid, mut made) = message::call_group(all, &bid, Segment::Write(&mut name), deadline)?;
+        let (mut pid, mut made) = message::call_group(all, &bid, Segment::None, deadline)?;
         while pid == unwanted {
-            let (next, reply) = message::get_reply(&mut name, deadline)?;
+            let (next, reply) = message::get_reply(&mut [], deadline)?;
             Error::check(reply.code())?;
             (pid, made) = (next, program::BidMade::from_message(&reply));
         }
@@ -142,9 +140,9 @@ fn best(bid: program::Bid, unwanted: Pid) -> Result<Manager, Error> {
     };
     match again(true, ask) {
         Ok((pid, made)) => {
-            let name = name.get(..made.count as usize).ok_or(Error::BadReply)?;
-            let name = core::str::from_utf8(name).map_err(|_| Error::BadReply)?;
-            Ok(Manager { pid, node: Some(name.to_string()) })
+            let name = made.name_bytes();
+            let name = core::str::from_utf8(&name).map_err(|_| Error::BadReply)?;
+            Ok(Manager { pid, node: Some(name.trim_end_matches('\0').to_string()) })
         }
         Err(Error::EmptyGroup | Error::DeadlinePassed | Error::DiedBeforeReply) => Err(Error::NoOffer),
         Err(error) => Err(error),

@@ -106,11 +106,17 @@ impl<S: Service> IoServer<S> {
             io::Io::Read(_) => self.read(request, system),
             io::Io::Write(write) => self.write(&write, request, system),
             io::Io::Release(release) => {
-                let owner = named_or_self(release.owner, client);
-                if let Some(instance) = self.instances.release(release.instance, client, owner)? {
-                    close(instance, &mut self.service, &mut self.listings, system);
-                }
+                self.release(release.instance, release.owner, client, system)?;
                 Ok(plain(io::Released {}))
+            }
+            io::Io::ReleaseStreams(release) => {
+                for instance in [release.input, release.output, release.error] {
+                    if instance != 0 {
+                        // One that is not its own is nobody's loss.
+                        let _ = self.release(instance, release.owner, client, system);
+                    }
+                }
+                Ok(plain(io::StreamsReleased {}))
             }
             io::Io::Share(share) => {
                 let (owner, user) = owner(share.owner, client, system)?;
@@ -138,6 +144,20 @@ impl<S: Service> IoServer<S> {
                 })
             }
         }
+    }
+
+    fn release(
+        &mut self,
+        instance: u32,
+        owner: Pid,
+        client: &Client,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let owner = named_or_self(owner, client);
+        if let Some(instance) = self.instances.release(instance, client, owner)? {
+            close(instance, &mut self.service, &mut self.listings, system);
+        }
+        Ok(())
     }
 
     fn open(

@@ -180,6 +180,19 @@ fn an_owner_elsewhere_is_the_clients_affair() {
 }
 
 #[test]
+fn streams_are_released_together() {
+    let (mut server, mut system, parent) = setup();
+    let mut opened = || system.say(&mut server, parent, &open(mode::READ), b"note").unwrap().instance;
+    let (input, output) = (opened(), opened());
+    let stranger = system.process(OTHER);
+    let release = |owner, error| io::ReleaseStreams { owner, input, output, error };
+    system.say(&mut server, stranger, &release(parent, 0), b"").unwrap();
+    assert_eq!(server.owned_by(USER), 2, "they are not a stranger's to release");
+    system.say(&mut server, parent, &release(parent, 99), b"").unwrap();
+    assert_eq!((server.service.closed, server.owned_by(USER)), (2, 0));
+}
+
+#[test]
 fn an_instance_lives_as_long_as_an_owner() {
     let (mut server, mut system, parent) = setup();
     let child = system.process(USER);

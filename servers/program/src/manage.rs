@@ -21,7 +21,6 @@ use abi::{Error, Message, Pid, Rights};
 use io_server::elsewhere;
 use program_image::{NewTeam, Owner, team_end};
 use protocols::moving::moving::Moving;
-use protocols::network::HOST_NAME_BYTES;
 use protocols::program::program::{
     Bid, BidMade, EndJob, EndProgram, JobEnding, ListPrograms, Program as Request, ProgramEnded,
     ProgramEnding, ProgramFound, ProgramStarted, ProgramsListed, StandardError, StartProgram,
@@ -270,7 +269,7 @@ impl Managing {
         let guests = self.guests();
         let offer = statistics().map(|statistics| self.offers.bid(client.pid, bid, &statistics, guests));
         match offer {
-            Ok(Offer::Now(answer)) => Outcome::data(named(answer), name().as_bytes()),
+            Ok(Offer::Now) => Outcome::Reply(BidMade::named(v::node::name()).to_message()),
             Ok(Offer::Later) => Outcome::Later,
             Ok(Offer::None) => Outcome::refuse(Error::NothingToSay),
             Err(error) => Outcome::refuse(error),
@@ -367,9 +366,9 @@ impl Server for Managing {
 
     fn tick(&mut self) {
         let now_ns = v::time::now_ns();
-        for (client, answer) in self.offers.due(now_ns) {
+        for client in self.offers.due(now_ns) {
             // Another node was quicker, and the client has gone.
-            let _ = message::reply(client, &named(answer).to_message(), name().as_bytes());
+            let _ = message::reply(client, &BidMade::named(v::node::name()).to_message(), &[]);
         }
         if now_ns < self.next_sweep_ns {
             return;
@@ -409,16 +408,6 @@ fn adopted(record: &ProcessRecord) -> Program {
 fn record_name(name: &str) -> [u8; ProgramRecord::NAME_BYTES] {
     let (first, last) = kernel::record::name_words(name);
     kernel::record::name_bytes(first, last)
-}
-
-/// The node's name, as far as others know it.
-fn name() -> &'static str {
-    let name = v::node::name();
-    &name[..name.floor_char_boundary(HOST_NAME_BYTES)]
-}
-
-fn named(answer: BidMade) -> BidMade {
-    BidMade { count: name().len() as u32, ..answer }
 }
 
 /// What the kernel counts.

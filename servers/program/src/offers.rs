@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use abi::Pid;
 use abi::kernel::record::StatisticsRecord;
-use protocols::program::program::{Bid, BidMade};
+use protocols::program::program::Bid;
 
 /// What must be left when a guest that asks for no memory begins.
 const LEAST_FREE_PAGES: u64 = 256;
@@ -24,12 +24,11 @@ const MOST_DELAY_NS: u64 = 300_000_000;
 /// Most bids that wait for their answers.
 const MOST_WAITING: usize = 64;
 
-/// An answer that is to be given later.
+/// A bid that is to be answered later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Waiting {
     due_ns: u64,
     client: Pid,
-    answer: BidMade,
 }
 
 /// What becomes of a bid.
@@ -37,8 +36,8 @@ struct Waiting {
 pub enum Offer {
     /// The node cannot.
     None,
-    /// This is the answer.
-    Now(BidMade),
+    /// It can, and says so now.
+    Now,
     /// It is answered later.
     Later,
 }
@@ -93,16 +92,14 @@ impl Offers {
         {
             return Offer::None;
         }
-        let answer =
-            BidMade { count: 0, load_percent, free_pages: u32::try_from(free_pages).unwrap_or(u32::MAX) };
         let delay_ns = u64::from(load_percent).saturating_mul(DELAY_NS_PER_PERCENT).min(MOST_DELAY_NS);
         if delay_ns < DELAY_NS_PER_PERCENT * 10 {
-            return Offer::Now(answer);
+            return Offer::Now;
         }
         if self.waiting.len() == MOST_WAITING {
             return Offer::None;
         }
-        self.waiting.push(Waiting { due_ns: statistics.uptime_ns + delay_ns, client, answer });
+        self.waiting.push(Waiting { due_ns: statistics.uptime_ns + delay_ns, client });
         Offer::Later
     }
 
@@ -111,11 +108,9 @@ impl Offers {
         self.waiting.iter().map(|waiting| waiting.due_ns).min()
     }
 
-    /// The answers that are due.
-    pub fn due(&mut self, now_ns: u64) -> impl Iterator<Item = (Pid, BidMade)> {
-        self.waiting
-            .extract_if(.., move |waiting| waiting.due_ns <= now_ns)
-            .map(|waiting| (waiting.client, waiting.answer))
+    /// The clients whose answers are due.
+    pub fn due(&mut self, now_ns: u64) -> impl Iterator<Item = Pid> {
+        self.waiting.extract_if(.., move |waiting| waiting.due_ns <= now_ns).map(|waiting| waiting.client)
     }
 }
 
@@ -144,13 +139,13 @@ mod tests {
     fn an_idle_node_answers_at_once_and_a_busy_one_later() {
         let mut offers = Offers::default();
         let idle = offers.bid(CLIENT, ANY, &statistics(SECOND, SECOND), 0);
-        assert_eq!(idle, Offer::Now(BidMade { count: 0, load_percent: 0, free_pages: 1024 }));
+        assert_eq!(idle, Offer::Now);
         assert_eq!(offers.bid(CLIENT, ANY, &statistics(3 * SECOND, 2 * SECOND), 0), Offer::Later);
         let due_ns = 3 * SECOND + 50 * DELAY_NS_PER_PERCENT;
         assert_eq!(offers.next_ns(), Some(due_ns));
         assert_eq!(offers.due(due_ns - 1).count(), 0);
         let due: Vec<_> = offers.due(due_ns).collect();
-        assert_eq!(due, [(CLIENT, BidMade { count: 0, load_percent: 50, free_pages: 1024 })]);
+        assert_eq!(due, [CLIENT]);
         assert_eq!(offers.next_ns(), None);
     }
 

@@ -83,10 +83,7 @@ fn starts() -> Result<(), Error> {
     with_less_memory(|selected| {
         let Place::Any { least_memory_bytes, .. } = selected else { return Err(Error::BadArgument) };
         let bid = Bid { least_free_pages: (least_memory_bytes / PAGE_BYTES) as u32, least_idle_percent: 0 };
-        let select = || {
-            call_group(ALL_PROGRAM_MANAGERS, &bid, Segment::Write(&mut [0; 64]), now_ns() + BID_NS)
-                .map(|_| ())
-        };
+        let select = || call_group(ALL_PROGRAM_MANAGERS, &bid, Segment::None, now_ns() + BID_NS).map(|_| ());
         of_selections.take(STARTS, select)?;
         // The first ones leave their images there.
         OTHERS.iter().try_for_each(|node| run(&Place::Node(node.to_string())))?;
