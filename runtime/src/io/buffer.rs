@@ -146,7 +146,8 @@ impl<W: Write> BufWriter<W> {
         self.buffer.len()
     }
 
-    /// Passes on what is buffered, without flushing what lies behind. What could not be written stays.
+    /// Passes on what is buffered, without flushing what lies behind. What could not be written stays; but after an error that
+    /// says that it may have been written, it does not: whoever hears of that decides, and it is not written twice unasked.
     pub(super) fn pass_on(&mut self) -> Result<()> {
         let mut written = 0;
         let mut outcome = Ok(());
@@ -154,7 +155,12 @@ impl<W: Write> BufWriter<W> {
             match self.inner.write(&self.buffer[written..]) {
                 Ok(0) => outcome = Err(abi::Error::NoSpace),
                 Ok(count) => written += count,
-                Err(error) => outcome = Err(error),
+                Err(error) => {
+                    outcome = Err(error);
+                    if error.may_have_been_executed() {
+                        written = self.buffer.len();
+                    }
+                }
             }
         }
         self.buffer.drain(..written.min(self.buffer.len()));
@@ -313,6 +319,31 @@ mod tests {
         write!(writer, "{}", 12).unwrap();
         drop(writer);
         assert_eq!(small.0, b"abcdefga long piece12");
+    }
+
+    /// Takes everything, and says that nobody knows whether it did.
+    #[derive(Debug)]
+    struct Unsure(Vec<u8>);
+
+    impl Write for &mut Unsure {
+        fn write(&mut self, data: &[u8]) -> Result<usize> {
+            self.0.extend_from_slice(data);
+            Err(Error::HostUnreachable)
+        }
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_written_is_not_written_again() {
+        let mut unsure = Unsure(Vec::new());
+        let mut writer = BufWriter::with_capacity(8, &mut unsure);
+        writer.write_all(b"abcde").unwrap();
+        assert_eq!(writer.flush(), Err(Error::HostUnreachable));
+        assert_eq!((writer.buffered(), writer.flush()), (0, Ok(())));
+        drop(writer);
+        assert_eq!(unsure.0, b"abcde");
     }
 
     #[test]
