@@ -10,7 +10,8 @@ use crate::process::place::{self, Place};
 
 /// Moves a guest to another place while it runs, and says on which node it is then and what it took.
 /// [`BadArgument`](Error::BadArgument) if it is there, [`NotMovable`](Error::NotMovable) if it has what cannot be moved. After an error it goes
-/// on where it was.
+/// on where it was; but if its new node was lost in the last moment, nobody knows whether it runs there: the error says then
+/// that it [may have](Error::may_have_been_executed).
 ///
 /// ```no_run
 /// use v::process::{self, Command, Place};
