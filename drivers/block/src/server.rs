@@ -213,10 +213,7 @@ impl Service for DiskServer {
         mode: u32,
         _system: &mut dyn System,
     ) -> Result<Opening<Open>, Error> {
-        let (at, object) = self.resolve(context, path).map_err(|error| match error {
-            Error::NotFound if mode & mode::CREATE != 0 => Error::ReadOnly,
-            error => error,
-        })?;
+        let (at, object) = self.resolve(context, path)?;
         let (blocks, name, partition) = match (object, mode & mode::DIRECTORY != 0) {
             (Object::Root, true) => return Ok(Opening::Directory(self.listing(at))),
             (Object::Root, false) => return Err(Error::IsADirectory),

@@ -192,7 +192,7 @@ fn what_makes_no_sense_is_refused_wholly() {
         ("all", mode::READ | mode::DIRECTORY, Error::NotADirectory),
         ("1", mode::WRITE | mode::APPEND, Error::NotSupported),
         ("1", mode::WRITE | mode::CREATE | mode::NEW, Error::AlreadyExists),
-        ("new", mode::WRITE | mode::CREATE, Error::ReadOnly),
+        ("new", mode::WRITE | mode::CREATE, Error::NotFound),
     ] {
         assert_eq!(machine.open(name, mode), Err(error), "{name}");
     }
