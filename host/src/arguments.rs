@@ -59,6 +59,10 @@ pub enum Command {
     ///
     /// With --netboot, writes a folder for a TFTP server.
     Image(Image),
+    /// Look into a disk's image, without a node
+    ///
+    /// For images that a node made a volume of: see --disk of `cargo v run`.
+    Disk(DiskOptions),
     /// Make a crate for a program of one's own
     ///
     /// The crate builds against this checkout of V, wherever it lies, and runs with `cargo v run --add PATH`.
@@ -74,9 +78,10 @@ pub struct NodeOptions {
 
     /// Give a node a disk, which is a file of this host; repeatable
     ///
-    /// FILE[,size=SIZE][,bus=virtio|nvme|ahci][,node=NUMBER], as in `d.img,size=256M`. Where there is no such file, one
+    /// FILE[,size=SIZE][,bus=virtio|nvme|ahci][,node=NUMBER][,raw], as in `d.img,size=256M`. Where there is no such file, one
     /// of that size is made, which takes up room only as it is written. In the node it is `[disk0]`, the next one
-    /// `[disk1]`; `disks` lists them. Without `node` it is node 1's.
+    /// `[disk1]`; `disks` lists them. Without `node` it is node 1's. Of one that is made now the node makes a volume, on which
+    /// `[storage]` and `[home]` are, unless `raw` says that it is to stay blank.
     #[arg(long, value_name = "DISK")]
     pub disk: Vec<Wanted>,
 
@@ -175,6 +180,50 @@ impl Run {
     pub fn start(&self, node: usize) -> Start {
         Start::of(node, self.image, self.domain.netboot, self.firmware)
     }
+}
+
+/// `cargo v disk`.
+#[derive(Args, Debug)]
+pub struct DiskOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DiskAction,
+}
+
+/// What is done with a disk's image.
+#[derive(Debug, Subcommand)]
+pub enum DiskAction {
+    /// Look at all that is on it, and say what is wrong
+    Check {
+        /// The image
+        image: PathBuf,
+    },
+    /// List a directory
+    Ls {
+        /// The image
+        image: PathBuf,
+        /// The directory, such as `home`
+        #[arg(default_value = "")]
+        path: String,
+    },
+    /// Copy a file out of it
+    Get {
+        /// The image
+        image: PathBuf,
+        /// The file, such as `home/notes`
+        path: String,
+        /// Where to; without it, to standard output
+        file: Option<PathBuf>,
+    },
+    /// Copy a file into it
+    Put {
+        /// The image
+        image: PathBuf,
+        /// The file of this host
+        file: PathBuf,
+        /// Where to, such as `home/notes`
+        path: String,
+    },
 }
 
 /// Several nodes and the network between them.

@@ -1,4 +1,4 @@
-//! Disks of nodes: files of the host, as `--disk FILE[,size=SIZE][,bus=BUS][,node=NUMBER]` says it.
+//! Disks of nodes: files of the host, as `--disk FILE[,size=SIZE][,bus=BUS][,node=NUMBER][,raw]` says it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use protocols::storage::FORMAT_WORD;
 use serde::Deserialize;
 
 use crate::machine::comma_twice;
@@ -53,6 +54,8 @@ pub struct Wanted {
     pub bus: Bus,
     /// The place of the node that it is for.
     pub node: usize,
+    /// Whether one that is made now is left blank. Else the node makes a volume of it.
+    pub is_raw: bool,
 }
 
 impl FromStr for Wanted {
@@ -61,9 +64,12 @@ impl FromStr for Wanted {
     fn from_str(text: &str) -> Result<Wanted, String> {
         let (path, options) = text.split_once(',').map_or((text, None), |(path, rest)| (path, Some(rest)));
         if path.is_empty() {
-            return Err("a disk is FILE[,size=SIZE][,bus=BUS][,node=NUMBER]; there is no file".to_owned());
+            return Err(
+                "a disk is FILE[,size=SIZE][,bus=BUS][,node=NUMBER][,raw]; there is no file".to_owned()
+            );
         }
-        let mut wanted = Wanted { path: path.into(), size: None, bus: Bus::default(), node: 0 };
+        let mut wanted =
+            Wanted { path: path.into(), size: None, bus: Bus::default(), node: 0, is_raw: false };
         options.map_or(Ok(()), |options| wanted.set(options))?;
         Ok(wanted)
     }
@@ -77,9 +83,10 @@ impl Wanted {
                 Some(("size", size)) => self.size = Some(bytes(size)?),
                 Some(("bus", bus)) => self.bus = bus.parse()?,
                 Some(("node", node)) => self.node = node_place(node)?,
+                None if option == "raw" => self.is_raw = true,
                 _ => {
                     return Err(format!(
-                        "`{option}` says nothing of a disk: there are size=, bus= and node="
+                        "`{option}` says nothing of a disk: there are size=, bus=, node= and raw"
                     ));
                 }
             }
@@ -129,13 +136,16 @@ impl Wanted {
 
     /// Opens the file, which is made if it is not there: without taking up room before something is written.
     pub fn attach(&self) -> Result<Attached> {
+        let mut is_new = false;
         if let (Some(size), false) = (self.size, self.path.exists()) {
+            is_new = true;
             let made = File::create_new(&self.path).and_then(|file| file.set_len(size));
             made.with_context(|| format!("cannot make {}", self.path.display()))?;
         }
         let path =
             self.path.canonicalize().with_context(|| format!("cannot find {}", self.path.display()))?;
-        Ok(Attached { path, bus: self.bus, _lock: Arc::new(self.open()?) })
+        let becomes_volume = is_new && !self.is_raw;
+        Ok(Attached { path, bus: self.bus, becomes_volume, _lock: Arc::new(self.open()?) })
     }
 }
 
@@ -162,8 +172,21 @@ pub fn check(disks: &[Wanted], nodes: usize) -> Result<()> {
 pub struct Attached {
     path: PathBuf,
     bus: Bus,
+    /// Whether it was made now, and the node is to make a volume of it.
+    becomes_volume: bool,
     /// Dropped with the last copy.
     _lock: Arc<File>,
+}
+
+/// The word of a node's boot command line that lets it make a volume of its first disk that was made now, which it knows by its
+/// serial number. It makes none of a disk that has anything on it.
+pub fn boot_word(disks: &[Attached]) -> Option<String> {
+    let number = disks.iter().position(|disk| disk.becomes_volume)?;
+    Some(format!("{FORMAT_WORD}{}", serial(number)))
+}
+
+fn serial(number: usize) -> String {
+    format!("V{number}")
 }
 
 /// QEMU's arguments for a node's disks. What the guest has flushed is on the host's disk; what it has not may be lost, as on
@@ -174,7 +197,7 @@ pub fn arguments(disks: &[Attached]) -> Vec<OsString> {
     for (number, disk) in disks.iter().enumerate() {
         let path = comma_twice(&disk.path);
         let drive = format!("if=none,id=disk{number},format=raw,cache=writeback,discard=unmap,file={path}");
-        let serial = format!("drive=disk{number},serial=V{number}");
+        let serial = format!("drive=disk{number},serial={}", serial(number));
         let device = match disk.bus {
             Bus::Virtio => format!("virtio-blk-pci,{serial}"),
             Bus::Nvme => format!("nvme,{serial}"),
@@ -209,7 +232,8 @@ impl TryFrom<String> for New {
     type Error = String;
 
     fn try_from(text: String) -> Result<New, String> {
-        let mut wanted = Wanted { path: PathBuf::new(), size: None, bus: Bus::default(), node: 0 };
+        let mut wanted =
+            Wanted { path: PathBuf::new(), size: None, bus: Bus::default(), node: 0, is_raw: false };
         wanted.set(&text)?;
         if wanted.size.is_none() { Err(format!("`{text}` has no size=")) } else { Ok(New(wanted)) }
     }
@@ -244,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_disk_has_a_file_and_perhaps_more() {
-        let disk = Wanted { path: "d.img".into(), size: None, bus: Bus::Virtio, node: 0 };
+        let disk = Wanted { path: "d.img".into(), size: None, bus: Bus::Virtio, node: 0, is_raw: false };
         assert_eq!(wanted("d.img"), disk);
         let all = Wanted { size: Some(256 << 20), bus: Bus::Nvme, node: 1, ..disk };
         assert_eq!(wanted("d.img,node=2,size=256M,bus=nvme"), all);
@@ -277,7 +301,7 @@ mod tests {
     fn files_are_made_sparse_and_used_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a,b");
-        let disk = Wanted { path: path.clone(), size: Some(1 << 30), bus: Bus::Ahci, node: 0 };
+        let disk = Wanted { path: path.clone(), size: Some(1 << 30), bus: Bus::Ahci, node: 0, is_raw: false };
         check(std::slice::from_ref(&disk), 1).unwrap();
         assert!(!path.exists(), "a check makes nothing");
         let attached = disk.attach().unwrap();

@@ -40,4 +40,5 @@ pub mod session;
 pub mod symbols;
 pub mod terminal;
 pub mod test;
+pub mod volume;
 pub mod wiring;

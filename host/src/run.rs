@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::archive::{Archive, EXEC};
 use crate::arguments::{NodeOptions, Run};
-use crate::disk::{Attached, Wanted};
+use crate::disk::{self, Attached, Wanted};
 use crate::diskless;
 use crate::domain::plan::NoPlan;
 use crate::domain::{Domain, Outcome, name};
@@ -62,19 +62,24 @@ impl Prepared {
         put_added(&mut archive, &options.add)?;
         archive.ensure_bootable()?;
         let prepared = |node| {
+            let disks = disks(&options.disk, node)?;
+            let mut command_line = format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node));
+            if let Some(word) = disk::boot_word(&disks) {
+                command_line = format!("{command_line} {word}");
+            }
             Ok(Prepared {
                 machine: Machine {
                     qemu: qemu.to_owned(),
                     start: Start::Direct,
                     kernel: guest.kernel.clone(),
-                    command_line: format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node)),
+                    command_line,
                     memory_mib: options.memory.of(node).0,
                     processor,
                     lacking: Vec::new(),
                     may_restart: true,
                     debugger: None,
                     card: None,
-                    disks: disks(&options.disk, node)?,
+                    disks,
                     counting: None,
                 },
                 archive: archive.clone(),

@@ -21,6 +21,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,6 +94,9 @@ pub struct Scenario {
     /// What to do at consoles and to nodes.
     #[serde(default)]
     step: Vec<Step>,
+    /// How often all of these steps are done, one time after the other.
+    #[serde(default = "one")]
+    rounds: usize,
     /// The commands' standard input; it is empty if neither this nor the next is given.
     input: Option<String>,
     /// As standard input, the numbers from 1 to this, one a line.
@@ -258,7 +262,8 @@ impl Scenario {
                 prepared.make_diskless()?;
             }
         }
-        let mut script = Script::new(&self.step, nodes.len(), self.exec.is_none());
+        let steps: Vec<Step> = iter::repeat_n(self.step.clone(), self.rounds).flatten().collect();
+        let mut script = Script::new(&steps, nodes.len(), self.exec.is_none());
         let shown: Vec<Shown> = (0..nodes.len()).map(|node| Shown::new(&script, node)).collect();
         let error = Shown::new(&script, 0);
         let mut domain = connect(nodes, &self.wiring(), self.network.clone(), None, log)?;

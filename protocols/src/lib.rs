@@ -16,6 +16,7 @@
 //! | `network` | the network server of each node: cards and frames |
 //! | `device` | how the supervisor describes a device |
 //! | `block` | drivers of disks, beside `io` |
+//! | `storage` | the storage server, beside `io` and `names` |
 //!
 //! Numbers: 0x01–0x0f are the kernel's (see `abi`), these begin at 0x10.
 
@@ -34,6 +35,7 @@ pub mod naming;
 pub mod network;
 pub mod pipe;
 pub mod program;
+pub mod storage;
 pub mod supervisor;
 pub mod terminal;
 
@@ -57,6 +59,7 @@ pub const NAME_TABLES: &[&[(u32, &str)]] = &[
     supervisor::supervisor::NAMES,
     network::network::NAMES,
     block::block::NAMES,
+    storage::storage::NAMES,
 ];
 
 /// The operation that a request code stands for.

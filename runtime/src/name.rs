@@ -29,6 +29,7 @@ use abi::{Error, LogicalHost, Pid};
 use protocols::names::{MAX_PATH_BYTES, names};
 use protocols::naming::{PREFIXES, RESTART_PATIENCE_NS, is_prefix, naming};
 use protocols::program::Entry;
+use protocols::storage::FILES;
 
 use crate::message::{self, Segment, again, call};
 use crate::node::member_on;
@@ -62,6 +63,9 @@ const MAX_ALIASES: usize = 16;
 const LOCATE_NS: u64 = 2_000_000_000;
 /// How long to wait before asking again when no naming server is there.
 const NAMING_PAUSE: Duration = Duration::from_millis(10);
+
+const HOME_ON_DISK: &str = "[storage]home";
+const HOME_IN_MEMORY: &str = "[tmp]";
 
 /// Between two looks for a server that is waited for.
 const WAIT_PAUSE: Duration = Duration::from_millis(250);
@@ -157,6 +161,18 @@ fn locate(prefix: &str) -> Result<(Pid, u32), Error> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether some server of this node answers for a prefix. Other nodes are not asked.
+pub fn is_known_here(prefix: &str) -> bool {
+    ask_naming(&naming::Resolve {}, Segment::Read(prefix.as_bytes())).is_ok()
+}
+
+/// Lets `[home]` stand for where files of the node's users are: on its disk, if it has one, else in memory. Says where.
+pub fn set_home() -> Result<&'static str, Error> {
+    let home = if is_known_here(FILES) { HOME_ON_DISK } else { HOME_IN_MEMORY };
+    set_alias("home", home)?;
+    Ok(home)
 }
 
 /// Waits until somebody answers for a name's prefix, such as a node that has yet to boot. Says so in the log where it

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use crate::disk::Memory;
-use crate::layout::BLOCK_BYTES;
+use crate::layout::{BLOCK_BYTES, FANOUT_BITS};
 
 /// Pages of a slab.
 const SLAB_PAGES: usize = 16;
@@ -22,8 +22,15 @@ const LEVEL_BITS: u32 = 3;
 pub(crate) struct Key(u64);
 
 impl Key {
+    /// [`has_place`](Key::has_place) says which there are.
     pub(crate) const fn new(object: u32, level: u32, index: u64) -> Key {
+        debug_assert!(index < 1 << INDEX_BITS);
         Key((object as u64) << (INDEX_BITS + LEVEL_BITS) | (level as u64) << INDEX_BITS | index)
+    }
+
+    /// Whether a tree can have that page: files have so many pages, and no more.
+    pub(crate) const fn has_place(level: u32, index: u64) -> bool {
+        index < (1 << INDEX_BITS) >> (FANOUT_BITS * level) || index == 0
     }
 
     pub(crate) const fn object(self) -> u32 {
@@ -45,6 +52,16 @@ pub(crate) type Slot = u32;
 #[repr(align(4096))]
 struct Pages([u8; SLAB_PAGES * BLOCK_BYTES]);
 
+/// Whether a page is as it is on the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Clean,
+    /// It is to be written, to the block that it has.
+    Placed,
+    /// It is to be written, and needs a block for that.
+    Unplaced,
+}
+
 /// What a page in memory is.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
@@ -52,14 +69,14 @@ struct Frame {
     key: Option<Key>,
     /// Where it is on the disk; 0 if nowhere yet.
     block: u64,
-    is_dirty: bool,
+    state: State,
     /// Somebody else may have it mapped.
     is_lent: bool,
     /// It was wanted since the hand last came by.
     was_used: bool,
 }
 
-const UNUSED: Frame = Frame { key: None, block: 0, is_dirty: false, is_lent: false, was_used: false };
+const UNUSED: Frame = Frame { key: None, block: 0, state: State::Clean, is_lent: false, was_used: false };
 
 /// The pages.
 pub(crate) struct Cache {
@@ -109,6 +126,12 @@ impl Cache {
         self.pages(slot, 1)
     }
 
+    /// The page at an address, if it is one here.
+    pub(crate) fn page_at(&self, address: usize) -> Option<&[u8]> {
+        let mut used = (0..).zip(&self.frames).filter(|(_, frame)| frame.key.is_some());
+        used.find(|(slot, _)| self.page(*slot).as_ptr().addr() == address).map(|(slot, _)| self.page(slot))
+    }
+
     /// As many of `count` pages as lie in a row in memory.
     #[inline]
     pub(crate) fn pages(&self, slot: Slot, count: usize) -> &[u8] {
@@ -127,12 +150,19 @@ impl Cache {
         self.frames[slot as usize].block
     }
 
-    pub(crate) fn set_block(&mut self, slot: Slot, block: u64) {
-        self.frames[slot as usize].block = block;
+    /// A dirty page has a block from now on.
+    pub(crate) fn set_placed(&mut self, slot: Slot, block: u64) {
+        let frame = &mut self.frames[slot as usize];
+        (frame.block, frame.state) = (block, State::Placed);
     }
 
     pub(crate) fn is_dirty(&self, slot: Slot) -> bool {
-        self.frames[slot as usize].is_dirty
+        self.frames[slot as usize].state != State::Clean
+    }
+
+    /// Whether a page is to be written and needs a block for that.
+    pub(crate) fn is_unplaced(&self, slot: Slot) -> bool {
+        self.frames[slot as usize].state == State::Unplaced
     }
 
     /// Makes a clean page for a place that has none. What is in it is to be written over.
@@ -143,15 +173,15 @@ impl Cache {
         Ok(slot)
     }
 
-    pub(crate) fn set_dirty(&mut self, slot: Slot) {
+    pub(crate) fn set_dirty(&mut self, slot: Slot, needs_block: bool) {
         let frame = &mut self.frames[slot as usize];
-        frame.is_dirty = true;
+        frame.state = if needs_block { State::Unplaced } else { State::Placed };
         self.dirty.extend(frame.key);
     }
 
     pub(crate) fn set_clean(&mut self, slot: Slot) {
         let frame = &mut self.frames[slot as usize];
-        frame.is_dirty = false;
+        frame.state = State::Clean;
         if let Some(key) = frame.key {
             self.dirty.remove(&key);
         }
@@ -220,7 +250,7 @@ impl Cache {
             let at = self.hand;
             self.hand = (self.hand + 1) % self.frames.len();
             let frame = &mut self.frames[at];
-            if frame.key.is_none() || frame.is_dirty {
+            if frame.key.is_none() || frame.state != State::Clean {
                 continue;
             }
             if core::mem::replace(&mut frame.was_used, false) {

@@ -23,6 +23,9 @@ const RUN_BLOCKS: u64 = 64;
 /// The most findings that are noted one by one.
 const MOST_FINDINGS: usize = 100;
 
+/// What a finding about the map of used blocks is about.
+pub const MAP: &str = "map";
+
 /// Something that is not as it should be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
@@ -112,6 +115,8 @@ struct Check<'a, D> {
     disk: &'a mut D,
     report: Report,
     inodes: BTreeMap<u32, Inode>,
+    /// Where blocks are read to.
+    buffer: Vec<u8>,
 }
 
 impl<'a, D: Disk> Check<'a, D> {
@@ -125,7 +130,8 @@ impl<'a, D: Disk> Check<'a, D> {
         for block in 0..SUPERBLOCKS {
             report.see(block);
         }
-        Ok(Check { disk, report, inodes: BTreeMap::new() })
+        let buffer = vec![0; RUN_BLOCKS as usize * BLOCK_BYTES];
+        Ok(Check { disk, report, inodes: BTreeMap::new(), buffer })
     }
 
     fn superblocks(&mut self, superblock: &Superblock) {
@@ -234,7 +240,7 @@ impl<'a, D: Disk> Check<'a, D> {
 
     fn map(&mut self, superblock: &Superblock) {
         let mut pages: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-        self.tree("map", superblock.map, superblock.map_blocks(), &mut |index, page| {
+        self.tree(MAP, superblock.map, superblock.map_blocks(), &mut |index, page| {
             pages.insert(index, page.to_vec());
         });
         let mut unknown = 0_u64;
@@ -250,10 +256,10 @@ impl<'a, D: Disk> Check<'a, D> {
             }
         }
         if unknown > 0 {
-            self.report.note("map", format!("{unknown} blocks are used and said to be free"));
+            self.report.note(MAP, format!("{unknown} blocks are used and said to be free"));
         }
         if lost > 0 {
-            self.report.note("map", format!("{lost} blocks are said to be used and are not"));
+            self.report.note(MAP, format!("{lost} blocks are said to be used and are not"));
         }
     }
 
@@ -263,7 +269,7 @@ impl<'a, D: Disk> Check<'a, D> {
             return;
         }
         let mut due: Vec<(u32, u64, Pointer)> = vec![(root.depth, 0, root.pointer)];
-        let mut buffer = vec![0; RUN_BLOCKS as usize * BLOCK_BYTES];
+        let mut buffer = core::mem::take(&mut self.buffer);
         while let Some(first) = due.pop() {
             let mut run = vec![first];
             // What is next and lies behind it is read with it.
@@ -291,6 +297,7 @@ impl<'a, D: Disk> Check<'a, D> {
                 }
             }
         }
+        self.buffer = buffer;
     }
 
     /// Reads a run of blocks, one by one if it can't be had as a whole. What can't be read does not fit its checksum.

@@ -79,12 +79,12 @@ impl<D: Disk + Memory> Volume<D> {
     /// Sees to it that a dirty page has a block that may be written.
     fn place(&mut self, key: Key) -> Result<(), Error> {
         let Some(slot) = self.cache.find(key) else { return Ok(()) };
-        let old = self.cache.block(slot);
-        if old != 0 && self.map.is_fresh(old) {
+        if !self.cache.is_unplaced(slot) {
             return Ok(());
         }
+        let old = self.cache.block(slot);
         let block = self.map.take()?;
-        self.cache.set_block(slot, block);
+        self.cache.set_placed(slot, block);
         self.unplaced -= 1;
         if old != 0 {
             self.map.give_back(old);

@@ -164,6 +164,10 @@ impl<D: Disk + Memory> Volume<D> {
         if inode.kind != Kind::Directory {
             return Err(Error::NotADirectory);
         }
+        // It has no holes, so it cannot be longer than the disk.
+        if inode.pages() > self.superblock.blocks {
+            return Err(Error::Damaged);
+        }
         let mut directory = Directory::default();
         for page in 0..inode.pages() {
             if page % READ_AHEAD_PAGES == 0 {

@@ -255,7 +255,7 @@ impl Superblock {
             map: Root::at(block, 72 + Root::BYTES).ok()?,
         };
         let is_sound = (LEAST_BLOCKS..=MOST_BLOCKS).contains(&superblock.blocks)
-            && superblock.table_blocks <= u64::from(MOST_OBJECTS) / INODES as u64;
+            && superblock.table_blocks <= superblock.blocks.min(u64::from(MOST_OBJECTS) / INODES as u64);
         is_sound.then_some(superblock)
     }
 

@@ -127,12 +127,15 @@ impl<D: Disk + Memory> Volume<D> {
             }
             None => self.read_page(key, pointer)?,
         };
-        if let Err(error) = self.reserve(self.cache.block(slot)) {
-            // What was not read must not be there to be read.
-            self.cache.remove(slot, &mut self.disk);
-            return Err(error);
-        }
-        self.cache.set_dirty(slot);
+        let needs_block = match self.reserve(self.cache.block(slot)) {
+            Ok(needs_block) => needs_block,
+            Err(error) => {
+                // What was not read must not be there to be read.
+                self.cache.remove(slot, &mut self.disk);
+                return Err(error);
+            }
+        };
+        self.cache.set_dirty(slot, needs_block);
         self.needs_commit = true;
         Ok(slot)
     }
@@ -175,22 +178,22 @@ impl<D: Disk + Memory> Volume<D> {
                 let page = self.cache.page_mut(slot);
                 page.fill(0);
                 root.pointer.put(page, 0);
-                self.cache.set_dirty(slot);
+                self.cache.set_dirty(slot, true);
             }
             self.set_root(object, Root { depth, pointer: Pointer::NONE })?;
         }
     }
 
-    /// A page that lies in `block` is about to become dirty: sees to it that there is a block for it.
-    fn reserve(&mut self, block: u64) -> Result<(), Error> {
+    /// A page that lies in `block` is about to become dirty: whether it needs another block, which there is then.
+    fn reserve(&mut self, block: u64) -> Result<bool, Error> {
         if block != 0 && self.map.is_fresh(block) {
-            return Ok(());
+            return Ok(false);
         }
         if self.map.available() <= self.unplaced + self.kept_back() {
             return Err(Error::NoSpace);
         }
         self.unplaced += 1;
-        Ok(())
+        Ok(true)
     }
 
     /// Cuts off all pages of data from `kept` on.
@@ -233,6 +236,9 @@ impl<D: Disk + Memory> Volume<D> {
 
     /// Gives the blocks of a page and of all below it back. What cannot be read stays used, until the volume is repaired.
     fn free_tree(&mut self, object: u32, level: u32, index: u64, pointer: Pointer) {
+        if !Key::has_place(level, index) {
+            return;
+        }
         let key = Key::new(object, level, index);
         let slot = match self.cache.find(key) {
             None if pointer.is_none() => return,
@@ -252,7 +258,7 @@ impl<D: Disk + Memory> Volume<D> {
         let mut block = pointer.block;
         if let Some(slot) = self.cache.find(key) {
             block = self.cache.block(slot);
-            if self.cache.is_dirty(slot) && (block == 0 || !self.map.is_fresh(block)) {
+            if self.cache.is_unplaced(slot) {
                 self.unplaced -= 1;
             }
             self.cache.remove(slot, &mut self.disk);

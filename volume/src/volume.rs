@@ -230,8 +230,11 @@ impl<D: Disk + Memory> Volume<D> {
     /// is not the matter here.
     pub fn fetch(&mut self, object: u32, position: u64, bytes: u64) {
         let index = position / BLOCK_BYTES as u64;
-        let count = (position + bytes).div_ceil(BLOCK_BYTES as u64) - index;
-        let _ = self.read_ahead(object, index, count);
+        let end = position.saturating_add(bytes).div_ceil(BLOCK_BYTES as u64);
+        let end = end.min(self.inode(object).map_or(0, |inode| inode.pages()));
+        if index < end {
+            let _ = self.read_ahead(object, index, end - index);
+        }
     }
 
     /// Pages of a file from page `index` on, as they lie in memory, up to `most` of them. None if there is a hole. Whoever gets
@@ -313,6 +316,20 @@ impl<D: Disk + Memory> Volume<D> {
     /// Looks at everything on the disk, as of the last commit.
     pub fn check(&mut self) -> Result<crate::check::Report, Error> {
         crate::check::check(&mut self.disk, &self.superblock)
+    }
+
+    /// The page of a file at an address in memory, which was [lent](Volume::lend). For tests, which look where the kernel maps.
+    pub fn page_at(&self, address: usize) -> Option<&[u8]> {
+        self.cache.page_at(address)
+    }
+
+    /// Repairs what can be of what a check of the committed state found: a superblock's copy, and the map.
+    pub fn repair(&mut self, report: &crate::check::Report, now_ns: u64) -> Result<(), Error> {
+        if report.findings.iter().any(|finding| finding.about == crate::check::MAP) {
+            self.rebuild_map()?;
+        }
+        self.needs_commit = true;
+        self.commit(now_ns)
     }
 
     /// Blocks that are kept back from what is done now, so that what must be done later can be.

@@ -221,6 +221,10 @@ fn files_beyond_four_gigabytes_have_holes() {
     assert_eq!(volume.piece(file, 6 << 32, 3).unwrap(), [0; 3]);
     assert!(!volume.is_present(file, (6 << 32) / PAGE).unwrap());
     assert_eq!(volume.page_to_change(file, 1 << 34, true), Err(Error::NoSpace));
+    for position in [far + 5, 1 << 46, u64::MAX] {
+        volume.fetch(file, position, 1 << 18);
+        assert_eq!(volume.piece(file, position, 9).unwrap(), []);
+    }
     volume.set_size(file, 5, 3).unwrap();
     volume.set_size(file, 6 << 32, 3).unwrap();
     assert_eq!(volume.piece(file, 5 << 32, 4).unwrap(), [0; 4]);

@@ -29,6 +29,7 @@ pub mod top;
 pub mod trace;
 pub mod truth;
 pub mod uptime;
+pub mod volume;
 pub mod watch;
 pub mod which;
 pub mod xargs;

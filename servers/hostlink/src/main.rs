@@ -24,8 +24,6 @@ v_start::program!(main);
 /// Where this node's own boot archive has the commands; what `[boot]` leads to may be another node's.
 const SCRIPT: &str = "configuration/exec";
 const SHELL: &str = "[boot]bin/exec";
-/// Where the commands begin.
-const HOME: &str = "[tmp]";
 /// What the supervisor keeps once the commands have been started, should this server be started again: they are not
 /// run twice, whatever else has died.
 const STARTED_MARK: &[u8] = b"commands started";
@@ -136,11 +134,12 @@ fn start_commands(server: Pid) -> Result<Child, Error> {
     let script = script()?;
     v::name::wait_for(SHELL)?;
     let [input, output, errors] = open_streams(server)?;
+    let home = v::name::set_home()?;
     let shell = Command::new(SHELL)
         .arg("-c")
         .arg(script)
-        .env("HOME", HOME)
-        .directory(HOME)
+        .env("HOME", home)
+        .directory(home)
         .stdin(Stream::Instance(input))
         .stdout(Stream::Instance(output))
         .stderr(Stream::Instance(errors))

@@ -59,12 +59,15 @@ impl<S: Service> IoServer<S> {
         self.service.other(request, &mut self.instances, system)
     }
 
-    /// When [`tick`](IoServer::tick) wants to be called next, in nanoseconds since boot; never, while nothing is open.
+    /// When [`tick`](IoServer::tick) wants to be called next, in nanoseconds since boot; while nothing is open, only if the
+    /// service wants it.
     pub fn next_tick_ns(&self) -> Option<u64> {
+        let own_ns = self.service.next_tick_ns();
         if self.instances.is_empty() {
-            return None;
+            return own_ns;
         }
-        Some(self.sweeps.next_ns(self.service.is_waited_on()))
+        let sweep_ns = self.sweeps.next_ns(self.service.is_waited_on());
+        Some(own_ns.map_or(sweep_ns, |own_ns| own_ns.min(sweep_ns)))
     }
 
     /// Closes what belonged to teams that have ended.

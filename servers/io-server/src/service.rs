@@ -311,6 +311,11 @@ pub trait Service {
         false
     }
 
+    /// When [`tick`](Service::tick) is to be called at the latest, in nanoseconds since boot, whatever is open.
+    fn next_tick_ns(&self) -> Option<u64> {
+        None
+    }
+
     /// Called after owners have been looked after.
     fn tick(&mut self, system: &mut dyn System) {}
 }

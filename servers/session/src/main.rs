@@ -26,8 +26,6 @@ const STARTUP: &str = "[boot]configuration/startup";
 const RUN_STARTUP: &str = "startup";
 /// What a person sees first.
 const GREETING: &str = "This is V. 'help' lists the commands, 'help NAME' explains one.\n";
-/// The shell's working directory at its start.
-const HOME: &str = "[tmp]";
 /// Between the end of one shell and the start of the next, so that one that cannot run does not keep the node busy.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -72,10 +70,11 @@ fn run_shell(supervisor: Pid, arguments: &[&str]) -> Result<i32, Error> {
         terminal.write_all(GREETING.as_bytes())?;
     }
     let stream = || Stream::Instance(terminal.instance());
+    let home = v::name::set_home()?;
     let mut shell = Command::new(SHELL)
         .args(arguments)
-        .env("HOME", HOME)
-        .directory(HOME)
+        .env("HOME", home)
+        .directory(home)
         .stdin(stream())
         .stdout(stream())
         .stderr(stream())

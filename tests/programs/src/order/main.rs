@@ -27,6 +27,8 @@ use v::time::{Duration, sleep};
 
 v_start::program!(main);
 
+/// Services that have nothing to do on this node, without a terminal, other nodes, or disks.
+const IDLE: [&str; 8] = ["hostlink", "session", "network", "clock", "storage", "virtio-blk", "nvme", "ahci"];
 /// What is run at the shell, besides the killing: something of every service's.
 const EXERCISES: &[&str] = &[
     "echo text > [tmp]order; cat [tmp]order | sort | uniq | wc -l > [null]; rm [tmp]order; ls -l [boot]bin > [null]",
@@ -100,11 +102,7 @@ fn watch(page: &str, killed: &[&str]) -> Result<Watch, String> {
     outcome?;
     let idle: Vec<&str> = watch.order.services().filter(|name| !watch.active.contains(*name)).collect();
     // A node has either of the first two, and the session only waits while this runs; the others need a card.
-    if idle.iter().all(|name| ["hostlink", "session", "network", "clock"].contains(name)) {
-        Ok(watch)
-    } else {
-        Err(format!("idle: {idle:?}"))
-    }
+    if idle.iter().all(|name| IDLE.contains(name)) { Ok(watch) } else { Err(format!("idle: {idle:?}")) }
 }
 
 fn exercise(watch: &mut Watch, killed: &[&str]) -> Result<(), String> {

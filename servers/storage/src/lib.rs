@@ -1,0 +1,28 @@
+//! Files on a disk: `[storage]`, in terms of a [volume](volume::Volume).
+//!
+//! | module | what it has |
+//! |---|---|
+//! | `server` | the I/O and naming protocols in terms of the volume, and when it is committed |
+//! | `names` | paths, and who may change what |
+//! | `control` | the volume as a whole: format, check |
+//! | `opened` | who has which file open, and which of its pages the kernel has |
+//! | `device` | the disk: a driver's instance, opened anew when the driver was restarted |
+//!
+//! It waits for nobody but the drivers of disks, which stand below it.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod control;
+pub mod device;
+mod names;
+mod opened;
+pub mod server;
+
+#[cfg(test)]
+mod tests;
+
+pub use control::to_be_formatted;
+pub use server::{Disks, FileServer};

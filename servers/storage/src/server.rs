@@ -1,0 +1,620 @@
+//! The I/O and naming protocols in terms of the volume, and when it is committed.
+//!
+//! A commit happens [`COMMIT_AFTER_NS`] after the first change, when so much is changed that memory runs short, and when
+//! somebody asks. Where there is no room that the last commit does not need, one is made and what was refused is tried again.
+
+use abi::page::MOST_LENT;
+use abi::{Access, Error, PAGE_BYTES, UserId};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use io_server::path;
+use io_server::service::OpenInstance;
+use io_server::{
+    Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Service, System,
+    Writing,
+};
+use protocols::io::{attribute, mode};
+use protocols::names::names::SpaceQueried;
+use protocols::names::{Descriptor, kind};
+use volume::{BLOCK_BYTES, Disk, Inode, Kind, MAX_SIZE, Memory, Options, ROOT, Volume};
+
+use crate::names::{self, Place};
+use crate::opened::OpenObjects;
+
+/// How long a change may be in memory only.
+pub const COMMIT_AFTER_NS: u64 = 5_000_000_000;
+/// The context of `[volume]`, where no files are.
+pub const CONTROL_CONTEXT: u32 = u32::MAX;
+/// How long to wait after a commit that failed.
+const COMMIT_AGAIN_NS: u64 = 1_000_000_000;
+/// How much is read ahead for who reads on, and for who begins.
+const READ_AHEAD_BYTES: u64 = 64 * PAGE_BYTES;
+const FIRST_READ_BYTES: u64 = 16 * PAGE_BYTES;
+
+/// Where disks come from.
+pub trait Disks {
+    /// What they are.
+    type Disk: Disk + Memory;
+
+    /// Opens a disk or partition for reading and writing, by its name.
+    fn open(&mut self, name: &str) -> Result<Self::Disk, Error>;
+
+    /// Sixteen bytes that nobody else has.
+    fn unique(&mut self) -> [u8; 16];
+
+    /// There is a volume now: `[storage]` is to be had.
+    fn announce(&mut self) -> Result<(), Error>;
+
+    /// Says something in the log.
+    fn tell(&mut self, what: &str);
+}
+
+/// An open file.
+#[derive(Debug)]
+pub struct OpenFile {
+    object: u32,
+    /// Bits of [`mode`].
+    mode: u32,
+    /// As which instance the kernel has pages of it.
+    paged: Option<u32>,
+    /// Where the last read ended.
+    next_position: u64,
+}
+
+/// The file server.
+#[derive(Debug)]
+pub struct FileServer<S: Disks> {
+    pub(crate) disks: S,
+    pub(crate) volume: Option<Volume<S::Disk>>,
+    /// On which disk or partition that is.
+    pub(crate) disk_name: String,
+    pub(crate) options: Options,
+    pub(crate) open: OpenObjects,
+    /// When the next commit is due.
+    commit_at_ns: Option<u64>,
+    /// The name of what was described last.
+    name: String,
+    /// The answer to a request that is not of a file.
+    pub(crate) answer: Vec<u8>,
+}
+
+impl<S: Disks> FileServer<S> {
+    /// A server without a volume.
+    pub fn new(disks: S, options: Options) -> FileServer<S> {
+        FileServer {
+            disks,
+            volume: None,
+            disk_name: String::new(),
+            options,
+            open: OpenObjects::default(),
+            commit_at_ns: None,
+            name: String::new(),
+            answer: Vec::new(),
+        }
+    }
+
+    /// Whether there is a volume.
+    pub const fn has_volume(&self) -> bool {
+        self.volume.is_some()
+    }
+
+    /// The volume; without one nothing is found.
+    pub(crate) fn volume(&mut self) -> Result<&mut Volume<S::Disk>, Error> {
+        self.volume.as_mut().ok_or(Error::NotFound)
+    }
+
+    /// Does something with the volume. If there is no room, it is committed and that is done again: then there is that of
+    /// what was removed.
+    pub(crate) fn with_room<T>(
+        &mut self,
+        system: &mut dyn System,
+        mut what: impl FnMut(&mut Volume<S::Disk>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let volume = self.volume()?;
+        match what(volume) {
+            Err(Error::NoSpace) if volume.has_changes() => {
+                volume.commit(system.real_ns())?;
+                what(volume)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// What is to be done after the volume was used: to tell who had pages that are not in memory any more, to write when
+    /// much is changed, to see to it that the rest is written some time.
+    fn after_use(&mut self, system: &mut dyn System) {
+        let Some(volume) = &mut self.volume else { return };
+        for (object, index) in volume.take_given_up() {
+            self.open.revoke(object, (index, 1), false, None, system);
+        }
+        if volume.is_full_of_changes() {
+            // What cannot be written stays where it is, and is told when it is to be safe.
+            let _ = volume.write_out();
+            if volume.is_full_of_changes() {
+                let _ = volume.commit(system.real_ns());
+            }
+        }
+        if !volume.has_changes() {
+            self.commit_at_ns = None;
+        } else if self.commit_at_ns.is_none() {
+            self.commit_at_ns = Some(system.monotonic_ns() + COMMIT_AFTER_NS);
+        }
+    }
+
+    /// Makes everything safe.
+    pub(crate) fn commit(&mut self, system: &mut dyn System) -> Result<(), Error> {
+        let Some(volume) = &mut self.volume else { return Ok(()) };
+        let outcome = volume.commit(system.real_ns());
+        self.commit_at_ns = outcome.err().map(|_| system.monotonic_ns() + COMMIT_AGAIN_NS);
+        outcome
+    }
+
+    /// The file to open, made if it is not there and the mode says so.
+    fn find_or_create(
+        &mut self,
+        context: u32,
+        path: &[u8],
+        mode: u32,
+        user: UserId,
+        system: &mut dyn System,
+    ) -> Result<u32, Error> {
+        let volume = self.volume()?;
+        if mode & mode::CREATE == 0 {
+            return names::find(volume, context, path);
+        }
+        let place = match names::place(volume, context, path) {
+            // `.` and the like are there, and are directories.
+            Err(Error::BadName) if path::ends_without_name(path) => {
+                return names::find(volume, context, path);
+            }
+            place => place?,
+        };
+        match place.object {
+            Some(_) if mode & mode::NEW != 0 => Err(Error::AlreadyExists),
+            Some(object) => Ok(object),
+            None if path::wants_directory(path) => Err(Error::IsADirectory),
+            None => self.create(&place, Kind::File, user, system),
+        }
+    }
+
+    fn create(
+        &mut self,
+        place: &Place<'_>,
+        kind: Kind,
+        user: UserId,
+        system: &mut dyn System,
+    ) -> Result<u32, Error> {
+        names::check_may_add(self.volume()?, place.directory, user)?;
+        let now_ns = system.real_ns();
+        let made =
+            self.with_room(system, |volume| volume.create(place.directory, place.name, kind, user.0, now_ns));
+        self.after_use(system);
+        made
+    }
+
+    /// Ends an object that has no name and is not open.
+    fn destroy(&mut self, object: u32, system: &mut dyn System) {
+        if let Err(error) = self.with_room(system, |volume| volume.destroy(object)) {
+            // When the volume is found the next time, it is tried again.
+            self.disks.tell(&format!("object {object} still takes room: {error}"));
+        }
+        self.after_use(system);
+    }
+
+    fn set_size_of(&mut self, object: u32, size: u64, system: &mut dyn System) -> Result<(), Error> {
+        let now_ns = system.real_ns();
+        let old_size = self.volume()?.inode(object)?.size;
+        let outcome = self.with_room(system, |volume| volume.set_size(object, size, now_ns));
+        let changed = size.min(old_size) / PAGE_BYTES;
+        self.open.revoke(object, (changed, u32::MAX), false, None, system);
+        self.after_use(system);
+        outcome
+    }
+
+    /// Writes one page's share of `data`, which begins `done` bytes into it.
+    fn write_page(
+        &mut self,
+        object: u32,
+        (position, done, count): (u64, usize, usize),
+        data: &Incoming<'_>,
+        (writer, system): (Option<u32>, &mut dyn System),
+    ) -> Result<(), Error> {
+        let (index, begin) = (position / PAGE_BYTES, (position % PAGE_BYTES) as usize);
+        let is_paged = self.open.is_paged(object);
+        let was_hole = is_paged && !self.volume()?.is_present(object, index)?;
+        let whole = count == BLOCK_BYTES;
+        self.with_room(system, |volume| volume.page_to_change(object, index, whole).map(drop))?;
+        let page = self.volume()?.page_to_change(object, index, whole)?;
+        let copied = data.copy_to(done, &mut page[begin..begin + count], system);
+        if is_paged {
+            // Pages that are lent have changed with it. Of a hole the kernel has zeros.
+            self.open.revoke(object, (index, 1), !was_hole, writer, system);
+        }
+        copied
+    }
+
+    fn descriptor(inode: &Inode, name: String) -> (Descriptor<'static>, String) {
+        let is_directory = inode.kind == Kind::Directory;
+        let directory = if is_directory { attribute::DIRECTORY } else { 0 };
+        let descriptor = Descriptor {
+            kind: if is_directory { kind::DIRECTORY } else { kind::FILE },
+            attributes: attribute::READABLE | attribute::WRITABLE | directory,
+            owner: inode.owner,
+            size: if is_directory { u64::from(inode.names) } else { inode.size },
+            modified_ns: inode.modified_ns,
+            created_ns: inode.created_ns,
+            object: inode.serial,
+            name: "",
+        };
+        (descriptor, name)
+    }
+
+    fn describe_object(&mut self, object: u32) -> Result<Descriptor<'_>, Error> {
+        let volume = self.volume()?;
+        let inode = volume.inode(object)?;
+        let name = volume.name_of(object)?;
+        let (descriptor, name) = FileServer::<S>::descriptor(&inode, name);
+        self.name = name;
+        Ok(Descriptor { name: &self.name, ..descriptor })
+    }
+
+    /// A page of a file for the kernel: the volume's own, unless it may be written there.
+    fn read_page(&mut self, open: &mut OpenFile, position: u64, instance: u32) -> Result<Reading<'_>, Error> {
+        let object = open.object;
+        let may_write = open.mode & mode::WRITE != 0 && open.mode & mode::APPEND == 0;
+        if open.paged != Some(instance) {
+            self.open.note_paged(object, instance, may_write);
+            open.paged = Some(instance);
+        }
+        let bytes = if position == open.next_position { READ_AHEAD_BYTES } else { FIRST_READ_BYTES };
+        let volume = self.volume.as_mut().ok_or(Error::NotFound)?;
+        volume.fetch(object, position, bytes);
+        if !may_write {
+            let most = MOST_LENT as usize;
+            let count = volume.lend(object, position / PAGE_BYTES, most)?.len();
+            if count > 0 {
+                open.next_position = position + count as u64;
+                return Ok(Reading::Lent(volume.lend(object, position / PAGE_BYTES, most)?, Access::READ));
+            }
+        }
+        open.next_position = position + PAGE_BYTES;
+        Ok(Reading::Data(volume.piece(object, position, BLOCK_BYTES)?))
+    }
+}
+
+impl<S: Disks> Service for FileServer<S> {
+    type Open = OpenFile;
+
+    fn open(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &[u8],
+        mode: u32,
+        system: &mut dyn System,
+    ) -> Result<Opening<OpenFile>, Error> {
+        if mode & mode::DIRECTORY != 0 {
+            let volume = self.volume()?;
+            let directory = names::find(volume, context, path)?;
+            let mut listing = Listing::new();
+            for (name, object) in volume.names(directory)? {
+                let inode = volume.inode(object)?;
+                let (descriptor, _) = FileServer::<S>::descriptor(&inode, String::new());
+                listing.push(&Descriptor { name: &name, ..descriptor });
+            }
+            self.after_use(system);
+            return Ok(Opening::Directory(listing));
+        }
+        let object = self.find_or_create(context, path, mode, client.user, system)?;
+        let inode = self.volume()?.inode(object)?;
+        if inode.kind == Kind::Directory {
+            return Err(Error::IsADirectory);
+        }
+        let writes = mode & (mode::WRITE | mode::APPEND | mode::TRUNCATE) != 0;
+        if writes {
+            names::check_may_change(&inode, client.user)?;
+        }
+        let mut size = inode.size;
+        if mode & mode::TRUNCATE != 0 && size > 0 {
+            self.set_size_of(object, 0, system)?;
+            size = 0;
+        }
+        self.open.open(object);
+        let when = |may: bool, attribute: u32| if may { attribute } else { 0 };
+        let attributes = when(mode & mode::READ != 0, attribute::READABLE)
+            | when(writes, attribute::WRITABLE)
+            | when(mode & mode::APPEND != 0, attribute::APPEND_ONLY);
+        self.after_use(system);
+        Ok(Opening::Object {
+            size,
+            open: OpenFile { object, mode, paged: None, next_position: 0 },
+            attributes,
+            block_bytes: BLOCK_BYTES as u32,
+        })
+    }
+
+    fn close(&mut self, open: OpenFile, system: &mut dyn System) {
+        if self.open.close(open.object, open.paged)
+            && self.volume().and_then(|volume| volume.inode(open.object)).is_ok_and(|inode| inode.parent == 0)
+        {
+            self.destroy(open.object, system);
+        }
+    }
+
+    fn size(&mut self, open: &OpenFile) -> u64 {
+        self.volume().and_then(|volume| volume.inode(open.object)).map_or(0, |inode| inode.size)
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        client: &Client,
+        open: &'a mut OpenFile,
+        position: u64,
+        room: usize,
+        system: &mut dyn System,
+    ) -> Result<Reading<'a>, Error> {
+        self.after_use(system);
+        if let Some(instance) = client.page_of {
+            return self.read_page(open, position, instance);
+        }
+        let object = open.object;
+        let goes_on = position == open.next_position && position > 0;
+        let ahead = if goes_on || room as u64 > PAGE_BYTES {
+            READ_AHEAD_BYTES
+        } else if position == 0 {
+            FIRST_READ_BYTES
+        } else {
+            PAGE_BYTES
+        };
+        let volume = self.volume.as_mut().ok_or(Error::NotFound)?;
+        let size = volume.inode(object)?.size;
+        let wanted = size.saturating_sub(position).min(room as u64) as usize;
+        open.next_position = position + wanted as u64;
+        let in_page = BLOCK_BYTES - (position % PAGE_BYTES) as usize;
+        if ahead > PAGE_BYTES {
+            volume.fetch(object, position, ahead);
+        }
+        if wanted <= in_page {
+            return Ok(Reading::Data(volume.piece(object, position, wanted)?));
+        }
+        let mut done = 0;
+        while done < wanted {
+            let at = position + done as u64;
+            if at.is_multiple_of(PAGE_BYTES) {
+                volume.fetch(object, at, ahead.min((wanted - done) as u64));
+            }
+            let piece = match volume.piece(object, at, wanted - done) {
+                Ok(piece) => piece,
+                // What comes before the damage is as it should be.
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            };
+            system.move_to(client.pid, done as u64, piece)?;
+            done += piece.len();
+        }
+        open.next_position = position + done as u64;
+        Ok(Reading::Moved(done as u32))
+    }
+
+    fn write(
+        &mut self,
+        client: &Client,
+        open: &mut OpenFile,
+        position: u64,
+        data: &Incoming<'_>,
+        system: &mut dyn System,
+    ) -> Result<Writing, Error> {
+        let object = open.object;
+        let size = self.volume()?.inode(object)?.size;
+        let position = if open.mode & mode::APPEND != 0 { size } else { position };
+        if position.checked_add(data.bytes() as u64).is_none_or(|end| end > MAX_SIZE) {
+            return Err(Error::NoSpace);
+        }
+        let mut done = 0;
+        let mut outcome = Ok(());
+        while done < data.bytes() && outcome.is_ok() {
+            let at = position + done as u64;
+            let count = (data.bytes() - done).min(BLOCK_BYTES - (at % PAGE_BYTES) as usize);
+            outcome = self.write_page(object, (at, done, count), data, (client.page_of, system));
+            if outcome.is_ok() {
+                done += count;
+            }
+        }
+        if done > 0 {
+            let now_ns = system.real_ns();
+            let end = position + done as u64;
+            self.with_room(system, |volume| volume.note_written(object, end, now_ns))?;
+        }
+        self.after_use(system);
+        match outcome {
+            // What follows is refused when it is asked for.
+            Err(error) if done == 0 => Err(error),
+            _ => Ok(Writing::Done(done as u32)),
+        }
+    }
+
+    fn set_size(&mut self, open: &mut OpenFile, size: u64, system: &mut dyn System) -> Result<(), Error> {
+        self.set_size_of(open.object, size, system)
+    }
+
+    fn synchronize(
+        &mut self,
+        _client: &Client,
+        _open: &mut OpenFile,
+        system: &mut dyn System,
+    ) -> Result<Completion, Error> {
+        self.commit(system)?;
+        Ok(Completion::Now)
+    }
+
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+        let object = names::find(self.volume()?, context, path)?;
+        self.describe_object(object)
+    }
+
+    fn describe_open<'a>(&'a mut self, open: &'a OpenFile) -> Result<Descriptor<'a>, Error> {
+        self.describe_object(open.object)
+    }
+
+    fn context(&mut self, context: u32, path: &[u8]) -> Result<u32, Error> {
+        let volume = self.volume()?;
+        let object = names::find(volume, context, path)?;
+        names::directory(volume, object)?;
+        Ok(object)
+    }
+
+    fn context_name(&mut self, context: u32) -> Result<String, Error> {
+        let volume = self.volume()?;
+        let mut at = names::directory_of(context);
+        names::directory(volume, at)?;
+        let mut path = String::new();
+        while at != ROOT {
+            let name = volume.name_of(at)?;
+            if name.is_empty() {
+                return Err(Error::NotFound);
+            }
+            if path.len() + name.len() >= protocols::names::MAX_PATH_BYTES {
+                return Err(Error::TooLong);
+            }
+            if !path.is_empty() {
+                path.insert(0, '/');
+            }
+            path.insert_str(0, &name);
+            at = volume.inode(at)?.parent;
+        }
+        Ok(path)
+    }
+
+    fn remove(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &[u8],
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let volume = self.volume()?;
+        let place = names::place(volume, context, path)?;
+        let object = place.object.ok_or(Error::NotFound)?;
+        names::check_may_remove(volume, place.directory, object, client.user)?;
+        if volume.inode(object)?.names > 0 {
+            return Err(Error::DirectoryNotEmpty);
+        }
+        let now_ns = system.real_ns();
+        self.with_room(system, |volume| volume.unlink(place.directory, place.name, now_ns))?;
+        if !self.open.is_open(object) {
+            self.destroy(object, system);
+        }
+        self.after_use(system);
+        Ok(())
+    }
+
+    fn rename(
+        &mut self,
+        client: &Client,
+        old: (u32, &[u8]),
+        new: (u32, &[u8]),
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let volume = self.volume()?;
+        let (from, to) = (names::place(volume, old.0, old.1)?, names::place(volume, new.0, new.1)?);
+        let object = from.object.ok_or(Error::NotFound)?;
+        let is_directory = volume.inode(object)?.kind == Kind::Directory;
+        if path::wants_directory(new.1) && !is_directory {
+            return Err(Error::NotADirectory);
+        }
+        names::check_may_remove(volume, from.directory, object, client.user)?;
+        names::check_may_add(volume, to.directory, client.user)?;
+        if names::is_within(volume, to.directory, object)? {
+            return Err(Error::BadArgument);
+        }
+        if let Some(replaced) = to.object {
+            if replaced == object {
+                return Ok(());
+            }
+            names::check_may_remove(volume, to.directory, replaced, client.user)?;
+            match (is_directory, volume.inode(replaced)?.kind == Kind::Directory) {
+                (false, false) => {}
+                (true, false) => return Err(Error::NotADirectory),
+                (false, true) => return Err(Error::IsADirectory),
+                (true, true) => return Err(Error::AlreadyExists),
+            }
+        }
+        let now_ns = system.real_ns();
+        let replaced = self.with_room(system, |volume| {
+            volume.rename((from.directory, from.name), (to.directory, to.name), now_ns)
+        })?;
+        if let Some(replaced) = replaced.filter(|replaced| !self.open.is_open(*replaced)) {
+            self.destroy(replaced, system);
+        }
+        self.after_use(system);
+        Ok(())
+    }
+
+    fn create_directory(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &[u8],
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let volume = self.volume()?;
+        let place = match names::place(volume, context, path) {
+            // `.` and the like are there; what isn't says so.
+            Err(Error::BadName) if path::ends_without_name(path) => {
+                return names::find(volume, context, path).and(Err(Error::AlreadyExists));
+            }
+            place => place?,
+        };
+        if place.object.is_some() {
+            return Err(Error::AlreadyExists);
+        }
+        self.create(&place, Kind::Directory, client.user, system)?;
+        Ok(())
+    }
+
+    fn set_modified(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &[u8],
+        modified_ns: u64,
+    ) -> Result<(), Error> {
+        let volume = self.volume()?;
+        let object = names::find(volume, context, path)?;
+        names::check_may_change(&volume.inode(object)?, client.user)?;
+        volume.set_modified(object, modified_ns)
+    }
+
+    fn space(&mut self, _client: &Client, context: u32) -> Result<SpaceQueried, Error> {
+        if context == CONTROL_CONTEXT {
+            return Err(Error::NotSupported);
+        }
+        let space = self.volume()?.space();
+        // What is kept back is nobody's to take.
+        let (total_bytes, free_bytes) = (space.total_bytes, space.free_bytes);
+        Ok(SpaceQueried { total_bytes, free_bytes, available_bytes: free_bytes })
+    }
+
+    fn other<'a>(
+        &'a mut self,
+        request: &Request<'_>,
+        _instances: &mut Instances<OpenInstance<OpenFile>>,
+        system: &mut dyn System,
+    ) -> Outcome<'a> {
+        self.control(request, system).unwrap_or_else(Outcome::refuse)
+    }
+
+    fn next_tick_ns(&self) -> Option<u64> {
+        self.commit_at_ns
+    }
+
+    fn tick(&mut self, system: &mut dyn System) {
+        if self.commit_at_ns.is_some_and(|at_ns| at_ns <= system.monotonic_ns())
+            && let Err(error) = self.commit(system)
+        {
+            self.disks.tell(&format!("what was written is not safe yet: {error}"));
+        }
+        self.after_use(system);
+    }
+}
