@@ -28,6 +28,7 @@ pub struct Command {
 
 /// Every command, in the order of the alphabet.
 pub const COMMANDS: &[&Command] = &[
+    &text::awk::COMMAND,
     &system::balance::COMMAND,
     &files::basename::BASENAME,
     &text::cat::COMMAND,
@@ -153,7 +154,8 @@ pub const TOOLBOX: &[&Command] = &[
 ];
 
 /// Those of the program `text-toolbox`, which are built on regular expressions; as [`TOOLBOX`].
-pub const TEXT_TOOLBOX: &[&Command] = &[&text::grep::COMMAND, &text::less::COMMAND, &text::sed::COMMAND];
+pub const TEXT_TOOLBOX: &[&Command] =
+    &[&text::awk::COMMAND, &text::grep::COMMAND, &text::less::COMMAND, &text::sed::COMMAND];
 
 /// What the shell has to know of a command that it starts.
 #[derive(Clone, Copy)]

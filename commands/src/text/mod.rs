@@ -1,5 +1,6 @@
 //! Commands that read text and write text.
 
+pub mod awk;
 pub mod cat;
 pub mod checksum;
 pub mod cmp;
