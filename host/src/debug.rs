@@ -77,7 +77,9 @@ fn run_gdb(gdb: &Path, script: &Path, mut domain: Domain) -> Result<u8> {
 fn gdb_commands(guest: &Guest, programs: &[String], port: u16) -> Result<String> {
     let mut commands = vec!["set confirm off".to_owned(), format!("file {}", quoted(&guest.kernel))];
     for name in programs {
-        let Some(program) = guest.programs.iter().find(|program| program.name == *name) else {
+        let Some(program) =
+            guest.programs.iter().find(|program| program.name == *name || program.names.contains(name))
+        else {
             let mut names: Vec<&str> = guest.programs.iter().map(|program| program.name.as_str()).collect();
             names.sort_unstable();
             bail!("there is no program `{name}`; there are: {}", names.join(", "));
