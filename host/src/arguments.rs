@@ -17,6 +17,9 @@ use crate::output::ensure_writable;
 use crate::per_node::PerNode;
 use crate::wiring::{CardKind, DomainNumber, Wiring};
 
+/// The TCP port of QEMU's GDB stub, where no other is asked for.
+pub const GDB_PORT: u16 = 1234;
+
 /// Builds, boots, tests, measures and debugs V in QEMU.
 #[derive(Debug, Parser)]
 #[command(name = "cargo v", bin_name = "cargo v", version)]
@@ -63,6 +66,10 @@ pub enum Command {
     ///
     /// For images that a node made a volume of: see --disk of `cargo v run`.
     Disk(DiskOptions),
+    /// Look at what this machine has of what the tool needs, and say what to install
+    ///
+    /// Ends with status 1 if the system cannot be built or run here. What else is missing is said too, and what for.
+    Doctor,
     /// Make a crate for a program of one's own
     ///
     /// The crate builds against this checkout of V, wherever it lies, and runs with `cargo v run --add PATH`.
@@ -422,7 +429,7 @@ pub struct Debug {
     pub program: Vec<String>,
 
     /// TCP port of QEMU's GDB stub, on this host only
-    #[arg(long, value_name = "PORT", default_value_t = 1234, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = GDB_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The same system always yields the same bytes: files bear one date, [`MADE`].
 
-pub mod grub;
+mod grub;
 pub mod medium;
 pub mod network;
 
@@ -12,6 +12,8 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+
+pub use grub::NEEDS;
 
 use crate::archive::{self, Archive, STARTUP};
 use crate::arguments::Image;
@@ -82,7 +84,7 @@ impl Content<'_> {
 
 /// Installs the programs that images are made with, where they are missing and this user may.
 pub fn ensure_tools() -> Result<()> {
-    package::ensure_all(&[&grub::NEEDS[..], &medium::NEEDS].concat())
+    package::ensure_all(&[&NEEDS[..], &medium::NEEDS].concat())
 }
 
 fn work() -> Result<tempfile::TempDir> {

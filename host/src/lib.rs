@@ -16,6 +16,7 @@ pub mod counting;
 pub mod debug;
 pub mod disk;
 pub mod diskless;
+pub mod doctor;
 pub mod domain;
 pub mod exec;
 pub mod firmware;

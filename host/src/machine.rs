@@ -92,8 +92,8 @@ impl Card {
         Card { kind, socket, address: [0x52, 0x54, 0x00, 0x56, 0x00, node as u8 + 1] }
     }
 
-    /// QEMU's arguments: the cable's end, and the card, from which the machine may start if it `starts`.
-    pub fn arguments(&self, starts: bool) -> [OsString; 4] {
+    /// QEMU's arguments: the cable's end, and the card, from which such firmware is to start the machine.
+    pub fn arguments(&self, starts: Option<Firmware>) -> [OsString; 4] {
         let path = comma_twice(&self.socket);
         let cable = format!("stream,id=cable,server=off,addr.type=unix,addr.path={path}");
         let address = self.address.map(|byte| format!("{byte:02x}")).join(":");
@@ -101,8 +101,13 @@ impl Card {
             CardKind::Virtio => format!("virtio-net-pci,host_mtu={MOST_DATA_BYTES}"),
             CardKind::E1000 | CardKind::E1000e => self.kind.to_string(),
         };
-        // Without the file there is no firmware of the card's own to look for something to boot.
-        let firmware = if starts { ",bootindex=1" } else { ",romfile=" };
+        // Without the file there is no firmware of the card's own to look for something to boot. UEFI drives virtio's
+        // cards by itself, as it does those of real machines; the card's would wait long for an IPv6 router.
+        let firmware = match starts {
+            None => ",romfile=",
+            Some(Firmware::Uefi) if self.kind == CardKind::Virtio => ",romfile=,bootindex=1",
+            Some(_) => ",bootindex=1",
+        };
         let card = format!("{kind},id={CARD},netdev=cable,mac={address}{firmware}");
         ["-netdev".into(), cable.into(), "-device".into(), card.into()]
     }
@@ -194,7 +199,10 @@ impl Machine {
         say(&["-serial", "chardev:console"]);
         say(&["-mon", "chardev=monitor,mode=control"]);
         say(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-        let starts = matches!(self.start, Start::Network(_));
+        let starts = match self.start {
+            Start::Network(firmware) => Some(firmware),
+            Start::Direct | Start::Medium(..) => None,
+        };
         arguments.extend(self.card.iter().flat_map(|card| card.arguments(starts)));
         arguments.extend(disk::arguments(&self.disks));
         arguments.extend(CHANNEL.map(OsString::from));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host::arguments::{Arguments, Command};
-use host::{bench, debug, image, new, run, test, volume};
+use host::{bench, debug, doctor, image, new, run, test, volume};
 
 /// What the tool itself could not do, be it for a mistake in its arguments or for something missing.
 const FAILURE: u8 = 2;
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Debug(options) => debug::debug(&options),
         Command::Image(options) => image::image(&options),
         Command::Disk(options) => volume::disk(&options),
+        Command::Doctor => doctor::doctor(),
         Command::New(options) => new::new(&options),
     };
     match status {

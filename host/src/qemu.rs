@@ -7,16 +7,14 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::arguments::Accel;
 use crate::machine::Processor;
-use crate::package;
+use crate::package::{self, Need};
 
 /// The program.
-const QEMU: &str = "qemu-system-x86_64";
-/// The package of Debian and its descendants that has it.
-const PACKAGE: &str = "qemu-system-x86";
+pub const NEED: Need = Need { what: "qemu-system-x86_64", package: "qemu-system-x86" };
 
 /// QEMU's path; it is installed first where it is missing.
 pub fn find_or_install() -> Result<PathBuf> {
-    package::find_or_install(QEMU, PACKAGE)
+    package::find_or_install(NEED.what, NEED.package)
 }
 
 /// The processor for a node.
@@ -32,7 +30,7 @@ pub fn processor(accel: Accel, icount: bool) -> Result<Processor> {
 
 /// Whether KVM works. Where the processor has no virtualisation to offer, /dev/kvm may be there all the same, and a
 /// guest then hangs at boot.
-fn kvm() -> Result<()> {
+pub fn kvm() -> Result<()> {
     let flags = fs::read_to_string("/proc/cpuinfo").context("cannot read /proc/cpuinfo")?;
     ensure!(has_virtualisation(&flags), "the processor offers neither vmx nor svm");
     let device = Path::new("/dev/kvm");

@@ -76,6 +76,7 @@ fn bad_words_end_with_status_2_and_a_reason() {
         (&["bench", "--json", "/nonexistent/table"], "cannot write /nonexistent/table"),
         (&["debug", "--port", "0"], "--port"),
         (&["debug", "--add", "/nonexistent"], "cannot add /nonexistent"),
+        (&["doctor", "x"], "unexpected argument 'x'"),
         (&["new"], "<NAME>"),
         (&["new", "."], "no name for a program"),
         (&["new", "/"], "no name for a program"),

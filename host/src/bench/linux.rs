@@ -143,7 +143,7 @@ impl Linux {
         let network = Network::start(2, Impairments::default(), None)?;
         let boot = |node: usize, what: &str| {
             let mut arguments =
-                Card::new(CardKind::Virtio, node, network.socket(node)).arguments(false).to_vec();
+                Card::new(CardKind::Virtio, node, network.socket(node)).arguments(None).to_vec();
             arguments.extend(counting.get(node).iter().flat_map(|counting| counting.arguments()));
             self.boot(what, MEMORY_MIB, &arguments)
         };

@@ -15,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod archive;
+mod boot;
 mod channel;
 mod disk;
 mod engine;
@@ -37,6 +38,7 @@ pub struct Target {
 /// All boundaries.
 pub const TARGETS: &[Target] = &[
     Target { name: "archive", check: archive::check },
+    Target { name: "boot", check: boot::check },
     Target { name: "channel", check: channel::check },
     Target { name: "disk", check: disk::check },
     Target { name: "engine", check: engine::check },

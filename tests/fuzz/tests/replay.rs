@@ -38,6 +38,11 @@ fn archive() {
 }
 
 #[test]
+fn boot() {
+    run("boot");
+}
+
+#[test]
 fn channel() {
     run("channel");
 }
