@@ -25,6 +25,7 @@ pub mod mutate;
 mod packet;
 mod records;
 mod user;
+mod volume;
 
 /// A boundary, and what is promised there.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "migration", check: migration::check },
     Target { name: "packet", check: packet::check },
     Target { name: "records", check: records::check },
+    Target { name: "volume", check: volume::check },
 ];
 
 impl Target {

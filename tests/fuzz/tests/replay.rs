@@ -78,6 +78,11 @@ fn records() {
 }
 
 #[test]
+fn volume() {
+    run("volume");
+}
+
+#[test]
 fn every_target_is_run() {
     // The name of a target is the name of a test here.
     let text = include_str!("replay.rs");
