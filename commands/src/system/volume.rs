@@ -20,7 +20,7 @@ const REPORT_BYTES: usize = 16 * 1024;
 pub const FORMAT_DISK: Command = Command {
     usage: Usage {
         name: "format-disk",
-        synopsis: "[--force] DISK",
+        synopsis: "[-f] DISK",
         summary: "Makes a disk or a partition a volume, on which [storage] is.",
         details: "DISK is such as [disk0]all, or [disk0]1 for its first partition: 'disks' lists them. One that is not \
                   blank is left as it is; with --force what is on it is lost.",
