@@ -230,15 +230,27 @@ pub struct Superblock {
     pub map: Root,
 }
 
-const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
+/// A superblock lies within the first 512 bytes of its block, which disks write as a whole or not at all; the others are zero.
+/// So a copy that is no superblock was damaged: no power cut makes one.
+const CHECKSUM_AT: usize = 512 - 8;
 
 impl Superblock {
+    /// Whether a commit can have left `block` as the other copy: the same, or, where the power went while the two were written,
+    /// what was there before.
+    pub fn may_be_beside(&self, block: &[u8]) -> bool {
+        match Superblock::decode(block) {
+            Some(copy) => copy == *self || copy.id == self.id && copy.generation < self.generation,
+            None => block.iter().all(|byte| *byte == 0),
+        }
+    }
+
     /// Reads a superblock: none if it is no whole one.
     pub fn decode(block: &[u8]) -> Option<Superblock> {
         let is_ours = block[..8] == MAGIC
             && small(block, 8) == VERSION
             && small(block, 12) == BLOCK_BYTES as u32
-            && large(block, CHECKSUM_AT) == checksum(&block[..CHECKSUM_AT]);
+            && large(block, CHECKSUM_AT) == checksum(&block[..CHECKSUM_AT])
+            && block[CHECKSUM_AT + 8..].iter().all(|byte| *byte == 0);
         if !is_ours {
             return None;
         }

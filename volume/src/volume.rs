@@ -156,7 +156,15 @@ impl<D: Disk + Memory> Volume<D> {
             // One that is damaged stays.
             let _ = volume.destroy(object);
         }
+        volume.needs_commit |= !volume.has_both_superblocks()?;
         Ok(volume)
+    }
+
+    /// Whether there are two copies of the superblock. If not, the next commit makes them.
+    fn has_both_superblocks(&mut self) -> Result<bool, Error> {
+        let mut blocks = vec![0; 2 * BLOCK_BYTES];
+        self.disk.read(Superblock::place(self.superblock.generation), &mut blocks)?;
+        Ok(blocks.chunks_exact(BLOCK_BYTES).all(|block| Superblock::decode(block) == Some(self.superblock)))
     }
 
     fn load_map(&mut self) -> Result<(), Error> {

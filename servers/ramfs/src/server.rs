@@ -336,7 +336,8 @@ impl Service for FileServer {
     }
 
     fn space(&mut self, client: &Client, context: u32) -> Result<SpaceQueried, Error> {
-        if self.tree.node(context)?.is_archived() {
+        let number = self.tree.find(context, b"")?;
+        if self.tree.node(number)?.is_archived() {
             return Err(Error::NotSupported);
         }
         let (total_bytes, free_bytes, available_bytes) = self.tree.usage.room(client.user);
