@@ -14,7 +14,7 @@
 //! | `ports FIRST-LAST` | may use these I/O ports; may be repeated, as may the next three | none |
 //! | `interrupts FIRST-LAST` | may claim these interrupt lines | none |
 //! | `device-memory FIRST-LAST` | may map these physical addresses | none |
-//! | `dma SIZE` | may have so much DMA memory | none |
+//! | `dma SIZE` | may have so much DMA memory, or all that there is | none |
 //! | `devices KIND…` | gets every such PCI device, `VENDOR:DEVICE` or `CLASS.SUBCLASS.INTERFACE` in hexadecimal, and runs only where there is one | none |
 //! | `archive` | may map the boot archive, and finds it by its variable `archive` | no |
 //! | `after NAME…` | starts when these are ready | at once |

@@ -118,8 +118,13 @@ fn owner(service: &Service) -> Owner {
 }
 
 fn grant(team: Pid, resource: &Resource) -> Result<(), Error> {
-    let request =
-        process::GrantDevice { team, kind: resource.kind, start: resource.start, count: resource.count };
+    // So much DMA memory at most: on a small node that may be more than there is, and nobody may grant what is not there.
+    let most = match resource.kind {
+        resource::DMA => u32::try_from(v::entry::information().total_frames).unwrap_or(u32::MAX),
+        _ => u32::MAX,
+    };
+    let count = resource.count.min(most);
+    let request = process::GrantDevice { team, kind: resource.kind, start: resource.start, count };
     v::call(kernel::server(kernel::PROCESS), &request, Segment::None)?;
     Ok(())
 }

@@ -63,9 +63,13 @@ impl Entry {
     fn keeps_nobody_waiting(&self) -> bool {
         match self.state {
             State::Running => true,
-            State::Stopped => self.ever_started && self.last_status == 0,
+            State::Stopped => self.is_given_up() || self.ever_started && self.last_status == 0,
             State::Starting | State::Waiting { .. } | State::Stopping => false,
         }
+    }
+
+    const fn is_given_up(&self) -> bool {
+        matches!(self.state, State::Stopped) && self.quick_deaths == MOST_QUICK_DEATHS
     }
 }
 
@@ -134,7 +138,7 @@ impl Services {
     }
 
     /// Whether all that it comes after is ready. A service that is not wanted on this node keeps nobody waiting, and neither
-    /// does one that has ended well, for want of something to do.
+    /// does one that has ended well, for want of something to do, or one that was given up: the system goes on without it.
     fn may_start(&self, entry: &Entry) -> bool {
         entry
             .configuration
@@ -348,6 +352,20 @@ mod tests {
         services.started(0, pid(2), 2 * QUICK_NS);
         services.ended(0, 0, 2 * QUICK_NS);
         assert_eq!(services.next_to_start(2 * QUICK_NS), Some(1));
+    }
+
+    #[test]
+    fn who_was_given_up_keeps_nobody_waiting() {
+        let mut services = services("service a\nservice b\n after a");
+        for _ in 0..MOST_QUICK_DEATHS {
+            services.start_failed(0, 0);
+            assert_eq!(services.next_to_start(0), None);
+        }
+        assert_eq!(services.start_failed(0, 0), Verdict::GivenUp);
+        assert_eq!(services.next_to_start(0), Some(1));
+        // Once it is to be started after all, it counts again.
+        assert!(services.start(0, 0));
+        assert_eq!(services.next_to_start(0), Some(0));
     }
 
     #[test]
