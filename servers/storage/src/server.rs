@@ -458,6 +458,9 @@ impl<S: Disks> Service for FileServer<S> {
     }
 
     fn context(&mut self, context: u32, path: &[u8]) -> Result<u32, Error> {
+        if context == CONTROL_CONTEXT {
+            return Err(Error::NotADirectory);
+        }
         let volume = self.volume()?;
         let object = names::find(volume, context, path)?;
         names::directory(volume, object)?;
@@ -586,10 +589,7 @@ impl<S: Disks> Service for FileServer<S> {
         volume.set_modified(object, modified_ns)
     }
 
-    fn space(&mut self, _client: &Client, context: u32) -> Result<SpaceQueried, Error> {
-        if context == CONTROL_CONTEXT {
-            return Err(Error::NotSupported);
-        }
+    fn space(&mut self, _client: &Client, _context: u32) -> Result<SpaceQueried, Error> {
         let space = self.volume()?.space();
         // What is kept back is nobody's to take.
         let (total_bytes, free_bytes) = (space.total_bytes, space.free_bytes);
