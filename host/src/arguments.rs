@@ -249,7 +249,7 @@ pub struct Test {
     pub list: bool,
 
     /// Nodes that run at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
 }
 
