@@ -28,7 +28,8 @@ use v::time::{Duration, sleep};
 v_start::program!(main);
 
 /// Services that have nothing to do on this node, without a terminal, other nodes, or disks.
-const IDLE: [&str; 8] = ["hostlink", "session", "network", "clock", "storage", "virtio-blk", "nvme", "ahci"];
+const IDLE: [&str; 9] =
+    ["hostlink", "session", "network", "clock", "boot", "storage", "virtio-blk", "nvme", "ahci"];
 /// What is run at the shell, besides the killing: something of every service's.
 const EXERCISES: &[&str] = &[
     "echo text > [tmp]order; cat [tmp]order | sort | uniq | wc -l > [null]; rm [tmp]order; ls -l [boot]bin > [null]",
@@ -41,6 +42,7 @@ const EXERCISES: &[&str] = &[
     "sleep 10 & kill $!; wait $!; [boot]bin/exec -c 'exit 3' || true",
     "seq 1 20000 | tee [tmp]numbers | tail -n 1 > [null]; find [boot] -name 'c*' > [null]; rm [tmp]numbers",
     "echo to the terminal > [terminal]",
+    "mkdir [home]order; echo text > [home]order/a; cat [home]order/a > [null]; rm -r [home]order",
 ];
 
 /// How long a service may take to come back.
