@@ -232,7 +232,7 @@ pub struct Superblock {
 
 /// A superblock lies within the first 512 bytes of its block, which disks write as a whole or not at all; the others are zero.
 /// So a copy that is no superblock was damaged: no power cut makes one.
-const CHECKSUM_AT: usize = 512 - 8;
+pub const CHECKSUM_AT: usize = 512 - 8;
 
 impl Superblock {
     /// Whether a commit can have left `block` as the other copy: the same, or, where the power went while the two were written,

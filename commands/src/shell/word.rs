@@ -400,16 +400,21 @@ impl Parser<'_> {
         for document in take(&mut self.pending) {
             let at = self.cursor.position();
             let mut text = Text::new();
+            // A line that begins as the rest of the one before, behind a backslash, is no end.
+            let mut is_continued = false;
             loop {
                 let Some(line) = self.cursor.take_line() else {
                     let expected = format!("a line `{}`", shorten(&document.delimiter));
                     return Err(ParseError::incomplete(document.at, &expected));
                 };
-                let tabs = line.iter().take_while(|byte| document.strip_tabs && **byte == b'\t').count();
+                let strips = document.strip_tabs && !is_continued;
+                let tabs = line.iter().take_while(|byte| strips && **byte == b'\t').count();
                 let line = &line[tabs..];
-                if line == document.delimiter {
+                if line == document.delimiter && !is_continued {
                     break;
                 }
+                let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+                is_continued = !document.is_literal && backslashes % 2 == 1;
                 text.extend_from_slice(line);
                 text.push(b'\n');
             }

@@ -9,7 +9,8 @@ use io_server::{Outcome, Request, System};
 use protocols::storage::{self, HOME, VolumeRecord, format_flag, storage as messages};
 use volume::{BLOCK_BYTES, Disk, Kind, ROOT, Volume};
 
-use crate::server::{Disks, FileServer};
+use crate::disks::Disks;
+use crate::server::FileServer;
 
 /// How much of a disk must be zeros, at its beginning and at its end, for it to be blank: where all that is known to keep
 /// something on disks has its marks.

@@ -17,6 +17,7 @@ extern crate alloc;
 
 mod control;
 pub mod device;
+mod disks;
 mod names;
 mod opened;
 pub mod server;
@@ -25,4 +26,5 @@ pub mod server;
 mod tests;
 
 pub use control::to_be_formatted;
-pub use server::{Disks, FileServer};
+pub use disks::Disks;
+pub use server::FileServer;

@@ -8,17 +8,15 @@ use abi::{Access, Error, PAGE_BYTES, UserId};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use io_server::path;
-use io_server::service::OpenInstance;
 use io_server::{
     Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Service, System,
-    Writing,
+    Writing, path, service::OpenInstance,
 };
 use protocols::io::{attribute, mode};
-use protocols::names::names::SpaceQueried;
-use protocols::names::{Descriptor, kind};
-use volume::{BLOCK_BYTES, Disk, Inode, Kind, MAX_SIZE, Memory, Options, ROOT, Volume};
+use protocols::names::{Descriptor, kind, names::SpaceQueried};
+use volume::{BLOCK_BYTES, Inode, Kind, MAX_SIZE, Options, ROOT, Volume};
 
+use crate::disks::Disks;
 use crate::names::{self, Place};
 use crate::opened::OpenObjects;
 
@@ -31,24 +29,6 @@ const COMMIT_AGAIN_NS: u64 = 1_000_000_000;
 /// How much is read ahead for who reads on, and for who begins.
 const READ_AHEAD_BYTES: u64 = 64 * PAGE_BYTES;
 const FIRST_READ_BYTES: u64 = 16 * PAGE_BYTES;
-
-/// Where disks come from.
-pub trait Disks {
-    /// What they are.
-    type Disk: Disk + Memory;
-
-    /// Opens a disk or partition for reading and writing, by its name.
-    fn open(&mut self, name: &str) -> Result<Self::Disk, Error>;
-
-    /// Sixteen bytes that nobody else has.
-    fn unique(&mut self) -> [u8; 16];
-
-    /// There is a volume now: `[storage]` is to be had.
-    fn announce(&mut self) -> Result<(), Error>;
-
-    /// Says something in the log.
-    fn tell(&mut self, what: &str);
-}
 
 /// An open file.
 #[derive(Debug)]

@@ -47,18 +47,18 @@ impl Watchdog {
             if process.queued == 0 || is_held(process) {
                 continue;
             }
-            let laggard = self.seen(process).unwrap_or(Laggard {
+            let mut laggard = self.seen(process).unwrap_or(Laggard {
                 process: process.process(),
                 received: process.received,
                 since_ns: now_ns,
             });
+            // Its patience begins when that is over: it has to come to receive first.
+            if waits_for_service(process, services, processes) || waits_elsewhere(process) {
+                laggard.since_ns = now_ns;
+            }
             laggards.push(laggard);
             let patience_ns = service.patience_ns.unwrap_or(u64::MAX);
-            if now_ns - laggard.since_ns >= patience_ns
-                && !waits_for_service(process, services, processes)
-                && !waits_elsewhere(process)
-                && !hung.contains(&team)
-            {
+            if now_ns - laggard.since_ns >= patience_ns && !hung.contains(&team) {
                 hung.push(team);
             }
         }
@@ -139,6 +139,22 @@ mod tests {
     }
 
     #[test]
+    fn who_has_just_waited_for_another_node_has_its_time_yet() {
+        let mut watchdog = Watchdog::default();
+        let services = [watched(1)];
+        let free = process(1, 1, 5, 1);
+        let elsewhere = Pid::process(LogicalHost::from_bits(2), 1, 3).to_bits();
+        let waits = ProcessRecord { waits_on: elsewhere, ..free };
+        let mut look = |now_ns, process| watchdog.look(now_ns, &services, &[process]);
+        assert_eq!(look(0, free), []);
+        assert_eq!(look(12, waits), []);
+        // The other node counts as dead; it has not come to receive yet.
+        assert_eq!(look(13, free), []);
+        assert_eq!(look(21, free), []);
+        assert_eq!(look(22, free), [pid(1)]);
+    }
+
+    #[test]
     fn a_further_process_of_a_service_counts_and_is_told_once() {
         let mut watchdog = Watchdog::default();
         let processes = [process(1, 1, 5, 1), process(7, 1, 0, 1)];
@@ -172,9 +188,9 @@ mod tests {
         // A program that isn't a service excuses nothing, and neither does a nap.
         let mut napping = process(1, 1, 5, 1);
         napping.waits_on = abi::kernel::server(abi::kernel::TIME).to_bits();
-        assert_eq!(watchdog.look(50, &services, &[napping]), [pid(1)]);
-        assert_eq!(watchdog.look(50, &services, &waiting_on(3)), [pid(1)]);
-        assert_eq!(watchdog.look(50, &services, &waiting_on(1)), [pid(1)]);
+        assert_eq!(watchdog.look(60, &services, &[napping]), [pid(1)]);
+        assert_eq!(watchdog.look(60, &services, &waiting_on(3)), [pid(1)]);
+        assert_eq!(watchdog.look(60, &services, &waiting_on(1)), [pid(1)]);
     }
 
     #[test]

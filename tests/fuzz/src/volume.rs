@@ -11,7 +11,7 @@
 //! | 1 | the block that is pointed to; one that does not lie behind means that all that follows is filled |
 //! | 8 | a number, which is put there where it is no pointer, or the byte of which all is full |
 
-use ::volume::layout::{BLOCK_BYTES, Superblock, checksum};
+use ::volume::layout::{BLOCK_BYTES, CHECKSUM_AT, Superblock, checksum};
 use ::volume::testing::TestDisk;
 use ::volume::{Disk, Kind, Options, ROOT, Volume, find};
 
@@ -124,9 +124,9 @@ fn build(input: &[u8]) -> TestDisk {
 fn seal(block: &mut [u8]) {
     let mut whole = vec![0; BLOCK_BYTES];
     Superblock { blocks: BLOCKS, ..Superblock::default() }.encode(&mut whole);
-    whole[40..BLOCK_BYTES - 8].copy_from_slice(&block[40..BLOCK_BYTES - 8]);
-    let sum = checksum(&whole[..BLOCK_BYTES - 8]);
-    whole[BLOCK_BYTES - 8..].copy_from_slice(&sum.to_le_bytes());
+    whole[40..CHECKSUM_AT].copy_from_slice(&block[40..CHECKSUM_AT]);
+    let sum = checksum(&whole[..CHECKSUM_AT]);
+    whole[CHECKSUM_AT..CHECKSUM_AT + 8].copy_from_slice(&sum.to_le_bytes());
     block.copy_from_slice(&whole);
 }
 
@@ -208,7 +208,9 @@ mod tests {
                 steps.extend(fill);
             }
             let block = if number >= 4 && last != 0 { &block[..end] } else { &block[..] };
-            while at < block.len() - 8 * usize::from(number < 4) {
+            // The checksum of a superblock is put in when it is made.
+            let end = if number < 4 { CHECKSUM_AT } else { block.len() };
+            while at < end {
                 if let Some(to) = to(block, at) {
                     let new = order.iter().position(|other| *other == to).unwrap();
                     steps.extend(pointer(number, at, new));

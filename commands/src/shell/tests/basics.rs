@@ -133,6 +133,8 @@ fn here_documents() {
         ("echo $(cat <<END\ninside\nEND\n)", "inside\n", 0),
         ("cat <<END\nEND", "", 0),
         ("cat <<END\na\\\nb\nEND", "ab\n", 0),
+        ("cat <<END\na\\\nEND\nb\\\\\nEND", "aEND\nb\\\n", 0),
+        ("cat <<'END'\na\\\nEND", "a\\\n", 0),
         ("cat <<END\n${x:-'single'}\nEND", "'single'\n", 0),
         ("{ cat; echo b; } <<END | { cat; }\na\nEND", "a\nb\n", 0),
         ("(cat) <<E1 | (cat; cat <<E2)\nfirst\nE1\nsecond\nE2", "first\nsecond\n", 0),
