@@ -26,95 +26,6 @@ pub struct Command {
     pub body: context::Body,
 }
 
-/// Every command, in the order of the alphabet.
-pub const COMMANDS: &[&Command] = &[
-    &text::awk::COMMAND,
-    &system::balance::COMMAND,
-    &files::basename::BASENAME,
-    &text::cat::COMMAND,
-    &system::volume::CHECK_DISK,
-    &text::checksum::CKSUM,
-    &text::cmp::COMMAND,
-    &text::comm::COMMAND,
-    &text::count_to::COMMAND,
-    &parallel::count_words::COMMAND,
-    &files::cp::COMMAND,
-    &system::crash::COMMAND,
-    &text::checksum::CRC32,
-    &text::cut::COMMAND,
-    &system::date::COMMAND,
-    &system::devices::COMMAND,
-    &files::df::COMMAND,
-    &text::diff::COMMAND,
-    &files::basename::DIRNAME,
-    &system::disks::COMMAND,
-    &files::du::COMMAND,
-    &text::echo::COMMAND,
-    &system::env::COMMAND,
-    &system::migrate::EVACUATE,
-    &system::truth::FALSE,
-    &files::find::COMMAND,
-    &system::volume::FORMAT_DISK,
-    &system::free::COMMAND,
-    &text::grep::COMMAND,
-    &system::groups::COMMAND,
-    &text::gzip::GUNZIP,
-    &text::gzip::GZIP,
-    &text::head::COMMAND,
-    &text::hexdump::COMMAND,
-    &system::hostname::COMMAND,
-    &system::hosts::COMMAND,
-    &system::kill::COMMAND,
-    &text::less::COMMAND,
-    &system::log::COMMAND,
-    &files::ls::COMMAND,
-    &parallel::mandelbrot::COMMAND,
-    &system::migrate::MIGRATEPROG,
-    &files::mkdir::COMMAND,
-    &files::mv::COMMAND,
-    &system::netstat::COMMAND,
-    &text::nl::COMMAND,
-    &system::nproc::COMMAND,
-    &text::paste::COMMAND,
-    &system::ping::COMMAND,
-    &system::poweroff::COMMAND,
-    &system::prefixes::COMMAND,
-    &text::printf::COMMAND,
-    &system::ps::COMMAND,
-    &parallel::queens::COMMAND,
-    &system::reboot::COMMAND,
-    &system::regions::COMMAND,
-    &text::rev::COMMAND,
-    &files::rm::COMMAND,
-    &text::sed::COMMAND,
-    &text::seq::COMMAND,
-    &system::services::COMMAND,
-    &text::checksum::SHA256SUM,
-    &system::sleep::COMMAND,
-    &text::sort::COMMAND,
-    &files::stat::COMMAND,
-    &system::stress_memory::COMMAND,
-    &system::volume::SYNC,
-    &text::tac::COMMAND,
-    &text::tail::COMMAND,
-    &files::tar::COMMAND,
-    &text::tee::COMMAND,
-    &system::time::COMMAND,
-    &system::top::COMMAND,
-    &files::touch::COMMAND,
-    &text::tr::COMMAND,
-    &system::trace::COMMAND,
-    &system::truth::TRUE,
-    &text::uniq::COMMAND,
-    &system::uptime::COMMAND,
-    &system::watch::COMMAND,
-    &text::wc::COMMAND,
-    &system::which::COMMAND,
-    &system::xargs::COMMAND,
-    &text::yes::COMMAND,
-    &text::gzip::ZCAT,
-];
-
 /// The commands of the program `toolbox`, in the order of the alphabet. It is all of them under their names, so that they
 /// share their code in the boot archive and in memory. Those that bring much of their own, as regular expressions, are
 /// programs by themselves.
@@ -199,6 +110,20 @@ pub const TOOLBOX: &[&Command] = &[
 pub const TEXT_TOOLBOX: &[&Command] =
     &[&text::awk::COMMAND, &text::grep::COMMAND, &text::less::COMMAND, &text::sed::COMMAND];
 
+/// Those that are programs by themselves, in the order of the alphabet.
+pub const ALONE: &[&Command] = &[
+    &text::count_to::COMMAND,
+    &parallel::count_words::COMMAND,
+    &system::crash::COMMAND,
+    &parallel::mandelbrot::COMMAND,
+    &parallel::queens::COMMAND,
+    &system::stress_memory::COMMAND,
+    &system::truth::TRUE,
+];
+
+/// Every command, program by program.
+const PROGRAMS: [&[&Command]; 3] = [TOOLBOX, TEXT_TOOLBOX, ALONE];
+
 /// What the shell has to know of a command that it starts.
 #[derive(Clone, Copy)]
 pub struct Profile {
@@ -212,16 +137,20 @@ pub struct Profile {
     pub takes_place: bool,
 }
 
-/// The profiles of [`COMMANDS`], made at compile time: who reads these does not have the commands' bodies linked to it.
-pub const PROFILES: [Profile; COMMANDS.len()] = {
+/// The profiles of all commands, made at compile time: who reads these does not have the commands' bodies linked to it.
+pub const PROFILES: [Profile; TOOLBOX.len() + TEXT_TOOLBOX.len() + ALONE.len()] = {
     const NONE: Profile = Profile { name: "", summary: "", takes_node: false, takes_place: false };
-    let mut profiles = [NONE; COMMANDS.len()];
-    let mut at = 0;
-    while at < COMMANDS.len() {
-        let usage = &COMMANDS[at].usage;
+    let mut profiles = [NONE; TOOLBOX.len() + TEXT_TOOLBOX.len() + ALONE.len()];
+    let (mut program, mut command, mut at) = (0, 0, 0);
+    while program < PROGRAMS.len() {
+        if command == PROGRAMS[program].len() {
+            (program, command) = (program + 1, 0);
+            continue;
+        }
+        let usage = &PROGRAMS[program][command].usage;
         let (takes_node, takes_place) = (usage.takes_node(), usage.takes_place());
         profiles[at] = Profile { name: usage.name, summary: usage.summary, takes_node, takes_place };
-        at += 1;
+        (command, at) = (command + 1, at + 1);
     }
     profiles
 };
@@ -240,16 +169,13 @@ mod tests {
             let names: std::vec::Vec<&str> = commands.iter().map(|command| command.usage.name).collect();
             assert_eq!(listed, names);
             assert!(names.is_sorted());
-            for name in names {
-                assert!(COMMANDS.iter().any(|command| command.usage.name == name), "COMMANDS lacks {name}");
-            }
         }
     }
 
     #[test]
     fn commands_are_in_order_and_say_what_they_do() {
-        assert!(COMMANDS.is_sorted_by_key(|command| command.usage.name));
-        for command in COMMANDS {
+        assert!(PROGRAMS.iter().all(|commands| commands.is_sorted_by_key(|command| command.usage.name)));
+        for command in PROGRAMS.concat() {
             let usage = &command.usage;
             assert!(usage.summary.ends_with('.'), "{}", usage.name);
             for (position, choice) in usage.choices.iter().enumerate() {
