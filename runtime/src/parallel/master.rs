@@ -43,10 +43,10 @@ enum Event {
     Ended(Pid),
 }
 
-/// Where they put it.
+/// Where they put it, with who did.
 #[derive(Clone)]
 struct Events {
-    list: Arc<Mutex<Vec<Event>>>,
+    list: Arc<Mutex<Vec<(Pid, Event)>>>,
     /// No more workers are wanted.
     is_over: Arc<AtomicBool>,
     master: Pid,
@@ -54,7 +54,9 @@ struct Events {
 
 impl Events {
     fn tell(&self, event: Event) {
-        self.list.lock().push(event);
+        // A process that asks for its own number is there, so it has one.
+        let own = process::own_pid().unwrap_or(Pid::NONE);
+        self.list.lock().push((own, event));
         // The master may have done with it: then nobody wants to know.
         let _ = call(self.master, &Look {}, Segment::None);
     }
@@ -214,7 +216,7 @@ impl Master<'_> {
             None => refuse(sender, Error::BadRequest),
             Some(Work::Look(_)) => {
                 answer(sender, &Looked {}.to_message(), &[]);
-                return self.look();
+                return self.look(sender);
             }
             // By another process of the worker's, and by anyone: there is nothing to be had.
             Some(Work::Attend(_)) if self.is_over() => answer(sender, &Dismissed {}.to_message(), &[]),
@@ -288,10 +290,11 @@ impl Master<'_> {
         Ok(())
     }
 
-    /// Takes note of what the other processes of this team have told.
-    fn look(&mut self) -> Result<(), Failure> {
-        let events = core::mem::take(&mut *self.events.list.lock());
-        for event in events {
+    /// Takes note of what another process of this team has told, and of no more: who is still to send its `Look` must be
+    /// answered before it is joined, or each would wait for the other.
+    fn look(&mut self, teller: Pid) -> Result<(), Failure> {
+        let told: Vec<_> = self.events.list.lock().extract_if(.., |(own, _)| *own == teller).collect();
+        for (_, event) in told {
             match event {
                 Event::Started(Ok(child)) => {
                     self.starting -= 1;
