@@ -257,7 +257,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A program's process, also one that has ended and has not been forgotten; or what a message to a group comes from,
-    /// which is its sender's team's.
+    /// which is its sender's team's, or one of another machine, which is the network server's.
     fn find_listed(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
         if pid.is_none() {
             return self.own(caller);
@@ -266,7 +266,8 @@ impl<M: Machine> Kernel<M> {
         ensure(!self.processes.is_away(pid.host()), Error::ProcessElsewhere)?;
         let index = self.processes.find(pid)?;
         let process = &self.processes[index];
-        ensure(process.is_program() || process.kind == Kind::Copy, Error::NonexistentProcess)?;
+        let is_stand_in = matches!(process.kind, Kind::Copy | Kind::Alien);
+        ensure(process.is_program() || is_stand_in, Error::NonexistentProcess)?;
         Ok(index)
     }
 

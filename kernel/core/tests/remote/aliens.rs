@@ -1,7 +1,7 @@
 //! Aliens: what the network server sends for clients elsewhere, and what becomes of it.
 
 use abi::call::{self, MoveFrom, NOW, Registers};
-use abi::kernel::record::AlienRecord;
+use abi::kernel::record::{AlienRecord, ProcessRecord, ProcessState};
 use abi::kernel::{PROCESS, STATISTICS, TIME, process, statistics, time};
 use abi::protocol::{Reply as _, Request};
 use abi::remote::Arrival;
@@ -11,7 +11,7 @@ use simulator::node::{receive, reply, send};
 use simulator::{Node, Outcome};
 
 use crate::fixture::{
-    ANSWER, BUFFER, ELSEWHERE, FAR, FARTHER, Fixture, PRIORITY, WORDS, become_server, refused, succeeded,
+    ANSWER, BUFFER, BUFFER_BYTES, ELSEWHERE, FAR, FARTHER, Fixture, PRIORITY, WORDS, become_server, refused, succeeded,
     take_until,
 };
 
@@ -230,6 +230,29 @@ fn an_alien_can_be_destroyed_at_any_time() {
     }
     let network = fixture.network;
     fixture.finish(&[server, network]);
+}
+
+#[test]
+fn the_network_server_is_told_where_an_alien_is() {
+    let mut fixture = Fixture::new();
+    let server = fixture.node.team(100, PRIORITY, 8);
+    let record = fixture.record(server, Grant::NONE, b"");
+    fixture.send_alien(&record).unwrap();
+    assert_eq!(place_of(&mut fixture), (ProcessState::SendBlocked as u64, server));
+    succeeded(fixture.node.call(server, receive()));
+    assert_eq!(place_of(&mut fixture), (ProcessState::AwaitingReply as u64, server));
+    succeeded(fixture.node.call(server, reply(FAR, ANSWER)));
+    assert_eq!(place_of(&mut fixture).1, FAR, "it is back");
+}
+
+/// What the latest alien does, and whom it waits for.
+fn place_of(fixture: &mut Fixture) -> (u64, Pid) {
+    let (query, at) = (process::QueryProcess { process: fixture.alien }, Node::data(BUFFER + BUFFER_BYTES));
+    let grant = Grant::new(ProcessRecord::BYTES as u64, Access::WRITE);
+    fixture.node.request_with(fixture.network, PROCESS, &query, at, grant).unwrap();
+    let bytes = fixture.node.peek(fixture.network, at, ProcessRecord::BYTES);
+    let record = ProcessRecord::from_bytes(&bytes.try_into().unwrap());
+    (record.state, Pid::from_bits(record.waits_on))
 }
 
 #[test]
