@@ -52,5 +52,8 @@ protocol! {
         WithdrawProgram = 6 { ticket: u32 } => ProgramWithdrawn {};
         /// Of a manager's own process that moves programs, to the manager: one has left, for another manager's node.
         ProgramLeft = 7 { program: Pid, manager: Pid } => LeaveNoted {};
+        /// Pages that were put are the program's no more: the read segment has their addresses, little-endian. What is under
+        /// them is there again, zeros or a file.
+        DropPages = 8 { ticket: u32 } => PagesDropped {};
     }
 }

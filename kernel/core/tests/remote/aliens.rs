@@ -11,8 +11,8 @@ use simulator::node::{receive, reply, send};
 use simulator::{Node, Outcome};
 
 use crate::fixture::{
-    ANSWER, BUFFER, BUFFER_BYTES, ELSEWHERE, FAR, FARTHER, Fixture, PRIORITY, WORDS, become_server, refused, succeeded,
-    take_until,
+    ANSWER, BUFFER, BUFFER_BYTES, ELSEWHERE, FAR, FARTHER, Fixture, PRIORITY, WORDS, become_server, refused,
+    succeeded, take_until,
 };
 
 #[test]

@@ -136,6 +136,17 @@ impl Arrivals {
         Ok(())
     }
 
+    /// Drops pages of a program that were put.
+    pub fn drop_pages(&mut self, mover: Pid, ticket: u32, dropped: &[u8]) -> Result<(), Error> {
+        let at = self.find(mover, ticket)?;
+        let (addresses, rest) = dropped.as_chunks();
+        if !rest.is_empty() {
+            return Err(Error::BadArgument);
+        }
+        let team = self.list[at].team.pid();
+        addresses.iter().try_for_each(|address| memory::discard(team, u64::from_le_bytes(*address), 1))
+    }
+
     /// Puts a part of a program's state.
     pub fn put_state(&mut self, mover: Pid, ticket: u32, part: &[u8]) -> Result<(), Error> {
         let at = self.find(mover, ticket)?;

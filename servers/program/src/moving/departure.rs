@@ -11,7 +11,8 @@ use abi::protocol::{Reply as _, Request as _, refusal};
 use abi::{Error, Message, PAGE_BYTES, Pid};
 use protocols::io::io;
 use protocols::moving::moving::{
-    InstallProgram, MoveProgram, OfferProgram, ProgramLeft, ProgramMoved, PutPages, PutState, WithdrawProgram,
+    DropPages, InstallProgram, MoveProgram, OfferProgram, ProgramLeft, ProgramMoved, PutPages, PutState,
+    WithdrawProgram,
 };
 use v::server::{self, Client, Options, Outcome, Server};
 use v::sync::Mutex;
@@ -238,6 +239,12 @@ impl Away for Receiving {
         // The same pages twice are the same.
         let put = PutPages { ticket: self.ticket };
         message::again(true, || v::call(self.manager, &put, Segment::Read(pages))).map(|_| ())
+    }
+
+    fn drop_pages(&mut self, addresses: &[u64]) -> Result<(), Error> {
+        let drop = DropPages { ticket: self.ticket };
+        let bytes: Vec<u8> = addresses.iter().flat_map(|address| address.to_le_bytes()).collect();
+        message::again(true, || v::call(self.manager, &drop, Segment::Read(&bytes))).map(|_| ())
     }
 
     fn put_state(&mut self, part: &[u8]) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use abi::Error;
 use abi::protocol::Request as _;
 use protocols::moving::moving::{
-    InstallProgram, LeaveNoted, MoveProgram, Moving, OfferProgram, PagesPut, ProgramAwaited,
+    InstallProgram, LeaveNoted, MoveProgram, Moving, OfferProgram, PagesDropped, PagesPut, ProgramAwaited,
     ProgramInstalled, ProgramLeft, ProgramWithdrawn, StatePut,
 };
 use protocols::program::program::WaitProgram;
@@ -30,6 +30,11 @@ impl Managing {
                 let outcome =
                     whole(client).and_then(|pages| self.arrivals.put_pages(client.pid, put.ticket, pages));
                 Outcome::from(outcome.map(|()| PagesPut {}))
+            }
+            Moving::DropPages(drop) => {
+                let outcome =
+                    whole(client).and_then(|pages| self.arrivals.drop_pages(client.pid, drop.ticket, pages));
+                Outcome::from(outcome.map(|()| PagesDropped {}))
             }
             Moving::PutState(put) => {
                 let outcome =

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the program is described, and offered to the other manager | it never stopped |
 //! | its pages are copied, and those that it has written meanwhile, in rounds, until they are few or get no fewer | it never stopped |
-//! | it is frozen, and the rest is copied | it goes on here; if its address space has become another, the move begins anew |
+//! | it is frozen, and the rest is copied, and what it has let go is dropped there | it goes on here; if its address space has become another, the move begins anew |
 //! | its state is taken out of this node, and sent, with what replies have written that came until then | the state is put back, and it goes on here |
 //! | it is installed there, which is when it has moved: one short message | if it was certainly not done, as before; if nobody knows, see below |
 //! | what is left of it here is ended | |
@@ -24,6 +24,8 @@ use protocols::moving::{MOST_PUT_BYTES, MOST_PUT_PAGES};
 
 /// So few pages are copied while the program is frozen: one request has them.
 const FEW_PAGES: usize = MOST_PUT_PAGES;
+/// Most pages that are dropped by one request.
+const MOST_DROPPED: usize = MOST_PUT_BYTES / size_of::<u64>();
 /// Most rounds of copying while it runs.
 const MOST_ROUNDS: u32 = 6;
 /// A round is worth it if it leaves at most so much of what the one before left.
@@ -87,6 +89,9 @@ pub trait Away {
 
     /// Puts pages, as [`PutPages`](protocols::moving::moving::PutPages) has them.
     fn put_pages(&mut self, pages: &[u8]) -> Result<(), Error>;
+
+    /// Drops pages that were put.
+    fn drop_pages(&mut self, addresses: &[u64]) -> Result<(), Error>;
 
     /// Puts a part of the state.
     fn put_state(&mut self, part: &[u8]) -> Result<(), Error>;
@@ -267,12 +272,16 @@ impl<H: Home, A: Away> Attempt<'_, H, A> {
         let written = self.home.written()?;
         self.uncopied.extend(written);
         self.moved.frozen_pages += self.copy()?;
-        // A page that it has let go reads as what is under it, not as what was copied.
-        let mut own = self.home.own()?.into_iter();
-        let has_all = self.copied.iter().all(|copied| own.any(|page| page == *copied));
-        if !has_all || !self.home.is_as_described()? {
+        if !self.home.is_as_described()? {
             return Err(Failure::Changed);
         }
+        // A page that it has let go reads as what is under it, not as what was copied.
+        let own: BTreeSet<u64> = self.home.own()?.into_iter().collect();
+        let let_go: Vec<u64> = self.copied.difference(&own).copied().collect();
+        for some in let_go.chunks(MOST_DROPPED) {
+            self.away.drop_pages(some)?;
+        }
+        self.copied.retain(|page| own.contains(page));
         Ok(self.home.export()?)
     }
 
