@@ -13,6 +13,7 @@
 //! Everything but the instruction pointer (rcx), flags (r11) and stack pointer is volatile across a call, rbx, rbp,
 //! the vector registers, MXCSR and the x87 state included: the kernel clears what carries no result, so nothing leaks.
 
+use crate::kernel::record::RegisterRecord;
 use crate::{Message, Pid};
 
 /// The registers of a program at a system call. The kernel keeps them in the process's descriptor.
@@ -33,6 +34,40 @@ pub struct Registers {
     pub stack: u64,
     /// The flags (r11 after the call).
     pub flags: u64,
+}
+
+impl Registers {
+    /// Has the program go on there, with that stack and those flags, when it returns from its call.
+    pub const fn set_place(&mut self, registers: &RegisterRecord) {
+        self.instruction = registers.rip;
+        self.stack = registers.rsp;
+        self.flags = registers.rflags;
+    }
+}
+
+/// As if the process had been interrupted where its call returns.
+impl From<&Registers> for RegisterRecord {
+    fn from(call: &Registers) -> RegisterRecord {
+        let [rsi, rdx, r8, r9] = call.message;
+        let [r10, r12, r13, r14, r15] = call.extra;
+        RegisterRecord {
+            rax: call.number,
+            rdi: call.pid,
+            rip: call.instruction,
+            rsp: call.stack,
+            rflags: call.flags,
+            rdx,
+            rsi,
+            r8,
+            r9,
+            r10,
+            r12,
+            r13,
+            r14,
+            r15,
+            ..RegisterRecord::default()
+        }
+    }
 }
 
 /// A deadline: nanoseconds on the monotonic clock, or one of the two values below.

@@ -155,18 +155,20 @@ protocol! {
         /// Names a process for listings and reports: up to 16 bytes of UTF-8, zero-padded.
         SetName = 10 { process: Pid, first_bytes: u64, last_bytes: u64 } => NameSet {};
         /// Sends the exceptions of `team`, and of the teams that it will make, to `server`.
-        SetExceptionServer = 11 { team: Pid, server: Pid } => ExceptionServerSet {};
+        SetExceptionServer = 11 { team: Pid, server: Pid } => ExceptionServerSet {
+            /// To whom they went before.
+            former: Pid,
+        };
         /// Hands a device resource that the caller has to `team`.
         GrantDevice = 12 { team: Pid, kind: u32, start: u64, count: u32 } => DeviceGranted {};
         /// The caller's creator, root, user and rights; or another process's.
         Identify = 13 { process: Pid } => Identified { team: Pid, owner: Pid, user: UserId, rights: Rights };
-        /// Reads the registers of a process that awaits a reply to its exception: a
-        /// [`record::RegisterRecord`](crate::kernel::record::RegisterRecord) into the write segment. The caller must be who received the exception.
+        /// Reads the registers of a process that awaits the caller's reply to its exception, or that is suspended, as far as
+        /// the caller could suspend it: a [`record::RegisterRecord`](crate::kernel::record::RegisterRecord) into the write
+        /// segment. Of one that is in a system call: what it asks for, or its results.
         ReadRegisters = 14 { process: Pid } => RegistersRead {};
-        /// Writes them from the read segment.
+        /// Writes them from the read segment. Of a process in a system call instruction, stack and flags are changed alone.
         WriteRegisters = 15 { process: Pid } => RegistersWritten {};
-        /// Lets the processes of the same or lower priority run.
-        Yield = 16 {} => Yielded {};
         /// Makes the caller the network server: the kernel's partner for processes on other machines, until it ends.
         /// Needs the right; there is one at a time. See [`remote`](crate::remote).
         BecomeNetworkServer = 17 {} => NetworkServerSet {
@@ -288,9 +290,12 @@ protocol! {
         /// none of its own.
         ReadMemory = 12 { team: Pid, address: u64 } => MemoryRead { pages: u32 };
         /// Makes the whole pages of the read segment own pages, at an address, of a team that awaits its first reply from the
-        /// caller: in its regions of zeros or private bound ones, whatever their protection, and without asking for what lies
+        /// caller, or whose exception server the caller is: in its regions of zeros or private bound ones, whatever their protection, and without asking for what lies
         /// under them.
         WriteMemory = 13 { team: Pid, address: u64 } => MemoryWritten {};
+        /// Reads from an address of a team that the caller may control into the write segment, what that holds but no further
+        /// than the page, as the team itself could read it.
+        Peek = 14 { team: Pid, address: u64 } => Peeked {};
     }
 }
 
@@ -344,8 +349,6 @@ protocol! {
         Now = 1 {} => Clocks { monotonic_ns: u64, real_ns: u64 };
         /// Replies when the monotonic clock has reached `until_ns`.
         Delay = 2 { until_ns: u64 } => Delayed {};
-        /// Ends the Delay of another process of the same user, with [`Aborted`](crate::Error::Aborted).
-        Wake = 3 { process: Pid } => Woken {};
         /// Sends an [`Alarm`](crate::notice::notice::Alarm) message to the caller at a time. A process has one alarm; a new one replaces
         /// it, and 0 cancels it.
         SetAlarm = 4 { at_ns: u64, tag: u32 } => AlarmSet {};
@@ -423,7 +426,7 @@ protocol! {
 
 /// What a process on another machine may ask of the kernel servers: what names its object and is done at once. No part
 /// of the network server's own team is within its reach by the words "the caller's own".
-pub const FROM_ELSEWHERE: [u32; 16] = [
+pub const FROM_ELSEWHERE: [u32; 15] = [
     process::Destroy::CODE,
     process::QueryProcesses::CODE,
     process::QueryProcess::CODE,
@@ -434,7 +437,6 @@ pub const FROM_ELSEWHERE: [u32; 16] = [
     process::Identify::CODE,
     memory::QueryTeam::CODE,
     time::Now::CODE,
-    time::Wake::CODE,
     group::Join::CODE,
     group::QueryGroup::CODE,
     group::QueryMemberships::CODE,

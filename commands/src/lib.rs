@@ -41,6 +41,7 @@ pub const TOOLBOX: &[&Command] = &[
     &text::checksum::CRC32,
     &text::cut::COMMAND,
     &system::date::COMMAND,
+    &system::debug::COMMAND,
     &system::devices::COMMAND,
     &files::df::COMMAND,
     &text::diff::COMMAND,

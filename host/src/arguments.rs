@@ -163,6 +163,12 @@ pub struct Run {
     #[arg(long, value_name = "MEDIUM", value_enum, conflicts_with = "icount")]
     pub image: Option<Medium>,
 
+    /// Lead the first node's second serial port to this TCP port of the host, for GDB
+    ///
+    /// There a person starts `debug PROGRAM` or `debug PID` at the shell, and here GDB, with `target remote :PORT`.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub gdb: Option<u16>,
+
     /// The firmware of nodes that are started by it: see --image and --netboot
     #[arg(long, value_enum, default_value_t = Firmware::Bios)]
     pub firmware: Firmware,

@@ -31,6 +31,8 @@ pub struct Machine {
     pub may_restart: bool,
     /// Wait for a debugger at this TCP port of the host.
     pub debugger: Option<u16>,
+    /// Lead the second serial port, at which a program's debugger is, to this TCP port of the host.
+    pub gdb_line: Option<u16>,
     /// The network card, if it has one.
     pub card: Option<Card>,
     /// Its disks.
@@ -197,6 +199,10 @@ impl Machine {
         }
         say(&["-device", "isa-debugcon,iobase=0xe9,chardev=log"]);
         say(&["-serial", "chardev:console"]);
+        if let Some(port) = self.gdb_line {
+            let socket = format!("socket,id=gdb,host=127.0.0.1,port={port},server=on,wait=off,nodelay=on");
+            say(&["-chardev", &socket, "-serial", "chardev:gdb"]);
+        }
         say(&["-mon", "chardev=monitor,mode=control"]);
         say(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         let starts = match self.start {
@@ -262,6 +268,7 @@ mod tests {
             lacking: Vec::new(),
             may_restart: false,
             debugger: None,
+            gdb_line: None,
             card: None,
             disks: Vec::new(),
             counting: None,
@@ -330,6 +337,7 @@ mod tests {
     fn a_node_may_wait_for_a_debugger_and_lack_something() {
         let line = line(&Machine {
             debugger: Some(1234),
+            gdb_line: Some(1235),
             may_restart: true,
             lacking: vec!["xsave".to_owned()],
             ..machine()
@@ -337,6 +345,7 @@ mod tests {
         assert!(
             line.contains("-cpu max,-xsave ")
                 && line.contains("-S -gdb tcp:127.0.0.1:1234")
+                && line.contains("-serial chardev:console -chardev socket,id=gdb,host=127.0.0.1,port=1235,")
                 && !line.contains("-no-reboot")
         );
     }

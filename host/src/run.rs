@@ -78,6 +78,7 @@ impl Prepared {
                     lacking: Vec::new(),
                     may_restart: true,
                     debugger: None,
+                    gdb_line: None,
                     card: None,
                     disks,
                     counting: None,
@@ -212,6 +213,14 @@ pub fn run(options: &Run) -> Result<u8> {
     }
     for (node, prepared) in nodes.iter_mut().enumerate() {
         prepared.machine.start = options.start(node);
+    }
+    if let Some(port) = options.gdb {
+        nodes[0].machine.gdb_line = Some(port);
+        let programs = guest.programs.first().and_then(|program| program.path.parent());
+        let programs = programs.context("there are no programs")?.display();
+        eprintln!(
+            "v: `debug` on node1 is reached by GDB's `target remote :{port}`; programs with symbols: {programs}"
+        );
     }
     if options.domain.diskless {
         nodes.iter_mut().skip(1).try_for_each(Prepared::make_diskless)?;

@@ -243,8 +243,7 @@ impl Draft {
                 let alarm = time::SetAlarm { at_ns: if self.how < 30 { 0 } else { self.later }, tag: 1 };
                 (TIME, alarm.to_message())
             }
-            27 if self.how < 128 => (TIME, time::Delay { until_ns: self.later }.to_message()),
-            27 => (TIME, time::Wake { process: self.pid }.to_message()),
+            27 => (TIME, time::Delay { until_ns: self.later }.to_message()),
             11 if self.how.is_multiple_of(2) => {
                 let flush = memory::Flush {
                     team: Pid::NONE,
@@ -294,7 +293,6 @@ impl Draft {
                 let leave = group::Leave { group: self.pid, process: Pid::NONE };
                 (GROUP, leave.to_message())
             }
-            _ if self.how < 128 => (PROCESS, process::Yield {}.to_message()),
             _ => (STATISTICS, statistics::Null {}.to_message()),
         }
     }

@@ -3,6 +3,7 @@
 pub mod balance;
 pub mod crash;
 pub mod date;
+pub mod debug;
 pub mod devices;
 pub mod disks;
 pub mod env;

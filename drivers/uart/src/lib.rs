@@ -1,4 +1,4 @@
-//! The driver of the serial port: a 16550 chip at the place where PCs have it, as `[uart]com1`.
+//! The driver of the serial ports: 16550 chips at the two places where PCs have them, as `[uart]com1` and `[uart]com2`.
 //!
 //! | module | what it has |
 //! |---|---|

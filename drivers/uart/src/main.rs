@@ -1,4 +1,4 @@
-//! The driver of COM1.
+//! The driver of COM1 and COM2.
 
 #![no_std]
 #![no_main]
@@ -14,10 +14,8 @@ use uart_driver::{SerialPort, UartServer};
 use v::log;
 use v::prelude::*;
 
-/// Name, first port and interrupt line of the serial port that every PC has.
-const NAME: &str = "com1";
-const FIRST_PORT: u16 = 0x3f8;
-const LINE: u32 = 4;
+/// Names, first ports and interrupt lines of the serial ports that every PC has if it has any.
+const PORTS: [(&str, u16, u32); 2] = [("com1", 0x3f8, 4), ("com2", 0x2f8, 3)];
 
 /// A chip's registers as ports.
 struct Ports(PortRange);
@@ -59,13 +57,14 @@ fn main() -> Result<Infallible, Error> {
     // The log server is above the drivers.
     log::use_kernel_log();
     let mut uart = UartServer::new();
-    // Claimed first: the edge of an interrupt that nobody has claimed is lost.
-    let interrupt = InterruptLine::claim(LINE)?;
-    if let Some(port) = SerialPort::start(Ports(PortRange::new(FIRST_PORT, registers::COUNT))) {
-        uart.add(NAME, interrupt.sender(), port);
-    } else {
-        log::notice!("{NAME}: there is no such port");
-        interrupt.release()?;
+    for (name, first_port, line) in PORTS {
+        // Claimed first: the edge of an interrupt that nobody has claimed is lost.
+        let interrupt = InterruptLine::claim(line)?;
+        if let Some(port) = SerialPort::start(Ports(PortRange::new(first_port, registers::COUNT))) {
+            uart.add(name, interrupt.sender(), port);
+        } else {
+            interrupt.release()?;
+        }
     }
     io_server::serve_prefixes(IoServer::new(uart, Limits::default()), &[("uart", 0)])
 }

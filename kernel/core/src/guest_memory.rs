@@ -122,9 +122,14 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::with_segment(&reply, range.end - range.start))
     }
 
-    /// Makes pages of the caller's segment own pages of a team that awaits its first reply from the caller.
+    /// Makes pages of the caller's segment own pages of a team that awaits its first reply from the caller, or that the
+    /// caller debugs.
     pub(crate) fn write_memory(&mut self, caller: ProcessIndex, request: &WriteMemory) -> Result<Answer> {
-        let team = self.find_own_team(caller, request.team)?;
+        let team = self.find_team(caller, request.team)?;
+        let is_debugger = self.team(team).exception_server == self.processes[caller].pid;
+        if !is_debugger {
+            self.find_own_team(caller, request.team)?;
+        }
         let (range, step) = self.copied_step(caller, request.address, Access::READ)?;
         for address in step.clone().step_by(PAGE_BYTES as usize) {
             let mut page = [0; PAGE_BYTES as usize];

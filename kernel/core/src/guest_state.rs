@@ -3,7 +3,7 @@
 //! What is taken is an allegation. All of it is checked before anything is made of it: so either the team is the one that
 //! is told, or nothing has happened.
 
-use abi::call::{Receive, Registers, Send};
+use abi::call::{Receive, Send};
 use abi::kernel::priority;
 use abi::kernel::process::{TeamRead, TeamWritten};
 use abi::kernel::record::RegisterRecord;
@@ -437,8 +437,8 @@ impl<M: Machine> Kernel<M> {
         let given = self.machine.full_registers(index);
         let server = self.network_server;
         let process = &mut self.processes[index];
-        process.registers =
-            Registers { instruction: given.rip, stack: given.rsp, flags: given.rflags, ..record.registers() };
+        process.registers = record.registers();
+        process.registers.set_place(&given);
         process.own_priority = record.priority as u8;
         process.priority = process.own_priority.min(process.waiters.most_urgent());
         process.name = [record.name_first, record.name_last];

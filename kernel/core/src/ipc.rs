@@ -218,11 +218,8 @@ impl<M: Machine> Kernel<M> {
         let segment_bytes =
             if grant != 0 && to.registers.extra[1] != 0 { self.copy_head(sender, receiver)? } else { 0 };
         let (from, to) = self.processes.pair(sender, receiver);
-        to.registers.number = 0;
-        to.registers.pid = from.pid.to_bits();
-        to.registers.message = delivered(from.registers.message, segment_bytes);
-        to.registers.extra = [grant, u64::from(from.user.0), from.forwarder.to_bits(), 0, 0];
-        to.received += 1;
+        let told = [grant, u64::from(from.user.0), from.forwarder.to_bits(), 0, 0];
+        to.hear(from.pid.to_bits(), delivered(from.registers.message, segment_bytes), told);
         if from.flags.has(Flags(Flags::PSEUDO.0 | Flags::REMOTE.0)) {
             self.tell_more(sender, receiver);
         }

@@ -9,12 +9,12 @@
 
 use abi::kernel::MOST_FETCHED;
 use abi::kernel::memory::{
-    Bind, Bound, Discard, Discarded, Fetch, Fetched, Flushed, Map, Mapped, Memory, Protect, Protected,
-    QueryRegion, RegionQueried, Revoked, TeamQueried, Unmap, Unmapped,
+    Bind, Bound, Discard, Discarded, Fetch, Fetched, Flushed, Map, Mapped, Memory, Peek, Peeked, Protect,
+    Protected, QueryRegion, RegionQueried, Revoked, TeamQueried, Unmap, Unmapped,
 };
 use abi::kernel::protection::{DEVICE, EXECUTE, READ, SHARED, WIRED, WRITE};
 use abi::kernel::record::BindingRecord;
-use abi::{Access, Error, Message, PAGE_BYTES, Pid, Request};
+use abi::{Access, Error, Message, PAGE_BYTES, Pid, Request, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
@@ -54,6 +54,7 @@ impl<M: Machine> Kernel<M> {
             Memory::TakeWritten(request) => self.take_written(caller, &request),
             Memory::ReadMemory(request) => self.read_memory(caller, &request),
             Memory::WriteMemory(request) => self.write_memory(caller, &request),
+            Memory::Peek(request) => self.peek(caller, &request),
             Memory::QueryTeam(request) => {
                 let team = self.find_visible_team(caller, request.team)?;
                 let team = self.team(team);
@@ -279,6 +280,17 @@ impl<M: Machine> Kernel<M> {
             return self.reply_with(caller, &queried, &binding.to_bytes());
         }
         Ok(Answer::reply(&queried))
+    }
+
+    /// Reads of a page of a team as one of its processes would.
+    fn peek(&mut self, caller: ProcessIndex, request: &Peek) -> Result<Answer> {
+        let team = self.find_visible_team(caller, request.team)?;
+        ensure(request.address < USER_ADDRESS_END && self.team(team).space.is_some(), Error::BadAddress)?;
+        let mut page = [0; PAGE_BYTES as usize];
+        let bytes = self.processes[caller].grant().bytes();
+        let bytes = bytes.min(PAGE_BYTES - request.address % PAGE_BYTES) as usize;
+        self.read_from(self.team(team).root, request.address, &mut page[..bytes])?;
+        self.reply_with(caller, &Peeked {}, &page[..bytes])
     }
 
     fn go_on_at(&mut self, caller: ProcessIndex, address: u64) -> Answer {

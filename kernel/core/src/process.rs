@@ -265,6 +265,17 @@ impl<Space: Copy> Process<Space> {
         u16::from_le_bytes([self.state as u8, self.flags.0]) == state as u16
     }
 
+    /// It has a message, from whom, and what is told beside: these are the results of its Receive.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // The stores that each message consists of.
+    pub(crate) fn hear(&mut self, from: u64, message: [u64; 4], extra: [u64; 5]) {
+        self.registers.number = 0;
+        self.registers.pid = from;
+        self.registers.message = message;
+        self.registers.extra = extra;
+        self.received += 1;
+    }
+
     /// Whether a program's process has this slot.
     pub fn is_program(&self) -> bool {
         self.kind == Kind::Program && !matches!(self.state, State::Free | State::KernelServer)

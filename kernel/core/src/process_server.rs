@@ -5,13 +5,13 @@ use abi::kernel::process::{
     AlienCreated, AlienDestroyed, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, HostSet,
     Identified, NameSet, NetworkServerSet, Prepared, PrioritySet, Process, ProcessCreated, ProcessQueried,
     ProcessesQueried, RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetHost, SetPriority,
-    Suspended, TeamAdopted, TeamCreated, Yielded,
+    Suspended, TeamAdopted, TeamCreated,
 };
 use abi::kernel::record::{ProcessRecord, ProcessState, RegisterRecord};
 use abi::{Error, LogicalHost, Message, Pid, Rights};
 
 use crate::kernel::Kernel;
-use crate::machine::{Machine, ProcessIndex};
+use crate::machine::{Machine, ProcessIndex, Resume};
 use crate::paging::Wait;
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::request::Answer;
@@ -76,21 +76,24 @@ impl<M: Machine> Kernel<M> {
                 }))
             }
             Process::ReadRegisters(read) => {
-                let process = self.find_awaiting(caller, read.process, Flags::EXCEPTION)?;
-                let record = self.machine.full_registers(process).to_bytes();
-                self.reply_with(caller, &RegistersRead {}, &record)
+                let process = self.find_stopped(caller, read.process)?;
+                let record = match self.processes[process].resume {
+                    Resume::Full => self.machine.full_registers(process),
+                    Resume::Results => RegisterRecord::from(&self.processes[process].registers),
+                };
+                self.reply_with(caller, &RegistersRead {}, &record.to_bytes())
             }
             Process::WriteRegisters(write) => {
-                let process = self.find_awaiting(caller, write.process, Flags::EXCEPTION)?;
+                let process = self.find_stopped(caller, write.process)?;
                 let mut bytes = [0; RegisterRecord::BYTES];
                 self.read_request_segment(caller, &mut bytes)?;
                 let record = RegisterRecord::from_bytes(&bytes);
                 self.machine.set_full_registers(process, &record);
+                if self.processes[process].resume == Resume::Results {
+                    let given = self.machine.full_registers(process);
+                    self.processes[process].registers.set_place(&given);
+                }
                 Ok(Answer::reply(&RegistersWritten {}))
-            }
-            Process::Yield(_) => {
-                self.rotate();
-                Ok(Answer::reply(&Yielded {}))
             }
             Process::BecomeNetworkServer(_) => {
                 self.become_network_server(caller)?;
@@ -205,8 +208,17 @@ impl<M: Machine> Kernel<M> {
                 self.need_right(server, Rights::EXCEPTION_SERVER)?;
             }
         }
-        self.team_mut(team).exception_server = set.server;
-        Ok(Answer::reply(&ExceptionServerSet {}))
+        let former = core::mem::replace(&mut self.team_mut(team).exception_server, set.server);
+        Ok(Answer::reply(&ExceptionServerSet { former }))
+    }
+
+    /// A process whose registers the caller may change: that awaits its reply to an exception, or is suspended and its to
+    /// control.
+    fn find_stopped(&self, caller: ProcessIndex, pid: Pid) -> Result<ProcessIndex> {
+        match self.find_controlled(caller, pid) {
+            Ok(index) if self.processes[index].flags.has(Flags::SUSPENDED) => Ok(index),
+            _ => self.find_awaiting(caller, pid, Flags::EXCEPTION),
+        }
     }
 
     /// A process that awaits the caller's reply to its birth or its exception, as `flag` says.

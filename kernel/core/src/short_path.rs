@@ -141,12 +141,9 @@ impl<M: Machine> Kernel<M> {
             }
             self.counters.bytes_moved += head_bytes;
         }
-        server.registers.number = 0;
-        server.registers.pid = client.pid.to_bits();
-        server.registers.message = delivered(client.registers.message, head_bytes);
-        server.registers.extra = [grant, u64::from(client.user.0), 0, 0, 0];
+        let message = delivered(client.registers.message, head_bytes);
+        server.hear(client.pid.to_bits(), message, [grant, u64::from(client.user.0), 0, 0, 0]);
         server.state = State::Ready;
-        server.received += 1;
         server.waiters.join(client.priority);
         client.state = State::AwaitingReply;
         client.partner = index;
@@ -173,11 +170,8 @@ impl<M: Machine> Kernel<M> {
         {
             return false;
         }
-        server.registers.number = 0;
-        server.registers.pid = request.pid.to_bits();
-        server.registers.message = delivered(request.registers.message, 0);
-        server.registers.extra = [grant, u64::from(request.user.0), 0, 1, 0];
-        server.received += 1;
+        let message = delivered(request.registers.message, 0);
+        server.hear(request.pid.to_bits(), message, [grant, u64::from(request.user.0), 0, 1, 0]);
         server.waiters.join(request.priority);
         request.state = State::AwaitingReply;
         request.partner = index;

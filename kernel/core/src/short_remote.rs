@@ -59,13 +59,10 @@ impl<M: Machine> Kernel<M> {
         client.state = State::AwaitingReply;
         client.partner = index;
         client.since_ns = self.coarse_now_ns;
-        server.registers.number = 0;
-        server.registers.pid = client.pid.to_bits();
-        server.registers.message = delivered(client.registers.message, 0);
-        server.registers.extra = [grant, u64::from(client.user.0), 0, 0, 0];
+        let message = delivered(client.registers.message, 0);
+        server.hear(client.pid.to_bits(), message, [grant, u64::from(client.user.0), 0, 0, 0]);
         Arrival::Elsewhere { to, transaction: client.transaction }.encode(&mut server.registers);
         server.state = State::Ready;
-        server.received += 1;
         server.waiters.join(client.priority);
         self.short_calls.sends += 1;
         self.run_short(index)
@@ -119,12 +116,9 @@ impl<M: Machine> Kernel<M> {
         let (alien, process) = self.processes.pair(slot, receiver);
         alien.state = State::AwaitingReply;
         alien.partner = receiver;
-        process.registers.number = 0;
-        process.registers.pid = alien.registers.pid;
-        process.registers.message = delivered(alien.registers.message, 0);
-        process.registers.extra = [grant.to_bits(), u64::from(alien.user.0), alien.forwarder.to_bits(), 0, 0];
+        let told = [grant.to_bits(), u64::from(alien.user.0), alien.forwarder.to_bits(), 0, 0];
+        process.hear(alien.registers.pid, delivered(alien.registers.message, 0), told);
         process.state = State::Ready;
-        process.received += 1;
         process.waiters.join(alien.priority);
         let server = &mut self.processes[caller];
         server.registers.extra[0] = buffer_address;
@@ -180,15 +174,11 @@ impl<M: Machine> Kernel<M> {
         server.registers.extra[1] = buffer_bytes;
         server.state = State::Receiving;
         let (alien, network) = self.processes.pair(slot, index);
-        network.registers.number = 0;
-        network.registers.pid = alien.pid.to_bits();
-        network.registers.message = alien.registers.message;
-        network.registers.extra = [0, u64::from(alien.user.0), 0, 0, 0];
+        network.hear(alien.pid.to_bits(), alien.registers.message, [0, u64::from(alien.user.0), 0, 0, 0]);
         let cookie = alien.registers.extra[2];
         Arrival::Answered { cookie, replier: alien.forwarder, outcome: Ok(()) }
             .encode(&mut network.registers);
         network.state = State::Ready;
-        network.received += 1;
         network.waiters.join(alien.priority);
         self.short_calls.replies += 1;
         self.run_short(index)
@@ -209,12 +199,9 @@ impl<M: Machine> Kernel<M> {
         }
         let count = core::mem::take(&mut interrupt.extra.count) as u32;
         let notice = notice::Interrupt { line: interrupt.extra.value, count };
-        owner.registers.number = 0;
-        owner.registers.pid = interrupt.pid.to_bits();
-        owner.registers.message = notice.to_message().to_registers();
-        owner.registers.extra = [0, u64::from(interrupt.user.0), 0, 0, 0];
+        let message = notice.to_message().to_registers();
+        owner.hear(interrupt.pid.to_bits(), message, [0, u64::from(interrupt.user.0), 0, 0, 0]);
         owner.state = State::Ready;
-        owner.received += 1;
         let space = owner.space;
         self.end_idle();
         self.counters.switches += 1;

@@ -1,15 +1,14 @@
 //! The time server: clocks, delays, alarms.
 
 use abi::kernel::TIME;
-use abi::kernel::time::{AlarmSet, Clocks, Delayed, Time, TimeSet, Woken};
-use abi::protocol::refusal;
+use abi::kernel::time::{AlarmSet, Clocks, Delayed, Time, TimeSet};
 use abi::{Error, Message, Rights};
 
+use crate::Result;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::State;
 use crate::request::Answer;
-use crate::{Result, ensure};
 
 impl<M: Machine> Kernel<M> {
     /// Answers one request.
@@ -31,13 +30,6 @@ impl<M: Machine> Kernel<M> {
                     self.set_own_deadline(caller, delay.until_ns);
                 }
                 Ok(Answer::reply(&Delayed {}))
-            }
-            Time::Wake(wake) => {
-                let process = self.find_controlled(caller, wake.process)?;
-                ensure(self.processes[process].state == State::Delaying, Error::BadArgument)?;
-                self.clear_deadline(process);
-                self.finish_delay(process, &refusal(Error::Aborted));
-                Ok(Answer::reply(&Woken {}))
             }
             Time::SetAlarm(alarm) => {
                 if alarm.at_ns == 0 {

@@ -3,8 +3,8 @@
 use abi::call::{FOREVER, NOW};
 use abi::kernel::process::{self, CreateTeam, SetExceptionServer};
 use abi::kernel::record::RegisterRecord;
-use abi::kernel::time::{Delay, SetAlarm, SetTime, Wake};
-use abi::kernel::{PROCESS, TIME, message_line, time};
+use abi::kernel::time::{Delay, SetAlarm, SetTime};
+use abi::kernel::{MEMORY, PROCESS, TIME, message_line, time};
 use abi::notice::STATUS_EXCEPTION;
 use abi::notice::notice::{self, Notice};
 use abi::protocol::Request;
@@ -106,8 +106,7 @@ fn interrupt_by_message(mut node: Node) {
 #[test]
 fn a_delay_lasts_until_its_time() {
     let mut node = Node::new();
-    let (sleeper, waker) = (node.team(100, 12, 0), node.team(100, 12, 0));
-    let stranger = node.team(101, 12, 0);
+    let sleeper = node.team(100, 12, 0);
     let delay = |until_ns| send(abi::kernel::server(TIME), Delay { until_ns }.to_message());
     node.pass(1_000);
     assert!(matches!(node.call(sleeper, delay(1_000)), Outcome::Done(_)));
@@ -117,13 +116,6 @@ fn a_delay_lasts_until_its_time() {
     node.pass(1);
     let results = node.results(sleeper);
     assert_eq!((results.number, results.message[0]), (0, 0));
-    node.call(sleeper, delay(u64::MAX));
-    let wake = Wake { process: sleeper };
-    assert_eq!(node.request(stranger, TIME, &wake), Err(Error::NoPermission));
-    node.request(waker, TIME, &wake).unwrap();
-    let results = node.results(sleeper);
-    assert_eq!(results.message[0], u64::from(Error::Aborted.code()));
-    assert_eq!(node.request(waker, TIME, &wake), Err(Error::BadArgument));
     assert!(node.kernel.deadlines.first().is_none());
 }
 
@@ -367,4 +359,61 @@ fn who_may_be_an_exception_server() {
     );
     assert_eq!(node.request(one, PROCESS, &set(same, one)).map(|_| ()), Ok(()));
     assert_eq!(node.request(one, PROCESS, &set(Pid::NONE, Pid::NONE)).map(|_| ()), Ok(()));
+}
+
+#[test]
+fn a_debugger_looks_at_what_it_has_suspended() {
+    use abi::kernel::memory::{Peek, WriteMemory};
+    let mut node = Node::new();
+    let [debugger, program] = [2, 4].map(|pages| node.team(100, 12, pages));
+    let stranger = node.team(101, 12, 2);
+    node.poke(program, Node::data(0x1ffd), b"end");
+    node.poke(stranger, Node::data(0), &[0; 200]);
+    node.poke(debugger, Node::data(0), &[0; 200]);
+    assert_eq!(node.call(program, receive()), Outcome::Waits);
+    let grant = Grant::new(RegisterRecord::BYTES as u64, Access::READ_WRITE);
+    let read = process::ReadRegisters { process: program };
+    let refused = Err(Error::NotAwaitingReply);
+    assert_eq!(node.request_with(debugger, PROCESS, &read, Node::data(0), grant).map(drop), refused);
+    node.request(debugger, PROCESS, &process::Suspend { process: program }).unwrap();
+    assert_eq!(node.request_with(stranger, PROCESS, &read, Node::data(0), grant).map(drop), refused);
+    node.request_with(debugger, PROCESS, &read, Node::data(0), grant).unwrap();
+    let bytes = node.peek(debugger, Node::data(0), RegisterRecord::BYTES);
+    let mut seen = RegisterRecord::from_bytes(&bytes.try_into().unwrap());
+    let called_from = node.kernel.processes[node.index(program)].registers;
+    assert_eq!((seen.rip, seen.rsp), (called_from.instruction, called_from.stack));
+    // It returns to where the debugger says, and with nothing else of what that says.
+    (seen.rip, seen.rdi) = (0x5678, 99);
+    node.poke(debugger, Node::data(0), &seen.to_bytes());
+    let write = process::WriteRegisters { process: program };
+    node.request_with(debugger, PROCESS, &write, Node::data(0), grant).unwrap();
+    // Memory is read to the end of its page, and changed by whoever hears of its exceptions.
+    let peek = |address| Peek { team: program, address };
+    let room = Grant::new(64, Access::WRITE);
+    node.request_with(debugger, MEMORY, &peek(Node::data(0x1ffd)), Node::data(0), room).unwrap();
+    assert_eq!(
+        (node.peek(debugger, Node::data(0), 4), node.results(debugger).message[3] >> 32),
+        (b"end\0".to_vec(), 3)
+    );
+    for (who, address, error) in [
+        (stranger, Node::data(0), Error::NoPermission),
+        (debugger, Node::data(0x4000), Error::BadAddress),
+        (debugger, u64::MAX, Error::BadAddress),
+    ] {
+        assert_eq!(node.request_with(who, MEMORY, &peek(address), Node::data(0), room).map(drop), Err(error));
+    }
+    let page = Grant::new(4096, Access::READ);
+    let change = WriteMemory { team: program, address: Node::data(0x1000) };
+    let refused = Err(Error::NoPermission);
+    assert_eq!(node.request_with(debugger, MEMORY, &change, Node::data(0x1000), page).map(drop), refused);
+    let former =
+        node.request(debugger, PROCESS, &SetExceptionServer { team: program, server: debugger }).unwrap();
+    assert_eq!(former.former, Pid::NONE);
+    node.poke(debugger, Node::data(0x1000), b"changed");
+    node.request_with(debugger, MEMORY, &change, Node::data(0x1000), page).unwrap();
+    assert_eq!(node.peek(program, Node::data(0x1000), 7), b"changed");
+    node.request(debugger, PROCESS, &process::Resume { process: program }).unwrap();
+    node.call(stranger, send(program, EMPTY));
+    let results = node.results(program);
+    assert_eq!((results.instruction, results.pid), (0x5678, stranger.to_bits()));
 }

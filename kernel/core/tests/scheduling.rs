@@ -1,6 +1,6 @@
 //! Who runs when: strict priorities, slices, inheritance through servers, and what a suspended queue does to it.
 
-use abi::kernel::process::{CreateProcess, SetPriority, Yield};
+use abi::kernel::process::{CreateProcess, SetPriority};
 use abi::kernel::time::Delay;
 use abi::kernel::{PROCESS, TIME};
 use abi::protocol::Request;
@@ -36,10 +36,6 @@ fn equals_take_turns_and_the_urgent_run_first() {
     assert_eq!(turns[0], turns[2]);
     assert_eq!(turns[1], turns[3]);
     assert!(turns.contains(&a) && turns.contains(&b));
-    let yields = send(abi::kernel::server(PROCESS), Yield {}.to_message());
-    let first = node.running().unwrap();
-    node.call(first, yields);
-    assert_ne!(node.running(), Some(first));
     node.call(a, receive());
     node.call(b, receive());
     assert_eq!(node.running(), Some(lazy));

@@ -47,25 +47,8 @@ impl Saved {
 
     /// As if the process had been interrupted where its system call returns.
     pub fn set_results(&mut self, results: &Registers) {
-        let [rsi, rdx, r8, r9] = results.message;
-        let [r10, r12, r13, r14, r15] = results.extra;
-        self.registers = RegisterRecord {
-            rax: results.number,
-            rdi: results.pid,
-            rip: results.instruction,
-            rsp: results.stack,
-            rflags: results.flags | FIXED_FLAGS,
-            rdx,
-            rsi,
-            r8,
-            r9,
-            r10,
-            r12,
-            r13,
-            r14,
-            r15,
-            ..RegisterRecord::default()
-        };
+        self.registers =
+            RegisterRecord { rflags: results.flags | FIXED_FLAGS, ..RegisterRecord::from(results) };
         self.vector = VectorState::CLEAN;
     }
 

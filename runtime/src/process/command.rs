@@ -191,6 +191,13 @@ impl Command {
         self
     }
 
+    /// Leaves it suspended at its first instruction, for a debugger.
+    #[must_use]
+    pub fn held(mut self) -> Command {
+        self.flags |= flag::HELD;
+        self
+    }
+
     /// Starts the program. [`NotFound`](Error::NotFound) if there is none of this name,
     /// [`NoSuchNode`](Error::NoSuchNode) if no node answers to the name of its place, and [`NoOffer`](Error::NoOffer)
     /// if no node has what is needed.
@@ -221,10 +228,14 @@ impl Command {
         let (manager, started) = place::at(&self.place, ask).map_err(lost)?;
         let Manager { pid: manager, node } = manager;
         let child = Child { pid: started.program, manager, known_ns: time::now_ns(), node };
-        self.share(&streams, child.pid).and_then(|()| child.resume()).map_err(lost).inspect_err(|_| {
-            // The reason is told; that a program which never ran cannot be ended would add nothing.
-            let _ = child.kill();
-        })?;
+        let is_held = self.flags & flag::HELD != 0;
+        let shared = self.share(&streams, child.pid);
+        shared.and_then(|()| if is_held { Ok(()) } else { child.resume() }).map_err(lost).inspect_err(
+            |_| {
+                // The reason is told; that a program which never ran cannot be ended would add nothing.
+                let _ = child.kill();
+            },
+        )?;
         Ok(child)
     }
 

@@ -270,7 +270,7 @@ fn kernel_servers_answer_clients_elsewhere_without_rights() {
     assert_eq!(fixture.ask_kernel(PROCESS, &suspend), Ok(process::Suspended {}));
     assert_eq!(fixture.ask_kernel(PROCESS, &destroy(own)), Ok(process::Destroyed {}));
     // What has no meaning from there, or would act on the network server's own team.
-    assert_eq!(fixture.ask_kernel(PROCESS, &process::Yield {}), Err(Error::NotSupported));
+    assert_eq!(fixture.ask_kernel(PROCESS, &process::CreateAlien {}), Err(Error::NotSupported));
     assert_eq!(fixture.ask_kernel(PROCESS, &become_server()), Err(Error::NotSupported));
     let unmap = abi::kernel::memory::Unmap { team: Pid::NONE, address: Node::data(0), pages: 1 };
     assert_eq!(fixture.ask_kernel(abi::kernel::MEMORY, &unmap), Err(Error::NotSupported));

@@ -8,6 +8,7 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+mod debugger;
 mod files;
 mod heap;
 mod mapped;
@@ -49,6 +50,7 @@ const CHECKS: &[(&str, test_programs::Check)] = &[
     ("system positions", programs::positions),
     ("system environment", programs::environment),
     ("system pipeline", programs::pipeline),
+    ("system debugger", debugger::debugger),
     ("operator restart of the file server", restarts::file_server),
     ("operator restart of the pipe server", restarts::pipe_server),
     ("operator restart of the naming server", restarts::naming_server),

@@ -42,6 +42,7 @@ pub fn child(words: &[&str]) -> i32 {
                 1
             }
         },
+        ["debugged"] => crate::debugger::debugged(),
         ["panic"] => panic!("on purpose"),
         ["nap", status] => match v::time::sleep(v::time::Duration::from_millis(300)) {
             Ok(()) => status.parse().unwrap_or(-1),
