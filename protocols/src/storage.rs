@@ -11,6 +11,10 @@ pub const CONTROL: &str = "volume";
 pub const FILES: &str = "storage";
 /// The directory in `[storage]` that `[home]` is.
 pub const HOME: &str = "home";
+/// The file in `[storage]` with further services, and the word of the boot command line that has it left out.
+pub const CONFIGURATION: &str = "configuration/services";
+/// See [`CONFIGURATION`].
+pub const OWN_CONFIGURATION_WORD: &str = "own-configuration";
 /// What the word of the boot command line begins with that lets a blank disk be made a volume; the disk's serial number
 /// follows.
 pub const FORMAT_WORD: &str = "format=";

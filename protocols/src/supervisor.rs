@@ -22,6 +22,9 @@ pub const MOST_TRACE_RECORDS: usize = 128;
 /// Most bytes that a service may leave with the supervisor.
 pub const MAX_STATE_BYTES: usize = 16 * 1024;
 
+/// Most bytes of a configuration that is not the node's own.
+pub const MAX_CONFIGURATION_BYTES: usize = 64 * 1024;
+
 /// What a service is doing: the `state` of a [`ServiceRecord`].
 pub mod state {
     /// Was started, has not said that it is ready.
@@ -88,6 +91,14 @@ protocol! {
         SetTrace = 12 { events: u32 } => TraceSet {};
         /// See `SetTrace`.
         ReadTrace = 13 { from: u64 } => TraceRead { count: u32, next: u64 };
+        /// The read segment, in the form of `configuration/services`, says which services run beside the node's own ones, or
+        /// instead of those that have the same names; what an earlier such request said holds no more. Services that are
+        /// others than before are ended and started anew. With a mistake in it nothing changes: the mistake goes to the
+        /// kernel's log, and the answer is [`BadArgument`](abi::Error::BadArgument).
+        Configure = 14 {} => Configured {
+            /// How many services are others, or are there no more.
+            changed: u32,
+        };
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `server` | the I/O and naming protocols in terms of the volume, and when it is committed |
 //! | `names` | paths, and who may change what |
+//! | `configuration` | the services that a volume adds to the node's |
 //! | `control` | the volume as a whole: format, check |
 //! | `opened` | who has which file open, and which of its pages the kernel has |
 //! | `device` | the disk: a driver's instance, opened anew when the driver was restarted |
@@ -15,6 +16,7 @@
 
 extern crate alloc;
 
+mod configuration;
 mod control;
 pub mod device;
 mod disks;

@@ -8,7 +8,8 @@ use core::convert::Infallible;
 
 use io_server::{IoServer, Limits};
 use protocols::block::ALL;
-use protocols::storage::{CONTROL, FILES};
+use protocols::storage::{CONFIGURATION, CONTROL, FILES, OWN_CONFIGURATION_WORD};
+use protocols::supervisor::supervisor::{Configure, Configured};
 use storage_server::device::Device;
 use storage_server::server::CONTROL_CONTEXT;
 use storage_server::{Disks, FileServer, to_be_formatted};
@@ -40,6 +41,7 @@ fn main() -> Result<Infallible, Error> {
     if !server.has_volume() {
         log::notice!("no disk has a volume: `format-disk` makes one");
     }
+    configure(&mut server);
     io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[(CONTROL, CONTROL_CONTEXT)])
 }
 
@@ -91,6 +93,24 @@ fn format_new(server: &mut FileServer<Drivers>, disks: &[String]) {
     };
     if let Err(error) = server.format(name, false, v::time::real_ns()) {
         log::error!("{name} is not made a volume: {error}");
+    }
+}
+
+/// Tells the supervisor the services that the volume adds, if only that there are none any more. Those that wait for this one
+/// have not been started yet.
+fn configure(server: &mut FileServer<Drivers>) {
+    if v::entry::boot_command_line().split_ascii_whitespace().any(|word| word == OWN_CONFIGURATION_WORD) {
+        return;
+    }
+    let text = server.configuration().unwrap_or_default();
+    let told = v::name::resolve("[supervisor]")
+        .and_then(|supervisor| call(supervisor.server, &Configure {}, Segment::Read(text.as_bytes())));
+    match told {
+        Ok(Configured { changed: 0 }) => {}
+        Ok(done) => log::notice!("[storage]{CONFIGURATION}: {} services are configured anew", done.changed),
+        Err(error) => {
+            log::error!("[storage]{CONFIGURATION} is left out: {error}; the supervisor says why in the log");
+        }
     }
 }
 

@@ -27,6 +27,8 @@
 //! start: `alias boot [node1]boot` gives a node without files of its own those of another.
 //!
 //! Numbers are decimal, or hexadecimal with `0x`. Every mistake is told with its line.
+//!
+//! A second such file may be laid over the first: [`parse_over`].
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -121,7 +123,7 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "configuration/services:{}: {}", self.line, self.what)
+        write!(f, "{}: {}", self.line, self.what)
     }
 }
 
@@ -163,8 +165,17 @@ impl Service {
 
 /// Reads a configuration. Services come in the file's order; what they wait for comes before them.
 pub fn parse(text: &str) -> Result<Vec<Service>, Mistake> {
-    let mut services: Vec<Service> = Vec::new();
-    let mut aliases = Vec::new();
+    parse_over(text, &[])
+}
+
+/// Reads a configuration that is laid over another: a service of a name that is there takes that one's place, as if nothing
+/// had been said of it before; others come behind. Devices have been given out by then, so nothing is changed there.
+pub fn parse_over(text: &str, below: &[Service]) -> Result<Vec<Service>, Mistake> {
+    let mut services = below.to_owned();
+    // What stands for all services: aliases before the first, those below as well.
+    let mut aliases = below.first().map_or(Vec::new(), |service| service.aliases.clone());
+    // The services of this text, each with its line.
+    let mut given: Vec<(usize, usize)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let mistake = |what| Mistake { line: index + 1, what };
         let content = line.split('#').next().unwrap_or("");
@@ -172,34 +183,72 @@ pub fn parse(text: &str) -> Result<Vec<Service>, Mistake> {
         let Some(key) = words.next() else { continue };
         let values: Vec<&str> = words.collect();
         if key == "service" {
-            let mut service = heading(&values, &services).map_err(mistake)?;
+            let name = heading(&values).map_err(mistake)?;
+            let mut service = Service::new(name);
             service.aliases.clone_from(&aliases);
-            services.push(service);
+            let place = services.iter().position(|service| service.name == name);
+            match place {
+                Some(place) if given.iter().any(|(other, _)| *other == place) => {
+                    return Err(mistake(format!("there is a service `{name}` already")));
+                }
+                Some(place) => services[place] = service,
+                None => services.push(service),
+            }
+            given.push((place.unwrap_or(services.len() - 1), index + 1));
             continue;
         }
-        if key == "alias" && services.is_empty() {
+        let Some((place, _)) = given.last() else {
+            if key != "alias" {
+                return Err(mistake("a setting before the first `service`".to_owned()));
+            }
             aliases.push(alias(&values).map_err(mistake)?);
             continue;
+        };
+        let (earlier, rest) = services.split_at_mut(*place);
+        setting(&mut rest[0], earlier, key, &values).map_err(mistake)?;
+    }
+    let devices_below = |place: usize| below.get(place).map_or(&[][..], |service| &service.devices);
+    for (place, line) in given.into_iter().filter(|_| !below.is_empty()) {
+        if services[place].devices != devices_below(place) {
+            let what = "its `devices` must be those of the node's own configuration".to_owned();
+            return Err(Mistake { line, what });
         }
-        let (service, earlier) = services
-            .split_last_mut()
-            .ok_or_else(|| mistake("a setting before the first `service`".to_owned()))?;
-        setting(service, earlier, key, &values).map_err(mistake)?;
     }
     Ok(services)
 }
 
-fn heading(values: &[&str], services: &[Service]) -> Result<Service, String> {
+/// Those of these services that are wanted. Who comes after one that is not comes after what that one would have come after, so
+/// that the order of the others stays.
+pub fn select(services: &[Service], is_wanted: impl Fn(&Service) -> bool) -> Vec<Service> {
+    let mut selected: Vec<Service> = Vec::new();
+    let mut left_out: Vec<(&str, Vec<String>)> = Vec::new();
+    for service in services {
+        let mut after: Vec<String> = Vec::new();
+        for name in &service.after {
+            let instead = left_out.iter().find(|(other, _)| other == name).map(|(_, after)| after);
+            for name in instead.map_or(core::slice::from_ref(name), Vec::as_slice) {
+                if !after.contains(name) {
+                    after.push(name.clone());
+                }
+            }
+        }
+        if is_wanted(service) {
+            selected.push(Service { after, ..service.clone() });
+        } else {
+            left_out.push((&service.name, after));
+        }
+    }
+    selected
+}
+
+fn heading<'a>(values: &[&'a str]) -> Result<&'a str, String> {
     let [name] = values else {
         return Err("`service` takes one name".to_owned());
     };
     if name.len() > ServiceRecord::MAX_NAME_BYTES {
         return Err(format!("the name `{name}` is too long"));
     }
-    if services.iter().any(|service| service.name == *name) {
-        return Err(format!("there is a service `{name}` already"));
-    }
-    Ok(Service::new(name))
+    Ok(name)
 }
 
 fn alias(values: &[&str]) -> Result<(String, String), String> {
@@ -447,5 +496,42 @@ mod tests {
             assert_eq!(mistake.line, line, "{text}: {mistake}");
             assert!(mistake.what.contains(part), "{text}: {mistake}");
         }
+    }
+
+    #[test]
+    fn one_is_laid_over_another() {
+        let own = "alias bin [boot]bin\nservice a\n rights trace\n devices 1af4:1001\nservice b\n after a\nservice c";
+        let own = parse(own).unwrap();
+        assert_eq!(parse_over("", &own).unwrap(), own);
+        let text = "alias etc [tmp]\nservice d\n after a c\nservice b\n memory 4 KiB";
+        let laid = parse_over(text, &own).unwrap();
+        let names: Vec<&str> = laid.iter().map(|service| service.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+        assert_eq!((&laid[0], &laid[2]), (&own[0], &own[2]));
+        assert_eq!((laid[1].quota_pages, laid[1].after.len()), (1, 0), "nothing is left of what it was");
+        assert_eq!(laid[3].after, ["a", "c"]);
+        assert_eq!((laid[1].aliases.len(), laid[0].aliases.len()), (2, 1));
+        assert!(parse_over("service a\n devices 1af4:1001", &own).is_ok());
+        for (text, line, part) in [
+            ("service b\n after c", 2, "no service `c`"),
+            ("service b\nservice d\nservice b", 3, "already"),
+            ("\nservice a\n rights trace", 2, "its `devices`"),
+            ("service d\n devices 1af4:1001", 1, "its `devices`"),
+            ("rights trace", 1, "before the first"),
+        ] {
+            let mistake = parse_over(text, &own).unwrap_err();
+            assert_eq!(mistake.line, line, "{text}: {mistake}");
+            assert!(mistake.what.contains(part), "{text}: {mistake}");
+        }
+    }
+
+    #[test]
+    fn the_order_stays_without_those_that_are_not_wanted() {
+        let text = "service a\nservice b\n after a\nservice c\n after b\nservice d\n after c a b\nservice e\n after b";
+        let services = select(&parse(text).unwrap(), |service| service.name != "b" && service.name != "c");
+        let after: Vec<(&str, &[String])> =
+            services.iter().map(|service| (service.name.as_str(), service.after.as_slice())).collect();
+        let a = ["a".to_owned()];
+        assert_eq!(after, [("a", &[][..]), ("d", &a[..]), ("e", &a[..])]);
     }
 }

@@ -28,8 +28,8 @@ fn main() -> i32 {
     };
     clock::set_date();
     let devices = Devices::find(ConfigurationSpace::new());
-    match configured(&images, &devices) {
-        Ok(services) => server::serve(&mut Supervising::new(images, services, devices), Options::default()),
+    match configured(&images) {
+        Ok(own) => server::serve(&mut Supervising::new(images, own, devices), Options::default()),
         Err(mistake) => {
             say(&mistake);
             1

@@ -36,6 +36,8 @@ pub enum State {
     },
     /// Was destroyed on purpose, and stays stopped once it has ended.
     Stopping,
+    /// Was destroyed since its configuration is another, and is started as that once it has ended.
+    Changing,
     /// Does not run.
     Stopped,
 }
@@ -57,14 +59,31 @@ pub struct Entry {
     pub last_status: u32,
     quick_deaths: u32,
     ever_started: bool,
+    /// The configuration still has it.
+    is_configured: bool,
 }
 
 impl Entry {
+    /// One that wants to be started.
+    fn new(configuration: Service) -> Entry {
+        Entry {
+            configuration,
+            state: State::Waiting { due_ns: 0 },
+            process: Pid::NONE,
+            restarts: 0,
+            started_ns: 0,
+            last_status: 0,
+            quick_deaths: 0,
+            ever_started: false,
+            is_configured: true,
+        }
+    }
+
     fn keeps_nobody_waiting(&self) -> bool {
         match self.state {
             State::Running => true,
             State::Stopped => self.is_given_up() || self.ever_started && self.last_status == 0,
-            State::Starting | State::Waiting { .. } | State::Stopping => false,
+            State::Starting | State::Waiting { .. } | State::Stopping | State::Changing => false,
         }
     }
 
@@ -93,17 +112,38 @@ pub struct Services {
 impl Services {
     /// Services that all want to be started.
     pub fn new(configuration: impl IntoIterator<Item = Service>) -> Services {
-        let entry = |configuration| Entry {
-            configuration,
-            state: State::Waiting { due_ns: 0 },
-            process: Pid::NONE,
-            restarts: 0,
-            started_ns: 0,
-            last_status: 0,
-            quick_deaths: 0,
-            ever_started: false,
-        };
-        Services { entries: configuration.into_iter().map(entry).collect() }
+        Services { entries: configuration.into_iter().map(Entry::new).collect() }
+    }
+
+    /// These services are wanted from now on. Those that are there keep their places, and run on if nothing is said of them
+    /// that was not before. Gives the places of those that changed; if one still has a process, that is to be destroyed.
+    pub fn configure(&mut self, wanted: impl IntoIterator<Item = Service>, now_ns: u64) -> Vec<usize> {
+        let mut changed = Vec::new();
+        let mut is_wanted = alloc::vec![false; self.entries.len()];
+        for service in wanted {
+            let Some(place) = self.find(&service.name) else {
+                changed.push(self.entries.len());
+                is_wanted.push(true);
+                self.entries.push(Entry::new(service));
+                continue;
+            };
+            is_wanted[place] = true;
+            let entry = &mut self.entries[place];
+            if entry.is_configured && entry.configuration == service {
+                continue;
+            }
+            (entry.configuration, entry.is_configured, entry.quick_deaths) = (service, true, 0);
+            let is_gone = entry.process.is_none();
+            entry.state = if is_gone { State::Waiting { due_ns: now_ns } } else { State::Changing };
+            changed.push(place);
+        }
+        for place in (0..is_wanted.len()).filter(|place| !is_wanted[*place]) {
+            if core::mem::replace(&mut self.entries[place].is_configured, false) {
+                self.stop(place);
+                changed.push(place);
+            }
+        }
+        changed
     }
 
     /// The services.
@@ -137,8 +177,8 @@ impl Services {
         self.entries.iter().filter_map(due).min()
     }
 
-    /// Whether all that it comes after is ready. A service that is not wanted on this node keeps nobody waiting, and neither
-    /// does one that has ended well, for want of something to do, or one that was given up: the system goes on without it.
+    /// Whether all that it comes after is ready. A service that is not there keeps nobody waiting, and neither does one that
+    /// has ended well, for want of something to do, or one that was given up: the system goes on without it.
     fn may_start(&self, entry: &Entry) -> bool {
         entry
             .configuration
@@ -183,6 +223,10 @@ impl Services {
             Restart::OnFailure => status == 0,
             Restart::Never => true,
         };
+        if entry.state == State::Changing {
+            entry.state = State::Waiting { due_ns: now_ns };
+            return Verdict::Again(0);
+        }
         if stays || entry.state == State::Stopping {
             entry.state = State::Stopped;
             return Verdict::Stays;
@@ -241,7 +285,7 @@ impl Entry {
             state: match self.state {
                 State::Starting => state::STARTING,
                 State::Running => state::RUNNING,
-                State::Waiting { .. } => state::WAITING,
+                State::Waiting { .. } | State::Changing => state::WAITING,
                 State::Stopping | State::Stopped => state::STOPPED,
             },
             restarts: self.restarts,
@@ -366,6 +410,33 @@ mod tests {
         // Once it is to be started after all, it counts again.
         assert!(services.start(0, 0));
         assert_eq!(services.next_to_start(0), Some(0));
+    }
+
+    #[test]
+    fn another_configuration_changes_what_differs() {
+        let parse = |text| crate::configuration::parse(text).unwrap();
+        let mut services = services("service a\nservice b\n restart never\nservice c");
+        for place in 0..2 {
+            services.started(place, pid(1 + place as u16), 0);
+            services.ready(pid(1 + place as u16));
+        }
+        let same = "service a\nservice b\n restart never\nservice c";
+        assert_eq!(services.configure(parse(same), 5), []);
+        let other = "service a\nservice b\n restart never\n memory 4 KiB\nservice d\n after b";
+        assert_eq!(services.configure(parse(other), 5), [1, 3, 2], "b is another, d is new, c is gone");
+        assert_eq!((services.next_to_start(5), services.find("d")), (None, Some(3)));
+        assert_eq!(services.ended(1, 137, 6), Verdict::Again(0), "whatever its policy says");
+        assert_eq!(services.next_to_start(6), Some(1));
+        services.started(1, pid(9), 6);
+        services.ready(pid(9));
+        assert_eq!(services.next_to_start(6), Some(3));
+        services.started(3, pid(10), 6);
+        // Back to how it was.
+        assert_eq!(services.configure(parse(same), 7), [1, 2, 3]);
+        assert_eq!(services.next_to_start(7), Some(2));
+        assert_eq!(services.ended(3, 137, 8), Verdict::Stays);
+        assert_eq!(services.ended(1, 137, 8), Verdict::Again(0));
+        assert_eq!(services.configure(parse(same), 9), []);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! It Receives and Replies, and Sends to the kernel alone, so nothing that a server does can hold it up. What it has
 //! to say goes to the kernel's log.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -20,14 +19,14 @@ use program_image::team_end;
 use protocols::device::DeviceRecord;
 use protocols::log::{Heading, level};
 use protocols::supervisor::supervisor::{
-    DeviceQueried, DeviceStarted, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped, StateLoaded,
-    StateSaved, Supervisor,
+    Configured, DeviceQueried, DeviceStarted, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped,
+    StateLoaded, StateSaved, Supervisor,
 };
-use protocols::supervisor::{MAX_STATE_BYTES, ServiceRecord, supervisor};
+use protocols::supervisor::{MAX_CONFIGURATION_BYTES, MAX_STATE_BYTES, ServiceRecord, supervisor};
 use v::server::{Client, Outcome, Server};
 use v::{Segment, time};
 
-use crate::configuration::Service;
+use crate::configuration::{self, Service};
 use crate::configuration_space::ConfigurationSpace;
 use crate::devices::Devices;
 use crate::launch::Images;
@@ -50,6 +49,8 @@ const RECORD_BYTES: usize = {
 pub struct Supervising {
     images: Images,
     services: Services,
+    /// The node's own configuration.
+    own: Vec<Service>,
     devices: Devices<ConfigurationSpace>,
     /// What each service has saved, by the service's place.
     saved: Vec<Vec<u8>>,
@@ -61,14 +62,16 @@ pub struct Supervising {
 }
 
 impl Supervising {
-    /// A supervisor with nothing started yet.
-    pub fn new(images: Images, services: Services, mut devices: Devices<ConfigurationSpace>) -> Supervising {
+    /// A supervisor of the node's `own` services, with nothing started yet.
+    pub fn new(images: Images, own: Vec<Service>, mut devices: Devices<ConfigurationSpace>) -> Supervising {
+        let services = Services::new(wanted(&own, &devices));
         let configured: Vec<&Service> = services.entries().iter().map(|entry| &entry.configuration).collect();
         devices.assign(&configured);
         Supervising {
             images,
             saved: vec![Vec::new(); services.entries().len()],
             services,
+            own,
             devices,
             watchdog: Watchdog::default(),
             next_look_ns: 0,
@@ -210,6 +213,29 @@ impl Supervising {
         Ok(ServiceStarted {})
     }
 
+    /// Lays the client's configuration over the node's own. Services that run and are others now are destroyed; their ends do
+    /// the rest.
+    fn configure(&mut self, client: &Client<'_>) -> Result<Configured, Error> {
+        if !client.user.may_operate() {
+            return Err(Error::NoPermission);
+        }
+        let text = client.read_text(MAX_CONFIGURATION_BYTES)?;
+        let laid = configuration::parse_over(&text, &self.own).map_err(|mistake| {
+            say(&format!("the further configuration has a mistake, and is left out: line {mistake}"));
+            Error::BadArgument
+        })?;
+        let changed = self.services.configure(wanted(&laid, &self.devices), time::now_ns());
+        self.saved.resize(self.services.entries().len(), Vec::new());
+        for place in &changed {
+            say(&format!("{} is configured anew", self.name(*place)));
+            let process = self.services.entries()[*place].process;
+            if !process.is_none() {
+                destroy(process);
+            }
+        }
+        Ok(Configured { changed: changed.len() as u32 })
+    }
+
     fn query_device(&mut self, client: &Client<'_>, position: u32) -> Outcome<'_> {
         let entries = self.services.entries();
         let name = |place: usize| entries[place].configuration.name.as_str();
@@ -287,6 +313,7 @@ impl Server for Supervising {
             Supervisor::ReadTrace(read) => self.operating.read_trace(client, read.from),
             Supervisor::QueryDevice(query) => self.query_device(client, query.position),
             Supervisor::StartDevice(start) => Outcome::from(self.start_device(client, start.device)),
+            Supervisor::Configure(_) => Outcome::from(self.configure(client)),
             Supervisor::SaveState(_) => Outcome::from(self.save_state(client)),
             Supervisor::LoadState(_) => self.load_state(client),
         }
@@ -332,17 +359,17 @@ fn all_processes() -> Vec<ProcessRecord> {
     })
 }
 
-/// Reads the configuration in the archive: the services that this node wants, of those that drive devices the ones that
-/// have some.
-pub fn configured(images: &Images, devices: &Devices<ConfigurationSpace>) -> Result<Services, String> {
+/// The node's own configuration, in the archive: all services that it names.
+pub fn configured(images: &Images) -> Result<Vec<Service>, String> {
     const PATH: &str = "configuration/services";
     let file = images.file(PATH).ok_or_else(|| format!("{PATH} is not in the boot archive"))?;
     let text = core::str::from_utf8(file).map_err(|_| format!("{PATH} is not UTF-8"))?;
-    let services = crate::configuration::parse(text).map_err(|mistake| format!("{mistake}"))?;
-    if services.is_empty() {
-        return Err(format!("{PATH} names no service").to_owned());
-    }
+    let services = configuration::parse(text).map_err(|mistake| format!("{PATH}:{mistake}"))?;
+    if services.is_empty() { Err(format!("{PATH} names no service")) } else { Ok(services) }
+}
+
+/// Of these services those that this node wants; of those that drive devices, the ones that have some.
+fn wanted(services: &[Service], devices: &Devices<ConfigurationSpace>) -> Vec<Service> {
     let command_line = v::entry::boot_command_line();
-    let is_wanted = |service: &Service| service.is_wanted(command_line) && devices.has_any_for(service);
-    Ok(Services::new(services.into_iter().filter(is_wanted)))
+    configuration::select(services, |service| service.is_wanted(command_line) && devices.has_any_for(service))
 }
