@@ -18,6 +18,7 @@ pub(crate) mod elsewhere;
 mod execute;
 mod expand;
 mod fields;
+mod history;
 mod jobs;
 pub(crate) mod lexer;
 mod names;

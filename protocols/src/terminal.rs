@@ -35,12 +35,17 @@ protocol! {
             /// 1 if the reader completes words: it reads 0 bytes also when Tab is pressed, and then answers the
             /// question that [`QueryWord`] gets.
             completes: u32,
-        } => PromptSet {};
+        } => PromptSet {
+            /// 1 if no line is remembered, so that whoever keeps lines may tell them by [`AddHistory`].
+            has_no_history: u32,
+        };
         /// Answers a Tab: the words that may complete the one before the cursor are the lines of the read segment. The
         /// line is edited on at the next read.
         SetCompletions = 7 { instance: u32 } => CompletionsSet {};
         /// The word that Tab was pressed behind, into the write segment; [`NotFound`](abi::Error::NotFound) if that is not
         /// why the last read gave 0 bytes.
         QueryWord = 8 { instance: u32 } => Word { count: u32 };
+        /// The lines of the read segment, the oldest first, are remembered as if they had been entered now.
+        AddHistory = 9 { instance: u32 } => HistoryAdded {};
     }
 }

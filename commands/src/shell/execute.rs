@@ -12,6 +12,7 @@ use core::mem::{replace, take};
 
 use super::ast::{AndOr, Command, Connector, Kind, List, Pipeline, Position, Text, Word};
 use super::cursor::ParseError;
+use super::history::History;
 use super::jobs::Jobs;
 use super::print::print_list;
 use super::redirect::Streams;
@@ -60,6 +61,8 @@ pub struct Shell<S: System> {
     pub(super) job: Option<S::Job>,
     /// The status of the last command substitution, for commands that are only assignments.
     pub(super) substituted: Option<i32>,
+    /// What was typed.
+    pub(super) history: History,
     /// What was allocated since the system was last asked whether there is room.
     pub(super) unasked_bytes: usize,
 }
@@ -87,6 +90,7 @@ impl<S: System> Shell<S> {
             is_foreground: true,
             job: None,
             substituted: None,
+            history: History::default(),
             unasked_bytes: 0,
         }
     }

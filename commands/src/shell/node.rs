@@ -370,6 +370,21 @@ impl System for Node {
         Ok(Stream::new(Source::Opened(file), 0))
     }
 
+    fn append(&mut self, name: &[u8], bytes: &[u8]) -> Result<u64, Error> {
+        let mut file = File::open_with(text(name)?, mode::WRITE | mode::CREATE | mode::APPEND)?;
+        v::io::Write::write_all(&mut file, bytes)?;
+        file.synchronize()?;
+        file.size()
+    }
+
+    fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), Error> {
+        file::rename(text(from)?, text(to)?)
+    }
+
+    fn remove(&mut self, name: &[u8]) -> Result<(), Error> {
+        file::remove(text(name)?)
+    }
+
     fn read(&mut self, stream: &Stream, buffer: &mut [u8]) -> Result<usize, Error> {
         let count = stream.peek(buffer)?;
         stream.advance(count);
@@ -397,10 +412,16 @@ impl System for Node {
         stream.instance().is(attribute::INTERACTIVE)
     }
 
-    fn set_prompt(&mut self, stream: &Stream, prompt: &[u8]) -> Result<(), Error> {
+    fn set_prompt(&mut self, stream: &Stream, prompt: &[u8]) -> Result<bool, Error> {
         let instance = stream.instance();
         let request = terminal::SetPrompt { instance: instance.number, completes: 1 };
-        call(instance.server, &request, Segment::Read(prompt)).map(|_| ())
+        call(instance.server, &request, Segment::Read(prompt)).map(|set| set.has_no_history != 0)
+    }
+
+    fn add_history(&mut self, stream: &Stream, lines: &[u8]) -> Result<(), Error> {
+        let instance = stream.instance();
+        let request = terminal::AddHistory { instance: instance.number };
+        call(instance.server, &request, Segment::Read(lines)).map(|_| ())
     }
 
     fn word_to_complete(&mut self, stream: &Stream) -> Option<Text> {

@@ -140,6 +140,9 @@ impl<S: System> Shell<S> {
                     return Err(Leave::Exit);
                 }
             };
+            if prompts && let Some(line) = &line {
+                self.remember(line);
+            }
             let is_end = line.is_none();
             if is_end && text.is_empty() {
                 return Ok(Input::End);
@@ -177,9 +180,11 @@ impl<S: System> Shell<S> {
     fn show_prompt(&mut self, is_more: bool) {
         let prompt = self.prompt(is_more);
         let terminal = self.streams.system(0).filter(|stream| self.system.is_terminal(stream));
-        let shown = terminal.map(|terminal| self.system.set_prompt(&terminal, &prompt));
-        if shown != Some(Ok(())) {
-            self.write_error(&prompt);
+        let shown = terminal.as_ref().map(|terminal| self.system.set_prompt(terminal, &prompt));
+        match (shown, terminal) {
+            (Some(Ok(true)), Some(terminal)) => self.tell_history(&terminal),
+            (Some(Ok(false)), _) => {}
+            _ => self.write_error(&prompt),
         }
     }
 

@@ -51,6 +51,12 @@ pub trait System: 'static {
     fn stream_of(&mut self, text: &[u8]) -> Result<Self::Stream, Error>;
     /// A stream that is empty when read and takes all that is written.
     fn null(&mut self) -> Result<Self::Stream, Error>;
+    /// Writes bytes at the end of a file, which is made if need be, and returns its length when they are safe.
+    fn append(&mut self, name: &[u8], bytes: &[u8]) -> Result<u64, Error>;
+    /// Gives a file another name, in place of a file that has it.
+    fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), Error>;
+    /// Removes a file.
+    fn remove(&mut self, name: &[u8]) -> Result<(), Error>;
     /// Reads some bytes; 0 at the end. `Error::Aborted` if the user interrupted.
     fn read(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Error>;
     /// As `read`, but nothing beyond the end of a line is taken from the stream.
@@ -59,8 +65,10 @@ pub trait System: 'static {
     fn write(&mut self, stream: &Self::Stream, bytes: &[u8]) -> Result<(), Error>;
     /// Whether a person is at the other end.
     fn is_terminal(&mut self, stream: &Self::Stream) -> bool;
-    /// Tells a terminal what to show when the next line is read from it.
-    fn set_prompt(&mut self, terminal: &Self::Stream, prompt: &[u8]) -> Result<(), Error>;
+    /// Tells a terminal what to show when the next line is read from it; whether it remembers no lines, and wants some.
+    fn set_prompt(&mut self, terminal: &Self::Stream, prompt: &[u8]) -> Result<bool, Error>;
+    /// Tells a terminal lines to remember, the oldest first.
+    fn add_history(&mut self, terminal: &Self::Stream, lines: &[u8]) -> Result<(), Error>;
     /// The word that a terminal wants completed, which has just been read 0 bytes from; `None` if it was the end.
     fn word_to_complete(&mut self, terminal: &Self::Stream) -> Option<Text>;
     /// Tells a terminal, one in a line, the words that the one it asked about may be the beginning of.

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use protocols::io::mode;
+use protocols::storage::FILES;
 use protocols::supervisor::supervisor;
 use v::file::File;
 use v::log;
@@ -21,6 +22,8 @@ v_start::program!(main);
 
 const TERMINAL: &str = "[terminal]console";
 const SHELL: &str = "[boot]bin/exec";
+/// The file in `[home]` with what was typed.
+const HISTORY: &str = ".history";
 /// The lines that are run first, and the word that says so.
 const STARTUP: &str = "[boot]configuration/startup";
 const RUN_STARTUP: &str = "startup";
@@ -71,14 +74,12 @@ fn run_shell(supervisor: Pid, arguments: &[&str]) -> Result<i32, Error> {
     }
     let stream = || Stream::Instance(terminal.instance());
     let home = v::name::set_home()?;
-    let mut shell = Command::new(SHELL)
-        .args(arguments)
-        .env("HOME", home)
-        .directory(home)
-        .stdin(stream())
-        .stdout(stream())
-        .stderr(stream())
-        .start()?;
+    let mut command = Command::new(SHELL).args(arguments).env("HOME", home);
+    if v::name::is_known_here(FILES) {
+        // On a disk it survives.
+        command = command.env("HISTFILE", &format!("{home}/{HISTORY}"));
+    }
+    let mut shell = command.directory(home).stdin(stream()).stdout(stream()).stderr(stream()).start()?;
     let bits = shell.pid().to_bits().to_le_bytes();
     call(supervisor, &supervisor::SaveState {}, Segment::Read(&bits))?;
     Ok(shell.wait()?.code)

@@ -90,6 +90,16 @@ impl Editor {
         self.view.is_shown()
     }
 
+    /// Whether any line is remembered.
+    pub fn has_history(&self) -> bool {
+        !self.history.is_empty()
+    }
+
+    /// Remembers a line that was not entered here.
+    pub fn remember(&mut self, line: &str) {
+        self.history.add(line);
+    }
+
     /// Begins a line, or goes on with the one that was begun.
     pub fn begin(&mut self, prompt: Option<String>, manner: Manner, screen: &mut Screen) {
         if prompt.is_some() || !self.is_active() {

@@ -22,6 +22,11 @@ impl History {
         History::default()
     }
 
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// Remembers a line, unless it is blank or the same as the last. Looking ends.
     pub fn add(&mut self, line: &str) {
         self.stop();

@@ -23,8 +23,8 @@ use crate::terminal::Terminal;
 const CONSOLE: &str = "console";
 /// Longest prompt.
 const MAX_PROMPT_BYTES: usize = 1024;
-/// Most bytes of completions.
-const MAX_COMPLETIONS_BYTES: usize = 256 * 1024;
+/// Most bytes of completions, and of lines to be remembered.
+const MAX_LINES_BYTES: usize = 256 * 1024;
 const BLOCK_BYTES: u32 = 4096;
 
 /// The server.
@@ -98,11 +98,18 @@ impl TerminalServer {
             Terminal::SetPrompt(set) => {
                 check(set.instance)?;
                 self.terminal.set_prompt(text(request, MAX_PROMPT_BYTES, system)?, set.completes != 0);
-                Ok(Outcome::from(Ok(terminal::PromptSet {})))
+                let has_no_history = u32::from(!self.terminal.has_history());
+                Ok(Outcome::from(Ok(terminal::PromptSet { has_no_history })))
+            }
+            Terminal::AddHistory(add) => {
+                check(add.instance)?;
+                let lines = text(request, MAX_LINES_BYTES, system)?;
+                self.terminal.remember(lines.lines().filter(|line| !line.contains(char::is_control)));
+                Ok(Outcome::from(Ok(terminal::HistoryAdded {})))
             }
             Terminal::SetCompletions(set) => {
                 check(set.instance)?;
-                let lines = text(request, MAX_COMPLETIONS_BYTES, system)?;
+                let lines = text(request, MAX_LINES_BYTES, system)?;
                 let words = lines.lines().filter(|word| !word.contains(char::is_control));
                 self.terminal.complete(words.map(str::to_owned).collect(), system);
                 Ok(Outcome::from(Ok(terminal::CompletionsSet {})))

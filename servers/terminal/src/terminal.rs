@@ -254,6 +254,16 @@ impl Terminal {
         self.asked = None;
     }
 
+    /// Whether any line is remembered.
+    pub fn has_history(&self) -> bool {
+        self.editor.has_history()
+    }
+
+    /// Remembers lines, the oldest first.
+    pub fn remember<'a>(&mut self, lines: impl Iterator<Item = &'a str>) {
+        lines.filter(|line| line.len() <= MAX_LINE_BYTES).for_each(|line| self.editor.remember(line));
+    }
+
     /// The word that the reader is asked to complete.
     pub fn asked(&self) -> Option<&str> {
         self.asked.as_deref()

@@ -256,8 +256,30 @@ impl System for Host {
         stream.is_terminal()
     }
 
-    fn set_prompt(&mut self, _terminal: &Arc<File>, _prompt: &[u8]) -> Result<(), Error> {
+    fn set_prompt(&mut self, _terminal: &Arc<File>, _prompt: &[u8]) -> Result<bool, Error> {
         Err(Error::NotSupported)
+    }
+
+    fn add_history(&mut self, _terminal: &Arc<File>, _lines: &[u8]) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
+    fn append(&mut self, name: &[u8], bytes: &[u8]) -> Result<u64, Error> {
+        let write = |mut file: File| {
+            file.write_all(bytes)?;
+            file.sync_data()?;
+            file.metadata().map(|metadata| metadata.len())
+        };
+        let file = OpenOptions::new().append(true).create(true).open(self.path(name));
+        file.and_then(write).map_err(|error| convert(&error))
+    }
+
+    fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), Error> {
+        fs::rename(self.path(from), self.path(to)).map_err(|error| convert(&error))
+    }
+
+    fn remove(&mut self, name: &[u8]) -> Result<(), Error> {
+        fs::remove_file(self.path(name)).map_err(|error| convert(&error))
     }
 
     fn word_to_complete(&mut self, _terminal: &Arc<File>) -> Option<Text> {
