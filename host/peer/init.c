@@ -1,6 +1,7 @@
 /*
  * The only program of a Linux that is measured beside V. The kernel starts it first; `measure=` on the kernel's command
- * line says what it is to do: `up` (no more than to come up), `one`, or between two nodes `count`, `time` or `serve`.
+ * line says what it is to do: `up` (no more than to come up), `one`, between two nodes `count`, `time` or `serve`, or with
+ * a disk `disk-count` or `disk-time`.
  * Figures go to the console, a line each. The machine is off when it ends.
  */
 
@@ -19,10 +20,10 @@
 
 #include "measure.h"
 
-/* The card's driver and what it needs, in this order, as the tool has put them into the archive. */
+/* The drivers and what they need, in this order, as the tool has put them into the archive. */
 static const char *const modules[] = {
-    "virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev",
-    "virtio_pci", "failover", "net_failover", "virtio_net",
+    "virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
+    "failover", "net_failover", "virtio_net", "crc32c-intel", "virtio_blk",
 };
 
 static void load_modules(void)
@@ -64,6 +65,12 @@ int main(void)
     } else if (strcmp(measure, "one") == 0) {
         report("boot-to-here", "instructions", (double)booted);
         measure_one_node();
+    } else if (strncmp(measure, "disk-", 5) == 0) {
+        load_modules();
+        if (strcmp(measure, "disk-count") == 0)
+            count_disk();
+        else
+            time_disk();
     } else {
         load_modules();
         configure_card(is_node_2 ? 2 : 1);

@@ -17,6 +17,8 @@ enum { BATCHES = 5, WARMING = 4, PAGE_BYTES = 4096, MESSAGE_BYTES = 32, MOVED_BY
 void measure_one_node(void);
 void count_two_nodes(void);
 void time_two_nodes(void);
+void count_disk(void);
+void time_disk(void);
 void serve(void);
 
 /* The mark with that number, for the plugin that counts (host/plugin/count.c). */

@@ -269,6 +269,10 @@ pub struct Bench {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = bench_node_count, allow_negative_numbers = true)]
     pub nodes: u8,
 
+    /// Measure what files on a disk take, rather than what a node does without
+    #[arg(long, conflicts_with = "nodes")]
+    pub disk: bool,
+
     /// Measure this system too, in the same run
     ///
     /// Linux is Debian's, fetched by apt when it is needed for the first time.

@@ -3,10 +3,11 @@
 //! Most figures come from the guest's program `bench` (`tests/bench`). It writes one line for each: name, unit, value,
 //! with tabs between. On one node ([`one`]) instructions are counted by QEMU's deterministic clock, with nothing that
 //! reaches the node from outside, so they are the same on every run; between two ([`two`]) or among three ([`three`]) a
-//! plugin counts those of all.
+//! plugin counts those of all; so it does on one that uses a disk ([`disk`]).
 //! With `--peer linux`, Linux does the same in the same run ([`linux`]). The table ([`rows`]) is kept here; a figure that it doesn't know is shown without a budget, one that is missing is
 //! a failure.
 
+mod disk;
 mod figure;
 mod linux;
 mod nodes;
@@ -57,14 +58,15 @@ pub fn bench(options: &Bench) -> Result<u8> {
     let log = options.log.as_deref();
     let linux = options.peer.map(|Peer::Linux| Linux::prepare(&qemu)).transpose()?;
     let (mut figures, beside) = match options.nodes {
-        1 => {
+        1 if !options.disk => {
             let figures = one::measure(&guest, &qemu, log, &progress)?;
             progress.show("measuring Linux");
             (figures, linux.as_ref().map(Linux::measure_one).transpose()?)
         }
         nodes => {
-            let bench = Nodes { guest: &guest, qemu: &qemu, log: &Log::new(&guest.kernel, log)? };
+            let bench = Nodes { guest: &guest, qemu: &qemu, log: &Log::new(&guest.kernel, log)?, disk: None };
             match nodes {
+                1 => disk::measure(&bench, linux.as_ref(), &progress)?,
                 2 => two::measure(&bench, linux.as_ref(), &progress)?,
                 _ => (three::measure(&bench, &progress)?, None),
             }
@@ -83,7 +85,7 @@ pub fn bench(options: &Bench) -> Result<u8> {
         let text = serde_json::to_string_pretty(&figures)? + "\n";
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let wanted = ROWS.iter().filter(|row| row.nodes == options.nodes);
+    let wanted = ROWS.iter().filter(|row| row.nodes == options.nodes && row.has_disk == options.disk);
     let missing = wanted.filter(|row| figures.iter().all(|figure| figure.name != row.name));
     let missing: Vec<&str> = missing.map(|row| row.name).collect();
     ensure!(missing.is_empty(), "not measured: {}", missing.join("; "));

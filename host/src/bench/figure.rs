@@ -111,6 +111,30 @@ pub fn table(figures: &[Figure]) -> String {
     text
 }
 
+/// The median of each figure over all rounds, which have the same figures.
+pub fn medians(rounds: &[Vec<Figure>]) -> Vec<Figure> {
+    let figures = rounds.first().into_iter().flatten().enumerate();
+    let median_of = |(row, figure): (usize, &Figure)| {
+        let values = rounds.iter().filter_map(|round| Some(round.get(row)?.value));
+        Figure::new(&figure.name, &figure.unit, median(values))
+    };
+    figures.map(median_of).collect()
+}
+
+/// The same of another's figures.
+pub fn medians_beside(rounds: &[Figures]) -> Figures {
+    let names = rounds.first().into_iter().flat_map(BTreeMap::keys);
+    let of = |name: &String| median(rounds.iter().filter_map(|round| round.get(name).copied()));
+    names.map(|name| (name.clone(), of(name))).collect()
+}
+
+/// The middle one; of as many that are less and more, the greater.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
 /// A number with its thousands apart, and as many decimals as matter.
 fn grouped(value: f64) -> String {
     let decimals = match value {

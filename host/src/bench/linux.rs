@@ -8,6 +8,7 @@ mod initrd;
 mod package;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,8 +42,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 nokaslr tsc=reliable no_timer_check";
 /// What begins a line with a figure.
 const FIGURE_LINE: &str = "figure\t";
-/// The card's driver and what it needs.
-const MODULES: [&str; 8] = [
+/// The drivers of card and disk, and what they need.
+const MODULES: [&str; 10] = [
     "drivers/virtio/virtio_ring.ko",
     "drivers/virtio/virtio.ko",
     "drivers/virtio/virtio_pci_legacy_dev.ko",
@@ -51,6 +52,8 @@ const MODULES: [&str; 8] = [
     "net/core/failover.ko",
     "drivers/net/net_failover.ko",
     "drivers/net/virtio_net.ko",
+    "arch/x86/crypto/crc32c-intel.ko",
+    "drivers/block/virtio_blk.ko",
 ];
 
 /// Linux, ready to be booted.
@@ -94,7 +97,7 @@ impl Linux {
             std::fs::read(&program).with_context(|| format!("cannot read {}", program.display()))
         };
         let mut archive = Initrd::new();
-        archive.put("init", &compile("init", &["init.c", "one.c", "two.c"], &["-pthread"])?);
+        archive.put("init", &compile("init", &["init.c", "one.c", "two.c", "disk.c"], &["-pthread"])?);
         archive.put("tiny", &compile("tiny", &["tiny.c"], &["-nostdlib"])?);
         for path in MODULES {
             let file = package.modules.join(path);
@@ -139,6 +142,21 @@ impl Linux {
         values(&self.boot_two("time", &[])?)
     }
 
+    /// Instructions of one node that uses a disk, whose arguments for QEMU these are.
+    pub fn count_disk(&self, disk: &[OsString]) -> Result<Figures> {
+        let folder = counting_folder()?;
+        let counting = Plugin::build(folder.path())?.machines(folder.path(), 1);
+        let arguments: Vec<OsString> = disk.iter().cloned().chain(counting[0].arguments()).collect();
+        let said = self.boot("disk-count", MEMORY_MIB, &arguments)?.finish(PATIENCE)?;
+        let figures = counted(lines(&said), &counting[0].marks()?)?;
+        Ok(figures.into_iter().map(|figure| (figure.name, figure.value)).collect())
+    }
+
+    /// Times of one node that uses a disk.
+    pub fn time_disk(&self, disk: &[OsString]) -> Result<Figures> {
+        values(&self.boot("disk-time", MEMORY_MIB, disk)?.finish(PATIENCE)?)
+    }
+
     fn boot_two(&self, what: &str, counting: &[Counting]) -> Result<String> {
         let network = Network::start(2, Impairments::default(), None)?;
         let boot = |node: usize, what: &str| {
@@ -151,7 +169,7 @@ impl Linux {
         boot(0, what)?.finish(PATIENCE)
     }
 
-    fn boot(&self, what: &str, memory_mib: u32, arguments: &[std::ffi::OsString]) -> Result<Machine> {
+    fn boot(&self, what: &str, memory_mib: u32, arguments: &[OsString]) -> Result<Machine> {
         let mut child = Command::new(&self.qemu)
             .args(["-machine", "q35", "-smp", "1", "-m", &format!("{memory_mib}M")])
             .args(["-accel", "tcg", "-cpu", COUNTED, "-no-user-config", "-nodefaults", "-no-reboot"])

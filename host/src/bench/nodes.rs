@@ -14,7 +14,9 @@ use tempfile::TempDir;
 
 use super::figure::Figure;
 use super::{MEMORY_MIB, options, run};
+use crate::arguments::NodeOptions;
 use crate::counting::{Mark, Plugin, costs};
+use crate::disk::Wanted;
 use crate::exec::Exec;
 use crate::guest::Guest;
 use crate::log::Log;
@@ -30,6 +32,8 @@ pub struct Bench<'a> {
     pub guest: &'a Guest,
     pub qemu: &'a Path,
     pub log: &'a Log,
+    /// A disk of the first node.
+    pub disk: Option<&'a Wanted>,
 }
 
 impl Bench<'_> {
@@ -52,7 +56,9 @@ impl Bench<'_> {
     }
 
     fn prepare(&self, lines: &[&str]) -> Result<Vec<Prepared>> {
-        let mut nodes = Prepared::new(self.guest, self.qemu, &options(MEMORY_MIB, false), lines.len())?;
+        let options =
+            NodeOptions { disk: self.disk.into_iter().cloned().collect(), ..options(MEMORY_MIB, false) };
+        let mut nodes = Prepared::new(self.guest, self.qemu, &options, lines.len())?;
         for (node, lines) in nodes.iter_mut().zip(lines) {
             node.run_lines(lines)?;
         }

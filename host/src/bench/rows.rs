@@ -42,6 +42,8 @@ pub struct Row {
     pub title: &'static str,
     /// How many nodes it takes.
     pub nodes: u8,
+    /// Whether a disk, too.
+    pub has_disk: bool,
     /// What it may be.
     pub budget: Budget,
     /// What it may be if Linux was measured beside it: so many times Linux's figure.
@@ -87,7 +89,13 @@ const fn row(
     peers: &'static [(&'static str, f64)],
 ) -> Row {
     let budget = Budget { at_most: Some(at_most), at_least: None, aim: Some(aim) };
-    Row { name, title, nodes: 1, budget, of_linux: None, peers }
+    Row { name, title, nodes: 1, has_disk: false, budget, of_linux: None, peers }
+}
+
+/// A row of files on a disk, which cost no more than Linux's.
+const fn disk(name: &'static str, title: &'static str) -> Row {
+    let of_linux = Some(Factor::AtMost(1.0));
+    Row { name, title, nodes: 1, has_disk: true, budget: UNLIMITED, of_linux, peers: &[] }
 }
 
 /// A row between two nodes.
@@ -97,7 +105,7 @@ const fn remote(
     budget: Budget,
     peers: &'static [(&'static str, f64)],
 ) -> Row {
-    Row { name, title, nodes: 2, budget, of_linux: None, peers }
+    Row { name, title, nodes: 2, has_disk: false, budget, of_linux: None, peers }
 }
 
 /// A row among three nodes.
@@ -107,7 +115,7 @@ const fn domain(
     budget: Budget,
     peers: &'static [(&'static str, f64)],
 ) -> Row {
-    Row { name, title, nodes: 3, budget, of_linux: None, peers }
+    Row { name, title, nodes: 3, has_disk: false, budget, of_linux: None, peers }
 }
 
 /// A row between two nodes whose budget is what Linux takes, so many times.
@@ -117,7 +125,7 @@ const fn against_linux(
     factor: Factor,
     peers: &'static [(&'static str, f64)],
 ) -> Row {
-    Row { name, title, nodes: 2, budget: UNLIMITED, of_linux: Some(factor), peers }
+    Row { name, title, nodes: 2, has_disk: false, budget: UNLIMITED, of_linux: Some(factor), peers }
 }
 
 const fn at_most(at_most: f64, aim: f64) -> Budget {
@@ -203,6 +211,15 @@ pub const ROWS: &[Row] = &[
     row("vmtp-idle-hosts", "VMTP engine: a look at 10,000 idle hosts", [100.0, 50.0], &[]),
     row(SMALLEST_MEMORY, "smallest memory", [24.0, 12.0], &[(LINUX, 80.0)]),
     row(KERNEL_SIZE, "kernel, without comments and tests", [11_000.0, 8_000.0], &[]),
+    // A virtio disk of 256 MiB in a node of 256 MiB. Linux: ext4.
+    disk("disk-write", "64 MiB written to a disk and made safe, each MiB"),
+    disk("disk-write-time", "its time"),
+    disk("disk-read", "64 MiB read from a disk, each MiB"),
+    disk("disk-read-time", "its time"),
+    disk("disk-read-random", "4 KiB read from anywhere on a disk"),
+    disk("disk-read-random-time", "its time"),
+    Row { budget: at_most(1_400.0, 1_000.0), of_linux: None, ..disk("disk-read-warm", "read 4 KiB again") },
+    Row { of_linux: None, ..disk("disk-read-warm-time", "its time") },
     // Linux: UDP.
     remote(
         "remote-send-receive-reply",

@@ -7,7 +7,7 @@
 
 use anyhow::Result;
 
-use super::figure::Figure;
+use super::figure::{Figure, median, medians, medians_beside};
 use super::linux::{Figures, Linux};
 use super::nodes::{Bench, value};
 use super::rows::{LOSS_THROUGHPUT, TIME_RATIO};
@@ -41,11 +41,8 @@ pub fn measure(
         rounds_beside.extend(linux.map(Linux::time_two).transpose()?);
     }
     let timed = medians(&rounds);
-    if let (Some(beside), Some(first)) = (&mut beside, rounds_beside.first()) {
-        for name in first.keys() {
-            let values = rounds_beside.iter().filter_map(|round| round.get(name).copied());
-            beside.insert(name.clone(), median(values));
-        }
+    if let Some(beside) = &mut beside {
+        beside.extend(medians_beside(&rounds_beside));
     }
     let ratio = value(&timed, "remote-send-receive-reply-time")? / value(&timed, "loopback-time")?;
     figures.push(Figure::new(TIME_RATIO, "times", ratio));
@@ -58,20 +55,4 @@ pub fn measure(
 fn slowness(figures: &[Figure]) -> Result<f64> {
     let of = |name| value(figures, name);
     Ok(1.0 / of("remote-move-to-throughput")? + 1.0 / of("remote-move-from-throughput")?)
-}
-
-/// The median of each figure over all rounds, which have the same figures.
-fn medians(rounds: &[Vec<Figure>]) -> Vec<Figure> {
-    let figures = rounds.first().into_iter().flatten().enumerate();
-    let median_of = |(row, figure): (usize, &Figure)| {
-        let values = rounds.iter().filter_map(|round| Some(round.get(row)?.value));
-        Figure::new(&figure.name, &figure.unit, median(values))
-    };
-    figures.map(median_of).collect()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

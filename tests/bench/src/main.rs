@@ -14,6 +14,7 @@
 
 extern crate alloc;
 
+mod disk;
 mod domain;
 mod echo;
 mod measure;
@@ -51,6 +52,9 @@ fn main() -> i32 {
         Some("count") => remote::count(),
         Some("time") => remote::time(),
         Some("throughput") => remote::throughput(),
+        Some(how @ ("disk-count" | "disk-time")) => {
+            disk::measure(how == "disk-count", v::env::arguments().nth(2).unwrap_or_default())
+        }
         Some("domain-count") => domain::count(),
         Some("domain-time") => domain::time(),
         Some(mover::WRITER) => mover::write(),
