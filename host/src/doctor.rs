@@ -11,7 +11,7 @@ use rustix::fs::statvfs;
 use crate::arguments::GDB_PORT;
 use crate::guest::{cargo, checkout};
 use crate::package::Need;
-use crate::{firmware, image, qemu};
+use crate::{firmware, image, qemu, test};
 
 /// Free space that a build of everything takes, in GiB.
 const BUILD_GIB: u64 = 6;
@@ -48,7 +48,8 @@ pub fn doctor() -> Result<u8> {
     tell("space for a build", needed(space(checkout())));
     tell("KVM", wanted(qemu::kvm().map(|()| "works".to_owned()), "nodes are emulated"));
     let images = [&image::NEEDS[..], &image::medium::NEEDS].concat();
-    let others: [(&str, &[Need]); 5] = [
+    let others: [(&str, &[Need]); 6] = [
+        ("tests on the host", &test::NEEDS),
         ("images, network boot", &images),
         ("nodes started by UEFI", &firmware::NEEDS),
         ("`debug --gdb`", &[Need { what: "gdb", package: "gdb" }]),

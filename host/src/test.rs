@@ -15,11 +15,14 @@ use crate::fuzz::{self, Fuzzer};
 use crate::guest::{self, Guest, cargo, checkout};
 use crate::log::Log;
 use crate::new;
+use crate::package::{self, Need};
 use crate::progress::Progress;
 use crate::qemu;
 use crate::run::Prepared;
 use crate::scenario::{self, Scenario};
 
+/// What tests on the host are compared with.
+pub const NEEDS: [Need; 1] = [Need { what: "dash", package: "dash" }];
 /// How alike a name must be to be suggested, from 0 to 1.
 const LIKENESS: f64 = 0.75;
 /// Names suggested at most.
@@ -44,6 +47,9 @@ pub fn test(options: &Test) -> Result<u8> {
     }
     let chosen = Chosen::new(options, &scenarios)?;
     let mut counts = Counts::default();
+    if !chosen.host.is_empty() {
+        package::ensure_all(&NEEDS)?;
+    }
     for filter in &chosen.host {
         let more = run_on_host(filter.as_deref(), options.soak)?;
         counts.passed += more.passed;

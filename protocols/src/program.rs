@@ -44,11 +44,17 @@ protocol! {
             starter: Pid,
         } => ProgramStarted { program: Pid };
         /// Replies when the program has ended. Its starter may ask once; the manager then forgets it.
-        WaitProgram = 2 { program: Pid } => ProgramEnded {
+        WaitProgram = 2 {
+            program: Pid,
+            /// 1 if the reply may also say that it is stopped; then its starter asks again.
+            tells_stop: u32,
+        } => ProgramEnded {
             /// What it said, or 128 plus the number of a signal of that meaning.
             status: u32,
             /// The vector of the exception that ended it plus 1, or 0.
             exception: u32,
+            /// 1 if it has not ended, but is stopped.
+            is_stopped: u32,
         };
         /// Ends a program of the caller's user.
         EndProgram = 3 {
@@ -93,6 +99,11 @@ protocol! {
             /// How many there were.
             count: u32,
         };
+        /// Stops the caller's user's programs that are of a job: none of their processes runs any more. Sent to all
+        /// managers, as `EndJob`.
+        StopJob = 9 { shell: Pid, number: u32 } => JobStopped { count: u32 };
+        /// Lets them go on.
+        ContinueJob = 10 { shell: Pid, number: u32 } => JobContinued { count: u32 };
     }
 }
 

@@ -47,5 +47,10 @@ protocol! {
         QueryWord = 8 { instance: u32 } => Word { count: u32 };
         /// The lines of the read segment, the oldest first, are remembered as if they had been entered now.
         AddHistory = 9 { instance: u32 } => HistoryAdded {};
+        /// Replies when the user types ^Z while programs are in the foreground. Those that wait to read are put aside,
+        /// until [`ResumeReaders`] names their number. Of several that wait the last one to ask is told.
+        AwaitStop = 10 { instance: u32 } => StopWanted { readers: u32 };
+        /// Those who were put aside under this number wait to read again.
+        ResumeReaders = 11 { instance: u32, readers: u32 } => ReadersResumed {};
     }
 }

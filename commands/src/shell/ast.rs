@@ -173,8 +173,10 @@ pub enum Target {
 pub enum Mode {
     /// `<`
     Read,
-    /// `>` and `>|`: created, or emptied.
+    /// `>`: created, or emptied.
     Write,
+    /// `>|`: as `>`, whatever `set -C` says.
+    Overwrite,
     /// `>>`: created, or written at its end.
     Append,
     /// `<>`: created, read and written.

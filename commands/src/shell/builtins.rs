@@ -65,6 +65,12 @@ impl<S: System> Shell<S> {
         Builtin::special(".", "FILE", "Runs the commands of a file in this shell.", Shell::source),
         Builtin::special(":", "[WORD...]", "Does nothing, successfully.", Shell::succeed),
         Builtin::new("[", "EXPRESSION ]", "Tests names, texts and numbers, as test does.", Shell::test),
+        Builtin::new(
+            "bg",
+            "[%JOB]",
+            "Lets a stopped job go on in the background.",
+            Shell::send_to_background,
+        ),
         Builtin::special("break", "[COUNT]", "Leaves loops.", Shell::break_loop),
         Builtin::new("cd", "[NAME | -]", "Changes the working directory.", Shell::change_context),
         Builtin::new("clear", "", "Clears the screen.", Shell::clear),
@@ -89,7 +95,7 @@ impl<S: System> Shell<S> {
         Builtin::new(
             "fg",
             "[%JOB]",
-            "Waits for a background job; ^C ends it then.",
+            "Goes on with a job in the foreground, where ^C ends and ^Z stops it.",
             Shell::bring_to_foreground,
         ),
         Builtin::new(
@@ -132,7 +138,12 @@ impl<S: System> Shell<S> {
         Builtin::special("shift", "[COUNT]", "Drops the first arguments.", Shell::shift),
         Builtin::new("subshell-state", "", "", Shell::take_state),
         Builtin::new("test", "EXPRESSION", "Tests names, texts and numbers.", Shell::test),
-        Builtin::special("trap", "[COMMANDS EXIT]", "Sets what runs when the shell ends.", Shell::trap),
+        Builtin::special(
+            "trap",
+            "[COMMANDS | -] [EXIT] [INT]",
+            "Sets what runs when the shell ends, or on ^C.",
+            Shell::trap,
+        ),
         Builtin::new("true", "", "Does nothing, successfully.", Shell::succeed),
         Builtin::new("type", "NAME...", "Says what would run.", Shell::describe_names),
         Builtin::special("unset", "[-f | -v] NAME...", "Forgets variables or functions.", Shell::unset),

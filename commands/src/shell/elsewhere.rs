@@ -21,7 +21,8 @@ use crate::PROFILES;
 use crate::usage::{NODE, ON};
 
 /// Built-ins that are nothing outside this shell.
-const OF_THE_SHELL: [&str; 19] = [
+const OF_THE_SHELL: [&str; 20] = [
+    "bg",
     "break",
     "cd",
     "clear",

@@ -13,8 +13,8 @@ use core::mem::{replace, take};
 use super::ast::{AndOr, Command, Connector, Kind, List, Pipeline, Position, Text, Word};
 use super::cursor::ParseError;
 use super::history::History;
-use super::jobs::Jobs;
-use super::print::print_list;
+use super::jobs::{Jobs, Running};
+use super::print::{print_list, print_pipeline};
 use super::redirect::Streams;
 use super::room::ENTRY_BYTES;
 use super::stack::Stack;
@@ -36,6 +36,8 @@ pub(super) enum Leave {
     Abandon,
     /// The user interrupted.
     Interrupted,
+    /// The user stopped the job that ran in the foreground.
+    Stopped,
 }
 
 /// What running a command yields, besides its status.
@@ -43,6 +45,8 @@ pub(super) type Flow = Result<(), Leave>;
 
 /// The status of what the user interrupted.
 pub(super) const INTERRUPTED: i32 = 130;
+/// The status of what the user stopped.
+const STOPPED: i32 = 148;
 /// The status of wrong syntax and usage.
 pub(super) const USAGE: i32 = 2;
 
@@ -59,6 +63,10 @@ pub struct Shell<S: System> {
     pub(super) is_foreground: bool,
     /// The job that is being started.
     pub(super) job: Option<S::Job>,
+    /// The user may stop what is being started, since this shell waits for nothing else.
+    pub(super) may_stop: bool,
+    /// The programs of a pipeline that the user stopped, on their way to the table of jobs.
+    pub(super) stopped: Vec<Running<S::Child>>,
     /// The status of the last command substitution, for commands that are only assignments.
     pub(super) substituted: Option<i32>,
     /// What was typed.
@@ -80,6 +88,7 @@ impl<S: System> Shell<S> {
         let stack = Stack::here(system.stack_bytes());
         let mut state = State { name, arguments, identity: system.own_identity(), ..State::default() };
         state.import(environment);
+        state.set_defaults();
         Shell {
             system,
             state,
@@ -89,6 +98,8 @@ impl<S: System> Shell<S> {
             at: Position { line: 1, column: 1 },
             is_foreground: true,
             job: None,
+            may_stop: false,
+            stopped: Vec::new(),
             substituted: None,
             history: History::default(),
             unasked_bytes: 0,
@@ -157,9 +168,7 @@ impl<S: System> Shell<S> {
                 Ok(None) => return Ok(()),
                 Ok(Some(list)) => {
                     self.need_at(parser.taken_bytes(), self.at)?;
-                    if !self.state.options.no_run {
-                        self.list(&list)?;
-                    }
+                    self.list(&list)?;
                 }
                 Err(error) => return Err(self.fail_to_parse(&error)),
             }
@@ -168,6 +177,9 @@ impl<S: System> Shell<S> {
 
     pub(super) fn list(&mut self, list: &List) -> Flow {
         for item in &list.items {
+            if self.state.options.no_run && !self.state.is_interactive {
+                return Ok(());
+            }
             if item.background {
                 self.background(&item.and_or)?;
             } else {
@@ -204,10 +216,31 @@ impl<S: System> Shell<S> {
         flow
     }
 
+    /// Runs a pipeline; of a person's session the outermost is a job, which may be stopped.
     fn pipeline(&mut self, pipeline: &Pipeline) -> Flow {
         if self.system.interrupted() {
-            return Err(self.interrupt());
+            self.interrupt()?;
         }
+        if !self.state.is_interactive || self.job.is_some() {
+            return self.inner_pipeline(pipeline);
+        }
+        let job = self.system.new_job();
+        self.job = Some(job);
+        self.system.allow_stop(Some(job));
+        let flow = self.inner_pipeline(pipeline);
+        self.system.allow_stop(None);
+        self.job = None;
+        if flow == Err(Leave::Stopped) {
+            self.state.status = STOPPED;
+            // Otherwise it was one that `fg` waited for.
+            if !self.stopped.is_empty() {
+                self.keep_stopped_job(job, print_pipeline(pipeline));
+            }
+        }
+        flow
+    }
+
+    fn inner_pipeline(&mut self, pipeline: &Pipeline) -> Flow {
         if pipeline.negated {
             self.tolerate(|shell| shell.stages(&pipeline.stages))?;
             self.state.status = i32::from(self.state.status == 0);
@@ -227,10 +260,18 @@ impl<S: System> Shell<S> {
         }
     }
 
-    /// Remembers that the user interrupted.
-    pub(super) fn interrupt(&mut self) -> Leave {
+    /// The user interrupted: a trap's commands run, and what comes next goes on; without one all is left.
+    pub(super) fn interrupt(&mut self) -> Flow {
         self.state.status = INTERRUPTED;
-        Leave::Interrupted
+        let Some(commands) = self.state.interrupt_trap.clone() else {
+            return Err(Leave::Interrupted);
+        };
+        self.check_depth(self.at)?;
+        let flow = self.run_text(&commands);
+        if flow.is_ok() {
+            self.state.status = INTERRUPTED;
+        }
+        flow
     }
 
     pub(super) fn command(&mut self, command: &Command) -> Flow {
@@ -364,7 +405,7 @@ impl<S: System> Shell<S> {
         self.system.restore_names(names);
         self.streams = streams;
         self.take_back_jobs(jobs);
-        if flow == Err(Leave::Interrupted) { flow } else { Ok(()) }
+        if flow == Err(Leave::Interrupted) { self.interrupt() } else { Ok(()) }
     }
 
     /// Makes this shell a subshell.
@@ -373,6 +414,8 @@ impl<S: System> Shell<S> {
         self.state.is_interactive = false;
         self.state.loops = 0;
         self.state.exit_trap = None;
+        // What is ignored stays so.
+        self.state.interrupt_trap.take_if(|commands| !commands.is_empty());
     }
 
     /// Ends a shell or subshell that came to its end in this way: runs the `EXIT` trap.

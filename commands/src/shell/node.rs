@@ -29,7 +29,8 @@ use v::process::{self, Command, Job, Place, Thread};
 use v::time::{self, Duration};
 
 use super::ast::{Mode, Text};
-use super::system::{Constraints, Ended, Object, ObjectKind, Placement, Program, Start, System};
+use super::suspend::Suspender;
+use super::system::{Constraints, Ended, Object, ObjectKind, Placement, Program, Start, System, Waited};
 use crate::system::kernel::statistics;
 
 /// Where the shell's own image is.
@@ -60,6 +61,10 @@ pub struct Node {
     terminal: Option<Instance>,
     /// The user types at this shell.
     is_session: bool,
+    /// A script that has a trap for interruptions.
+    catches: bool,
+    /// Stops jobs when the user says so.
+    suspender: Option<Suspender>,
     /// Processes that fill pipes, until they have ended.
     pumps: Vec<Thread>,
     /// Numbers the files that scripts are passed in.
@@ -88,6 +93,7 @@ pub struct Child {
     /// What it is called.
     name: String,
     is_foreground: bool,
+    may_stop: bool,
 }
 
 impl Stream {
@@ -144,7 +150,8 @@ impl Node {
     pub fn new(streams: &[Option<Stream>; 3], is_session: bool) -> Node {
         let instances = streams.iter().flatten().map(Stream::instance);
         let terminal = instances.into_iter().find(|instance| instance.is(attribute::INTERACTIVE));
-        Node { terminal, is_session, ..Node::default() }
+        let suspender = terminal.filter(|_| is_session).and_then(Suspender::start);
+        Node { terminal, is_session, suspender, ..Node::default() }
     }
 
     /// Whether a node has this name.
@@ -180,9 +187,9 @@ impl Node {
         Ok(arguments)
     }
 
-    fn add_to_foreground(&self, child: &process::Child) {
+    fn add_to_foreground(&self, program: Pid) {
         if let Some(instance) = self.terminal {
-            let request = terminal::AddForeground { instance: instance.number, program: child.pid() };
+            let request = terminal::AddForeground { instance: instance.number, program };
             // It may have ended already; or the terminal is being restarted, and knows of nobody's interruptions.
             let _ = call(instance.server, &request, Segment::None);
         }
@@ -269,19 +276,28 @@ impl System for Node {
         }
         .start()?;
         if start.is_foreground {
-            self.add_to_foreground(&child);
+            self.add_to_foreground(child.pid());
         }
-        Ok(Child { program: child, name: (*name).to_owned(), is_foreground: start.is_foreground })
+        Ok(Child {
+            program: child,
+            name: (*name).to_owned(),
+            is_foreground: start.is_foreground,
+            may_stop: start.may_stop,
+        })
     }
 
-    fn wait(&mut self, child: &mut Child) -> Result<Ended, Error> {
+    fn wait(&mut self, child: &mut Child) -> Result<Waited, Error> {
+        if child.may_stop {
+            let outcome = child.program.wait_or_stop().transpose();
+            return outcome.map_or(Ok(Waited::Stopped), |outcome| child.ended(outcome).map(Waited::Ended));
+        }
         if child.is_foreground || !self.is_session {
             let outcome = child.program.wait();
-            return child.ended(outcome);
+            return child.ended(outcome).map(Waited::Ended);
         }
         loop {
             if let Some(outcome) = child.program.try_wait().transpose() {
-                return child.ended(outcome);
+                return child.ended(outcome).map(Waited::Ended);
             }
             if self.interrupted() {
                 return Err(Error::Aborted);
@@ -296,8 +312,9 @@ impl System for Node {
     }
 
     fn bring_to_foreground(&mut self, child: &mut Child) {
-        self.add_to_foreground(&child.program);
+        self.add_to_foreground(child.program.pid());
         child.is_foreground = true;
+        child.may_stop = self.suspender.is_some();
     }
 
     fn kill(&mut self, child: &mut Child) -> Result<(), Error> {
@@ -312,6 +329,16 @@ impl System for Node {
         job.end(STATUS_KILLED)
     }
 
+    fn allow_stop(&mut self, job: Option<Job>) {
+        if let Some(suspender) = &self.suspender {
+            suspender.allow(job);
+        }
+    }
+
+    fn continue_job(&mut self, job: Job) -> Result<(), Error> {
+        self.suspender.as_ref().map_or(Ok(()), |suspender| suspender.let_go_on(job))
+    }
+
     fn identity(&self, child: &Child) -> Text {
         child.program.pid().to_string().into_bytes()
     }
@@ -321,11 +348,23 @@ impl System for Node {
     }
 
     fn interrupted(&mut self) -> bool {
-        let Some(instance) = self.terminal.filter(|_| self.is_session) else {
+        let Some(instance) = self.terminal.filter(|_| self.is_session || self.catches) else {
             return false;
         };
         let request = terminal::ClearForeground { instance: instance.number };
         call(instance.server, &request, Segment::None).is_ok_and(|cleared| cleared.interrupted != 0)
+    }
+
+    fn catch_interruptions(&mut self, catches: bool) {
+        if self.catches != catches && !self.is_session {
+            self.catches = true;
+            // From here on it is in the foreground no more, nor are those that run beside it.
+            self.interrupted();
+            self.catches = catches;
+            if !catches {
+                self.add_to_foreground(process::team());
+            }
+        }
     }
 
     fn pipe(&mut self) -> Result<(Stream, Stream), Error> {
@@ -337,7 +376,7 @@ impl System for Node {
     fn open(&mut self, name: &[u8], how: Mode) -> Result<Stream, Error> {
         let bits = match how {
             Mode::Read => mode::READ,
-            Mode::Write => mode::WRITE | mode::CREATE | mode::TRUNCATE | mode::APPEND,
+            Mode::Write | Mode::Overwrite => mode::WRITE | mode::CREATE | mode::TRUNCATE | mode::APPEND,
             Mode::Append => mode::WRITE | mode::CREATE | mode::APPEND,
             Mode::ReadWrite => mode::READ | mode::WRITE | mode::CREATE,
         };
@@ -457,6 +496,10 @@ impl System for Node {
         let name = if directory.is_empty() { "." } else { text(directory)? };
         let entries = file::read_directory(name)?.into_iter();
         Ok(entries.map(|entry| (entry.name.into_bytes(), kind(entry.metadata.kind))).collect())
+    }
+
+    fn node(&self) -> Text {
+        v::node::name().as_bytes().to_vec()
     }
 
     fn nodes(&mut self) -> Vec<Text> {

@@ -470,6 +470,7 @@ impl<'a> Parser<'a> {
             Operator::Here | Operator::HereStripped => {
                 self.announce_here_document(&word, operator == Operator::HereStripped)?
             }
+            Operator::Clobber => Target::File(Mode::Overwrite, word),
             _ => Target::File(Mode::Write, word),
         };
         Ok(Some(Redirection { descriptor, target, at }))
@@ -519,17 +520,34 @@ fn split_assignment(word: &Word) -> Option<(Text, Word)> {
         return None;
     }
     let mut pieces = Vec::new();
-    let is_last = word.pieces.len() == 1;
-    let home = rest.first() == Some(&b'~') && rest.get(1).map_or(is_last, |byte| *byte == b'/');
-    let rest = if home { &rest[1..] } else { rest };
-    if home {
-        pieces.push(Piece::Home);
+    let last = word.pieces.len() - 1;
+    push_with_homes(rest, true, last == 0, &mut pieces);
+    for (index, piece) in word.pieces.iter().enumerate().skip(1) {
+        match piece {
+            Piece::Literal(text) => push_with_homes(text, false, index == last, &mut pieces),
+            piece => pieces.push(piece.clone()),
+        }
     }
-    if !rest.is_empty() {
-        pieces.push(Piece::Literal(rest.to_vec()));
-    }
-    pieces.extend_from_slice(&word.pieces[1..]);
     Some((name.to_vec(), Word { pieces, at: word.at }))
+}
+
+/// Literal text of an assignment's value, in which a `~` at the start or behind a colon may mean the home.
+fn push_with_homes(text: &[u8], is_start: bool, is_end: bool, pieces: &mut Vec<Piece>) {
+    let mut from = 0;
+    for at in 0..text.len() {
+        let begins = if at == 0 { is_start } else { text[at - 1] == b':' };
+        let ends = text.get(at + 1).map_or(is_end, |byte| matches!(byte, b'/' | b':'));
+        if text[at] == b'~' && begins && ends {
+            if from < at {
+                pieces.push(Piece::Literal(text[from..at].to_vec()));
+            }
+            pieces.push(Piece::Home);
+            from = at + 1;
+        }
+    }
+    if from < text.len() {
+        pieces.push(Piece::Literal(text[from..].to_vec()));
+    }
 }
 
 /// Whether a word means any node: an unquoted star, or a quoted one with constraints behind it.

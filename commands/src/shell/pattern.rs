@@ -75,8 +75,16 @@ impl Pattern {
     pub fn new(masked: &Masked) -> Pattern {
         let mut elements = Vec::new();
         let mut offset = 0;
-        while let Some((character, length)) = first_character(&masked.text[offset..]) {
-            let quoted = masked.quoted.get(offset).copied().unwrap_or(true);
+        while let Some((mut character, mut length)) = first_character(&masked.text[offset..]) {
+            let mut quoted = masked.quoted.get(offset).copied().unwrap_or(true);
+            // One that is not quoted itself came from an expansion, and quotes what follows.
+            if masked.text[offset] == b'\\'
+                && !quoted
+                && let Some(next) = first_character(&masked.text[offset + 1..])
+            {
+                (offset, quoted) = (offset + 1, true);
+                (character, length) = next;
+            }
             let element = match masked.text[offset] {
                 b'*' if !quoted => Element::AnyText,
                 b'?' if !quoted => Element::AnyCharacter,
@@ -220,6 +228,7 @@ fn class(masked: &Masked, mut offset: usize) -> Option<(Element, usize)> {
                     continue;
                 }
             }
+            (b'\\', false) if byte_at(offset + 1).is_some() => offset += 1,
             _ => {}
         }
         is_first = false;

@@ -19,9 +19,10 @@ use super::ast::{AndOr, Command, Item, Kind, List, Position, Simple, Text, Word}
 use super::builtins;
 use super::elsewhere::{Destination, Runner, quoted};
 use super::execute::{Flow, INTERRUPTED, Leave, Shell};
+use super::jobs::Running;
 use super::print::{print_and_or, print_command, print_list};
 use super::redirect::{Sink, Streams};
-use super::system::{Program, Start, System};
+use super::system::{Program, Start, System, Waited};
 
 /// How often what a shell remembers lies in memory while another shell is started with it: quoting may make four
 /// bytes of one, in a script that grows, which is then packed.
@@ -40,7 +41,10 @@ impl<S: System> Shell<S> {
     /// Runs a pipeline of several stages and waits for it.
     pub(super) fn foreground(&mut self, stages: &[Command]) -> Flow {
         let here = stages.iter().rposition(|stage| !self.may_be_program(stage));
-        let mut started = self.start_stages(stages, &self.streams.clone(), here)?;
+        self.may_stop = self.state.is_interactive && here.is_none();
+        let started = self.start_stages(stages, &self.streams.clone(), here);
+        self.may_stop = false;
+        let mut started = started?;
         let mut status = started.last_status;
         let mut flow = Ok(());
         if let Some((index, streams)) = started.here.take() {
@@ -55,7 +59,7 @@ impl<S: System> Shell<S> {
         if flow.is_err() {
             self.kill_all(&mut started.children);
         }
-        let waited = self.wait_for(&mut started.children);
+        let waited = self.wait_for(started.children);
         let flow = flow.and(waited);
         if flow == Err(Leave::Interrupted) {
             self.state.status = INTERRUPTED;
@@ -139,13 +143,13 @@ impl<S: System> Shell<S> {
         if text.is_err() {
             self.kill_all(&mut started.children);
         }
-        self.wait_for(&mut started.children)?;
+        self.wait_for(started.children)?;
         if let Some(status) = started.last_status {
             self.state.status = status;
         }
         self.substituted = Some(self.state.status);
         text.map_err(|error| match error {
-            Error::Aborted => self.interrupt(),
+            Error::Aborted => self.interrupt().err().unwrap_or(Leave::Abandon),
             error => self.fail(at, &format!("the output of a command substitution: {error}")),
         })
     }
@@ -311,13 +315,15 @@ impl<S: System> Shell<S> {
     /// Waits for a command, if it was started, and keeps none of its streams open.
     pub(super) fn wait_for_started(&mut self, child: Option<S::Child>, streams: Streams<S::Stream>) -> Flow {
         drop(streams);
-        child.map_or(Ok(()), |child| self.wait_for(&mut [child]))
+        child.map_or(Ok(()), |child| self.wait_for(Vec::from([child])))
     }
 
     /// Runs a text in a shell like this one, elsewhere, and waits for it.
     pub(super) fn shell_elsewhere(&mut self, text: &[u8], destination: &Destination) -> Flow {
         let streams = self.streams.clone();
+        self.may_stop = self.state.is_interactive;
         let child = self.start_shell(text, &streams, destination);
+        self.may_stop = false;
         self.wait_for_started(child, streams)
     }
 
@@ -342,6 +348,7 @@ impl<S: System> Shell<S> {
                 placement: destination.placement(),
                 job: self.job,
                 is_foreground: self.is_foreground,
+                may_stop: self.may_stop,
             })
         });
         match started {
@@ -355,19 +362,23 @@ impl<S: System> Shell<S> {
     }
 
     /// Waits for the children of a command that runs in the foreground; the status is the last one's.
-    pub(super) fn wait_for(&mut self, children: &mut [S::Child]) -> Flow {
+    pub(super) fn wait_for(&mut self, children: Vec<S::Child>) -> Flow {
         let mut interrupted = false;
-        for child in children {
-            match self.system.wait(child) {
-                Ok(ended) => {
+        let mut stopped = Vec::new();
+        for mut child in children {
+            // Once one has been stopped, the others have been, too.
+            let waited = if stopped.is_empty() { self.system.wait(&mut child) } else { Ok(Waited::Stopped) };
+            match waited {
+                Ok(Waited::Ended(ended)) => {
                     self.state.status = ended.status;
                     if let Some(reason) = ended.reason {
                         self.write_error(format!("{reason}\n").as_bytes());
                     }
                 }
+                Ok(Waited::Stopped) => stopped.push(Running::new(child)),
                 Err(Error::Aborted) => {
                     interrupted = true;
-                    self.abandon(slice::from_mut(child));
+                    self.abandon(slice::from_mut(&mut child));
                 }
                 Err(error) => {
                     self.report(self.at, &format!("waiting for a program: {error}"));
@@ -375,8 +386,12 @@ impl<S: System> Shell<S> {
                 }
             }
         }
+        if !stopped.is_empty() {
+            self.stopped = stopped;
+            return Err(Leave::Stopped);
+        }
         if self.system.interrupted() || interrupted {
-            return Err(self.interrupt());
+            return self.interrupt();
         }
         Ok(())
     }

@@ -28,6 +28,14 @@ pub fn print_and_or(and_or: &AndOr) -> Text {
     printer.text
 }
 
+/// The text of a pipeline.
+pub fn print_pipeline(pipeline: &Pipeline) -> Text {
+    let mut printer = Printer::default();
+    printer.pipeline(pipeline);
+    printer.end_line();
+    printer.text
+}
+
 /// The text of a command.
 pub fn print_command(command: &Command) -> Text {
     let mut printer = Printer::default();
@@ -246,6 +254,7 @@ impl Printer {
                 self.push(match mode {
                     Mode::Read => b"< ",
                     Mode::Write => b"> ",
+                    Mode::Overwrite => b">| ",
                     Mode::Append => b">> ",
                     Mode::ReadWrite => b"<> ",
                 });

@@ -175,7 +175,7 @@ impl<S: System> Shell<S> {
                 self.state.status = 1;
                 return Err(Leave::Exit);
             }
-            Err(Error::Aborted) => return Err(self.interrupt()),
+            Err(Error::Aborted) => return self.interrupt(),
             Err(error) => {
                 self.report(self.at, &format!("standard output: {error}"));
                 self.state.status = 1;

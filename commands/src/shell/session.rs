@@ -13,7 +13,9 @@ use super::state::Place;
 use super::system::System;
 
 /// The prompt where `PS1` is not set.
-const PROMPT: &[u8] = b"$PWD v$ ";
+const PROMPT: &[u8] = b"$NODE $PWD v$ ";
+/// The file in `$HOME` that a session begins with where `ENV` names none.
+const STARTUP_FILE: &[u8] = b".shrc";
 /// The prompt for the rest of a command where `PS2` is not set.
 const MORE_PROMPT: &[u8] = b"> ";
 /// The status of a script that can't be read.
@@ -67,6 +69,10 @@ impl<S: System> Shell<S> {
         self.start();
         self.state.is_interactive = true;
         self.state.place = Place::Typed;
+        if self.run_startup_file() == Err(Leave::Exit) {
+            return self.finish(Err(Leave::Exit));
+        }
+        self.return_to_prompt();
         loop {
             // An interruption that came too late for the last command is not meant for the next.
             self.system.interrupted();
@@ -87,12 +93,36 @@ impl<S: System> Shell<S> {
         }
     }
 
-    /// At the bottom of the stack: recursion is counted from here. The context is known to scripts.
+    /// Runs the commands of the startup file in this shell: the one that `ENV` names, or `.shrc` in the home.
+    fn run_startup_file(&mut self) -> Flow {
+        let file = if let Some(named) = self.state.value(b"ENV").cloned() {
+            self.expand_setting(named)
+        } else {
+            let home = self.state.value(b"HOME").cloned().unwrap_or_default();
+            let separator: &[u8] = if matches!(home.last(), Some(b'/' | b']')) { b"" } else { b"/" };
+            [&*home, separator, STARTUP_FILE].concat()
+        };
+        let text = match self.read_file(&file) {
+            Ok(text) => text,
+            Err(Error::NotFound) => return Ok(()),
+            Err(error) => {
+                self.write_error(format!("exec: {}: {error}\n", shorten(&file)).as_bytes());
+                return Ok(());
+            }
+        };
+        self.state.place = Place::InText;
+        let flow = self.returning(|shell| shell.run_text(&text));
+        self.state.place = Place::Typed;
+        flow
+    }
+
+    /// At the bottom of the stack: recursion is counted from here. Scripts know the context and the node.
     fn start(&mut self) {
         self.stack = Stack::here(self.system.stack_bytes());
-        if let Ok(context) = self.system.context() {
-            // `PWD` may be read-only; then it stays.
-            let _ = self.state.assign(b"PWD", context);
+        let node = self.system.node();
+        for (name, value) in [(&b"PWD"[..], self.system.context().ok()), (b"NODE", Some(node))] {
+            // One that is read-only stays.
+            value.map(|value| self.state.assign(name, value));
         }
     }
 
@@ -107,17 +137,14 @@ impl<S: System> Shell<S> {
     /// The status of a shell that comes to its end in this way.
     fn finish(&mut self, flow: Flow) -> i32 {
         let _ = self.end(flow);
+        self.end_stopped_jobs();
         self.state.status
     }
 
     fn run_lines(&mut self) -> Flow {
         loop {
             match self.read_commands(false)? {
-                Input::Commands(list) => {
-                    if !self.state.options.no_run {
-                        self.list(&list)?;
-                    }
-                }
+                Input::Commands(list) => self.list(&list)?,
                 Input::Nothing => {}
                 Input::End => return Ok(()),
             }
@@ -133,7 +160,7 @@ impl<S: System> Shell<S> {
             }
             let line = match self.read_line(0) {
                 Ok(line) => line,
-                Err(Error::Aborted) => return Err(self.interrupt()),
+                Err(Error::Aborted) => return self.interrupt().map(|()| Input::Nothing),
                 Err(error) => {
                     self.write_error(format!("exec: standard input: {error}\n").as_bytes());
                     self.state.status = 1;
@@ -192,14 +219,19 @@ impl<S: System> Shell<S> {
     fn prompt(&mut self, is_more: bool) -> Text {
         let (name, default): (&[u8], _) = if is_more { (b"PS2", MORE_PROMPT) } else { (b"PS1", PROMPT) };
         let text = self.state.value(name).cloned().unwrap_or_else(|| default.to_vec());
+        self.expand_setting(text)
+    }
+
+    /// What a variable's value names, expanded.
+    fn expand_setting(&mut self, text: Text) -> Text {
         let status = self.state.status;
         let at = Position { line: 1, column: 1 };
         let pieces = self.parser(&text).document();
-        let prompt = match pieces {
+        let expanded = match pieces {
             Ok(pieces) => self.expand_text(&Word { pieces, at }).unwrap_or(text),
             Err(_) => text,
         };
         self.state.status = status;
-        prompt
+        expanded
     }
 }

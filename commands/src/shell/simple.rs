@@ -167,7 +167,9 @@ impl<S: System> Shell<S> {
             } else {
                 shell.runner(&words[0])
             };
+            shell.may_stop = shell.state.is_interactive;
             let child = shell.start_by(runner, words, &streams, &destination);
+            shell.may_stop = false;
             shell.wait_for_started(child, streams)
         })
     }
@@ -197,6 +199,7 @@ impl<S: System> Shell<S> {
                 placement,
                 job: self.job,
                 is_foreground: self.is_foreground,
+                may_stop: self.may_stop,
             };
             let mut result = self.system.start(&start);
             let script;

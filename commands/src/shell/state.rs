@@ -139,6 +139,8 @@ pub(super) struct State {
     pub(super) last_background: Option<Text>,
     /// Commands of the `EXIT` trap.
     pub(super) exit_trap: Option<Text>,
+    /// Commands of the `INT` trap; empty ones let interruptions pass.
+    pub(super) interrupt_trap: Option<Text>,
     /// Loops around the current command, in its function.
     pub(super) loops: u32,
     /// Functions and sourced files around the current command.
@@ -210,6 +212,14 @@ impl State {
                 self.variables
                     .insert(name, Variable { value: Some(value), exported: true, read_only: false });
             }
+        }
+    }
+
+    /// Sets what POSIX says that scripts find, whatever the environment has.
+    pub(super) fn set_defaults(&mut self) {
+        for (name, value) in [(b"IFS".as_slice(), b" \t\n".as_slice()), (b"OPTIND", b"1")] {
+            let variable = Variable { value: Some(value.to_vec()), ..Variable::default() };
+            self.variables.insert(name.to_vec(), variable);
         }
     }
 

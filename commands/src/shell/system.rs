@@ -23,9 +23,9 @@ pub trait System: 'static {
 
     /// Starts a program.
     fn start(&mut self, start: &Start<'_, Self::Stream, Self::Job>) -> Result<Self::Child, Error>;
-    /// Waits until a program has ended. `Error::Aborted` if the user interrupts first; a program in the foreground
-    /// is ended by that, others go on.
-    fn wait(&mut self, child: &mut Self::Child) -> Result<Ended, Error>;
+    /// Waits until a program has ended, or was stopped if it [may be](Start::may_stop). `Error::Aborted` if the user
+    /// interrupts first; a program in the foreground is ended by that, others go on.
+    fn wait(&mut self, child: &mut Self::Child) -> Result<Waited, Error>;
     /// How a program has ended, if it has.
     fn poll(&mut self, child: &mut Self::Child) -> Result<Option<Ended>, Error>;
     /// Has the user's interruption end a program that was started in the background.
@@ -36,12 +36,18 @@ pub trait System: 'static {
     fn new_job(&mut self) -> Self::Job;
     /// Ends the programs of a job, on whatever nodes they are.
     fn kill_job(&mut self, job: Self::Job) -> Result<(), Error>;
+    /// From now on the user may stop the programs of this job, on whatever nodes they are; or nothing.
+    fn allow_stop(&mut self, job: Option<Self::Job>);
+    /// Lets the programs of a job go on that were stopped.
+    fn continue_job(&mut self, job: Self::Job) -> Result<(), Error>;
     /// A program's process identifier as `$!` and `kill` have it.
     fn identity(&self, child: &Self::Child) -> Text;
     /// The shell's own process identifier, `$$`.
     fn own_identity(&self) -> Text;
     /// Whether the user interrupted since the last time this was asked. No program is in the foreground afterwards.
     fn interrupted(&mut self) -> bool;
+    /// Whether this shell, at which no user types, learns of interruptions instead of being ended by them.
+    fn catch_interruptions(&mut self, catches: bool);
 
     /// A pipe: its reading and its writing end.
     fn pipe(&mut self) -> Result<(Self::Stream, Self::Stream), Error>;
@@ -79,6 +85,8 @@ pub trait System: 'static {
     /// The names in a directory and what they stand for, in any order; empty for the current context.
     fn list(&mut self, directory: &[u8]) -> Result<Vec<(Text, ObjectKind)>, Error>;
 
+    /// The name of this node.
+    fn node(&self) -> Text;
     /// The names of the nodes that answer.
     fn nodes(&mut self) -> Vec<Text>;
 
@@ -123,6 +131,8 @@ pub struct Start<'a, Stream, Job> {
     pub job: Option<Job>,
     /// The user waits for it and may interrupt it.
     pub is_foreground: bool,
+    /// Whoever waits for it is told when the user stops it.
+    pub may_stop: bool,
 }
 
 /// Which program is started.
@@ -152,6 +162,15 @@ pub struct Constraints {
     pub least_memory_bytes: u64,
     /// How much of its processor is idle, in percent.
     pub least_idle_percent: u32,
+}
+
+/// What a wait for a program comes to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// It has ended.
+    Ended(Ended),
+    /// It was stopped, and may be let go on.
+    Stopped,
 }
 
 /// How a program ended.

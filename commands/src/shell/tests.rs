@@ -5,6 +5,7 @@
 
 mod basics;
 mod compound;
+mod differential;
 mod errors;
 mod expansion;
 pub(super) mod host;
@@ -83,6 +84,11 @@ const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/home/me"), ("PATH", "/usr/bin
 
 /// Runs our shell with these arguments and this input.
 fn run(arguments: &[&str], input: &str) -> Outcome {
+    run_with(arguments, input, &[])
+}
+
+/// As [`run`], with more in the environment.
+fn run_with(arguments: &[&str], input: &str, more: &[(&str, &str)]) -> Outcome {
     let scratch = Scratch::new();
     fs::write(scratch.0.join("input"), input).expect("a test's input");
     let input = File::open(scratch.0.join("input")).expect("a test's input");
@@ -90,6 +96,7 @@ fn run(arguments: &[&str], input: &str) -> Outcome {
     let arguments = arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect();
     let environment: Vec<(Text, Text)> = ENVIRONMENT
         .iter()
+        .chain(more)
         .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
         .collect();
     let shell = start_shell(Host::new(scratch.work()), streams, arguments, environment);

@@ -27,6 +27,8 @@ pub const COMMAND: Command = Command {
     body: printf,
 };
 
+/// Numbers of 64 bits are not longer.
+const LONGEST_NUMBER_BYTES: usize = 24;
 /// The most that the program prints.
 const MOST_BYTES: usize = 1 << 20;
 
@@ -245,7 +247,9 @@ impl<'a> Printing<'a> {
         }
         parse_integer(argument).unwrap_or_else(|| {
             self.problems.push(format!("{}: not a number", shorten(argument)));
-            0
+            // What there is of one before the mistake counts, as everywhere.
+            let longest = argument.len().min(LONGEST_NUMBER_BYTES);
+            (1..longest).rev().find_map(|length| parse_integer(&argument[..length])).unwrap_or(0)
         })
     }
 

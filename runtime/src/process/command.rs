@@ -418,7 +418,17 @@ impl Child {
     /// does not answer any more: [`HostUnreachable`](Error::HostUnreachable), or [`HostNotFound`](Error::HostNotFound)
     /// where another has booted in its place.
     pub fn wait(&mut self) -> Result<Status, Error> {
-        let request = program::WaitProgram { program: self.pid };
+        // Who does not want to know of stops is told of none.
+        self.wait_for(0)?.ok_or(Error::BadReply)
+    }
+
+    /// As [`wait`](Child::wait), but ends as well when the program is [stopped](Job::stop), with none.
+    pub fn wait_or_stop(&mut self) -> Result<Option<Status>, Error> {
+        self.wait_for(1)
+    }
+
+    fn wait_for(&mut self, tells_stop: u32) -> Result<Option<Status>, Error> {
+        let request = program::WaitProgram { program: self.pid, tells_stop };
         let mut manager_died = false;
         if self.node.is_some() && time::now_ns() > self.known_ns + MANAGER_NS {
             // It may have moved, and that the node where it was does not answer any more takes long to find out.
@@ -427,9 +437,10 @@ impl Child {
         }
         loop {
             let error = match again(true, || call(self.manager, &request, Segment::None)) {
+                Ok(ended) if ended.is_stopped != 0 => return Ok(None),
                 Ok(ended) => {
                     let exception = ended.exception.checked_sub(1);
-                    return Ok(Status { code: ended.status.cast_signed(), exception });
+                    return Ok(Some(Status { code: ended.status.cast_signed(), exception }));
                 }
                 Err(error) => error,
             };

@@ -52,6 +52,11 @@ impl Waiters {
         self.queue.pop_front()
     }
 
+    /// Takes out who has come last.
+    pub fn pop_last(&mut self) -> Option<Waiter> {
+        self.queue.pop_back()
+    }
+
     /// Gives everyone the same answer.
     pub fn answer_all(&mut self, reply: &Message, system: &mut dyn System) {
         for waiter in self.queue.drain(..) {

@@ -9,6 +9,7 @@
 //! | `loader` | the process that waits for other nodes |
 //! | `offers` | the node's load, and answers to bids |
 //! | `moving` | programs that move between nodes |
+//! | `stopping` | jobs that are stopped and let go on |
 //! | `manage` | the requests, and the calls to the kernel |
 
 #![no_std]
@@ -24,3 +25,4 @@ pub mod manage;
 pub mod moving;
 pub mod offers;
 pub mod programs;
+mod stopping;

@@ -23,7 +23,7 @@ use program_image::{NewTeam, Owner, team_end};
 use protocols::moving::moving::Moving;
 use protocols::program::program::{
     Bid, BidMade, EndJob, EndProgram, JobEnding, ListPrograms, Program as Request, ProgramEnded,
-    ProgramEnding, ProgramFound, ProgramStarted, ProgramsListed, StandardError, StartProgram,
+    ProgramEnding, ProgramFound, ProgramStarted, ProgramsListed, StandardError, StartProgram, WaitProgram,
 };
 use protocols::program::{Entry, MAX_START_BYTES, ProgramRecord, entries_of, entry_kind, flag};
 use v::server::{Client, Outcome, Server};
@@ -36,7 +36,8 @@ use crate::moving::arrival::Arrivals;
 use crate::moving::departure::Mover;
 use crate::moving::host;
 use crate::offers::{Offer, Offers};
-use crate::programs::{Job, Program, Programs, Stream, Wait, program_end};
+use crate::programs::{Job, Program, Programs, Stream, Wait, Waiter, program_end};
+use crate::stopping;
 
 /// Rights that a program has from its starter. All others are of services alone.
 const HANDED_DOWN: Rights = Rights::TRACE;
@@ -202,6 +203,7 @@ impl Managing {
             held_since_ns: has(flag::HELD).then(v::time::now_ns),
             name: record_name(facts.name),
             jobs: facts.jobs,
+            is_stopped: false,
         };
         if is_guest {
             self.offers.guest_started(v::time::now_ns());
@@ -211,10 +213,15 @@ impl Managing {
         Ok(ProgramStarted { program })
     }
 
-    fn wait(&mut self, client: &Client<'_>, program: Pid) -> Outcome<'static> {
+    fn wait(
+        &mut self,
+        client: &Client<'_>,
+        WaitProgram { program, tells_stop }: WaitProgram,
+    ) -> Outcome<'static> {
         let mut wait = || {
             let team = self.waiting_team(client, program)?;
-            self.programs.wait(program, client.pid, team, client.user)
+            let waiter = Waiter { pid: client.pid, tells_stop: tells_stop != 0 };
+            self.programs.wait(program, waiter, team, client.user)
         };
         match wait() {
             Ok(Wait::Over(end)) => Outcome::Reply(end.to_message()),
@@ -302,12 +309,19 @@ impl Managing {
         for (program, starter, since_ns) in self.programs.held() {
             match v::process::query(program) {
                 Ok(record) if record.state & ProcessState::SUSPENDED_BIT != 0 && record.run_ns == 0 => {
-                    if elsewhere::has_ended(starter) || since_ns + MOST_HELD_NS <= now_ns {
+                    let is_late = since_ns + MOST_HELD_NS <= now_ns && !stopping::is_stopped(starter);
+                    if elsewhere::has_ended(starter) || is_late {
                         // One that is being ended already is as good.
                         let _ = destroy(program, STATUS_KILLED);
                     }
                 }
                 _ => self.programs.was_let_go(program),
+            }
+        }
+        for (program, starter) in self.programs.stopped() {
+            if elsewhere::has_ended(starter) {
+                // Nobody lets it go on any more. As above.
+                let _ = destroy(program, STATUS_KILLED);
             }
         }
     }
@@ -344,10 +358,12 @@ impl Server for Managing {
         };
         match request {
             Request::StartProgram(start) => self.start(client, &start),
-            Request::WaitProgram(wait) => self.wait(client, wait.program),
+            Request::WaitProgram(wait) => self.wait(client, wait),
             Request::EndProgram(end) => Outcome::from(self.end(client, end)),
             Request::QueryStandardError(query) => Outcome::from(self.standard_error(client, query.program)),
             Request::EndJob(end) => Outcome::from(Ok(self.end_job(client, end))),
+            Request::StopJob(stop) => Outcome::from(self.stop_job(client, stop)),
+            Request::ContinueJob(go_on) => Outcome::from(self.continue_job(client, go_on)),
             Request::FindProgram(find) => match self.programs.get(find.program) {
                 Ok(_) => Outcome::Reply(ProgramFound {}.to_message()),
                 Err(_) => Outcome::refuse(Error::NothingToSay),
@@ -402,6 +418,7 @@ fn adopted(record: &ProcessRecord) -> Program {
         held_since_ns: None,
         name: record.name_bytes(),
         jobs: Vec::new(),
+        is_stopped: false,
     }
 }
 

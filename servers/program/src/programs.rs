@@ -51,18 +51,32 @@ pub struct Program {
     pub name: [u8; ProgramRecord::NAME_BYTES],
     /// The jobs that it is of.
     pub jobs: Vec<Job>,
+    /// Whether it was stopped.
+    pub is_stopped: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    Running { waiter: Option<Pid> },
+    Running { waiter: Option<Waiter> },
     Ended { end: ProgramEnded, order: u64 },
 }
+
+/// A process that waits for a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waiter {
+    /// Which.
+    pub pid: Pid,
+    /// Whether it wants to be told when the program is stopped.
+    pub tells_stop: bool,
+}
+
+/// What is said of a program that is stopped.
+pub const STOPPED: ProgramEnded = ProgramEnded { status: 0, exception: 0, is_stopped: 1 };
 
 /// What a wait comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wait {
-    /// It has ended, and is now forgotten.
+    /// It has ended, and is now forgotten; or it is stopped.
     Over(ProgramEnded),
     /// It runs; the waiter is told later.
     Later,
@@ -124,12 +138,35 @@ impl Programs {
             self.ended_jobs.remove(0);
         }
         self.ended_jobs.push((job, user, now_ns + MEMORY_NS));
+        self.of_job(job, user)
+    }
+
+    /// The user's programs of a job that run.
+    pub fn of_job(&self, job: Job, user: UserId) -> Vec<Pid> {
         let is_meant = |program: &Program| program.user == user && program.jobs.contains(&job);
         let running = self
             .known
             .iter()
             .filter(|(_, (program, state))| matches!(state, State::Running { .. }) && is_meant(program));
         running.map(|(pid, _)| *pid).collect()
+    }
+
+    /// A program was stopped, or goes on. Who waits and wants to know of stops is to be told of one.
+    pub fn set_stopped(&mut self, pid: Pid, is_stopped: bool) -> Option<Pid> {
+        let (program, state) = self.known.get_mut(&pid)?;
+        program.is_stopped = is_stopped;
+        match state {
+            State::Running { waiter } if is_stopped => {
+                waiter.take_if(|waiter| waiter.tells_stop).map(|waiter| waiter.pid)
+            }
+            _ => None,
+        }
+    }
+
+    /// Those that were stopped, and who can let them go on.
+    pub fn stopped(&self) -> Vec<(Pid, Pid)> {
+        let stopped = self.known.iter().filter(|(_, (program, _))| program.is_stopped);
+        stopped.filter_map(|(pid, (program, _))| Some((*pid, program.starter?))).collect()
     }
 
     /// Whether a user's program of some jobs comes too late.
@@ -148,13 +185,14 @@ impl Programs {
 
     /// `waiter`, a process of `user`'s `team`, wants to know how the program ends. If it waits already, its first request
     /// was cut off on its way here from another node.
-    pub fn wait(&mut self, pid: Pid, waiter: Pid, team: Pid, user: UserId) -> Result<Wait, Error> {
+    pub fn wait(&mut self, pid: Pid, waiter: Waiter, team: Pid, user: UserId) -> Result<Wait, Error> {
         let (program, state) = self.known.get_mut(&pid).ok_or(Error::NonexistentProcess)?;
         if program.user != user || *program.starter.get_or_insert(team) != team || program.detached {
             return Err(Error::NoPermission);
         }
         match state {
-            State::Running { waiter: Some(other) } if *other != waiter => Err(Error::Busy),
+            State::Running { waiter: Some(other) } if other.pid != waiter.pid => Err(Error::Busy),
+            State::Running { .. } if program.is_stopped && waiter.tells_stop => Ok(Wait::Over(STOPPED)),
             State::Running { waiter: place } => {
                 *place = Some(waiter);
                 Ok(Wait::Later)
@@ -176,7 +214,7 @@ impl Programs {
         let user = program.user;
         if waiter.is_some() || program.detached {
             self.known.remove(&pid);
-            return waiter;
+            return waiter.map(|waiter| waiter.pid);
         }
         *state = State::Ended { end, order: self.ends };
         self.ends += 1;
@@ -185,7 +223,7 @@ impl Programs {
     }
 
     /// The program has left for another node. Whoever waits for it, to be sent there.
-    pub fn left(&mut self, pid: Pid) -> Option<Pid> {
+    pub fn left(&mut self, pid: Pid) -> Option<Waiter> {
         match self.known.remove(&pid)? {
             (_, State::Running { waiter }) => waiter,
             (_, State::Ended { .. }) => None,
@@ -240,7 +278,7 @@ pub fn program_end(status: u32) -> ProgramEnded {
     const ARITHMETIC: u32 = 8;
     const SEGMENT: u32 = 11;
     let Some(vector) = status.checked_sub(STATUS_EXCEPTION).filter(|vector| *vector < VECTORS) else {
-        return ProgramEnded { status, exception: 0 };
+        return ProgramEnded { status, exception: 0, is_stopped: 0 };
     };
     let signal = match vector {
         0 | 4 | 16 | 19 => ARITHMETIC,
@@ -249,7 +287,7 @@ pub fn program_end(status: u32) -> ProgramEnded {
         17 => BUS,
         _ => SEGMENT,
     };
-    ProgramEnded { status: 128 + signal, exception: vector + 1 }
+    ProgramEnded { status: 128 + signal, exception: vector + 1, is_stopped: 0 }
 }
 
 #[cfg(test)]
@@ -272,24 +310,29 @@ mod tests {
             held_since_ns: None,
             name: *b"name............",
             jobs: Vec::new(),
+            is_stopped: false,
         }
     }
 
+    fn waiter(number: u32) -> Waiter {
+        Waiter { pid: pid(number), tells_stop: false }
+    }
+
     const USER: UserId = UserId(7);
-    const END: ProgramEnded = ProgramEnded { status: 3, exception: 0 };
+    const END: ProgramEnded = ProgramEnded { status: 3, exception: 0, is_stopped: 0 };
 
     #[test]
     fn a_wait_before_the_end_is_answered_at_the_end() {
         let mut programs = Programs::default();
         programs.started(pid(1), program(9));
-        assert_eq!(programs.wait(pid(1), pid(8), pid(8), USER), Err(Error::NoPermission));
-        assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Ok(Wait::Later));
-        assert_eq!(programs.wait(pid(1), pid(7), pid(9), USER), Err(Error::Busy));
-        assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Ok(Wait::Later));
+        assert_eq!(programs.wait(pid(1), waiter(8), pid(8), USER), Err(Error::NoPermission));
+        assert_eq!(programs.wait(pid(1), waiter(8), pid(9), USER), Ok(Wait::Later));
+        assert_eq!(programs.wait(pid(1), waiter(7), pid(9), USER), Err(Error::Busy));
+        assert_eq!(programs.wait(pid(1), waiter(8), pid(9), USER), Ok(Wait::Later));
         assert!(programs.is_running(pid(1)));
         assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
         assert_eq!(programs.ended(pid(1), END), None);
-        assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Err(Error::NonexistentProcess));
+        assert_eq!(programs.wait(pid(1), waiter(8), pid(9), USER), Err(Error::NonexistentProcess));
     }
 
     #[test]
@@ -298,7 +341,7 @@ mod tests {
         programs.started(pid(1), program(9));
         assert_eq!(programs.ended(pid(1), END), None);
         assert!(!programs.is_running(pid(1)) && programs.has_unclaimed());
-        assert_eq!(programs.wait(pid(1), pid(9), pid(9), USER), Ok(Wait::Over(END)));
+        assert_eq!(programs.wait(pid(1), waiter(9), pid(9), USER), Ok(Wait::Over(END)));
         assert!(programs.get(pid(1)).is_err() && !programs.has_unclaimed());
     }
 
@@ -306,21 +349,21 @@ mod tests {
     fn who_waits_first_is_taken_for_the_starter_that_is_not_known() {
         let mut programs = Programs::default();
         programs.started(pid(1), Program { starter: None, ..program(0) });
-        assert_eq!(programs.wait(pid(1), pid(8), pid(9), UserId(8)), Err(Error::NoPermission));
-        assert_eq!(programs.wait(pid(1), pid(8), pid(9), USER), Ok(Wait::Later));
-        assert_eq!(programs.wait(pid(1), pid(7), pid(7), USER), Err(Error::NoPermission));
+        assert_eq!(programs.wait(pid(1), waiter(8), pid(9), UserId(8)), Err(Error::NoPermission));
+        assert_eq!(programs.wait(pid(1), waiter(8), pid(9), USER), Ok(Wait::Later));
+        assert_eq!(programs.wait(pid(1), waiter(7), pid(7), USER), Err(Error::NoPermission));
         assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
         programs.started(pid(2), Program { starter: None, ..program(0) });
         assert_eq!(programs.ended(pid(2), END), None);
         programs.forget_orphans(|_| true);
-        assert_eq!(programs.wait(pid(2), pid(9), pid(9), USER), Ok(Wait::Over(END)));
+        assert_eq!(programs.wait(pid(2), waiter(9), pid(9), USER), Ok(Wait::Over(END)));
     }
 
     #[test]
     fn a_detached_program_leaves_nothing() {
         let mut programs = Programs::default();
         programs.started(pid(1), Program { detached: true, ..program(9) });
-        assert_eq!(programs.wait(pid(1), pid(9), pid(9), USER), Err(Error::NoPermission));
+        assert_eq!(programs.wait(pid(1), waiter(9), pid(9), USER), Err(Error::NoPermission));
         assert_eq!(programs.ended(pid(1), END), None);
         assert!(programs.get(pid(1)).is_err());
     }
@@ -384,6 +427,27 @@ mod tests {
         assert!(!programs.is_of_ended_job(&[other], USER, MEMORY_NS));
         assert!(!programs.is_of_ended_job(&[job], UserId(8), MEMORY_NS));
         assert!(!programs.is_of_ended_job(&[job], USER, MEMORY_NS + 1));
+    }
+
+    #[test]
+    fn who_wants_to_know_of_stops_is_told_and_may_wait_again() {
+        let mut programs = Programs::default();
+        let job = (pid(9), 1);
+        programs.started(pid(1), Program { jobs: [job].into(), ..program(9) });
+        programs.started(pid(2), Program { jobs: [job].into(), ..program(1) });
+        let shell = Waiter { tells_stop: true, ..waiter(9) };
+        assert_eq!(programs.wait(pid(1), shell, pid(9), USER), Ok(Wait::Later));
+        assert_eq!(programs.wait(pid(2), waiter(1), pid(1), USER), Ok(Wait::Later));
+        assert_eq!(programs.of_job(job, USER), [pid(1), pid(2)]);
+        assert_eq!(programs.set_stopped(pid(1), true), Some(pid(9)));
+        assert_eq!(programs.set_stopped(pid(2), true), None);
+        assert_eq!(programs.stopped(), [(pid(1), pid(9)), (pid(2), pid(1))]);
+        assert_eq!(programs.wait(pid(1), shell, pid(9), USER), Ok(Wait::Over(STOPPED)));
+        assert_eq!(programs.set_stopped(pid(1), false), None);
+        assert_eq!(programs.wait(pid(1), shell, pid(9), USER), Ok(Wait::Later));
+        assert_eq!(programs.ended(pid(1), END), Some(pid(9)));
+        assert_eq!(programs.ended(pid(2), END), Some(pid(1)));
+        assert!(programs.stopped().is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use abi::{Error, Pid, UserId};
 use io_server::listing::{Flat, flat_root};
-use io_server::service::OpenInstance;
+use io_server::service::{Content, OpenInstance};
 use io_server::{
     Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Service, System,
     Waiter, Writing,
@@ -94,6 +94,18 @@ impl TerminalServer {
                 check(clear.instance)?;
                 let interrupted = u32::from(self.terminal.clear_foreground(system));
                 Ok(Outcome::from(Ok(terminal::ForegroundCleared { interrupted })))
+            }
+            Terminal::AwaitStop(stop) => {
+                let open = instances.get(stop.instance, client)?;
+                let Content::Object(instance) = &open.content else { return Err(Error::BadInstance) };
+                let stopper = Waiter { client: client.pid, instance: *instance, bytes: 0 };
+                self.terminal.await_stop(stopper, system);
+                Ok(Outcome::Later)
+            }
+            Terminal::ResumeReaders(resume) => {
+                check(resume.instance)?;
+                self.terminal.resume_readers(resume.readers, system);
+                Ok(Outcome::from(Ok(terminal::ReadersResumed {})))
             }
             Terminal::SetPrompt(set) => {
                 check(set.instance)?;

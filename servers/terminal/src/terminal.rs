@@ -13,7 +13,7 @@ use abi::protocol::{Reply as _, refusal};
 use abi::{Error, Pid, UserId};
 use io_server::{Incoming, Ring, System, Waiter, Waiters, waiting};
 use protocols::io::io;
-use protocols::terminal::mode;
+use protocols::terminal::{mode, terminal};
 
 use crate::channel::channel;
 use crate::editor::{BELL, Editor, Entered, Manner};
@@ -35,7 +35,9 @@ const INTERRUPTED_STATUS: u32 = 130;
 const INTERRUPT_BYTES: [u8; 2] = [3, 0x1c];
 /// ^Z.
 const SUSPEND_BYTE: u8 = 0x1a;
-const NO_SUSPENSION: &[u8] = b"^Z: programs are not suspended here; ^C ends this one\n";
+const NO_SUSPENSION: &[u8] = b"^Z: nobody here lets programs go on again; ^C ends this one\n";
+/// Most groups of readers that are put aside.
+const MAX_ASIDE: usize = 64;
 /// Asks a terminal where its cursor is, after sending it as far as it goes; the answer is the window's size. The
 /// cursor comes back.
 const ASK_WINDOW: &[u8] = b"\x1b7\x1b[999;999H\x1b[6n\x1b8";
@@ -72,6 +74,11 @@ pub struct Terminal {
     /// The word that a reader has been asked to complete.
     asked: Option<String>,
     readers: Waiters,
+    /// Readers of programs that were stopped, by the number under which they may come back.
+    aside: Vec<(u32, Waiters)>,
+    next_aside: u32,
+    /// Those who stop programs when the user says so.
+    stoppers: Waiters,
     writers: Waiters,
     output: Ring,
     /// The last byte for the screen ended a row.
@@ -103,6 +110,9 @@ impl Terminal {
             completes: false,
             asked: None,
             readers: Waiters::new(),
+            aside: Vec::new(),
+            next_aside: 0,
+            stoppers: Waiters::new(),
             writers: Waiters::new(),
             output: Ring::new(OUTPUT_BYTES),
             is_at_row_start: true,
@@ -139,6 +149,8 @@ impl Terminal {
     /// Somebody lets go of an instance: those who wait through it are refused.
     pub fn close(&mut self, instance: u64, system: &mut dyn System) {
         self.readers.close(instance, system);
+        self.aside.iter_mut().for_each(|(_, readers)| readers.close(instance, system));
+        self.stoppers.close(instance, system);
         self.writers.close(instance, system);
         self.synchronizers.close(instance, system);
     }
@@ -159,8 +171,12 @@ impl Terminal {
             self.interrupt(system);
             rest = &bytes[last + 1..];
         }
-        if is_cooked && !self.foreground.is_empty() && rest.contains(&SUSPEND_BYTE) {
-            self.show_text(NO_SUSPENSION, system);
+        if is_cooked
+            && !self.foreground.is_empty()
+            && let Some(last) = rest.iter().rposition(|byte| *byte == SUSPEND_BYTE)
+        {
+            self.stop(system);
+            rest = &rest[last + 1..];
         }
         // There is room: the bringer was told so.
         let _ = self.typed.push(rest);
@@ -170,6 +186,43 @@ impl Terminal {
             return false;
         }
         true
+    }
+
+    /// Answers when the user wants to stop what is in the foreground.
+    pub fn await_stop(&mut self, stopper: Waiter, system: &mut dyn System) {
+        self.stoppers.forget_ended(system);
+        self.stoppers.push(stopper);
+    }
+
+    /// ^Z: tells the last who asked, and puts those aside who wait to read.
+    fn stop(&mut self, system: &mut dyn System) {
+        let Some(stopper) = self.stoppers.pop_last() else {
+            return self.show_text(NO_SUSPENSION, system);
+        };
+        self.forget_line("^Z", system);
+        for (_, readers) in &mut self.aside {
+            readers.forget_ended(system);
+        }
+        self.aside.retain(|(_, readers)| !readers.is_empty());
+        self.next_aside = self.next_aside.wrapping_add(1);
+        let readers = core::mem::replace(&mut self.readers, Waiters::new());
+        if !readers.is_empty() && self.aside.len() < MAX_ASIDE {
+            self.aside.push((self.next_aside, readers));
+        }
+        let wanted = terminal::StopWanted { readers: self.next_aside };
+        // Who has gone needs no answer.
+        let _ = system.reply(stopper.client, &wanted.to_message(), &[]);
+    }
+
+    /// Those who were put aside under a number wait to read again.
+    pub fn resume_readers(&mut self, number: u32, system: &mut dyn System) {
+        if let Some(place) = self.aside.iter().position(|(known, _)| *known == number) {
+            let (_, mut readers) = self.aside.swap_remove(place);
+            while let Some(reader) = readers.pop() {
+                self.readers.push(reader);
+            }
+            self.serve_readers(system);
+        }
     }
 
     /// Draws the line that is being edited again: the screen may lack what it was told last.
@@ -389,18 +442,7 @@ impl Terminal {
 
     /// ^C: ends the programs in the foreground; if there are none, whoever has waited longest to read is told.
     fn interrupt(&mut self, system: &mut dyn System) {
-        self.typed.clear();
-        self.line.clear();
-        self.is_at_end = false;
-        self.asked = None;
-        self.decoder = KeyDecoder::new();
-        let mut screen = Screen::new();
-        if self.editor.is_active() {
-            self.editor.abandon("^C", &mut screen);
-        } else {
-            screen.extend_from_slice(b"^C\r\n");
-        }
-        self.show(&screen, system);
+        self.forget_line("^C", system);
         self.was_interrupted = true;
         if self.foreground.is_empty() {
             if let Some(reader) = self.readers.pop() {
@@ -417,6 +459,23 @@ impl Terminal {
             let _ = system.end(program, user, INTERRUPTED_STATUS);
         }
         self.readers.forget_ended(system);
+    }
+
+    /// Drops what was typed, and shows the sign of the key that did it.
+    fn forget_line(&mut self, sign: &str, system: &mut dyn System) {
+        self.typed.clear();
+        self.line.clear();
+        self.is_at_end = false;
+        self.asked = None;
+        self.decoder = KeyDecoder::new();
+        let mut screen = Screen::new();
+        if self.editor.is_active() {
+            self.editor.abandon(sign, &mut screen);
+        } else {
+            screen.extend_from_slice(sign.as_bytes());
+            screen.extend_from_slice(b"\r\n");
+        }
+        self.show(&screen, system);
     }
 
     /// Puts a program's text on the screen, above the line that is being edited.

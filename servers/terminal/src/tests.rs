@@ -228,16 +228,42 @@ fn whoever_completes_words_is_asked_for_them() {
 }
 
 #[test]
-fn suspending_is_answered() {
+fn where_nobody_stops_programs_that_is_said() {
     let mut console = Setup::new();
     console.type_bytes(b"\x1a");
     assert_eq!(console.shown(), "");
     let (instance, child) = (console.instance, console.system.process(UserId(100)));
     console.ask(&terminal::AddForeground { instance, program: child }, b"").unwrap();
     console.type_bytes(b"\x1a");
-    assert!(console.shown().starts_with("^Z: programs are not suspended"));
+    assert!(console.shown().starts_with("^Z: nobody here"));
     console.type_bytes(b"\x1c");
     assert_eq!(console.system.ended, [(child, 130)]);
+}
+
+#[test]
+fn who_stops_programs_is_told_and_their_reads_are_put_aside() {
+    let mut console = Setup::new();
+    let (instance, child) = (console.instance, console.system.process(UserId(100)));
+    let stopper = console.system.process(UserId(100));
+    let await_stop = terminal::AwaitStop { instance }.to_message();
+    console.system.send(&mut console.server, stopper, &await_stop, Vec::new(), Access::NONE);
+    console.ask(&terminal::AddForeground { instance, program: child }, b"").unwrap();
+    console.start_read(child, 100);
+    console.type_bytes(b"half");
+    console.type_bytes(b"\x1a");
+    let (wanted, _) = console.system.take_reply(stopper).unwrap();
+    let readers = wanted.words[1];
+    assert!(console.shown().ends_with("half^Z\r\n"));
+    // What is typed now is the shell's.
+    console.start_read(console.program, 100);
+    console.type_bytes(b"jobs\r");
+    assert_eq!(console.outcome(console.program), Some(Ok("jobs\n".into())));
+    assert_eq!(console.outcome(child), None);
+    console.ask(&terminal::ResumeReaders { instance, readers: readers + 1 }, b"").unwrap();
+    console.ask(&terminal::ResumeReaders { instance, readers }, b"").unwrap();
+    console.type_bytes(b"text\r");
+    assert_eq!(console.outcome(child), Some(Ok("text\n".into())));
+    assert_eq!(console.system.ended, []);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::shell::ast::Text;
 use crate::shell::elsewhere::Destination;
 use crate::shell::execute::{Flow, Leave, Shell};
 use crate::shell::lexer::shorten;
+use crate::shell::print::quote;
 use crate::shell::simple::is_path;
 use crate::shell::state::Place;
 use crate::shell::system::System;
@@ -92,7 +93,7 @@ impl<S: System> Shell<S> {
         }
         let streams = self.streams.clone();
         if let Some(child) = self.launch(&words[1..], &streams, &Destination::Here) {
-            self.wait_for(&mut [child])?;
+            self.wait_for([child].into())?;
         }
         Err(Leave::Exit)
     }
@@ -108,27 +109,42 @@ impl<S: System> Shell<S> {
         Ok(())
     }
 
-    /// `trap commands EXIT`: what runs when the shell ends. Other conditions are signals, which V has not.
+    /// `trap commands EXIT INT`: what runs when the shell ends, and when the user interrupts. Other conditions are
+    /// signals, which V has not.
     pub(super) fn trap(&mut self, words: &[Text]) -> Flow {
         self.state.status = 0;
         let (action, conditions) = match &words[1..] {
             [] => {
-                let mut line = Vec::new();
-                if let Some(commands) = &self.state.exit_trap {
-                    line = [b"trap -- ", &*crate::shell::print::quote(commands), b" EXIT\n"].concat();
+                let mut lines = Vec::new();
+                let traps = [(&self.state.exit_trap, "EXIT"), (&self.state.interrupt_trap, "INT")];
+                for (commands, condition) in traps {
+                    if let Some(commands) = commands {
+                        lines.extend(
+                            [b"trap -- ", &*quote(commands), b" ", condition.as_bytes(), b"\n"].concat(),
+                        );
+                    }
                 }
-                return self.output(&line);
+                return self.output(&lines);
             }
             [dashes, action, conditions @ ..] if dashes == b"--" => (action, conditions),
             [action, conditions @ ..] => (action, conditions),
         };
+        let action = (action != b"-").then(|| action.clone());
         for condition in conditions {
-            if condition != b"EXIT" && condition != b"0" {
-                let message = format!("{}: there is no such condition, only EXIT", shorten(condition));
-                self.complain(words, &message);
-                continue;
+            match condition.as_slice() {
+                b"EXIT" | b"0" => self.state.exit_trap.clone_from(&action),
+                b"INT" | b"2" => {
+                    self.state.interrupt_trap.clone_from(&action);
+                    if self.is_foreground && !self.state.is_interactive {
+                        self.system.catch_interruptions(action.is_some());
+                    }
+                }
+                condition => {
+                    let message =
+                        format!("{}: there is no such condition, only EXIT and INT", shorten(condition));
+                    self.complain(words, &message);
+                }
             }
-            self.state.exit_trap = (action != b"-").then(|| action.clone());
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl<S: System> Shell<S> {
                 if let Some(child) =
                     self.launch(&[name.clone(), b"--help".to_vec()], &streams, &Destination::Here)
                 {
-                    self.wait_for(&mut [child])?;
+                    self.wait_for([child].into())?;
                 }
             }
             status = if status == 0 { self.state.status } else { status };

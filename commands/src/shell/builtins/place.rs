@@ -6,7 +6,7 @@ use alloc::string::String;
 use crate::shell::ast::Text;
 use crate::shell::builtins;
 use crate::shell::elsewhere::Destination;
-use crate::shell::execute::{Flow, Shell, USAGE};
+use crate::shell::execute::{Flow, Leave, Shell, USAGE};
 use crate::shell::lexer::shorten;
 use crate::shell::parser::is_reserved;
 use crate::shell::print::print_function;
@@ -152,11 +152,13 @@ impl<S: System> Shell<S> {
             }
             words => {
                 if let Some(builtin) = builtins::find::<S>(&words[0]) {
-                    return (builtin.run)(self, words);
+                    let flow = (builtin.run)(self, words);
+                    // Behind `command` no built-in is special: what is wrong with its words ends nothing.
+                    return if flow == Err(Leave::Abandon) { Ok(()) } else { flow };
                 }
                 let streams: Streams<S::Stream> = self.streams.clone();
                 match self.launch(words, &streams, &Destination::Here) {
-                    Some(child) => self.wait_for(&mut [child]),
+                    Some(child) => self.wait_for([child].into()),
                     None => Ok(()),
                 }
             }

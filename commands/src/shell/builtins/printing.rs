@@ -21,12 +21,16 @@ impl<S: System> Shell<S> {
 
     /// `printf format argument…`: the format again and again until the arguments are used up.
     pub(super) fn printf(&mut self, words: &[Text]) -> Flow {
-        let Some(format) = words.get(1) else {
+        let operands = match &words[1..] {
+            [dashes, operands @ ..] if dashes == b"--" => operands,
+            operands => operands,
+        };
+        let Some((format, operands)) = operands.split_first() else {
             self.complain(words, "expected a format");
             self.state.status = USAGE;
             return Ok(());
         };
-        let printed = printf::print(format, &words[2..], self.text_room_bytes());
+        let printed = printf::print(format, operands, self.text_room_bytes());
         self.output(&printed.output)?;
         for problem in &printed.problems {
             self.complain(words, problem);

@@ -50,7 +50,7 @@ impl<S: System> Shell<S> {
         };
         let (line, is_whole) = match self.logical_line(raw) {
             Ok(line) => line,
-            Err(Error::Aborted) => return Err(self.interrupt()),
+            Err(Error::Aborted) => return self.interrupt(),
             Err(error) => {
                 self.complain(words, &format!("{error}"));
                 return Ok(());

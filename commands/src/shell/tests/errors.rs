@@ -92,7 +92,11 @@ fn failing_commands_have_a_position() {
         (". ./nofile", "exec: line 1, column 1: .: ./nofile: not found\n", 2),
         ("export 1x=2", "exec: line 1, column 1: export: 1x: not a variable's name\n", 2),
         ("wait %3", "exec: line 1, column 1: wait: %3: no such job\n", 127),
-        ("trap 'x' INT", "exec: line 1, column 1: trap: INT: there is no such condition, only EXIT\n", 1),
+        (
+            "trap 'x' HUP",
+            "exec: line 1, column 1: trap: HUP: there is no such condition, only EXIT and INT\n",
+            1,
+        ),
         ("echo \"$(nonesuch)\"", "exec: line 1, column 9: nonesuch: no such command; 'help' lists them\n", 0),
     ]);
 }

@@ -12,8 +12,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{self, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::{format, string::ToString, vec::Vec};
 
@@ -21,7 +21,7 @@ use abi::Error;
 
 use crate::shell::Shell;
 use crate::shell::ast::{Mode, Text};
-use crate::shell::system::{Ended, Object, ObjectKind, Placement, Program, Start, System};
+use crate::shell::system::{Ended, Object, ObjectKind, Placement, Program, Start, System, Waited};
 
 /// As much stack as a program has.
 const STACK_BYTES: usize = 256 << 10;
@@ -39,12 +39,20 @@ type Names = (PathBuf, BTreeMap<Text, Text>);
 pub struct Host {
     context: PathBuf,
     prefixes: BTreeMap<Text, Text>,
+    /// Programs that the user has stopped.
+    stopped: Arc<Mutex<Vec<u32>>>,
 }
 
 /// A program, or a shell on a thread.
 pub enum Child {
     Program(process::Child),
     Shell(Option<JoinHandle<i32>>, i32),
+}
+
+fn signal(program: u32, name: &str) {
+    let arguments = [format!("-{name}"), program.to_string()];
+    let status = process::Command::new("/usr/bin/kill").args(arguments).status();
+    assert!(status.is_ok_and(|status| status.success()), "{name} to {program}");
 }
 
 fn convert(error: &std::io::Error) -> Error {
@@ -62,7 +70,7 @@ fn convert(error: &std::io::Error) -> Error {
 
 impl Host {
     pub fn new(context: PathBuf) -> Host {
-        Host { context, prefixes: BTreeMap::new() }
+        Host { context, prefixes: BTreeMap::new(), stopped: Arc::default() }
     }
 
     fn path(&self, name: &[u8]) -> PathBuf {
@@ -83,13 +91,18 @@ pub fn run_shell(
     arguments: &[Text],
     environment: Vec<(Text, Text)>,
 ) -> i32 {
+    let is_session = matches!(arguments, [_, option] if option == b"-i");
     let (commands, arguments) = match arguments {
+        [name, option] if option == b"-i" => (None, Vec::from([name.clone()])),
         [_, option, commands, rest @ ..] if option == b"-c" => (Some(commands), rest.to_vec()),
         [_, rest @ ..] => (None, rest.to_vec()),
         [] => (None, Vec::new()),
     };
-    let file = arguments.first().cloned();
+    let file = arguments.first().filter(|_| !is_session).cloned();
     let mut shell = Shell::new(host, streams, arguments, environment);
+    if is_session {
+        return shell.run_interactively();
+    }
     match (commands, file) {
         (Some(commands), _) => shell.run_commands(commands),
         (None, Some(file)) => shell.run_script(&file),
@@ -152,7 +165,15 @@ impl System for Host {
         command.spawn().map(Child::Program).map_err(|error| convert(&error))
     }
 
-    fn wait(&mut self, child: &mut Child) -> Result<Ended, Error> {
+    fn wait(&mut self, child: &mut Child) -> Result<Waited, Error> {
+        if let Child::Program(child) = child
+            && fs::remove_file(self.context.join("stop")).is_ok()
+        {
+            // As if the user stopped it now.
+            signal(child.id(), "STOP");
+            self.stopped.lock().expect("no test has panicked").push(child.id());
+            return Ok(Waited::Stopped);
+        }
         let status = match child {
             Child::Program(child) => {
                 let status = child.wait().map_err(|error| convert(&error))?;
@@ -165,7 +186,7 @@ impl System for Host {
                 *status
             }
         };
-        Ok(Ended { status, reason: None })
+        Ok(Waited::Ended(Ended { status, reason: None }))
     }
 
     fn poll(&mut self, child: &mut Child) -> Result<Option<Ended>, Error> {
@@ -173,7 +194,10 @@ impl System for Host {
             Child::Program(child) => child.try_wait().map_err(|error| convert(&error))?.is_some(),
             Child::Shell(thread, _) => thread.as_ref().is_none_or(JoinHandle::is_finished),
         };
-        if has_ended { self.wait(child).map(Some) } else { Ok(None) }
+        match has_ended.then(|| self.wait(child)).transpose()? {
+            Some(Waited::Ended(ended)) => Ok(Some(ended)),
+            Some(Waited::Stopped) | None => Ok(None),
+        }
     }
 
     fn bring_to_foreground(&mut self, _child: &mut Child) {}
@@ -193,6 +217,14 @@ impl System for Host {
         Ok(())
     }
 
+    fn allow_stop(&mut self, _job: Option<u32>) {}
+
+    fn continue_job(&mut self, _job: u32) -> Result<(), Error> {
+        // All jobs are one here.
+        self.stopped.lock().expect("no test has panicked").drain(..).for_each(|id| signal(id, "CONT"));
+        Ok(())
+    }
+
     fn identity(&self, child: &Child) -> Text {
         match child {
             Child::Program(child) => child.id().to_string().into_bytes(),
@@ -204,12 +236,16 @@ impl System for Host {
     }
 
     fn own_identity(&self) -> Text {
-        process::id().to_string().into_bytes()
+        // Nobody's, so that no script ends the tests.
+        b"4999999".to_vec()
     }
 
     fn interrupted(&mut self) -> bool {
-        false
+        // A script that makes this file is its own user.
+        fs::remove_file(self.context.join("interrupt")).is_ok()
     }
+
+    fn catch_interruptions(&mut self, _catches: bool) {}
 
     fn pipe(&mut self) -> Result<(Arc<File>, Arc<File>), Error> {
         let (reader, writer) = pipe().map_err(|error| convert(&error))?;
@@ -220,7 +256,7 @@ impl System for Host {
         let mut options = OpenOptions::new();
         match mode {
             Mode::Read => options.read(true),
-            Mode::Write => options.write(true).create(true).truncate(true),
+            Mode::Write | Mode::Overwrite => options.write(true).create(true).truncate(true),
             Mode::Append => options.append(true).create(true),
             Mode::ReadWrite => options.read(true).write(true).create(true),
         };
@@ -320,6 +356,10 @@ impl System for Host {
             found.push((name, kind));
         }
         Ok(found)
+    }
+
+    fn node(&self) -> Text {
+        b"here".to_vec()
     }
 
     fn nodes(&mut self) -> Vec<Text> {

@@ -89,6 +89,7 @@ impl Description {
             standard_error: self.standard_error,
             is_guest: true,
             held_since_ns: None,
+            is_stopped: false,
             name,
             jobs: self.jobs.clone(),
         }

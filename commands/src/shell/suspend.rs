@@ -1,0 +1,83 @@
+//! ^Z: a process of the shell that waits until the terminal says that the user wants to stop what runs, and has the program
+//! managers of all nodes stop the job in the foreground.
+//!
+//! The shell itself waits for its programs meanwhile, and is told by their manager. What programs that are stopped wait to
+//! read, the terminal keeps aside until they go on.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::Error;
+use protocols::terminal::terminal;
+use v::io::Instance;
+use v::message::{Segment, call};
+use v::process::{self, Job, Thread};
+use v::sync::Mutex;
+
+const STACK_BYTES: usize = 32 << 10;
+
+/// The process, as the shell sees it.
+pub(super) struct Suspender {
+    terminal: Instance,
+    jobs: Arc<Mutex<Jobs>>,
+    _process: Thread,
+}
+
+/// What the shell and the process share.
+#[derive(Default)]
+struct Jobs {
+    /// The job that may be stopped.
+    current: Option<Job>,
+    /// Those that were stopped, with the number under which the terminal has their readers.
+    stopped: Vec<(Job, u32)>,
+}
+
+impl Suspender {
+    /// Starts the process; none if there is no memory for it, and then ^Z does nothing.
+    pub(super) fn start(terminal: Instance) -> Option<Suspender> {
+        let jobs = Arc::new(Mutex::new(Jobs::default()));
+        let shared = Arc::clone(&jobs);
+        let process = process::spawn_thread(STACK_BYTES, move || stop_jobs(terminal, &shared)).ok()?;
+        Some(Suspender { terminal, jobs, _process: process })
+    }
+
+    /// Says which job may be stopped from now on.
+    pub(super) fn allow(&self, job: Option<Job>) {
+        self.jobs.lock().current = job;
+    }
+
+    /// Lets a job go on that was stopped.
+    pub(super) fn let_go_on(&self, job: Job) -> Result<(), Error> {
+        let mut jobs = self.jobs.lock();
+        let readers = jobs.stopped.extract_if(.., |(stopped, _)| *stopped == job).last();
+        drop(jobs);
+        let outcome = job.let_go_on();
+        if let Some((_, readers)) = readers {
+            resume_readers(self.terminal, readers);
+        }
+        outcome
+    }
+}
+
+fn stop_jobs(terminal: Instance, jobs: &Mutex<Jobs>) {
+    let request = terminal::AwaitStop { instance: terminal.number };
+    // A terminal that was restarted has other instances: then there is none to wait at, and no shell for long.
+    while let Ok(stop) = call(terminal.server, &request, Segment::None) {
+        let mut shared = jobs.lock();
+        let Some(job) = shared.current else {
+            drop(shared);
+            resume_readers(terminal, stop.readers);
+            continue;
+        };
+        shared.stopped.push((job, stop.readers));
+        drop(shared);
+        // Of what does not hear of it nobody is told that it was stopped: ^C is left.
+        let _ = job.stop();
+    }
+}
+
+fn resume_readers(terminal: Instance, readers: u32) {
+    let request = terminal::ResumeReaders { instance: terminal.number, readers };
+    // Readers of a terminal that was restarted have been told so.
+    let _ = call(terminal.server, &request, Segment::None);
+}
