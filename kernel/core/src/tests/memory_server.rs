@@ -163,7 +163,7 @@ fn other_teams_are_closed_but_to_their_creators_and_controllers() {
 fn unknown_requests_are_refused() {
     let mut kernel = kernel(1024);
     let (_, root) = team(&mut kernel, 300);
-    for code in [0, 0x0200, 0x020e, 0x0301, 0xff_ffff] {
+    for code in [0, 0x0200, 0x020f, 0x0301, 0xff_ffff] {
         let result = kernel.memory_request(root, &Message::with_code(code));
         assert!(matches!(result, Err(Error::BadRequest)), "{code:#x}");
     }
