@@ -48,7 +48,8 @@ pub struct Configuration {
 
     /// How long a packet may wander about in the network.
     pub maximum_packet_lifetime_ns: u64,
-    /// How long an answered transaction is remembered (TS4); at least `maximum_packet_lifetime_ns`.
+    /// How long an answered transaction is remembered (TS4); at least `maximum_packet_lifetime_ns`. One with a group
+    /// is remembered for twice that time only, if it is less.
     pub retention_ns: u64,
     /// What most requests take at the server (TC1 less TC2).
     pub service_time_ns: u64,

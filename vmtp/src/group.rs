@@ -185,7 +185,7 @@ impl Engine {
         let blocks = blocks_of(bytes);
         let delivery = first_packet(blocks, bytes, self.room_bytes);
         let rest = blocks & !delivery;
-        let keep_ns = self.now_ns + self.configuration.retention_ns;
+        let keep_ns = self.keep_ns(index);
         let node = self.server_node(index);
         self.servers[index].answer_group(reply, bytes, rest, keep_ns);
         if rest == 0 {

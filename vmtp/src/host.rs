@@ -50,8 +50,10 @@ pub(crate) struct Host {
     pub run_window: RunWindow,
     /// When the next packet may go to it.
     pub pace_ns: u64,
-    /// No transaction of it that began after this was executed and forgotten.
+    /// No transaction of it with an individual that began after this was executed and forgotten.
     pub forgotten_ns: u64,
+    /// The same of its transactions with groups.
+    pub group_forgotten_ns: u64,
     /// It is being looked for.
     pub locating: bool,
     /// Probes without an answer.
@@ -79,9 +81,17 @@ impl Engine {
         if self.hosts.used() == self.hosts.len() {
             self.evict_host()?;
         }
-        let (heard_ns, forgotten_ns) = (self.now_ns, self.forgotten_ns);
+        let (heard_ns, forgotten_ns, group_forgotten_ns) =
+            (self.now_ns, self.forgotten_ns, self.forgotten_ns);
         let address = self.is_local(number).then_some(Address::Own);
-        let index = self.hosts.take(Host { number, address, heard_ns, forgotten_ns, ..Host::default() })?;
+        let index = self.hosts.take(Host {
+            number,
+            address,
+            heard_ns,
+            forgotten_ns,
+            group_forgotten_ns,
+            ..Host::default()
+        })?;
         self.host_map.insert(key, index);
         let idle_ns = self.now_ns + self.configuration.host_idle_ns;
         self.timers.set(self.host_node(index), idle_ns);
@@ -101,7 +111,7 @@ impl Engine {
 
     fn forget_host(&mut self, index: usize) {
         let host = &self.hosts[index];
-        self.forgotten_ns = self.forgotten_ns.max(host.forgotten_ns);
+        self.forgotten_ns = self.forgotten_ns.max(host.forgotten_ns).max(host.group_forgotten_ns);
         self.host_map.remove(u64::from(host.number.to_bits()));
         self.hosts.release(index);
         let node = self.host_node(index);

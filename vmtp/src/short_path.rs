@@ -122,7 +122,7 @@ impl Engine {
     /// Answers it.
     #[inline(always)]
     pub(crate) fn reply_short(&mut self, index: usize, reply: &Reply) {
-        let keep_ns = self.now_ns + self.configuration.retention_ns;
+        let keep_ns = self.keep_ns(index);
         self.timers.set(self.server_node(index), keep_ns);
         self.counters.packets_sent += 1;
         self.servers[index].answer(reply, keep_ns);

@@ -36,10 +36,6 @@ const FRAMES_AT_ONCE: usize = 8;
 const ASK_AGAIN_NS: u64 = 20_000_000;
 /// Clients that may wait for a logical host at a time.
 const MOST_CLAIMANTS: usize = 64;
-/// A node remembers a request of others for so many frames of memory: that is less than a hundredth of it.
-const FRAMES_PER_REQUEST: u64 = 16;
-/// Most requests that are remembered.
-const MOST_REQUESTS: usize = 4096;
 
 /// See the module.
 pub struct Domain {
@@ -156,13 +152,6 @@ impl Link for Wire<'_> {
     }
 }
 
-/// How many requests of other nodes are remembered, on a node with so much memory, and `least` in any case. Each is for some
-/// seconds that of a client, and a program that is started, a page that is read and a message to a group are clients of their
-/// own. Beyond that a client is told to come again, which whoever bids for a program has no time for.
-fn remembered_requests(total_frames: u64, least: usize) -> usize {
-    usize::try_from(total_frames / FRAMES_PER_REQUEST).unwrap_or(MOST_REQUESTS).clamp(least, MOST_REQUESTS)
-}
-
 impl Domain {
     /// Makes the process the kernel's partner, on a card.
     pub fn start(card: &mut dyn Card, own: LogicalHost) -> Result<Domain, Error> {
@@ -180,7 +169,6 @@ impl Domain {
             domain: number,
             // Every frame carries a checksum of its own, of 32 bits, over all of it.
             header_checksum_only: true,
-            servers: remembered_requests(v::entry::information().total_frames, default.engine.servers),
             ..default.engine
         };
         let now_ns = time::now_ns();

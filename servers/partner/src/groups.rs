@@ -32,15 +32,22 @@ impl Partner {
         if group == well_known_group::NETWORK_SERVERS {
             return self.answer_host(now_ns, request);
         }
+        let members = kernel.members(group);
+        if members.len() == 1 {
+            // It has just come.
+            let _ = self.engine.expect_one(request.id);
+        }
+        let has_members = !members.is_empty();
         let mut is_served = false;
-        for member in kernel.members(group).into_iter().take(MOST_MEMBERS) {
+        for member in members.into_iter().take(MOST_MEMBERS) {
             let Some(slot) = self.free_serve(pid(request.id.client), segment.len()) else { break };
             self.begin_serve(now_ns, request, member, prefix, segment.to_vec(), slot, kernel, link);
             is_served = true;
         }
         if !is_served {
-            // Nobody is told of it.
-            let _ = self.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity);
+            // Nobody is told of it; but where there is no room, the request may come again.
+            let refusal = if has_members { Refusal::Busy } else { Refusal::NonexistentEntity };
+            let _ = self.engine.refuse(now_ns, request.id, refusal);
         }
     }
 

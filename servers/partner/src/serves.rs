@@ -54,10 +54,17 @@ pub enum Serve {
 }
 
 impl Serve {
+    /// The request to a group that a member is to answer.
+    fn member_of(&self) -> Option<RequestId> {
+        match self {
+            Serve::Under { id, is_member: true, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// Whether what became of its alien is no answer: a group's member that has nothing to say, or is no more.
     fn is_silent(&self, message: &Message, outcome: Result<(), Error>) -> bool {
-        matches!(self, Serve::Under { is_member: true, .. })
-            && (outcome.is_err() || message.code() == Error::NothingToSay.code())
+        self.member_of().is_some() && (outcome.is_err() || message.code() == Error::NothingToSay.code())
     }
 
     fn host(&self) -> Option<LogicalHost> {
@@ -79,6 +86,8 @@ pub struct Serves {
     free_for_copies: Vec<usize>,
     /// Machines with clients that are served or were answered, and how many each has.
     hosts: Vec<(LogicalHost, usize)>,
+    /// Requests to groups that members are to answer, and how many.
+    groups: Vec<(RequestId, usize)>,
     /// What the kernel was told of the aliens for guests, which may move: by their slots, until these are free.
     for_guests: Vec<(usize, Alien)>,
 }
@@ -98,6 +107,7 @@ impl Serves {
             free_for_aliens: (0..aliens).rev().collect(),
             free_for_copies: (aliens..aliens + copies).rev().collect(),
             hosts: Vec::new(),
+            groups: Vec::new(),
             for_guests: Vec::new(),
         }
     }
@@ -165,6 +175,12 @@ impl Serves {
     /// Puts a client's request into a slot that is free: most often the one that was offered last.
     pub fn begin(&mut self, slot: usize, host: LogicalHost, serve: Serve) {
         self.slots[slot] = serve;
+        if let Some(id) = serve.member_of() {
+            match self.groups.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, count)) => *count += 1,
+                None => self.groups.push((id, 1)),
+            }
+        }
         let is_copy = slot >= self.aliens;
         let free = if is_copy { &mut self.free_for_copies } else { &mut self.free_for_aliens };
         if free.pop_if(|last| *last == slot).is_none() {
@@ -188,6 +204,7 @@ impl Serves {
     /// A request was answered, and the response's segment is kept. A copy's slot is free until then.
     pub fn keep(&mut self, slot: usize, host: LogicalHost, server_host: LogicalHost, bytes: usize) {
         let answered = Serve::Answered { host, server_host, bytes };
+        self.end_member(slot);
         if matches!(self.slots[slot], Serve::Free) {
             self.begin(slot, host, answered);
         } else {
@@ -195,9 +212,20 @@ impl Serves {
         }
     }
 
+    /// A member that was to answer a request to a group has, or will not.
+    fn end_member(&mut self, slot: usize) {
+        let Some(id) = self.slots[slot].member_of() else { return };
+        let Some(place) = self.groups.iter().position(|(known, _)| *known == id) else { return };
+        self.groups[place].1 -= 1;
+        if self.groups[place].1 == 0 {
+            self.groups.swap_remove(place);
+        }
+    }
+
     /// Frees a slot.
     pub fn end(&mut self, slot: usize) {
         let Some(host) = self.slots[slot].host() else { return };
+        self.end_member(slot);
         self.slots[slot] = Serve::Free;
         if !self.for_guests.is_empty() {
             self.for_guests.retain(|(of, _)| *of != slot);
@@ -346,12 +374,36 @@ impl Partner {
         kernel: &mut K,
         link: &mut L,
     ) {
-        let mut segment = kernel.take_back(cookie);
+        let segment = kernel.take_back(cookie);
         self.memory.give_back(segment.len());
         let Some(slot) = self.serves.of_cookie(cookie) else { return };
+        let group = self.serves.slots[slot].member_of();
         if self.serves.slots[slot].is_silent(message, outcome) {
-            return self.serves.end(slot);
+            self.serves.end(slot);
+        } else {
+            self.answer(now_ns, slot, (message, replier), outcome, segment, kernel, link);
         }
+        if let Some(id) = group
+            && !self.serves.groups.iter().any(|(other, _)| *other == id)
+        {
+            // Of one member, the answer has ended it.
+            let _ = self.engine.finish(now_ns, id);
+        }
+    }
+
+    /// The response to a request: the answer of its server, or why there is none.
+    #[inline]
+    #[allow(clippy::too_many_arguments)] // What an answer consists of.
+    fn answer<K: Kernel, L: Link>(
+        &mut self,
+        now_ns: u64,
+        slot: usize,
+        (message, replier): (&Message, Pid),
+        outcome: Result<(), Error>,
+        mut segment: Vec<u8>,
+        kernel: &mut K,
+        link: &mut L,
+    ) {
         let data_bytes = if outcome.is_ok() { message.segment_bytes() as usize } else { 0 };
         let mut bytes = 0;
         if outcome.is_err() || data_bytes > 0 {

@@ -226,7 +226,7 @@ impl User {
         let segment = (bytes > 0).then(|| Segment { buffer: self.buffer(), bytes });
         let is_group = request.server.is_group();
         let server = if is_group { EntityId::from_bits(LOCAL | u64::from(which)) } else { request.server };
-        if !is_group {
+        if !is_group || has_one_member(&request) {
             self.serving.remove(place);
             self.let_go(request.segment);
         }
@@ -450,6 +450,9 @@ impl User {
             "{request:?} comes before the client's last one is over"
         );
         assert!(self.serving.len() < SERVERS, "a request too many");
+        if has_one_member(&request) {
+            assert_eq!(self.engine.expect_one(request.id), Ok(()), "{request:?} is the user's");
+        }
         self.serving.push(request);
     }
 
@@ -479,4 +482,9 @@ impl User {
         assert!(self.replies.is_empty() && self.held.is_empty(), "segments are kept");
         assert!(self.engine.is_quiet(), "{:?}", self.engine);
     }
+}
+
+/// Whether a request is to a group of which one member is here.
+fn has_one_member(request: &Request) -> bool {
+    request.server.is_group() && !request.id.transaction.is_multiple_of(2)
 }

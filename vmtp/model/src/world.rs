@@ -312,10 +312,15 @@ impl World {
                     (bytes > 0).then_some(Segment { buffer: Buffer(REPLY_BUFFERS + index as u32), bytes });
                 let message = Message { words: [flags, request.message.words[1], 0, 0, 0, 0, 0, 0] };
                 let reply = Reply { server, message, segment };
+                // One host's server says that it is the only one.
+                let is_one = request.server.is_group() && at.is_multiple_of(2);
+                if is_one && self.hosts[at].engine.expect_one(request.id).is_err() {
+                    // The client had given up.
+                }
                 // A client that has given up is not told.
                 let first = self.hosts[at].engine.reply(now_ns, request.id, &reply);
                 self.do_first(at, first.ok().flatten());
-                if request.server.is_group() {
+                if request.server.is_group() && !is_one {
                     let _ = self.hosts[at].engine.finish(now_ns, request.id);
                 }
             }

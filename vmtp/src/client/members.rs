@@ -19,6 +19,8 @@ use crate::transfer::{Incoming, group_bytes};
 #[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
 pub(crate) struct MemberRecord {
     client: usize,
+    /// Of the same client: the one that began to come before it.
+    next: Option<u32>,
     server: EntityId,
     from: Option<Address>,
     message: Message,
@@ -85,9 +87,9 @@ impl Engine {
     }
 
     fn find_member(&self, index: usize, server: EntityId) -> Option<usize> {
-        (0..self.members.len()).find(|member| {
-            self.members.get(*member).is_some_and(|record| record.client == index && record.server == server)
-        })
+        let first = self.clients[index].members;
+        let mut members = core::iter::successors(first, |member| self.members[*member as usize].next);
+        members.find(|member| self.members[*member as usize].server == server).map(|member| member as usize)
     }
 
     fn begin_member(&mut self, index: usize, from: Address, header: &Header) -> Option<usize> {
@@ -101,6 +103,7 @@ impl Engine {
             if header.message.has(message::DELIVERY_MASK) { header.message.words[6] } else { u32::MAX };
         let record = MemberRecord {
             client: index,
+            next: client.members,
             server: header.server,
             from: Some(from),
             message: header.message,
@@ -121,6 +124,7 @@ impl Engine {
         }
         // One has answered: the request need not be repeated.
         let client = &mut self.clients[index];
+        client.members = Some(member as u32);
         client.outgoing.pause();
         client.attempts = 0;
         let deadline_ns = client.deadline_ns;
@@ -184,10 +188,10 @@ impl Engine {
 
     /// The client's transaction is over: so are the responses to it.
     pub(super) fn free_client_members(&mut self, index: usize) {
-        for member in 0..self.members.len() {
-            if self.members.get(member).is_none_or(|record| record.client != index) {
-                continue;
-            }
+        let mut next = self.clients[index].members.take();
+        while let Some(member) = next {
+            let member = member as usize;
+            next = self.members[member].next;
             if let Some(buffer) = self.members[member].buffer.take() {
                 self.release_buffer(buffer);
             }

@@ -92,6 +92,8 @@ pub(crate) struct ClientRecord {
     pub(super) ending: Ending,
     /// Responses given out, of a request that wants several.
     pub(super) collected: u32,
+    /// Of such a request: the record of the response that began to come last.
+    pub(super) members: Option<u32>,
     /// Its place in a run; of none, blank.
     pub(super) run: Place,
 }

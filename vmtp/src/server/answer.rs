@@ -2,6 +2,7 @@
 
 use super::{Answer, ServerState};
 use crate::action::Buffer;
+use crate::configuration::Configuration;
 use crate::encapsulation::Address;
 use crate::engine::Engine;
 use crate::manager::{Notice, code};
@@ -10,9 +11,19 @@ use crate::packet::message;
 use crate::packet::message::Message;
 
 impl Engine {
+    /// Until when the record of a request is kept that is answered now, or came again. One to a group hardly longer than it
+    /// must be: its client is rarely heard again, since the first answer of any host ends its repeating the request.
+    #[inline(always)]
+    pub(crate) fn keep_ns(&self, index: usize) -> u64 {
+        let Configuration { retention_ns, maximum_packet_lifetime_ns, .. } = self.configuration;
+        let is_of_group = self.servers[index].server.is_group();
+        let of_group_ns = (2 * maximum_packet_lifetime_ns).min(retention_ns);
+        self.now_ns + if is_of_group { of_group_ns } else { retention_ns }
+    }
+
     /// From now on the record only keeps the request from being executed again.
     pub(super) fn close_request(&mut self, index: usize) {
-        let keep_ns = self.now_ns + self.configuration.retention_ns;
+        let keep_ns = self.keep_ns(index);
         self.servers[index].close(keep_ns);
         self.timers.set(self.server_node(index), keep_ns);
         if self.servers[index].is_linked {
@@ -106,8 +117,15 @@ impl Engine {
             self.timers.set(node, keep_ns);
             return;
         }
-        let (host, arrived_ns) = (record.host as usize, record.arrived_ns);
-        self.hosts[host].forgotten_ns = self.hosts[host].forgotten_ns.max(arrived_ns).max(1);
+        if self.has_members_to_be_heard(index) {
+            self.timers.set(node, self.keep_ns(index));
+            return;
+        }
+        let (host, arrived_ns, is_of_group) =
+            (record.host as usize, record.arrived_ns, record.server.is_group());
+        let host = &mut self.hosts[host];
+        let forgotten_ns = if is_of_group { &mut host.group_forgotten_ns } else { &mut host.forgotten_ns };
+        *forgotten_ns = arrived_ns.max(*forgotten_ns).max(1);
         self.free_server(index);
     }
 
@@ -125,7 +143,7 @@ impl Engine {
     /// Nobody says that the response is there: its segment is given back.
     pub(super) fn discard_response(&mut self, index: usize) {
         let node = self.server_node(index);
-        let keep_ns = self.now_ns + self.configuration.retention_ns;
+        let keep_ns = self.keep_ns(index);
         let record = &mut self.servers[index];
         record.release_response();
         record.answer = Answer::Notice(code::RESPONSE_DISCARDED);

@@ -1,19 +1,30 @@
 //! Requests to groups, and the responses of their members.
 //!
 //! A request to a group is delivered once. Each member's response has a record of its own, on a list that hangs on the
-//! request's: it is sent, kept and acknowledged like any other, and goes when the request's record goes.
+//! request's: it is sent, kept and acknowledged like any other, and goes when the request's record goes. Where one member
+//! is to answer, the request's own record does.
 
 use super::{ServerRecord, ServerState};
 use crate::EntityId;
+use crate::action::RequestId;
 use crate::engine::Engine;
 use crate::outcome::Stale;
 use crate::table::NEVER;
 
 impl Engine {
-    /// The record for a response to request `index`: its own, or if it is to a group, a new one.
+    /// Of a delivered request to a group, which none has answered: that one member alone is to answer it: then [`Engine::reply`] voids its id, as
+    /// that of a request to an individual.
+    pub fn expect_one(&mut self, id: RequestId) -> Result<(), Stale> {
+        let index = self.processing(id)?;
+        debug_assert!(self.servers[index].linked.is_none(), "no member has answered");
+        self.servers[index].is_for_one = true;
+        Ok(())
+    }
+
+    /// The record for a response to request `index`: its own, or if several members answer it, a new one.
     pub(super) fn responding(&mut self, index: usize) -> Result<usize, Stale> {
         let record = &self.servers[index];
-        if !record.server.is_group() {
+        if record.has_one_response() {
             return Ok(index);
         }
         let member = ServerRecord {
@@ -39,7 +50,7 @@ impl Engine {
 
     /// The record of the response by `server` to the client's request of this transaction; `index` is the latest.
     pub(super) fn responder_of(&self, index: usize, transaction: u32, server: EntityId) -> Option<usize> {
-        if !self.servers[index].server.is_group() {
+        if self.servers[index].has_one_response() {
             return self.transaction_of(index, transaction).map(|found| found.0);
         }
         self.members(index).find(|member| self.servers[*member].header.server == server)
@@ -48,6 +59,12 @@ impl Engine {
     fn members(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         let next = |index: usize| self.servers[index].linked.map(|member| member as usize);
         core::iter::successors(next(index), move |index| next(*index))
+    }
+
+    /// Whether responses to request `index` to a group have segments that its client has not said that it has.
+    pub(super) fn has_members_to_be_heard(&self, index: usize) -> bool {
+        self.servers[index].server.is_group()
+            && self.members(index).any(|member| self.servers[member].response.is_some())
     }
 
     /// Sends the responses to a request to a group again.

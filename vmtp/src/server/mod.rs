@@ -61,7 +61,8 @@ impl Reply {
 
 impl Engine {
     /// Answers a delivered request. Its id is void from then on, unless the response is idempotent and the request is
-    /// delivered again. A request to a group may be answered once by each member, until [`Engine::finish`].
+    /// delivered again. A request to a group may be answered once by each member, until [`Engine::finish`], unless
+    /// [one is expected](Engine::expect_one).
     ///
     /// # Errors
     ///

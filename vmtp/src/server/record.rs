@@ -92,6 +92,8 @@ pub(crate) struct ServerRecord {
     /// Of a request to a group: the first record of a response to it. Of the latest of a run: the transaction before it.
     /// Of such a record: the next.
     pub(super) linked: Option<u32>,
+    /// It is to a group, and one member here is to answer: no response has a record of its own.
+    pub(super) is_for_one: bool,
     /// Another record leads to this one, or none any more; the map does not.
     pub(super) is_linked: bool,
     /// The gap between packets that the client wants.
@@ -107,6 +109,12 @@ pub(crate) struct ServerRecord {
 impl ServerRecord {
     pub(super) fn id(&self, index: usize) -> RequestId {
         RequestId { index: index as u32, client: self.header.client, transaction: self.header.transaction }
+    }
+
+    /// Whether its response is this record's own.
+    #[inline(always)]
+    pub(super) fn has_one_response(&self) -> bool {
+        !self.server.is_group() || self.is_for_one
     }
 
     /// Whether all is done for its transaction, which is before `transaction`, and nothing is left to give out, or back
@@ -191,7 +199,7 @@ impl ServerRecord {
     #[inline]
     pub fn takes_short(&self, reply: &Reply) -> bool {
         reply.segment.is_none()
-            && !self.server.is_group()
+            && self.has_one_response()
             && reply.message.words[0] & message::DELIVERY_MASK == 0
             && !self.header.control.has_any(Control::DELAY_RESPONSE | Control::PLACE_IN_RUN)
             && self.abandoned.is_none()
@@ -204,7 +212,7 @@ impl ServerRecord {
         let bytes = reply.segment?.bytes;
         let fits = bytes != 0
             && bytes <= GROUP_BYTES as u32
-            && !self.server.is_group()
+            && self.has_one_response()
             && reply.message.words[0] & (message::DELIVERY_MASK | message::DATAGRAM) == 0
             && !self
                 .header

@@ -191,9 +191,10 @@ impl Engine {
     /// An answered request has come again.
     pub(super) fn receive_answered(&mut self, index: usize, group: u16, header: &Header) -> Option<Store> {
         self.counters.duplicates += 1;
+        let keep_ns = self.keep_ns(index);
         let record = &mut self.servers[index];
         let count = header.control.retransmit_count();
-        record.keep_ns = self.now_ns + self.configuration.retention_ns;
+        record.keep_ns = keep_ns;
         if record.answer == Answer::Forwarded {
             self.forward_again(index);
             return None;
@@ -243,6 +244,7 @@ impl Engine {
             if header.message.has(message::DELIVERY_MASK) { header.message.words[6] } else { u32::MAX };
         let record = &mut self.servers[index];
         record.state = ServerState::Receiving;
+        record.is_for_one = false;
         record.header.control = record.header.control.without(Control::CONTINUED);
         record.incoming = Incoming::start(bytes, wanted);
         if bytes != 0 {

@@ -58,7 +58,10 @@ impl Engine {
                 let age_ns = u64::from(answer.words[7]) * 1000;
                 // The earliest that the client can have begun, by our clock.
                 let began_ns = probe_sent_ns.saturating_sub(age_ns + age_ns / CLOCK_DRIFT);
-                let forgotten_ns = self.hosts[host].forgotten_ns.max(self.forgotten_ns);
+                let host = &self.hosts[host];
+                let is_of_group = record.server.is_group();
+                let of_host_ns = if is_of_group { host.group_forgotten_ns } else { host.forgotten_ns };
+                let forgotten_ns = of_host_ns.max(self.forgotten_ns);
                 let is_new = answer.words[7] != u32::MAX && (began_ns > forgotten_ns || forgotten_ns == 0);
                 if waits && is_new {
                     let header = record.header;

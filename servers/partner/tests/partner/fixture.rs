@@ -169,7 +169,7 @@ impl Net {
         }
     }
 
-    /// A request of a client of a peer, with this segment, or none.
+    /// A request of a client of a peer, with this segment, or none. One to a group is given up after two seconds.
     pub fn ask(&mut self, peer: u32, client: Pid, server: EntityId, message: Message, segment: &[u8]) {
         let host = &mut self.peers[peer as usize];
         let buffer = Buffer(100_000 + host.segments.len() as u32);
@@ -182,6 +182,7 @@ impl Net {
             message: vmtp::Message { words: message.words },
             segment: (bytes > 0).then_some(Segment { buffer, bytes }),
             response: Segment { buffer: Buffer(200_000), bytes: 200_024 },
+            deadline_ns: server.is_group().then_some(self.now_ns + 2_000_000_000),
             ..vmtp::Send::default()
         };
         let (_, first) = host.engine.send(self.now_ns, &send).expect("a request that can be sent");
@@ -206,9 +207,14 @@ impl Net {
     /// The server of the alien that was sent last answers, with data.
     pub fn answer(&mut self, data: &[u8]) {
         let alien = *self.kernel.aliens.last().expect("an alien");
+        self.answer_for(&alien, 0, data);
+    }
+
+    /// The server of an alien answers with a code, and data.
+    pub fn answer_for(&mut self, alien: &Alien, code: u32, data: &[u8]) {
         let buffer = self.kernel.lent.get_mut(&alien.cookie).expect("its buffer");
         buffer[PREFIX_BYTES..][..data.len()].copy_from_slice(data);
-        let mut message = Message::with_code(0);
+        let mut message = Message::with_code(code);
         message.words[7] = data.len() as u32;
         let arrival = Arrival::Answered { cookie: alien.cookie, replier: alien.to, outcome: Ok(()) };
         self.take(&Received {

@@ -170,6 +170,33 @@ fn one_machine_cannot_keep_the_others_out() {
     assert_eq!(net.peers[0].outcomes.len(), 1);
 }
 
+/// What was asked of a group is remembered no longer than what was asked of a process, whether its members answer or have
+/// nothing to say: each time that a process asks, it is another client.
+#[test]
+fn who_asks_a_group_often_is_heard_each_time() {
+    let mut net = net(1);
+    let group = Pid::unrestricted_group(OWN, 0x2000);
+    for members in [1, 2] {
+        net.kernel.members.push((group, here(16 + members)));
+        for number in 0..400 {
+            let before = net.kernel.aliens.len();
+            net.ask(0, there(0, 100 + 1000 * members + number), entity(group), MESSAGE, &prefix(Grant::NONE));
+            let aliens = net.kernel.aliens[before..].to_vec();
+            assert_eq!(aliens.len(), usize::from(members), "the {number}th time");
+            for alien in aliens {
+                let code = if number % 2 == 0 { 0 } else { Error::NothingToSay.code() };
+                net.answer_for(&alien, code, &[]);
+            }
+            net.pass(25_000_000 * u64::from(members));
+        }
+        let answers =
+            net.peers[0].outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Response(_)));
+        assert_eq!(answers.count(), 200 * usize::from(members));
+    }
+    net.pass(20_000_000_000);
+    assert!(net.partner.is_quiet(), "{:?}", net.partner);
+}
+
 #[test]
 fn memory_is_bounded() {
     let configuration = Configuration { memory_bytes: 200_000, ..Configuration::default() };
