@@ -22,6 +22,9 @@ use crate::{Error, Grant, Message, Pid, UserId};
 /// From one transaction of a process to the next: VMTP uses a number for each packet group of a long message
 /// (RFC 1045, 2.14).
 pub const TRANSACTION_STEP: u32 = 256;
+/// In the number of a transaction, which is a multiple of that: an earlier network server had received it, and it may have
+/// been executed.
+pub const AGAIN: u32 = 1;
 
 /// What a message to the network server is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +35,7 @@ pub enum Arrival {
     Elsewhere {
         /// Whom.
         to: Pid,
-        /// The number of the sender's transaction: with its pid, never used again.
+        /// The number of the sender's transaction: with its pid, never used again; and [`AGAIN`] if it is not new.
         transaction: u32,
     },
     /// An alien was answered: the message is the reply, and its data is in the alien's buffer.

@@ -187,7 +187,9 @@ fn nobody_waits_for_nothing<M: Machine>(kernel: &Kernel<M>) {
                 "slot {index} waits with a full queue"
             ),
             State::Idle => assert!(
-                process.kind != Kind::Program || kernel.team(process.team).ending,
+                process.kind != Kind::Program
+                    || kernel.team(process.team).ending
+                    || process.flags.has(Flags::REMOTE) && process.flags.has(Flags::TIMED),
                 "slot {index} does nothing"
             ),
             State::Ready => assert!(process.forwarder.is_none(), "slot {index} runs, and is forwarded"),
@@ -240,8 +242,9 @@ fn remote<M: Machine>(kernel: &Kernel<M>) {
     for (index, process) in kernel.processes.iter() {
         let remote = process.flags.has(Flags::REMOTE);
         let waits = matches!(process.state, State::Sending | State::AwaitingReply);
-        // One that waits for a page of its segment first is with nobody yet; nor is a page without a network server.
-        let is_stranded = process.kind == Kind::Page && server == NOBODY && process.state == State::Idle;
+        // One that waits for a page of its segment first is with nobody yet; nor are those that wait for a network server.
+        let is_for_another = server != NOBODY && !kernel.processes.is_away(process.pid.host());
+        let is_stranded = process.state == State::Idle && !is_for_another;
         if remote && process.wait == Wait::None && !is_stranded {
             assert!(
                 waits && process.partner == server,

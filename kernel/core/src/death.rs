@@ -15,8 +15,10 @@
 //! | an alien | takes the same to the network server |
 //! | with an exception | its team ends |
 
+use abi::call::Send;
 use abi::notice::{self, STATUS_EXCEPTION, STATUS_KILLED};
 use abi::protocol::Request;
+use abi::remote::AGAIN;
 use abi::trace::Event;
 use abi::{Error, Pid};
 
@@ -26,6 +28,7 @@ use crate::machine::{Machine, ProcessIndex};
 use crate::page_request::Answer;
 use crate::paging::Wait;
 use crate::process::{Flags, Kind, NOBODY, State};
+use crate::remote::STRANDED_NS;
 use crate::team::{FIRST_TEAM, Team, TeamIndex};
 
 /// Page tables that one step of long work frees.
@@ -268,6 +271,12 @@ impl<M: Machine> Kernel<M> {
             self.destroy_team(team, STATUS_EXCEPTION + vector);
         } else if flags.has(Flags::NEWBORN) {
             self.destroy(sender, STATUS_KILLED);
+        } else if flags.has(Flags::REMOTE) && process.registers.number == Send::NUMBER {
+            // The next network server sends it; again by the same number, by which whoever has it knows it.
+            if error.may_have_been_executed() {
+                self.processes[sender].transaction |= AGAIN;
+            }
+            self.set_deadline(sender, self.coarse_now_ns + STRANDED_NS);
         } else if flags.has(Flags::REMOTE) {
             let received = error.may_have_been_executed();
             self.fail_sender(sender, if received { Error::HostUnreachable } else { Error::NoNetwork });

@@ -336,6 +336,8 @@ impl<M: Machine> Kernel<M> {
             }
             _ if process.flags.has(Flags::EXCEPTION) => ProcessState::Exception,
             _ if process.flags.has(Flags::NEWBORN) => ProcessState::Newborn,
+            // For the next network server.
+            State::Idle if process.flags.has(Flags::REMOTE) => ProcessState::SendBlocked,
             State::Free | State::KernelServer | State::Ready | State::Idle => ProcessState::Ready,
             State::Receiving | State::ReceivingFrom => ProcessState::ReceiveBlocked,
             State::Sending => ProcessState::SendBlocked,

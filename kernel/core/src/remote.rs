@@ -7,11 +7,14 @@
 //! MoveTo and MoveFrom on a client elsewhere become such Sends of their caller, one for each piece, to the *remote
 //! server* of the client's node (`abi::kernel::remote`), with the caller's own memory granted, which the
 //! network server reads and writes piece by piece.
+//!
+//! When the network server ends, what was sent through it is not lost: the next one sends it again, as the same transaction.
 
 use abi::call::{MoveTo, Reply, Send};
 use abi::kernel::{MOST_MOVED_BYTES, REMOTE, remote};
 use abi::protocol::{Reply as _, Request as _};
-use abi::remote::{Arrival, TRANSACTION_STEP};
+use abi::remote::{AGAIN, Arrival, TRANSACTION_STEP};
+use abi::trace::Event;
 use abi::{Access, Error, Grant, Message, Pid, Rights, USER_ADDRESS_END};
 
 use crate::kernel::Kernel;
@@ -20,11 +23,19 @@ use crate::page_request::Answer;
 use crate::process::{Flags, Kind, NOBODY, Process, State};
 use crate::{Result, ensure};
 
+/// So long a Send to another node waits for the next network server.
+pub(crate) const STRANDED_NS: u64 = 10_000_000_000;
+
 impl<Space> Process<Space> {
     /// What it sends now goes to another node.
     pub(crate) fn begin_transaction(&mut self) {
-        self.transaction = self.transaction.wrapping_add(TRANSACTION_STEP);
+        self.transaction = (self.transaction | AGAIN).wrapping_add(TRANSACTION_STEP - AGAIN);
         self.flags.set(Flags::REMOTE);
+    }
+
+    /// Whether what it has sent to another node waits for the next network server.
+    fn is_stranded(&self) -> bool {
+        self.kind == Kind::Program && self.state == State::Idle && self.flags.has(Flags::TIMED)
     }
 
     /// Whether it waits in a MoveTo or MoveFrom for another node.
@@ -43,6 +54,15 @@ impl<M: Machine> Kernel<M> {
         ensure(self.network_server == NOBODY || self.network_server == caller, Error::Busy)?;
         self.network_server = caller;
         self.send_stranded();
+        for sender in 0..self.processes.count() {
+            let process = &self.processes[sender];
+            // What has moved sends there.
+            if process.is_stranded() && !self.processes.is_away(process.pid.host()) {
+                self.clear_deadline(sender);
+                self.trace_message(Event::Send, sender, caller);
+                self.post(sender, caller);
+            }
+        }
         Ok(())
     }
 

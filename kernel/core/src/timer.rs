@@ -116,6 +116,7 @@ impl<M: Machine> Kernel<M> {
                 self.end_receiving(index);
                 self.fail(index, Error::DeadlinePassed);
             }
+            (_, State::Idle) => self.fail_sender(index, Error::HostUnreachable),
             (_, State::AwaitingGroup) => self.fail(index, Error::DeadlinePassed),
             (_, State::Delaying) => self.finish_delay(index, &Delayed {}.to_message()),
             (_, state) => debug_assert!(false, "slot {index} in {state:?} has a deadline"),

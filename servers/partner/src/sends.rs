@@ -13,7 +13,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use abi::remote::{Arrival, Received};
+use abi::remote::{AGAIN, Arrival, Received};
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, LogicalHost, Pid};
@@ -180,6 +180,9 @@ impl Partner {
         link: &mut L,
     ) -> Result<(), Error> {
         let Arrival::Elsewhere { to, transaction } = received.arrival else { return Ok(()) };
+        // Since when nobody knows: a server that does not know it either may have executed and forgotten it.
+        let resumed_since_ns = (transaction & AGAIN != 0).then_some(0);
+        let transaction = transaction & !AGAIN;
         let slot = self.sends.slots.iter().position(Option::is_none).ok_or(Error::NoResources)?;
         if is_remote_server(to) {
             return self.begin_move(now_ns, received, slot, kernel, link);
@@ -212,6 +215,7 @@ impl Partner {
             deadline_ns: to.is_group().then_some(now_ns + COLLECT_NS),
             segment,
             response: Segment { buffer: response_buffer, bytes: (PREFIX_BYTES + reply_bytes) as u32 },
+            resumed_since_ns,
             ..vmtp::Send::default()
         };
         self.enter_send(now_ns, slot, to, &send, kernel, link)

@@ -3,9 +3,10 @@
 use abi::call::{self, MoveFrom, MoveTo, NOW};
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{PROCESS, process};
-use abi::remote::{Arrival, TRANSACTION_STEP};
+use abi::remote::{AGAIN, Arrival, TRANSACTION_STEP};
 use abi::trace::{Event, TraceRecord};
-use abi::{Access, Error, Grant, Message};
+use abi::{Access, Error, Grant, Message, Pid};
+use kernel_core::process::State;
 use simulator::node::{receive, reply, send, send_with};
 use simulator::{Node, Outcome};
 
@@ -149,12 +150,12 @@ fn a_client_that_ends_is_not_replied_to() {
 }
 
 #[test]
-fn the_network_servers_end_tells_what_may_have_been_done() {
+fn what_was_sent_through_a_network_server_that_has_ended_is_the_next_ones() {
     let mut fixture = Fixture::new();
     let received = fixture.node.team(100, PRIORITY, 4);
     let queued = fixture.node.team(100, PRIORITY, 4);
     fixture.node.call(received, send(FAR, WORDS));
-    fixture.arrival();
+    let (_, before) = fixture.arrival();
     fixture.node.call(queued, send(FAR, WORDS));
     // Two aliens, one received, one queued, and one on its way back.
     let servers = [0, 1, 2].map(|_| fixture.node.team(100, PRIORITY, 4));
@@ -167,11 +168,37 @@ fn the_network_servers_end_tells_what_may_have_been_done() {
     succeeded(fixture.node.call(servers[0], reply(FAR, ANSWER)));
     let network = fixture.network;
     fixture.end(network);
-    assert_eq!(fixture.node.error(received), Error::HostUnreachable);
-    assert_eq!(fixture.node.error(queued), Error::NoNetwork);
     assert_eq!(refused(fixture.node.call(servers[1], reply(FAR, ANSWER))), Error::NotAwaitingReply);
     assert_eq!(fixture.node.call(servers[2], receive()), Outcome::Waits);
-    fixture.finish(&[received, queued, servers[0], servers[1], servers[2]]);
+    fixture.network = network_team(&mut fixture.node);
+    fixture.node.request(fixture.network, PROCESS, &become_server()).expect("there is no other");
+    let (again, after) = fixture.arrival();
+    let Arrival::Elsewhere { to, transaction } = before else { panic!("{before:?}") };
+    let before = Arrival::Elsewhere { to, transaction: transaction | AGAIN };
+    assert_eq!((again.pid, after), (received.to_bits(), before), "the same transaction");
+    assert_eq!(Message::from_registers(again.message), WORDS);
+    let (registers, arrival) = fixture.arrival();
+    assert_eq!(
+        (registers.pid, arrival),
+        (queued.to_bits(), Arrival::Elsewhere { to, transaction }),
+        "a new one"
+    );
+    for client in [received, queued] {
+        succeeded(fixture.reply(client, ANSWER, Pid::NONE, None));
+        assert_eq!(fixture.node.results(client).number, 0);
+    }
+    // If there is none for a long time, nobody knows whether it was done.
+    fixture.node.call(received, send(FAR, WORDS));
+    let transaction = transaction + TRANSACTION_STEP;
+    assert_eq!(fixture.arrival().1, Arrival::Elsewhere { to, transaction });
+    fixture.node.call(queued, send(FAR, WORDS));
+    let network = fixture.network;
+    fixture.end(network);
+    assert_eq!(fixture.node.state(queued), State::Idle);
+    fixture.end(queued);
+    fixture.node.pass(11_000_000_000);
+    assert_eq!(fixture.node.error(received), Error::HostUnreachable);
+    fixture.finish(&[received, servers[0], servers[1], servers[2]]);
 }
 
 #[test]

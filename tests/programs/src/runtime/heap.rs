@@ -89,7 +89,7 @@ pub fn large() -> Result<(), String> {
         let end = (first + some).min(PAGES);
         match random.below(8) {
             // All of it, or much.
-            _ if round % 500 == 0 => set(&mut pages, &mut expected, 0..PAGES, round + 1),
+            _ if round.is_multiple_of(500) => set(&mut pages, &mut expected, 0..PAGES, round + 1),
             0 => set(&mut pages, &mut expected, first..PAGES, round),
             1 | 2 => set(&mut pages, &mut expected, first..end, round),
             3 => {
