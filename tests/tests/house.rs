@@ -82,6 +82,7 @@ fn layers_are_kept() {
     let needs = |name: &str| &packages[name].1;
     assert!(needs("abi").is_empty(), "abi depends on nothing of ours");
     assert!(needs("vmtp").is_empty(), "vmtp depends on nothing of ours");
+    assert!(needs("leases").is_empty(), "leases depend on nothing of ours");
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<BTreeSet<_>>();
     assert_eq!(needs("protocols"), &set(&["abi"]));
     assert_eq!(needs("formats"), &set(&["abi"]));
