@@ -25,6 +25,8 @@ pub mod mode {
     pub const TRUNCATE: u32 = 32;
     /// Reads a directory's descriptors (see `names`).
     pub const DIRECTORY: u32 = 64;
+    /// Those with which the content may change.
+    pub const WRITES: u32 = WRITE | APPEND | TRUNCATE;
     /// All bits that mean something.
     pub const ALL: u32 = 127;
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `io` | whoever has something to read or write: files, pipes, terminals, devices |
 //! | `names` | whoever names such things: directories, descriptors |
+//! | `leases` | file servers, with caches on other nodes, beside `io` |
 //! | `naming` | the naming server of each node: prefixes |
 //! | `program` | program managers, and the block of facts that a program starts with |
 //! | `moving` | program managers, when a program moves to another node |
@@ -17,6 +18,7 @@
 //! | `device` | how the supervisor describes a device |
 //! | `block` | drivers of disks, beside `io` |
 //! | `storage` | the storage server, beside `io` and `names` |
+//! | `cache` | the cache of each node, beside `io`: files of other nodes |
 //!
 //! Numbers: 0x01–0x0f are the kernel's (see `abi`), these begin at 0x10.
 
@@ -24,10 +26,12 @@
 #![forbid(unsafe_code)]
 
 pub mod block;
+pub mod cache;
 pub mod counting;
 pub mod device;
 pub mod host_channel;
 pub mod io;
+pub mod leases;
 pub mod log;
 pub mod moving;
 pub mod names;
@@ -60,6 +64,8 @@ pub const NAME_TABLES: &[&[(u32, &str)]] = &[
     network::network::NAMES,
     block::block::NAMES,
     storage::storage::NAMES,
+    leases::leases::NAMES,
+    cache::cache::NAMES,
 ];
 
 /// The operation that a request code stands for.

@@ -16,6 +16,7 @@
 
 mod directory;
 mod names;
+mod near;
 
 use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
@@ -34,6 +35,7 @@ use crate::io::{Instance, Read, Result, Seek, SeekFrom, Write};
 use crate::message::{Segment, call};
 use crate::name::{forget, is_server_gone, reason_of, with_place};
 use crate::sync::Mutex;
+use near::Near;
 
 /// An open file, or stream. Dropping it closes it.
 ///
@@ -49,6 +51,10 @@ pub struct File {
     name: SmolStr,
     /// How to open it again.
     mode: u32,
+    /// It is another node's, and may be read by way of this node's cache:
+    is_far: bool,
+    /// this way.
+    near: Mutex<Near>,
 }
 
 impl File {
@@ -76,6 +82,8 @@ impl File {
             let instance =
                 Instance { server: place.server, number: opened.instance, attributes: opened.attributes };
             Ok(File {
+                is_far: near::is_far(&instance, mode),
+                near: Mutex::new(Near::Unread),
                 instance: Mutex::new(instance),
                 block_bytes: opened.block_bytes,
                 position: 0,
@@ -93,6 +101,8 @@ impl File {
             position: 0,
             name: SmolStr::default(),
             mode: 0,
+            is_far: false,
+            near: Mutex::new(Near::Never),
         }
     }
 
@@ -110,6 +120,7 @@ impl File {
     pub fn into_instance(mut self) -> Instance {
         let instance = self.instance();
         drop(core::mem::take(&mut self.name));
+        self.near.get_mut().release();
         core::mem::forget(self);
         instance
     }
@@ -121,7 +132,26 @@ impl File {
 
     /// Reads at a position, some bytes at least unless the file ends there.
     pub fn read_at(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
+        if self.is_far
+            && let Some(outcome) = self.read_near(position, buffer)
+        {
+            return outcome;
+        }
         self.on_use(true, |instance| instance.read(position, buffer))
+    }
+
+    /// Reads by way of the cache. None where its own server is to be asked, also of what is wrong.
+    fn read_near(&self, position: u64, buffer: &mut [u8]) -> Option<Result<usize>> {
+        let by = self.near.lock().next(|| self.instance())?;
+        match near::read(&by, position, buffer) {
+            Err(Error::Busy | Error::NotResident) => None,
+            Err(error) if error != Error::HostUnreachable => {
+                self.near.lock().release();
+                None
+            }
+            // The cache has waited for the other node as long as this program would.
+            outcome => Some(outcome),
+        }
     }
 
     /// Writes at a position, one byte at least.
@@ -162,6 +192,10 @@ impl File {
                 let opened = forget(instance.server).and_then(|()| File::open_with(&self.name, self.mode));
                 let again = opened.map_err(|again| reason_of(error, again))?.into_instance();
                 *self.instance.lock() = again;
+                let mut near = self.near.lock();
+                near.release();
+                *near = Near::Unread;
+                drop(near);
                 operation(&again)
             }
             outcome => outcome,
@@ -171,6 +205,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
+        self.near.get_mut().release();
         // Nothing depends on it: the server notices the owner's end at the latest.
         let _ = self.instance.get_mut().release(crate::process::owner());
     }

@@ -191,4 +191,15 @@ impl<D: Disk + Memory> Volume<D> {
     pub const fn has_changes(&self) -> bool {
         self.needs_commit
     }
+
+    /// Whether it says that files may be leased to caches of other machines.
+    pub const fn is_leased(&self) -> bool {
+        self.superblock.leased
+    }
+
+    /// Says whether files may be leased to caches of other machines, from the next commit on.
+    pub fn set_leased(&mut self, leased: bool) {
+        self.needs_commit |= self.superblock.leased != leased;
+        self.superblock.leased = leased;
+    }
 }

@@ -228,11 +228,16 @@ pub struct Superblock {
     pub table: Root,
     /// The map of used blocks.
     pub map: Root,
+    /// Files may be leased to caches of other machines.
+    pub leased: bool,
 }
 
 /// A superblock lies within the first 512 bytes of its block, which disks write as a whole or not at all; the others are zero.
 /// So a copy that is no superblock was damaged: no power cut makes one.
 pub const CHECKSUM_AT: usize = 512 - 8;
+
+/// Behind what volumes had from the beginning, where older ones have zeros.
+const LEASED_AT: usize = 72 + 2 * Root::BYTES;
 
 impl Superblock {
     /// Whether a commit can have left `block` as the other copy: the same, or, where the power went while the two were written,
@@ -265,6 +270,7 @@ impl Superblock {
             table_blocks: large(block, 64),
             table: Root::at(block, 72).ok()?,
             map: Root::at(block, 72 + Root::BYTES).ok()?,
+            leased: small(block, LEASED_AT) != 0,
         };
         let is_sound = (LEAST_BLOCKS..=MOST_BLOCKS).contains(&superblock.blocks)
             && superblock.table_blocks <= superblock.blocks.min(u64::from(MOST_OBJECTS) / INODES as u64);
@@ -285,6 +291,7 @@ impl Superblock {
         put_large(block, 64, self.table_blocks);
         self.table.put_at(block, 72);
         self.map.put_at(block, 72 + Root::BYTES);
+        put_small(block, LEASED_AT, self.leased.into());
         let sum = checksum(&block[..CHECKSUM_AT]);
         put_large(block, CHECKSUM_AT, sum);
     }
@@ -378,6 +385,7 @@ mod tests {
             table_blocks: 3,
             table: root,
             map: Root { depth: 1, ..root },
+            leased: true,
         };
         let mut block = vec![0xff; BLOCK_BYTES];
         superblock.encode(&mut block);

@@ -23,6 +23,8 @@ pub const SMALLEST_MEMORY: &str = "smallest-memory";
 pub const KERNEL_SIZE: &str = "kernel-size";
 /// How much of the lossless throughput is left where one packet in a hundred is lost.
 pub const LOSS_THROUGHPUT: &str = "remote-loss-throughput";
+/// How much a leased read of another node's file takes, of what one of this node's takes.
+pub const LEASED: &str = "leased-read";
 /// How many times a frame's way to the other node's driver and back a message's takes.
 pub const TIME_RATIO: &str = "remote-time-ratio";
 
@@ -247,6 +249,10 @@ pub const ROWS: &[Row] = &[
         at_most(15_000.0, 9_000.0),
         &[(LINUX, 70_800.0)],
     ),
+    // What the node's own cache answers; and the same of a file of this node, counted in the same way.
+    remote("leased-read-4-kib", "read 4 KiB of another node's file, leased", UNLIMITED, &[]),
+    remote("here-read-4-kib", "read 4 KiB of a file here", UNLIMITED, &[]),
+    remote(LEASED, "a leased read, of one here", at_most(110.0, 100.0), &[]),
     remote("remote-page-touch", "page after page of another node's file, mapped", UNLIMITED, &[]),
     remote("remote-page-throughput", "its throughput, 4 MiB", UNLIMITED, &[]),
     // Linux: TCP, as with all that follow. V of 1983: a program of 64 KiB; of 1988: packet groups of 16 KiB.

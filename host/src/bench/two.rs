@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::figure::{Figure, median, medians, medians_beside};
 use super::linux::{Figures, Linux};
 use super::nodes::{Bench, value};
-use super::rows::{LOSS_THROUGHPUT, TIME_RATIO};
+use super::rows::{LEASED, LOSS_THROUGHPUT, TIME_RATIO};
 use crate::network::impairment::Impairments;
 use crate::progress::Progress;
 
@@ -27,6 +27,8 @@ pub fn measure(
 ) -> Result<(Vec<Figure>, Option<Figures>)> {
     progress.show("counting two nodes' instructions");
     let mut figures = bench.count(&["bench count", SERVE])?;
+    let leased = 100.0 * value(&figures, "leased-read-4-kib")? / value(&figures, "here-read-4-kib")?;
+    figures.push(Figure::new(LEASED, "per cent", leased));
     let mut beside = linux.map(Linux::count_two).transpose()?;
 
     progress.show("timing two nodes");

@@ -123,7 +123,7 @@ impl<T> Instances<T> {
     }
 
     /// Takes every ownership of teams that have ended away, and hands each instance that has none left to `close`.
-    pub fn sweep(&mut self, system: &mut dyn System, mut close: impl FnMut(T, &mut dyn System)) {
+    pub fn sweep(&mut self, system: &mut dyn System, mut close: impl FnMut(u32, T, &mut dyn System)) {
         let mut ended: Vec<Pid> = Vec::new();
         for (_, instance) in self.table.iter() {
             ended.push(instance.first_owner.team);
@@ -158,9 +158,14 @@ impl<T> Instances<T> {
         for number in orphans {
             if let Some(instance) = self.table.remove(number) {
                 self.discharge(instance.first_owner.user);
-                close(instance.content, system);
+                close(number, instance.content, system);
             }
         }
+    }
+
+    /// What is open.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.table.iter().map(|(_, instance)| &instance.content)
     }
 
     /// Whether nothing is open.

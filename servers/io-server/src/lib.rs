@@ -10,6 +10,7 @@
 //! | `server` | [`IoServer`]: from a message to a call of the service and back to an answer |
 //! | `instances` | [`Instances`]: who holds what open |
 //! | `table` | things by number: instances, directories |
+//! | `leasing` | leases of files, for caches on other nodes |
 //! | `path` | the components of a name, hostile ones refused |
 //! | `listing` | directories as a stream of descriptors; servers with a fixed list of names |
 //! | `system` | [`System`]: the few things of the kernel that a server needs |
@@ -27,6 +28,7 @@ extern crate alloc;
 
 pub mod elsewhere;
 pub mod instances;
+mod leasing;
 pub mod listing;
 pub mod path;
 pub mod ring;

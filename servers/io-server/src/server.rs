@@ -3,13 +3,16 @@
 
 use alloc::vec::Vec;
 
-use abi::protocol::{Reply, Request as _};
+use abi::protocol::{Reply, Request as _, refusal};
 use abi::{Error, Pid, UserId};
+use leases::{Grant, Permission};
 use protocols::io::{attribute, io, mode};
+use protocols::leases::leases as lease_messages;
 use protocols::names::{Descriptor, kind, names};
 use v::server::Outcome;
 
 use crate::instances::{Instances, Limits};
+use crate::leasing::{Leasing, PutOff};
 use crate::listing::{Listing, ListingBudget};
 use crate::path;
 use crate::service::{
@@ -31,6 +34,7 @@ pub struct IoServer<S: Service> {
     /// Where an answer that belongs to nobody else lies until it is sent.
     answer: Vec<u8>,
     sweeps: Sweeps,
+    leasing: Leasing,
 }
 
 impl<S: Service> IoServer<S> {
@@ -42,7 +46,14 @@ impl<S: Service> IoServer<S> {
             listings: ListingBudget::new(),
             answer: Vec::new(),
             sweeps: Sweeps::new(),
+            leasing: Leasing::default(),
         }
+    }
+
+    /// The service had the same files in an earlier life, of which leases may be out: nobody opens one for writing until these
+    /// have ended.
+    pub fn wait_out_leases(&mut self, now_ns: u64) {
+        self.leasing.wait_out(now_ns);
     }
 
     /// Does what a message asks. What is not in the I/O or the naming protocol goes to [`Service::other`].
@@ -56,27 +67,33 @@ impl<S: Service> IoServer<S> {
         if let Some(operation) = names::Names::from_message(request.message) {
             return self.names(operation, request, system).unwrap_or_else(Outcome::refuse);
         }
+        if S::LEASES
+            && let Some(operation) = lease_messages::Leases::from_message(request.message)
+        {
+            return self.leases(&operation, request, system).unwrap_or_else(Outcome::refuse);
+        }
         self.service.other(request, &mut self.instances, system)
     }
 
     /// When [`tick`](IoServer::tick) wants to be called next, in nanoseconds since boot; while nothing is open, only if the
     /// service wants it.
     pub fn next_tick_ns(&self) -> Option<u64> {
-        let own_ns = self.service.next_tick_ns();
-        if self.instances.is_empty() {
-            return own_ns;
-        }
-        let sweep_ns = self.sweeps.next_ns(self.service.is_waited_on());
-        Some(own_ns.map_or(sweep_ns, |own_ns| own_ns.min(sweep_ns)))
+        let sweep_ns = (!self.instances.is_empty()).then(|| self.sweeps.next_ns(self.service.is_waited_on()));
+        let lease_ns = if S::LEASES { self.leasing.next_ns() } else { None };
+        [self.service.next_tick_ns(), sweep_ns, lease_ns].into_iter().flatten().min()
     }
 
     /// Closes what belonged to teams that have ended.
     pub fn tick(&mut self, system: &mut dyn System) {
         self.sweeps.note_sweep(system.monotonic_ns());
         let (service, listings) = (&mut self.service, &mut self.listings);
-        self.instances.sweep(system, |instance, system| {
-            close(instance, service, listings, system);
+        self.instances.sweep(system, |number, instance, system| {
+            close(number, instance, service, listings, system);
         });
+        if S::LEASES {
+            self.try_again(system);
+            self.leasing.tick(system);
+        }
         self.service.tick(system);
     }
 
@@ -93,7 +110,14 @@ impl<S: Service> IoServer<S> {
     ) -> Result<Outcome<'_>, Error> {
         let client = &request.client;
         match operation {
-            io::Io::Open(open) => self.open(&open, request, system).map(plain),
+            io::Io::Open(open) => {
+                let path = path::from_request(request.whole()?)?;
+                if let Permission::At(until_ns) = self.may_open(&open, path, system) {
+                    self.leasing.put_off(*client, open, path, until_ns, system)?;
+                    return Ok(Outcome::Later);
+                }
+                self.open(&open, client, path, system).map(plain)
+            }
             io::Io::QueryInstance(query) => {
                 let instance = self.instances.get(query.instance, client)?;
                 let size = match &instance.content {
@@ -157,8 +181,8 @@ impl<S: Service> IoServer<S> {
         system: &mut dyn System,
     ) -> Result<(), Error> {
         let owner = named_or_self(owner, client);
-        if let Some(instance) = self.instances.release(instance, client, owner)? {
-            close(instance, &mut self.service, &mut self.listings, system);
+        if let Some(closed) = self.instances.release(instance, client, owner)? {
+            close(instance, closed, &mut self.service, &mut self.listings, system);
         }
         Ok(())
     }
@@ -166,30 +190,28 @@ impl<S: Service> IoServer<S> {
     fn open(
         &mut self,
         open: &io::Open,
-        request: &Request<'_>,
+        client: &Client,
+        path: &[u8],
         system: &mut dyn System,
     ) -> Result<io::Opened, Error> {
-        let path = path::from_request(request.whole()?)?;
         if open.mode & !mode::ALL != 0 {
             return Err(Error::BadArgument);
         }
-        let (owner, user) = owner(open.owner, &request.client, system)?;
-        let client = Client { user, ..request.client };
+        let (owner, user) = owner(open.owner, client, system)?;
+        let client = Client { user, ..*client };
         self.instances.check_room(user, 1)?;
         let opening = self.service.open(&client, open.context, path, open.mode, system)?;
         let (instance, size) = match opening {
             Opening::Directory(listing) => {
                 self.listings.take(user, &listing)?;
                 let size = listing.bytes();
-                let instance = OpenInstance {
-                    content: Content::Directory { listing, user },
-                    attributes: attribute::READABLE | attribute::DIRECTORY,
-                    block_bytes: DIRECTORY_BLOCK_BYTES,
-                };
+                let attributes = attribute::READABLE | attribute::DIRECTORY;
+                let content = Content::Directory { listing, user };
+                let instance = OpenInstance::new(content, attributes, DIRECTORY_BLOCK_BYTES);
                 (instance, size)
             }
             Opening::Object { open, attributes, block_bytes, size } => {
-                let instance = OpenInstance { content: Content::Object(open), attributes, block_bytes };
+                let instance = OpenInstance::new(Content::Object(open), attributes, block_bytes);
                 (instance, size)
             }
         };
@@ -202,6 +224,9 @@ impl<S: Service> IoServer<S> {
         let read = io::Read::from_message(request.message);
         let instance = self.instances.get(read.instance, &request.client)?;
         require(instance.attributes, attribute::READABLE)?;
+        if request.client.page_of.is_some() && instance.attributes & attribute::WRITABLE != 0 {
+            instance.has_written_pages = true;
+        }
         let room = request.client.writable_bytes()?.min(S::MOST_READ_BYTES) as usize;
         let reading = match &mut instance.content {
             Content::Directory { listing, .. } => Reading::Data(listing.read(read.position, room)),
@@ -222,6 +247,86 @@ impl<S: Service> IoServer<S> {
                 self.sweeps.note_wait(system.monotonic_ns());
                 Outcome::Later
             }
+        })
+    }
+
+    /// When a file may be opened: at once, unless that is for writing and the file is leased.
+    fn may_open(&mut self, open: &io::Open, path: &[u8], system: &mut dyn System) -> Permission {
+        if !S::LEASES || open.mode & mode::WRITES == 0 || self.leasing.is_idle() {
+            return Permission::Now;
+        }
+        match self.service.describe(open.context, path) {
+            Ok(file) => self.leasing.begin_write(file.object, system.monotonic_ns()),
+            // What is not there is nobody's.
+            Err(_) => Permission::Now,
+        }
+    }
+
+    /// Opens what may be opened by now, of what was put off.
+    fn try_again(&mut self, system: &mut dyn System) {
+        for PutOff { client, open, path, .. } in self.leasing.take_put_off() {
+            let opened = match self.may_open(&open, &path, system) {
+                Permission::At(until_ns) => {
+                    self.leasing.put_off(client, open, &path, until_ns, system).map(|()| None)
+                }
+                Permission::Now => self.open(&open, &client, &path, system).map(Some),
+            };
+            let answered = match opened {
+                Ok(None) => Ok(()),
+                Ok(Some(opened)) => system.reply(client.pid, &opened.to_message(), &[]),
+                Err(error) => system.reply(client.pid, &refusal(error), &[]),
+            };
+            if answered.is_err()
+                && let Ok(Some(opened)) = opened
+            {
+                // Who asked for it has gone.
+                let _ = self.release(opened.instance, open.owner, &client, system);
+            }
+        }
+        self.leasing.recall(system);
+    }
+
+    /// A request of a cache's, which only the system's processes may be.
+    fn leases(
+        &mut self,
+        operation: &lease_messages::Leases,
+        request: &Request<'_>,
+        system: &mut dyn System,
+    ) -> Result<Outcome<'_>, Error> {
+        let client = &request.client;
+        if !client.user.is_system() {
+            return Err(Error::NoPermission);
+        }
+        match operation {
+            lease_messages::Leases::Lease(lease) => {
+                check_holder(lease.holder, client)?;
+                let reader = Client { user: UserId(lease.user), ..*client };
+                let instance = self.instances.get(lease.instance, &reader)?;
+                require(instance.attributes, attribute::READABLE)?;
+                let open = instance.object()?;
+                let (file, size) = (self.service.identity(open)?, self.service.size(open));
+                let grant = if !self.is_written(file) && self.service.may_lease(system) {
+                    self.leasing.grant(file, lease.holder, system.monotonic_ns())
+                } else {
+                    Grant::NONE
+                };
+                let Grant { content, number: grant, term_ms } = grant;
+                Ok(plain(lease_messages::Leased { content, term_ms, grant, size }))
+            }
+            lease_messages::Leases::Await(await_recall) => {
+                check_holder(await_recall.holder, client)?;
+                self.leasing.await_recall(client.pid, await_recall)?;
+                self.try_again(system);
+                Ok(Outcome::Later)
+            }
+        }
+    }
+
+    /// Whether a file is open for writing.
+    fn is_written(&mut self, file: u64) -> bool {
+        self.instances.iter().any(|instance| {
+            let Content::Object(open) = &instance.content else { return false };
+            instance.attributes & attribute::WRITABLE != 0 && self.service.identity(open) == Ok(file)
         })
     }
 
@@ -317,17 +422,27 @@ impl<S: Service> IoServer<S> {
     }
 }
 
-/// The last owner of an instance is gone, or it never had one.
+/// The last owner of an instance is gone, or it never had one. Who still has pages of it mapped cannot write there any more.
 fn close<S: Service>(
+    number: u32,
     instance: OpenInstance<S::Open>,
     service: &mut S,
     listings: &mut ListingBudget,
     system: &mut dyn System,
 ) {
+    if instance.has_written_pages {
+        // It may have none any more.
+        let _ = system.revoke(number, 0, u32::MAX);
+    }
     match instance.content {
         Content::Object(open) => service.close(open, system),
         Content::Directory { listing, user } => listings.give_back(user, &listing),
     }
+}
+
+/// A cache says for itself what it holds, and for nobody else's node.
+fn check_holder(holder: Pid, client: &Client) -> Result<(), Error> {
+    if holder.host() == client.pid.host() { Ok(()) } else { Err(Error::BadArgument) }
 }
 
 fn plain<R: Reply>(reply: R) -> Outcome<'static> {

@@ -162,6 +162,9 @@ pub trait Service {
     /// What it keeps for an open instance.
     type Open;
 
+    /// Whether its objects can be [told apart](Service::identity), and so be leased to caches.
+    const LEASES: bool = false;
+
     /// Most bytes of one read. What is beyond a reply's share is moved ahead of it.
     const MOST_READ_BYTES: u64 = HEAD_BYTES;
 
@@ -181,6 +184,18 @@ pub trait Service {
     /// Bytes, for what has a size.
     fn size(&mut self, open: &Self::Open) -> u64 {
         0
+    }
+
+    /// By which number an object is known, for [leases](protocols::leases): as in its descriptor, and no other's for as long as
+    /// the service lives.
+    fn identity(&mut self, open: &Self::Open) -> Result<u64, Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// A file is about to be leased. Whether the service knows, should it come to life again with the same files, that it
+    /// may have been.
+    fn may_lease(&mut self, system: &mut dyn System) -> bool {
+        true
     }
 
     /// Reads at `position` what fits `room` bytes, more than none. The instance is readable.
@@ -329,6 +344,8 @@ pub struct OpenInstance<T> {
     pub attributes: u32,
     /// The size of read that suits it best.
     pub block_bytes: u32,
+    /// The kernel has had pages of it that can be written.
+    pub(crate) has_written_pages: bool,
 }
 
 /// What is behind an instance.
@@ -346,6 +363,11 @@ pub enum Content<T> {
 }
 
 impl<T> OpenInstance<T> {
+    /// One that has just been opened.
+    pub const fn new(content: Content<T>, attributes: u32, block_bytes: u32) -> OpenInstance<T> {
+        OpenInstance { content, attributes, block_bytes, has_written_pages: false }
+    }
+
     /// What the service keeps; a directory is [`NotSupported`](Error::NotSupported).
     pub fn object(&mut self) -> Result<&mut T, Error> {
         match &mut self.content {

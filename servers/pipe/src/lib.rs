@@ -128,11 +128,7 @@ fn open_end(
         End::Reader(_) => attribute::READABLE,
         End::Writer(_) => attribute::WRITABLE,
     };
-    let instance = OpenInstance {
-        content: Content::Object(end),
-        attributes: attribute::STREAM | access,
-        block_bytes: PIPE_BYTES as u32,
-    };
+    let instance = OpenInstance::new(Content::Object(end), attribute::STREAM | access, PIPE_BYTES as u32);
     instances.insert(owner, user, instance)
 }
 

@@ -24,6 +24,8 @@ pub mod server;
 pub mod tree;
 
 #[cfg(test)]
+mod lease_tests;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;

@@ -136,6 +136,7 @@ impl FileServer {
 
 impl Service for FileServer {
     type Open = OpenFile;
+    const LEASES: bool = true;
 
     #[inline]
     fn open(
@@ -151,7 +152,7 @@ impl Service for FileServer {
             return Ok(Opening::Directory(self.tree.list(directory, system)?));
         }
         let number = self.find_or_create(context, path, mode, client.user, system)?;
-        let writes = mode & (mode::WRITE | mode::APPEND | mode::TRUNCATE) != 0;
+        let writes = mode & mode::WRITES != 0;
         if writes {
             if self.tree.node(number)?.is_directory() {
                 return Err(Error::IsADirectory);
@@ -189,6 +190,10 @@ impl Service for FileServer {
                 self.tree.drop_if_unused(open.node);
             }
         }
+    }
+
+    fn identity(&mut self, open: &OpenFile) -> Result<u64, Error> {
+        Ok(self.tree.node(open.node)?.serial)
     }
 
     fn size(&mut self, open: &OpenFile) -> u64 {

@@ -41,7 +41,7 @@ pub struct Node {
     pub modified_ns: u64,
     created_ns: u64,
     /// Tells it from all others, those before it included.
-    serial: u64,
+    pub serial: u64,
     /// The directory in which its name is; its own number for a root, 0 once it has no name.
     parent: u32,
     /// Its name there; none for a root.

@@ -6,6 +6,8 @@
 //! | `names` | paths, and who may change what |
 //! | `configuration` | the services that a volume adds to the node's |
 //! | `control` | the volume as a whole: format, check |
+//! | `leased` | that files may be leased to caches of other nodes, on the disk |
+//! | `describe` | what is said of a file |
 //! | `opened` | who has which file open, and which of its pages the kernel has |
 //! | `device` | the disk: a driver's instance, opened anew when the driver was restarted |
 //!
@@ -18,8 +20,10 @@ extern crate alloc;
 
 mod configuration;
 mod control;
+mod describe;
 pub mod device;
 mod disks;
+mod leased;
 mod names;
 mod opened;
 pub mod server;

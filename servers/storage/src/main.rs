@@ -42,7 +42,13 @@ fn main() -> Result<Infallible, Error> {
         log::notice!("no disk has a volume: `format-disk` makes one");
     }
     configure(&mut server);
-    io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[(CONTROL, CONTROL_CONTEXT)])
+    let now_ns = v::time::now_ns();
+    let may_be_leased = server.may_be_leased(now_ns);
+    let mut server = IoServer::new(server, Limits::default());
+    if may_be_leased {
+        server.wait_out_leases(now_ns);
+    }
+    io_server::serve_prefixes(server, &[(CONTROL, CONTROL_CONTEXT)])
 }
 
 /// Disks and partitions, in order.

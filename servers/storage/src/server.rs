@@ -13,8 +13,8 @@ use io_server::{
     Writing, path, service::OpenInstance,
 };
 use protocols::io::{attribute, mode};
-use protocols::names::{Descriptor, kind, names::SpaceQueried};
-use volume::{BLOCK_BYTES, Inode, Kind, MAX_SIZE, Options, ROOT, Volume};
+use protocols::names::{Descriptor, names::SpaceQueried};
+use volume::{BLOCK_BYTES, Kind, MAX_SIZE, Options, ROOT, Volume};
 
 use crate::disks::Disks;
 use crate::names::{self, Place};
@@ -54,7 +54,9 @@ pub struct FileServer<S: Disks> {
     /// When the next commit is due.
     commit_at_ns: Option<u64>,
     /// The name of what was described last.
-    name: String,
+    pub(crate) name: String,
+    /// Until when leases of files may be out.
+    pub(crate) leased_until_ns: u64,
     /// The answer to a request that is not of a file.
     pub(crate) answer: Vec<u8>,
 }
@@ -70,6 +72,7 @@ impl<S: Disks> FileServer<S> {
             open: OpenObjects::default(),
             commit_at_ns: None,
             name: String::new(),
+            leased_until_ns: 0,
             answer: Vec::new(),
         }
     }
@@ -124,6 +127,7 @@ impl<S: Disks> FileServer<S> {
 
     /// Makes everything safe.
     pub(crate) fn commit(&mut self, system: &mut dyn System) -> Result<(), Error> {
+        self.forget_leases(system.monotonic_ns());
         let Some(volume) = &mut self.volume else { return Ok(()) };
         let outcome = volume.commit(system.real_ns());
         self.commit_at_ns = outcome.err().map(|_| system.monotonic_ns() + COMMIT_AGAIN_NS);
@@ -214,31 +218,6 @@ impl<S: Disks> FileServer<S> {
         copied
     }
 
-    fn descriptor(inode: &Inode, name: String) -> (Descriptor<'static>, String) {
-        let is_directory = inode.kind == Kind::Directory;
-        let directory = if is_directory { attribute::DIRECTORY } else { 0 };
-        let descriptor = Descriptor {
-            kind: if is_directory { kind::DIRECTORY } else { kind::FILE },
-            attributes: attribute::READABLE | attribute::WRITABLE | directory,
-            owner: inode.owner,
-            size: if is_directory { u64::from(inode.names) } else { inode.size },
-            modified_ns: inode.modified_ns,
-            created_ns: inode.created_ns,
-            object: inode.serial,
-            name: "",
-        };
-        (descriptor, name)
-    }
-
-    fn describe_object(&mut self, object: u32) -> Result<Descriptor<'_>, Error> {
-        let volume = self.volume()?;
-        let inode = volume.inode(object)?;
-        let name = volume.name_of(object)?;
-        let (descriptor, name) = FileServer::<S>::descriptor(&inode, name);
-        self.name = name;
-        Ok(Descriptor { name: &self.name, ..descriptor })
-    }
-
     /// A page of a file for the kernel: the volume's own, unless it may be written there.
     fn read_page(&mut self, open: &mut OpenFile, position: u64, instance: u32) -> Result<Reading<'_>, Error> {
         let object = open.object;
@@ -265,6 +244,7 @@ impl<S: Disks> FileServer<S> {
 
 impl<S: Disks> Service for FileServer<S> {
     type Open = OpenFile;
+    const LEASES: bool = true;
 
     fn open(
         &mut self,
@@ -291,7 +271,7 @@ impl<S: Disks> Service for FileServer<S> {
         if inode.kind == Kind::Directory {
             return Err(Error::IsADirectory);
         }
-        let writes = mode & (mode::WRITE | mode::APPEND | mode::TRUNCATE) != 0;
+        let writes = mode & mode::WRITES != 0;
         if writes {
             names::check_may_change(&inode, client.user)?;
         }
@@ -320,6 +300,14 @@ impl<S: Disks> Service for FileServer<S> {
         {
             self.destroy(open.object, system);
         }
+    }
+
+    fn identity(&mut self, open: &OpenFile) -> Result<u64, Error> {
+        Ok(self.volume()?.inode(open.object)?.serial)
+    }
+
+    fn may_lease(&mut self, system: &mut dyn System) -> bool {
+        self.note_lease(system)
     }
 
     fn size(&mut self, open: &OpenFile) -> u64 {

@@ -1,12 +1,15 @@
 //! The server in terms of its protocols, over a disk in memory.
 
+use abi::protocol::Request as _;
 use abi::{Access, Error, Pid, UserId};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use io_server::testing::{KernelPage, TestSystem};
 use io_server::{IoServer, Limits};
+use leases::TERM_NS;
 use protocols::io::{io, mode};
+use protocols::leases::leases::Lease;
 use protocols::names::{Descriptor, names};
 use protocols::storage::{VolumeRecord, format_flag, storage};
 use volume::testing::TestDisk;
@@ -422,4 +425,36 @@ fn directories_are_listed_and_described() {
         node.system.call(&mut node.server, node.user, &describe, place, Access::READ_WRITE).unwrap();
     let (descriptor, _) = Descriptor::decode(&place[..reply.count as usize]).unwrap();
     assert_eq!((descriptor.name, descriptor.size), ("17", 1));
+}
+
+#[test]
+fn that_files_are_leased_is_known_in_the_next_life() {
+    let mut node = Node::new(2000);
+    node.put("f", b"old");
+    node.synchronize();
+    assert!(!node.server.service.may_be_leased(0));
+    let lease = |node: &mut Node| {
+        let cache = node.system.process_elsewhere(UserId::SYSTEM);
+        let lease = Lease { instance: node.open("f", mode::READ).unwrap(), user: USER.0, holder: cache };
+        node.system.say(&mut node.server, cache, &lease, b"").unwrap().content
+    };
+    assert_ne!(lease(&mut node), 0);
+    let mut node = node.again();
+    assert!(node.server.service.may_be_leased(0));
+    node.server.wait_out_leases(0);
+    let open = io::Open { context: 0, mode: mode::WRITE, owner: Pid::NONE }.to_message();
+    let writer = node.system.process(USER);
+    node.system.send(&mut node.server, writer, &open, b"f".to_vec(), Access::READ);
+    // A commit in between takes nothing back.
+    node.put("g", b"");
+    node.synchronize();
+    node.system.now_ns = TERM_NS - 1;
+    node.server.tick(&mut node.system);
+    assert!(node.system.take_reply(writer).is_none());
+    node.system.now_ns = TERM_NS;
+    node.server.tick(&mut node.system);
+    assert!(node.system.take_reply(writer).is_some());
+    node.put("g", b"more");
+    node.synchronize();
+    assert!(!node.again().server.service.may_be_leased(0));
 }

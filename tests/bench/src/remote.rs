@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Operations of a batch.
 pub const MESSAGES: u32 = 64;
 const READS: u32 = 32;
+/// Of files that are leased, or of this node: a batch has to outweigh what both nodes do anyway.
+const NEAR_READS: u32 = 1024;
 const TOUCHES: u32 = 128;
 const MOVES: u32 = 2;
 pub const PROGRAMS: u32 = 4;
@@ -139,7 +141,13 @@ pub fn count() -> Result<(), Error> {
 fn count_all(there: &mut There) -> Result<(), Error> {
     counted("remote-send-receive-reply", MESSAGES, || there.message())?;
     let file = v::file::File::open(FILE_THERE)?;
-    counted("remote-read-4-kib", READS, || file.read_at(PAGE_BYTES, &mut there.page.0).map(|_| ()))?;
+    let instance = file.instance();
+    counted("remote-read-4-kib", READS, || instance.read(PAGE_BYTES, &mut there.page.0).map(|_| ()))?;
+    counted("leased-read-4-kib", NEAR_READS, || file.read_at(PAGE_BYTES, &mut there.page.0).map(|_| ()))?;
+    drop(file);
+    v::file::write(FILE, alloc::vec![7; 2 * PAGE_BYTES as usize])?;
+    let file = v::file::File::open(FILE)?;
+    counted("here-read-4-kib", NEAR_READS, || file.read_at(PAGE_BYTES, &mut there.page.0).map(|_| ()))?;
     drop(file);
     // Each page is touched once, the last for every warming and every batch.
     let mapped = map_file(FILE_THERE, Mapping::ReadOnly)?;
