@@ -11,9 +11,12 @@ use hashbrown::HashMap;
 
 use crate::disk::Memory;
 use crate::layout::{BLOCK_BYTES, FANOUT_BITS};
+use crate::volume::READ_AHEAD_PAGES;
 
-/// Pages of a slab.
-const SLAB_PAGES: usize = 16;
+/// Pages of a slab: as many as are read at once.
+const SLAB_PAGES: usize = READ_AHEAD_PAGES as usize;
+/// Fewer pages would not do.
+const LEAST_PAGES: usize = 64;
 const INDEX_BITS: u32 = 34;
 const LEVEL_BITS: u32 = 3;
 
@@ -33,6 +36,11 @@ impl Key {
         index < (1 << INDEX_BITS) >> (FANOUT_BITS * level) || index == 0
     }
 
+    /// This place and those behind it.
+    pub(crate) fn following(self) -> impl Iterator<Item = Key> {
+        (self.0..).map(Key)
+    }
+
     pub(crate) const fn object(self) -> u32 {
         (self.0 >> (INDEX_BITS + LEVEL_BITS)) as u32
     }
@@ -49,8 +57,32 @@ impl Key {
 /// Which page in memory.
 pub(crate) type Slot = u32;
 
-#[repr(align(4096))]
-struct Pages([u8; SLAB_PAGES * BLOCK_BYTES]);
+/// Pages that lie in a row.
+struct Slab {
+    bytes: Vec<u8>,
+    /// Where the first of them begins.
+    offset: usize,
+}
+
+impl Slab {
+    fn new(memory: &mut impl Memory) -> Result<Slab, Error> {
+        let mut bytes: Vec<u8> = Vec::new();
+        bytes.try_reserve_exact((SLAB_PAGES + 1) * BLOCK_BYTES).map_err(|_| Error::NoMemory)?;
+        let address = bytes.as_ptr().addr();
+        let offset = address.next_multiple_of(BLOCK_BYTES) - address;
+        memory.make_present(address + offset, SLAB_PAGES as u32)?;
+        bytes.resize(offset + SLAB_PAGES * BLOCK_BYTES, 0);
+        Ok(Slab { bytes, offset })
+    }
+
+    fn pages(&self, first: usize, count: usize) -> &[u8] {
+        &self.bytes[self.offset..][first * BLOCK_BYTES..][..count * BLOCK_BYTES]
+    }
+
+    fn pages_mut(&mut self, first: usize, count: usize) -> &mut [u8] {
+        &mut self.bytes[self.offset..][first * BLOCK_BYTES..][..count * BLOCK_BYTES]
+    }
+}
 
 /// Whether a page is as it is on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,8 +112,7 @@ const UNUSED: Frame = Frame { key: None, block: 0, state: State::Clean, is_lent:
 
 /// The pages.
 pub(crate) struct Cache {
-    /// Of one slab each: a vector can say that there is no memory.
-    slabs: Vec<Vec<Pages>>,
+    slabs: Vec<Slab>,
     frames: Vec<Frame>,
     places: HashMap<Key, Slot>,
     dirty: BTreeSet<Key>,
@@ -108,7 +139,7 @@ impl Cache {
             dirty: BTreeSet::new(),
             free: Vec::new(),
             hand: 0,
-            most_pages: most_pages.max(4 * SLAB_PAGES),
+            most_pages: most_pages.max(LEAST_PAGES),
             given_up: Vec::new(),
         }
     }
@@ -119,6 +150,16 @@ impl Cache {
         let slot = *self.places.get(&key)?;
         self.frames[slot as usize].was_used = true;
         Some(slot)
+    }
+
+    /// Whether a page in memory is the one of that place.
+    pub(crate) fn is_at(&self, slot: Slot, key: Key) -> bool {
+        self.frames[slot as usize].key == Some(key)
+    }
+
+    /// Whether the page at a place is in memory.
+    pub(crate) fn has(&self, key: Key) -> bool {
+        self.places.contains_key(&key)
     }
 
     #[inline]
@@ -136,14 +177,26 @@ impl Cache {
     #[inline]
     pub(crate) fn pages(&self, slot: Slot, count: usize) -> &[u8] {
         let (slab, first) = place(slot);
-        let end = (first + count).min(SLAB_PAGES);
-        &self.slabs[slab][0].0[first * BLOCK_BYTES..end * BLOCK_BYTES]
+        self.slabs[slab].pages(first, count.min(SLAB_PAGES - first))
     }
 
     #[inline]
     pub(crate) fn page_mut(&mut self, slot: Slot) -> &mut [u8] {
-        let (slab, page) = place(slot);
-        &mut self.slabs[slab][0].0[page * BLOCK_BYTES..][..BLOCK_BYTES]
+        self.pages_mut(slot, 1)
+    }
+
+    /// As many of `count` pages as lie in a row in memory, to be changed.
+    pub(crate) fn pages_mut(&mut self, slot: Slot, count: usize) -> &mut [u8] {
+        let (slab, first) = place(slot);
+        self.slabs[slab].pages_mut(first, count.min(SLAB_PAGES - first))
+    }
+
+    /// How many of the pages that belong to `key` and the places behind it lie behind `slot` in a row, up to `most`.
+    #[inline]
+    pub(crate) fn row(&self, key: Key, slot: Slot, most: usize) -> usize {
+        let most = most.min(SLAB_PAGES - place(slot).1).min(1 << INDEX_BITS);
+        let behind = self.frames[slot as usize..].iter().take(most).zip(key.0..);
+        behind.take_while(|(frame, key)| frame.key == Some(Key(*key))).count()
     }
 
     pub(crate) fn block(&self, slot: Slot) -> u64 {
@@ -197,6 +250,15 @@ impl Cache {
         self.forget(slot);
         if self.make_own(slot, memory).is_ok() {
             self.free.push(slot);
+        }
+    }
+
+    /// Forgets all pages of an object, none of which is dirty.
+    pub(crate) fn remove_object(&mut self, object: u32, memory: &mut impl Memory) {
+        for slot in 0..self.frames.len() as Slot {
+            if self.frames[slot as usize].key.is_some_and(|key| key.object() == object) {
+                self.remove(slot, memory);
+            }
         }
     }
 
@@ -268,7 +330,9 @@ impl Cache {
     fn forget(&mut self, slot: Slot) {
         let frame = &mut self.frames[slot as usize];
         if let Some(key) = frame.key {
-            self.dirty.remove(&key);
+            if frame.state != State::Clean {
+                self.dirty.remove(&key);
+            }
             self.places.remove(&key);
             if frame.is_lent {
                 self.given_up.push(key);
@@ -288,23 +352,25 @@ impl Cache {
         Ok(())
     }
 
-    #[expect(clippy::large_stack_arrays, reason = "the stack has room for a slab")]
     fn grow(&mut self, memory: &mut impl Memory) -> Result<(), Error> {
-        let mut slab: Vec<Pages> = Vec::new();
         let no_memory = |_| Error::NoMemory;
-        slab.try_reserve_exact(1).map_err(no_memory)?;
         self.slabs.try_reserve(1).map_err(no_memory)?;
         self.frames.try_reserve(SLAB_PAGES).map_err(no_memory)?;
         self.free.try_reserve(SLAB_PAGES).map_err(no_memory)?;
         self.places.try_reserve(SLAB_PAGES).map_err(|_| Error::NoMemory)?;
-        memory.make_present(slab.as_ptr().addr(), SLAB_PAGES as u32)?;
-        slab.push(Pages([0; SLAB_PAGES * BLOCK_BYTES]));
+        let slab = Slab::new(memory)?;
         let first = self.frames.len() as Slot;
         self.slabs.push(slab);
         self.frames.resize(self.frames.len() + SLAB_PAGES, UNUSED);
         self.free.extend((first..first + SLAB_PAGES as Slot).rev());
         Ok(())
     }
+}
+
+/// Whether pages lie in a row in memory, in this order.
+pub(crate) fn are_in_a_row(slots: &[Slot]) -> bool {
+    let Some(first) = slots.first() else { return true };
+    place(*first).1 + slots.len() <= SLAB_PAGES && slots.iter().zip(*first..).all(|(slot, at)| *slot == at)
 }
 
 /// Slab, and place in it.

@@ -9,7 +9,7 @@ use abi::Error;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::cache::Key;
+use crate::cache::{Key, Slot, are_in_a_row};
 use crate::disk::{Disk, Memory};
 use crate::layout::{BLOCK_BYTES, FANOUT, MAX_DEPTH, Pointer, Root, Superblock, checksum};
 use crate::volume::{MAP, READ_AHEAD_PAGES, TABLE, Volume};
@@ -129,22 +129,18 @@ impl<D: Disk + Memory> Volume<D> {
         while let [first, ..] = rest {
             let Some(slot) = self.cache.find(*first) else { return Err(Error::Damaged) };
             let begin = self.cache.block(slot);
-            let mut buffer = core::mem::take(&mut self.buffer);
             let mut sums = [0; READ_AHEAD_PAGES as usize];
+            let mut slots = [0; READ_AHEAD_PAGES as usize];
             let mut count = 0;
             for key in rest.iter().take(READ_AHEAD_PAGES as usize) {
                 let Some(slot) = self.cache.find(*key) else { break };
                 if self.cache.block(slot) != begin + count as u64 {
                     break;
                 }
-                let page = self.cache.page(slot);
-                buffer[count * BLOCK_BYTES..][..BLOCK_BYTES].copy_from_slice(page);
-                sums[count] = checksum(page);
+                (slots[count], sums[count]) = (slot, checksum(self.cache.page(slot)));
                 count += 1;
             }
-            let written = self.disk.write(begin, &buffer[..count * BLOCK_BYTES]);
-            self.buffer = buffer;
-            written?;
+            self.write_row(begin, &slots[..count])?;
             let (done, further) = rest.split_at(count);
             for ((key, sum), at) in done.iter().zip(sums).zip(0..) {
                 self.enter(*key, Pointer { block: begin + at, checksum: sum })?;
@@ -155,6 +151,18 @@ impl<D: Disk + Memory> Volume<D> {
             rest = further;
         }
         Ok(())
+    }
+
+    /// Writes pages to blocks in a row: from where they lie, if that is in a row as well.
+    fn write_row(&mut self, block: u64, slots: &[Slot]) -> Result<(), Error> {
+        if are_in_a_row(slots) {
+            return self.disk.write(block, self.cache.pages(slots[0], slots.len()));
+        }
+        let bytes = &mut self.buffer[..slots.len() * BLOCK_BYTES];
+        for (place, slot) in bytes.chunks_exact_mut(BLOCK_BYTES).zip(slots) {
+            place.copy_from_slice(self.cache.page(*slot));
+        }
+        self.disk.write(block, bytes)
     }
 
     /// Puts the pointer to a page where it belongs, which is dirty.

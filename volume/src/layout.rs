@@ -4,14 +4,14 @@
 //! says.
 
 use abi::Error;
-use xxhash_rust::xxh3::xxh3_64;
+use rapidhash::v3::rapidhash_v3;
 
 /// Bytes of a block, which is a page.
 pub const BLOCK_BYTES: usize = 4096;
 /// What a superblock begins with.
 pub const MAGIC: [u8; 8] = *b"V volume";
 /// The version of all this.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Blocks that are superblocks.
 pub const SUPERBLOCKS: u64 = 4;
 /// The fewest blocks of a volume.
@@ -39,7 +39,7 @@ pub const MAP_BLOCKS: u64 = BLOCK_BYTES as u64 * 8;
 
 /// The checksum of a block.
 pub fn checksum(block: &[u8]) -> u64 {
-    xxh3_64(block)
+    rapidhash_v3(block)
 }
 
 fn small(bytes: &[u8], at: usize) -> u32 {

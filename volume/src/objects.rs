@@ -57,8 +57,17 @@ impl Numbers {
 impl<D: Disk + Memory> Volume<D> {
     /// What is known of an object; [`NotFound`](Error::NotFound) if there is none.
     pub fn inode(&mut self, object: u32) -> Result<Inode, Error> {
+        if let Some((last, inode)) = &self.last_inode
+            && *last == object
+        {
+            return Ok(*inode);
+        }
         let inode = self.inode_slot(object)?;
-        if inode.kind == Kind::None { Err(Error::NotFound) } else { Ok(inode) }
+        if inode.kind == Kind::None {
+            return Err(Error::NotFound);
+        }
+        self.last_inode = Some((object, inode));
+        Ok(inode)
     }
 
     /// The inode, of an object or free.
@@ -75,6 +84,7 @@ impl<D: Disk + Memory> Volume<D> {
     /// Changes an inode, whose page was touched or is.
     pub(crate) fn set_inode(&mut self, object: u32, inode: &Inode) -> Result<(), Error> {
         let slot = self.touch_inode(object)?;
+        self.last_inode = self.last_inode.take_if(|(last, _)| *last != object);
         inode.encode(&mut self.cache.page_mut(slot)[inode_at(object)..]);
         Ok(())
     }

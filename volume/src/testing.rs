@@ -84,6 +84,16 @@ impl TestDisk {
         }
     }
 
+    /// Makes the second half of a sector of a block another, as if the power had gone while it was written.
+    pub fn tear(&mut self, block: u64, sector: usize) {
+        if let Some(bytes) = self.medium.get_mut(&block) {
+            let begin = sector * SECTOR_BYTES % BLOCK_BYTES;
+            for byte in &mut bytes[begin + SECTOR_BYTES / 2..begin + SECTOR_BYTES] {
+                *byte = !*byte;
+            }
+        }
+    }
+
     /// Blocks that were ever written and flushed.
     pub fn written_blocks(&self) -> Vec<u64> {
         self.medium.keys().copied().collect()

@@ -6,10 +6,13 @@
 
 use abi::Error;
 
-use crate::cache::{Key, Slot};
+use crate::cache::{Key, Slot, are_in_a_row};
 use crate::disk::{Disk, Memory};
 use crate::layout::{BLOCK_BYTES, FANOUT, FANOUT_BITS, INODES, MAX_DEPTH, Pointer, Root, checksum};
 use crate::volume::{MAP, READ_AHEAD_PAGES, TABLE, Volume};
+
+/// In so many pieces a row of blocks is read to where its pages lie in memory; rather than in more, to one place and copied.
+const MOST_ROWS: usize = 4;
 
 impl<D: Disk + Memory> Volume<D> {
     /// The page of a tree in memory, read if need be. None for a hole.
@@ -71,32 +74,61 @@ impl<D: Disk + Memory> Volume<D> {
         let mut pages = 0;
         while pages < count {
             let pointer = at(index + pages);
-            if pointer.block != first.block.saturating_add(pages) || !self.map.is_used(pointer.block) {
+            let is_next = pointer.block == first.block.saturating_add(pages);
+            if !is_next
+                || !self.map.is_used(pointer.block)
+                || self.cache.has(Key::new(object, 0, index + pages))
+            {
                 break;
             }
             sums[pages as usize] = pointer.checksum;
             pages += 1;
         }
-        while pages > 0 && self.cache.find(Key::new(object, 0, index + pages - 1)).is_some() {
-            pages -= 1;
-        }
         if pages < 2 {
             return Ok(());
         }
-        let mut buffer = core::mem::take(&mut self.buffer);
-        let bytes = &mut buffer[..pages as usize * BLOCK_BYTES];
-        let read = self.disk.read(first.block, bytes);
-        if read.is_ok() {
-            for ((page, sum), at) in bytes.chunks_exact(BLOCK_BYTES).zip(sums).zip(0..) {
-                let key = Key::new(object, 0, index + at);
-                if checksum(page) != sum || self.cache.find(key).is_some() {
-                    continue;
-                }
-                let Ok(slot) = self.cache.insert(key, first.block + at, &mut self.disk) else { break };
-                self.cache.page_mut(slot).copy_from_slice(page);
+        self.read_row(Key::new(object, 0, index), first.block, &sums[..pages as usize]);
+        Ok(())
+    }
+
+    /// Reads pages that lie in a row on the disk, from `block` on, and of which none is in memory: those that are as their
+    /// checksums say are there afterwards.
+    fn read_row(&mut self, first: Key, block: u64, sums: &[u64]) {
+        let mut slots = [0; READ_AHEAD_PAGES as usize];
+        let mut count = 0;
+        for (key, block) in first.following().zip(block..).take(sums.len()) {
+            let Ok(slot) = self.cache.insert(key, block, &mut self.disk) else { break };
+            slots[count] = slot;
+            count += 1;
+        }
+        let slots = &slots[..count];
+        let read = self.read_to(block, slots);
+        for ((key, slot), sum) in first.following().zip(slots).zip(sums) {
+            // Pages of this row may have had to go for later ones of it.
+            if self.cache.is_at(*slot, key) && (read.is_err() || checksum(self.cache.page(*slot)) != *sum) {
+                self.cache.remove(*slot, &mut self.disk);
             }
         }
-        self.buffer = buffer;
+    }
+
+    /// Reads blocks that lie in a row to pages: to their places, unless these lie all about.
+    fn read_to(&mut self, block: u64, slots: &[Slot]) -> Result<(), Error> {
+        let rows = slots.windows(2).filter(|pair| !are_in_a_row(pair)).count() + 1;
+        if rows > MOST_ROWS {
+            let bytes = &mut self.buffer[..slots.len() * BLOCK_BYTES];
+            self.disk.read(block, bytes)?;
+            for (page, slot) in bytes.chunks_exact(BLOCK_BYTES).zip(slots) {
+                self.cache.page_mut(*slot).copy_from_slice(page);
+            }
+            return Ok(());
+        }
+        let mut at = 0;
+        while at < slots.len() {
+            let length = (1..=slots.len() - at).rev().find(|length| are_in_a_row(&slots[at..at + length]));
+            let length = length.unwrap_or(1);
+            self.disk.read(block + at as u64, self.cache.pages_mut(slots[at], length))?;
+            at += length;
+        }
         Ok(())
     }
 

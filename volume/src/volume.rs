@@ -65,6 +65,8 @@ pub struct Volume<D> {
     pub(crate) map: Map,
     pub(crate) cache: Cache,
     pub(crate) numbers: Numbers,
+    /// The inode that was asked for last, as it is in the table.
+    pub(crate) last_inode: Option<(u32, Inode)>,
     /// Objects that had no name when the volume was found.
     pub(crate) nameless: Vec<u32>,
     pub(crate) directories: BTreeMap<u32, Directory>,
@@ -74,6 +76,8 @@ pub struct Volume<D> {
     pub(crate) unplaced: u64,
     /// Something was changed since the last commit.
     pub(crate) needs_commit: bool,
+    /// The map or a copy of the superblock was not whole.
+    was_mended: bool,
     /// What is read or written in one piece.
     pub(crate) buffer: Vec<u8>,
     purpose: Purpose,
@@ -107,11 +111,13 @@ impl<D: Disk + Memory> Volume<D> {
             superblock,
             cache: Cache::new(options.pages),
             numbers: Numbers::default(),
+            last_inode: None,
             nameless: Vec::new(),
             directories: BTreeMap::new(),
             uses: 0,
             unplaced: 0,
             needs_commit: false,
+            was_mended: false,
             buffer: vec![0; READ_AHEAD_PAGES as usize * BLOCK_BYTES],
             purpose: Purpose::Changing,
         })
@@ -147,16 +153,21 @@ impl<D: Disk + Memory> Volume<D> {
     pub fn mount(mut disk: D, options: Options) -> Result<Volume<D>, Error> {
         let superblock = find(&mut disk)?.ok_or(Error::NotFound)?;
         let mut volume = Volume::new(disk, superblock, options)?;
-        match volume.load_map() {
-            Ok(()) => volume.map.finish_loading(),
-            Err(_) => volume.rebuild_map()?,
+        if volume.load_map().is_ok() {
+            volume.map.finish_loading();
+        } else {
+            volume.rebuild_map()?;
+            volume.was_mended = true;
         }
         volume.find_numbers()?;
         for object in core::mem::take(&mut volume.nameless) {
             // One that is damaged stays.
             let _ = volume.destroy(object);
         }
-        volume.needs_commit |= !volume.has_both_superblocks()?;
+        if !volume.has_both_superblocks()? {
+            volume.needs_commit = true;
+            volume.was_mended = true;
+        }
         Ok(volume)
     }
 
@@ -178,6 +189,8 @@ impl<D: Disk + Memory> Volume<D> {
     /// The map by what refers to blocks, instead of by itself. The next commit writes it.
     fn rebuild_map(&mut self) -> Result<(), Error> {
         let report = crate::check::check_without_map(&mut self.disk, &self.superblock)?;
+        // What is in memory of the old one would take its blocks along.
+        self.cache.remove_object(MAP, &mut self.disk);
         self.map = Map::new(self.superblock.blocks)?;
         for block in report.used_blocks() {
             self.map.note_used(block);
@@ -186,6 +199,12 @@ impl<D: Disk + Memory> Volume<D> {
         self.superblock.map = Root::default();
         self.needs_commit = true;
         Ok(())
+    }
+
+    /// Whether the map, or a copy of the superblock, was not whole when the volume was found. The next commit makes them anew. That
+    /// of the superblock may be so after a power cut, too.
+    pub const fn was_mended(&self) -> bool {
+        self.was_mended
     }
 
     /// What the volume knows of its state.
@@ -217,7 +236,8 @@ impl<D: Disk + Memory> Volume<D> {
         }
     }
 
-    /// What lies at `position` of a file, at most `room` bytes: as far as one page reaches. None at the end and beyond.
+    /// What lies at `position` of a file, at most `room` bytes: as far as its pages lie in a row in memory. None at the end and
+    /// beyond.
     #[inline]
     pub fn piece(&mut self, object: u32, position: u64, room: usize) -> Result<&[u8], Error> {
         let size = self.inode(object)?.size;
@@ -226,12 +246,17 @@ impl<D: Disk + Memory> Volume<D> {
         }
         let begin = (position % BLOCK_BYTES as u64) as usize;
         let rest = usize::try_from(size - position).unwrap_or(usize::MAX);
-        let end = begin.saturating_add(room.min(rest)).min(BLOCK_BYTES);
-        let page = match self.load(object, 0, position / BLOCK_BYTES as u64)? {
-            Some(slot) => self.cache.page(slot),
+        let end = begin.saturating_add(room.min(rest));
+        let index = position / BLOCK_BYTES as u64;
+        let pages = match self.load(object, 0, index)? {
+            Some(slot) if end <= BLOCK_BYTES => self.cache.page(slot),
+            Some(slot) => {
+                let count = self.cache.row(Key::new(object, 0, index), slot, end.div_ceil(BLOCK_BYTES));
+                self.cache.pages(slot, count)
+            }
             None => &ZEROS,
         };
-        Ok(&page[begin..end])
+        Ok(&pages[begin..end.min(pages.len())])
     }
 
     /// Sees to it that `bytes` from `position` on are in memory, as far as they lie in a row on the disk. What cannot be had
@@ -253,13 +278,8 @@ impl<D: Disk + Memory> Volume<D> {
             return Ok(&[]);
         }
         let Some(first) = self.load(object, 0, index)? else { return Ok(&[]) };
-        let most = most.min((pages - index) as usize).min(self.cache.pages(first, most).len() / BLOCK_BYTES);
-        let mut count = 1;
-        while count < most
-            && self.cache.find(Key::new(object, 0, index + count as u64)) == Some(first + count as u32)
-        {
-            count += 1;
-        }
+        let most = most.min((pages - index) as usize);
+        let count = self.cache.row(Key::new(object, 0, index), first, most);
         for slot in first..first + count as u32 {
             self.cache.set_lent(slot);
         }
@@ -324,6 +344,12 @@ impl<D: Disk + Memory> Volume<D> {
     /// Looks at everything on the disk, as of the last commit.
     pub fn check(&mut self) -> Result<crate::check::Report, Error> {
         crate::check::check(&mut self.disk, &self.superblock)
+    }
+
+    /// Where a page of a file is on the disk, as of the last commit; none for a hole. Level 0 is its data.
+    pub fn block_of(&mut self, object: u32, level: u32, index: u64) -> Result<Option<u64>, Error> {
+        let slot = self.load(object, level, index)?;
+        Ok(slot.map(|slot| self.cache.block(slot)))
     }
 
     /// The page of a file at an address in memory, which was [lent](Volume::lend). For tests, which look where the kernel maps.

@@ -83,6 +83,75 @@ fn no_flipped_bit_goes_unnoticed() {
     assert!(noticed > 280 && unused < 12, "{noticed} noticed, {unused} in blocks that nothing refers to");
 }
 
+/// Numbers that are the same for the same seed.
+fn numbers(mut state: u64) -> impl FnMut(u64) -> u64 {
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    }
+}
+
+#[test]
+fn much_damage_is_told_and_takes_nothing_else_along() {
+    let mut volume = new(2000);
+    let mut files = Vec::new();
+    for at in 0..20 {
+        let data = content(at, at * at * 1500);
+        let name = format!("file{at:02}");
+        let file = volume.create(ROOT, &name, Kind::File, 1, 1).unwrap();
+        write(&mut volume, file, 0, &data).unwrap();
+        files.push((name, data));
+    }
+    volume.commit(3).unwrap();
+    let disk = volume.into_disk();
+    let blocks: Vec<u64> = disk.written_blocks().into_iter().filter(|block| *block >= 4).collect();
+    let (mut lost, mut kept) = (0, 0);
+    for seed in 0..150 {
+        let mut below = numbers(seed);
+        let mut damaged = disk.clone();
+        for _ in 0..=below(8) {
+            let block = blocks[below(blocks.len() as u64) as usize];
+            if below(2) == 0 {
+                damaged.flip(block, below(8 * PAGE) as usize);
+            } else {
+                damaged.tear(block, below(8) as usize);
+            }
+        }
+        // One copy of the superblock may go, too.
+        damaged.flip(below(2), below(8 * PAGE) as usize);
+        let superblock = find(&mut damaged).unwrap().expect("one copy is whole");
+        let report = volume::check::check(&mut damaged, &superblock).unwrap();
+        let is_of_a_file = |finding: &&volume::check::Finding| finding.about.contains("file");
+        let is_general =
+            report.findings.iter().any(|finding| !is_of_a_file(&finding) && finding.about != "map");
+        let mut volume = match Volume::mount(damaged, OPTIONS) {
+            Ok(volume) => volume,
+            Err(error) => {
+                assert_eq!((error, is_general), (Error::Damaged, true), "seed {seed}");
+                continue;
+            }
+        };
+        for (name, data) in &files {
+            let found = volume.look_up(ROOT, name.as_bytes()).and_then(|file| read(&mut volume, file));
+            let is_told = report.findings.iter().any(|finding| finding.about.contains(name.as_str()));
+            match found {
+                Ok(found) => {
+                    assert!(found == *data, "seed {seed}: {name} is another");
+                    kept += 1;
+                }
+                Err(error) => {
+                    assert!(
+                        is_told || is_general,
+                        "seed {seed}: {name}: {error}, which the check does not tell"
+                    );
+                    lost += 1;
+                }
+            }
+        }
+    }
+    assert!(lost > 100 && kept > 1000, "{lost} lost, {kept} kept");
+}
+
 #[test]
 fn a_damaged_map_is_made_anew() {
     let mut volume = new(2000);
@@ -99,6 +168,49 @@ fn a_damaged_map_is_made_anew() {
     volume.commit(4).unwrap();
     assert_clean(&mut volume);
     assert_eq!(read(&mut volume, file).unwrap(), data);
+}
+
+#[test]
+fn what_can_be_repaired_is_and_the_rest_is_told_again() {
+    let mut volume = new(2000);
+    let mut files = Vec::new();
+    for at in 0..4 {
+        let file = volume.create(ROOT, &format!("f{at}"), Kind::File, 1, 1).unwrap();
+        write(&mut volume, file, 0, &content(at, 200_000)).unwrap();
+        files.push(file);
+    }
+    volume.commit(3).unwrap();
+    let lost = volume.block_of(files[1], 1, 0).unwrap().unwrap();
+    let damaged = volume.block_of(files[2], 0, 3).unwrap().unwrap();
+    let mut disk = volume.into_disk();
+    disk.flip(lost, 77);
+    disk.tear(damaged, 2);
+    disk.flip(1, 600);
+    let mut volume = Volume::mount(disk, OPTIONS).unwrap();
+    assert!(volume.was_mended());
+    let report = volume.check().unwrap();
+    assert_eq!(report.finding_count, 4, "{:?}", report.findings);
+    volume.repair(&report, 4).unwrap();
+    for _ in 0..2 {
+        let report = volume.check().unwrap();
+        let about: Vec<&str> = report.findings.iter().map(|finding| finding.about.as_str()).collect();
+        assert_eq!(about, ["f2", "f1"], "{:?}", report.findings);
+        volume.commit(5).unwrap();
+    }
+    assert_eq!(read(&mut volume, files[0]).unwrap(), content(0, 200_000));
+    assert_eq!(read(&mut volume, files[1]), Err(Error::Damaged));
+    assert_eq!(read(&mut volume, files[2]), Err(Error::Damaged));
+    for name in ["f1", "f2"] {
+        volume.unlink(ROOT, name, 6).unwrap();
+    }
+    for file in &files[1..3] {
+        volume.destroy(*file).unwrap();
+    }
+    volume.commit(7).unwrap();
+    let report = volume.check().unwrap();
+    volume.repair(&report, 8).unwrap();
+    assert_clean(&mut volume);
+    assert_eq!(read(&mut volume, files[3]).unwrap(), content(3, 200_000));
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub use server::DiskServer;
 pub use unit::Unit;
 
 /// Most bytes of one transfer, whatever the device could do.
-pub const LARGEST_TRANSFER_BYTES: usize = 128 * 1024;
+pub const LARGEST_TRANSFER_BYTES: usize = 256 * 1024;
 /// Most requests at a disk at once, whatever the device could do.
 pub const MOST_SLOTS: usize = 16;
 /// Bytes of the sectors in which several kinds of device count, whatever their blocks are.
@@ -200,7 +200,10 @@ mod tests {
             ..Facts::default()
         };
         let checked = facts.clone().check().unwrap();
-        assert_eq!((checked.largest_transfer_bytes, checked.physical_block_bytes), (128 * 1024, 4096));
+        assert_eq!(
+            (checked.largest_transfer_bytes, checked.physical_block_bytes),
+            (LARGEST_TRANSFER_BYTES as u32, 4096)
+        );
         let odd = Facts { physical_block_bytes: 3, largest_transfer_bytes: 1300, ..facts.clone() };
         let odd = odd.check().unwrap();
         assert_eq!((odd.largest_transfer_bytes, odd.physical_block_bytes), (1024, 512));

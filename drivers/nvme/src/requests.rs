@@ -9,12 +9,12 @@ use crate::command::{Command, Data};
 use crate::queue::{ENTRIES, Queue};
 
 /// A slot's record: the list of its buffer's pages behind the first, and the range of a discard.
-const LIST_BYTES: usize = 256;
+const LIST_BYTES: usize = 512;
 const RANGE: usize = LIST_BYTES;
 const RANGE_COUNT: usize = 4;
 const RANGE_FIRST: usize = 8;
 /// Bytes of a record. None reaches over a page's end.
-pub const RECORD_BYTES: usize = 512;
+pub const RECORD_BYTES: usize = 1024;
 const _: () = assert!(block_device::LARGEST_TRANSFER_BYTES / PAGE_BYTES as usize - 1 <= LIST_BYTES / 8);
 const _: () = assert!(block_device::MOST_SLOTS < ENTRIES as usize);
 

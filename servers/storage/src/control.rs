@@ -49,6 +49,10 @@ impl<S: Disks> FileServer<S> {
                 self.disks.tell(&format!("[storage]{HOME} cannot be made: {error}"));
             }
         }
+        if volume.was_mended() {
+            self.disks
+                .tell(&format!("{name}: its map or a copy of its superblock is not whole; it is made anew"));
+        }
         let space = volume.space();
         let (free, total) = (space.free_bytes >> 20, space.total_bytes >> 20);
         self.disks.tell(&format!("[storage] is {name}: {free} of {total} MiB are free"));
