@@ -178,6 +178,13 @@ pub struct Attached {
     _lock: Arc<File>,
 }
 
+impl Attached {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The word of a node's boot command line that lets it make a volume of its first disk that was made now, which it knows by its
 /// serial number. It makes none of a disk that has anything on it.
 pub fn boot_word(disks: &[Attached]) -> Option<String> {

@@ -285,6 +285,11 @@ impl Domain {
                 self.power_off(node, sessions);
                 self.power_on(node, sessions)?;
             }
+            Action::Damage(node, ref damage) => {
+                let disk =
+                    self.members[node].disk().with_context(|| format!("{} has no disk", name(node)))?;
+                damage.inflict(disk)?;
+            }
             Action::Type(node, ref text) => self.members[node].type_keys(text)?,
             Action::Finish => return Ok(Some(Outcome { node: 0, end: End::Exit(0) })),
         }

@@ -13,6 +13,7 @@ pub mod arguments;
 pub mod bench;
 pub mod channel;
 pub mod counting;
+pub mod damage;
 pub mod debug;
 pub mod disk;
 pub mod diskless;

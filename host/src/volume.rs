@@ -20,9 +20,17 @@ const AHEAD_BYTES: u64 = 64 * PAGE;
 
 /// An image.
 #[derive(Debug)]
-struct Image {
+pub struct Image {
     file: File,
     blocks: u64,
+}
+
+impl Image {
+    /// The image that is open.
+    pub fn new(file: File) -> Result<Image> {
+        let blocks = file.metadata()?.len() / PAGE;
+        Ok(Image { file, blocks })
+    }
 }
 
 impl Disk for Image {
@@ -76,8 +84,7 @@ fn open(image: &Path, writes: bool) -> Result<Image> {
         Err(TryLockError::WouldBlock) => bail!("{name} is in use by a node"),
         Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {name}")),
     }
-    let blocks = file.metadata()?.len() / PAGE;
-    Ok(Image { file, blocks })
+    Image::new(file)
 }
 
 fn mount(image: &Path, writes: bool) -> Result<Volume<Image>> {

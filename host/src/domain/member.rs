@@ -1,9 +1,11 @@
 //! One node of a domain, whether it runs or not.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::disk::Attached;
 use crate::log::Log;
 use crate::node::{CLOSINGS, Node, Report};
 use crate::run::Prepared;
@@ -92,6 +94,11 @@ impl Member {
     pub fn starts_until(&self) -> Option<Instant> {
         let until = self.started? + BOOT_PATIENCE;
         (self.is_on() && !self.heard && Instant::now() < until).then_some(until)
+    }
+
+    /// The image of its first disk.
+    pub fn disk(&self) -> Option<&Path> {
+        self.prepared.machine.disks.first().map(Attached::path)
     }
 
     /// Whether it has a network card.

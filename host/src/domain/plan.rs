@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::damage::Damage;
 use crate::network::partition::node_place;
 
 /// Something to be done. Nodes are meant by their places.
@@ -21,6 +22,8 @@ pub enum Action {
     PowerOn(usize),
     /// Cut it and give it again.
     PowerCycle(usize),
+    /// Damage the volume on a node's first disk.
+    Damage(usize, Damage),
     /// Type at a node's console.
     Type(usize, String),
     /// End the domain, all being well.
@@ -52,11 +55,18 @@ impl Plan for NoPlan {
 /// What can be asked for by name, each followed by a node's number.
 const NAMES: [&str; 5] = ["pull", "plug", "power-off", "power-on", "power-cycle"];
 
+/// As these, and what is damaged follows.
+const DAMAGE: &str = "damage";
+
 impl FromStr for Action {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Action, String> {
         let (name, number) = text.trim().split_once(' ').unwrap_or((text, ""));
+        if name == DAMAGE {
+            let (number, damage) = number.trim().split_once(' ').unwrap_or((number, ""));
+            return Ok(Action::Damage(node_place(number)?, damage.parse()?));
+        }
         let action = match name {
             "pull" => Action::Pull,
             "plug" => Action::Plug,
@@ -64,7 +74,7 @@ impl FromStr for Action {
             "power-on" => Action::PowerOn,
             "power-cycle" => Action::PowerCycle,
             _ => {
-                let known = NAMES.join(", ");
+                let known = [&NAMES[..], &[DAMAGE]].concat().join(", ");
                 return Err(format!("`{name}` is nothing that can be done to a node: there are {known}"));
             }
         };
@@ -81,6 +91,7 @@ impl Action {
             | Action::PowerOff(node)
             | Action::PowerOn(node)
             | Action::PowerCycle(node)
+            | Action::Damage(node, _)
             | Action::Type(node, _) => Some(node),
             Action::Finish => None,
         }
@@ -95,6 +106,7 @@ impl fmt::Display for Action {
             Action::PowerOff(_) => write!(formatter, "the power is cut"),
             Action::PowerOn(_) => write!(formatter, "the power is on"),
             Action::PowerCycle(_) => write!(formatter, "the power is cut and on again"),
+            Action::Damage(_, damage) => damage.fmt(formatter),
             Action::Type(_, text) => write!(formatter, "typed: {text:?}"),
             Action::Finish => write!(formatter, "finished"),
         }
@@ -109,6 +121,7 @@ mod tests {
     fn actions_are_read_by_name() {
         assert_eq!("pull 2".parse(), Ok(Action::Pull(1)));
         assert_eq!(" power-cycle  1 ".parse(), Ok(Action::PowerCycle(0)));
+        assert_eq!("damage 2 superblock".parse(), Ok(Action::Damage(1, Damage::Superblock)));
         assert!(NAMES.iter().all(|name| format!("{name} 3").parse::<Action>().unwrap().node() == Some(2)));
         for (text, complaint) in [
             ("pull", "`` is no node"),
