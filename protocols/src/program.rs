@@ -18,7 +18,7 @@ pub mod flag {
     /// Nobody will wait for it.
     pub const DETACHED: u32 = 2;
     /// Suspended from its first instruction on. Its starter shares the streams with it and then asks the kernel to
-    /// resume it.
+    /// resume it, or waits for it.
     pub const HELD: u32 = 4;
     /// Has no rights, whatever its starter has.
     pub const WITHOUT_RIGHTS: u32 = 8;
@@ -48,6 +48,8 @@ protocol! {
             program: Pid,
             /// 1 if the reply may also say that it is stopped; then its starter asks again.
             tells_stop: u32,
+            /// 1 if it is to begin now, should it be [held](crate::program::flag::HELD) still.
+            begins: u32,
         } => ProgramEnded {
             /// What it said, or 128 plus the number of a signal of that meaning.
             status: u32,
@@ -247,6 +249,12 @@ pub enum Entry<'a> {
         /// Its attributes.
         attributes: u32,
     },
+    /// What the program's image is among the objects of its server, if that cannot be changed: whose manager has it already
+    /// need not ask what the instance is.
+    Image {
+        /// As in a [descriptor](crate::names::Descriptor).
+        object: u64,
+    },
     /// Where the program begins to read or write a stream that has positions; without this at 0.
     Position {
         /// Which.
@@ -275,6 +283,7 @@ const POSITION: u32 = 7;
 const HOME: u32 = 8;
 const LEARNT: u32 = 9;
 const JOB: u32 = 10;
+const IMAGE: u32 = 11;
 
 impl Entry<'_> {
     /// Appends the entry to a block.
@@ -289,6 +298,7 @@ impl Entry<'_> {
                 put(block, LEARNT, &[&place(server, context), name.as_bytes()]);
             }
             Entry::Job { shell, number } => put(block, JOB, &[&place(shell, number)]),
+            Entry::Image { object } => put(block, IMAGE, &[&object.to_le_bytes()]),
             Entry::Home { host } => put(block, HOME, &[&host.to_bits().to_le_bytes()]),
             Entry::Alias { name, target } => {
                 put(block, ALIAS, &[&(name.len() as u32).to_le_bytes(), name.as_bytes(), target.as_bytes()]);
@@ -347,6 +357,8 @@ pub mod entry_kind {
     pub const POSITION: u32 = 1 << super::POSITION;
     /// [`Job`](super::Entry::Job).
     pub const JOB: u32 = 1 << super::JOB;
+    /// [`Image`](super::Entry::Image).
+    pub const IMAGE: u32 = 1 << super::IMAGE;
 }
 
 #[derive(Clone)]
@@ -368,9 +380,8 @@ impl<'a> Iterator for Entries<'a> {
                 continue;
             }
             let text = |from: usize| core::str::from_utf8(content.get(from..)?).ok();
-            let server = || {
-                Some(Pid::from_bits(u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32))
-            };
+            let first = || Some(u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32);
+            let server = || first().map(Pid::from_bits);
             return Some(match tag {
                 ARGUMENT => Entry::Argument(text(0)?),
                 VARIABLE => Entry::Variable(text(0)?),
@@ -389,10 +400,8 @@ impl<'a> Iterator for Entries<'a> {
                     instance: number(content, 8)?,
                     attributes: number(content, 16)?,
                 },
-                POSITION => Entry::Position {
-                    number: number(content, 8)?,
-                    position: u64::from(number(content, 0)?) | u64::from(number(content, 4)?) << 32,
-                },
+                IMAGE => Entry::Image { object: first()? },
+                POSITION => Entry::Position { number: number(content, 8)?, position: first()? },
                 DIRECTORY => {
                     Entry::Directory { server: server()?, context: number(content, 8)?, name: text(12)? }
                 }
@@ -450,6 +459,7 @@ mod tests {
             Entry::Learnt { name: "boot", server: pid, context: 0 },
             Entry::Alias { name: "home", target: "[tmp]users/ä" },
             Entry::Job { shell: pid, number: 3 },
+            Entry::Image { object: 0x3_0000_0004 },
             Entry::Stream { number: 1, server: pid, instance: 4, attributes: 7 },
             Entry::Position { number: 1, position: 0x1_0000_0002 },
             Entry::Directory { server: pid, context: 3, name: "[tmp]work" },
@@ -468,6 +478,6 @@ mod tests {
         unknown.extend_from_slice(&block);
         assert_eq!(entries(&unknown).count(), all.len());
         let some = entries_of(&unknown, entry_kind::ARGUMENT | entry_kind::STREAM);
-        assert_eq!(some.collect::<Vec<_>>(), [all[0], all[1], all[8]]);
+        assert_eq!(some.collect::<Vec<_>>(), [all[0], all[1], all[9]]);
     }
 }

@@ -11,9 +11,10 @@ use abi::{Error, Pid};
 
 use crate::time::{self, Duration};
 
+pub(crate) use crate::syscall::group_sends;
 pub use crate::syscall::{
     Received, Segment, forward, get_reply, move_from, move_to, receive, reply, reply_receive,
-    reply_receive_lending, send, send_until as send_group,
+    reply_receive_lending, send, send_group,
 };
 
 /// Asks `to` for something and waits for the answer, whose code is checked.

@@ -11,6 +11,7 @@
 //! On the host nothing calls these; what is tested there stays clear of them.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::call::{self, Deadline, FOREVER, Registers};
 use abi::{Access, Error, Grant, Message, Pid, UserId, remote};
@@ -92,16 +93,34 @@ impl Received {
     }
 }
 
-/// Sends a message and waits for the reply; returns who replied, and what. To a group: see [`send_until`].
+/// Sends a message and waits for the reply; returns who replied, and what. To a group: see [`send_group`].
 #[inline]
 pub fn send(to: Pid, message: &Message, segment: Segment<'_>) -> Result<(Pid, Message), Error> {
-    send_until(to, message, segment, FOREVER)
+    send_by(to, message, segment, FOREVER)
 }
 
-/// As [`send`]; to a group, for which the deadline is mandatory, every member gets the message, and the first reply
-/// ends the wait.
+/// Sends to groups that the program has made.
+static GROUP_SENDS: AtomicU32 = AtomicU32::new(0);
+
+/// How many Sends to groups the program has made.
+pub fn group_sends() -> u32 {
+    GROUP_SENDS.load(Ordering::Relaxed)
+}
+
+/// As [`send`], to a group: every member gets the message, and the first reply ends the wait. So does the deadline, which is
+/// mandatory.
+pub fn send_group(
+    to: Pid,
+    message: &Message,
+    segment: Segment<'_>,
+    deadline: Deadline,
+) -> Result<(Pid, Message), Error> {
+    GROUP_SENDS.fetch_add(1, Ordering::Relaxed);
+    send_by(to, message, segment, deadline)
+}
+
 #[inline]
-pub fn send_until(
+fn send_by(
     to: Pid,
     message: &Message,
     mut segment: Segment<'_>,

@@ -65,6 +65,8 @@ pub struct Shell<S: System> {
     pub(super) job: Option<S::Job>,
     /// The user may stop what is being started, since this shell waits for nothing else.
     pub(super) may_stop: bool,
+    /// Programs are waited for as soon as they are started.
+    pub(super) is_awaited: bool,
     /// The programs of a pipeline that the user stopped, on their way to the table of jobs.
     pub(super) stopped: Vec<Running<S::Child>>,
     /// The status of the last command substitution, for commands that are only assignments.
@@ -99,6 +101,7 @@ impl<S: System> Shell<S> {
             is_foreground: true,
             job: None,
             may_stop: false,
+            is_awaited: false,
             stopped: Vec::new(),
             substituted: None,
             history: History::default(),

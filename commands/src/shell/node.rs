@@ -270,11 +270,12 @@ impl System for Node {
             .stdout(stream_for(output.as_ref()))
             .stderr(stream_for(error.as_ref()))
             .on(place);
-        let child = match start.job {
+        let command = match start.job {
             Some(job) => command.in_job(job),
             None => command,
-        }
-        .start()?;
+        };
+        let command = if start.is_awaited { command.awaited() } else { command };
+        let child = command.start()?;
         if start.is_foreground {
             self.add_to_foreground(child.pid());
         }

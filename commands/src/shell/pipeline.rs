@@ -349,6 +349,7 @@ impl<S: System> Shell<S> {
                 job: self.job,
                 is_foreground: self.is_foreground,
                 may_stop: self.may_stop,
+                is_awaited: self.is_awaited,
             })
         });
         match started {

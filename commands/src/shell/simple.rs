@@ -168,7 +168,9 @@ impl<S: System> Shell<S> {
                 shell.runner(&words[0])
             };
             shell.may_stop = shell.state.is_interactive;
+            shell.is_awaited = true;
             let child = shell.start_by(runner, words, &streams, &destination);
+            shell.is_awaited = false;
             shell.may_stop = false;
             shell.wait_for_started(child, streams)
         })
@@ -200,6 +202,7 @@ impl<S: System> Shell<S> {
                 job: self.job,
                 is_foreground: self.is_foreground,
                 may_stop: self.may_stop,
+                is_awaited: self.is_awaited,
             };
             let mut result = self.system.start(&start);
             let script;

@@ -133,6 +133,8 @@ pub struct Start<'a, Stream, Job> {
     pub is_foreground: bool,
     /// Whoever waits for it is told when the user stops it.
     pub may_stop: bool,
+    /// It is waited for next.
+    pub is_awaited: bool,
 }
 
 /// Which program is started.

@@ -90,7 +90,8 @@ impl Table {
                 | Entry::Variable(_)
                 | Entry::Stream { .. }
                 | Entry::Position { .. }
-                | Entry::Job { .. } => {}
+                | Entry::Job { .. }
+                | Entry::Image { .. } => {}
             }
         }
         table

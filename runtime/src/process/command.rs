@@ -5,8 +5,9 @@ use alloc_crate::format;
 use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
 
-use abi::{Error, LogicalHost, Pid, kernel};
-use protocols::io::mode;
+use abi::{Error, LogicalHost, Pid, UserId, kernel};
+use protocols::io::{attribute, mode};
+use protocols::names::{Descriptor, names};
 use protocols::program::{Entry, MAX_START_BYTES, flag, program};
 
 use crate::env;
@@ -67,6 +68,7 @@ pub struct Command {
     place: Place,
     job: Option<Job>,
     flags: u32,
+    is_awaited: bool,
 }
 
 impl Command {
@@ -83,6 +85,7 @@ impl Command {
             place: Place::Here,
             job: None,
             flags: 0,
+            is_awaited: false,
         }
     }
 
@@ -184,6 +187,14 @@ impl Command {
         self
     }
 
+    /// Says that the caller does nothing but wait for it as soon as it is started. On another node it begins with that, which is a
+    /// message less.
+    #[must_use]
+    pub fn awaited(mut self) -> Command {
+        self.is_awaited = true;
+        self
+    }
+
     /// Says that nobody will wait for it.
     #[must_use]
     pub fn detached(mut self) -> Command {
@@ -212,7 +223,8 @@ impl Command {
             Stream::Closed => None,
             Stream::Instance(instance) | Stream::At(instance, _) => Some(instance),
         });
-        let block = self.start_block(&streams)?;
+        let object = if self.place == Place::Here { None } else { fixed_object(&image) };
+        let block = self.start_block(&streams, object)?;
         let flags = match self.place {
             Place::Here => self.flags,
             _ => self.flags | flag::GUEST,
@@ -227,8 +239,9 @@ impl Command {
         let ask = |manager| call(manager, &request, Segment::Read(&block));
         let (manager, started) = place::at(&self.place, ask).map_err(lost)?;
         let Manager { pid: manager, node } = manager;
-        let child = Child { pid: started.program, manager, known_ns: time::now_ns(), node };
-        let is_held = self.flags & flag::HELD != 0;
+        let begins = self.is_awaited && node.is_some();
+        let child = Child { pid: started.program, manager, known_ns: time::now_ns(), node, begins };
+        let is_held = begins || self.flags & flag::HELD != 0;
         let shared = self.share(&streams, child.pid);
         shared.and_then(|()| if is_held { Ok(()) } else { child.resume() }).map_err(lost).inspect_err(
             |_| {
@@ -282,8 +295,11 @@ impl Command {
         Ok(())
     }
 
-    fn start_block(&self, streams: &[Option<Instance>; 3]) -> Result<Vec<u8>, Error> {
+    fn start_block(&self, streams: &[Option<Instance>; 3], image: Option<u64>) -> Result<Vec<u8>, Error> {
         let mut block = Vec::new();
+        if let Some(object) = image {
+            Entry::Image { object }.append(&mut block);
+        }
         for argument in &self.arguments {
             Entry::Argument(argument).append(&mut block);
         }
@@ -330,6 +346,16 @@ impl Command {
         }
         Ok(block)
     }
+}
+
+/// What an image is at its server, if that cannot be changed. Asking it here is nearer than from where the program is to run.
+fn fixed_object(image: &File) -> Option<u64> {
+    let Instance { server, number: instance, .. } = image.instance();
+    let mut bytes = [0; Descriptor::MAX_BYTES];
+    let describe = names::DescribeInstance { instance, user: UserId::SYSTEM };
+    let described = call(server, &describe, Segment::Write(&mut bytes)).ok()?;
+    let (descriptor, _) = Descriptor::decode(bytes.get(..described.count as usize)?)?;
+    (descriptor.attributes & attribute::WRITABLE == 0).then_some(descriptor.object)
 }
 
 /// That a node is not there which had just answered is nothing that was wrong with a name.
@@ -398,6 +424,15 @@ pub struct Child {
     /// When that was known to have the program.
     known_ns: u64,
     node: Option<String>,
+    /// It begins when it is waited for.
+    begins: bool,
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It was not waited for after all. If it has ended, or its node is gone, there is nothing to let go.
+        let _ = self.begin();
+    }
 }
 
 impl Child {
@@ -428,7 +463,11 @@ impl Child {
     }
 
     fn wait_for(&mut self, tells_stop: u32) -> Result<Option<Status>, Error> {
-        let request = program::WaitProgram { program: self.pid, tells_stop };
+        let request = program::WaitProgram {
+            program: self.pid,
+            tells_stop,
+            begins: u32::from(core::mem::take(&mut self.begins)),
+        };
         let mut manager_died = false;
         if self.node.is_some() && time::now_ns() > self.known_ns + MANAGER_NS {
             // It may have moved, and that the node where it was does not answer any more takes long to find out.
@@ -459,6 +498,7 @@ impl Child {
 
     /// How it ended, if it has.
     pub fn try_wait(&mut self) -> Result<Option<Status>, Error> {
+        self.begin()?;
         let has_ended = again(true, || crate::process::has_ended_anywhere(self.pid))?;
         if has_ended { self.wait().map(Some) } else { Ok(None) }
     }
@@ -471,6 +511,11 @@ impl Child {
             Ok(_) | Err(Error::StaleProcess | Error::NonexistentProcess | Error::ProcessElsewhere) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Lets it run now, if it was to begin when it is waited for.
+    fn begin(&mut self) -> Result<(), Error> {
+        if core::mem::take(&mut self.begins) { self.resume() } else { Ok(()) }
     }
 
     fn resume(&self) -> Result<(), Error> {
@@ -508,7 +553,7 @@ mod tests {
             .args(["-l", ""])
             .only_variables([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())])
             .env("B", "3=4");
-        let block = command.start_block(&[None, Some(terminal), None]).unwrap();
+        let block = command.start_block(&[None, Some(terminal), None], None).unwrap();
         let expected = [
             Entry::Argument("ls"),
             Entry::Argument("-l"),
@@ -520,13 +565,13 @@ mod tests {
         assert_eq!(protocols::program::entries(&block).collect::<Vec<_>>(), expected);
 
         let placed = command.clone().stdin(Stream::At(terminal, 0)).stdout(Stream::At(terminal, 9));
-        let block = placed.start_block(&[None, Some(terminal), None]).unwrap();
+        let block = placed.start_block(&[None, Some(terminal), None], None).unwrap();
         let position = Entry::Position { number: 1, position: 9 };
         assert_eq!(protocols::program::entries(&block).last(), Some(position));
 
         let long = command.clone().arg(&"x".repeat(MAX_START_BYTES));
-        assert_eq!(long.start_block(&[None; 3]), Err(Error::TooLong));
+        assert_eq!(long.start_block(&[None; 3], None), Err(Error::TooLong));
         let bad = command.env("A=", "x");
-        assert_eq!(bad.start_block(&[None; 3]), Err(Error::BadName));
+        assert_eq!(bad.start_block(&[None; 3], None), Err(Error::BadName));
     }
 }

@@ -3,6 +3,7 @@
 use alloc_crate::string::{String, ToString};
 use alloc_crate::vec::Vec;
 
+use abi::call::NOW;
 use abi::kernel::well_known_group;
 use abi::protocol::Reply as _;
 use abi::{Error, LogicalHost, PAGE_BYTES, Pid};
@@ -11,6 +12,7 @@ use protocols::program::{ProgramRecord, program};
 use crate::message::{self, Segment, again, call};
 use crate::name::is_server_gone;
 use crate::node;
+use crate::process::thread;
 use crate::sync::Mutex;
 use crate::time;
 
@@ -47,6 +49,13 @@ impl Place {
     pub const fn any() -> Place {
         Place::Any { least_memory_bytes: 0, least_idle_percent: 0 }
     }
+
+    /// What to ask all nodes for, if any of them will do.
+    fn bid(&self) -> Option<program::Bid> {
+        let Place::Any { least_memory_bytes, least_idle_percent } = *self else { return None };
+        let least_free_pages = u32::try_from(least_memory_bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX);
+        Some(program::Bid { least_free_pages, least_idle_percent })
+    }
 }
 
 /// A program manager, and on which node.
@@ -60,6 +69,21 @@ pub(super) struct Manager {
 /// The managers of nodes that programs were started on by name, and when last.
 static KNOWN: Mutex<Vec<(Manager, u64)>> = Mutex::new(Vec::new());
 
+/// How long the offers are good of nodes that were not the first to answer. In a burst of starts the next one takes such a node: it
+/// has less to do than the one that was chosen before it, which has a new guest.
+const OFFERED_NS: u64 = 20_000_000;
+
+/// A bid to which further answers may have come.
+struct LastBid {
+    bid: program::Bid,
+    since_ns: u64,
+    /// Which of this program's Sends to groups it was.
+    number: u32,
+}
+
+/// The last one.
+static LAST_BID: Mutex<Option<LastBid>> = Mutex::new(None);
+
 /// Does what sends to the program manager of a place. If that has just gone, the next one is asked. A request that may
 /// have been executed is not made again.
 pub(super) fn at<T>(
@@ -67,7 +91,7 @@ pub(super) fn at<T>(
     mut operation: impl FnMut(Pid) -> Result<T, Error>,
 ) -> Result<(Manager, T), Error> {
     let mut was_gone = false;
-    let mut known = take_known(place);
+    let mut known = take_known(place).or_else(|| take_offer(place));
     loop {
         let is_known = known.is_some();
         let manager = known.take().map_or_else(|| find(place), Ok)?;
@@ -95,6 +119,26 @@ fn take_known(place: &Place) -> Option<Manager> {
     Some(known.swap_remove(at).0)
 }
 
+/// The next of the nodes that have answered the last bid, if that was for the same and is not old. Other threads have Sends to groups
+/// of their own, whose answers these could be.
+fn take_offer(place: &Place) -> Option<Manager> {
+    let bid = place.bid()?;
+    let mut last = LAST_BID.lock();
+    let is_good = last.as_ref().is_some_and(|last| {
+        last.bid == bid
+            && time::now_ns() < last.since_ns + OFFERED_NS
+            && last.number == message::group_sends()
+            && !thread::are_several()
+    });
+    let next = if is_good { message::get_reply(&mut [], NOW).ok() } else { None };
+    let Some((pid, reply)) = next else {
+        *last = None;
+        return None;
+    };
+    Error::check(reply.code()).ok()?;
+    offered(pid, &program::BidMade::from_message(&reply)).ok()
+}
+
 fn find(place: &Place) -> Result<Manager, Error> {
     match place {
         Place::Here => Ok(Manager { pid: manager_on(LogicalHost::OWN)?, node: None }),
@@ -105,48 +149,45 @@ fn find(place: &Place) -> Result<Manager, Error> {
             })?;
             Ok(Manager { pid: manager_on(host)?, node: Some(name.clone()) })
         }
-        Place::Any { least_memory_bytes, least_idle_percent } => {
-            best(bid(*least_memory_bytes, *least_idle_percent), Pid::NONE)
-        }
+        Place::Any { .. } => best(place.bid().ok_or(Error::BadArgument)?, Pid::NONE),
     }
 }
 
 /// The manager of a place, which is another one than `manager`; [`BadArgument`](Error::BadArgument) if the place has that.
 pub(super) fn other_than(manager: Pid, place: &Place) -> Result<Manager, Error> {
-    if let Place::Any { least_memory_bytes, least_idle_percent } = place {
-        return best(bid(*least_memory_bytes, *least_idle_percent), manager);
+    if let Some(bid) = place.bid() {
+        return best(bid, manager);
     }
     let found = find(place)?;
     if found.pid == manager { Err(Error::BadArgument) } else { Ok(found) }
 }
 
-fn bid(least_memory_bytes: u64, least_idle_percent: u32) -> program::Bid {
-    let least_free_pages = u32::try_from(least_memory_bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX);
-    program::Bid { least_free_pages, least_idle_percent }
-}
-
 /// The manager that offers first, `unwanted` aside.
 fn best(bid: program::Bid, unwanted: Pid) -> Result<Manager, Error> {
     let ask = || {
-        let deadline = time::now_ns() + OFFER_NS;
         let all = well_known_group::ALL_PROGRAM_MANAGERS;
-        let (mut pid, mut made) = message::call_group(all, &bid, Segment::None, deadline)?;
+        let since_ns = time::now_ns();
+        let (mut pid, mut made) = message::call_group(all, &bid, Segment::None, since_ns + OFFER_NS)?;
+        *LAST_BID.lock() = Some(LastBid { bid, since_ns, number: message::group_sends() });
         while pid == unwanted {
-            let (next, reply) = message::get_reply(&mut [], deadline)?;
+            let (next, reply) = message::get_reply(&mut [], since_ns + OFFER_NS)?;
             Error::check(reply.code())?;
             (pid, made) = (next, program::BidMade::from_message(&reply));
         }
         Ok((pid, made))
     };
     match again(true, ask) {
-        Ok((pid, made)) => {
-            let name = made.name_bytes();
-            let name = core::str::from_utf8(&name).map_err(|_| Error::BadReply)?;
-            Ok(Manager { pid, node: Some(name.trim_end_matches('\0').to_string()) })
-        }
+        Ok((pid, made)) => offered(pid, &made),
         Err(Error::EmptyGroup | Error::DeadlinePassed | Error::DiedBeforeReply) => Err(Error::NoOffer),
         Err(error) => Err(error),
     }
+}
+
+/// The manager that has made an offer.
+fn offered(pid: Pid, made: &program::BidMade) -> Result<Manager, Error> {
+    let name = made.name_bytes();
+    let name = core::str::from_utf8(&name).map_err(|_| Error::BadReply)?;
+    Ok(Manager { pid, node: Some(name.trim_end_matches('\0').to_string()) })
 }
 
 /// The program manager of the node that a logical host is on.

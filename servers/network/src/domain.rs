@@ -85,7 +85,8 @@ impl Kernel for Calls {
     fn members(&mut self, group: Pid) -> Vec<Pid> {
         groups::members(|position| {
             let query = group::QueryGroup { group, position };
-            Some(v::call(kernel::server(kernel::GROUP), &query, v::Segment::None).ok()?.member)
+            let queried = v::call(kernel::server(kernel::GROUP), &query, v::Segment::None).ok()?;
+            Some((queried.member, queried.count))
         })
     }
 

@@ -70,7 +70,16 @@ impl Partner {
     }
 }
 
-/// The members that `at` has one by one, up to nobody.
-pub fn members(mut at: impl FnMut(u32) -> Option<Pid>) -> Vec<Pid> {
-    (0..MOST_MEMBERS as u32).map_while(|position| at(position).filter(|member| !member.is_none())).collect()
+/// The members that `at` tells one by one, each with how many there are.
+pub fn members(mut at: impl FnMut(u32) -> Option<(Pid, u32)>) -> Vec<Pid> {
+    let mut members = Vec::new();
+    while members.len() < MOST_MEMBERS
+        && let Some((member, count)) = at(members.len() as u32).filter(|(member, _)| !member.is_none())
+    {
+        members.push(member);
+        if members.len() >= count as usize {
+            break;
+        }
+    }
+    members
 }

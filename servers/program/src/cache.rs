@@ -7,10 +7,12 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use abi::Pid;
+use abi::{Pid, UserId};
 
 /// Most images.
 pub const MOST_IMAGES: usize = 64;
+/// Most users that are remembered for each.
+const MOST_READERS: usize = 8;
 
 /// The file that an image came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,8 @@ pub struct Source {
 struct Entry<T> {
     source: Source,
     image: Arc<T>,
+    /// Users who have had the file open, the latest last.
+    readers: Vec<UserId>,
     /// Whether it was, since idle ones were last forgotten.
     used: bool,
 }
@@ -58,22 +62,42 @@ impl<T> Cache<T> {
         Cache { entries: Vec::new(), limit_bytes }
     }
 
-    /// The image that came from `source`.
-    pub fn find(&mut self, source: &Source) -> Option<Arc<T>> {
+    /// The image that came from `source`, which a user has open.
+    pub fn find(&mut self, source: &Source, reader: UserId) -> Option<Arc<T>> {
         let place = self.entries.iter().position(|entry| entry.source == *source)?;
-        self.entries[place..].rotate_left(1);
-        self.entries.last_mut().map(|entry| {
-            entry.used = true;
-            Arc::clone(&entry.image)
-        })
+        let entry = self.used_again(place)?;
+        if !entry.readers.contains(&reader) {
+            if entry.readers.len() == MOST_READERS {
+                entry.readers.remove(0);
+            }
+            entry.readers.push(reader);
+        }
+        Some(Arc::clone(&entry.image))
     }
 
-    /// Keeps an image, and forgets others for it. Those of the same file are out of date.
-    pub fn insert(&mut self, source: Source, image: Arc<T>) -> Forgotten<T> {
+    /// The image that came from an object which cannot be changed, if a user had that open before.
+    pub fn find_fixed(&mut self, server: Pid, object: u64, reader: UserId) -> Option<Arc<T>> {
+        let place = self.entries.iter().position(|entry| {
+            (entry.source.server, entry.source.object) == (server, object)
+                && !entry.source.is_changeable
+                && entry.readers.contains(&reader)
+        })?;
+        self.used_again(place).map(|entry| Arc::clone(&entry.image))
+    }
+
+    fn used_again(&mut self, place: usize) -> Option<&mut Entry<T>> {
+        self.entries[place..].rotate_left(1);
+        let entry = self.entries.last_mut()?;
+        entry.used = true;
+        Some(entry)
+    }
+
+    /// Keeps an image of a file that a user has open, and forgets others for it. Those of the same file are out of date.
+    pub fn insert(&mut self, source: Source, image: Arc<T>, reader: UserId) -> Forgotten<T> {
         let is_same =
             |entry: &Entry<T>| (entry.source.server, entry.source.object) == (source.server, source.object);
         let mut forgotten = self.forget(is_same);
-        let entry = Entry { source, image, used: true };
+        let entry = Entry { source, image, readers: Vec::from([reader]), used: true };
         if entry.weight() > self.limit_bytes {
             return forgotten;
         }
@@ -117,13 +141,14 @@ mod tests {
     use super::*;
 
     const SERVER: Pid = Pid::from_bits(1);
+    const USER: UserId = UserId(100);
 
     fn source(object: u64, bytes: u64) -> Source {
         Source { server: SERVER, object, bytes, modified_ns: 0, is_changeable: true }
     }
 
     fn insert(cache: &mut Cache<u64>, source: Source) {
-        drop(cache.insert(source, Arc::new(source.object)));
+        drop(cache.insert(source, Arc::new(source.object), USER));
     }
 
     #[test]
@@ -132,11 +157,11 @@ mod tests {
         for object in 1..=3 {
             insert(&mut cache, source(object, 10));
         }
-        assert_eq!(cache.find(&source(1, 10)).as_deref(), Some(&1));
+        assert_eq!(cache.find(&source(1, 10), USER).as_deref(), Some(&1));
         insert(&mut cache, source(4, 11));
         assert_eq!(cache.weight(), 21);
-        assert!(cache.find(&source(2, 10)).is_none() && cache.find(&source(3, 10)).is_none());
-        assert!(cache.find(&source(1, 10)).is_some() && cache.find(&source(4, 11)).is_some());
+        assert!(cache.find(&source(2, 10), USER).is_none() && cache.find(&source(3, 10), USER).is_none());
+        assert!(cache.find(&source(1, 10), USER).is_some() && cache.find(&source(4, 11), USER).is_some());
     }
 
     #[test]
@@ -147,8 +172,8 @@ mod tests {
         for object in 0..=MOST_IMAGES as u64 {
             insert(&mut cache, fixed(object));
         }
-        assert!(cache.find(&source(1000, 30)).is_none() && cache.find(&fixed(0)).is_none());
-        assert!(cache.find(&fixed(1)).is_some());
+        assert!(cache.find(&source(1000, 30), USER).is_none() && cache.find(&fixed(0), USER).is_none());
+        assert!(cache.find(&fixed(1), USER).is_some());
         assert_eq!(cache.entries.len(), MOST_IMAGES);
     }
 
@@ -157,7 +182,7 @@ mod tests {
         let mut cache = Cache::new(30);
         insert(&mut cache, source(1, 10));
         let changed = Source { modified_ns: 1, ..source(1, 10) };
-        assert!(cache.find(&changed).is_none());
+        assert!(cache.find(&changed, USER).is_none());
         insert(&mut cache, changed);
         assert_eq!(cache.weight(), 10);
     }
@@ -167,7 +192,7 @@ mod tests {
         let mut cache = Cache::new(30);
         insert(&mut cache, source(1, 10));
         insert(&mut cache, source(2, 31));
-        assert!(cache.find(&source(2, 31)).is_none() && cache.find(&source(1, 10)).is_some());
+        assert!(cache.find(&source(2, 31), USER).is_none() && cache.find(&source(1, 10), USER).is_some());
     }
 
     #[test]
@@ -177,10 +202,24 @@ mod tests {
         insert(&mut cache, source(1, 10));
         insert(&mut cache, fixed);
         assert!(cache.forget_idle(|_| false).is_empty());
-        assert!(cache.find(&source(1, 10)).is_some());
+        assert!(cache.find(&source(1, 10), USER).is_some());
         assert!(cache.forget_idle(|_| false).is_empty());
         assert_eq!(cache.forget_idle(|_| false).as_slice(), [Arc::new(1)]);
-        assert!(cache.find(&fixed).is_some());
+        assert!(cache.find(&fixed, USER).is_some());
         assert_eq!(cache.forget_idle(|server| server == SERVER).as_slice(), [Arc::new(2)]);
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_found_by_its_number_for_who_had_it_open() {
+        let mut cache = Cache::new(30);
+        insert(&mut cache, source(1, 10));
+        insert(&mut cache, Source { is_changeable: false, ..source(2, 10) });
+        let other = UserId(101);
+        assert!(cache.find_fixed(SERVER, 1, USER).is_none(), "it may have changed");
+        assert!(cache.find_fixed(SERVER, 2, other).is_none(), "it may not be for this user");
+        assert!(cache.find_fixed(Pid::from_bits(2), 2, USER).is_none());
+        assert_eq!(cache.find_fixed(SERVER, 2, USER).as_deref(), Some(&2));
+        assert!(cache.find(&Source { is_changeable: false, ..source(2, 10) }, other).is_some());
+        assert_eq!(cache.find_fixed(SERVER, 2, other).as_deref(), Some(&2));
     }
 }

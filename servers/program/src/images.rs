@@ -97,7 +97,7 @@ impl Images {
             modified_ns: descriptor.modified_ns,
             is_changeable: descriptor.attributes & attribute::WRITABLE != 0,
         };
-        if let Some(image) = self.cache.lock().find(&source) {
+        if let Some(image) = self.cache.lock().find(&source, user) {
             return Ok(image);
         }
         let image = Arc::new(self.hold_image(server, instance, source.bytes)?);
@@ -108,9 +108,15 @@ impl Images {
                 image.fetch();
             }
         }
-        let forgotten = self.cache.lock().insert(source, Arc::clone(&image));
+        let forgotten = self.cache.lock().insert(source, Arc::clone(&image), user);
         drop(forgotten);
         Ok(image)
+    }
+
+    /// The image in an object which, as `user` says, cannot be changed: if that is known of it, if the user had it open before,
+    /// and if the kernel has all its pages. Then its server need not be asked, nor told anything.
+    pub fn known(&self, server: Pid, object: u64, user: UserId) -> Option<Arc<Image>> {
+        self.cache.lock().find_fixed(server, object, user).filter(|image| image.is_whole())
     }
 
     /// Checks an image in a file of `bytes` bytes, and holds on to the file.
@@ -141,7 +147,6 @@ impl Images {
         drop(forgotten);
     }
 
-    /// Says to servers of other nodes what they are to be told, and reads of them what is to be read.
     /// A program is no owner of an instance any more.
     pub fn release(&self, server: Pid, instance: u32, program: Pid) {
         self.errands.release(server, instance, program);

@@ -33,6 +33,8 @@ const LINGER_NS: u64 = 10_000_000_000;
 /// How many are kept beyond that, the latest, for guests to come: such a number need not be claimed again, nor looked for by
 /// those who remember where it is.
 const MOST_KEPT: usize = 4;
+/// How long after the network server has said that one is this node's it need not be asked again.
+const SURE_NS: u64 = 2_000_000_000;
 /// From this number on a logical host is not given again, so that each guest has numbers enough.
 const LAST_NUMBER: u32 = 1 << 30;
 
@@ -56,6 +58,8 @@ pub struct GuestHost {
     pub first_number: u32,
     /// From which number on processes of a further guest may have theirs, once that is known.
     next_number: Option<u32>,
+    /// Who has said that it is this node's, and when.
+    said: Option<(Pid, u64)>,
     /// Where to give it back; nowhere once it is another node's.
     unused: Option<Arc<UnusedHosts>>,
 }
@@ -75,8 +79,8 @@ impl GuestHost {
 impl Drop for GuestHost {
     fn drop(&mut self) {
         if let Some(unused) = &self.unused {
-            let Self { host, next_number, .. } = *self;
-            unused.lock().push(UnusedHost { host, next_number, since_ns: v::time::now_ns() });
+            let Self { host, next_number, said, .. } = *self;
+            unused.lock().push(UnusedHost { host, next_number, said, since_ns: v::time::now_ns() });
         }
     }
 }
@@ -87,6 +91,7 @@ struct UnusedHost {
     host: LogicalHost,
     /// The number of a further guest's first process; none if there is to be none.
     next_number: Option<u32>,
+    said: Option<(Pid, u64)>,
     since_ns: u64,
 }
 
@@ -147,7 +152,31 @@ impl Loader {
     pub fn adopt_host(&self, host: LogicalHost) -> GuestHost {
         // It may have been here before.
         self.unused.lock().retain(|unused| unused.host != host);
-        GuestHost { host, first_number: 0, next_number: None, unused: Some(Arc::clone(&self.unused)) }
+        let unused = Some(Arc::clone(&self.unused));
+        GuestHost { host, first_number: 0, next_number: None, said: None, unused }
+    }
+
+    /// A logical host for a guest of which the network server, if it still runs, has just said that it is this node's.
+    pub fn ready_host(&self) -> Option<GuestHost> {
+        let now_ns = v::time::now_ns();
+        let mut unused = self.unused.lock();
+        let place = unused.iter().rposition(|unused| {
+            let is_sure = unused.said.is_some_and(|(_, said_ns)| now_ns < said_ns + SURE_NS);
+            is_sure && unused.next_number.is_some()
+        })?;
+        let (network, _) = unused[place].said?;
+        if v::process::has_ended(network) != Ok(false) {
+            return None;
+        }
+        let UnusedHost { host, next_number, said, .. } = unused.remove(place);
+        let first_number = next_number?;
+        Some(GuestHost {
+            host,
+            first_number,
+            next_number: None,
+            said,
+            unused: Some(Arc::clone(&self.unused)),
+        })
     }
 
     /// Forgets what it has loaded for clients that have ended.
@@ -178,7 +207,7 @@ impl Loading {
         let former = self.take_unused();
         let former_host = former.map_or(LogicalHost::OWN, |(host, _)| host);
         let request = network::ClaimHost { former: former_host.to_bits() };
-        let claim = || with_network(|network| v::call(network, &request, Segment::None));
+        let claim = || with_network(|network| Ok((network, v::call(network, &request, Segment::None)?)));
         let claimed = match claim() {
             Err(Error::NoResources) => {
                 self.release_hosts(0, 0);
@@ -187,12 +216,13 @@ impl Loading {
             claimed => claimed,
         };
         match claimed {
-            Ok(claimed) => {
+            Ok((network, claimed)) => {
                 let host = LogicalHost::from_bits(claimed.logical_host);
                 let again = former.filter(|(former, _)| *former == host);
                 let first_number = again.map_or(Pid::FIRST_GUEST_NUMBER, |(_, number)| number);
+                let said = Some((network, v::time::now_ns()));
                 let unused = Some(Arc::clone(&self.unused));
-                Ok(Some(GuestHost { host, first_number, next_number: None, unused }))
+                Ok(Some(GuestHost { host, first_number, next_number: None, said, unused }))
             }
             Err(Error::NoNetwork | Error::NoSuchPrefix) => Ok(None),
             Err(error) => Err(error),

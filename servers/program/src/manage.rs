@@ -67,6 +67,8 @@ pub struct Managing {
     pub(crate) offers: Offers,
     pub(crate) quota_pages: u32,
     next_sweep_ns: u64,
+    /// What is answered to a bid.
+    bid_made: Message,
     /// What a reply is made in.
     data: Vec<u8>,
 }
@@ -99,6 +101,7 @@ impl Managing {
             offers: Offers::default(),
             quota_pages: u32::try_from(memory_pages * part / of).unwrap_or(u32::MAX),
             next_sweep_ns: 0,
+            bid_made: BidMade::named(v::node::name()).to_message(),
             data: Vec::new(),
         })
     }
@@ -136,13 +139,30 @@ impl Managing {
     fn start(&mut self, client: &Client<'_>, start: &StartProgram) -> Outcome<'static> {
         let parts = match self.loader.take(client.pid) {
             Some(loaded) => loaded,
-            None if Loader::is_for(client, start) => return self.loader.ask(client.pid, start),
+            None if Loader::is_for(client, start) => match self.ready_parts(client, start) {
+                Some(parts) => Ok(parts),
+                None => return self.loader.ask(client.pid, start),
+            },
             None => self
                 .images
                 .load(start.image_server, start.image_instance, client.user)
                 .map(|image| Parts { image, block: None, host: None }),
         };
         Outcome::from(parts.and_then(|parts| self.start_image(client, start, parts)))
+    }
+
+    /// What a guest is made of, if all of it is here and nobody need be asked.
+    fn ready_parts(&self, client: &Client<'_>, start: &StartProgram) -> Option<Parts> {
+        if !is_guest(client, start) || client.head.len() as u64 != client.readable_bytes().ok()? {
+            return None;
+        }
+        let object = entries_of(client.head, entry_kind::IMAGE).find_map(|entry| match entry {
+            Entry::Image { object } => Some(object),
+            _ => None,
+        })?;
+        let image = self.images.known(start.image_server, object, client.user)?;
+        let host = self.loader.ready_host()?;
+        Some(Parts { image, block: None, host: Some(host) })
     }
 
     fn start_image(
@@ -216,12 +236,19 @@ impl Managing {
     fn wait(
         &mut self,
         client: &Client<'_>,
-        WaitProgram { program, tells_stop }: WaitProgram,
+        WaitProgram { program, tells_stop, begins }: WaitProgram,
     ) -> Outcome<'static> {
         let mut wait = || {
             let team = self.waiting_team(client, program)?;
             let waiter = Waiter { pid: client.pid, tells_stop: tells_stop != 0 };
-            self.programs.wait(program, waiter, team, client.user)
+            let wait = self.programs.wait(program, waiter, team, client.user)?;
+            // Once it has begun it may be stopped, which is not to be undone where a request is repeated.
+            if begins != 0 && self.programs.get(program)?.held_since_ns.is_some() {
+                self.programs.was_let_go(program);
+                let resume = process::Resume { process: program };
+                v::call(kernel::server(kernel::PROCESS), &resume, Segment::None)?;
+            }
+            Ok(wait)
         };
         match wait() {
             Ok(Wait::Over(end)) => Outcome::Reply(end.to_message()),
@@ -276,7 +303,7 @@ impl Managing {
         let guests = self.guests();
         let offer = statistics().map(|statistics| self.offers.bid(client.pid, bid, &statistics, guests));
         match offer {
-            Ok(Offer::Now) => Outcome::Reply(BidMade::named(v::node::name()).to_message()),
+            Ok(Offer::Now) => Outcome::Reply(self.bid_made),
             Ok(Offer::Later) => Outcome::Later,
             Ok(Offer::None) => Outcome::refuse(Error::NothingToSay),
             Err(error) => Outcome::refuse(error),
@@ -308,7 +335,7 @@ impl Managing {
     fn end_abandoned(&mut self, now_ns: u64) {
         for (program, starter, since_ns) in self.programs.held() {
             match v::process::query(program) {
-                Ok(record) if record.state & ProcessState::SUSPENDED_BIT != 0 && record.run_ns == 0 => {
+                Ok(record) if has_yet_to_run(&record) => {
                     let is_late = since_ns + MOST_HELD_NS <= now_ns && !stopping::is_stopped(starter);
                     if elsewhere::has_ended(starter) || is_late {
                         // One that is being ended already is as good.
@@ -384,7 +411,7 @@ impl Server for Managing {
         let now_ns = v::time::now_ns();
         for client in self.offers.due(now_ns) {
             // Another node was quicker, and the client has gone.
-            let _ = message::reply(client, &BidMade::named(v::node::name()).to_message(), &[]);
+            let _ = message::reply(client, &self.bid_made, &[]);
         }
         if now_ns < self.next_sweep_ns {
             return;
@@ -407,6 +434,11 @@ pub(crate) fn destroy(program: Pid, status: u32) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a program has never run.
+const fn has_yet_to_run(record: &ProcessRecord) -> bool {
+    record.state & ProcessState::SUSPENDED_BIT != 0 && record.run_ns == 0
+}
+
 /// What is known of a program that an earlier manager started.
 fn adopted(record: &ProcessRecord) -> Program {
     Program {
@@ -415,7 +447,7 @@ fn adopted(record: &ProcessRecord) -> Program {
         detached: false,
         standard_error: None,
         is_guest: record.priorities as u32 >= u32::from(priority::GUEST),
-        held_since_ns: None,
+        held_since_ns: has_yet_to_run(record).then(v::time::now_ns),
         name: record.name_bytes(),
         jobs: Vec::new(),
         is_stopped: false,

@@ -148,7 +148,8 @@ impl Kernel for Bridge<'_> {
     fn members(&mut self, group: Pid) -> Vec<Pid> {
         groups::members(|position| {
             let query = group::QueryGroup { group, position };
-            Some(self.node.request(self.pid, GROUP, &query).ok()?.member)
+            let queried = self.node.request(self.pid, GROUP, &query).ok()?;
+            Some((queried.member, queried.count))
         })
     }
 

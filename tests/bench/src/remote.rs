@@ -177,7 +177,7 @@ fn programs() -> Result<(), Error> {
 
 /// A tiny program, from its start to the news of its end.
 pub fn run(place: &Place) -> Result<(), Error> {
-    Command::new("true").on(place.clone()).start()?.wait().map(|_| ())
+    Command::new("true").on(place.clone()).awaited().start()?.wait().map(|_| ())
 }
 
 /// Does something while this node has less memory than the others, told the place that therefore is any of these.

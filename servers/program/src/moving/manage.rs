@@ -103,7 +103,7 @@ impl Managing {
         host::end(left.program);
         if let Some(waiter) = waiter {
             let tells_stop = u32::from(waiter.tells_stop);
-            let wait = WaitProgram { program: left.program, tells_stop }.to_message();
+            let wait = WaitProgram { program: left.program, tells_stop, begins: 0 }.to_message();
             if let Err(error) = message::forward(waiter.pid, left.manager, &wait) {
                 // It may have ended in the meantime.
                 let _ = message::reply(waiter.pid, &abi::protocol::refusal(error), &[]);
