@@ -85,10 +85,10 @@ pub struct NodeOptions {
 
     /// Give a node a disk, which is a file of this host; repeatable
     ///
-    /// FILE[,size=SIZE][,bus=virtio|nvme|ahci][,node=NUMBER][,raw], as in `d.img,size=256M`. Where there is no such file, one
+    /// FILE[,size=SIZE][,bus=virtio|nvme|ahci][,node=NUMBER][,fat|raw], as in `d.img,size=256M`. Where there is no such file, one
     /// of that size is made, which takes up room only as it is written. In the node it is `[disk0]`, the next one
     /// `[disk1]`; `disks` lists them. Without `node` it is node 1's. Of one that is made now the node makes a volume, on which
-    /// `[storage]` and `[home]` are, unless `raw` says that it is to stay blank.
+    /// `[storage]` and `[home]` are, unless `raw` says that it is to stay blank, or `fat` that it is a FAT volume, `[fat]`.
     #[arg(long, value_name = "DISK")]
     pub disk: Vec<Wanted>,
 

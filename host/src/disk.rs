@@ -1,4 +1,4 @@
-//! Disks of nodes: files of the host, as `--disk FILE[,size=SIZE][,bus=BUS][,node=NUMBER][,raw]` says it.
+//! Disks of nodes: files of the host, as `--disk FILE[,size=SIZE][,bus=BUS][,node=NUMBER][,fat|raw]` says it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use protocols::storage::FORMAT_WORD;
 use serde::Deserialize;
 
+use crate::fat;
 use crate::machine::comma_twice;
 use crate::network::partition::node_place;
 
@@ -43,6 +44,18 @@ impl FromStr for Bus {
     }
 }
 
+/// What a new disk becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Becomes {
+    /// A volume, which the node makes of it.
+    #[default]
+    Volume,
+    /// A FAT volume, which the tool makes of it.
+    Fat,
+    /// Nothing: it is left blank.
+    Blank,
+}
+
 /// A disk that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -54,8 +67,8 @@ pub struct Wanted {
     pub bus: Bus,
     /// The place of the node that it is for.
     pub node: usize,
-    /// Whether one that is made now is left blank. Else the node makes a volume of it.
-    pub is_raw: bool,
+    /// What becomes of one that is made now.
+    pub becomes: Becomes,
 }
 
 impl FromStr for Wanted {
@@ -65,11 +78,11 @@ impl FromStr for Wanted {
         let (path, options) = text.split_once(',').map_or((text, None), |(path, rest)| (path, Some(rest)));
         if path.is_empty() {
             return Err(
-                "a disk is FILE[,size=SIZE][,bus=BUS][,node=NUMBER][,raw]; there is no file".to_owned()
+                "a disk is FILE[,size=SIZE][,bus=BUS][,node=NUMBER][,fat|raw]; there is no file".to_owned()
             );
         }
         let mut wanted =
-            Wanted { path: path.into(), size: None, bus: Bus::default(), node: 0, is_raw: false };
+            Wanted { path: path.into(), size: None, bus: Bus::default(), node: 0, becomes: Becomes::Volume };
         options.map_or(Ok(()), |options| wanted.set(options))?;
         Ok(wanted)
     }
@@ -83,10 +96,11 @@ impl Wanted {
                 Some(("size", size)) => self.size = Some(bytes(size)?),
                 Some(("bus", bus)) => self.bus = bus.parse()?,
                 Some(("node", node)) => self.node = node_place(node)?,
-                None if option == "raw" => self.is_raw = true,
+                None if option == "raw" => self.becomes = Becomes::Blank,
+                None if option == "fat" => self.becomes = Becomes::Fat,
                 _ => {
                     return Err(format!(
-                        "`{option}` says nothing of a disk: there are size=, bus=, node= and raw"
+                        "`{option}` says nothing of a disk: there are size=, bus=, node=, fat and raw"
                     ));
                 }
             }
@@ -144,7 +158,10 @@ impl Wanted {
         }
         let path =
             self.path.canonicalize().with_context(|| format!("cannot find {}", self.path.display()))?;
-        let becomes_volume = is_new && !self.is_raw;
+        if is_new && self.becomes == Becomes::Fat {
+            fat::format(&path)?;
+        }
+        let becomes_volume = is_new && self.becomes == Becomes::Volume;
         Ok(Attached { path, bus: self.bus, becomes_volume, _lock: Arc::new(self.open()?) })
     }
 }
@@ -239,8 +256,13 @@ impl TryFrom<String> for New {
     type Error = String;
 
     fn try_from(text: String) -> Result<New, String> {
-        let mut wanted =
-            Wanted { path: PathBuf::new(), size: None, bus: Bus::default(), node: 0, is_raw: false };
+        let mut wanted = Wanted {
+            path: PathBuf::new(),
+            size: None,
+            bus: Bus::default(),
+            node: 0,
+            becomes: Becomes::Volume,
+        };
         wanted.set(&text)?;
         if wanted.size.is_none() { Err(format!("`{text}` has no size=")) } else { Ok(New(wanted)) }
     }
@@ -250,6 +272,11 @@ impl New {
     /// The disk, in a file of that folder.
     pub fn within(&self, folder: &Path, number: usize) -> Wanted {
         Wanted { path: folder.join(format!("disk{number}")), ..self.0.clone() }
+    }
+
+    /// Whether it becomes a FAT volume.
+    pub fn is_fat(&self) -> bool {
+        self.0.becomes == Becomes::Fat
     }
 
     /// The place of the node that it is for.
@@ -275,7 +302,8 @@ mod tests {
 
     #[test]
     fn a_disk_has_a_file_and_perhaps_more() {
-        let disk = Wanted { path: "d.img".into(), size: None, bus: Bus::Virtio, node: 0, is_raw: false };
+        let disk =
+            Wanted { path: "d.img".into(), size: None, bus: Bus::Virtio, node: 0, becomes: Becomes::Volume };
         assert_eq!(wanted("d.img"), disk);
         let all = Wanted { size: Some(256 << 20), bus: Bus::Nvme, node: 1, ..disk };
         assert_eq!(wanted("d.img,node=2,size=256M,bus=nvme"), all);
@@ -308,7 +336,13 @@ mod tests {
     fn files_are_made_sparse_and_used_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a,b");
-        let disk = Wanted { path: path.clone(), size: Some(1 << 30), bus: Bus::Ahci, node: 0, is_raw: false };
+        let disk = Wanted {
+            path: path.clone(),
+            size: Some(1 << 30),
+            bus: Bus::Ahci,
+            node: 0,
+            becomes: Becomes::Volume,
+        };
         check(std::slice::from_ref(&disk), 1).unwrap();
         assert!(!path.exists(), "a check makes nothing");
         let attached = disk.attach().unwrap();

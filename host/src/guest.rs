@@ -5,6 +5,7 @@
 //! [package.metadata.v]
 //! program = true                        # its binaries go to `bin/` of the boot archive
 //! test-program = true                   # instead of the above: only where tests run
+//! features = ["program"]                # are turned on, without which its binaries are not built
 //! files = { "configuration/services" = "services" } # further files: name in the archive = path in the package
 //! ```
 //! The kernel's package says `kernel = true`. They are built in a cargo invocation of their own, so that no feature
@@ -55,6 +56,7 @@ struct Declaration {
     kernel: bool,
     program: bool,
     test_program: bool,
+    features: Vec<String>,
     files: BTreeMap<String, PathBuf>,
     /// By program, its further names.
     names: BTreeMap<String, Vec<String>>,
@@ -83,9 +85,14 @@ pub fn build() -> Result<Guest> {
     }
     drop(progress);
     let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
+    let features_of = |(package, declaration): (&String, &Declaration)| -> Vec<String> {
+        declaration.features.iter().map(|feature| format!("{package}/{feature}")).collect()
+    };
+    let features: Vec<String> = wanted.iter().flat_map(features_of).collect();
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let mut kernel = None;
     let mut programs = Vec::new();
-    for (package, name, path) in compile(&checkout().join("Cargo.toml"), &metadata, &names, &[])? {
+    for (package, name, path) in compile(&checkout().join("Cargo.toml"), &metadata, &names, &features)? {
         let declaration = wanted.get(&package).context("cargo built a package that nobody asked for")?;
         if declaration.kernel {
             ensure!(kernel.replace(path).is_none(), "more than one package says that it is the kernel");

@@ -20,6 +20,7 @@ pub mod diskless;
 pub mod doctor;
 pub mod domain;
 pub mod exec;
+pub mod fat;
 pub mod firmware;
 pub mod fuzz;
 pub mod guest;

@@ -32,6 +32,7 @@ use crate::archive::SERVICES;
 use crate::arguments::Accel;
 use crate::disk::New;
 use crate::exec::Exec;
+use crate::fat;
 use crate::firmware::{Firmware, Medium};
 use crate::guest::checkout;
 use crate::log::Log;
@@ -114,6 +115,9 @@ pub struct Scenario {
     /// Disks, new for each run, as `--disk` takes them but without a file.
     #[serde(default)]
     disk: Vec<New>,
+    /// Patterns that files of the disk with a FAT volume contain in the end, by their names.
+    #[serde(default)]
+    fat_has: BTreeMap<String, Pattern>,
     /// Whether a reset starts the first node again, as at a terminal; the others always start again.
     #[serde(default)]
     restarts: bool,
@@ -266,6 +270,7 @@ impl Scenario {
         let mut script = Script::new(&steps, nodes.len(), self.exec.is_none());
         let shown: Vec<Shown> = (0..nodes.len()).map(|node| Shown::new(&script, node)).collect();
         let error = Shown::new(&script, 0);
+        let fat_disk = self.fat_disk(&nodes);
         let mut domain = connect(nodes, &self.wiring(), self.network.clone(), None, log)?;
         let mut sessions: Vec<Box<dyn Session>> = Vec::new();
         for (node, shown) in shown.iter().enumerate() {
@@ -286,7 +291,19 @@ impl Scenario {
             "{end}; steps still wait for {left:?}; shown:\n{excerpts}\nlog:\n{}",
             excerpt(&log)
         );
-        self.check(&end, &texts, &error.text(), &log)
+        self.check(&end, &texts, &error.text(), &log)?;
+        for (name, pattern) in &self.fat_has {
+            let disk = fat_disk.as_ref().context("no disk has a FAT volume")?;
+            let content = String::from_utf8_lossy(&fat::read(disk, name)?).into_owned();
+            has(name, std::slice::from_ref(pattern), &content)?;
+        }
+        Ok(())
+    }
+
+    /// The image of the first disk that becomes a FAT volume; all of them are the first node's.
+    fn fat_disk(&self, nodes: &[Prepared]) -> Option<PathBuf> {
+        let number = self.disk.iter().position(New::is_fat)?;
+        Some(nodes.first()?.machine.disks.get(number)?.path().to_owned())
     }
 
     fn input(&self) -> Vec<u8> {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use super::figure::{Figure, medians, medians_beside};
 use super::linux::{Figures, Linux};
 use super::nodes::Bench;
-use crate::disk::{Bus, Wanted, arguments};
+use crate::disk::{Becomes, Bus, Wanted, arguments};
 use crate::network::impairment::Impairments;
 use crate::package::find_or_install;
 use crate::progress::Progress;
@@ -59,7 +59,7 @@ fn with_disk<T>(what: impl FnOnce(&Wanted) -> Result<T>) -> Result<T> {
     let folder = tempfile::Builder::new().prefix("v-disk-").tempdir();
     let folder = folder.context("cannot make a temporary folder")?;
     let path = folder.path().join("disk");
-    what(&Wanted { path, size: Some(DISK_BYTES), bus: Bus::Virtio, node: 0, is_raw: false })
+    what(&Wanted { path, size: Some(DISK_BYTES), bus: Bus::Virtio, node: 0, becomes: Becomes::Volume })
 }
 
 /// Does something with a disk that has an empty ext4, given as arguments for QEMU.

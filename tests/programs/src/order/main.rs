@@ -28,8 +28,19 @@ use v::time::{Duration, sleep};
 v_start::program!(main);
 
 /// Services that have nothing to do on this node, without a terminal, other nodes, or disks.
-const IDLE: [&str; 10] =
-    ["hostlink", "session", "network", "cache", "clock", "boot", "storage", "virtio-blk", "nvme", "ahci"];
+const IDLE: [&str; 11] = [
+    "hostlink",
+    "session",
+    "network",
+    "cache",
+    "clock",
+    "boot",
+    "storage",
+    "fat",
+    "virtio-blk",
+    "nvme",
+    "ahci",
+];
 /// What is run at the shell, besides the killing: something of every service's.
 const EXERCISES: &[&str] = &[
     "echo text > [tmp]order; cat [tmp]order | sort | uniq | wc -l > [null]; rm [tmp]order; ls -l [boot]bin > [null]",
