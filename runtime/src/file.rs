@@ -51,10 +51,8 @@ pub struct File {
     name: SmolStr,
     /// How to open it again.
     mode: u32,
-    /// It is another node's, and may be read by way of this node's cache:
-    is_far: bool,
-    /// this way.
-    near: Mutex<Near>,
+    /// Whether it is another node's, and read by way of this node's cache.
+    near: Near,
 }
 
 impl File {
@@ -82,8 +80,7 @@ impl File {
             let instance =
                 Instance { server: place.server, number: opened.instance, attributes: opened.attributes };
             Ok(File {
-                is_far: near::is_far(&instance, mode),
-                near: Mutex::new(Near::Unread),
+                near: Near::new(&instance, mode),
                 instance: Mutex::new(instance),
                 block_bytes: opened.block_bytes,
                 position: 0,
@@ -101,8 +98,7 @@ impl File {
             position: 0,
             name: SmolStr::default(),
             mode: 0,
-            is_far: false,
-            near: Mutex::new(Near::Never),
+            near: Near::never(),
         }
     }
 
@@ -120,7 +116,7 @@ impl File {
     pub fn into_instance(mut self) -> Instance {
         let instance = self.instance();
         drop(core::mem::take(&mut self.name));
-        self.near.get_mut().release();
+        self.near.release();
         core::mem::forget(self);
         instance
     }
@@ -132,8 +128,8 @@ impl File {
 
     /// Reads at a position, some bytes at least unless the file ends there.
     pub fn read_at(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
-        if self.is_far
-            && let Some(outcome) = self.read_near(position, buffer)
+        if let Some(by) = self.near.next(|| self.instance())
+            && let Some(outcome) = self.read_near(&by, position, buffer)
         {
             return outcome;
         }
@@ -141,12 +137,12 @@ impl File {
     }
 
     /// Reads by way of the cache. None where its own server is to be asked, also of what is wrong.
-    fn read_near(&self, position: u64, buffer: &mut [u8]) -> Option<Result<usize>> {
-        let by = self.near.lock().next(|| self.instance())?;
-        match near::read(&by, position, buffer) {
+    fn read_near(&self, by: &Instance, position: u64, buffer: &mut [u8]) -> Option<Result<usize>> {
+        match near::read(by, position, buffer) {
             Err(Error::Busy | Error::NotResident) => None,
             Err(error) if error != Error::HostUnreachable => {
-                self.near.lock().release();
+                near::note(error, by.server);
+                self.near.release();
                 None
             }
             // The cache has waited for the other node as long as this program would.
@@ -192,10 +188,7 @@ impl File {
                 let opened = forget(instance.server).and_then(|()| File::open_with(&self.name, self.mode));
                 let again = opened.map_err(|again| reason_of(error, again))?.into_instance();
                 *self.instance.lock() = again;
-                let mut near = self.near.lock();
-                near.release();
-                *near = Near::Unread;
-                drop(near);
+                self.near.begin_again();
                 operation(&again)
             }
             outcome => outcome,
@@ -205,7 +198,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        self.near.get_mut().release();
+        self.near.release();
         // Nothing depends on it: the server notices the owner's end at the latest.
         let _ = self.instance.get_mut().release(crate::process::owner());
     }

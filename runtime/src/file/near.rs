@@ -4,75 +4,122 @@
 //! then on, and as long as it has the file leased, what it has read before costs no message to another node. Where there is
 //! no cache, or it cannot help, the file is read from its server as ever.
 
-use abi::Pid;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use abi::{Error, Pid};
 use protocols::cache::{CACHE, cache};
-use protocols::io::{io, mode};
+use protocols::io::{attribute, io, mode};
 use protocols::naming::naming;
 
 use crate::io::{Instance, Result, TRANSFER_BYTES};
 use crate::message::{Segment, call};
+use crate::name::is_server_gone;
 use crate::node::host;
 use crate::sync::Mutex;
 
-static CACHE_SERVER: Mutex<Known> = Mutex::new(Known::Nothing);
+static CACHE_SERVER: Mutex<Known> = Mutex::new(Known { turn: 0, server: Server::Unknown });
 
 /// What is known of this node's cache.
-enum Known {
-    Nothing,
+struct Known {
+    /// How often that was forgotten: what a cache before had is not this one's.
+    turn: u32,
+    server: Server,
+}
+
+#[derive(Clone, Copy)]
+enum Server {
+    Unknown,
     Absent,
     Is(Pid),
 }
 
-/// How a file of another node is read.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Near {
-    /// From its server: the cache would not have it.
-    Never,
-    /// It has not been read yet.
-    Unread,
-    /// It has been read once.
-    ReadOnce,
-    /// By this instance of the cache's.
-    By(Instance),
-}
+/// From its server, since it is on this node, or no file that can be cached, or the cache would not have it.
+const NEVER: u64 = 0;
+/// It has not been read yet.
+const UNREAD: u64 = 1;
+/// It has been read once.
+const READ_ONCE: u64 = 2;
 
-/// Whether what was opened may be read by way of the cache.
-pub(super) fn is_far(instance: &Instance, mode: u32) -> bool {
-    mode == mode::READ && !instance.is_stream() && instance.server.host() != host()
-}
+/// How a file is read: one of these, or by an instance of the cache's, which has a larger number, below the cache's turn. One
+/// word, since every file that is opened has it.
+#[derive(Debug)]
+pub(super) struct Near(AtomicU64);
 
 impl Near {
+    /// For what has just been opened.
+    #[inline]
+    pub(super) fn new(instance: &Instance, mode: u32) -> Near {
+        let is_far = mode == mode::READ && !instance.is_stream() && instance.server.host() != host();
+        Near(AtomicU64::new(if is_far { UNREAD } else { NEVER }))
+    }
+
+    /// For what is never read so.
+    pub(super) const fn never() -> Near {
+        Near(AtomicU64::new(NEVER))
+    }
+
     /// The cache's instance by which the next read goes, if it does.
     #[inline]
-    pub(super) fn next(&mut self, of: impl FnOnce() -> Instance) -> Option<Instance> {
-        match self {
-            Near::By(by) if by.server.host() == host() => Some(*by),
-            Near::Never => None,
-            _ => self.find(&of()),
+    pub(super) fn next(&self, of: impl FnOnce() -> Instance) -> Option<Instance> {
+        match self.0.load(Relaxed) {
+            NEVER => None,
+            UNREAD => {
+                self.0.store(READ_ONCE, Relaxed);
+                None
+            }
+            READ_ONCE => self.attach(&of()),
+            // Another cache, or the program has moved to another node: what the one before has ends with the program.
+            by => instance(by).or_else(|| self.attach(&of())),
+        }
+    }
+
+    /// Has the cache read an instance.
+    #[cold]
+    fn attach(&self, of: &Instance) -> Option<Instance> {
+        let (server, turn) = cache_server()?;
+        let owner = crate::process::owner();
+        let request = cache::Attach { server: of.server, instance: of.number, owner };
+        let attached = call(server, &request, Segment::None).inspect_err(|error| note(*error, server));
+        let by = attached.map_or(NEVER, |attached| u64::from(turn) << 32 | u64::from(attached.instance));
+        self.0.store(by, Relaxed);
+        instance(by)
+    }
+
+    /// The file is closed, or the cache does not answer.
+    #[inline]
+    pub(super) fn release(&self) {
+        if self.0.load(Relaxed) != NEVER {
+            self.end();
         }
     }
 
     #[cold]
-    fn find(&mut self, of: &Instance) -> Option<Instance> {
-        match self {
-            Near::Never => {}
-            Near::Unread => *self = Near::ReadOnce,
-            Near::ReadOnce => *self = attach(of).map_or(Near::Never, Near::By),
-            Near::By(_) => {
-                // The program has moved to another node, which has a cache of its own.
-                self.release();
-                *self = Near::ReadOnce;
-            }
-        }
-        if let Near::By(by) = self { Some(*by) } else { None }
-    }
-
-    /// The file is closed, or opened anew, or the cache does not answer.
-    pub(super) fn release(&mut self) {
-        if let Near::By(by) = core::mem::replace(self, Near::Never) {
+    fn end(&self) {
+        let by = self.0.swap(NEVER, Relaxed);
+        if by > READ_ONCE
+            && let Some(by) = instance(by)
+        {
             // The cache notices the owner's end at the latest.
             let _ = by.release(crate::process::owner());
         }
+    }
+
+    /// The file is opened anew.
+    pub(super) fn begin_again(&self) {
+        self.release();
+        self.0.store(UNREAD, Relaxed);
+    }
+}
+
+/// The cache's instance, if that is still the node's cache.
+#[inline]
+fn instance(by: u64) -> Option<Instance> {
+    let known = CACHE_SERVER.lock();
+    match known.server {
+        Server::Is(server) if u64::from(known.turn) == by >> 32 && server.host() == host() => {
+            Some(Instance { server, number: by as u32, attributes: attribute::READABLE })
+        }
+        _ => None,
     }
 }
 
@@ -84,26 +131,28 @@ pub(super) fn read(by: &Instance, position: u64, buffer: &mut [u8]) -> Result<us
     Ok((done.count as usize).min(room))
 }
 
-/// Has the cache read an instance.
-fn attach(of: &Instance) -> Option<Instance> {
-    let server = cache_server()?;
-    let request = cache::Attach { server: of.server, instance: of.number, owner: crate::process::owner() };
-    // If it has gone, there may be another one next time.
-    let attached =
-        call(server, &request, Segment::None).inspect_err(|_| *CACHE_SERVER.lock() = Known::Nothing);
-    Some(Instance { server, number: attached.ok()?.instance, attributes: of.attributes })
+/// What the cache was asked has failed: if it has gone, there may be another one next time.
+pub(super) fn note(error: Error, server: Pid) {
+    let mut known = CACHE_SERVER.lock();
+    if is_server_gone(error, true) && matches!(known.server, Server::Is(known) if known == server) {
+        *known = Known { turn: known.turn + 1, server: Server::Unknown };
+    }
 }
 
-fn cache_server() -> Option<Pid> {
-    let mut known = CACHE_SERVER.lock();
-    match *known {
-        Known::Absent => None,
-        Known::Is(server) if server.host() == host() => Some(server),
+/// This node's cache, and its turn.
+fn cache_server() -> Option<(Pid, u32)> {
+    let known = CACHE_SERVER.lock();
+    let (server, turn) = (known.server, known.turn);
+    drop(known);
+    match server {
+        Server::Absent => None,
+        Server::Is(server) if server.host() == host() => Some((server, turn)),
         _ => {
             let resolve = Segment::Read(CACHE.as_bytes());
             let found = crate::name::ask_naming(&naming::Resolve {}, resolve).ok().map(|found| found.server);
-            *known = found.map_or(Known::Absent, Known::Is);
-            found
+            let mut known = CACHE_SERVER.lock();
+            *known = Known { turn: known.turn + 1, server: found.map_or(Server::Absent, Server::Is) };
+            found.map(|server| (server, known.turn))
         }
     }
 }

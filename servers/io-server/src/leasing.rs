@@ -4,13 +4,12 @@
 //! ended. So nothing else changes: a write waits for nobody. What is not leased costs who opens it a look at an empty table.
 
 use abi::protocol::Reply;
-use abi::{Error, Pid};
+use abi::{Error, Message, Pid};
 use alloc::vec::Vec;
 use leases::{Grant, Grants, Permission, Recall};
-use protocols::io::io;
 use protocols::leases::leases::{Await, Recalled};
 
-use crate::service::Client;
+use crate::service::{Client, Request};
 use crate::system::System;
 
 /// Who may wait at a time.
@@ -24,7 +23,7 @@ const LOOK_NS: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(crate) struct PutOff {
     pub(crate) client: Client,
-    pub(crate) open: io::Open,
+    pub(crate) message: Message,
     pub(crate) path: Vec<u8>,
     until_ns: u64,
 }
@@ -69,18 +68,18 @@ impl Leasing {
     }
 
     /// Lets an open wait until that time, or an approval, and recalls what it waits for.
+    #[cold]
     pub(crate) fn put_off(
         &mut self,
-        client: Client,
-        open: io::Open,
-        path: &[u8],
+        request: &Request<'_>,
         until_ns: u64,
         system: &mut dyn System,
     ) -> Result<(), Error> {
         if self.put_off.len() == MOST_PUT_OFF {
             return Err(Error::NoResources);
         }
-        self.put_off.push(PutOff { client, open, path: path.to_vec(), until_ns });
+        let Request { client, message, head } = *request;
+        self.put_off.push(PutOff { client, message: *message, path: head.to_vec(), until_ns });
         self.recall(system);
         Ok(())
     }
@@ -131,7 +130,14 @@ impl Leasing {
     }
 
     /// When something is due: somebody has waited long enough, or a cache may have no lease left.
+    #[inline]
     pub(crate) fn next_ns(&self) -> Option<u64> {
+        // Asked for after nearly every request.
+        if self.put_off.is_empty() && self.channels.is_empty() { None } else { self.first_ns() }
+    }
+
+    #[cold]
+    fn first_ns(&self) -> Option<u64> {
         let waiting = self.put_off.iter().map(|put_off| put_off.until_ns).min();
         let look = (!self.channels.is_empty()).then_some(self.look_at_ns);
         [waiting, look].into_iter().flatten().min()

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use abi::protocol::{Reply, Request as _, refusal};
+use abi::protocol::{Reply, Request as _};
 use abi::{Error, Pid, UserId};
 use leases::{Grant, Permission};
 use protocols::io::{attribute, io, mode};
@@ -16,7 +16,7 @@ use crate::leasing::{Leasing, PutOff};
 use crate::listing::{Listing, ListingBudget};
 use crate::path;
 use crate::service::{
-    Client, Completion, Content, OpenInstance, Opening, Reading, Request, Service, Writing,
+    Client, Completion, Content, HAS_WRITTEN_PAGES, OpenInstance, Opening, Reading, Request, Service, Writing,
 };
 use crate::sweeps::Sweeps;
 use crate::system::System;
@@ -78,9 +78,12 @@ impl<S: Service> IoServer<S> {
     /// When [`tick`](IoServer::tick) wants to be called next, in nanoseconds since boot; while nothing is open, only if the
     /// service wants it.
     pub fn next_tick_ns(&self) -> Option<u64> {
-        let sweep_ns = (!self.instances.is_empty()).then(|| self.sweeps.next_ns(self.service.is_waited_on()));
         let lease_ns = if S::LEASES { self.leasing.next_ns() } else { None };
-        [self.service.next_tick_ns(), sweep_ns, lease_ns].into_iter().flatten().min()
+        let own_ns = earlier(self.service.next_tick_ns(), lease_ns);
+        if self.instances.is_empty() {
+            return own_ns;
+        }
+        earlier(own_ns, Some(self.sweeps.next_ns(self.service.is_waited_on())))
     }
 
     /// Closes what belonged to teams that have ended.
@@ -113,7 +116,7 @@ impl<S: Service> IoServer<S> {
             io::Io::Open(open) => {
                 let path = path::from_request(request.whole()?)?;
                 if let Permission::At(until_ns) = self.may_open(&open, path, system) {
-                    self.leasing.put_off(*client, open, path, until_ns, system)?;
+                    self.leasing.put_off(request, until_ns, system)?;
                     return Ok(Outcome::Later);
                 }
                 self.open(&open, client, path, system).map(plain)
@@ -125,7 +128,7 @@ impl<S: Service> IoServer<S> {
                     Content::Directory { listing, .. } => listing.bytes(),
                 };
                 Ok(plain(io::InstanceQueried {
-                    attributes: instance.attributes,
+                    attributes: instance.attributes & !HAS_WRITTEN_PAGES,
                     block_bytes: instance.block_bytes,
                     size,
                 }))
@@ -173,6 +176,7 @@ impl<S: Service> IoServer<S> {
         }
     }
 
+    #[inline]
     fn release(
         &mut self,
         instance: u32,
@@ -225,7 +229,7 @@ impl<S: Service> IoServer<S> {
         let instance = self.instances.get(read.instance, &request.client)?;
         require(instance.attributes, attribute::READABLE)?;
         if request.client.page_of.is_some() && instance.attributes & attribute::WRITABLE != 0 {
-            instance.has_written_pages = true;
+            instance.attributes |= HAS_WRITTEN_PAGES;
         }
         let room = request.client.writable_bytes()?.min(S::MOST_READ_BYTES) as usize;
         let reading = match &mut instance.content {
@@ -251,10 +255,16 @@ impl<S: Service> IoServer<S> {
     }
 
     /// When a file may be opened: at once, unless that is for writing and the file is leased.
+    #[inline]
     fn may_open(&mut self, open: &io::Open, path: &[u8], system: &mut dyn System) -> Permission {
         if !S::LEASES || open.mode & mode::WRITES == 0 || self.leasing.is_idle() {
             return Permission::Now;
         }
+        self.may_write(open, path, system)
+    }
+
+    #[cold]
+    fn may_write(&mut self, open: &io::Open, path: &[u8], system: &mut dyn System) -> Permission {
         match self.service.describe(open.context, path) {
             Ok(file) => self.leasing.begin_write(file.object, system.monotonic_ns()),
             // What is not there is nobody's.
@@ -263,23 +273,15 @@ impl<S: Service> IoServer<S> {
     }
 
     /// Opens what may be opened by now, of what was put off.
+    #[cold]
     fn try_again(&mut self, system: &mut dyn System) {
-        for PutOff { client, open, path, .. } in self.leasing.take_put_off() {
-            let opened = match self.may_open(&open, &path, system) {
-                Permission::At(until_ns) => {
-                    self.leasing.put_off(client, open, &path, until_ns, system).map(|()| None)
-                }
-                Permission::Now => self.open(&open, &client, &path, system).map(Some),
-            };
-            let answered = match opened {
-                Ok(None) => Ok(()),
-                Ok(Some(opened)) => system.reply(client.pid, &opened.to_message(), &[]),
-                Err(error) => system.reply(client.pid, &refusal(error), &[]),
-            };
-            if answered.is_err()
-                && let Ok(Some(opened)) = opened
-            {
+        for PutOff { client, message, path, .. } in self.leasing.take_put_off() {
+            let request = Request { client, message: &message, head: &path };
+            // Else it is put off again.
+            let Outcome::Reply(reply) = self.request(&request, system) else { continue };
+            if system.reply(client.pid, &reply, &[]).is_err() && reply.code() == Error::OK_CODE {
                 // Who asked for it has gone.
+                let (open, opened) = (io::Open::from_message(&message), io::Opened::from_message(&reply));
                 let _ = self.release(opened.instance, open.owner, &client, system);
             }
         }
@@ -423,6 +425,7 @@ impl<S: Service> IoServer<S> {
 }
 
 /// The last owner of an instance is gone, or it never had one. Who still has pages of it mapped cannot write there any more.
+#[inline]
 fn close<S: Service>(
     number: u32,
     instance: OpenInstance<S::Open>,
@@ -430,9 +433,8 @@ fn close<S: Service>(
     listings: &mut ListingBudget,
     system: &mut dyn System,
 ) {
-    if instance.has_written_pages {
-        // It may have none any more.
-        let _ = system.revoke(number, 0, u32::MAX);
+    if instance.attributes & HAS_WRITTEN_PAGES != 0 {
+        take_pages_back(number, system);
     }
     match instance.content {
         Content::Object(open) => service.close(open, system),
@@ -443,6 +445,21 @@ fn close<S: Service>(
 /// A cache says for itself what it holds, and for nobody else's node.
 fn check_holder(holder: Pid, client: &Client) -> Result<(), Error> {
     if holder.host() == client.pid.host() { Ok(()) } else { Err(Error::BadArgument) }
+}
+
+#[cold]
+fn take_pages_back(number: u32, system: &mut dyn System) {
+    // The kernel may have none any more.
+    let _ = system.revoke(number, 0, u32::MAX);
+}
+
+/// The earlier of two times, of which either may be never.
+#[inline]
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
+    }
 }
 
 fn plain<R: Reply>(reply: R) -> Outcome<'static> {

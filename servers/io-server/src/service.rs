@@ -344,9 +344,11 @@ pub struct OpenInstance<T> {
     pub attributes: u32,
     /// The size of read that suits it best.
     pub block_bytes: u32,
-    /// The kernel has had pages of it that can be written.
-    pub(crate) has_written_pages: bool,
 }
+
+/// Beside the bits of `attributes`, for the server itself: the kernel has had pages of the instance that can be written. A field
+/// of its own would make what is moved about at each open larger than what is copied in place.
+pub(crate) const HAS_WRITTEN_PAGES: u32 = 1 << 31;
 
 /// What is behind an instance.
 #[derive(Debug)]
@@ -365,7 +367,7 @@ pub enum Content<T> {
 impl<T> OpenInstance<T> {
     /// One that has just been opened.
     pub const fn new(content: Content<T>, attributes: u32, block_bytes: u32) -> OpenInstance<T> {
-        OpenInstance { content, attributes, block_bytes, has_written_pages: false }
+        OpenInstance { content, attributes, block_bytes }
     }
 
     /// What the service keeps; a directory is [`NotSupported`](Error::NotSupported).
