@@ -1,5 +1,5 @@
-//! Formats of others that the kernel and programs read alike, each read in one place: the boot archive, a program's
-//! image, ACPI's tables.
+//! Formats of others that the kernel, programs and the tool read alike, each read in one place: the boot archive, a
+//! program's image, ACPI's tables, the console's font.
 //!
 //! Whatever is read here is hostile until checked. Nothing is allocated, and nothing is copied but what a caller's
 //! [`Memory`] copies.
@@ -10,6 +10,7 @@
 pub mod acpi;
 pub mod archive;
 pub mod image;
+pub mod psf;
 
 /// Physical memory that can be read.
 pub trait Memory: Copy {

@@ -163,6 +163,12 @@ pub struct Run {
     #[arg(long, value_name = "MEDIUM", value_enum, conflicts_with = "icount")]
     pub image: Option<Medium>,
 
+    /// Open a window with the first node's screen: shells on it, chosen by Alt and F1 to F3
+    ///
+    /// This terminal stays its console.
+    #[arg(long)]
+    pub display: bool,
+
     /// Lead the first node's second serial port to this TCP port of the host, for GDB
     ///
     /// There a person starts `debug PROGRAM` or `debug PID` at the shell, and here GDB, with `target remote :PORT`.

@@ -269,7 +269,7 @@ impl Domain {
     }
 
     fn act(&mut self, action: &Action, sessions: &mut [Box<dyn Session + '_>]) -> Result<Option<Outcome>> {
-        if let Some(node) = action.node() {
+        if let (Some(node), false) = (action.node(), matches!(action, Action::Look(_))) {
             self.members
                 .get(node)
                 .with_context(|| format!("there is no {}", name(node)))?
@@ -291,6 +291,12 @@ impl Domain {
                 damage.inflict(disk)?;
             }
             Action::Type(node, ref text) => self.members[node].type_keys(text)?,
+            Action::Press(node, ref text) => self.members[node].press_keys(text)?,
+            Action::Look(node) => {
+                if let Some(text) = self.members[node].look()? {
+                    sessions[node].screen(&text);
+                }
+            }
             Action::Finish => return Ok(Some(Outcome { node: 0, end: End::Exit(0) })),
         }
         Ok(None)

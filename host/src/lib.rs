@@ -38,6 +38,7 @@ pub mod progress;
 pub mod qemu;
 pub mod run;
 pub mod scenario;
+pub mod screen;
 pub mod script;
 pub mod session;
 pub mod symbols;

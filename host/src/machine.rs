@@ -33,12 +33,26 @@ pub struct Machine {
     pub debugger: Option<u16>,
     /// Lead the second serial port, at which a program's debugger is, to this TCP port of the host.
     pub gdb_line: Option<u16>,
+    /// Whether it has a screen and a keyboard, and whether they are in a window.
+    pub display: Display,
     /// The network card, if it has one.
     pub card: Option<Card>,
     /// Its disks.
     pub disks: Vec<Attached>,
     /// What counts its instructions, if they are. An emulated processor only.
     pub counting: Option<Counting>,
+}
+
+/// A screen, with a keyboard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Display {
+    /// None.
+    #[default]
+    None,
+    /// One that nobody sees, for tests.
+    Hidden,
+    /// One in a window of the host's.
+    Window,
 }
 
 /// How a machine comes to its kernel, with its words and the boot archive.
@@ -180,7 +194,11 @@ impl Machine {
         }
         let mut say = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
         say(&["-machine", "q35", "-smp", "1", "-m", &format!("{}M", self.memory_mib)]);
-        say(&["-no-user-config", "-nodefaults", "-display", "none", "-vga", "none"]);
+        say(&["-no-user-config", "-nodefaults"]);
+        if self.display != Display::Window {
+            say(&["-display", "none"]);
+        }
+        say(&["-vga", if self.display == Display::None { "none" } else { "std" }]);
         let (accelerator, model) = match self.processor {
             Processor::Virtual => ("kvm", "max"),
             Processor::Emulated if self.counting.is_none() => ("tcg", "max"),
@@ -269,6 +287,7 @@ mod tests {
             may_restart: false,
             debugger: None,
             gdb_line: None,
+            display: Display::None,
             card: None,
             disks: Vec::new(),
             counting: None,

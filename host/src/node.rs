@@ -4,6 +4,7 @@
 //! take a report holds back whoever writes. QEMU dies with the `Node`, and, where `setpriv` is there to arrange it,
 //! with the tool, however that ends.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -20,10 +21,13 @@ use crate::image::Content;
 use crate::log::{Log, Source};
 use crate::machine::{CARD, Line, Machine, Start};
 use crate::package::in_path;
+use crate::screen;
 use crate::session::{End, Lines};
 
 /// How long QEMU may take to connect all its lines.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a key is held down.
+const KEY_MILLISECONDS: u32 = 50;
 /// How often a starting QEMU is looked at.
 const START_POLL: Duration = Duration::from_millis(2);
 
@@ -56,8 +60,10 @@ pub struct Node {
     console: UnixStream,
     channel: UnixStream,
     monitor: UnixStream,
+    /// A picture of the screen was asked for before.
+    looked: Cell<bool>,
     /// Holds the sockets and the archive, and takes them away in the end.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Node {
@@ -116,7 +122,7 @@ impl Node {
         read(channel.try_clone()?, report.clone(), |bytes| Some(Report::Channel(bytes.to_vec())));
         let mut begun = Vec::new();
         read(monitor.try_clone()?, report, move |bytes| shutdown(&mut begun, bytes));
-        let node = Node { child, console, channel, monitor, _folder: folder };
+        let node = Node { child, console, channel, monitor, looked: Cell::new(false), folder };
         node.command("qmp_capabilities", &serde_json::json!({}))?;
         Ok(node)
     }
@@ -131,6 +137,30 @@ impl Node {
     /// Lets the network card notice that its cable has been plugged or pulled.
     pub fn plug(&self, plugged: bool) -> Result<()> {
         self.command("set_link", &serde_json::json!({ "name": CARD, "up": plugged }))
+    }
+
+    /// Presses keys, those of each list together.
+    pub fn press(&self, keys: &[Vec<String>]) -> Result<()> {
+        for key in keys {
+            let key: Vec<_> =
+                key.iter().map(|name| serde_json::json!({ "type": "qcode", "data": name })).collect();
+            self.command("send-key", &serde_json::json!({ "keys": key, "hold-time": KEY_MILLISECONDS }))?;
+        }
+        Ok(())
+    }
+
+    /// The text on the screen as it was when this was asked last, if that picture has been made; and asks for another.
+    pub fn look(&self) -> Result<Option<String>> {
+        let path = self.folder.path().join("screen");
+        // It may not be there yet, or not whole.
+        let text = std::fs::read(&path).ok().and_then(|picture| screen::read(&picture).ok());
+        if text.is_some() {
+            std::fs::remove_file(&path).context("cannot remove the picture of a screen")?;
+        }
+        if text.is_some() || !self.looked.replace(true) {
+            self.command("screendump", &serde_json::json!({ "filename": path }))?;
+        }
+        Ok(text)
     }
 
     fn command(&self, name: &str, arguments: &serde_json::Value) -> Result<()> {

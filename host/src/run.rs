@@ -17,7 +17,7 @@ use crate::exec::Exec;
 use crate::guest::{self, Guest};
 use crate::image::{self, Content};
 use crate::log::Log;
-use crate::machine::{Card, MOST_DATA_BYTES, Machine, Start};
+use crate::machine::{Card, Display, MOST_DATA_BYTES, Machine, Start};
 use crate::network::Network;
 use crate::network::impairment::Impairments;
 use crate::output::{Prefixed, ensure_writable};
@@ -39,6 +39,8 @@ const SIGNAL_PIPE: u8 = 13;
 const EXIT_ON_PANIC: &str = "panic=exit";
 /// The word that makes the system run the lines in the archive rather than a shell at the console.
 const RUN_LINES: &str = "exec";
+/// The word that has it use its screen and keyboard.
+const SHOWS: &str = "display";
 /// The word that keeps a node on when its lines have ended, because there are others who may need it.
 const STAY: &str = "stay";
 
@@ -79,6 +81,7 @@ impl Prepared {
                     may_restart: true,
                     debugger: None,
                     gdb_line: None,
+                    display: Display::None,
                     card: None,
                     disks,
                     counting: None,
@@ -98,6 +101,12 @@ impl Prepared {
     pub fn say(&mut self, words: &str) {
         self.machine.command_line += " ";
         self.machine.command_line += words;
+    }
+
+    /// Gives a node a screen, with shells on it.
+    pub fn show(&mut self, display: Display) {
+        self.machine.display = display;
+        self.say(SHOWS);
     }
 
     /// Has a node whose kernel has failed stay as it is.
@@ -213,6 +222,9 @@ pub fn run(options: &Run) -> Result<u8> {
     }
     for (node, prepared) in nodes.iter_mut().enumerate() {
         prepared.machine.start = options.start(node);
+    }
+    if options.display {
+        nodes[0].show(Display::Window);
     }
     if let Some(port) = options.gdb {
         nodes[0].machine.gdb_line = Some(port);

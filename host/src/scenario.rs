@@ -36,7 +36,7 @@ use crate::fat;
 use crate::firmware::{Firmware, Medium};
 use crate::guest::checkout;
 use crate::log::Log;
-use crate::machine::Start;
+use crate::machine::{Display, Start};
 use crate::memory::Memory;
 use crate::network::impairment::Impairments;
 use crate::network::partition::{MOST_NODES, node_place};
@@ -112,6 +112,9 @@ pub struct Scenario {
     /// Memory of the nodes, as `--memory` takes it.
     #[serde(default)]
     pub memory: Memory,
+    /// Whether the first node has a screen and a keyboard.
+    #[serde(default)]
+    display: bool,
     /// Disks, new for each run, as `--disk` takes them but without a file.
     #[serde(default)]
     disk: Vec<New>,
@@ -254,6 +257,9 @@ impl Scenario {
 
     /// Runs it on nodes, and says what was not as expected.
     pub fn run(&self, mut nodes: Vec<Prepared>, log: &Log) -> Result<()> {
+        if self.display {
+            nodes[0].show(Display::Hidden);
+        }
         for (node, prepared) in nodes.iter_mut().enumerate() {
             self.words.iter().for_each(|word| prepared.say(word));
             let services = self.services.as_ref();
@@ -288,7 +294,8 @@ impl Scenario {
         let excerpts = texts.iter().map(|text| excerpt(text)).collect::<Vec<_>>().join("\n--\n");
         ensure!(
             left.is_empty(),
-            "{end}; steps still wait for {left:?}; shown:\n{excerpts}\nlog:\n{}",
+            "{end}; steps still wait for {left:?}; shown:\n{excerpts}\non the screen:\n{}\nlog:\n{}",
+            excerpt(script.screen().trim_end()),
             excerpt(&log)
         );
         self.check(&end, &texts, &error.text(), &log)?;

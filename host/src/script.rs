@@ -1,5 +1,5 @@
-//! The steps of a scenario, one after another: waiting for what a node shows, typing at its console, and what happens
-//! to nodes and their cables.
+//! The steps of a scenario, one after another: waiting for what a node shows, typing at its console or on its keyboard, and
+//! what happens to nodes and their cables.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -23,6 +23,8 @@ use crate::session::{BOOT_PATIENCE, End, Lines, Session};
 pub struct Step {
     /// What it waits for; without it, for nothing.
     pub wait: Option<Pattern>,
+    /// What it waits for on the node's screen instead; see [`crate::screen`].
+    pub screen: Option<Pattern>,
     #[serde(default)]
     node: NodeNumber,
     /// Seconds since the pattern appeared, or else since the step before.
@@ -30,8 +32,14 @@ pub struct Step {
     after: f32,
     #[serde(default)]
     send: String,
+    /// Keys to press on the node's keyboard.
+    #[serde(default)]
+    press: String,
     then: Option<ActionWord>,
 }
+
+/// How often a screen is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A regular expression in which `^` and `$` match at lines.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,7 +86,7 @@ impl Step {
 
     /// Whether it types something.
     pub fn types(&self) -> bool {
-        !self.send.is_empty()
+        !self.send.is_empty() || !self.press.is_empty()
     }
 }
 
@@ -95,6 +103,10 @@ struct State {
     since: Option<Instant>,
     /// What is to be done now.
     due: VecDeque<Action>,
+    /// What was last seen on a screen.
+    screen: String,
+    /// When a screen is to be looked at next.
+    look: Option<Instant>,
     /// The domain ends with the last step, if that types nothing.
     finishes: bool,
 }
@@ -107,6 +119,8 @@ impl Script {
             shown: vec![Vec::new(); nodes],
             since: None,
             due: VecDeque::new(),
+            screen: String::new(),
+            look: None,
             finishes,
         };
         state.look(Instant::now());
@@ -116,8 +130,27 @@ impl Script {
     /// What the steps that are left wait for.
     pub fn left(&self) -> Vec<String> {
         let state = self.0.borrow();
-        let wait = |step: &Step| step.wait.as_ref().map_or("its time".to_owned(), |wait| wait.0.to_string());
+        let wait = |step: &Step| {
+            let wait = step.wait.as_ref().or(step.screen.as_ref());
+            wait.map_or("its time".to_owned(), |wait| wait.0.to_string())
+        };
         state.steps.iter().map(wait).collect()
+    }
+
+    /// What is on a node's screen now.
+    fn show_screen(&self, node: usize, text: &str) {
+        let mut state = self.0.borrow_mut();
+        let waits = state.since.is_none() && state.due.is_empty();
+        let step = state.steps.front().filter(|step| waits && step.node.0 == node);
+        if step.and_then(|step| step.screen.as_ref()).is_some_and(|screen| screen.0.is_match(text)) {
+            state.since = Some(Instant::now());
+        }
+        text.clone_into(&mut state.screen);
+    }
+
+    /// The text that was last seen on a screen.
+    pub fn screen(&self) -> String {
+        self.0.borrow().screen.clone()
     }
 
     /// The node starts again: what it showed before matches nothing any more.
@@ -136,7 +169,7 @@ impl State {
     /// Looks whether the first step's pattern has appeared.
     fn look(&mut self, now: Instant) {
         let looks = self.since.is_none() && self.due.is_empty();
-        let Some(step) = self.steps.front().filter(|_| looks) else { return };
+        let Some(step) = self.steps.front().filter(|step| looks && step.screen.is_none()) else { return };
         let shown = &mut self.shown[step.node.0];
         if let Some(wait) = &step.wait {
             let text = String::from_utf8_lossy(shown);
@@ -156,14 +189,25 @@ impl State {
                 return Some(action);
             }
             self.look(now);
+            let looks_at = self.steps.front().filter(|step| step.screen.is_some() && self.since.is_none());
+            if let Some(node) = looks_at.map(|step| step.node.0) {
+                if self.look.is_some_and(|next| next > now) {
+                    return None;
+                }
+                self.look = Some(now + LOOK_AGAIN);
+                return Some(Action::Look(node));
+            }
             if self.wake().is_none_or(|wake| wake > now) {
                 return None;
             }
             let step = self.steps.pop_front()?;
             self.since = None;
             let finished = self.finishes && self.steps.is_empty() && !step.types();
-            if step.types() {
+            if !step.send.is_empty() {
                 self.due.push_back(Action::Type(step.node.0, step.send));
+            }
+            if !step.press.is_empty() {
+                self.due.push_back(Action::Press(step.node.0, step.press));
             }
             self.due.extend(step.then.map(|then| then.0));
             self.due.extend(finished.then_some(Action::Finish));
@@ -171,6 +215,9 @@ impl State {
     }
 
     fn wake(&self) -> Option<Instant> {
+        if self.since.is_none() && self.steps.front()?.screen.is_some() {
+            return self.look.or_else(|| Some(Instant::now()));
+        }
         Some(self.since? + Duration::try_from_secs_f32(self.steps.front()?.after).unwrap_or_default())
     }
 }
@@ -246,6 +293,10 @@ impl Session for Scripted {
 
     fn channel(&mut self, _bytes: &[u8]) -> Result<Option<End>> {
         Ok(None)
+    }
+
+    fn screen(&mut self, text: &str) {
+        self.shown.script.show_screen(self.shown.node, text);
     }
 
     fn patience(&self) -> Option<Duration> {

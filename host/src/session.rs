@@ -78,6 +78,8 @@ pub trait Session {
     fn console(&mut self, bytes: &[u8]) -> Result<Option<End>>;
     /// Takes bytes from the host channel.
     fn channel(&mut self, bytes: &[u8]) -> Result<Option<End>>;
+    /// Takes the text on the screen.
+    fn screen(&mut self, _text: &str) {}
     /// How long after the start the system may still not have come up; `None` once it has, or where it may take
     /// forever.
     fn patience(&self) -> Option<Duration>;

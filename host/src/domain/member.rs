@@ -9,6 +9,7 @@ use crate::disk::Attached;
 use crate::log::Log;
 use crate::node::{CLOSINGS, Node, Report};
 use crate::run::Prepared;
+use crate::screen;
 use crate::session::{BOOT_PATIENCE, End, Session};
 
 /// How long a kernel may take to finish the report on its own failure.
@@ -117,6 +118,17 @@ impl Member {
         use std::io::Write;
         let node = self.node.as_ref().context("a node that is off has no console")?;
         node.lines()?.console.write_all(text.as_bytes()).context("the console does not listen")
+    }
+
+    /// Presses the keys of a text on its keyboard.
+    pub fn press_keys(&self, text: &str) -> Result<()> {
+        let node = self.node.as_ref().context("a node that is off has no keyboard")?;
+        node.press(&screen::keys(text)?)
+    }
+
+    /// The text on its screen not long ago, if that is known.
+    pub fn look(&self) -> Result<Option<String>> {
+        self.node.as_ref().map_or(Ok(None), Node::look)
     }
 
     /// What the node's report means; an end if its watch ends with it.

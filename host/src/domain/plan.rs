@@ -26,6 +26,10 @@ pub enum Action {
     Damage(usize, Damage),
     /// Type at a node's console.
     Type(usize, String),
+    /// Press keys on a node's keyboard.
+    Press(usize, String),
+    /// Let a node's session have the text on its screen.
+    Look(usize),
     /// End the domain, all being well.
     Finish,
 }
@@ -92,7 +96,9 @@ impl Action {
             | Action::PowerOn(node)
             | Action::PowerCycle(node)
             | Action::Damage(node, _)
-            | Action::Type(node, _) => Some(node),
+            | Action::Type(node, _)
+            | Action::Press(node, _)
+            | Action::Look(node) => Some(node),
             Action::Finish => None,
         }
     }
@@ -108,6 +114,8 @@ impl fmt::Display for Action {
             Action::PowerCycle(_) => write!(formatter, "the power is cut and on again"),
             Action::Damage(_, damage) => damage.fmt(formatter),
             Action::Type(_, text) => write!(formatter, "typed: {text:?}"),
+            Action::Press(_, text) => write!(formatter, "pressed: {text:?}"),
+            Action::Look(_) => write!(formatter, "the screen is looked at"),
             Action::Finish => write!(formatter, "finished"),
         }
     }

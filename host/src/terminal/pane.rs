@@ -102,9 +102,12 @@ impl Pane {
     }
 
     fn tell_size(&self) {
+        let (columns, rows) = self.size;
         if self.greeted {
-            let (columns, rows) = self.size;
             self.speaker.say(Frame::WindowSize { columns, rows });
+        } else if self.is_on() {
+            // As a terminal answers the question for it. Where so much waits to be typed, the next size will do.
+            let _ = self.keys.try_send(format!("\x1b[{rows};{columns}R").into_bytes());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps a shell at the console: opens the terminal, starts a shell on it, and another when that ends. Where the boot
+//! Keeps a shell at a terminal, `session TERMINAL`: opens the terminal, starts a shell on it, and another when that ends. Where the boot
 //! command line says `startup`, the first of them runs the lines of a file.
 //!
 //! It is started as the operator, so the shell and all that it starts are the operator's. The supervisor keeps which
@@ -20,7 +20,8 @@ use v::time::Duration;
 
 v_start::program!(main);
 
-const TERMINAL: &str = "[terminal]console";
+/// Where the lines of the file are run, rather than at several terminals.
+const CONSOLE: &str = "[terminal]console";
 const SHELL: &str = "[boot]bin/exec";
 /// The file in `[home]` with what was typed.
 const HISTORY: &str = ".history";
@@ -34,6 +35,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 fn main() -> Result<(), Error> {
     v::server::ready();
+    let terminal = v::env::arguments().nth(1).unwrap_or(CONSOLE);
     let supervisor = v::name::resolve("[supervisor]")?.server;
     if let Some(shell) = earlier_shell(supervisor)? {
         log::notice!("the shell {shell} goes on");
@@ -41,16 +43,17 @@ fn main() -> Result<(), Error> {
         while v::process::has_ended(shell) == Ok(false) {
             v::time::sleep(PAUSE)?;
         }
-    } else if v::entry::boot_command_line().split(' ').any(|word| word == RUN_STARTUP) {
-        match run_shell(supervisor, &[STARTUP]) {
+    } else if terminal == CONSOLE && v::entry::boot_command_line().split(' ').any(|word| word == RUN_STARTUP)
+    {
+        match run_shell(terminal, supervisor, &[STARTUP]) {
             Ok(status) => log::notice!("{STARTUP} ended with status {status}"),
             Err(error) => log::error!("{STARTUP}: {error}"),
         }
     }
     loop {
-        match run_shell(supervisor, &[]) {
+        match run_shell(terminal, supervisor, &[]) {
             Ok(status) => log::notice!("the shell ended with status {status}; starting another"),
-            Err(error) => log::error!("no shell on {TERMINAL}: {error}"),
+            Err(error) => log::error!("no shell on {terminal}: {error}"),
         }
         v::time::sleep(PAUSE)?;
     }
@@ -63,8 +66,8 @@ fn earlier_shell(supervisor: Pid) -> Result<Option<Pid>, Error> {
     Ok((loaded.count as usize == bits.len()).then(|| Pid::from_bits(u64::from_le_bytes(bits))))
 }
 
-fn run_shell(supervisor: Pid, arguments: &[&str]) -> Result<i32, Error> {
-    let mut terminal = File::open_with(TERMINAL, mode::READ | mode::WRITE)?;
+fn run_shell(terminal: &str, supervisor: Pid, arguments: &[&str]) -> Result<i32, Error> {
+    let mut terminal = File::open_with(terminal, mode::READ | mode::WRITE)?;
     if let Err(error) = v::name::resolve(SHELL) {
         terminal.write_all(format!("no shell yet: {SHELL}: {error}; waiting for its server\n").as_bytes())?;
         v::name::wait_for(SHELL)?;

@@ -1,4 +1,4 @@
-//! Terminals: line editing, history, ^C and all that, over a serial line.
+//! Terminals: line editing, history, ^C and all that, over a serial line or a console on a screen.
 //!
 //! | module | what it has |
 //! |---|---|

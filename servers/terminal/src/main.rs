@@ -1,4 +1,4 @@
-//! The terminal server, over COM1.
+//! The terminal server: `terminal PREFIX LINE`, a terminal of that name at that line.
 
 #![no_std]
 #![no_main]
@@ -15,7 +15,6 @@ use v::prelude::*;
 use v::protocols::io::mode;
 use v::time::Duration;
 
-const SERIAL_LINE: &str = "[uart]com1";
 const STACK_BYTES: usize = 32 * 1024;
 /// How long to wait for a driver that has been lost.
 const RETRY: Duration = Duration::from_millis(200);
@@ -23,23 +22,27 @@ const RETRY: Duration = Duration::from_millis(200);
 v_start::program!(main);
 
 fn main() -> Result<Infallible, Error> {
+    let mut words = v::env::arguments().skip(1);
+    let (Some(prefix), Some(name)) = (words.next(), words.next()) else {
+        return Err(Error::BadArgument);
+    };
     let terminal = v::process::own_pid()?;
     let bringer = v::process::spawn_thread(STACK_BYTES, move || {
-        keep_connected(mode::READ, |line| bring(line, terminal));
+        keep_connected(name, mode::READ, |line| bring(line, terminal));
     })?;
     let taker = v::process::spawn_thread(STACK_BYTES, move || {
         let mut piece = Vec::new();
-        keep_connected(mode::WRITE, |line| take(line, terminal, &mut piece));
+        keep_connected(name, mode::WRITE, |line| take(line, terminal, &mut piece));
     })?;
     let server = TerminalServer::new(vec![bringer.pid(), taker.pid()]);
-    io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[("terminal", 0)])
+    io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[(prefix, 0)])
 }
 
-/// Opens the serial line and uses it; again, when that has failed, since the driver will be restarted.
-fn keep_connected(mode: u32, mut use_line: impl FnMut(&mut File) -> Result<Infallible, Error>) {
+/// Opens the line and uses it; again, when that has failed, since the driver will be restarted.
+fn keep_connected(name: &str, mode: u32, mut use_line: impl FnMut(&mut File) -> Result<Infallible, Error>) {
     let mut was_told = false;
     loop {
-        let error = match File::open_with(SERIAL_LINE, mode) {
+        let error = match File::open_with(name, mode) {
             Ok(mut line) => {
                 was_told = false;
                 use_line(&mut line).unwrap_err()
@@ -48,7 +51,7 @@ fn keep_connected(mode: u32, mut use_line: impl FnMut(&mut File) -> Result<Infal
         };
         if !was_told {
             was_told = true;
-            log::warning!("{SERIAL_LINE}: {error}; trying again");
+            log::warning!("{name}: {error}; trying again");
         }
         // Nobody wakes this process; if the delay fails, the next attempt comes sooner.
         let _ = v::time::sleep(RETRY);

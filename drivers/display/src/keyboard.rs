@@ -1,0 +1,95 @@
+//! From the codes of keys to the bytes that a terminal sends, and to the choice of a console.
+
+use alloc::vec::Vec;
+
+use pc_keyboard::layouts::Us104Key;
+use pc_keyboard::{DecodedKey, HandleControl, KeyCode, KeyState, PS2Keyboard, ScancodeSet1};
+
+/// A keyboard, with what is held down on it.
+pub struct Keyboard(PS2Keyboard<Us104Key, ScancodeSet1>);
+
+/// What has been typed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Typed {
+    /// Bytes, as a terminal sends them.
+    Bytes(Vec<u8>),
+    /// Alt and a function key: the console of that number is to be shown, from 0 on.
+    Console(usize),
+}
+
+impl Default for Keyboard {
+    fn default() -> Keyboard {
+        Keyboard(PS2Keyboard::new(ScancodeSet1::new(), Us104Key, HandleControl::MapLettersToUnicode))
+    }
+}
+
+impl Keyboard {
+    /// Takes a code of the first set.
+    pub fn take(&mut self, code: u8) -> Option<Typed> {
+        // A code that makes no sense is passed over.
+        let event = self.0.add_byte(code).ok()??;
+        let (key, is_down) = (event.code, event.state == KeyState::Down);
+        let decoded = self.0.process_keyevent(event)?;
+        let modifiers = self.0.get_modifiers();
+        let (has_alt, has_control) = (modifiers.lalt, modifiers.is_ctrl());
+        let has_shift = modifiers.is_shifted();
+        if let (true, true, Some(place)) =
+            (is_down, has_alt, FUNCTION_KEYS.iter().position(|known| *known == key))
+        {
+            return Some(Typed::Console(place));
+        }
+        let mut bytes = if has_alt { Vec::from([0x1b]) } else { Vec::new() };
+        match decoded {
+            _ if key == KeyCode::Delete => bytes.extend(b"\x1b[3~"),
+            _ if key == KeyCode::Backspace => bytes.push(0x7f),
+            _ if key == KeyCode::Tab && has_shift => bytes.extend(b"\x1b[Z"),
+            DecodedKey::Unicode('\n') => bytes.push(b'\r'),
+            DecodedKey::Unicode(character) => {
+                // Of control with other keys than letters, those that mean something.
+                let control = match character {
+                    '[' | '\\' | ']' | '^' | '_' if has_control => Some((character as u8 - b'@') as char),
+                    ' ' | '@' | '2' if has_control => Some('\0'),
+                    _ => None,
+                };
+                let mut buffer = [0; 4];
+                bytes.extend(control.unwrap_or(character).encode_utf8(&mut buffer).bytes());
+            }
+            DecodedKey::RawKey(key) => bytes.extend(sequence(key, has_control)?),
+        }
+        Some(Typed::Bytes(bytes))
+    }
+}
+
+const FUNCTION_KEYS: [KeyCode; 12] = [
+    KeyCode::F1,
+    KeyCode::F2,
+    KeyCode::F3,
+    KeyCode::F4,
+    KeyCode::F5,
+    KeyCode::F6,
+    KeyCode::F7,
+    KeyCode::F8,
+    KeyCode::F9,
+    KeyCode::F10,
+    KeyCode::F11,
+    KeyCode::F12,
+];
+
+/// What a key sends that is no character.
+fn sequence(key: KeyCode, has_control: bool) -> Option<&'static [u8]> {
+    Some(match key {
+        KeyCode::ArrowRight if has_control => b"\x1b[1;5C",
+        KeyCode::ArrowLeft if has_control => b"\x1b[1;5D",
+        KeyCode::ArrowUp => b"\x1b[A",
+        KeyCode::ArrowDown => b"\x1b[B",
+        KeyCode::ArrowRight => b"\x1b[C",
+        KeyCode::ArrowLeft => b"\x1b[D",
+        KeyCode::Home => b"\x1b[H",
+        KeyCode::End => b"\x1b[F",
+        KeyCode::Insert => b"\x1b[2~",
+        KeyCode::PageUp => b"\x1b[5~",
+        KeyCode::PageDown => b"\x1b[6~",
+        KeyCode::NumpadEnter => b"\r",
+        _ => return None,
+    })
+}

@@ -1,0 +1,237 @@
+//! The consoles as instances of the I/O protocol. As serial ports they are devices: only the system and the operator open them.
+
+use alloc::vec::Vec;
+
+use abi::notice::notice;
+use abi::protocol::{Reply as _, Request as _};
+use abi::{Error, Pid, UserId};
+use io_server::listing::{Flat, flat_root};
+use io_server::service::OpenInstance;
+use io_server::{
+    Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Ring, Service,
+    System, Waiter, Waiters, Writing,
+};
+use protocols::io::{attribute, mode};
+use protocols::names::{Descriptor, kind};
+
+use crate::console::Console;
+use crate::keyboard::{Keyboard, Typed};
+use crate::screen::{Screen, Surface};
+
+/// The consoles' names. Alt and a function key shows one.
+pub const NAMES: [&str; 3] = ["1", "2", "3"];
+/// Bytes typed and not read.
+const TYPED_BYTES: usize = 4096;
+/// Most bytes of one write that are taken.
+const WRITE_BYTES: usize = 4096;
+/// Most codes of keys that are looked at in one go.
+const MOST_CODES: usize = 256;
+
+/// Where codes of keys come from.
+pub trait Codes {
+    /// The next one, if there is one.
+    fn next(&mut self) -> Option<u8>;
+}
+
+/// An open console.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenConsole {
+    console: usize,
+    /// Tells this instance from others to those who wait.
+    instance: u64,
+}
+
+struct Line {
+    console: Console,
+    typed: Ring,
+    readers: Waiters,
+}
+
+impl Line {
+    fn push(&mut self, bytes: &[u8], system: &mut dyn System) {
+        // What nobody reads is lost, as on a serial line.
+        let _ = self.typed.push(bytes);
+        self.readers.read_from(&mut self.typed, system);
+    }
+}
+
+/// The server.
+pub struct DisplayServer<S, C> {
+    screen: Screen<S>,
+    keyboard: Keyboard,
+    codes: C,
+    /// Who sends the keyboard's interrupts.
+    interrupt: Pid,
+    lines: Vec<Line>,
+    /// Which of them is on the screen.
+    active: usize,
+    next_instance: u64,
+}
+
+impl<S: Surface, C: Codes> DisplayServer<S, C> {
+    /// Consoles of so many characters, the first of them on the screen.
+    pub fn new(surface: S, columns: usize, rows: usize, codes: C, interrupt: Pid) -> DisplayServer<S, C> {
+        let line = |_| Line {
+            console: Console::new(columns, rows),
+            typed: Ring::new(TYPED_BYTES),
+            readers: Waiters::new(),
+        };
+        let mut server = DisplayServer {
+            screen: Screen::new(surface, columns, rows),
+            keyboard: Keyboard::default(),
+            codes,
+            interrupt,
+            lines: NAMES.iter().map(line).collect(),
+            active: 0,
+            next_instance: 0,
+        };
+        server.draw();
+        server
+    }
+
+    fn draw(&mut self) {
+        self.screen.draw(&self.lines[self.active].console);
+    }
+
+    /// Takes the codes that have come.
+    fn attend(&mut self, system: &mut dyn System) {
+        for _ in 0..MOST_CODES {
+            let Some(code) = self.codes.next() else { break };
+            match self.keyboard.take(code) {
+                Some(Typed::Bytes(bytes)) => self.lines[self.active].push(&bytes, system),
+                Some(Typed::Console(place)) if place < self.lines.len() => {
+                    self.active = place;
+                    self.draw();
+                }
+                Some(Typed::Console(_)) | None => {}
+            }
+        }
+    }
+
+    fn resolve(context: u32, path: &[u8]) -> Result<Flat, Error> {
+        Flat::resolve(context, path, NAMES.into_iter())
+    }
+
+    fn descriptor(&self, at: usize) -> Descriptor<'static> {
+        Descriptor {
+            kind: kind::DEVICE,
+            attributes: attribute::READABLE | attribute::WRITABLE | attribute::STREAM,
+            owner: UserId::SYSTEM.0,
+            size: self.lines[at].typed.len() as u64,
+            modified_ns: 0,
+            created_ns: 0,
+            object: 1 + at as u64,
+            name: NAMES[at],
+        }
+    }
+}
+
+impl<S: Surface, C: Codes> Service for DisplayServer<S, C> {
+    type Open = OpenConsole;
+
+    fn open(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &[u8],
+        mode: u32,
+        _system: &mut dyn System,
+    ) -> Result<Opening<OpenConsole>, Error> {
+        let console = match (Self::resolve(context, path)?, mode & mode::DIRECTORY != 0) {
+            (Flat::Root, true) => {
+                let mut listing = Listing::new();
+                (0..self.lines.len()).for_each(|at| listing.push(&self.descriptor(at)));
+                return Ok(Opening::Directory(listing));
+            }
+            (Flat::Root, false) => return Err(Error::IsADirectory),
+            (Flat::Object(_), true) => return Err(Error::NotADirectory),
+            (Flat::Object(console), false) => console,
+        };
+        if !client.user.may_operate() {
+            return Err(Error::NoPermission);
+        }
+        let mut attributes = attribute::STREAM;
+        if mode & mode::READ != 0 {
+            attributes |= attribute::READABLE;
+        }
+        if mode & (mode::WRITE | mode::APPEND) != 0 {
+            attributes |= attribute::WRITABLE;
+        }
+        self.next_instance += 1;
+        let open = OpenConsole { console, instance: self.next_instance };
+        Ok(Opening::Object { open, attributes, block_bytes: WRITE_BYTES as u32, size: 0 })
+    }
+
+    fn close(&mut self, open: OpenConsole, system: &mut dyn System) {
+        self.lines[open.console].readers.close(open.instance, system);
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        client: &Client,
+        open: &'a mut OpenConsole,
+        _position: u64,
+        room: usize,
+        system: &mut dyn System,
+    ) -> Result<Reading<'a>, Error> {
+        let line = &mut self.lines[open.console];
+        line.readers.push(Waiter { client: client.pid, instance: open.instance, bytes: room });
+        line.readers.read_from(&mut line.typed, system);
+        Ok(Reading::Later)
+    }
+
+    fn write(
+        &mut self,
+        _client: &Client,
+        open: &mut OpenConsole,
+        _position: u64,
+        data: &Incoming<'_>,
+        system: &mut dyn System,
+    ) -> Result<Writing, Error> {
+        let mut text = [0; WRITE_BYTES];
+        let text = &mut text[..data.bytes().min(WRITE_BYTES)];
+        data.copy_to(0, text, system)?;
+        let line = &mut self.lines[open.console];
+        line.console.write(text);
+        let answers = line.console.take_answers();
+        line.push(&answers, system);
+        if open.console == self.active {
+            self.draw();
+        }
+        Ok(Writing::Done(text.len() as u32))
+    }
+
+    fn synchronize(
+        &mut self,
+        _client: &Client,
+        _open: &mut OpenConsole,
+        _system: &mut dyn System,
+    ) -> Result<Completion, Error> {
+        Ok(Completion::Now)
+    }
+
+    fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+        Ok(match Self::resolve(context, path)? {
+            Flat::Root => flat_root(self.lines.len()),
+            Flat::Object(at) => self.descriptor(at),
+        })
+    }
+
+    fn describe_open<'a>(&'a mut self, open: &'a OpenConsole) -> Result<Descriptor<'a>, Error> {
+        Ok(self.descriptor(open.console))
+    }
+
+    /// An interrupt is believed from its own sender only, whom nobody can imitate.
+    fn other<'a>(
+        &'a mut self,
+        request: &Request<'_>,
+        _instances: &mut Instances<OpenInstance<OpenConsole>>,
+        system: &mut dyn System,
+    ) -> Outcome<'a> {
+        if request.client.pid == self.interrupt && request.message.code() == notice::Interrupt::CODE {
+            self.attend(system);
+            return Outcome::Reply(notice::InterruptHandled {}.to_message());
+        }
+        Outcome::refuse(Error::BadRequest)
+    }
+}

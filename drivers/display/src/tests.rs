@@ -1,0 +1,197 @@
+//! Consoles against another terminal emulator, and the driver with a frame and a keyboard in memory.
+
+extern crate std;
+use alloc::rc::Rc;
+use core::cell::RefCell;
+use std::collections::VecDeque;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+use abi::notice::notice;
+use abi::{Access, Pid, Request as _, UserId};
+use io_server::testing::TestSystem;
+use io_server::{IoServer, Limits};
+use proptest::prelude::*;
+use protocols::io::{io, mode};
+
+use crate::DisplayServer;
+use crate::console::Console;
+use crate::keyboard::{Keyboard, Typed};
+use crate::screen::{CHARACTER_HEIGHT, CHARACTER_WIDTH, Surface};
+use crate::server::Codes;
+
+fn text(console: &Console) -> Vec<String> {
+    (0..console.grid().rows())
+        .map(|row| {
+            let row = console.grid().row_cells(row);
+            let text: String = row.iter().map(|cell| cell.character).filter(|one| *one != '\0').collect();
+            text.trim_end().into()
+        })
+        .collect()
+}
+
+#[track_caller]
+fn expect(written: &str, rows: [&str; 3], cursor: (usize, usize)) {
+    let mut console = Console::new(8, 3);
+    console.write(written.as_bytes());
+    assert_eq!(
+        (text(&console), console.cursor()),
+        (rows.map(String::from).to_vec(), Some(cursor)),
+        "{written:?}"
+    );
+}
+
+#[test]
+fn text_and_sequences_do_what_terminals_do() {
+    expect("ab\r\ncd", ["ab", "cd", ""], (1, 2));
+    expect("0123456789", ["01234567", "89", ""], (1, 2));
+    expect("01234567", ["01234567", "", ""], (0, 7));
+    expect("1\r\n2\r\n3\r\n4", ["2", "3", "4"], (2, 1));
+    expect("abcdef\x1b[3D\x1b[K", ["abc", "", ""], (0, 3));
+    expect("a\tb\x08c", ["a     cb", "", ""], (0, 7));
+    expect("abc\x1b[1;2H\x1b[2@x", ["ax bc", "", ""], (0, 2));
+    expect("ä→\u{301}世x", ["ä→世x", "", ""], (0, 5));
+    expect("1\r\n2\r\n3\x1b[2;3r\x1b[3;1H\n4", ["1", "3", "4"], (2, 1));
+    expect("main\x1b[?1049h\x1b[Hother\x1b[?1049l!", ["main!", "", ""], (0, 5));
+    expect("\x1b]0;title\x07\x1bPq#1\x1b\\x\x1b[>4;1m", ["x", "", ""], (0, 1));
+}
+
+#[test]
+fn questions_are_answered() {
+    let mut console = Console::new(80, 24);
+    // As the terminal server asks for the window's size.
+    console.write(b"ab\x1b7\x1b[999;999H\x1b[6n\x1b8c");
+    assert_eq!(console.take_answers(), b"\x1b[24;80R");
+    assert_eq!(text(&console)[0], "abc");
+    for _ in 0..1000 {
+        console.write(b"\x1b[5n");
+    }
+    assert!(console.take_answers().len() <= 256);
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z]{1,30}",
+        "[äö→│]{1,3}",
+        Just("\r\n".into()),
+        Just("\n".into()),
+        Just("\r".into()),
+        Just("\x08".into()),
+        Just("\t".into()),
+        Just("\x1bM".into()),
+        "\x1b\\[[0-9]{0,2}[ABCDGdLMPX@STK]",
+        "\x1b\\[[0-9];[0-9]{1,2}H",
+        "\x1b\\[[0-2]J",
+        "\x1b\\[(0|1|4|7|31|42|97|38;5;99)m",
+        Just("\x1b7".into()),
+        Just("\x1b8".into()),
+    ]
+}
+
+proptest! {
+    /// The crate `vt100` is what the tool and the terminal's tests read screens with.
+    #[test]
+    fn screens_are_those_of_another_emulator(pieces in prop::collection::vec(piece(), 0..60)) {
+        let mut written = String::new();
+        let mut console = Console::new(12, 6);
+        let mut other = vt100::Parser::new(6, 12, 0);
+        for piece in pieces {
+            // On what follows a character in the last column, no two emulators agree.
+            let end = if console.grid().is_full { "\r\n" } else { "" };
+            for text in [end, &piece] {
+                console.write(text.as_bytes());
+                other.process(text.as_bytes());
+                written += text;
+            }
+        }
+        let expected: Vec<String> = other.screen().rows(0, 12).map(|row| row.trim_end().into()).collect();
+        prop_assert_eq!(text(&console), expected, "{:?}", written);
+    }
+
+    #[test]
+    fn garbage_is_shown_somehow(bytes in prop::collection::vec(any::<u8>(), 0..3000), columns in 0_usize..20, rows in 0_usize..9) {
+        let mut console = Console::new(columns, rows);
+        console.write(&bytes);
+        let (row, column) = console.cursor().unwrap_or_default();
+        prop_assert!(row < console.grid().rows() && column < console.grid().columns());
+    }
+}
+
+#[test]
+fn keys_send_what_terminals_send() {
+    let mut keyboard = Keyboard::default();
+    let mut typed = |codes: &[u8]| {
+        let mut bytes = Vec::new();
+        for code in codes {
+            match keyboard.take(*code) {
+                Some(Typed::Bytes(more)) => bytes.extend(more),
+                Some(Typed::Console(place)) => bytes.extend([b'#', b'1' + place as u8]),
+                None => {}
+            }
+        }
+        String::from_utf8(bytes).unwrap()
+    };
+    assert_eq!(typed(&[0x1e, 0x9e, 0x2a, 0x1e, 0x9e, 0xaa, 0x1e]), "aAa");
+    assert_eq!(typed(&[0x1c, 0x0e, 0x0f, 0x01]), "\r\x7f\t\x1b");
+    // Control and c, and with z.
+    assert_eq!(typed(&[0x1d, 0x2e, 0xae, 0x2c, 0x9d]), "\x03\x1a");
+    assert_eq!(typed(&[0xe0, 0x48, 0xe0, 0xc8, 0xe0, 0x53, 0xe0, 0x47]), "\x1b[A\x1b[3~\x1b[H");
+    // Alt with F2, and with b.
+    assert_eq!(typed(&[0x38, 0x3c, 0xbc, 0x30, 0xb8, 0x30]), "#2\x1bbb");
+    assert_eq!(typed(&[0, 0xff, 0xe1]), "");
+}
+
+const WIDTH: usize = 12 * CHARACTER_WIDTH;
+
+#[derive(Clone)]
+struct Pixels(Rc<RefCell<Vec<u32>>>);
+
+impl Surface for Pixels {
+    fn put(&mut self, x: usize, y: usize, pixels: [u32; CHARACTER_WIDTH]) {
+        self.0.borrow_mut()[y * WIDTH + x..][..CHARACTER_WIDTH].copy_from_slice(&pixels);
+    }
+}
+
+impl Codes for Rc<RefCell<VecDeque<u8>>> {
+    fn next(&mut self) -> Option<u8> {
+        self.borrow_mut().pop_front()
+    }
+}
+
+#[test]
+fn a_console_is_shown_and_typed_at_when_it_is_chosen() {
+    let mut system = TestSystem::new();
+    let (interrupt, client) = (system.process(UserId::SYSTEM), system.process(UserId::SYSTEM));
+    let codes = Rc::new(RefCell::new(VecDeque::new()));
+    let pixels = Pixels(Rc::new(RefCell::new(vec![0; WIDTH * 4 * CHARACTER_HEIGHT])));
+    let display = DisplayServer::new(pixels.clone(), 12, 4, codes.clone(), interrupt);
+    let mut server = IoServer::new(display, Limits::default());
+    let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
+    let [first, second] =
+        [b"1", b"2"].map(|name| system.say(&mut server, client, &open, name).unwrap().instance);
+    let stranger = system.process(UserId(77));
+    assert!(system.say(&mut server, stranger, &open, b"1").is_err());
+
+    let write = |instance| io::Write { instance, position: 0 };
+    system.say(&mut server, client, &write(second), b"M").unwrap();
+    let ink = || pixels.0.borrow().iter().filter(|pixel| **pixel != 0).count();
+    let cursor = CHARACTER_WIDTH * CHARACTER_HEIGHT;
+    assert_eq!(ink(), cursor, "the other console is not on the screen");
+
+    let read = io::Read { instance: second, position: 0 };
+    system.send(&mut server, client, &read.to_message(), vec![0; 9], Access::WRITE);
+    // A letter for the first, Alt and F2, and a letter for the second.
+    codes.borrow_mut().extend([0x1e, 0x38, 0x3c, 0xbc, 0xb8, 0x30]);
+    let notice = notice::Interrupt { line: 1, count: 1 };
+    system.say(&mut server, interrupt, &notice, b"").unwrap();
+    let (reply, segment) = system.take_reply(client).unwrap();
+    assert_eq!((reply.words[1], segment[0]), (1, b'b'));
+    assert!(ink() > cursor + 20, "a letter and the cursor");
+    let read = io::Read { instance: first, position: 0 };
+    system.send(&mut server, client, &read.to_message(), vec![0; 9], Access::WRITE);
+    let (reply, segment) = system.take_reply(client).unwrap();
+    assert_eq!((reply.words[1], segment[0]), (1, b'a'));
+    // Nobody else's interrupts are believed.
+    assert!(system.say(&mut server, client, &notice, b"").is_err());
+}
