@@ -108,8 +108,13 @@ pub const TOOLBOX: &[&Command] = &[
 ];
 
 /// Those of the program `text-toolbox`, which are built on regular expressions; as [`TOOLBOX`].
-pub const TEXT_TOOLBOX: &[&Command] =
-    &[&text::awk::COMMAND, &text::grep::COMMAND, &text::less::COMMAND, &text::sed::COMMAND];
+pub const TEXT_TOOLBOX: &[&Command] = &[
+    &text::awk::COMMAND,
+    &text::edit::COMMAND,
+    &text::grep::COMMAND,
+    &text::less::COMMAND,
+    &text::sed::COMMAND,
+];
 
 /// Those that are programs by themselves, in the order of the alphabet.
 pub const ALONE: &[&Command] = &[

@@ -6,13 +6,11 @@ mod keys;
 mod pager;
 
 use abi::Error;
-use protocols::io::attribute;
-use protocols::terminal::{mode, terminal};
 use v::io::{BufRead, Instance};
-use v::message::{Segment, call};
 
 use crate::Command;
 use crate::context::{Context, Failure, FileFailure, Outcome, failed};
+use crate::text::terminal::{ENTER, LEAVE, RawTerminal};
 use crate::usage::{Arguments, Choice, Usage};
 use pager::Pager;
 
@@ -32,10 +30,6 @@ pub const COMMAND: Command = Command {
     body: less,
 };
 
-/// Shown while it runs on a screen of its own, which leaves the other as it was.
-const ENTER: &[u8] = b"\x1b[?1049h";
-const LEAVE: &[u8] = b"\x1b[?1049l";
-
 fn less(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let (mut file_name, mut first_line) = ("-", 1);
     for operand in &arguments.operands {
@@ -45,8 +39,7 @@ fn less(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             None => return Err(crate::usage::Misuse("one FILE at a time".into()).into()),
         }
     }
-    let is_terminal = v::io::standard_stream(1).is_some_and(|output| output.is(attribute::INTERACTIVE));
-    let keyboard = if is_terminal { keyboard() } else { None };
+    let keyboard = RawTerminal::find().filter(|_| RawTerminal::is_watched());
     let Some(keyboard) = keyboard.filter(|keyboard| file_name != "-" || !is_same(keyboard, 0)) else {
         return context.each_file(&[file_name.into()], |context, _, file| copy(file, context));
     };
@@ -54,19 +47,10 @@ fn less(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let title = if file_name == "-" { "standard input" } else { file_name };
     let mut pager = Pager::new(file, title, arguments.has("numbers"));
     let refused = |error: Error| failed("terminal", error);
-    let raw = terminal::SetMode { instance: keyboard.number, mode: mode::RAW };
-    let previous = call(keyboard.server, &raw, Segment::None).map_err(refused)?.previous;
-    let outcome = show(&mut pager, first_line, &keyboard, context);
-    let restore = terminal::SetMode { instance: keyboard.number, mode: previous };
-    call(keyboard.server, &restore, Segment::None).map_err(refused)?;
+    let terminal = RawTerminal::new(keyboard).map_err(refused)?;
+    let outcome = show(&mut pager, first_line, &terminal, context);
+    terminal.restore().map_err(refused)?;
     outcome
-}
-
-/// The terminal among the standard streams that keys can be read from.
-fn keyboard() -> Option<Instance> {
-    let streams = [0, 1, 2].into_iter().filter_map(v::io::standard_stream);
-    let mut terminals = streams.filter(|stream| stream.is(attribute::INTERACTIVE | attribute::READABLE));
-    terminals.next()
 }
 
 /// Whether a standard stream is this instance.
@@ -86,18 +70,17 @@ fn copy(file: &mut dyn BufRead, context: &mut Context<'_>) -> Result<(), FileFai
     }
 }
 
-fn show(pager: &mut Pager, first_line: usize, keyboard: &Instance, context: &mut Context<'_>) -> Outcome {
+fn show(pager: &mut Pager, first_line: usize, terminal: &RawTerminal, context: &mut Context<'_>) -> Outcome {
     let mut bytes = [0; 256];
     context.output.write_all(ENTER)?;
     pager.go_to(first_line.saturating_sub(1));
     let outcome = loop {
-        let query = terminal::QueryWindow { instance: keyboard.number };
-        if let Ok(window) = call(keyboard.server, &query, Segment::None) {
-            pager.resize(window.rows as usize, window.columns as usize);
+        if let Some((rows, columns)) = terminal.window() {
+            pager.resize(rows, columns);
         }
         context.output.write_all(&pager.screen())?;
         context.output.flush()?;
-        let count = match keyboard.read(0, &mut bytes) {
+        let count = match terminal.read(&mut bytes) {
             Ok(0) => break Ok(()),
             Ok(count) => count,
             Err(error) => break Err(failed("terminal", error)),

@@ -9,6 +9,7 @@ pub mod count_to;
 pub mod cut;
 pub mod diff;
 pub mod echo;
+pub mod edit;
 pub mod grep;
 pub mod gzip;
 pub mod head;
@@ -31,3 +32,4 @@ pub mod yes;
 
 mod characters;
 pub(crate) mod pattern;
+mod terminal;
