@@ -65,6 +65,8 @@ pub const TOOLBOX: &[&Command] = &[
     &system::kill::COMMAND,
     &system::log::COMMAND,
     &files::ls::COMMAND,
+    &system::man::COMMAND,
+    &system::trace::MESSAGES,
     &system::migrate::MIGRATEPROG,
     &files::mkdir::COMMAND,
     &files::mv::COMMAND,
@@ -111,6 +113,7 @@ pub const TOOLBOX: &[&Command] = &[
 pub const TEXT_TOOLBOX: &[&Command] = &[
     &text::awk::COMMAND,
     &text::edit::COMMAND,
+    &text::expr::COMMAND,
     &text::grep::COMMAND,
     &text::less::COMMAND,
     &text::sed::COMMAND,
@@ -130,6 +133,24 @@ pub const ALONE: &[&Command] = &[
 /// Every command, program by program.
 const PROGRAMS: [&[&Command]; 3] = [TOOLBOX, TEXT_TOOLBOX, ALONE];
 
+/// How many commands there are.
+const COMMANDS: usize = TOOLBOX.len() + TEXT_TOOLBOX.len() + ALONE.len();
+
+/// What all commands take, made at compile time as [`PROFILES`], for the manual.
+pub const USAGES: [usage::Usage; COMMANDS] = {
+    let mut usages = [TOOLBOX[0].usage; COMMANDS];
+    let (mut program, mut command, mut at) = (0, 0, 0);
+    while program < PROGRAMS.len() {
+        if command == PROGRAMS[program].len() {
+            (program, command) = (program + 1, 0);
+            continue;
+        }
+        usages[at] = PROGRAMS[program][command].usage;
+        (command, at) = (command + 1, at + 1);
+    }
+    usages
+};
+
 /// What the shell has to know of a command that it starts.
 #[derive(Clone, Copy)]
 pub struct Profile {
@@ -144,19 +165,14 @@ pub struct Profile {
 }
 
 /// The profiles of all commands, made at compile time: who reads these does not have the commands' bodies linked to it.
-pub const PROFILES: [Profile; TOOLBOX.len() + TEXT_TOOLBOX.len() + ALONE.len()] = {
-    const NONE: Profile = Profile { name: "", summary: "", takes_node: false, takes_place: false };
-    let mut profiles = [NONE; TOOLBOX.len() + TEXT_TOOLBOX.len() + ALONE.len()];
-    let (mut program, mut command, mut at) = (0, 0, 0);
-    while program < PROGRAMS.len() {
-        if command == PROGRAMS[program].len() {
-            (program, command) = (program + 1, 0);
-            continue;
-        }
-        let usage = &PROGRAMS[program][command].usage;
+pub const PROFILES: [Profile; COMMANDS] = {
+    let mut profiles = [Profile { name: "", summary: "", takes_node: false, takes_place: false }; COMMANDS];
+    let mut at = 0;
+    while at < COMMANDS {
+        let usage = &USAGES[at];
         let (takes_node, takes_place) = (usage.takes_node(), usage.takes_place());
         profiles[at] = Profile { name: usage.name, summary: usage.summary, takes_node, takes_place };
-        (command, at) = (command + 1, at + 1);
+        at += 1;
     }
     profiles
 };

@@ -42,6 +42,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
+pub use builtins::{builtin_help, nearest};
 pub use cursor::ParseError;
 pub use execute::Shell;
 pub use stack::Stack;

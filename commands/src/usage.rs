@@ -10,6 +10,7 @@ use core::time::Duration;
 use getargs::{Arg, Options};
 
 /// An option of a command.
+#[derive(Clone, Copy)]
 pub struct Choice {
     /// Its letter, or `'\0'` if it has only a long name.
     pub letter: char,
@@ -38,6 +39,7 @@ pub const ON: Choice = Choice {
 };
 
 /// A command's name and what it takes.
+#[derive(Clone, Copy)]
 pub struct Usage {
     /// As it is typed.
     pub name: &'static str,

@@ -17,7 +17,8 @@ use object::build::elf::Builder;
 use tar::{EntryType, Header};
 use walkdir::WalkDir;
 
-use crate::guest::{Guest, Program};
+use crate::guest::{Guest, Program, checkout};
+use crate::manual;
 
 /// The entry that the kernel loads.
 pub const SUPERVISOR: &str = "bin/supervisor";
@@ -67,10 +68,20 @@ impl Archive {
     pub fn put_guest(&mut self, guest: &Guest, test_programs: bool) -> Result<()> {
         for program in guest.programs.iter().filter(|program| test_programs || !program.test) {
             self.put_program(program)?;
+            self.ensure_without(checkout(), &format!("bin/{}", program.name))?;
         }
         for (name, path) in &guest.files {
             self.put_file(name, read(path)?.into())?;
         }
+        self.put_file(manual::ENTRY, manual::packed()?.into())
+    }
+
+    /// Makes sure that a file does not tell where it was built: there it would be another one.
+    fn ensure_without(&self, folder: &Path, name: &str) -> Result<()> {
+        let path = folder.as_os_str().as_encoded_bytes();
+        let data = self.entries.get(name).and_then(|entry| entry.data.as_deref()).unwrap_or_default();
+        let tells = path.len() > 1 && data.windows(path.len()).any(|bytes| bytes == path);
+        ensure!(!tells, "{name} has the name of the folder {} in it", folder.display());
         Ok(())
     }
 
@@ -496,5 +507,14 @@ mod tests {
     fn what_is_no_program_is_refused() {
         assert!(without_debug_sections(b"#!/bin/sh\n").is_err());
         assert!(without_debug_sections(b"").is_err());
+    }
+
+    #[test]
+    fn where_a_file_was_built_must_not_be_in_it() {
+        let mut archive = Archive::new(64);
+        archive.put_file("bin/a", b"\x7fELF /some/folder/src/main.rs".as_slice().into()).unwrap();
+        assert!(archive.ensure_without(Path::new("/other/folder"), "bin/a").is_ok());
+        let error = archive.ensure_without(Path::new("/some/folder"), "bin/a").unwrap_err();
+        assert!(error.to_string().contains("bin/a has the name"), "{error}");
     }
 }

@@ -62,6 +62,10 @@ pub enum Command {
     ///
     /// With --netboot, writes a folder for a TFTP server.
     Image(Image),
+    /// Make the manual for a browser
+    ///
+    /// mdBook makes it, which cargo installs below target/ where this machine has none.
+    Book(Book),
     /// Look into a disk's image, without a node
     ///
     /// For images that a node made a volume of: see --disk of `cargo v run`.
@@ -319,6 +323,14 @@ pub struct Debug {
     /// TCP port of QEMU's GDB stub, on this host only
     #[arg(long, value_name = "PORT", default_value_t = GDB_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
+}
+
+/// `cargo v book`.
+#[derive(Args, Debug)]
+pub struct Book {
+    /// The folder for the pages; without this, target/v/book
+    #[arg(long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
 }
 
 /// `cargo v image`.

@@ -11,7 +11,7 @@ use rustix::fs::statvfs;
 use crate::arguments::GDB_PORT;
 use crate::guest::{cargo, checkout};
 use crate::package::Need;
-use crate::{firmware, image, qemu, test};
+use crate::{book, firmware, image, qemu, test};
 
 /// Free space that a build of everything takes, in GiB.
 const BUILD_GIB: u64 = 6;
@@ -59,6 +59,8 @@ pub fn doctor() -> Result<u8> {
     for (what, needs) in others {
         tell(what, wanted(all_there(needs, &mut packages), "installed on first use where you are root"));
     }
+    let mdbook = book::installed().map(|program| program.display().to_string()).context("mdbook missing");
+    tell("`book`", wanted(mdbook, "cargo installs it on first use"));
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, GDB_PORT)).map(|_| format!("{GDB_PORT} is free"));
     tell("`debug`'s TCP port", wanted(port.map_err(Into::into), "see `debug --port`"));
     if !packages.is_empty() {

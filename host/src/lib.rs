@@ -11,6 +11,7 @@
 pub mod archive;
 pub mod arguments;
 pub mod bench;
+pub mod book;
 pub mod channel;
 pub mod counting;
 pub mod damage;
@@ -27,6 +28,7 @@ pub mod guest;
 pub mod image;
 pub mod log;
 pub mod machine;
+pub mod manual;
 pub mod memory;
 pub mod network;
 pub mod new;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host::arguments::{Arguments, Command};
-use host::{bench, debug, doctor, image, new, run, test, volume};
+use host::{bench, book, debug, doctor, image, new, run, test, volume};
 
 /// What the tool itself could not do, be it for a mistake in its arguments or for something missing.
 const FAILURE: u8 = 2;
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::bench(&options),
         Command::Debug(options) => debug::debug(&options),
         Command::Image(options) => image::image(&options),
+        Command::Book(options) => book::book(&options),
         Command::Disk(options) => volume::disk(&options),
         Command::Doctor => doctor::doctor(),
         Command::New(options) => new::new(&options),

@@ -30,6 +30,7 @@ use serde::Deserialize;
 
 use crate::archive::SERVICES;
 use crate::arguments::Accel;
+use crate::book;
 use crate::disk::New;
 use crate::exec::Exec;
 use crate::fat;
@@ -78,6 +79,9 @@ pub struct Scenario {
     domain: PerNode<DomainNumber>,
     /// Shell lines, for the first node.
     exec: Option<String>,
+    /// Whether the lines of the manual's sessions follow.
+    #[serde(default)]
+    runs_book: bool,
     /// Shell lines for other nodes, by their numbers.
     #[serde(default)]
     exec_on: BTreeMap<String, String>,
@@ -208,6 +212,9 @@ impl Scenario {
     fn parse(name: &str, text: &str) -> Result<Scenario> {
         let mut scenario: Scenario = toml::from_str(text)?;
         name.clone_into(&mut scenario.name);
+        if scenario.runs_book {
+            scenario.exec.get_or_insert_default().push_str(&book::script()?);
+        }
         ensure!(
             scenario.exec.is_some() || !scenario.step.is_empty(),
             "`exec` or steps must be given, or both"

@@ -13,6 +13,8 @@ use alloc::format;
 use alloc::string::String;
 
 use super::ast::Text;
+pub use help::{builtin_help, nearest};
+
 use super::execute::{Flow, Leave, Shell, USAGE};
 use super::system::System;
 use super::test_expression;

@@ -13,6 +13,7 @@ pub mod hostname;
 pub mod hosts;
 pub mod kill;
 pub mod log;
+pub mod man;
 pub mod migrate;
 pub mod netstat;
 pub mod nproc;

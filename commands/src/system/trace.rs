@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `tracer` | setting and reading the ring of a node |
 //! | `join` | one list out of several nodes' records, and which of them are of one transaction |
+//! | `exchange` | the Sends of one program, each with its reply: `messages` |
 //! | `show` | the list as text and as JSON |
 
+mod exchange;
 mod join;
 mod show;
 mod tracer;
@@ -144,6 +146,60 @@ fn trace(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         context.output.write_all(format!("{text}\n").as_bytes())?;
     }
     reset?;
+    context.status = result?;
+    Ok(())
+}
+
+/// The command that shows what one program asks of others.
+pub const MESSAGES: Command = Command {
+    usage: Usage {
+        name: "messages",
+        synopsis: "[-s] [--json] PROGRAM [WORD...]",
+        summary: "Runs a program and shows each message that it sent: to whom, what was answered, how long it took.",
+        details: "What programs that it starts send is not shown. The names are those of the protocols, each of which has\n\
+                  a page in the manual. Needs the right to trace.",
+        choices: &[
+            Choice { letter: '\0', long: "json", value: None, help: "Write lines of JSON." },
+            Choice {
+                letter: 's',
+                long: "sum",
+                value: None,
+                help: "Count them by what they ask and of whom.",
+            },
+        ],
+        operands: (1, PROGRAM),
+    },
+    body: messages,
+};
+
+fn messages(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    let Some((program, words)) = arguments.operands.split_first() else { return Ok(()) };
+    let kernel = Watched::new(v::node::name(), Node::of(arguments)?)?;
+    let mut names = kernel.processes();
+    kernel.tracer.set(exchange::EVENTS).map_err(refused)?;
+    let known: Vec<Pid> = names.keys().copied().collect();
+    let result = run(program, words, &mut names);
+    kernel.tracer.set(0).map_err(refused)?;
+    let log = kernel.log()?;
+    // What is new is the program, which was named when it was started.
+    let own = names.keys().copied().find(|pid| !known.contains(pid));
+    for (pid, name) in kernel.processes() {
+        names.entry(pid).or_insert(name);
+    }
+    if log.lost > 0 {
+        let text = format!("messages: {} events were overwritten before they were read\n", log.lost);
+        context.errors.write_all(text.as_bytes())?;
+    }
+    let exchanges = own.map(|own| exchange::exchanges(&log.records, own)).unwrap_or_default();
+    let text = if arguments.has("sum") {
+        exchange::sums(&exchanges, &names)
+    } else if arguments.has("json") {
+        exchanges.iter().map(|exchange| exchange.object(&names)).collect()
+    } else {
+        let start_ns = exchanges.first().map_or(0, |exchange| exchange.sent_ns);
+        exchanges.iter().map(|exchange| exchange.line(start_ns, &names)).collect()
+    };
+    context.output.write_all(text.as_bytes())?;
     context.status = result?;
     Ok(())
 }

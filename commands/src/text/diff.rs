@@ -6,20 +6,28 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
+use v::file::Kind;
 
 use crate::Command;
 use crate::context::{Context, Failure, Outcome, failed, without_newline};
+use crate::files::path;
 use crate::usage::{Arguments, Choice, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "diff",
-        synopsis: "[-ubiq] [-U LINES] FILE1 FILE2",
+        synopsis: "[-ubiqr] [-U LINES] FILE1 FILE2",
         summary: "Shows what has to change to make FILE2 of FILE1.",
         details: "The status is 0 if they are the same, 1 if they differ, and 2 if one cannot be read. Both are kept\n\
                   in memory.",
         choices: &[
+            Choice {
+                letter: 'r',
+                long: "recursive",
+                value: None,
+                help: "Compare the files of two directories, and of those in them.",
+            },
             Choice {
                 letter: 'u',
                 long: "unified",
@@ -98,6 +106,89 @@ fn key(line: &[u8], ignores_blanks: bool, ignores_case: bool) -> Vec<u8> {
 fn diff(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let [old_name, new_name] = &arguments.operands[..] else { return Ok(()) };
     context.failure_status = 2;
+    if !arguments.has("recursive") {
+        return files(arguments, old_name, new_name, context);
+    }
+    let mut pairs = Vec::from([(old_name.clone(), new_name.clone())]);
+    while let Some((old, new)) = pairs.pop() {
+        let [old_names, new_names] = [names(&old)?, names(&new)?];
+        match (old_names, new_names) {
+            (Some(old_names), Some(new_names)) => {
+                for entry in compared(&old_names, &new_names) {
+                    match entry {
+                        Entry::Only(in_new, name) => {
+                            context.status = context.status.max(1);
+                            let directory = if in_new { &new } else { &old };
+                            let line = format!("only in {directory}: {name}\n");
+                            context.output.write_all(line.as_bytes())?;
+                        }
+                        Entry::Both(name) => pairs.push((path::join(&old, name), path::join(&new, name))),
+                    }
+                }
+            }
+            (None, None) => differing(arguments, &old, &new, context)?,
+            (old_names, _) => {
+                context.status = context.status.max(1);
+                let (directory, file) = if old_names.is_some() { (&old, &new) } else { (&new, &old) };
+                let line = format!("{directory} is a directory, {file} is none\n");
+                context.output.write_all(line.as_bytes())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names in a directory, sorted; none if it is no directory.
+fn names(name: &str) -> Result<Option<Vec<String>>, Failure> {
+    let metadata = v::file::metadata(name).map_err(|error| failed(name, error))?;
+    if metadata.kind != Kind::Directory {
+        return Ok(None);
+    }
+    let entries = v::file::read_directory(name).map_err(|error| failed(name, error))?;
+    let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
+    names.sort_unstable();
+    Ok(Some(names))
+}
+
+/// What there is to say of a name in one of two directories, or in both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Entry<'a> {
+    /// Whether it is in the new one.
+    Only(bool, &'a str),
+    Both(&'a str),
+}
+
+/// Two sorted lists as one: first what only one has, then, from behind, what both have.
+fn compared<'a>(old: &'a [String], new: &'a [String]) -> Vec<Entry<'a>> {
+    let only = |names: &'a [String], others: &'a [String], in_new: bool| {
+        let alone = names.iter().filter(move |name| others.binary_search(name).is_err());
+        alone.map(move |name| Entry::Only(in_new, name))
+    };
+    let both = old.iter().rev().filter(|name| new.binary_search(name).is_ok());
+    let both = both.map(|name| Entry::Both(name));
+    only(old, new, false).chain(only(new, old, true)).chain(both).collect()
+}
+
+/// Two files of two directories, and which they are if they differ.
+fn differing(arguments: &Arguments, old: &str, new: &str, context: &mut Context<'_>) -> Outcome {
+    let mut output = Vec::new();
+    let mut inner = Context { output: &mut output, errors: &mut *context.errors, status: 0, ..*context };
+    let outcome = files(arguments, old, new, &mut inner);
+    let status = inner.status;
+    context.status = context.status.max(status);
+    if let Err(Failure::Failed(text)) = outcome {
+        context.complain(old, text);
+        return Ok(());
+    }
+    outcome?;
+    if status == 1 && !arguments.has("brief") {
+        context.output.write_all(format!("diff {old} {new}\n").as_bytes())?;
+    }
+    Ok(context.output.write_all(&output)?)
+}
+
+/// Two files.
+fn files(arguments: &Arguments, old_name: &str, new_name: &str, context: &mut Context<'_>) -> Outcome {
     let around: Option<usize> = arguments.number("context")?;
     let is_unified = arguments.has("unified") || around.is_some();
     let old = Text::read(old_name, arguments, context)?;
@@ -200,6 +291,17 @@ mod tests {
     fn check(line: &str, status: i32, output: &str) {
         let found = try_command(&COMMAND, line, FILES);
         assert_eq!((found.0, &*found.1, &*found.2), (status, output, ""), "{line}");
+    }
+
+    #[test]
+    fn directories_are_compared_name_by_name() {
+        let list = |names: &[&str]| names.iter().map(|name| String::from(*name)).collect::<Vec<_>>();
+        let (old, new) = (list(&["a", "b", "c"]), list(&["b", "c", "d"]));
+        let entries = compared(&old, &new);
+        assert_eq!(
+            entries,
+            [Entry::Only(false, "a"), Entry::Only(true, "d"), Entry::Both("c"), Entry::Both("b")]
+        );
     }
 
     #[test]

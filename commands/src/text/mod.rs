@@ -10,6 +10,7 @@ pub mod cut;
 pub mod diff;
 pub mod echo;
 pub mod edit;
+pub mod expr;
 pub mod grep;
 pub mod gzip;
 pub mod head;

@@ -12,6 +12,7 @@ mod runner;
 mod script;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::Command;
 use crate::context::{Context, Failure, Outcome, failed};
@@ -21,7 +22,7 @@ use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "sed",
-        synopsis: "[-nEr] [-e SCRIPT]... [-f FILE]... [SCRIPT] [FILE...]",
+        synopsis: "[-inEr] [-e SCRIPT]... [-f FILE]... [SCRIPT] [FILE...]",
         summary: "Edits what flows from standard input or files to standard output.",
         details: "SCRIPT is commands with newlines or ; between, each with an address before it: none (every line), a line's\n\
                   number, $ (the last), /PATTERN/, \\cPATTERNc, two of these with a comma (from one to the other; the\n\
@@ -29,6 +30,7 @@ pub const COMMAND: Command = Command {
                   [STATUS] = n N g G h H x { } : b t and a i c with a text behind. In TEXT, & is what matched, \\1 a group.\n\
                   A PATTERN is a basic regular expression, an extended one with -E; an empty one is the last used.",
         choices: &[
+            Choice { letter: 'i', long: "in-place", value: None, help: "Write each file anew, edited." },
             Choice { letter: 'n', long: "quiet", value: None, help: "Write only what commands write." },
             Choice { letter: 'E', long: "extended", value: None, help: "Patterns are extended expressions." },
             Choice { letter: 'r', long: "regexp-extended", value: None, help: "The same." },
@@ -41,7 +43,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn sed(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let mut pieces: alloc::vec::Vec<String> = alloc::vec::Vec::new();
+    let mut pieces: Vec<String> = Vec::new();
     // Expressions come before files, wherever they stand.
     pieces.extend(arguments.values("expression").map(String::from));
     for name in arguments.values("file") {
@@ -54,8 +56,39 @@ fn sed(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         files = rest;
     }
     let is_extended = arguments.has("extended") || arguments.has("regexp-extended");
-    let script = parser::parse(&pieces.join("\n"), is_extended)?;
-    runner::run(script, !arguments.has("quiet"), files, context)
+    let (text, prints) = (pieces.join("\n"), !arguments.has("quiet"));
+    let script = parser::parse(&text, is_extended)?;
+    if !arguments.has("in-place") {
+        return runner::run(script, prints, files, context);
+    }
+    if files.is_empty() {
+        return Err(Misuse("-i: no file is named that could be written".into()).into());
+    }
+    for name in files {
+        // The script begins anew with each, its line numbers and what it holds.
+        let script = parser::parse(&text, is_extended)?;
+        if let Some(edited) = edited(script, prints, name, context)?
+            && let Err(error) = v::file::write(name, &edited)
+        {
+            context.complain(name, error);
+        }
+    }
+    Ok(())
+}
+
+/// What becomes of a file; none if it cannot be read, which is complained about.
+fn edited(
+    script: script::Script,
+    prints: bool,
+    name: &String,
+    context: &mut Context<'_>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let mut output = Vec::new();
+    let mut inner = Context { output: &mut output, errors: &mut *context.errors, status: 0, ..*context };
+    runner::run(script, prints, core::slice::from_ref(name), &mut inner)?;
+    let status = inner.status;
+    context.status = context.status.max(status);
+    Ok((status == 0).then_some(output))
 }
 
 fn read_script(name: &str, context: &Context<'_>) -> Result<String, Failure> {
@@ -134,6 +167,35 @@ mod tests {
         assert_eq!((status, &*output, &*errors), (1, "1\n2\n3\n", "sed: gone: not found\n"));
         assert_eq!(try_command(&COMMAND, "-f script a b", files).1, "x\nx\n");
         assert_eq!(try_command(&COMMAND, "s/$/b/", files).1, "\u{fffd}b\n");
+    }
+
+    #[test]
+    fn a_file_is_edited_by_itself() {
+        let files: &[(&str, &[u8])] = &[("a", b"1\n2"), ("b", b"3\n")];
+        let edit = |name: &str| {
+            let (mut output, mut errors) = (Vec::new(), Vec::new());
+            let open = |name: &str| -> Result<alloc::boxed::Box<dyn v::io::BufRead>, abi::Error> {
+                let (_, bytes) =
+                    files.iter().find(|(known, _)| *known == name).ok_or(abi::Error::NotFound)?;
+                Ok(alloc::boxed::Box::new(v::io::BufReader::new(v::io::Cursor::new(bytes.to_vec()))))
+            };
+            let mut context = Context {
+                name: "sed",
+                output: &mut output,
+                errors: &mut errors,
+                open: &open,
+                status: 0,
+                failure_status: 1,
+            };
+            let script = parser::parse("1s/$/x/;$s/^/>/", false).unwrap();
+            let edited = edited(script, true, &name.into(), &mut context).unwrap();
+            (edited, context.status)
+        };
+        assert_eq!(edit("a"), (Some(b"1x\n>2".to_vec()), 0));
+        assert_eq!(edit("b"), (Some(b">3x\n".to_vec()), 0));
+        assert_eq!(edit("gone"), (None, 1));
+        let (status, _, errors) = try_command(&COMMAND, "-i p", &[]);
+        assert!(status == 2 && errors.contains("no file is named"), "{errors}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::shell::builtins;
 use crate::shell::elsewhere::Destination;
 use crate::shell::execute::{Flow, Shell};
 use crate::shell::lexer::shorten;
+use crate::shell::node::Node;
 use crate::shell::system::{ObjectKind, System};
 
 /// The cursor to the upper left corner, then the screen and what was scrolled off it erased.
@@ -105,12 +106,9 @@ impl<S: System> Shell<S> {
                 "it is there, but the working directory is not any more; cd leads to one that is",
             );
         }
-        let near = known.into_iter().map(|other| (distance(name, &other), other)).min();
-        match near {
-            Some((errors, other)) if errors <= name.len().div_ceil(4).min(2) && name.len() > 1 => {
-                format!("no such command; is '{}' meant?", shorten(&other))
-            }
-            _ => String::from("no such command; 'help' lists them"),
+        match nearest(name, known.iter().map(Vec::as_slice)) {
+            Some(other) => format!("no such command; is '{}' meant?", shorten(other)),
+            None => String::from("no such command; 'help' lists them"),
         }
     }
 }
@@ -118,9 +116,53 @@ impl<S: System> Shell<S> {
 impl<S: System> Builtin<S> {
     /// The text of its `--help`.
     pub(in crate::shell) fn help(&self) -> String {
+        self.words().help()
+    }
+
+    const fn words(&self) -> Words {
+        Words { name: self.name, synopsis: self.synopsis, summary: self.summary }
+    }
+}
+
+/// What there is to say of a built-in.
+#[derive(Clone, Copy)]
+struct Words {
+    name: &'static str,
+    synopsis: &'static str,
+    summary: &'static str,
+}
+
+impl Words {
+    fn help(&self) -> String {
         let gap = if self.synopsis.is_empty() { "" } else { " " };
         format!("Usage: {}{gap}{}\n{}\n", self.name, self.synopsis, self.summary)
     }
+}
+
+/// How many built-ins there are.
+const BUILTINS: usize = Shell::<Node>::BUILTINS.len();
+
+/// What there is to say of each, made at compile time: who reads this does not have the shell linked to it.
+const ALL_WORDS: [Words; BUILTINS] = {
+    let mut all = [Words { name: "", synopsis: "", summary: "" }; BUILTINS];
+    let mut at = 0;
+    while at < BUILTINS {
+        all[at] = Shell::<Node>::BUILTINS[at].words();
+        at += 1;
+    }
+    all
+};
+
+/// The name, the summary and the text of `--help` of each built-in that people type.
+pub fn builtin_help() -> impl Iterator<Item = (&'static str, &'static str, String)> {
+    let people = ALL_WORDS.iter().filter(|words| !words.summary.is_empty());
+    people.map(|words| (words.name, words.summary, words.help()))
+}
+
+/// The name that a mistyped one is nearly the same as, if there is one.
+pub fn nearest<'a>(name: &[u8], known: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    let (mistakes, other) = known.map(|other| (distance(name, other), other)).min()?;
+    (mistakes <= name.len().div_ceil(4).min(2) && name.len() > 1).then_some(other)
 }
 
 fn line(name: &str, summary: &str) -> String {

@@ -30,11 +30,13 @@ pub fn words(record: &TraceRecord, names: &BTreeMap<Pid, String>) -> String {
     }
 }
 
-fn request(code: u32) -> String {
+/// What a request is called.
+pub fn request(code: u32) -> String {
     protocols::name_of(code).map_or_else(|| format!("{code:#x}"), String::from)
 }
 
-fn outcome(code: u32) -> String {
+/// What a reply says.
+pub fn outcome(code: u32) -> String {
     match Error::check(code) {
         Ok(()) => "ok".into(),
         // What a new team's root is told at its beginning is no outcome.
