@@ -26,13 +26,12 @@ pub fn book(options: &Book) -> Result<u8> {
     let output = options.output.clone().unwrap_or_else(|| checkout().join("target/v/book"));
     let work =
         tempfile::Builder::new().prefix("v-book-").tempdir().context("cannot make a temporary folder")?;
-    let pages = [manual::written()?, manual::made()?].concat();
-    let summary = pages.iter().find(|page| page.path == SUMMARY).context("docs/book has no SUMMARY.md")?;
+    let (written, made) = (manual::written()?, manual::made()?);
     let source = work.path().join("src");
-    for page in pages.iter().filter(|page| page.path != SUMMARY) {
+    for page in written.iter().chain(&made).filter(|page| page.path != SUMMARY) {
         write(&source.join(&page.path), &page.markdown)?;
     }
-    write(&source.join(SUMMARY), &with_protocols(summary, &manual::made()?))?;
+    write(&source.join(SUMMARY), &summary(&written, &made)?)?;
     let settings = manual::folder().join("book.toml");
     std::fs::copy(&settings, work.path().join("book.toml"))
         .with_context(|| settings.display().to_string())?;
@@ -49,13 +48,24 @@ pub fn book(options: &Book) -> Result<u8> {
     Ok(0)
 }
 
-/// The list of chapters, with one for each protocol.
-fn with_protocols(summary: &Page, protocols: &[Page]) -> String {
-    let mut text = summary.markdown.trim_end().to_owned() + "\n\n# Protocols\n\n";
-    for page in protocols {
-        let _ = writeln!(text, "- [{}]({})", page.title(), page.path);
+/// The list of chapters: that of the book, what it does not have, and the protocols.
+fn summary(written: &[Page], made: &[Page]) -> Result<String> {
+    let listed = written.iter().find(|page| page.path == SUMMARY).context("docs/book has no SUMMARY.md")?;
+    let others =
+        |page: &&Page| page.path != SUMMARY && !listed.markdown.contains(&format!("({})", page.path));
+    let mut text = listed.markdown.trim_end().to_owned() + "\n";
+    for (title, pages) in
+        [("More", written.iter().filter(others).collect()), ("Protocols", made.iter().collect())]
+    {
+        let pages: Vec<&Page> = pages;
+        if !pages.is_empty() {
+            let _ = write!(text, "\n# {title}\n\n");
+        }
+        for page in pages {
+            let _ = writeln!(text, "- [{}]({})", page.title(), page.path);
+        }
     }
-    text
+    Ok(text)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
@@ -168,7 +178,10 @@ mod tests {
 
     #[test]
     fn every_page_is_a_chapter_and_every_link_leads_somewhere() {
-        let pages = [manual::written().unwrap(), manual::made().unwrap()].concat();
+        let (mut pages, made) = (manual::written().unwrap(), manual::made().unwrap());
+        let chapters = Page { path: SUMMARY.into(), markdown: summary(&pages, &made).unwrap() };
+        pages.retain(|page| page.path != SUMMARY);
+        pages.extend(made.into_iter().chain([chapters]));
         let paths: BTreeSet<&str> = pages.iter().map(|page| page.path.as_str()).collect();
         let link = Regex::new(r"\]\(([^)#\s]*)(#[^)]*)?\)").unwrap();
         let mut chapters = BTreeSet::new();
@@ -193,10 +206,8 @@ mod tests {
             }
         }
         assert!(broken.is_empty(), "{broken:#?}");
-        let written = manual::written().unwrap();
-        let missing: Vec<&str> = written.iter().map(|page| page.path.as_str()).collect();
         let missing: Vec<&&str> =
-            missing.iter().filter(|path| **path != SUMMARY && !chapters.contains(**path)).collect();
+            paths.iter().filter(|path| **path != SUMMARY && !chapters.contains(**path)).collect();
         assert!(missing.is_empty(), "no chapters in SUMMARY.md: {missing:?}");
     }
 }

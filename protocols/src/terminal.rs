@@ -50,6 +50,8 @@ protocol! {
         /// Replies when the user types ^Z while programs are in the foreground. Those that wait to read are put aside,
         /// until [`ResumeReaders`] names their number. Of several that wait the last one to ask is told.
         AwaitStop = 10 { instance: u32 } => StopWanted { readers: u32 };
+        /// Those who wait to read now are put aside, too, under this number: they asked before they were stopped.
+        PutReadersAside = 12 { instance: u32, readers: u32 } => ReadersPutAside {};
         /// Those who were put aside under this number wait to read again.
         ResumeReaders = 11 { instance: u32, readers: u32 } => ReadersResumed {};
     }

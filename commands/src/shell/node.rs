@@ -290,6 +290,9 @@ impl System for Node {
     fn wait(&mut self, child: &mut Child) -> Result<Waited, Error> {
         if child.may_stop {
             let outcome = child.program.wait_or_stop().transpose();
+            if let (None, Some(suspender)) = (&outcome, &self.suspender) {
+                suspender.put_readers_aside();
+            }
             return outcome.map_or(Ok(Waited::Stopped), |outcome| child.ended(outcome).map(Waited::Ended));
         }
         if child.is_foreground || !self.is_session {

@@ -46,6 +46,15 @@ impl Suspender {
         self.jobs.lock().current = job;
     }
 
+    /// The shell has been told that the last job was stopped. What that asked to read before is put aside, so that it does not
+    /// take what the shell is about to read.
+    pub(super) fn put_readers_aside(&self) {
+        let Some(readers) = self.jobs.lock().stopped.last().map(|(_, readers)| *readers) else { return };
+        let request = terminal::PutReadersAside { instance: self.terminal.number, readers };
+        // Readers of a terminal that was restarted have been told so.
+        let _ = call(self.terminal.server, &request, Segment::None);
+    }
+
     /// Lets a job go on that was stopped.
     pub(super) fn let_go_on(&self, job: Job) -> Result<(), Error> {
         let mut jobs = self.jobs.lock();

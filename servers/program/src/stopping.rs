@@ -29,6 +29,9 @@ impl Managing {
                     break;
                 }
             }
+        }
+        // Who is told goes on, and must find them all stopped.
+        for program in &programs {
             if let Some(waiter) = self.programs.set_stopped(*program, true) {
                 // A waiter that has ended meanwhile needs no answer.
                 let _ = message::reply(waiter, &STOPPED.to_message(), &[]);

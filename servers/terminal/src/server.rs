@@ -102,6 +102,11 @@ impl TerminalServer {
                 self.terminal.await_stop(stopper, system);
                 Ok(Outcome::Later)
             }
+            Terminal::PutReadersAside(put) => {
+                check(put.instance)?;
+                self.terminal.put_readers_aside(put.readers);
+                Ok(Outcome::from(Ok(terminal::ReadersPutAside {})))
+            }
             Terminal::ResumeReaders(resume) => {
                 check(resume.instance)?;
                 self.terminal.resume_readers(resume.readers, system);

@@ -205,13 +205,28 @@ impl Terminal {
         }
         self.aside.retain(|(_, readers)| !readers.is_empty());
         self.next_aside = self.next_aside.wrapping_add(1);
-        let readers = core::mem::replace(&mut self.readers, Waiters::new());
-        if !readers.is_empty() && self.aside.len() < MAX_ASIDE {
-            self.aside.push((self.next_aside, readers));
-        }
+        self.put_readers_aside(self.next_aside);
         let wanted = terminal::StopWanted { readers: self.next_aside };
         // Who has gone needs no answer.
         let _ = system.reply(stopper.client, &wanted.to_message(), &[]);
+    }
+
+    /// Puts those who wait to read aside, under a number that was given out.
+    pub fn put_readers_aside(&mut self, number: u32) {
+        if self.readers.is_empty() {
+            return;
+        }
+        let place = self.aside.iter().position(|(known, _)| *known == number);
+        if place.is_none() && (self.aside.len() == MAX_ASIDE || number != self.next_aside) {
+            return;
+        }
+        let place = place.unwrap_or_else(|| {
+            self.aside.push((number, Waiters::new()));
+            self.aside.len() - 1
+        });
+        while let Some(reader) = self.readers.pop() {
+            self.aside[place].1.push(reader);
+        }
     }
 
     /// Those who were put aside under a number wait to read again.

@@ -254,6 +254,11 @@ fn who_stops_programs_is_told_and_their_reads_are_put_aside() {
     let (wanted, _) = console.system.take_reply(stopper).unwrap();
     let readers = wanted.words[1];
     assert!(console.shown().ends_with("half^Z\r\n"));
+    // One that asked before it was stopped is put aside as well, before the shell reads.
+    let late = console.system.process(UserId(100));
+    console.start_read(late, 100);
+    console.ask(&terminal::PutReadersAside { instance, readers: readers + 1 }, b"").unwrap();
+    console.ask(&terminal::PutReadersAside { instance, readers }, b"").unwrap();
     // What is typed now is the shell's.
     console.start_read(console.program, 100);
     console.type_bytes(b"jobs\r");
@@ -263,6 +268,8 @@ fn who_stops_programs_is_told_and_their_reads_are_put_aside() {
     console.ask(&terminal::ResumeReaders { instance, readers }, b"").unwrap();
     console.type_bytes(b"text\r");
     assert_eq!(console.outcome(child), Some(Ok("text\n".into())));
+    console.type_bytes(b"more\r");
+    assert_eq!(console.outcome(late), Some(Ok("more\n".into())));
     assert_eq!(console.system.ended, []);
 }
 
