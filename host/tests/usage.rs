@@ -47,7 +47,7 @@ fn bad_words_end_with_status_2_and_a_reason() {
         (&["run", "--disk", "d,size=1M,node=2"], "only 1; see --nodes"),
         (&["run", "--disk", "d,size=1M", "--disk", "d,size=1M"], "is there twice"),
         (&["run", "--disk", "/dev/null"], "/dev/null is no file"),
-        (&["run", "--disk", "d,siez=1M"], "there are size=, bus=, node= and raw"),
+        (&["run", "--disk", "d,siez=1M"], "there are size=, bus=, node=, fat and raw"),
         (&["run", "--memory", "x"], "from 4 to"),
         (&["run", "--memory", "1"], "from 4 to"),
         (&["run", "--memory", "-1"], "from 4 to"),

@@ -25,7 +25,7 @@ use crate::file::{Errands, HeldFile, is_elsewhere};
 /// Most bytes of a file that are made pages of a program.
 const MOST_IMAGE_BYTES: u64 = 64 * 1024 * 1024;
 /// Most bytes of an image that is read as a whole.
-const MOST_WHOLE_BYTES: u64 = 1024 * 1024;
+const MOST_WHOLE_BYTES: u64 = 2 * 1024 * 1024;
 /// Most servers that are remembered.
 const MOST_TRUSTED: usize = 16;
 

@@ -27,11 +27,16 @@ impl Target for Table {
     }
 
     fn registers(&mut self, thread: u32) -> Result<RegisterRecord, Error> {
-        self.registers.get(thread as usize - 1).copied().ok_or(Error::StaleProcess)
+        (thread as usize)
+            .checked_sub(1)
+            .and_then(|place| self.registers.get(place))
+            .copied()
+            .ok_or(Error::StaleProcess)
     }
 
     fn set_registers(&mut self, thread: u32, registers: &RegisterRecord) -> Result<(), Error> {
-        self.registers[thread as usize - 1] = *registers;
+        let place = (thread as usize).checked_sub(1).and_then(|place| self.registers.get_mut(place));
+        *place.ok_or(Error::StaleProcess)? = *registers;
         Ok(())
     }
 

@@ -27,14 +27,21 @@ use v::time::{Duration, sleep};
 
 v_start::program!(main);
 
-/// Services that have nothing to do on this node, without a terminal, other nodes, or disks.
-const IDLE: [&str; 11] = [
+/// Services that have nothing to do on this node, without a terminal or a screen, other nodes, or disks.
+const IDLE: [&str; 18] = [
     "hostlink",
     "session",
     "network",
     "cache",
     "clock",
     "boot",
+    "display",
+    "screen1",
+    "screen2",
+    "screen3",
+    "shell1",
+    "shell2",
+    "shell3",
     "storage",
     "fat",
     "virtio-blk",
