@@ -45,6 +45,13 @@ pub mod attribute {
     pub const INTERACTIVE: u32 = 16;
     /// Gives descriptors.
     pub const DIRECTORY: u32 = 32;
+
+    /// What may be done with an instance that was opened with these bits of [`mode`](super::mode).
+    pub const fn of_mode(mode: u32) -> u32 {
+        let readable = if mode & super::mode::READ != 0 { READABLE } else { 0 };
+        let writable = if mode & (super::mode::WRITE | super::mode::APPEND) != 0 { WRITABLE } else { 0 };
+        readable | writable
+    }
 }
 
 protocol! {

@@ -136,6 +136,18 @@ impl File {
         self.on_use(true, |instance| instance.read(position, buffer))
     }
 
+    /// Reads as much as the buffer takes; [`EndOfFile`](Error::EndOfFile) if the file ends before.
+    pub fn read_exact_at(&self, position: u64, buffer: &mut [u8]) -> Result<()> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.read_at(position + done as u64, &mut buffer[done..])? {
+                0 => return Err(Error::EndOfFile),
+                count => done += count,
+            }
+        }
+        Ok(())
+    }
+
     /// Reads by way of the cache. None where its own server is to be asked, also of what is wrong.
     fn read_near(&self, by: &Instance, position: u64, buffer: &mut [u8]) -> Option<Result<usize>> {
         match near::read(by, position, buffer) {

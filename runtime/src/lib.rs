@@ -31,6 +31,7 @@
 //! | [`log`] | to tell the log |
 //! | [`memory`] | pages |
 //! | [`device`] | the machine's devices |
+//! | [`disk`] | the node's disks |
 //! | [`time`] | clocks, sleeping |
 //! | [`remote`] | to be the network server |
 //! | [`sync`] | locks between the processes of a team |
@@ -44,6 +45,7 @@ extern crate alloc as alloc_crate;
 #[allow(unsafe_code)] // Memory from the kernel has no owner until Rust is told.
 pub mod alloc;
 pub mod device;
+pub mod disk;
 #[allow(unsafe_code)] // What the creator mapped.
 pub mod entry;
 pub mod env;

@@ -209,20 +209,9 @@ fn verify(plan: &Plan, name: &str) -> Outcome {
         let pattern = Pattern::new(plan.seed, piece, plan.passes);
         for page in 0..plan.pages_each() {
             let position = u64::from(piece) * plan.each_bytes as u64 + u64::from(page) * PAGE_BYTES;
-            read_all_at(&file, position, &mut found).map_err(|error| failed(name, error))?;
+            file.read_exact_at(position, &mut found).map_err(|error| failed(name, error))?;
             pattern.fill(page, &mut expected);
             check(page, &found, &expected).map_err(|text| failed(name, format!("piece {piece}: {text}")))?;
-        }
-    }
-    Ok(())
-}
-
-fn read_all_at(file: &File, position: u64, buffer: &mut [u8]) -> Result<(), Error> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match file.read_at(position + done as u64, &mut buffer[done..])? {
-            0 => return Err(Error::EndOfFile),
-            count => done += count,
         }
     }
     Ok(())

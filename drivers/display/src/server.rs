@@ -150,13 +150,7 @@ impl<S: Surface, C: Codes> Service for DisplayServer<S, C> {
         if !client.user.may_operate() {
             return Err(Error::NoPermission);
         }
-        let mut attributes = attribute::STREAM;
-        if mode & mode::READ != 0 {
-            attributes |= attribute::READABLE;
-        }
-        if mode & (mode::WRITE | mode::APPEND) != 0 {
-            attributes |= attribute::WRITABLE;
-        }
+        let attributes = attribute::STREAM | attribute::of_mode(mode);
         self.next_instance += 1;
         let open = OpenConsole { console, instance: self.next_instance };
         Ok(Opening::Object { open, attributes, block_bytes: WRITE_BYTES as u32, size: 0 })

@@ -102,13 +102,7 @@ impl<R: Registers> Service for UartServer<R> {
         if !client.user.may_operate() {
             return Err(Error::NoPermission);
         }
-        let mut attributes = attribute::STREAM;
-        if mode & mode::READ != 0 {
-            attributes |= attribute::READABLE;
-        }
-        if mode & (mode::WRITE | mode::APPEND) != 0 {
-            attributes |= attribute::WRITABLE;
-        }
+        let attributes = attribute::STREAM | attribute::of_mode(mode);
         self.next_instance += 1;
         Ok(Opening::Object {
             open: OpenPort { port, instance: self.next_instance },

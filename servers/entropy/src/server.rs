@@ -56,13 +56,7 @@ impl<F: FnMut() -> [u64; 2]> Service for EntropyServer<F> {
         if mode & mode::DIRECTORY != 0 {
             return Err(Error::NotADirectory);
         }
-        let mut attributes = attribute::STREAM;
-        if mode & mode::READ != 0 {
-            attributes |= attribute::READABLE;
-        }
-        if mode & (mode::WRITE | mode::APPEND) != 0 {
-            attributes |= attribute::WRITABLE;
-        }
+        let attributes = attribute::STREAM | attribute::of_mode(mode);
         Ok(Opening::Object { open: (), attributes, block_bytes: READ_BYTES as u32, size: 0 })
     }
 

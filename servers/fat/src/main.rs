@@ -10,7 +10,6 @@ use fat_server::FatServer;
 use fat_server::disk::Storage;
 use fat_server::volume::Volume;
 use io_server::{IoServer, Limits};
-use protocols::block::number_of;
 use protocols::io::mode;
 use v::file::File;
 use v::log;
@@ -25,7 +24,7 @@ const PATIENCE_NS: u64 = 5_000_000_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
 fn main() -> Result<Infallible, Error> {
-    for name in disks()? {
+    for name in v::disk::names()? {
         match take(&name) {
             Ok(volume) => {
                 log::notice!("[{PREFIX}] is {name}");
@@ -41,24 +40,6 @@ fn main() -> Result<Infallible, Error> {
     // Nor will there be one before the machine starts again.
     v::server::ready();
     v::process::exit(0)
-}
-
-/// Disks and partitions, in order.
-fn disks() -> Result<Vec<String>, Error> {
-    let mut prefixes: Vec<(u32, String)> = v::name::global_prefixes()?
-        .into_iter()
-        .filter_map(|(prefix, ..)| Some((number_of(&prefix)?, prefix)))
-        .collect();
-    prefixes.sort_unstable();
-    let mut names = Vec::new();
-    for (_, prefix) in prefixes {
-        let directory = format!("[{prefix}]");
-        match v::file::read_directory(&directory) {
-            Ok(entries) => names.extend(entries.iter().map(|entry| format!("{directory}{}", entry.name))),
-            Err(error) => log::error!("{directory}: {error}"),
-        }
-    }
-    Ok(names)
 }
 
 /// The volume on a disk, if there is one. Only then is it opened for writing; what an earlier life of this server had open is
@@ -94,14 +75,7 @@ impl Storage for Disk {
     }
 
     fn read(&mut self, position: u64, place: &mut [u8]) -> Result<(), Error> {
-        let mut done = 0;
-        while done < place.len() {
-            match self.file.read_at(position + done as u64, &mut place[done..])? {
-                0 => return Err(Error::EndOfFile),
-                count => done += count,
-            }
-        }
-        Ok(())
+        self.file.read_exact_at(position, place)
     }
 
     fn write(&mut self, position: u64, bytes: &[u8]) -> Result<(), Error> {

@@ -179,10 +179,8 @@ impl<S: Storage> Service for FatServer<S> {
             size = 0;
         }
         self.note_change(system);
-        let when = |may: bool, attribute: u32| if may { attribute } else { 0 };
-        let attributes = when(mode & mode::READ != 0, attribute::READABLE)
-            | when(mode & (mode::WRITE | mode::APPEND) != 0, attribute::WRITABLE)
-            | when(mode & mode::APPEND != 0, attribute::APPEND_ONLY);
+        let append_only = if mode & mode::APPEND != 0 { attribute::APPEND_ONLY } else { 0 };
+        let attributes = attribute::of_mode(mode) | append_only;
         let block_bytes = TRANSFER_BYTES as u32;
         Ok(Opening::Object { open: OpenFile { path, mode }, attributes, block_bytes, size })
     }

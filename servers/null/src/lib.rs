@@ -81,13 +81,7 @@ impl Service for NullServer {
         if mode & mode::CREATE != 0 && mode & mode::NEW != 0 {
             return Err(Error::AlreadyExists);
         }
-        let mut attributes = attribute::STREAM;
-        if mode & mode::READ != 0 {
-            attributes |= attribute::READABLE;
-        }
-        if mode & (mode::WRITE | mode::APPEND) != 0 {
-            attributes |= attribute::WRITABLE;
-        }
+        let attributes = attribute::STREAM | attribute::of_mode(mode);
         Ok(Opening::Object { open: device, attributes, block_bytes: ZEROS_BYTES as u32, size: 0 })
     }
 

@@ -27,7 +27,7 @@ const PATIENCE_NS: u64 = 5_000_000_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
 fn main() -> Result<Infallible, Error> {
-    let disks = disks()?;
+    let disks = v::disk::names()?;
     if disks.is_empty() {
         // Nor will there be one before the machine starts again.
         v::server::ready();
@@ -49,24 +49,6 @@ fn main() -> Result<Infallible, Error> {
         server.wait_out_leases(now_ns);
     }
     io_server::serve_prefixes(server, &[(CONTROL, CONTROL_CONTEXT)])
-}
-
-/// Disks and partitions, in order.
-fn disks() -> Result<Vec<String>, Error> {
-    let mut prefixes: Vec<(u32, String)> = v::name::global_prefixes()?
-        .into_iter()
-        .filter_map(|(prefix, ..)| Some((protocols::block::number_of(&prefix)?, prefix)))
-        .collect();
-    prefixes.sort_unstable();
-    let mut names = Vec::new();
-    for (_, prefix) in prefixes {
-        let directory = format!("[{prefix}]");
-        match v::file::read_directory(&directory) {
-            Ok(entries) => names.extend(entries.iter().map(|entry| format!("{directory}{}", entry.name))),
-            Err(error) => log::error!("{directory}: {error}"),
-        }
-    }
-    Ok(names)
 }
 
 /// Takes the volume on a disk, if there is one. What an earlier life of this server had open is free a moment later.

@@ -210,13 +210,7 @@ impl Service for TerminalServer {
             listing.push(&TerminalServer::console());
             return Ok(Opening::Directory(listing));
         }
-        let mut attributes = attribute::STREAM | attribute::INTERACTIVE;
-        if mode & mode::READ != 0 {
-            attributes |= attribute::READABLE;
-        }
-        if mode & (mode::WRITE | mode::APPEND) != 0 {
-            attributes |= attribute::WRITABLE;
-        }
+        let attributes = attribute::STREAM | attribute::INTERACTIVE | attribute::of_mode(mode);
         self.next_instance += 1;
         Ok(Opening::Object { open: self.next_instance, attributes, block_bytes: BLOCK_BYTES, size: 0 })
     }
