@@ -21,7 +21,7 @@ const STACK_REGISTERS: usize = 8;
 /// The x87 unit's control, 32 bits each.
 const CONTROL: [&str; 8] = ["fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop"];
 
-/// Bytes of those that are told.
+/// Bytes of those that are told: a record has them in GDB's order, with flags of 64 bits at its end.
 const TOLD_BYTES: usize = LONG.len() * 8 + 4;
 /// Bytes of those that are not.
 const UNKNOWN_BYTES: usize = (SEGMENTS.len() + CONTROL.len()) * 4 + STACK_REGISTERS * 10;
@@ -58,50 +58,18 @@ pub fn description() -> String {
     text + "</feature></target>"
 }
 
-fn long(r: &RegisterRecord) -> [u64; LONG.len()] {
-    [
-        r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
-        r.r14, r.r15, r.rip,
-    ]
-}
-
 /// All registers, as the answer to `g`.
 pub fn told(registers: &RegisterRecord) -> Vec<u8> {
-    let mut text: Vec<u8> =
-        long(registers).iter().flat_map(|register| hex(&register.to_le_bytes())).collect();
-    text.extend(hex(&(registers.rflags as u32).to_le_bytes()));
+    let mut text = hex(&registers.to_bytes()[..TOLD_BYTES]);
     text.resize(text.len() + 2 * UNKNOWN_BYTES, b'x');
     text
 }
 
 /// Changes registers to what `G` says of them.
 pub fn take(text: &[u8], registers: &mut RegisterRecord) -> Option<()> {
-    let bytes = bytes(text.get(..2 * TOLD_BYTES)?)?;
-    let (words, flags) = bytes.as_chunks::<8>();
-    let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    let [rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip] =
-        *words.first_chunk::<17>()?;
-    let rflags = u64::from(u32::from_le_bytes(*flags.first_chunk::<4>()?));
-    *registers = RegisterRecord {
-        rax,
-        rbx,
-        rcx,
-        rdx,
-        rsi,
-        rdi,
-        rbp,
-        rsp,
-        r8,
-        r9,
-        r10,
-        r11,
-        r12,
-        r13,
-        r14,
-        r15,
-        rip,
-        rflags,
-    };
+    let mut bytes = bytes(text.get(..2 * TOLD_BYTES)?)?;
+    bytes.resize(RegisterRecord::BYTES, 0);
+    *registers = RegisterRecord::from_bytes(bytes.first_chunk()?);
     Some(())
 }
 
@@ -120,6 +88,9 @@ mod tests {
         };
         let text = told(&registers);
         assert!(text.starts_with(b"2301000000000000") && text.ends_with(b"xx"));
+        assert!(
+            text[7 * 16..].starts_with(b"ff7f") && text[16 * 16..].starts_with(b"ffffffffffffffff02020000xx")
+        );
         let mut taken = RegisterRecord::default();
         assert_eq!(take(&text, &mut taken), Some(()));
         assert_eq!(taken, registers);
