@@ -1,5 +1,5 @@
-//! Formats of others that the kernel, programs and the tool read alike, each read in one place: the boot archive, a
-//! program's image, ACPI's tables, the console's font.
+//! Formats that the kernel, programs and the tool read alike, each read in one place: the boot archive, a program's image
+//! and its table of lines, ACPI's tables, the console's font. All but the table of lines are others'.
 //!
 //! Whatever is read here is hostile until checked. Nothing is allocated, and nothing is copied but what a caller's
 //! [`Memory`] copies.
@@ -10,6 +10,7 @@
 pub mod acpi;
 pub mod archive;
 pub mod image;
+pub mod lines;
 pub mod psf;
 
 /// Physical memory that can be read.

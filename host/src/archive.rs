@@ -13,12 +13,14 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, bail, ensure};
-use object::build::elf::Builder;
+use formats::lines::SECTION;
+use object::build::elf::{Builder, SectionData};
+use object::elf::SHT_PROGBITS;
 use tar::{EntryType, Header};
 use walkdir::WalkDir;
 
 use crate::guest::{Guest, Program, checkout};
-use crate::manual;
+use crate::{lines, manual};
 
 /// The entry that the kernel loads.
 pub const SUPERVISOR: &str = "bin/supervisor";
@@ -29,6 +31,8 @@ pub const STARTUP: &str = "configuration/startup";
 /// The entry that says what services there are.
 pub const SERVICES: &str = "configuration/services";
 
+/// The least memory of a node whose programs have tables of their lines, which take some 0.4 MiB of it.
+const LINES_MEMORY_MIB: u32 = 32;
 /// What a block of tar is filled up to.
 const BLOCK_BYTES: u64 = 512;
 /// What the content of a file begins at a multiple of that is at least as long: so its pages need not be copied to be
@@ -43,6 +47,8 @@ pub struct Archive {
     links: BTreeMap<String, String>,
     /// The most that its entries may take together.
     limit_bytes: u64,
+    /// Its programs have tables of their lines.
+    has_lines: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +67,7 @@ impl Archive {
             entries: BTreeMap::new(),
             links: BTreeMap::new(),
             limit_bytes: u64::from(memory_mib) * 1024 * 1024 * 3 / 4,
+            has_lines: memory_mib >= LINES_MEMORY_MIB,
         }
     }
 
@@ -93,7 +100,8 @@ impl Archive {
 
     /// Puts in one program, stripped.
     pub fn put_program(&mut self, program: &Program) -> Result<()> {
-        let stripped = stripped(&program.path)?;
+        let lines = self.has_lines.then(|| lines::of(program)).transpose()?;
+        let stripped = stripped(&program.path, lines.as_deref())?;
         let entry = Entry { data: Some(stripped.into()), mode: 0o755, modified: 0 };
         let first_name = format!("bin/{}", program.name);
         self.put(&first_name, entry)?;
@@ -314,13 +322,14 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// An ELF program without what only a debugger wants. Its symbols stay: the exception server names functions by them.
-pub fn stripped(path: &Path) -> Result<Vec<u8>> {
-    without_debug_sections(&read(path)?)
+/// An ELF image without what only a debugger wants. Its symbols stay: the exception server names functions by them, and lines
+/// by the table `lines`, if there is one.
+pub fn stripped(path: &Path, lines: Option<&[u8]>) -> Result<Vec<u8>> {
+    without_debug_sections(&read(path)?, lines)
         .with_context(|| format!("cannot read the program {}", path.display()))
 }
 
-fn without_debug_sections(image: &[u8]) -> Result<Vec<u8>> {
+fn without_debug_sections(image: &[u8], lines: Option<&[u8]>) -> Result<Vec<u8>> {
     let mut builder = Builder::read(image)?;
     for section in &mut builder.sections {
         if section.name.starts_with(b".debug") {
@@ -328,6 +337,13 @@ fn without_debug_sections(image: &[u8]) -> Result<Vec<u8>> {
         }
     }
     builder.delete_orphans();
+    if let Some(lines) = lines {
+        let section = builder.sections.add();
+        section.name = SECTION.as_bytes().into();
+        section.sh_type = SHT_PROGBITS;
+        section.sh_addralign = 1;
+        section.data = SectionData::Data(lines.to_vec().into());
+    }
     builder.set_section_sizes();
     let mut stripped = Vec::new();
     builder.write(&mut stripped)?;
@@ -482,7 +498,7 @@ mod tests {
     #[test]
     fn a_stripped_program_loads_the_same_and_keeps_its_symbols() {
         let image = fs::read(std::env::current_exe().unwrap()).unwrap();
-        let stripped = without_debug_sections(&image).unwrap();
+        let stripped = without_debug_sections(&image, Some(b"a table")).unwrap();
         assert!(stripped.len() < image.len());
         let (before, after) =
             (object::File::parse(&*image).unwrap(), object::File::parse(&*stripped).unwrap());
@@ -496,6 +512,7 @@ mod tests {
             assert!(section(&before) == section(&after), "{name}");
         }
         assert!(after.section_by_name(".debug_line").is_none());
+        assert_eq!(after.section_by_name(SECTION).unwrap().data(), Ok(b"a table".as_slice()));
         assert!(
             after
                 .symbols()
@@ -505,8 +522,8 @@ mod tests {
 
     #[test]
     fn what_is_no_program_is_refused() {
-        assert!(without_debug_sections(b"#!/bin/sh\n").is_err());
-        assert!(without_debug_sections(b"").is_err());
+        assert!(without_debug_sections(b"#!/bin/sh\n", None).is_err());
+        assert!(without_debug_sections(b"", None).is_err());
     }
 
     #[test]

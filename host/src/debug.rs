@@ -106,6 +106,7 @@ mod tests {
             name: "exec".to_owned(),
             names: Vec::new(),
             path: "/t/a \"b\"/exec".into(),
+            folder: "/t".into(),
             test: false,
         };
         Guest {

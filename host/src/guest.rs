@@ -45,6 +45,8 @@ pub struct Program {
     pub names: Vec<String>,
     /// The ELF image.
     pub path: PathBuf,
+    /// Where its sources are told from.
+    pub folder: PathBuf,
     /// Only tests use it.
     pub test: bool,
 }
@@ -98,7 +100,8 @@ pub fn build() -> Result<Guest> {
             ensure!(kernel.replace(path).is_none(), "more than one package says that it is the kernel");
         } else {
             let names = declaration.names.get(&name).cloned().unwrap_or_default();
-            programs.push(Program { name, names, path, test: declaration.test_program });
+            let folder = checkout().to_owned();
+            programs.push(Program { name, names, path, folder, test: declaration.test_program });
         }
     }
     let kernel = kernel.context("no package of the workspace says `kernel = true`")?;
@@ -140,10 +143,17 @@ pub fn build_program(folder: &Path) -> Result<Option<Vec<Program>>> {
         return Ok(None);
     }
     let built = compile(&manifest, &metadata, &[&package.name], &[])?;
+    let sources = metadata.workspace_root.as_std_path();
     Ok(Some(
         built
             .into_iter()
-            .map(|(_, name, path)| Program { name, names: Vec::new(), path, test: false })
+            .map(|(_, name, path)| Program {
+                name,
+                names: Vec::new(),
+                path,
+                folder: sources.to_owned(),
+                test: false,
+            })
             .collect(),
     ))
 }

@@ -54,7 +54,7 @@ pub struct Content<'a> {
 impl Content<'_> {
     /// Writes kernel and archive into a folder.
     fn write(&self, folder: &Path) -> Result<()> {
-        let kernel = archive::stripped(self.kernel)?;
+        let kernel = archive::stripped(self.kernel, None)?;
         let path = folder.join(KERNEL);
         std::fs::write(&path, kernel).with_context(|| format!("cannot write {}", path.display()))?;
         let path = folder.join(ARCHIVE);

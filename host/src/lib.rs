@@ -26,6 +26,7 @@ pub mod firmware;
 pub mod fuzz;
 pub mod guest;
 pub mod image;
+pub mod lines;
 pub mod log;
 pub mod machine;
 pub mod manual;

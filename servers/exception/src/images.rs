@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use abi::kernel::protection;
 use formats::archive::{Archive, Kind};
-use program_image::{HEAD_BYTES, Layout, Symbols};
+use program_image::{HEAD_BYTES, Layout, Lines, Symbols};
 
 /// Bytes of code that are compared.
 const COMPARED_BYTES: usize = 16;
@@ -60,15 +60,18 @@ fn code_at<'a>(file: &'a [u8], layout: &Layout, address: u64) -> Option<&'a [u8]
     file.get(usize::try_from(begin).ok()?..usize::try_from(end).ok()?).filter(|code| !code.is_empty())
 }
 
-/// Addresses with the functions that they lie in, as far as the file knows them. A return address belongs to the
-/// call before it.
+/// Addresses with the functions and lines that they lie in, as far as the file knows them. A return address belongs to
+/// the call before it.
 pub fn name_all(file: Option<&[u8]>, addresses: &[u64]) -> Vec<String> {
     let symbols = file.and_then(Symbols::parse);
+    let lines = file.and_then(Lines::parse);
     let name = |position: usize, address: u64| {
         let inside = address - u64::from(position > 0 && address > 0);
         let (function, offset) = symbols.as_ref()?.function_at(inside)?;
         let offset = offset + (address - inside);
-        Some(format!("{address:#014x} {:#}+{offset:#x}", rustc_demangle::demangle(function)))
+        let place = lines.as_ref().and_then(|lines| lines.line_at(inside));
+        let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+        Some(format!("{address:#014x} {:#}+{offset:#x}{place}", rustc_demangle::demangle(function)))
     };
     addresses
         .iter()

@@ -31,5 +31,6 @@ proptest! {
             file[place] = value;
         }
         let _ = Symbols::parse(&file).map(|symbols| symbols.function_at(0x40_1010));
+        prop_assert!(Lines::parse(&file).is_none());
     }
 }
