@@ -158,6 +158,10 @@ pub struct Profile {
     pub name: &'static str,
     /// What it does, in a line.
     pub summary: &'static str,
+    /// What follows its name.
+    pub synopsis: &'static str,
+    /// Its options.
+    pub choices: &'static [usage::Choice],
     /// Whether it can be about another node.
     pub takes_node: bool,
     /// Whether its workers, not itself, run where the words behind it say.
@@ -166,12 +170,26 @@ pub struct Profile {
 
 /// The profiles of all commands, made at compile time: who reads these does not have the commands' bodies linked to it.
 pub const PROFILES: [Profile; COMMANDS] = {
-    let mut profiles = [Profile { name: "", summary: "", takes_node: false, takes_place: false }; COMMANDS];
+    let mut profiles = [Profile {
+        name: "",
+        summary: "",
+        synopsis: "",
+        choices: &[],
+        takes_node: false,
+        takes_place: false,
+    }; COMMANDS];
     let mut at = 0;
     while at < COMMANDS {
         let usage = &USAGES[at];
         let (takes_node, takes_place) = (usage.takes_node(), usage.takes_place());
-        profiles[at] = Profile { name: usage.name, summary: usage.summary, takes_node, takes_place };
+        profiles[at] = Profile {
+            name: usage.name,
+            summary: usage.summary,
+            synopsis: usage.synopsis,
+            choices: usage.choices,
+            takes_node,
+            takes_place,
+        };
         at += 1;
     }
     profiles

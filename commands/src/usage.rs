@@ -271,7 +271,8 @@ impl Usage {
     }
 }
 
-const HELP: Choice = Choice { letter: '\0', long: "help", value: None, help: "Show this." };
+/// The option of every command.
+pub const HELP: Choice = Choice { letter: '\0', long: "help", value: None, help: "Show this." };
 
 #[cfg(test)]
 mod tests {

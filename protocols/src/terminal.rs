@@ -33,18 +33,22 @@ protocol! {
         SetPrompt = 6 {
             instance: u32,
             /// 1 if the reader completes words: it reads 0 bytes also when Tab is pressed, and then answers the
-            /// question that [`QueryWord`] gets.
+            /// question that [`QueryLine`] gets.
             completes: u32,
         } => PromptSet {
             /// 1 if no line is remembered, so that whoever keeps lines may tell them by [`AddHistory`].
             has_no_history: u32,
         };
-        /// Answers a Tab: the words that may complete the one before the cursor are the lines of the read segment. The
-        /// line is edited on at the next read.
+        /// Answers a Tab: the words that may complete the one before the cursor are the lines of the read segment, with
+        /// backslashes before what is special to the reader. The line is edited on at the next read.
         SetCompletions = 7 { instance: u32 } => CompletionsSet {};
-        /// The word that Tab was pressed behind, into the write segment; [`NotFound`](abi::Error::NotFound) if that is not
+        /// The line up to where Tab was pressed, into the write segment; [`NotFound`](abi::Error::NotFound) if that is not
         /// why the last read gave 0 bytes.
-        QueryWord = 8 { instance: u32 } => Word { count: u32 };
+        QueryLine = 8 { instance: u32 } => Line {
+            count: u32,
+            /// Where in it the word begins that is to be completed.
+            word: u32,
+        };
         /// The lines of the read segment, the oldest first, are remembered as if they had been entered now.
         AddHistory = 9 { instance: u32 } => HistoryAdded {};
         /// Replies when the user types ^Z while programs are in the foreground. Those that wait to read are put aside,

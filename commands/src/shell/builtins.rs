@@ -26,7 +26,7 @@ type Run<S> = fn(&mut Shell<S>, &[Text]) -> Flow;
 pub(super) struct Builtin<S: System> {
     pub(super) name: &'static str,
     /// What follows the name.
-    synopsis: &'static str,
+    pub(super) synopsis: &'static str,
     /// What it does, in one line; empty for what nobody types.
     summary: &'static str,
     pub(super) run: Run<S>,
@@ -74,11 +74,11 @@ impl<S: System> Shell<S> {
             Shell::send_to_background,
         ),
         Builtin::special("break", "[COUNT]", "Leaves loops.", Shell::break_loop),
-        Builtin::new("cd", "[NAME | -]", "Changes the working directory.", Shell::change_context),
+        Builtin::new("cd", "[DIRECTORY | -]", "Changes the working directory.", Shell::change_context),
         Builtin::new("clear", "", "Clears the screen.", Shell::clear),
         Builtin::new(
             "command",
-            "[-v | -V] NAME [ARGUMENT...]",
+            "[-v | -V] COMMAND [ARGUMENT...]",
             "Runs a command even if a function has its name, or says what it is.",
             Shell::bare_command,
         ),
@@ -92,7 +92,12 @@ impl<S: System> Shell<S> {
             Shell::exec,
         ),
         Builtin::special("exit", "[STATUS]", "Ends the shell.", Shell::exit),
-        Builtin::special("export", "[NAME[=VALUE]...]", "Passes variables on to programs.", Shell::export),
+        Builtin::special(
+            "export",
+            "[VARIABLE[=VALUE]...]",
+            "Passes variables on to programs.",
+            Shell::export,
+        ),
         Builtin::new("false", "", "Does nothing, unsuccessfully.", Shell::fail_quietly),
         Builtin::new(
             "fg",
@@ -102,11 +107,11 @@ impl<S: System> Shell<S> {
         ),
         Builtin::new(
             "getopts",
-            "LETTERS NAME [WORD...]",
+            "LETTERS VARIABLE [WORD...]",
             "Takes the next option of a script's arguments.",
             Shell::next_option,
         ),
-        Builtin::new("help", "[NAME...]", "Lists the commands, or explains one.", Shell::help),
+        Builtin::new("help", "[COMMAND...]", "Lists the commands, or explains one.", Shell::help),
         Builtin::new("jobs", "[-p]", "Lists what runs in the background.", Shell::jobs),
         Builtin::new(
             "kill",
@@ -114,7 +119,12 @@ impl<S: System> Shell<S> {
             "Ends jobs, processes or services.",
             Shell::kill,
         ),
-        Builtin::new("local", "NAME[=VALUE]...", "Makes variables that end with the function.", Shell::local),
+        Builtin::new(
+            "local",
+            "VARIABLE[=VALUE]...",
+            "Makes variables that end with the function.",
+            Shell::local,
+        ),
         Builtin::new(
             "prefix",
             "[NAME=TARGET... | -d NAME...]",
@@ -123,10 +133,10 @@ impl<S: System> Shell<S> {
         ),
         Builtin::new("printf", "FORMAT [WORD...]", "Writes words in a format.", Shell::printf),
         Builtin::new("pwd", "", "Shows the working directory.", Shell::print_context),
-        Builtin::new("read", "[-r] [-p PROMPT] NAME...", "Reads a line into variables.", Shell::read),
+        Builtin::new("read", "[-r] [-p PROMPT] VARIABLE...", "Reads a line into variables.", Shell::read),
         Builtin::special(
             "readonly",
-            "[NAME[=VALUE]...]",
+            "[VARIABLE[=VALUE]...]",
             "Keeps variables from being changed.",
             Shell::read_only,
         ),
@@ -147,8 +157,8 @@ impl<S: System> Shell<S> {
             Shell::trap,
         ),
         Builtin::new("true", "", "Does nothing, successfully.", Shell::succeed),
-        Builtin::new("type", "NAME...", "Says what would run.", Shell::describe_names),
-        Builtin::special("unset", "[-f | -v] NAME...", "Forgets variables or functions.", Shell::unset),
+        Builtin::new("type", "COMMAND...", "Says what would run.", Shell::describe_names),
+        Builtin::special("unset", "[-f | -v] VARIABLE...", "Forgets variables or functions.", Shell::unset),
         Builtin::new("wait", "[%JOB | PID]...", "Waits for what runs in the background.", Shell::wait),
     ];
 

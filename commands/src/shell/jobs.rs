@@ -64,6 +64,11 @@ impl<S: System> Jobs<S> {
         number
     }
 
+    /// The names `%n` of all.
+    pub(super) fn names(&self) -> impl Iterator<Item = Text> {
+        self.list.iter().map(|job| format!("%{}", job.number).into_bytes())
+    }
+
     /// The index of the job that `%n`, `%%`, `%-`, `%text` or a process identifier means.
     fn find(&self, name: &[u8]) -> Option<usize> {
         let Some(rest) = name.strip_prefix(b"%") else {

@@ -289,6 +289,7 @@ impl System for Node {
 
     fn wait(&mut self, child: &mut Child) -> Result<Waited, Error> {
         if child.may_stop {
+            self.suspender.iter().for_each(Suspender::stop_if_wanted);
             let outcome = child.program.wait_or_stop().transpose();
             if let (None, Some(suspender)) = (&outcome, &self.suspender) {
                 suspender.put_readers_aside();
@@ -467,12 +468,12 @@ impl System for Node {
         call(instance.server, &request, Segment::Read(lines)).map(|_| ())
     }
 
-    fn word_to_complete(&mut self, stream: &Stream) -> Option<Text> {
+    fn line_to_complete(&mut self, stream: &Stream) -> Option<(Text, usize)> {
         let instance = stream.instance();
-        let mut word = [0; LONGEST_LINE_BYTES];
-        let request = terminal::QueryWord { instance: instance.number };
-        let count = call(instance.server, &request, Segment::Write(&mut word)).ok()?.count;
-        word.get(..count as usize).map(<[u8]>::to_vec)
+        let mut line = [0; LONGEST_LINE_BYTES];
+        let request = terminal::QueryLine { instance: instance.number };
+        let found = call(instance.server, &request, Segment::Write(&mut line)).ok()?;
+        Some((line.get(..found.count as usize)?.to_vec(), found.word as usize))
     }
 
     fn set_completions(&mut self, stream: &Stream, lines: &[u8]) -> Result<(), Error> {

@@ -223,7 +223,7 @@ impl<S: System> Shell<S> {
     }
 
     /// What a variable's value names, expanded.
-    fn expand_setting(&mut self, text: Text) -> Text {
+    pub(super) fn expand_setting(&mut self, text: Text) -> Text {
         let status = self.state.status;
         let at = Position { line: 1, column: 1 };
         let pieces = self.parser(&text).document();

@@ -1,6 +1,8 @@
 //! ^Z: a process of the shell that waits until the terminal says that the user wants to stop what runs, and has the program
 //! managers of all nodes stop the job in the foreground.
 //!
+//! The user may be quicker than the shell, which stops the job again when it has started all of it.
+//!
 //! The shell itself waits for its programs meanwhile, and is told by their manager. What programs that are stopped wait to
 //! read, the terminal keeps aside until they go on.
 
@@ -28,6 +30,8 @@ pub(super) struct Suspender {
 struct Jobs {
     /// The job that may be stopped.
     current: Option<Job>,
+    /// The user wants to stop it, maybe before its programs are there.
+    is_stop_wanted: bool,
     /// Those that were stopped, with the number under which the terminal has their readers.
     stopped: Vec<(Job, u32)>,
 }
@@ -43,7 +47,19 @@ impl Suspender {
 
     /// Says which job may be stopped from now on.
     pub(super) fn allow(&self, job: Option<Job>) {
-        self.jobs.lock().current = job;
+        let mut jobs = self.jobs.lock();
+        jobs.current = job;
+        jobs.is_stop_wanted = false;
+    }
+
+    /// All programs of the current job have been started: if the user wanted to stop it before, it is stopped now.
+    pub(super) fn stop_if_wanted(&self) {
+        let mut jobs = self.jobs.lock();
+        let is_wanted = core::mem::take(&mut jobs.is_stop_wanted);
+        let job = jobs.current.filter(|_| is_wanted);
+        drop(jobs);
+        // As in `stop_jobs`.
+        let _ = job.map(Job::stop);
     }
 
     /// The shell has been told that the last job was stopped. What that asked to read before is put aside, so that it does not
@@ -79,6 +95,7 @@ fn stop_jobs(terminal: Instance, jobs: &Mutex<Jobs>) {
             continue;
         };
         shared.stopped.push((job, stop.readers));
+        shared.is_stop_wanted = true;
         drop(shared);
         // Of what does not hear of it nobody is told that it was stopped: ^C is left.
         let _ = job.stop();

@@ -75,8 +75,9 @@ pub trait System: 'static {
     fn set_prompt(&mut self, terminal: &Self::Stream, prompt: &[u8]) -> Result<bool, Error>;
     /// Tells a terminal lines to remember, the oldest first.
     fn add_history(&mut self, terminal: &Self::Stream, lines: &[u8]) -> Result<(), Error>;
-    /// The word that a terminal wants completed, which has just been read 0 bytes from; `None` if it was the end.
-    fn word_to_complete(&mut self, terminal: &Self::Stream) -> Option<Text>;
+    /// The line up to the end of a word that a terminal wants completed, which has just been read 0 bytes from, and where
+    /// in it the word begins; `None` if it was the end.
+    fn line_to_complete(&mut self, terminal: &Self::Stream) -> Option<(Text, usize)>;
     /// Tells a terminal, one in a line, the words that the one it asked about may be the beginning of.
     fn set_completions(&mut self, terminal: &Self::Stream, lines: &[u8]) -> Result<(), Error>;
 

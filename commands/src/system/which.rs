@@ -11,7 +11,7 @@ use crate::usage::{Arguments, Choice, MANY, Usage};
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "which",
-        synopsis: "[-a] NAME...",
+        synopsis: "[-a] COMMAND...",
         summary: "Writes the files of programs, as PATH finds them.",
         details: "The status is 1 if one is not found. What the shell itself does with a name, type tells.",
         choices: &[Choice { letter: 'a', long: "all", value: None, help: "All, not only what would run." }],

@@ -44,7 +44,7 @@ use crate::usage::{Arguments, Choice, Misuse, PROGRAM, Usage};
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "awk",
-        synopsis: "[-F SEPARATOR] [-v NAME=VALUE]... [-f FILE]... [PROGRAM] [NAME=VALUE | FILE]...",
+        synopsis: "[-F SEPARATOR] [-v NAME=VALUE]... [-f FILE]... [SCRIPT] [NAME=VALUE | FILE]...",
         summary: "Runs a program over the lines of files and their fields.",
         details: "A PROGRAM is rules, as /PATTERN/ { print $1, NF }, with BEGIN and END; see POSIX for the language. Its\n\
                   functions: length substr index split sub gsub match tolower toupper sprintf int sqrt exp log sin cos\n\

@@ -242,11 +242,13 @@ impl Managing {
             let team = self.waiting_team(client, program)?;
             let waiter = Waiter { pid: client.pid, tells_stop: tells_stop != 0 };
             let wait = self.programs.wait(program, waiter, team, client.user)?;
-            // Once it has begun it may be stopped, which is not to be undone where a request is repeated.
+            // It may have been stopped before this or, where a request is repeated, since. That is not to be undone.
             if begins != 0 && self.programs.get(program)?.held_since_ns.is_some() {
                 self.programs.was_let_go(program);
-                let resume = process::Resume { process: program };
-                v::call(kernel::server(kernel::PROCESS), &resume, Segment::None)?;
+                if !self.programs.get(program)?.is_stopped {
+                    let resume = process::Resume { process: program };
+                    v::call(kernel::server(kernel::PROCESS), &resume, Segment::None)?;
+                }
             }
             Ok(wait)
         };

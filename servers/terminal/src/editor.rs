@@ -27,8 +27,13 @@ pub enum Entered {
     End,
     /// ^C.
     Interrupt,
-    /// Tab behind this word.
-    Complete(String),
+    /// Tab behind a word.
+    Complete {
+        /// The line up to the end of the word.
+        line: String,
+        /// Where the word begins, in bytes.
+        word: usize,
+    },
 }
 
 /// How lines are edited.
@@ -175,7 +180,10 @@ impl Editor {
                 self.insert(character, screen);
                 return Entered::Nothing;
             }
-            Key::Tab if self.prompt.is_some() => return Entered::Complete(self.word().into()),
+            Key::Tab if self.prompt.is_some() => {
+                let (before, _) = self.line.parts();
+                return Entered::Complete { line: before.into(), word: word_begin(before).0 };
+            }
             Key::Tab => {
                 self.insert('\t', screen);
                 return Entered::Nothing;
@@ -310,10 +318,7 @@ impl Editor {
     /// The word before the cursor.
     fn word(&self) -> &str {
         let (before, _) = self.line.parts();
-        let begin = before
-            .rfind(|c: char| c.is_whitespace() || "|&;<>()$`\"'=".contains(c))
-            .map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
-        &before[begin..]
+        &before[word_begin(before).0..]
     }
 
     /// Completes the word before the cursor as far as all candidates agree; if they don't, shows them.
@@ -331,7 +336,8 @@ impl Editor {
         let rest = &agreed[word.len()..];
         if others.is_empty() {
             let end = if first.ends_with(['/', ']']) { "" } else { " " };
-            let rest = [rest, end].concat();
+            let quote = word_begin(self.line.parts().0).1.filter(|_| !end.is_empty());
+            let rest = [rest, quote.map_or("", |quote| if quote == '"' { "\"" } else { "'" }), end].concat();
             self.line.insert(&rest);
         } else if !rest.is_empty() {
             let rest = String::from(rest);
@@ -355,6 +361,25 @@ impl Editor {
     fn shown_line(&self) -> Line {
         if self.manner.is_hidden { Line::new() } else { self.line.clone() }
     }
+}
+
+/// Where the last word of a line begins: behind the last character that separates words, or behind the quote that is open;
+/// and that quote.
+fn word_begin(line: &str) -> (usize, Option<char>) {
+    let (mut begin, mut quote, mut is_escaped) = (0, None, false);
+    for (at, character) in line.char_indices() {
+        let is_separator = match quote {
+            _ if is_escaped => false,
+            Some(open) => character == open,
+            None => character.is_whitespace() || "|&;<>()$`\"'=".contains(character),
+        };
+        if is_separator {
+            begin = at + character.len_utf8();
+            quote = matches!(character, '"' | '\'').then_some(character).filter(|_| quote.is_none());
+        }
+        is_escaped = character == '\\' && !is_escaped && quote != Some('\'');
+    }
+    (begin, quote)
 }
 
 fn common_beginning<'a>(one: &'a str, other: &str) -> &'a str {

@@ -50,8 +50,10 @@ impl Desk {
             if let Some(key) = self.decoder.push(*byte) {
                 entered = self.press(key);
             }
-            if let Entered::Complete(_) = entered {
-                let words = ["cat", "cmp", "[boot]bin/", "seq", "sequence"].map(String::from).to_vec();
+            if let Entered::Complete { .. } = entered {
+                let words = ["cat", "cmp", "[boot]bin/", "seq", "sequence", "two\\ words", "three words"]
+                    .map(String::from)
+                    .to_vec();
                 let mut bytes = Screen::new();
                 self.editor.complete(words, &mut bytes);
                 self.screen.process(&bytes);
@@ -165,6 +167,9 @@ fn words_are_completed() {
     desk.type_bytes(b"u\t|ca\t[b\tx\t");
     assert!(desk.contents().ends_with("\n$ sequence |cat [boot]bin/x"));
     assert_eq!(desk.type_bytes(b"\r"), Entered::Line("sequence |cat [boot]bin/x".into()));
+    desk.begin("$ ");
+    let line = "cat two\\ words \"three words\" ".into();
+    assert_eq!(desk.type_bytes(b"cat tw\t\x7f\t\"three w\t\r"), Entered::Line(line));
 }
 
 #[test]

@@ -131,14 +131,14 @@ impl TerminalServer {
                 self.terminal.complete(words.map(str::to_owned).collect(), system);
                 Ok(Outcome::from(Ok(terminal::CompletionsSet {})))
             }
-            Terminal::QueryWord(query) => {
+            Terminal::QueryLine(query) => {
                 check(query.instance)?;
-                let word = self.terminal.asked().ok_or(Error::NotFound)?;
-                if client.writable_bytes()? < word.len() as u64 {
+                let (line, word) = self.terminal.asked().ok_or(Error::NotFound)?;
+                if client.writable_bytes()? < line.len() as u64 {
                     return Err(Error::TooLong);
                 }
-                let count = word.len() as u32;
-                Ok(Outcome::data(terminal::Word { count }, word.as_bytes()))
+                let found = terminal::Line { count: line.len() as u32, word: word as u32 };
+                Ok(Outcome::data(found, line.as_bytes()))
             }
         }
     }

@@ -71,8 +71,8 @@ pub struct Terminal {
     is_at_end: bool,
     /// Who reads completes words.
     completes: bool,
-    /// The word that a reader has been asked to complete.
-    asked: Option<String>,
+    /// The line whose last word a reader has been asked to complete, and where that begins.
+    asked: Option<(String, usize)>,
     readers: Waiters,
     /// Readers of programs that were stopped, by the number under which they may come back.
     aside: Vec<(u32, Waiters)>,
@@ -171,12 +171,17 @@ impl Terminal {
             self.interrupt(system);
             rest = &bytes[last + 1..];
         }
-        if is_cooked
-            && !self.foreground.is_empty()
-            && let Some(last) = rest.iter().rposition(|byte| *byte == SUSPEND_BYTE)
-        {
-            self.stop(system);
-            rest = &rest[last + 1..];
+        if is_cooked && let Some(last) = rest.iter().rposition(|byte| *byte == SUSPEND_BYTE) {
+            if self.foreground.is_empty() && !self.stoppers.is_empty() {
+                // It may follow the line that is about to bring a program there.
+                let _ = self.typed.push(&rest[..last]);
+                self.serve_readers(system);
+                rest = &rest[last..];
+            }
+            if !self.foreground.is_empty() || self.awaits_foreground() {
+                self.stop(system);
+                rest = &rest[rest.iter().rposition(|byte| *byte == SUSPEND_BYTE).map_or(0, |at| at + 1)..];
+            }
         }
         // There is room: the bringer was told so.
         let _ = self.typed.push(rest);
@@ -186,6 +191,11 @@ impl Terminal {
             return false;
         }
         true
+    }
+
+    /// Whether a command has been typed and nobody waits for the next, but its program has yet to come.
+    fn awaits_foreground(&self) -> bool {
+        !self.stoppers.is_empty() && self.readers.is_empty() && !self.editor.is_active()
     }
 
     /// Answers when the user wants to stop what is in the foreground.
@@ -332,9 +342,9 @@ impl Terminal {
         lines.filter(|line| line.len() <= MAX_LINE_BYTES).for_each(|line| self.editor.remember(line));
     }
 
-    /// The word that the reader is asked to complete.
-    pub fn asked(&self) -> Option<&str> {
-        self.asked.as_deref()
+    /// The line whose last word the reader is asked to complete, and where that begins.
+    pub fn asked(&self) -> Option<(&str, usize)> {
+        self.asked.as_ref().map(|(line, word)| (line.as_str(), *word))
     }
 
     /// The words that complete the one that was asked about. Without a question they come too late.
@@ -424,12 +434,12 @@ impl Terminal {
                 self.interrupt(system);
                 true
             }
-            Entered::Complete(word) if self.completes => {
-                self.asked = Some(word);
+            Entered::Complete { line, word } if self.completes => {
+                self.asked = Some((line, word));
                 self.is_at_end = true;
                 true
             }
-            Entered::Complete(_) => {
+            Entered::Complete { .. } => {
                 screen.push(BELL);
                 false
             }

@@ -212,10 +212,10 @@ fn whoever_completes_words_is_asked_for_them() {
     console.set_prompt("$ ");
     console.type_bytes(b"cat [boot]b\t");
     assert_eq!(console.read_line(), Some(Ok(String::new())));
-    let message = terminal::QueryWord { instance }.to_message();
+    let message = terminal::QueryLine { instance }.to_message();
     console.system.send(&mut console.server, console.asker, &message, vec![0; 64], Access::WRITE);
-    let (reply, word) = console.system.take_reply(console.asker).unwrap();
-    assert_eq!((reply.words[1], &word[..7]), (7, &b"[boot]b"[..]));
+    let (reply, line) = console.system.take_reply(console.asker).unwrap();
+    assert_eq!((&reply.words[1..3], &line[..11]), (&[11, 4][..], &b"cat [boot]b"[..]));
     console.ask(&terminal::SetCompletions { instance }, b"[boot]bin/\n").unwrap();
     assert!(console.shown().ends_with("cat [boot]bin/"));
     console.type_bytes(b"x\r");
@@ -223,7 +223,7 @@ fn whoever_completes_words_is_asked_for_them() {
     // The end is no question, and an answer without one is nothing.
     console.type_bytes(b"\x04");
     assert_eq!(console.read_line(), Some(Ok(String::new())));
-    assert_eq!(console.ask(&terminal::QueryWord { instance }, b"").map(drop), Err(Error::NotFound));
+    assert_eq!(console.ask(&terminal::QueryLine { instance }, b"").map(drop), Err(Error::NotFound));
     console.ask(&terminal::SetCompletions { instance }, b"late\n").unwrap();
 }
 
@@ -270,6 +270,30 @@ fn who_stops_programs_is_told_and_their_reads_are_put_aside() {
     assert_eq!(console.outcome(child), Some(Ok("text\n".into())));
     console.type_bytes(b"more\r");
     assert_eq!(console.outcome(late), Some(Ok("more\n".into())));
+    assert_eq!(console.system.ended, []);
+}
+
+#[test]
+fn a_stop_before_the_program_is_there_is_told() {
+    let mut console = Setup::new();
+    let (instance, stopper) = (console.instance, console.system.process(UserId(100)));
+    let await_stop = terminal::AwaitStop { instance }.to_message();
+    console.system.send(&mut console.server, stopper, &await_stop, Vec::new(), Access::NONE);
+    // Where a line is awaited there is nothing to stop.
+    console.set_prompt("$ ");
+    console.start_read(console.program, 100);
+    console.type_bytes(b"sl\x1a");
+    assert_eq!(console.system.take_reply(stopper), None);
+    // It may come with the line's end.
+    console.type_bytes(b"eep\r\x1a");
+    assert_eq!(console.outcome(console.program), Some(Ok("sleep\n".into())));
+    assert!(console.system.take_reply(stopper).is_some());
+    // Another tells nobody until the stopper is there again.
+    console.type_bytes(b"\x1a");
+    console.system.send(&mut console.server, stopper, &await_stop, Vec::new(), Access::NONE);
+    assert_eq!(console.system.take_reply(stopper), None);
+    console.type_bytes(b"\x1a");
+    assert!(console.system.take_reply(stopper).is_some());
     assert_eq!(console.system.ended, []);
 }
 

@@ -318,7 +318,7 @@ impl System for Host {
         fs::remove_file(self.path(name)).map_err(|error| convert(&error))
     }
 
-    fn word_to_complete(&mut self, _terminal: &Arc<File>) -> Option<Text> {
+    fn line_to_complete(&mut self, _terminal: &Arc<File>) -> Option<(Text, usize)> {
         None
     }
 

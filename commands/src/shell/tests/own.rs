@@ -130,7 +130,7 @@ fn help_is_for_built_ins_functions_and_programs() {
     let words = ["  cd            Changes the working directory.\n", "Programs"];
     assert!(words.iter().all(|word| outcome.output.contains(word)), "{outcome:?}");
     check(&[
-        ("help cd", "Usage: cd [NAME | -]\nChanges the working directory.\n", 0),
+        ("help cd", "Usage: cd [DIRECTORY | -]\nChanges the working directory.\n", 0),
         ("pwd --help", "Usage: pwd\nShows the working directory.\n", 0),
         ("echo --help", "--help\n", 0),
         ("f() { echo a; }; help f", "f is a function\nf() {\necho a\n}\n", 0),
