@@ -47,7 +47,6 @@ fn main() -> i32 {
     let only = v::env::arguments().nth(1).map(String::from);
     let outcome = match only.as_deref() {
         Some("peer") => return peer::serve(),
-        Some(paging::TOUCH) => paging::touch(),
         Some("serve") => remote::serve(),
         Some("count") => remote::count(),
         Some("time") => remote::time(),

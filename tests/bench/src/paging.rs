@@ -1,10 +1,10 @@
 //! Pages of files: what a fault costs whose page a file server has, and how much of a large program is read.
 //!
-//! The large program is this one with a segment more, of 10 MiB, behind its file's end.
+//! The large program is `touch-pages` with a segment more, of 10 MiB, behind its file's end.
 
 use abi::kernel::record::StatisticsRecord;
 use abi::kernel::{STATISTICS, server, statistics};
-use abi::{Error, PAGE_BYTES, Pid};
+use abi::{Error, PAGE_BYTES};
 use alloc::vec;
 use v::file::{self, File};
 use v::memory::{Mapping, map_file};
@@ -14,16 +14,13 @@ use v::process::Command;
 
 use crate::measure::Bench;
 
-/// The argument with which the large program is called.
-pub const TOUCH: &str = "touch";
-
 const SMALL: &str = "[tmp]bench-pages";
 const SMALL_PAGES: usize = 160;
 const LARGE: &str = "[tmp]bench-large";
 /// The segment, and how much of it the program touches.
 const SEGMENT_ADDRESS: u64 = 0x1000_0000;
 const SEGMENT_BYTES: u64 = 10 << 20;
-const TOUCHED_PAGES: u32 = 256;
+const TOUCHED_PAGES: u64 = 256;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The rows about pages.
@@ -55,7 +52,10 @@ pub fn paging(bench: &Bench) -> Result<(), Error> {
         make_large()?;
         for name in ["program-10-mib-bytes-read", "program-10-mib-second-bytes-read"] {
             let before = cached_bytes()?;
-            let status = Command::new(LARGE).arg(TOUCH).start()?.wait()?;
+            let status = Command::new(LARGE)
+                .args([SEGMENT_ADDRESS, TOUCHED_PAGES].map(|number| number.to_string()))
+                .start()?
+                .wait()?;
             let bytes = cached_bytes()?.saturating_sub(before);
             if !status.is_success() {
                 return Err(Error::BadImage);
@@ -67,11 +67,6 @@ pub fn paging(bench: &Bench) -> Result<(), Error> {
         file::remove(LARGE)?;
     }
     Ok(())
-}
-
-/// What the large program does.
-pub fn touch() -> Result<(), Error> {
-    v::memory::fetch(Pid::NONE, SEGMENT_ADDRESS, TOUCHED_PAGES)
 }
 
 /// What the kernel has of files.
@@ -88,7 +83,7 @@ fn make_large() -> Result<(), Error> {
     const HEADER_BYTES: usize = 56;
     const LOADED: u32 = 1;
     const READABLE: u32 = 4;
-    let mut image = file::read("[bin]bench")?;
+    let mut image = file::read("[bin]touch-pages")?;
     image.resize(image.len().next_multiple_of(PAGE_BYTES as usize), 0);
     let count = u16::from_le_bytes([image[COUNT], image[COUNT + 1]]);
     let at = FIRST_HEADER + usize::from(count) * HEADER_BYTES;
