@@ -13,7 +13,7 @@ use crate::time::{self, Duration};
 
 pub(crate) use crate::syscall::group_sends;
 pub use crate::syscall::{
-    Received, Segment, forward, get_reply, move_from, move_to, receive, reply, reply_receive,
+    Received, Segment, Sender, forward, get_reply, move_from, move_to, receive, reply, reply_receive,
     reply_receive_lending, send, send_group,
 };
 

@@ -14,6 +14,8 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::call::{self, Deadline, FOREVER, Registers};
+use abi::page::page;
+use abi::protocol::Request as _;
 use abi::{Access, Error, Grant, Message, Pid, UserId, remote};
 
 /// The memory that a Send grants to whoever receives the message, until the reply.
@@ -60,17 +62,47 @@ impl Segment<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
     /// Who sent, and awaits the reply.
-    pub sender: Pid,
+    pub sender: Sender,
     /// The message.
     pub message: Message,
-    /// Length and access of the segment that the sender granted.
-    pub grant: Grant,
-    /// The sender's user id, stamped by the kernel.
+}
+
+/// Who sent a message. All of this was stamped by the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// The process that awaits the reply.
+    pub pid: Pid,
+    /// For whom it acts.
     pub user: UserId,
+    /// Length and access of the segment that it granted.
+    pub grant: Grant,
     /// Who forwarded the message, or none.
     pub forwarder: Pid,
-    /// Whether it is a [page request](abi::page) of this machine's kernel: its reply may [lend](reply_receive_lending) pages.
-    pub is_page_request: bool,
+    /// Of a [page request](abi::page) of this machine's kernel: the instance. A reply to it may [lend](reply_receive_lending)
+    /// pages.
+    pub page_of: Option<u32>,
+}
+
+impl Sender {
+    /// Bytes that may be read from its segment; [`NoReadAccess`](Error::NoReadAccess) if it was not granted for that.
+    /// The kernel drops a grant of no bytes, such as that of an empty name.
+    pub fn readable_bytes(&self) -> Result<u64, Error> {
+        if self.grant.bytes() == 0 || self.grant.access().contains(Access::READ) {
+            Ok(self.grant.bytes())
+        } else {
+            Err(Error::NoReadAccess)
+        }
+    }
+
+    /// Bytes that may be written into its segment; [`NoWriteAccess`](Error::NoWriteAccess) if it was not granted for
+    /// that.
+    pub fn writable_bytes(&self) -> Result<u64, Error> {
+        if self.grant.access().contains(Access::WRITE) {
+            Ok(self.grant.bytes())
+        } else {
+            Err(Error::NoWriteAccess)
+        }
+    }
 }
 
 impl Received {
@@ -82,13 +114,16 @@ impl Received {
 
     #[inline]
     fn from_registers(registers: &Registers) -> Received {
+        let message = Message::from_registers(registers.message);
         Received {
-            sender: Pid::from_bits(registers.pid),
-            message: Message::from_registers(registers.message),
-            grant: Grant::from_bits(registers.extra[0]),
-            user: UserId(registers.extra[1] as u32),
-            forwarder: Pid::from_bits(registers.extra[2]),
-            is_page_request: registers.extra[3] == 1,
+            sender: Sender {
+                pid: Pid::from_bits(registers.pid),
+                user: UserId(registers.extra[1] as u32),
+                grant: Grant::from_bits(registers.extra[0]),
+                forwarder: Pid::from_bits(registers.extra[2]),
+                page_of: (registers.extra[3] == 1).then(|| page::Read::from_message(&message).instance),
+            },
+            message,
         }
     }
 }

@@ -211,7 +211,7 @@ impl Master<'_> {
             Err(Error::DeadlinePassed) => return Ok(()),
             Err(error) => return Err(Failure::Master(error)),
         };
-        let sender = received.sender;
+        let sender = received.sender.pid;
         match Work::from_message(&received.message) {
             None => refuse(sender, Error::BadRequest),
             Some(Work::Look(_)) => {
@@ -244,7 +244,7 @@ impl Master<'_> {
         request: Work,
         head: &[u8],
     ) -> Result<(), Failure> {
-        let (pid, grant) = (received.sender, received.grant);
+        let (pid, grant) = (received.sender.pid, received.sender.grant);
         match request {
             Work::Begin(_) => {
                 let begun = Begun { bytes: self.shared.len() as u32 };
@@ -268,8 +268,8 @@ impl Master<'_> {
         head: &[u8],
     ) -> Result<(), Failure> {
         let task = deliver.task as usize;
-        let Received { sender: pid, user, grant, forwarder, .. } = *received;
-        let client = Client { pid, user, grant, forwarder, is_page_request: false, head };
+        let client = Client { sender: &received.sender, head };
+        let pid = client.pid;
         // Of one that is done, or that there is not, nothing is fetched.
         let result = if self.bag.is_wanted(task) { client.read_segment(MOST_BYTES) } else { Ok(Vec::new()) };
         let result = match result {
@@ -330,7 +330,7 @@ impl Master<'_> {
             asks: None,
         });
         let worker = self.workers.len() - 1;
-        for received in self.early.extract_if(.., |early| early.sender == pid).collect::<Vec<_>>() {
+        for received in self.early.extract_if(.., |early| early.sender.pid == pid).collect::<Vec<_>>() {
             if let Some(request) = Work::from_message(&received.message) {
                 self.request(worker, &received, request, &[])?;
             }
@@ -387,7 +387,7 @@ impl Master<'_> {
                 answer(pid, &Dismissed {}.to_message(), &[]);
             }
             // It is too late for what they want.
-            let early = self.early.drain(..).map(|received| received.sender);
+            let early = self.early.drain(..).map(|received| received.sender.pid);
             let asking = self.workers.iter_mut().filter_map(|worker| worker.asks.take().map(|_| worker.pid));
             early.chain(asking).for_each(|pid| refuse(pid, Error::StaleProcess));
             let is_quiet = self.starting == 0 && self.workers.iter().all(|worker| worker.has_ended);

@@ -364,7 +364,7 @@ impl<H: Helpers> Service for FileCache<H> {
         instances: &mut Instances<OpenInstance<u32>>,
         system: &mut dyn System,
     ) -> Outcome<'a> {
-        let client = &request.client;
+        let client = request.client;
         if let Some(cache::Cache::Attach(attach)) = cache::Cache::from_message(request.message) {
             return Outcome::from(self.attach(&attach, client, instances, system));
         }

@@ -18,6 +18,8 @@ const MOST_PUT_OFF: usize = 256;
 const MOST_CHANNELS: usize = 64;
 /// How often it is looked whether a cache has no lease left.
 const LOOK_NS: u64 = 1_000_000_000;
+/// The time of what is not due.
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// An open that has to wait.
 #[derive(Debug)]
@@ -79,7 +81,7 @@ impl Leasing {
             return Err(Error::NoResources);
         }
         let Request { client, message, head } = *request;
-        self.put_off.push(PutOff { client, message: *message, path: head.to_vec(), until_ns });
+        self.put_off.push(PutOff { client: *client, message: *message, path: head.to_vec(), until_ns });
         self.recall(system);
         Ok(())
     }
@@ -129,17 +131,16 @@ impl Leasing {
         });
     }
 
-    /// When something is due: somebody has waited long enough, or a cache may have no lease left.
+    /// When something is due, or [`NEVER`]: somebody has waited long enough, or a cache may have no lease left.
     #[inline]
-    pub(crate) fn next_ns(&self) -> Option<u64> {
-        // Asked for after nearly every request.
-        if self.put_off.is_empty() && self.channels.is_empty() { None } else { self.first_ns() }
+    pub(crate) fn next_ns(&self) -> u64 {
+        if self.put_off.is_empty() && self.channels.is_empty() { NEVER } else { self.first_ns() }
     }
 
     #[cold]
-    fn first_ns(&self) -> Option<u64> {
-        let waiting = self.put_off.iter().map(|put_off| put_off.until_ns).min();
-        let look = (!self.channels.is_empty()).then_some(self.look_at_ns);
-        [waiting, look].into_iter().flatten().min()
+    fn first_ns(&self) -> u64 {
+        let waiting_ns = self.put_off.iter().map(|put_off| put_off.until_ns).min();
+        let look_ns = (!self.channels.is_empty()).then_some(self.look_at_ns);
+        [waiting_ns, look_ns].into_iter().flatten().min().unwrap_or(NEVER)
     }
 }

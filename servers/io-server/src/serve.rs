@@ -4,15 +4,13 @@
 //! request, so nothing is copied or allocated here.
 
 use abi::kernel::record::ProcessState;
-use abi::protocol::Request as _;
 use abi::{Error, Message, Pid, UserId, kernel};
-use protocols::io::io;
 use v::message;
-use v::server::{Client as Sender, Options, Outcome, Server};
+use v::server::{Client, Options, Outcome, Server};
 
 use crate::elsewhere;
 use crate::server::IoServer;
-use crate::service::{Client, Request, Service};
+use crate::service::{Request, Service};
 use crate::system::System;
 
 /// The kernel itself.
@@ -77,21 +75,16 @@ impl System for Kernel {
 
 /// A request as the serve loop of the runtime gives it.
 #[inline]
-pub fn request<'a>(sender: &Sender<'a>, message: &'a Message) -> Request<'a> {
-    let page_of = sender.is_page_request.then(|| io::Read::from_message(message).instance);
-    Request {
-        client: Client { pid: sender.pid, user: sender.user, grant: sender.grant, page_of },
-        message,
-        head: sender.head,
-    }
+pub fn request<'a>(client: &Client<'a>, message: &'a Message) -> Request<'a> {
+    Request { client: client.sender, message, head: client.head }
 }
 
 struct Serving<S: Service>(IoServer<S>);
 
 impl<S: Service> Server for Serving<S> {
     #[inline]
-    fn request(&mut self, sender: &Sender<'_>, message: &Message) -> Outcome<'_> {
-        self.0.request(&request(sender, message), &mut Kernel)
+    fn request(&mut self, client: &Client<'_>, message: &Message) -> Outcome<'_> {
+        self.0.request(&request(client, message), &mut Kernel)
     }
 
     fn tick(&mut self) {

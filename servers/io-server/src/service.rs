@@ -1,7 +1,7 @@
 //! What a server says of itself: the trait [`Service`], the requests it is asked and what becomes of them.
 
 use abi::segment::HEAD_BYTES;
-use abi::{Access, Error, Grant, Message, Pid, UserId};
+use abi::{Access, Error, Message, Pid, UserId};
 use alloc::string::String;
 use protocols::names::Descriptor;
 use protocols::names::names::SpaceQueried;
@@ -15,45 +15,14 @@ use crate::system::System;
 /// [what the service says](Service::MOST_READ_BYTES).
 pub const MAX_TRANSFER_BYTES: u64 = 1 << 20;
 
-/// Who asks. Everything here was stamped by the kernel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Client {
-    /// The process that awaits the reply.
-    pub pid: Pid,
-    /// For whom it acts.
-    pub user: UserId,
-    /// The segment that it granted.
-    pub grant: Grant,
-    /// Of a [page request](abi::page) of this machine's kernel: the instance. A page that is read may be lent.
-    pub page_of: Option<u32>,
-}
-
-impl Client {
-    /// Bytes that may be read from its segment; [`NoReadAccess`](Error::NoReadAccess) if none was granted for that. The
-    /// kernel drops a grant of no bytes, such as that of an empty name.
-    pub fn readable_bytes(&self) -> Result<u64, Error> {
-        if self.grant.bytes() == 0 || self.grant.access().contains(Access::READ) {
-            Ok(self.grant.bytes())
-        } else {
-            Err(Error::NoReadAccess)
-        }
-    }
-
-    /// Bytes that may be written into its segment.
-    pub fn writable_bytes(&self) -> Result<u64, Error> {
-        if self.grant.access().contains(Access::WRITE) {
-            Ok(self.grant.bytes())
-        } else {
-            Err(Error::NoWriteAccess)
-        }
-    }
-}
+/// Who asks. A page that is asked for by a [page request](abi::page) may be lent.
+pub use v::message::Sender as Client;
 
 /// A request as it was received.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Who asks.
-    pub client: Client,
+    pub client: &'a Client,
     /// What for.
     pub message: &'a Message,
     /// The beginning of its segment, where that is readable: as much as the server's buffer holds.

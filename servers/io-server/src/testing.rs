@@ -132,10 +132,11 @@ impl TestSystem {
             Vec::new()
         };
         let request = Request {
-            client: Client {
+            client: &Client {
                 pid,
                 user: process.user,
                 grant: Grant::new(segment.len() as u64, access),
+                forwarder: Pid::NONE,
                 page_of: None,
             },
             message,
@@ -167,8 +168,8 @@ impl TestSystem {
             let pid = self.process(user);
             let message = io::Read { instance, position: page * abi::PAGE_BYTES }.to_message();
             let grant = Grant::new(abi::PAGE_BYTES, Access::WRITE);
-            let client = Client { pid, user, grant, page_of: Some(instance) };
-            let request = Request { client, message: &message, head: &[] };
+            let client = Client { pid, user, grant, forwarder: Pid::NONE, page_of: Some(instance) };
+            let request = Request { client: &client, message: &message, head: &[] };
             if let Some(process) = self.processes.get_mut(&pid) {
                 process.segment = Some((vec![0; PAGE], Access::WRITE));
             }

@@ -9,7 +9,7 @@ use protocols::network::HOST_NAME_BYTES;
 use protocols::network::network::{
     DomainCounterQueried, HostClaimed, HostExported, HostFound, HostImported, HostReleased, Network,
 };
-use v::message;
+use v::message::{self, Sender};
 use v::server::{Alarm, Client, Outcome};
 
 use crate::domain::Domain;
@@ -81,15 +81,14 @@ impl NetworkServer {
             _ => match Network::from_message(&received.message) {
                 Some(request) => {
                     let head = self.domain.head(received.message.segment_bytes() as usize).to_vec();
-                    let client = Client {
+                    let sender = Sender {
                         pid: received.sender,
                         user: received.user,
                         grant: received.grant,
                         forwarder: received.forwarder,
-                        is_page_request: false,
-                        head: &head,
+                        page_of: None,
                     };
-                    self.request(&client, request)
+                    self.request(&Client { sender: &sender, head: &head }, request)
                 }
                 None => Outcome::refuse(Error::BadRequest),
             },

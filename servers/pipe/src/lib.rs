@@ -262,7 +262,7 @@ impl Service for PipeServer {
     ) -> Outcome<'a> {
         match pipe::Pipe::from_message(request.message) {
             Some(pipe::Pipe::CreatePipe(create)) => {
-                Outcome::from(self.create(create, &request.client, instances, system))
+                Outcome::from(self.create(create, request.client, instances, system))
             }
             None => Outcome::refuse(Error::BadRequest),
         }

@@ -144,6 +144,7 @@ impl Content {
     }
 
     /// The chunk at `position` and those that follow in memory, if there are any, for the kernel.
+    #[inline]
     pub fn lend<'a>(&self, pool: &'a Pool, position: u64) -> &'a [u8] {
         let (index, _) = place(position);
         let chunks = self.chunks.get(index..).unwrap_or_default();
@@ -151,7 +152,7 @@ impl Content {
         let pages = pool.pages(first, MOST_LENT as usize);
         let chunks = &chunks[..chunks.len().min(pages.len() / CHUNK_BYTES)];
         let mut count = 1;
-        while count < chunks.len() && chunks[count] == Some(first + count as PageNumber) {
+        while count < chunks.len() && chunks[count].map_or(0, PageNumber::get) == first.get() + count as u32 {
             count += 1;
         }
         &pages[..count * CHUNK_BYTES]

@@ -11,6 +11,7 @@
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::num::NonZeroU32;
 
 use abi::Error;
 use io_server::System;
@@ -18,8 +19,8 @@ use io_server::System;
 /// Bytes of a page.
 pub const PAGE_BYTES: usize = abi::PAGE_BYTES as usize;
 
-/// Which page of the pool.
-pub type PageNumber = u32;
+/// Which page of the pool, from 1 on: where there may be none, that takes no more room, and is looked at as fast.
+pub type PageNumber = NonZeroU32;
 
 /// Pages that are allocated at once.
 const SLAB_PAGES: usize = 16;
@@ -173,8 +174,7 @@ impl Pool {
             self.slabs.push(None);
         }
         self.slabs[index] = Some(slab);
-        let first = (index * SLAB_PAGES) as PageNumber;
-        self.free.extend((first..first + SLAB_PAGES as PageNumber).map(Reverse));
+        self.free.extend((0..SLAB_PAGES).filter_map(|page| number(index, page)).map(Reverse));
         Ok(())
     }
 
@@ -202,10 +202,9 @@ impl Pool {
     /// The page at an address, if a file has it.
     #[cfg(test)]
     pub fn find(&self, address: usize) -> Option<PageNumber> {
-        let count = (self.slabs.len() * SLAB_PAGES) as PageNumber;
         let is_unused =
             |number| self.lent.contains(&number) || self.free.iter().any(|Reverse(free)| *free == number);
-        (0..count).find(|number| {
+        (0..self.slabs.len() * SLAB_PAGES).filter_map(|page| number(0, page)).find(|number| {
             !is_unused(*number) && self.pages(*number, 1).as_ptr_range().start.addr() == address
         })
     }
@@ -232,7 +231,13 @@ impl core::fmt::Debug for Pages {
 
 /// Slab, and place in it.
 const fn place(number: PageNumber) -> (usize, usize) {
-    (number as usize / SLAB_PAGES, number as usize % SLAB_PAGES)
+    let index = number.get() as usize - 1;
+    (index / SLAB_PAGES, index % SLAB_PAGES)
+}
+
+/// The page at a place that is counted from a slab's beginning.
+fn number(slab: usize, page: usize) -> Option<PageNumber> {
+    NonZeroU32::new((slab * SLAB_PAGES + page + 1) as u32)
 }
 
 #[cfg(test)]
@@ -240,20 +245,25 @@ mod tests {
     use super::*;
     use io_server::testing::{KernelPage, TestSystem};
 
+    /// The page at a place that is counted from the first slab's beginning.
+    fn at(page: usize) -> PageNumber {
+        number(0, page).unwrap()
+    }
+
     #[test]
     fn what_was_lent_is_used_again_only_when_it_was_discarded() {
         let mut system = TestSystem::new();
         let mut pool = Pool::new();
         let numbers: Vec<_> = (0..SLAB_PAGES).map(|_| pool.take(&mut system).unwrap()).collect();
-        assert!(numbers.iter().copied().eq(0..SLAB_PAGES as PageNumber));
-        pool.page_mut(3)[7] = 9;
-        let address = pool.page(3).as_ptr().addr();
+        assert!(numbers.iter().copied().eq((0..SLAB_PAGES).map(at)));
+        pool.page_mut(at(3))[7] = 9;
+        let address = pool.page(at(3)).as_ptr().addr();
         let lent = KernelPage::Lent { address, access: abi::Access::READ };
         system.pages.insert((1, 0), lent.clone());
-        pool.give_back(3, true);
+        pool.give_back(at(3), true);
         assert_eq!(system.pages[&(1, 0)], lent);
-        assert_eq!(pool.take(&mut system), Ok(3));
-        assert!(pool.page(3).iter().all(|byte| *byte == 0));
+        assert_eq!(pool.take(&mut system), Ok(at(3)));
+        assert!(pool.page(at(3)).iter().all(|byte| *byte == 0));
         assert!(matches!(&system.pages[&(1, 0)], KernelPage::Kept(page) if page[7] == 9));
     }
 
@@ -263,34 +273,34 @@ mod tests {
         let mut pool = Pool::new();
         for exhausted in [true, false] {
             system.is_exhausted = exhausted;
-            assert_eq!(pool.take(&mut system), if exhausted { Err(Error::NoSpace) } else { Ok(0) });
+            assert_eq!(pool.take(&mut system), if exhausted { Err(Error::NoSpace) } else { Ok(at(0)) });
         }
         system.is_exhausted = true;
         let numbers: Vec<_> = (1..SLAB_PAGES).map(|_| pool.take(&mut system).unwrap()).collect();
-        assert!(numbers.iter().copied().eq(1..SLAB_PAGES as PageNumber), "their frames are there");
+        assert!(numbers.iter().copied().eq((1..SLAB_PAGES).map(at)), "their frames are there");
         assert_eq!(pool.take(&mut system), Err(Error::NoSpace));
         // One that was discarded has none until it is taken.
-        pool.give_back(3, true);
+        pool.give_back(at(3), true);
         assert_eq!(pool.take(&mut system), Err(Error::NoSpace));
         system.is_exhausted = false;
-        assert_eq!((pool.take(&mut system), pool.used()), (Ok(3), SLAB_PAGES));
+        assert_eq!((pool.take(&mut system), pool.used()), (Ok(at(3)), SLAB_PAGES));
     }
 
     #[test]
     fn pages_come_in_rows_and_slabs_go() {
         let mut system = TestSystem::new();
         let mut pool = Pool::new();
-        for number in 0..2 * SLAB_PAGES as PageNumber {
-            assert_eq!(pool.take(&mut system), Ok(number));
+        for page in 0..2 * SLAB_PAGES {
+            assert_eq!(pool.take(&mut system), Ok(at(page)));
         }
-        assert_eq!(pool.pages(14, 9).len(), 2 * PAGE_BYTES);
-        pool.page_mut(5).fill(1);
-        for number in 0..SLAB_PAGES as PageNumber {
-            pool.give_back(number, number == 5);
+        assert_eq!(pool.pages(at(14), 9).len(), 2 * PAGE_BYTES);
+        pool.page_mut(at(5)).fill(1);
+        for page in 0..SLAB_PAGES {
+            pool.give_back(at(page), page == 5);
         }
         pool.trim(&mut system);
-        assert!(pool.slabs[0].is_none() && pool.free.is_empty() && pool.page(5).is_empty());
-        assert_eq!(pool.take(&mut system), Ok(0));
+        assert!(pool.slabs[0].is_none() && pool.free.is_empty() && pool.page(at(5)).is_empty());
+        assert_eq!(pool.take(&mut system), Ok(at(0)));
         assert_eq!(pool.used(), SLAB_PAGES + 1);
     }
 }

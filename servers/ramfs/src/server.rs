@@ -360,6 +360,7 @@ fn lendable(bytes: &'static [u8]) -> Option<&'static [u8]> {
 
 impl FileServer {
     /// A page of a file for the kernel, which gets the very page if there is one. Where it may be written there is one.
+    #[inline]
     fn read_page(
         &mut self,
         open: &mut OpenFile,

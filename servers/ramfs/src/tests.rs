@@ -146,7 +146,7 @@ fn files_grow_with_holes_and_shrink() {
     files.write(file, 10_000, b"end").unwrap();
     assert_eq!(files.read(file, 9_998, 100).unwrap(), b"\0\0end");
     assert_eq!(files.read(file, 0, 20_000).unwrap().len(), 10_003);
-    assert_eq!(files.usage().bytes, OBJECT_BYTES + 4096 + 3 * 8);
+    assert_eq!(files.usage().bytes, OBJECT_BYTES + 4096 + 3 * 4);
     files.set_size(file, 10_001).unwrap();
     files.set_size(file, 20_000).unwrap();
     assert_eq!(files.read(file, 9_999, 4).unwrap(), b"\0e\0\0");

@@ -66,7 +66,7 @@ impl TerminalServer {
         system: &mut dyn System,
     ) -> Result<Outcome<'a>, Error> {
         use terminal::Terminal;
-        let client = &request.client;
+        let client = request.client;
         let mut check = |instance: u32| instances.get(instance, client).map(drop);
         match operation {
             Terminal::SetMode(set) => {

@@ -54,7 +54,7 @@ pub fn write() -> Result<(), Error> {
             Some(request::Peer::End(_)) => request::Ended {}.to_message(),
             _ => refusal(Error::BadRequest),
         };
-        reply(received.sender, &answer, &[])?;
+        reply(received.sender.pid, &answer, &[])?;
         if let Some(request::Peer::End(_)) = asked {
             return check(&pages, written);
         }

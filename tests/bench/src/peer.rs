@@ -46,20 +46,20 @@ pub fn serve() -> i32 {
                 peer::PageDone {}.to_message()
             }
             Some(peer::Peer::Bulk(request)) => {
-                match (0..request.times).try_for_each(|_| move_to(received.sender, 0, &bulk.0)) {
+                match (0..request.times).try_for_each(|_| move_to(received.sender.pid, 0, &bulk.0)) {
                     Ok(()) => peer::BulkDone {}.to_message(),
                     Err(error) => refusal(error),
                 }
             }
             Some(peer::Peer::MoveTo(request)) => match moved.get(..request.bytes as usize) {
-                Some(data) => match move_to(received.sender, 0, data) {
+                Some(data) => match move_to(received.sender.pid, 0, data) {
                     Ok(()) => peer::MovedTo {}.to_message(),
                     Err(error) => refusal(error),
                 },
                 None => refusal(Error::TooLong),
             },
             Some(peer::Peer::MoveFrom(request)) => match moved.get_mut(..request.bytes as usize) {
-                Some(buffer) => match move_from(received.sender, 0, buffer) {
+                Some(buffer) => match move_from(received.sender.pid, 0, buffer) {
                     Ok(()) => peer::MovedFrom {}.to_message(),
                     Err(error) => refusal(error),
                 },
@@ -67,12 +67,12 @@ pub fn serve() -> i32 {
             },
             Some(peer::Peer::End(_)) => {
                 return i32::from(
-                    v::message::reply(received.sender, &peer::Ended {}.to_message(), &[]).is_err(),
+                    v::message::reply(received.sender.pid, &peer::Ended {}.to_message(), &[]).is_err(),
                 );
             }
             None => refusal(Error::BadRequest),
         };
-        match reply_receive(received.sender, &message, data, &mut [], FOREVER) {
+        match reply_receive(received.sender.pid, &message, data, &mut [], FOREVER) {
             Ok(next) => received = next,
             Err(_) => return 1,
         }

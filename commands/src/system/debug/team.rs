@@ -78,18 +78,18 @@ impl Team {
         let answer = self.keep(&received, &buffer);
         // An exception is answered when the process that met it is suspended.
         if let Some(answer) = answer {
-            reply(received.sender, &answer)?;
+            reply(received.sender.pid, &answer)?;
         }
         Ok(true)
     }
 
     fn keep(&mut self, received: &Received, buffer: &[u8]) -> Option<Message> {
         if let Some(Notice::Exception(exception)) = Notice::from_message(&received.message) {
-            self.met.push((received.sender, exception.vector));
+            self.met.push((received.sender.pid, exception.vector));
             return None;
         }
         let is_own =
-            v::process::identify(received.sender).is_ok_and(|sender| sender.team == v::process::team());
+            v::process::identify(received.sender.pid).is_ok_and(|sender| sender.team == v::process::team());
         if !is_own || channel::Channel::from_message(&received.message).is_none() {
             return Some(abi::protocol::refusal(Error::BadRequest));
         }

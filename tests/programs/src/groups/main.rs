@@ -107,7 +107,7 @@ fn join(group: &str) -> Result<(), String> {
             None => (v::abi::protocol::refusal(Error::BadRequest), false),
         };
         // Who asked may have gone.
-        let _ = message::reply(received.sender, &reply, if is_over { &[] } else { data });
+        let _ = message::reply(received.sender.pid, &reply, if is_over { &[] } else { data });
         if is_over {
             return Ok(());
         }

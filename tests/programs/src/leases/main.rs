@@ -116,7 +116,7 @@ fn read(name: &str) -> Result<(), String> {
             }
             _ => telling::Told { reads: READS.load(SeqCst), stale: STALE.load(SeqCst) as u32 }.to_message(),
         };
-        must("reply", v::message::reply(received.sender, &reply, &[]))?;
+        must("reply", v::message::reply(received.sender.pid, &reply, &[]))?;
     }
 }
 

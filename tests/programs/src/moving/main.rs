@@ -186,7 +186,7 @@ fn serve(known: &Known) -> Result<(), String> {
             None => continue,
         };
         must("sleep", time::sleep(KEPT))?;
-        must("reply", message::reply(received.sender, &reply, &data))?;
+        must("reply", message::reply(received.sender.pid, &reply, &data))?;
         if is_over {
             return Ok(());
         }
