@@ -304,6 +304,8 @@ impl Partner {
             if self.aliens > 0 && self.serves.is_empty() {
                 self.aliens = 0;
                 kernel.end_aliens();
+                // They would keep the heap from shrinking after much was under way.
+                self.memory.drop_spare();
             }
             let incoming = self.configuration.engine.buffers as u32;
             self.places.drop_where(|buffer| buffer.0 < incoming && self.engine.is_free(buffer));

@@ -129,6 +129,11 @@ impl Memory {
         }
     }
 
+    /// Keeps none for the next time any more.
+    pub fn drop_spare(&mut self) {
+        self.spare = Vec::new();
+    }
+
     /// Puts `content` into an empty buffer.
     pub fn put(&mut self, buffer: Buffer, content: Vec<u8>) {
         self.used_bytes += content.len();

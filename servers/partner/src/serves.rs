@@ -12,6 +12,7 @@ use abi::remote::Alien;
 use abi::segment::HEAD_BYTES;
 use abi::wire::{PREFIX_BYTES, ReplyPrefix, RequestPrefix};
 use abi::{Access, Error, LogicalHost, Message, Pid};
+use vmtp::packet::message;
 use vmtp::{Buffer, Refusal, Reply, Request, RequestId, Segment};
 
 use crate::kernel::Kernel;
@@ -283,7 +284,8 @@ impl Partner {
             Some(_) => segment.first_chunk().and_then(RequestPrefix::decode),
             None => Some(RequestPrefix::from_word_7(request.message.words[7])),
         };
-        let Some(prefix) = prefix else {
+        // Nobody waits for the answer to a datagram, so nobody would ever say that the alien is not needed any more.
+        let Some(prefix) = prefix.filter(|_| !request.message.has(message::DATAGRAM)) else {
             // Who sends such is no kernel.
             let _ = self.engine.refuse(now_ns, request.id, Refusal::NonexistentEntity);
             return;

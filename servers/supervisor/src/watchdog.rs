@@ -2,7 +2,9 @@
 //!
 //! The supervisor never Sends to a server, so it doesn't ask anyone whether they live. It looks now and then at how
 //! many messages each process of a service has received and how many wait for it. One that has messages waiting and
-//! has not received any for the time that its configuration allows, hangs. Whoever waits for another service's
+//! has not received any for the time that its configuration allows, hangs. But only the root process of a service has to
+//! receive, and whoever has before: what others of the team do, such as wait for a disk, is no matter of whoever sends to
+//! them, or else anybody could have a service ended. Whoever waits for another service's
 //! process is excused: either that one hangs, and its end ends the wait, or it is at work. So is whoever waits for
 //! another node, which the network server gives up when it falls silent.
 
@@ -44,7 +46,7 @@ impl Watchdog {
             let Some(service) = services.iter().find(|service| service.team == team) else {
                 continue;
             };
-            if process.queued == 0 || is_held(process) {
+            if process.queued == 0 || !has_to_receive(process) || is_held(process) {
                 continue;
             }
             let mut laggard = self.seen(process).unwrap_or(Laggard {
@@ -73,6 +75,10 @@ impl Watchdog {
             .find(|laggard| laggard.process == process.process() && laggard.received == process.received)
             .copied()
     }
+}
+
+fn has_to_receive(process: &ProcessRecord) -> bool {
+    process.pid == process.team || process.received > 0
 }
 
 /// Suspended by somebody, or in the hands of the exception server: it can't receive, and that's no fault of its own.
@@ -157,9 +163,24 @@ mod tests {
     #[test]
     fn a_further_process_of_a_service_counts_and_is_told_once() {
         let mut watchdog = Watchdog::default();
-        let processes = [process(1, 1, 5, 1), process(7, 1, 0, 1)];
+        let processes = [process(1, 1, 5, 1), process(7, 1, 1, 1)];
         watchdog.look(0, &[watched(1)], &processes);
         assert_eq!(watchdog.look(10, &[watched(1)], &processes), [pid(1)]);
+        let further = [process(1, 1, 5, 0), process(7, 1, 1, 1)];
+        watchdog.look(20, &[watched(1)], &further);
+        assert_eq!(watchdog.look(30, &[watched(1)], &further), [pid(1)]);
+    }
+
+    #[test]
+    fn what_is_sent_to_a_process_that_never_receives_is_no_hang() {
+        let mut watchdog = Watchdog::default();
+        let worker = [process(1, 1, 5, 0), process(7, 1, 0, 3)];
+        watchdog.look(0, &[watched(1)], &worker);
+        assert_eq!(watchdog.look(50, &[watched(1)], &worker), []);
+        // The service itself has to, from the beginning.
+        let root = [process(1, 1, 0, 3)];
+        watchdog.look(60, &[watched(1)], &root);
+        assert_eq!(watchdog.look(70, &[watched(1)], &root), [pid(1)]);
     }
 
     #[test]

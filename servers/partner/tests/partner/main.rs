@@ -44,6 +44,20 @@ fn what_no_kernel_sends_reaches_no_process() {
     assert_eq!(alien.message.words, MESSAGE.words);
 }
 
+/// The engine forgets a datagram when it has given it out, so the alien of one would stay for as long as its server takes:
+/// for ever at a process that never receives.
+#[test]
+fn a_datagram_reaches_no_process() {
+    let mut net = net(1);
+    let mut message = MESSAGE;
+    message.words[0] |= vmtp::packet::message::DATAGRAM;
+    net.ask(0, there(0, 30), entity(here(16)), message, &prefix(Grant::NONE));
+    net.ask(0, there(0, 31), entity(here(16)), message, &[]);
+    assert!(net.kernel.aliens.is_empty());
+    net.pass(20_000_000_000);
+    assert!(net.partner.is_quiet(), "{:?}", net.partner);
+}
+
 #[test]
 fn a_request_without_segment_has_its_user_in_word_7() {
     let mut net = net(1);
