@@ -150,7 +150,7 @@ fn get(volume: &mut Volume<Image>, path: &str, target: &mut dyn Write) -> Result
     let mut position = 0;
     while position < inode.size {
         if position % AHEAD_BYTES == 0 {
-            volume.fetch(object, position, AHEAD_BYTES);
+            volume.fetch(object, position, AHEAD_BYTES, false);
         }
         let piece = volume.piece(object, position, BLOCK_BYTES).map_err(failed)?;
         target.write_all(piece)?;

@@ -9,9 +9,11 @@
 //!
 //! * A *read* may begin and end anywhere. It gives at most [`largest_transfer_bytes`](Geometry::largest_transfer_bytes),
 //!   whatever the segment's length; none at the end.
-//! * A *write* begins and ends with a block, else it is [`BadArgument`](abi::Error::BadArgument); one that reaches beyond
-//!   the end is [`NoSpace`](abi::Error::NoSpace). Of neither anything is written. Of one that is longer than
-//!   `largest_transfer_bytes` so much is written, and the count says so.
+//! * A *write* may begin and end anywhere too; of a block that is written in part the driver reads the rest first, so whole
+//!   blocks are faster. One that reaches beyond the end is [`NoSpace`](abi::Error::NoSpace), and nothing is written. Of one that
+//!   is longer than `largest_transfer_bytes` so much is written, and the count says so.
+//! * A client that reads on says by [`ReadAhead`](block::ReadAhead) what it will read next, before it reads what is next: so
+//!   the disk is at work while the client is.
 //! * When a write is answered, the device has it, but it may lie in the device's cache. When a
 //!   [`Synchronize`](crate::io::io::Synchronize) is answered, all writes of the same disk that were answered before it was
 //!   sent are on the medium.
@@ -48,6 +50,9 @@ protocol! {
         /// as anything until they are written again. [`NotSupported`](abi::Error::NotSupported) if the device has no use
         /// for that.
         Discard = 2 { instance: u32, position: u64, bytes: u64 } => Discarded {};
+        /// These bytes will be read soon, from their beginning on. The driver may read them meanwhile, as many as one read
+        /// has, so that the read finds them done; it is answered at once. What is written meanwhile is in what is read then.
+        ReadAhead = 3 { instance: u32, position: u64, bytes: u64 } => Expected {};
     }
 }
 

@@ -171,7 +171,7 @@ impl<D: Disk + Memory> Volume<D> {
         let mut directory = Directory::default();
         for page in 0..inode.pages() {
             if page % READ_AHEAD_PAGES == 0 {
-                self.read_ahead(number, page, READ_AHEAD_PAGES)?;
+                self.read_ahead(number, page, READ_AHEAD_PAGES, true)?;
             }
             let mut end = 0;
             if let Some(slot) = self.load(number, 0, page)? {

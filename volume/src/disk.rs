@@ -10,6 +10,11 @@ pub trait Disk {
     /// Reads blocks from `first` on until `place`, whole blocks long, is full.
     fn read(&mut self, first: u64, place: &mut [u8]) -> Result<(), Error>;
 
+    /// These blocks will be read soon. A disk that can do its part of that meanwhile may; what it must not do is wait for it.
+    fn expect(&mut self, first: u64, blocks: u64) {
+        let _ = (first, blocks);
+    }
+
     /// Writes whole blocks from `first` on. They are safe after the next [`flush`](Disk::flush); until then, if power fails,
     /// each may be the old one, the new one, or neither.
     fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), Error>;

@@ -4,7 +4,7 @@
 //! changed to free blocks, flushes, and then writes the *superblock* of the next generation, which refers to it all. So a
 //! disk always holds exactly the state of one commit, and a rename, or whatever else happened between two, is there or not.
 //!
-//! **Checksums.** Whoever refers to a block has its checksum, rapidhash of 64 bits, and every block that comes from the disk is
+//! **Checksums.** Whoever refers to a block has its checksum of 64 bits, and every block that comes from the disk is
 //! checked against it. What is not as it was written is [`Damaged`](abi::Error::Damaged), never data.
 //!
 //! **Trees.** A file is a tree of pages: those of level 0 are its data, each page above has [pointers](layout::Pointer)

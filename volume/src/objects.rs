@@ -156,7 +156,7 @@ impl<D: Disk + Memory> Volume<D> {
         for page in 0..self.superblock.table_blocks {
             let first = page as u32 * INODES as u32;
             if page % crate::volume::READ_AHEAD_PAGES == 0 {
-                self.read_ahead(TABLE, page, crate::volume::READ_AHEAD_PAGES)?;
+                self.read_ahead(TABLE, page, crate::volume::READ_AHEAD_PAGES, true)?;
             }
             for object in first..first + INODES as u32 {
                 match self.inode_slot(object) {

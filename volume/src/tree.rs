@@ -14,6 +14,15 @@ use crate::volume::{MAP, READ_AHEAD_PAGES, TABLE, Volume};
 /// In so many pieces a row of blocks is read to where its pages lie in memory; rather than in more, to one place and copied.
 const MOST_ROWS: usize = 4;
 
+/// Pages of data that lie in a row on the disk.
+struct Row {
+    /// Where the first of them is.
+    block: u64,
+    pages: usize,
+    /// What their checksums should be.
+    sums: [u64; READ_AHEAD_PAGES as usize],
+}
+
 impl<D: Disk + Memory> Volume<D> {
     /// The page of a tree in memory, read if need be. None for a hole.
     pub(crate) fn load(&mut self, object: u32, level: u32, index: u64) -> Result<Option<Slot>, Error> {
@@ -59,35 +68,62 @@ impl<D: Disk + Memory> Volume<D> {
     }
 
     /// Reads pages of data that lie in a row on the disk at once, up to `count` from `index` on, as far as they are not in
-    /// memory. What cannot be read is left for who wants it.
-    pub(crate) fn read_ahead(&mut self, object: u32, index: u64, count: u64) -> Result<(), Error> {
-        let count = count.min(READ_AHEAD_PAGES).min(FANOUT - index % FANOUT);
-        if count < 2 || self.root(object)?.depth == 0 || self.cache.find(Key::new(object, 0, index)).is_some()
-        {
+    /// memory. What cannot be read is left for who wants it. If more `is_to_follow`, the disk learns of that first, so that it
+    /// is at work on it while what is read now is used.
+    pub(crate) fn read_ahead(
+        &mut self,
+        object: u32,
+        index: u64,
+        count: u64,
+        is_to_follow: bool,
+    ) -> Result<(), Error> {
+        if count < 2 || self.cache.find(Key::new(object, 0, index)).is_some() {
             return Ok(());
         }
-        let Some(above) = self.load(object, 1, index / FANOUT)? else { return Ok(()) };
+        let Some(row) = self.row(object, index, count)? else { return Ok(()) };
+        if is_to_follow {
+            let _ = self.expect_row(object, index + row.pages as u64);
+        }
+        self.read_row(Key::new(object, 0, index), row.block, &row.sums[..row.pages]);
+        Ok(())
+    }
+
+    /// Up to `count` pages of data that lie in a row on the disk, from `index` on, and are not in memory. None if that are not
+    /// even two.
+    fn row(&mut self, object: u32, index: u64, count: u64) -> Result<Option<Row>, Error> {
+        let count = count.min(READ_AHEAD_PAGES).min(FANOUT - index % FANOUT);
+        if self.root(object)?.depth == 0 {
+            return Ok(None);
+        }
+        let Some(above) = self.load(object, 1, index / FANOUT)? else { return Ok(None) };
         let pointers = self.cache.page(above);
         let at = |index: u64| Pointer::get(pointers, (index % FANOUT) as usize);
-        let first = at(index);
-        let mut sums = [0; READ_AHEAD_PAGES as usize];
-        let mut pages = 0;
-        while pages < count {
-            let pointer = at(index + pages);
-            let is_next = pointer.block == first.block.saturating_add(pages);
-            if !is_next
-                || !self.map.is_used(pointer.block)
-                || self.cache.has(Key::new(object, 0, index + pages))
-            {
+        let block = at(index).block;
+        let mut row = Row { block, pages: 0, sums: [0; READ_AHEAD_PAGES as usize] };
+        for (following, index) in (0..count).zip(index..) {
+            let pointer = at(index);
+            let is_next = pointer.block == block.saturating_add(following);
+            if !is_next || !self.map.is_used(pointer.block) || self.cache.has(Key::new(object, 0, index)) {
                 break;
             }
-            sums[pages as usize] = pointer.checksum;
-            pages += 1;
+            row.sums[row.pages] = pointer.checksum;
+            row.pages += 1;
         }
-        if pages < 2 {
-            return Ok(());
+        Ok(Some(row).filter(|row| row.pages >= 2))
+    }
+
+    /// Tells the disk of the pages of data that will be read from `index` on; and of the page of pointers behind them, which
+    /// then is there when it says what comes next.
+    fn expect_row(&mut self, object: u32, index: u64) -> Result<(), Error> {
+        let Some(row) = self.row(object, index, READ_AHEAD_PAGES)? else { return Ok(()) };
+        self.disk.expect(row.block, row.pages as u64);
+        let next = (index + row.pages as u64) / FANOUT;
+        if next != index / FANOUT && !self.cache.has(Key::new(object, 1, next)) {
+            let pointer = self.pointer(object, 1, next)?;
+            if !pointer.is_none() && self.map.is_used(pointer.block) {
+                self.disk.expect(pointer.block, 1);
+            }
         }
-        self.read_row(Key::new(object, 0, index), first.block, &sums[..pages as usize]);
         Ok(())
     }
 

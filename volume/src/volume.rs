@@ -260,13 +260,13 @@ impl<D: Disk + Memory> Volume<D> {
     }
 
     /// Sees to it that `bytes` from `position` on are in memory, as far as they lie in a row on the disk. What cannot be had
-    /// is not the matter here.
-    pub fn fetch(&mut self, object: u32, position: u64, bytes: u64) {
+    /// is not the matter here. If more `is_to_follow`, the disk may read what comes next before it is asked to.
+    pub fn fetch(&mut self, object: u32, position: u64, bytes: u64, is_to_follow: bool) {
         let index = position / BLOCK_BYTES as u64;
         let end = position.saturating_add(bytes).div_ceil(BLOCK_BYTES as u64);
         let end = end.min(self.inode(object).map_or(0, |inode| inode.pages()));
         if index < end {
-            let _ = self.read_ahead(object, index, end - index);
+            let _ = self.read_ahead(object, index, end - index, is_to_follow);
         }
     }
 

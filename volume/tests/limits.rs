@@ -26,7 +26,7 @@ fn write(volume: &mut Volume<TestDisk>, file: u32, position: u64, data: &[u8]) -
 fn read(volume: &mut Volume<TestDisk>, file: u32) -> Result<Vec<u8>, Error> {
     let mut whole = Vec::new();
     loop {
-        volume.fetch(file, whole.len() as u64, 64 * PAGE);
+        volume.fetch(file, whole.len() as u64, 64 * PAGE, true);
         match volume.piece(file, whole.len() as u64, BLOCK_BYTES)? {
             [] => return Ok(whole),
             piece => whole.extend_from_slice(piece),
@@ -334,7 +334,7 @@ fn files_beyond_four_gigabytes_have_holes() {
     assert!(!volume.is_present(file, (6 << 32) / PAGE).unwrap());
     assert_eq!(volume.page_to_change(file, 1 << 34, true), Err(Error::NoSpace));
     for position in [far + 5, 1 << 46, u64::MAX] {
-        volume.fetch(file, position, 1 << 18);
+        volume.fetch(file, position, 1 << 18, true);
         assert_eq!(volume.piece(file, position, 9).unwrap(), []);
     }
     volume.set_size(file, 5, 3).unwrap();

@@ -123,7 +123,7 @@ fn state_of(volume: &mut Volume<TestDisk>) -> State {
             let near = |page: u64| page.saturating_sub(2)..page + 80;
             let parts = [0..pages.min(400), near((1 << 33) / PAGE), near(((1 << 45) - 5) / PAGE)];
             for page in parts.into_iter().flatten().filter(|page| *page < pages) {
-                volume.fetch(object, page * PAGE, 16 * PAGE);
+                volume.fetch(object, page * PAGE, 16 * PAGE, page % 2 == 0);
                 let mut bytes = volume.piece(object, page * PAGE, BLOCK_BYTES).unwrap().to_vec();
                 assert_eq!(bytes.len() as u64, (inode.size - page * PAGE).min(PAGE));
                 bytes.resize(BLOCK_BYTES, 0);

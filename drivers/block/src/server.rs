@@ -116,6 +116,17 @@ impl DiskServer {
         listing
     }
 
+    /// The bytes of the disk that one transfer has of up to `bytes` from `position` of an object on; none at its end.
+    fn transfer(&self, open: &Open, position: u64, bytes: u64) -> Option<(u64, usize)> {
+        let facts = self.units[open.unit].facts();
+        let block_bytes = u64::from(facts.block_bytes);
+        let left = ((open.blocks.end - open.blocks.start) * block_bytes).saturating_sub(position);
+        // The first block takes room in the buffer also where it is meant in part.
+        let largest = u64::from(facts.largest_transfer_bytes) - position % block_bytes;
+        let bytes = left.min(bytes).min(largest) as usize;
+        (bytes > 0).then(|| (open.blocks.start * block_bytes + position, bytes))
+    }
+
     fn geometry(&mut self, open: &Open) -> Result<(), Error> {
         let unit = &self.units[open.unit];
         let facts = unit.facts();
@@ -163,6 +174,13 @@ impl DiskServer {
                 }
                 let count = self.answer.len() as u32;
                 Ok(Outcome::data(block::GeometryQueried { count }, &self.answer))
+            }
+            block::Block::ReadAhead(ahead) => {
+                let open = instances.get(ahead.instance, client)?.object()?;
+                if let Some((position, bytes)) = self.transfer(open, ahead.position, ahead.bytes) {
+                    self.units[open.unit].expect(position, bytes, system);
+                }
+                Ok(Outcome::from(Ok(block::Expected {})))
             }
             block::Block::Discard(discard) => {
                 let instance = instances.get(discard.instance, client)?;
@@ -266,16 +284,10 @@ impl Service for DiskServer {
         room: usize,
         system: &mut dyn System,
     ) -> Result<Reading<'a>, Error> {
-        let left = self.size(open).saturating_sub(position);
-        let unit = &mut self.units[open.unit];
-        let (block_bytes, largest) = (unit.facts().block_bytes, unit.facts().largest_transfer_bytes);
-        // The first block takes room in the buffer also where it is wanted in part.
-        let largest = u64::from(largest) - position % u64::from(block_bytes);
-        let bytes = left.min(room as u64).min(largest) as usize;
-        if bytes == 0 {
+        let Some((position, bytes)) = self.transfer(open, position, room as u64) else {
             return Ok(Reading::Moved(0));
-        }
-        let position = open.blocks.start * u64::from(block_bytes) + position;
+        };
+        let unit = &mut self.units[open.unit];
         unit.submit(Job::Read { client: client.pid, position, bytes }, None, system)?;
         Ok(Reading::Later)
     }
@@ -288,12 +300,24 @@ impl Service for DiskServer {
         data: &Incoming<'_>,
         system: &mut dyn System,
     ) -> Result<Writing, Error> {
-        let unit = &mut self.units[open.unit];
         // All of it is checked, though only the beginning may be written.
-        let blocks = blocks_of(unit, open, position, client.grant.bytes())?;
-        let most = u64::from(unit.facts().largest_transfer_bytes / unit.facts().block_bytes);
-        let count = (blocks.end - blocks.start).min(most) as u32;
-        unit.submit(Job::Write { client: client.pid, first: blocks.start, count }, Some(data), system)?;
+        let wanted = client.grant.bytes();
+        if position.checked_add(wanted).is_none_or(|end| end > self.size(open)) {
+            return Err(Error::NoSpace);
+        }
+        let Some((position, bytes)) = self.transfer(open, position, wanted) else {
+            return Ok(Writing::Done(0));
+        };
+        let unit = &mut self.units[open.unit];
+        let block_bytes = u64::from(unit.facts().block_bytes);
+        let is_whole = position.is_multiple_of(block_bytes) && (bytes as u64).is_multiple_of(block_bytes);
+        let client = client.pid;
+        let job = if is_whole {
+            Job::Write { client, position, bytes }
+        } else {
+            Job::Patch { client, position, bytes }
+        };
+        unit.submit(job, Some(data), system)?;
         Ok(Writing::Later)
     }
 

@@ -20,6 +20,9 @@ use crate::{Disk, Facts, Finished, Operation};
 const MOST_WAITING: usize = 1024;
 /// How long a device may take for a request. Longer than a disk that repairs a block, or wakes up, needs.
 pub const PATIENCE_NS: u64 = 30_000_000_000;
+/// Most transfers that are, or have been, made before they are asked for: what comes next, and what leads to what comes then,
+/// of two clients.
+const MOST_EXPECTED: usize = 4;
 /// How often what has ended is looked for again without a pause. A device may say without end that there is more.
 const MOST_LOOKS: usize = 1024;
 
@@ -35,14 +38,34 @@ pub enum Job {
         /// How many; no more than one transfer has.
         bytes: usize,
     },
-    /// Blocks to write.
+    /// Bytes to write.
     Write {
         /// Who has them in its segment.
         client: Pid,
-        /// The first block.
-        first: u64,
+        /// Where they begin on the disk.
+        position: u64,
         /// How many; no more than one transfer has.
-        count: u32,
+        bytes: usize,
+    },
+    /// The same, but the first block or the last is written in part: they are being read to be written as a whole.
+    Patch {
+        /// Who has the bytes in its segment.
+        client: Pid,
+        /// Where they begin on the disk.
+        position: u64,
+        /// How many; with what surrounds them no more than one transfer has.
+        bytes: usize,
+    },
+    /// Bytes that somebody will read, as it has said.
+    Expected {
+        /// Where they begin on the disk.
+        position: u64,
+        /// How many; no more than one transfer has.
+        bytes: usize,
+        /// Who awaits some of them by now.
+        reader: Option<Wanted>,
+        /// Some have been written meanwhile, so that they are of no more use.
+        is_stale: bool,
     },
     /// What was written is to be safe.
     Flush {
@@ -67,16 +90,69 @@ pub enum Job {
     },
 }
 
+/// What a reader wants of bytes that were expected to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    client: Pid,
+    position: u64,
+    bytes: usize,
+}
+
+/// Bytes that are in a slot's buffer before they are asked for.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    slot: usize,
+    position: u64,
+    bytes: usize,
+}
+
+/// Whether bytes from `position` on have all that is wanted.
+const fn has(position: u64, bytes: usize, wanted: &Wanted) -> bool {
+    position <= wanted.position && wanted.position + wanted.bytes as u64 <= position + bytes as u64
+}
+
 impl Job {
     fn client(&self) -> Option<Pid> {
         match *self {
+            Job::Expected { reader, .. } => reader.map(|wanted| wanted.client),
             Job::Read { client, .. }
             | Job::Write { client, .. }
+            | Job::Patch { client, .. }
             | Job::Flush { client }
             | Job::Discard { client, .. } => Some(client),
             Job::Look { .. } => None,
         }
     }
+
+    /// The blocks that it changes.
+    fn changed(&self, block_bytes: u64) -> Option<Range<u64>> {
+        match *self {
+            Job::Write { position, bytes, .. } | Job::Patch { position, bytes, .. } => {
+                Some(blocks(position, bytes, block_bytes))
+            }
+            Job::Discard { first, end, .. } => Some(first..end),
+            _ => None,
+        }
+    }
+
+    /// Whether a block that it changes keeps a part of what it was.
+    const fn is_in_part(&self, block_bytes: u64) -> bool {
+        match *self {
+            Job::Write { position, bytes, .. } | Job::Patch { position, bytes, .. } => {
+                !position.is_multiple_of(block_bytes) || !(bytes as u64).is_multiple_of(block_bytes)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The blocks that have these bytes.
+const fn blocks(position: u64, bytes: usize, block_bytes: u64) -> Range<u64> {
+    position / block_bytes..(position + bytes as u64).div_ceil(block_bytes)
+}
+
+fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 /// What has an instance open that could write, until it is closed.
@@ -92,6 +168,8 @@ pub struct Unit {
     running: Vec<Option<(Job, u64)>>,
     free: Vec<usize>,
     waiting: VecDeque<Job>,
+    /// What was read before it was asked for, oldest first. It goes when its slot is needed.
+    ready: VecDeque<Ready>,
     table: Table,
     search: Option<Search>,
     /// What is being read for a search was wanted by one that has been begun anew.
@@ -110,6 +188,7 @@ impl Unit {
             running: vec![None; slots],
             free: (0..slots).rev().collect(),
             waiting: VecDeque::new(),
+            ready: VecDeque::new(),
             table: Table::default(),
             search: None,
             is_look_stale: false,
@@ -146,12 +225,12 @@ impl Unit {
 
     /// Whether the device is at work on something.
     pub fn is_working(&self) -> bool {
-        self.free.len() < self.running.len()
+        self.running.iter().any(Option::is_some)
     }
 
     /// Whether somebody has some of these blocks open for writing.
     pub fn is_being_written(&self, blocks: &Range<u64>) -> bool {
-        self.writers.iter().any(|others| others.start < blocks.end && blocks.start < others.end)
+        self.writers.iter().any(|others| overlap(others, blocks))
     }
 
     /// Somebody opens blocks for writing; [`Busy`](Error::Busy) if others have some of them.
@@ -207,8 +286,15 @@ impl Unit {
         incoming: Option<&Incoming<'_>>,
         system: &mut dyn System,
     ) -> Result<(), Error> {
+        if let Job::Read { client, position, bytes } = job
+            && self.is_read(Wanted { client, position, bytes }, system)
+        {
+            return Ok(());
+        }
+        self.forget_expected(&job);
         if self.waiting.is_empty()
-            && let Some(slot) = self.free.pop()
+            && !self.must_wait(&job)
+            && let Some(slot) = self.free_slot()
         {
             if let Err(error) = self.start(slot, job, incoming, system) {
                 self.free.push(slot);
@@ -224,6 +310,108 @@ impl Unit {
         Ok(())
     }
 
+    /// Somebody will read these bytes, no more than one transfer has: they are read if there is nothing else to do.
+    pub fn expect(&mut self, position: u64, bytes: usize, system: &mut dyn System) {
+        let block_bytes = u64::from(self.disk.facts().block_bytes);
+        // What is being written could be read as it was before, and be handed out after.
+        let mut jobs = self.running.iter().flatten().map(|(job, _)| job).chain(&self.waiting);
+        if jobs.any(|job| job.changed(block_bytes).is_some()) || !self.waiting.is_empty() {
+            return;
+        }
+        let (mut begun, mut is_known) = (0, self.ready.iter().any(|ready| ready.position == position));
+        for (job, _) in self.running.iter().flatten() {
+            if let Job::Expected { position: other, .. } = job {
+                begun += 1;
+                is_known |= *other == position;
+            }
+        }
+        if is_known {
+            return;
+        }
+        if begun + self.ready.len() >= MOST_EXPECTED
+            && let Some(oldest) = self.ready.pop_front()
+        {
+            self.free.push(oldest.slot);
+        }
+        // One slot is left to who asks for something.
+        if begun >= MOST_EXPECTED || self.free.len() < 2 {
+            return;
+        }
+        let Some(slot) = self.free.pop() else { return };
+        let job = Job::Expected { position, bytes, reader: None, is_stale: false };
+        match self.start(slot, job, None, system) {
+            Ok(()) => self.disk.show(),
+            Err(_) => self.free.push(slot),
+        }
+    }
+
+    /// Answers a read with what was expected, now or when the device has it. False if it was not.
+    fn is_read(&mut self, wanted: Wanted, system: &mut dyn System) -> bool {
+        if let Some(at) = self.ready.iter().position(|ready| has(ready.position, ready.bytes, &wanted)) {
+            let ready = self.ready[at];
+            if self.answer_read(&ready, &wanted, system) {
+                self.ready.remove(at);
+                self.free.push(ready.slot);
+            }
+            return true;
+        }
+        for (job, _) in self.running.iter_mut().flatten() {
+            if let Job::Expected { position, bytes, reader: reader @ None, is_stale: false } = job
+                && has(*position, *bytes, &wanted)
+            {
+                *reader = Some(wanted);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Answers a read with bytes that a slot's buffer has. True if they were the last of it.
+    fn answer_read(&mut self, ready: &Ready, wanted: &Wanted, system: &mut dyn System) -> bool {
+        let offset =
+            ready.position % u64::from(self.disk.facts().block_bytes) + wanted.position - ready.position;
+        let data = &self.disk.buffer(ready.slot)[offset as usize..][..wanted.bytes];
+        answer(wanted.client, io::ReadDone { count: wanted.bytes as u32 }, data, system);
+        wanted.position + wanted.bytes as u64 == ready.position + ready.bytes as u64
+    }
+
+    /// What was read ahead of blocks that a request changes is no more what they are.
+    fn forget_expected(&mut self, change: &Job) {
+        let block_bytes = u64::from(self.disk.facts().block_bytes);
+        let Some(changed) = change.changed(block_bytes) else { return };
+        let is_changed =
+            |position: u64, bytes: usize| overlap(&changed, &blocks(position, bytes, block_bytes));
+        self.ready.retain(|ready| {
+            let is_stale = is_changed(ready.position, ready.bytes);
+            if is_stale {
+                self.free.push(ready.slot);
+            }
+            !is_stale
+        });
+        for (job, _) in self.running.iter_mut().flatten() {
+            if let Job::Expected { position, bytes, is_stale, .. } = job {
+                *is_stale |= is_changed(*position, *bytes);
+            }
+        }
+    }
+
+    /// Whether a request must not be at the device together with one that is: both change the same block, and one keeps a
+    /// part of what the block was.
+    fn must_wait(&self, job: &Job) -> bool {
+        let block_bytes = u64::from(self.disk.facts().block_bytes);
+        let Some(changed) = job.changed(block_bytes) else { return false };
+        let meets = |other: &Job| {
+            (job.is_in_part(block_bytes) || other.is_in_part(block_bytes))
+                && other.changed(block_bytes).is_some_and(|blocks| overlap(&blocks, &changed))
+        };
+        self.running.iter().flatten().any(|(other, _)| meets(other))
+    }
+
+    /// A slot for a request.
+    fn free_slot(&mut self) -> Option<usize> {
+        self.free.pop().or_else(|| self.ready.pop_front().map(|ready| ready.slot))
+    }
+
     /// Hands a request to the device.
     fn start(
         &mut self,
@@ -235,19 +423,19 @@ impl Unit {
         let facts = self.disk.facts();
         let block_bytes = u64::from(facts.block_bytes);
         let operation = match job {
-            Job::Read { position, bytes, .. } => {
-                let first = position / block_bytes;
-                let end = (position + bytes as u64).div_ceil(block_bytes);
+            Job::Read { position, bytes, .. }
+            | Job::Patch { position, bytes, .. }
+            | Job::Expected { position, bytes, .. } => {
+                let Range { start: first, end } = blocks(position, bytes, block_bytes);
                 Operation::Read { first, count: (end - first) as u32 }
             }
-            Job::Write { client, first, count } => {
-                let bytes = count as usize * block_bytes as usize;
+            Job::Write { client, position, bytes } => {
                 let place = &mut self.disk.buffer(slot)[..bytes];
                 match incoming {
                     Some(data) => data.copy_to(0, place, system)?,
                     None => system.move_from(client, 0, place)?,
                 }
-                Operation::Write { first, count }
+                Operation::Write { first: position / block_bytes, count: (bytes as u64 / block_bytes) as u32 }
             }
             Job::Flush { .. } => Operation::Flush,
             Job::Discard { first, end, .. } => {
@@ -263,17 +451,14 @@ impl Unit {
 
     /// Starts what waits, as long as there are slots.
     fn start_waiting(&mut self, system: &mut dyn System) {
-        while let (Some(slot), Some(job)) = (self.free.last().copied(), self.waiting.front().copied()) {
+        while let Some(job) = self.waiting.front().copied().filter(|job| !self.must_wait(job)) {
+            let Some(slot) = self.free_slot() else { break };
             self.waiting.pop_front();
-            match self.start(slot, job, None, system) {
-                Ok(()) => {
-                    self.free.pop();
-                }
-                Err(error) => {
-                    if let Some(client) = job.client() {
-                        // Who has gone needs no answer.
-                        let _ = system.reply(client, &refusal(error), &[]);
-                    }
+            if let Err(error) = self.start(slot, job, None, system) {
+                self.free.push(slot);
+                if let Some(client) = job.client() {
+                    // Who has gone needs no answer.
+                    let _ = system.reply(client, &refusal(error), &[]);
                 }
             }
         }
@@ -327,13 +512,27 @@ impl Unit {
                 return;
             }
             (Job::Read { client, position, bytes }, Ok(())) => {
-                let offset = (position % u64::from(self.disk.facts().block_bytes)) as usize;
-                let data = &self.disk.buffer(slot)[offset..][..bytes];
-                answer(client, io::ReadDone { count: bytes as u32 }, data, system);
+                let (ready, wanted) = (Ready { slot, position, bytes }, Wanted { client, position, bytes });
+                self.answer_read(&ready, &wanted, system);
             }
-            (Job::Write { client, count, .. }, Ok(())) => {
-                let count = count * self.disk.facts().block_bytes;
-                answer(client, io::Written { count }, &[], system);
+            (Job::Expected { position, bytes, reader, is_stale }, Ok(())) => {
+                let ready = Ready { slot, position, bytes };
+                let is_done = reader.is_some_and(|wanted| self.answer_read(&ready, &wanted, system));
+                if !is_done && !is_stale {
+                    self.ready.push_back(ready);
+                    return;
+                }
+            }
+            (Job::Patch { client, position, bytes }, Ok(())) => {
+                match self.patch(slot, (client, position, bytes), system) {
+                    Ok(()) => return,
+                    Err(error) => {
+                        let _ = system.reply(client, &refusal(error), &[]);
+                    }
+                }
+            }
+            (Job::Write { client, bytes, .. }, Ok(())) => {
+                answer(client, io::Written { count: bytes as u32 }, &[], system);
             }
             (Job::Flush { client }, Ok(())) => answer(client, io::Synchronized {}, &[], system),
             (Job::Discard { client, first, end }, Ok(())) => {
@@ -354,6 +553,23 @@ impl Unit {
             }
         }
         self.free.push(slot);
+    }
+
+    /// Puts what is to be written where it belongs among what the blocks were, and has them written.
+    fn patch(
+        &mut self,
+        slot: usize,
+        (client, position, bytes): (Pid, u64, usize),
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let block_bytes = u64::from(self.disk.facts().block_bytes);
+        let offset = (position % block_bytes) as usize;
+        system.move_from(client, 0, &mut self.disk.buffer(slot)[offset..][..bytes])?;
+        let Range { start: first, end } = blocks(position, bytes, block_bytes);
+        self.disk.start(slot, &Operation::Write { first, count: (end - first) as u32 });
+        self.disk.show();
+        self.running[slot] = Some((Job::Write { client, position, bytes }, system.monotonic_ns()));
+        Ok(())
     }
 }
 

@@ -173,8 +173,7 @@ fn what_makes_no_sense_is_refused_wholly() {
     let mut machine = Machine::new(2);
     let instance = machine.open("2", BOTH).unwrap().instance;
     for (position, bytes, error) in [
-        (100, 512, Error::BadArgument),
-        (512, 500, Error::BadArgument),
+        (31 * 512 + 1, 512, Error::NoSpace),
         (31 * 512, 1024, Error::NoSpace),
         (32 * 512, 512, Error::NoSpace),
         (u64::MAX - 511, 1024, Error::NoSpace),
@@ -297,6 +296,163 @@ fn a_write_whose_data_cannot_be_had_is_refused_and_leaves_its_slot() {
     assert_eq!(machine.system.take_reply(waiting).unwrap().0.code(), Error::BadAddressOfOther.code());
     machine.system.break_segments = false;
     assert_eq!(machine.write(instance, 512, vec![2; 512]), Ok(512));
+}
+
+#[test]
+fn what_is_written_in_part_keeps_the_rest_of_its_blocks() {
+    let mut machine = Machine::new(2);
+    let instance = machine.open("all", BOTH).unwrap().instance;
+    let mut expected = vec![9; 4 * 512];
+    assert_eq!(machine.write(instance, 20 * 512, expected.clone()), Ok(2048));
+    // Within a block, from one into the next, and with a whole one between two.
+    for (position, bytes) in [(3, 5), (510, 4), (500, 1000), (512, 7), (1000, 1048)] {
+        let value = position as u8;
+        assert_eq!(machine.write(instance, 20 * 512 + position, vec![value; bytes]), Ok(bytes as u32));
+        expected[position as usize..][..bytes].fill(value);
+        assert_eq!(machine.read(instance, 20 * 512, 4096).unwrap(), expected, "{bytes} at {position}");
+    }
+    // One that its blocks make longer than a transfer is done in part.
+    assert_eq!(machine.write(instance, 30 * 512 + 1, vec![1; 2048]), Ok(2047));
+    assert_eq!(machine.read(instance, 30 * 512, 2048).unwrap(), [vec![0], vec![1; 2047]].concat());
+    machine.medium.borrow_mut().is_broken = true;
+    assert_eq!(machine.write(instance, 1, vec![1; 2]), Err(Error::DeviceError));
+    machine.medium.borrow_mut().is_broken = false;
+    machine.system.break_segments = true;
+    assert_eq!(machine.write(instance, 1, vec![1; 2]), Err(Error::BadAddressOfOther));
+    machine.system.break_segments = false;
+    assert_eq!(machine.write(instance, 512, vec![2; 512]), Ok(512), "all slots are free again");
+}
+
+#[test]
+fn two_parts_of_a_block_are_written_one_after_the_other() {
+    let mut machine = Machine::new(4);
+    let instance = machine.open("all", BOTH).unwrap().instance;
+    let clients: Vec<Pid> = (0..4).map(|_| machine.system.process(UserId::OPERATOR)).collect();
+    let block = 20 * 512;
+    for (client, (position, bytes)) in
+        clients.iter().zip([(block + 1, 10), (block + 100, 10), (block, 512), (block + 5, 1)])
+    {
+        let value = (position - block + 1) as u8;
+        let write = io::Write { instance, position }.to_message();
+        machine.send(*client, &write, vec![value; bytes], Access::READ);
+    }
+    assert_eq!(machine.medium.borrow().at_work.len(), 1, "the others wait for the first");
+    machine.run();
+    assert!(clients.iter().all(|client| machine.system.take_reply(*client).is_some()));
+    let mut expected = [1; 512];
+    expected[5] = 6;
+    assert_eq!(machine.read(instance, block, 512).unwrap(), expected);
+}
+
+impl Machine {
+    fn expect(&mut self, instance: u32, position: u64, bytes: u64) {
+        let ahead = block::ReadAhead { instance, position, bytes };
+        self.system.call(&mut self.server, self.operator, &ahead, Vec::new(), Access::READ).unwrap();
+    }
+
+    fn at_work(&self) -> Vec<Operation> {
+        self.medium.borrow().at_work.iter().map(|(_, operation)| *operation).collect()
+    }
+
+    /// Fills blocks of the medium, each with its number.
+    fn number_blocks(&self) {
+        for (number, block) in self.medium.borrow_mut().bytes.chunks_exact_mut(512).enumerate().skip(1) {
+            block.fill(number as u8);
+        }
+    }
+}
+
+#[test]
+fn what_is_expected_is_read_before_it_is_asked_for() {
+    let mut machine = Machine::new(3);
+    let instance = machine.open("2", mode::READ).unwrap().instance;
+    machine.number_blocks();
+    machine.expect(instance, 512, 1 << 40);
+    assert_eq!(machine.at_work(), [Operation::Read { first: 17, count: 4 }], "as much as a transfer has");
+    machine.expect(instance, 512, 2048);
+    assert_eq!(machine.at_work().len(), 1, "it is known");
+    machine.run();
+    // Twice a part of it, each without the device.
+    for (position, bytes, value) in [(512, 1024, 17), (1536 + 1, 1023, 19)] {
+        let read = io::Read { instance, position }.to_message();
+        machine.send(machine.operator, &read, vec![0; bytes], Access::WRITE);
+        assert!(machine.at_work().is_empty());
+        let (reply, segment) = machine.system.take_reply(machine.operator).unwrap();
+        assert_eq!((io::ReadDone::from_message(&reply).count, segment[0]), (bytes as u32, value));
+    }
+    // The last byte was asked for, so it is read again.
+    let read = io::Read { instance, position: 512 }.to_message();
+    machine.send(machine.operator, &read, vec![0; 512], Access::WRITE);
+    assert_eq!(machine.at_work().len(), 1);
+    machine.run();
+    machine.system.take_reply(machine.operator).unwrap();
+    // Who asks while it is being read waits for that.
+    machine.expect(instance, 0, 512);
+    let read = io::Read { instance, position: 0 }.to_message();
+    machine.send(machine.operator, &read, vec![0; 512], Access::WRITE);
+    assert_eq!(machine.at_work().len(), 1);
+    machine.run();
+    assert_eq!(machine.system.take_reply(machine.operator).unwrap().1, [16; 512]);
+}
+
+#[test]
+fn what_is_expected_is_in_nobodys_way() {
+    let mut machine = Machine::new(2);
+    let instance = machine.open("all", BOTH).unwrap().instance;
+    for position in 0..8 {
+        machine.expect(instance, 512 * position, 512);
+    }
+    assert_eq!(machine.at_work().len(), 1, "a slot is left");
+    machine.run();
+    // Both slots are to be had for two who ask.
+    let other = machine.system.process(UserId::OPERATOR);
+    for client in [machine.operator, other] {
+        let read = io::Read { instance, position: 10 * 512 }.to_message();
+        machine.send(client, &read, vec![0; 512], Access::WRITE);
+    }
+    assert_eq!(machine.at_work().len(), 2);
+    machine.run();
+    assert!([machine.operator, other].iter().all(|client| machine.system.take_reply(*client).is_some()));
+    // One that fails is nobody's failure.
+    machine.medium.borrow_mut().is_broken = true;
+    machine.expect(instance, 512, 512);
+    machine.run();
+    machine.medium.borrow_mut().is_broken = false;
+    assert_eq!(machine.read(instance, 512, 512).unwrap().len(), 512);
+    let mut none = Machine::new(1);
+    let instance = none.open("all", mode::READ).unwrap().instance;
+    none.expect(instance, 0, 512);
+    none.expect(instance, u64::MAX, 512);
+    assert!(none.at_work().is_empty(), "the only slot is for who asks");
+}
+
+proptest! {
+    /// Whatever is expected, written and read in whatever order: what was written is what is read.
+    #[test]
+    fn what_was_read_ahead_is_never_older_than_what_was_written(
+        steps in prop::collection::vec((0..5_u8, 0..16 * 512_u64, 1..2048_u64, 0..4_usize), 1..40),
+    ) {
+        let mut machine = Machine::new(4);
+        let instance = machine.open("2", BOTH).unwrap().instance;
+        let mut model = vec![0; 32 * 512];
+        for (number, (what, position, bytes, ended)) in (1..).zip(steps) {
+            match what {
+                0 | 1 => machine.expect(instance, position, bytes),
+                2 => {
+                    let written = machine.write(instance, position, vec![number; bytes as usize]).unwrap();
+                    model[position as usize..][..written as usize].fill(number);
+                }
+                3 => {
+                    let read = machine.read(instance, position, bytes as usize).unwrap();
+                    prop_assert!(!read.is_empty() && read == model[position as usize..][..read.len()]);
+                }
+                _ => {
+                    machine.medium.borrow_mut().end(ended);
+                    machine.attend();
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -226,9 +226,10 @@ impl<S: Disks> FileServer<S> {
             self.open.note_paged(object, instance, may_write);
             open.paged = Some(instance);
         }
-        let bytes = if position == open.next_position { READ_AHEAD_BYTES } else { FIRST_READ_BYTES };
+        let goes_on = position == open.next_position;
+        let bytes = if goes_on { READ_AHEAD_BYTES } else { FIRST_READ_BYTES };
         let volume = self.volume.as_mut().ok_or(Error::NotFound)?;
-        volume.fetch(object, position, bytes);
+        volume.fetch(object, position, bytes, goes_on && position > 0);
         if !may_write {
             let most = MOST_LENT as usize;
             let count = volume.lend(object, position / PAGE_BYTES, most)?.len();
@@ -341,7 +342,7 @@ impl<S: Disks> Service for FileServer<S> {
         open.next_position = position + wanted as u64;
         let in_page = BLOCK_BYTES - (position % PAGE_BYTES) as usize;
         if ahead > PAGE_BYTES {
-            volume.fetch(object, position, ahead);
+            volume.fetch(object, position, ahead, goes_on);
         }
         if wanted <= in_page {
             return Ok(Reading::Data(volume.piece(object, position, wanted)?));
@@ -350,7 +351,7 @@ impl<S: Disks> Service for FileServer<S> {
         while done < wanted {
             let at = position + done as u64;
             if at.is_multiple_of(PAGE_BYTES) {
-                volume.fetch(object, at, ahead.min((wanted - done) as u64));
+                volume.fetch(object, at, ahead.min((wanted - done) as u64), goes_on);
             }
             let piece = match volume.piece(object, at, wanted - done) {
                 Ok(piece) => piece,
