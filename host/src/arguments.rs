@@ -110,6 +110,10 @@ pub struct NodeOptions {
     #[arg(long)]
     pub icount: bool,
 
+    /// Give each node a device of random numbers, which are the host's: `[random]`
+    #[arg(long, conflicts_with = "icount")]
+    pub random: bool,
+
     /// Write the boot and kernel log to this file
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,

@@ -105,6 +105,7 @@ fn options(memory: u32, icount: bool) -> NodeOptions {
         add: Vec::new(),
         accel: Accel::Tcg,
         icount,
+        random: false,
         log: None,
         test_programs: true,
     }

@@ -35,6 +35,8 @@ pub struct Machine {
     pub gdb_line: Option<u16>,
     /// Whether it has a screen and a keyboard, and whether they are in a window.
     pub display: Display,
+    /// Whether it has a device of random numbers.
+    pub has_random: bool,
     /// The network card, if it has one.
     pub card: Option<Card>,
     /// Its disks.
@@ -149,6 +151,10 @@ const CHANNEL: [&str; 4] = [
     "virtserialport,nr=1,chardev=channel",
 ];
 
+/// A device of random numbers, which are the host's.
+const RANDOM: [&str; 4] =
+    ["-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"];
+
 /// A disk with nothing but zeros, which firmware tries first.
 const EMPTY_DISK: [&str; 4] = [
     "-drive",
@@ -230,6 +236,9 @@ impl Machine {
         arguments.extend(self.card.iter().flat_map(|card| card.arguments(starts)));
         arguments.extend(disk::arguments(&self.disks));
         arguments.extend(CHANNEL.map(OsString::from));
+        if self.has_random {
+            arguments.extend(RANDOM.map(OsString::from));
+        }
         arguments.extend(self.counting.iter().flat_map(Counting::arguments));
         Ok(arguments)
     }
@@ -288,6 +297,7 @@ mod tests {
             debugger: None,
             gdb_line: None,
             display: Display::None,
+            has_random: false,
             card: None,
             disks: Vec::new(),
             counting: None,
@@ -317,6 +327,13 @@ mod tests {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(!line.contains("icount") && !line.contains("-gdb") && !line.contains("-netdev"));
+        assert!(!line.contains("virtio-rng"));
+    }
+
+    #[test]
+    fn a_node_has_random_numbers_of_the_hosts_where_it_is_to() {
+        let line = line(&Machine { has_random: true, ..machine() });
+        assert!(line.contains("-device virtio-rng-pci,rng=random"), "{line}");
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Prepared {
                     debugger: None,
                     gdb_line: None,
                     display: Display::None,
+                    has_random: options.random,
                     card: None,
                     disks,
                     counting: None,

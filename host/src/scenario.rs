@@ -119,6 +119,9 @@ pub struct Scenario {
     /// Whether the first node has a screen and a keyboard.
     #[serde(default)]
     display: bool,
+    /// Whether the nodes have a device of random numbers.
+    #[serde(default)]
+    random: bool,
     /// Disks, new for each run, as `--disk` takes them but without a file.
     #[serde(default)]
     disk: Vec<New>,
@@ -248,6 +251,7 @@ impl Scenario {
             add: self.add.iter().map(|path| self::folder().join(path)).collect(),
             accel: Accel::Tcg,
             icount: self.icount,
+            random: self.random,
             log: None,
             test_programs: true,
         }

@@ -16,7 +16,7 @@ pub const READ_BYTES: usize = 16 * 1024;
 /// Most bytes of one write that are looked at.
 const MIX_BYTES: usize = 256;
 
-/// The server. `fresh` gives what the machine has of randomness at any moment: it is mixed in before each read.
+/// The server. `fresh` mixes in what the machine has of randomness at any moment, before each read.
 pub struct EntropyServer<F> {
     pool: Pool,
     fresh: F,
@@ -24,7 +24,7 @@ pub struct EntropyServer<F> {
     drawn: Vec<u8>,
 }
 
-impl<F: FnMut() -> [u64; 2]> EntropyServer<F> {
+impl<F: FnMut(&mut Pool)> EntropyServer<F> {
     /// A server with a seeded pool.
     pub fn new(pool: Pool, fresh: F) -> EntropyServer<F> {
         EntropyServer { pool, fresh, drawn: vec![0; READ_BYTES] }
@@ -41,7 +41,7 @@ fn check(context: u32, path: &[u8]) -> Result<(), Error> {
     }
 }
 
-impl<F: FnMut() -> [u64; 2]> Service for EntropyServer<F> {
+impl<F: FnMut(&mut Pool)> Service for EntropyServer<F> {
     type Open = ();
 
     fn open(
@@ -68,9 +68,7 @@ impl<F: FnMut() -> [u64; 2]> Service for EntropyServer<F> {
         room: usize,
         _system: &mut dyn System,
     ) -> Result<Reading<'a>, Error> {
-        for number in (self.fresh)() {
-            self.pool.mix(&number.to_le_bytes());
-        }
+        (self.fresh)(&mut self.pool);
         let drawn = &mut self.drawn[..room.min(READ_BYTES)];
         self.pool.fill(drawn);
         Ok(Reading::Data(drawn))
@@ -126,7 +124,7 @@ mod tests {
     fn reads_differ_and_writes_are_taken() {
         let mut system = TestSystem::new();
         let client = system.process(UserId(100));
-        let mut server = IoServer::new(EntropyServer::new(Pool::new(), || [0, 0]), Limits::default());
+        let mut server = IoServer::new(EntropyServer::new(Pool::new(), |_| ()), Limits::default());
         let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
         let instance = system.say(&mut server, client, &open, b"").unwrap().instance;
         let read = io::Read { instance, position: 0 };

@@ -28,7 +28,7 @@ use v::time::{Duration, sleep};
 v_start::program!(main);
 
 /// Services that have nothing to do on this node, without a terminal or a screen, other nodes, or disks.
-const IDLE: [&str; 18] = [
+const IDLE: [&str; 19] = [
     "hostlink",
     "session",
     "network",
@@ -47,6 +47,7 @@ const IDLE: [&str; 18] = [
     "virtio-blk",
     "nvme",
     "ahci",
+    "virtio-rng",
 ];
 /// What is run at the shell, besides the killing: something of every service's.
 const EXERCISES: &[&str] = &[
