@@ -37,6 +37,7 @@ pub const TOOLBOX: &[&Command] = &[
     &text::checksum::CKSUM,
     &text::cmp::COMMAND,
     &text::comm::COMMAND,
+    &system::core_file::COMMAND,
     &files::cp::COMMAND,
     &text::checksum::CRC32,
     &text::cut::COMMAND,

@@ -13,8 +13,8 @@
 
 mod layout;
 mod packet;
-mod stub;
-mod team;
+pub(super) mod stub;
+pub(super) mod team;
 
 use alloc::boxed::Box;
 use alloc::format;

@@ -1,6 +1,7 @@
 //! Commands that look at the system and act on it.
 
 pub mod balance;
+pub mod core_file;
 pub mod crash;
 pub mod date;
 pub mod debug;

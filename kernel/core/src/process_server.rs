@@ -201,9 +201,6 @@ impl<M: Machine> Kernel<M> {
         if !set.server.is_none() {
             let server = self.find_process(caller, set.server)?;
             // It will see the memory of those teams.
-            if self.processes[server].user != self.processes[caller].user {
-                self.need_right(caller, Rights::CONTROL_OTHERS)?;
-            }
             if self.processes[server].user != self.team(team).user {
                 self.need_right(server, Rights::EXCEPTION_SERVER)?;
             }

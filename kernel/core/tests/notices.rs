@@ -357,7 +357,11 @@ fn who_may_be_an_exception_server() {
         denied,
         "without the right to be one"
     );
-    assert_eq!(node.request(one, PROCESS, &set(same, one)).map(|_| ()), Ok(()));
+    // A debugger gives exceptions back to whom they went before, whoever that is.
+    node.request(root, PROCESS, &set(same, root)).unwrap();
+    let former = node.request(one, PROCESS, &set(same, one)).unwrap().former;
+    assert_eq!(former, root);
+    assert_eq!(node.request(one, PROCESS, &set(same, former)).unwrap().former, one);
     assert_eq!(node.request(one, PROCESS, &set(Pid::NONE, Pid::NONE)).map(|_| ()), Ok(()));
 }
 

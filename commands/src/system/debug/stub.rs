@@ -66,14 +66,14 @@ pub enum Leave {
 /// The breakpoint instruction.
 const BREAKPOINT: u8 = 0xcc;
 /// The processor's number of what it makes.
-const BREAKPOINT_VECTOR: u32 = 3;
+pub const BREAKPOINT_VECTOR: u32 = 3;
 /// In the flags: an exception after each instruction.
 const TRAP_FLAG: u64 = 1 << 8;
 /// Most bytes of memory that one packet asks for.
 const MOST_READ: u64 = 1024;
 
 /// GDB's signal of the meaning of a processor's exception.
-const fn signal(vector: u32) -> u8 {
+pub const fn signal(vector: u32) -> u8 {
     match vector {
         0 | 16 | 19 => 8,
         1 | BREAKPOINT_VECTOR => 5,
