@@ -71,6 +71,7 @@ pub struct DomainOptions {
     /// Groups stand between bars; each is a list of numbers and ranges. Nodes of different groups don't hear each
     /// other; nodes in no group hear everyone. The times, in s or ms, count from the network's start, which is just
     /// before that of the first node. Without `after` the partition is there at once, without `for` it lasts.
+    /// Without groups, as in 'after=10s,for=5s', node 1 is separated from all others.
     #[arg(long, value_name = "PARTITION", verbatim_doc_comment)]
     pub partition: Vec<Partition>,
 

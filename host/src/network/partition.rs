@@ -1,13 +1,14 @@
 //! Partitions: for some time, groups of nodes that don't hear each other.
 //!
 //! ```text
-//! PARTITION = GROUP '|' GROUP { '|' GROUP } [ 'after' TIME ] [ 'for' TIME ]
+//! PARTITION = [ GROUP '|' GROUP { '|' GROUP } ] [ 'after' TIME ] [ 'for' TIME ]
 //! GROUP     = NODES { ',' NODES }
 //! NODES     = NUMBER [ '-' NUMBER ]
 //! TIME      = DECIMAL ( 's' | 'ms' )
 //! ```
 //! `1 | 2-3 after 10s for 5s` separates node 1 from nodes 2 and 3, ten seconds after the network's start, for five
-//! seconds. Without `after` it begins at the start, without `for` it lasts. Nodes that are in no group hear everyone.
+//! seconds. Without `after` it begins at the start, without `for` it lasts. Nodes that are in no group hear everyone;
+//! without any group, node 1 is separated from all others. `after=10s,for=5s` is read as well.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub const MOST_NODES: usize = 64;
 pub struct Partition {
     /// The group of each node, by the node's place; `None` for those that it doesn't concern.
     groups: Vec<Option<usize>>,
+    /// The group of all that `groups` has no place for.
+    others: Option<usize>,
     begin: Duration,
     /// `None` if it lasts.
     end: Option<Duration>,
@@ -33,14 +36,14 @@ pub struct Partition {
 impl Partition {
     /// Whether it is between these two nodes at that time after the network's start.
     pub fn separates(&self, one: usize, other: usize, now: Duration) -> bool {
-        let group = |node: usize| self.groups.get(node).copied().flatten();
+        let group = |node: usize| self.groups.get(node).copied().unwrap_or(self.others);
         let time = self.begin <= now && self.end.is_none_or(|end| now < end);
         time && matches!((group(one), group(other)), (Some(one), Some(other)) if one != other)
     }
 
     /// How many nodes there must be for all that it names to be there.
     pub fn nodes(&self) -> usize {
-        self.groups.len()
+        self.groups.len() + usize::from(self.others.is_some())
     }
 }
 
@@ -68,6 +71,8 @@ fn parse(text: &str) -> Result<Partition, String> {
         groups += word;
     }
     let (mut begin, mut length) = (None, None);
+    let times = words.collect::<Vec<_>>().join(" ");
+    let mut words = times.split([' ', '=', ',']).filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
         let place = match word {
             "after" => &mut begin,
@@ -79,8 +84,12 @@ fn parse(text: &str) -> Result<Partition, String> {
             return Err(format!("`{word}` is there twice"));
         }
     }
+    let (groups, others) = match groups.as_str() {
+        "" if !times.is_empty() => (vec![Some(0)], Some(1)),
+        groups => (parse_groups(groups)?, None),
+    };
     let begin = begin.unwrap_or_default();
-    Ok(Partition { groups: parse_groups(&groups)?, begin, end: length.map(|length| begin + length) })
+    Ok(Partition { groups, others, begin, end: length.map(|length| begin + length) })
 }
 
 fn parse_groups(text: &str) -> Result<Vec<Option<usize>>, String> {
@@ -151,6 +160,17 @@ mod tests {
         }
         let late: Partition = "1|2 for 1s after 1s".parse().unwrap();
         assert_eq!(late, "1|2 after 1s for 1000ms".parse().unwrap());
+        assert_eq!(late, "1|2 for=1s, after=1s".parse().unwrap());
+    }
+
+    #[test]
+    fn without_groups_node_1_is_alone() {
+        let partition: Partition = "after=2s,for=3s".parse().unwrap();
+        assert_eq!(partition.nodes(), 2);
+        for (one, other, separated) in [(0, 1, true), (9, 0, true), (1, 9, false), (0, 0, false)] {
+            assert_eq!(partition.separates(one, other, 2 * SECOND), separated);
+            assert!(!partition.separates(one, other, 5 * SECOND));
+        }
     }
 
     #[test]
@@ -164,6 +184,8 @@ mod tests {
             ("1|65", "`65` is no node"),
             ("1|1-2", "node 1 is named twice"),
             ("1|2 after", "a time is missing"),
+            ("after=", "a time is missing"),
+            ("after=5", "`5` is no time"),
             ("1|2 after 5", "`5` is no time"),
             ("1|2 after 5s after 6s", "twice"),
             ("1|2 until 5s", "neither `after` nor `for`"),
@@ -177,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_written_is_read_or_refused(text in "[0-9a-z|, .-]{0,30}") {
+        fn whatever_is_written_is_read_or_refused(text in "[0-9a-z|, .=-]{0,30}") {
             if let Ok(partition) = text.parse::<Partition>() {
                 prop_assert!(partition.nodes() <= MOST_NODES);
             }
