@@ -9,6 +9,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod context;
+#[cfg(test)]
+mod differential;
 pub mod files;
 pub mod json;
 pub mod parallel;

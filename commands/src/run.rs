@@ -93,8 +93,8 @@ pub mod testing {
     use super::*;
     use alloc::borrow::ToOwned;
 
-    /// See the module. Words are separated by spaces; `''` quotes one.
-    pub fn try_command(command: &Command, line: &str, files: &[(&str, &[u8])]) -> (i32, String, String) {
+    /// The words of a line, separated by spaces; `''` quotes one.
+    pub fn words(line: &str) -> Vec<String> {
         let mut words = Vec::new();
         let mut quoted = false;
         for piece in line.split('\'') {
@@ -105,6 +105,12 @@ pub mod testing {
             }
             quoted = !quoted;
         }
+        words
+    }
+
+    /// See the module. Words are those of [`words`].
+    pub fn try_command(command: &Command, line: &str, files: &[(&str, &[u8])]) -> (i32, String, String) {
+        let words = words(line);
         let (mut output, mut errors) = (Vec::new(), Vec::new());
         let open = |name: &str| -> Result<Box<dyn BufRead>, Error> {
             let (_, bytes) = files.iter().find(|(known, _)| *known == name).ok_or(Error::NotFound)?;

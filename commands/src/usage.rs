@@ -225,11 +225,27 @@ impl Usage {
                     .iter()
                     .find(|choice| choice.long == long)
                     .ok_or_else(|| Misuse(format!("there is no option --{long}")))?,
-                Arg::Short(letter) => self
-                    .choices
-                    .iter()
-                    .find(|choice| choice.letter == letter && letter != '\0')
-                    .ok_or_else(|| Misuse(format!("there is no option -{letter}")))?,
+                Arg::Short(letter) => {
+                    let choice = self.choices.iter().find(|choice| choice.letter == letter && letter != '\0');
+                    match choice {
+                        Some(choice) => choice,
+                        // A negative number is none where no option is a digit.
+                        None if letter.is_ascii_digit() || letter == '.' => {
+                            let number = format!("-{letter}{}", options.value_opt().unwrap_or_default());
+                            if !words.contains(&number) {
+                                return Err(Misuse(format!("there is no option -{letter}")));
+                            }
+                            if is_program {
+                                let rest = words.iter().skip_while(|word| **word != number);
+                                arguments.operands.extend(rest.cloned());
+                                break;
+                            }
+                            arguments.operands.push(number);
+                            continue;
+                        }
+                        None => return Err(Misuse(format!("there is no option -{letter}"))),
+                    }
+                }
             };
             let value = match choice.value {
                 Some(_) => options.value().map_err(malformed)?.to_owned(),
@@ -325,6 +341,11 @@ mod tests {
         assert!(text.contains("'c'"), "{text}");
         let Ok(Wish::Run(arguments)) = parse("-n -3 f") else { panic!() };
         assert_eq!(arguments.value("lines"), Some("-3"));
+        let usage = Usage { choices: &[], ..USAGE };
+        let words = ["-7", "-2.5"].map(ToString::to_string);
+        let Ok(Wish::Run(arguments)) = usage.parse(&words) else { panic!() };
+        assert_eq!(arguments.operands, words);
+        assert!(usage.parse(&["-x7".to_string()]).is_err());
         let Ok(Wish::Run(arguments)) = parse("-n x f") else { panic!() };
         let Err(Misuse(text)) = arguments.number::<u32>("lines") else { panic!() };
         assert_eq!(text, "--lines: 'x' is not a whole number from 0 to 4294967295");

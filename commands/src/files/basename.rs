@@ -50,7 +50,7 @@ fn dirname(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let last = path::last_component(name);
     let trimmed = name.trim_end_matches('/');
     let directory = match trimmed.strip_suffix(last).unwrap_or_default() {
-        _ if last.is_empty() => whole(name),
+        _ if last.is_empty() && !name.is_empty() => whole(name),
         "" => ".",
         before => whole(before),
     };
@@ -93,6 +93,6 @@ mod tests {
         expect(&BASENAME, "a/b.c .c", "", "b\n");
         expect(&BASENAME, ".c .c", "", ".c\n");
         expect(&BASENAME, "''", "", "\n");
-        expect(&DIRNAME, "''", "", "\n");
+        expect(&DIRNAME, "''", "", ".\n");
     }
 }

@@ -65,6 +65,12 @@ const LEVEL: u8 = 6;
 
 fn tar(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let archive = arguments.value("file").filter(|name| *name != "-");
+    // Extracting would make it, where it is mistyped.
+    if let Some(directory) = arguments.value("directory")
+        && file::metadata(directory).map_err(|error| failed(directory, error))?.kind != Kind::Directory
+    {
+        return Err(failed(directory, Error::NotADirectory));
+    }
     match ["create", "list", "extract"].map(|option| arguments.has(option)) {
         [true, false, false] => create(arguments, archive, context),
         [false, true, false] | [false, false, true] => read(arguments, archive, context),

@@ -289,7 +289,7 @@ impl System for Node {
 
     fn wait(&mut self, child: &mut Child) -> Result<Waited, Error> {
         if child.may_stop {
-            self.suspender.iter().for_each(Suspender::stop_if_wanted);
+            self.suspender.iter().for_each(Suspender::begin_wait);
             let outcome = child.program.wait_or_stop().transpose();
             if let (None, Some(suspender)) = (&outcome, &self.suspender) {
                 suspender.put_readers_aside();

@@ -1,7 +1,8 @@
 //! ^Z: a process of the shell that waits until the terminal says that the user wants to stop what runs, and has the program
 //! managers of all nodes stop the job in the foreground.
 //!
-//! The user may be quicker than the shell, which stops the job again when it has started all of it.
+//! The user may be quicker than the shell: then the job is stopped when all of it has been started. While the shell waits for
+//! something else, as the output that it substitutes, nothing is stopped.
 //!
 //! The shell itself waits for its programs meanwhile, and is told by their manager. What programs that are stopped wait to
 //! read, the terminal keeps aside until they go on.
@@ -30,7 +31,9 @@ pub(super) struct Suspender {
 struct Jobs {
     /// The job that may be stopped.
     current: Option<Job>,
-    /// The user wants to stop it, maybe before its programs are there.
+    /// The shell waits for nothing but its programs, all of which have been started.
+    is_waited_for: bool,
+    /// The user wanted to stop it before that.
     is_stop_wanted: bool,
     /// Those that were stopped, with the number under which the terminal has their readers.
     stopped: Vec<(Job, u32)>,
@@ -49,12 +52,18 @@ impl Suspender {
     pub(super) fn allow(&self, job: Option<Job>) {
         let mut jobs = self.jobs.lock();
         jobs.current = job;
-        jobs.is_stop_wanted = false;
+        jobs.is_waited_for = false;
+        if core::mem::take(&mut jobs.is_stop_wanted) {
+            // The shell never came to wait for it.
+            jobs.stopped.pop();
+        }
     }
 
-    /// All programs of the current job have been started: if the user wanted to stop it before, it is stopped now.
-    pub(super) fn stop_if_wanted(&self) {
+    /// All programs of the current job have been started, and the shell is about to wait for them. If the user wanted to stop
+    /// it before, it is stopped now.
+    pub(super) fn begin_wait(&self) {
         let mut jobs = self.jobs.lock();
+        jobs.is_waited_for = true;
         let is_wanted = core::mem::take(&mut jobs.is_stop_wanted);
         let job = jobs.current.filter(|_| is_wanted);
         drop(jobs);
@@ -95,7 +104,12 @@ fn stop_jobs(terminal: Instance, jobs: &Mutex<Jobs>) {
             continue;
         };
         shared.stopped.push((job, stop.readers));
-        shared.is_stop_wanted = true;
+        if !shared.is_waited_for {
+            shared.is_stop_wanted = true;
+            drop(shared);
+            resume_readers(terminal, stop.readers);
+            continue;
+        }
         drop(shared);
         // Of what does not hear of it nobody is told that it was stopped: ^C is left.
         let _ = job.stop();

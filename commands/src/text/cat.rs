@@ -27,14 +27,18 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 fn cat(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let mut line_number = 0_u64;
-    let mut line = Vec::new();
+    let (mut line, mut is_begun) = (Vec::new(), false);
     context.each_file(&arguments.operands, |context, _, file| {
         if !arguments.has("number") {
             return copy(context, file);
         }
         while next_line(file, &mut line)? {
-            line_number += 1;
-            context.output.write_all(format!("{line_number:6}\t").as_bytes())?;
+            // The last line of a file may go on in the next.
+            if !is_begun {
+                line_number += 1;
+                context.output.write_all(format!("{line_number:6}\t").as_bytes())?;
+            }
+            is_begun = !line.ends_with(b"\n");
             context.output.write_all(&line)?;
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "grep",
-        synopsis: "[-EivncloqaFxwHh] [-e PATTERN | PATTERN] [FILE...]",
+        synopsis: "[-EivncloqaFxwHh] [-e PATTERN]... [PATTERN] [FILE...]",
         summary: "Writes the lines that match a pattern.",
         details: "A PATTERN is an extended regular expression. The status is 0 if a line matched, 1 if none did,\n\
                   and 2 if something failed. Of a file with zero bytes it says only that it matches.",
@@ -65,25 +65,37 @@ pub const COMMAND: Command = Command {
 };
 
 /// The pattern that the options make of what was typed.
-fn compile(arguments: &Arguments, text: &str) -> Result<Pattern, Misuse> {
-    let mut expression = if arguments.has("fixed") { escape(text) } else { text.to_string() };
+fn compile(arguments: &Arguments, patterns: &[&str]) -> Result<Pattern, Misuse> {
+    // Of several, the lines of one among them, any may match. Each is looked at by itself first, so that none ends another.
+    let lines: Vec<&str> = patterns.iter().flat_map(|text| text.split('\n')).collect();
+    let ignores_case = arguments.has("ignore-case");
+    let mut alternatives = Vec::new();
+    for line in &lines {
+        let expression = if arguments.has("fixed") { escape(line) } else { (*line).to_string() };
+        Pattern::compile(&expression, ignores_case, line)?;
+        alternatives.push(if lines.len() > 1 { format!("(?:{expression})") } else { expression });
+    }
+    let mut expression = alternatives.join("|");
     if arguments.has("word") {
         expression = format!(r"(?-u:\b)(?:{expression})(?-u:\b)");
     }
     if arguments.has("whole-line") {
         expression = format!("^(?:{expression})$");
     }
-    Pattern::compile(&expression, arguments.has("ignore-case"), text)
+    Pattern::compile(&expression, ignores_case, &patterns.join("\n"))
 }
 
 fn grep(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     context.failure_status = 2;
-    let (text, files) = match (arguments.value("pattern"), arguments.operands.split_first()) {
-        (Some(text), _) => (text, &arguments.operands[..]),
-        (None, Some((text, files))) => (text.as_str(), files),
-        (None, None) => return Err(Misuse("a pattern is missing".to_string()).into()),
-    };
-    let mut pattern = compile(arguments, text)?;
+    let mut patterns: Vec<&str> = arguments.values("pattern").collect();
+    let mut files = &arguments.operands[..];
+    if patterns.is_empty() {
+        let missing = || Misuse("a pattern is missing".to_string());
+        let (text, rest) = files.split_first().ok_or_else(missing)?;
+        patterns.push(text);
+        files = rest;
+    }
+    let mut pattern = compile(arguments, &patterns)?;
     let named = !arguments.has("no-name") && (arguments.has("with-name") || files.len() > 1);
     let mut any = false;
     context.each_file(files, |context, name, file| {
@@ -157,6 +169,9 @@ mod tests {
         expect(&COMMAND, "-x one", LINES, "one\n");
         expect(&COMMAND, "-w three", LINES, "three 33\n");
         expect(&COMMAND, "-F -e .", "a\n.\n", ".\n");
+        expect(&COMMAND, "-e one -e 3", LINES, "one\nthree 33\n");
+        expect(&COMMAND, "-x -e one -e three", LINES, "one\n");
+        expect(&COMMAND, "-F 'one\nTwo'", LINES, "one\nTwo\n");
         expect(&COMMAND, "-q one", LINES, "");
         expect(&COMMAND, "'^(one|two)$'", LINES, "one\n");
     }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use crate::Command;
-use crate::context::{Context, FileFailure, Outcome, next_line};
+use crate::context::{Context, FileFailure, Outcome, next_line, without_newline};
 use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
 
 /// The command.
@@ -63,7 +63,8 @@ fn nl(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
                 context.output.write_all(format!("{:width$}", "").as_bytes())?;
                 context.output.write_all(separator.replace(|_| true, " ").as_bytes())?;
             }
-            context.output.write_all(&line)?;
+            context.output.write_all(without_newline(&line))?;
+            context.output.write_all(b"\n")?;
         }
         Ok::<(), FileFailure>(())
     })
@@ -77,7 +78,7 @@ mod tests {
     #[test]
     fn lines_are_numbered() {
         expect(&COMMAND, "", "a\n\nb\n", "     1\ta\n       \n     2\tb\n");
-        expect(&COMMAND, "-b a -w 2 -s: -v 9 -i 2", "a\n\nb", " 9:a\n11:\n13:b");
+        expect(&COMMAND, "-b a -w 2 -s: -v 9 -i 2", "a\n\nb", " 9:a\n11:\n13:b\n");
         expect(&COMMAND, "-b n -w 1", "a\n", "  a\n");
         assert_eq!(try_command(&COMMAND, "-b x", &[("-", b"")]).0, 2);
         assert_eq!(try_command(&COMMAND, "-w 99999", &[("-", b"")]).0, 2);

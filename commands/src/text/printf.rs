@@ -10,7 +10,7 @@ use crate::Command;
 use crate::context::{Context, Outcome};
 use crate::shell::arithmetic::parse_integer;
 use crate::shell::lexer::shorten;
-use crate::usage::{Arguments, MANY, Usage};
+use crate::usage::{Arguments, PROGRAM, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -20,9 +20,9 @@ pub const COMMAND: Command = Command {
         summary: "Writes words in a format.",
         details: "FORMAT is used again until the words are used up. %s is a word, %b one with escapes as \\n in it, %c its\n\
                   first byte, %d %i %u %o %x %X numbers, %% a percent sign, each with flags, width and precision as in C.\n\
-                  Where a word may begin with -, -- comes before FORMAT.",
+                  Where FORMAT may begin with -, -- comes before it.",
         choices: &[],
-        operands: (1, MANY),
+        operands: (1, PROGRAM),
     },
     body: printf,
 };
@@ -268,7 +268,7 @@ impl<'a> Printing<'a> {
             _ => value.unsigned_abs().to_string(),
         };
         if let Some(least) = conversion.precision {
-            digits = format!("{digits:0>least$}");
+            digits = if least == 0 && value == 0 { String::new() } else { format!("{digits:0>least$}") };
         }
         let sign = match letter {
             _ if is_signed && value < 0 => "-",
@@ -322,6 +322,8 @@ mod tests {
             ("%.2s abc", "ab"),
             ("%c abc", "a"),
             ("100%%", "100%"),
+            ("%x%05d -1 -42", "ffffffffffffffff-0042"),
+            ("%.0d. 0", "."),
         ] {
             expect(&COMMAND, line, "", output);
         }

@@ -13,7 +13,7 @@ pub const COMMAND: Command = Command {
         name: "seq",
         synopsis: "[-w] [-s SEPARATOR] [FIRST [STEP]] LAST",
         summary: "Writes the whole numbers from FIRST to LAST.",
-        details: "FIRST and STEP are 1 unless told. Put -- before a negative FIRST.",
+        details: "FIRST and STEP are 1 unless told.",
         choices: &[
             Choice { letter: 'w', long: "equal-width", value: None, help: "Pad with zeros on the left." },
             Choice {

@@ -1,19 +1,24 @@
 //! `sort`: lines in order.
 
+mod key;
+
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use crate::Command;
 use crate::context::{Context, FileFailure, Outcome, read_all, without_newline};
 use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
+use key::{Key, Manner};
 
 /// The command.
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "sort",
-        synopsis: "[-nrufb] [-k FIELD] [-t CHARACTER] [FILE...]",
+        synopsis: "[-nrufb] [-k KEY]... [-t CHARACTER] [FILE...]",
         summary: "Writes the lines of all files in order.",
-        details: "Lines that compare as equal are ordered by their bytes.",
+        details: "A KEY is FIELD[.CHARACTER][,FIELD[.CHARACTER]], from here to there or to the line's end, counted from 1, with\n\
+                  letters of n, r, f and b behind that are for it alone: -k 2,2n -k 1. Without -t a field has the blanks before\n\
+                  it. Of several keys the first that differs counts. Lines that compare as equal are ordered by their bytes.",
         choices: &[
             Choice {
                 letter: 'n',
@@ -30,12 +35,7 @@ pub const COMMAND: Command = Command {
             },
             Choice { letter: 'f', long: "ignore-case", value: None, help: "Take A and a for equal." },
             Choice { letter: 'b', long: "ignore-blanks", value: None, help: "Skip blanks at the beginning." },
-            Choice {
-                letter: 'k',
-                long: "key",
-                value: Some("FIELD"),
-                help: "Compare from this field on, counted from 1.",
-            },
+            Choice { letter: 'k', long: "key", value: Some("KEY"), help: "Compare this part of the lines." },
             Choice {
                 letter: 't',
                 long: "separator",
@@ -48,13 +48,11 @@ pub const COMMAND: Command = Command {
     body: sort,
 };
 
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Order {
-    numeric: bool,
+    /// What is compared, until it is not equal.
+    keys: Vec<Key>,
+    /// The lines themselves are compared the other way round.
     reverse: bool,
-    ignore_case: bool,
-    ignore_blanks: bool,
-    field: usize,
     separator: Option<u8>,
 }
 
@@ -65,49 +63,24 @@ impl Order {
             Some([byte]) => Some(*byte),
             Some(_) => return Err(Misuse("--separator takes one character".into())),
         };
-        let field = arguments.number("key")?.unwrap_or(1);
-        if field == 0 {
-            return Err(Misuse("fields are counted from 1".into()));
-        }
-        Ok(Order {
+        let manner = Manner {
             numeric: arguments.has("numeric"),
             reverse: arguments.has("reverse"),
             ignore_case: arguments.has("ignore-case"),
             ignore_blanks: arguments.has("ignore-blanks"),
-            field,
-            separator,
-        })
-    }
-
-    /// The part of the line that is compared.
-    fn key<'a>(&self, line: &'a [u8]) -> &'a [u8] {
-        let mut rest = line;
-        for _ in 1..self.field {
-            rest = if let Some(separator) = self.separator {
-                rest.iter().position(|byte| *byte == separator).map_or(&[], |at| &rest[at + 1..])
-            } else {
-                let word = rest.trim_ascii_start();
-                &word[word.iter().position(u8::is_ascii_whitespace).unwrap_or(word.len())..]
-            };
+        };
+        let keys = arguments.values("key").map(|key| Key::parse(key, manner));
+        let mut keys = keys.collect::<Result<Vec<Key>, Misuse>>()?;
+        if keys.is_empty() {
+            keys.push(Key::line(manner));
         }
-        if self.ignore_blanks || self.field > 1 && self.separator.is_none() {
-            rest.trim_ascii_start()
-        } else {
-            rest
-        }
+        Ok(Order { keys, reverse: manner.reverse, separator })
     }
 
     /// How two lines compare, before ties are broken.
     fn compare(&self, left: &[u8], right: &[u8]) -> Ordering {
-        let (left, right) = (self.key(left), self.key(right));
-        let order = if self.numeric {
-            compare_numbers(left, right)
-        } else if self.ignore_case {
-            left.iter().map(u8::to_ascii_lowercase).cmp(right.iter().map(u8::to_ascii_lowercase))
-        } else {
-            left.cmp(right)
-        };
-        if self.reverse { order.reverse() } else { order }
+        let orders = self.keys.iter().map(|key| key.compare(left, right, self.separator));
+        orders.fold(Ordering::Equal, Ordering::then)
     }
 
     fn compare_wholly(&self, left: &[u8], right: &[u8]) -> Ordering {

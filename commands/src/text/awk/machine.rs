@@ -125,6 +125,11 @@ impl Machine {
         ] {
             machine.globals[at] = Cell::Value(Value::text(text.as_bytes()));
         }
+        for (at, number) in
+            [(special::NR, 0.0), (special::FNR, 0.0), (special::RSTART, 0.0), (special::RLENGTH, -1.0)]
+        {
+            machine.globals[at] = Cell::Value(Value::Number(number));
+        }
         let environment = v::env::variables().into_iter();
         let entries =
             environment.map(|(name, value)| (name.as_bytes().into(), Value::input(value.as_bytes())));

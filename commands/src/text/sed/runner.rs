@@ -267,7 +267,7 @@ impl Runner {
             }
             Action::Map(pairs) => self.map(pairs),
             Action::Quit(status) => {
-                context.status = *status;
+                context.status = context.status.max(*status);
                 return Ok(Next::Quit);
             }
             Action::Letter(letter) => return self.letter(*letter, on, context),
