@@ -24,8 +24,10 @@ impl Managing {
     pub(crate) fn stop_job(&mut self, client: &Client<'_>, stop: StopJob) -> Result<JobStopped, Error> {
         let programs = self.programs.of_job((stop.shell, stop.number), client.user);
         for program in &programs {
+            // In a team that is frozen to move all are suspended, and go on where it has moved unless they are told here.
+            each_process(*program, |_| true, |process| process::Suspend { process })?;
             for _ in 0..MOST_LOOKS {
-                if each_process(*program, false, |process| process::Suspend { process })? == 0 {
+                if each_process(*program, |is| !is, |process| process::Suspend { process })? == 0 {
                     break;
                 }
             }
@@ -49,7 +51,7 @@ impl Managing {
         let programs = self.programs.of_job((go_on.shell, go_on.number), client.user);
         for program in &programs {
             self.programs.set_stopped(*program, false);
-            each_process(*program, true, |process| process::Resume { process })?;
+            each_process(*program, |is| is, |process| process::Resume { process })?;
         }
         Ok(JobContinued { count: programs.len() as u32 })
     }
@@ -60,16 +62,16 @@ pub(crate) fn is_stopped(process: Pid) -> bool {
     v::process::query(process).is_ok_and(|record| record.state & ProcessState::SUSPENDED_BIT != 0)
 }
 
-/// Asks the kernel something about each process of a program that is suspended, or is not; how many there were.
+/// Asks the kernel something about each process of a program that `is_meant`, being suspended or not; how many there were.
 fn each_process<R: Request>(
     program: Pid,
-    are_suspended: bool,
+    is_meant: impl Fn(bool) -> bool,
     request: impl Fn(Pid) -> R,
 ) -> Result<usize, Error> {
     let mut count = 0;
     for record in v::process::all()? {
         let is_suspended = record.state & ProcessState::SUSPENDED_BIT != 0;
-        if record.team != program.to_bits() || is_suspended != are_suspended {
+        if record.team != program.to_bits() || !is_meant(is_suspended) {
             continue;
         }
         // One that has ended meanwhile is as good.

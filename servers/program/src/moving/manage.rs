@@ -13,6 +13,7 @@ use v::server::{Client, Outcome};
 use super::description::Description;
 use super::host;
 use crate::manage::{Managing, Running, statistics};
+use crate::stopping;
 
 impl Managing {
     /// Does what a message of the protocol for moves asks.
@@ -85,6 +86,9 @@ impl Managing {
         self.running.push(Running { program: arrived.program, _image: None, files: sources, host });
         self.offers.guest_started(v::time::now_ns());
         host::thaw(arrived.program);
+        // It may have been stopped at any moment of its move, which its kernel has told.
+        let is_stopped = stopping::is_stopped(arrived.program);
+        self.programs.set_stopped(arrived.program, is_stopped);
         Ok(ProgramInstalled {})
     }
 
