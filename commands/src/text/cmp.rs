@@ -2,8 +2,6 @@
 
 use alloc::format;
 
-use v::io::BufRead;
-
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
 use crate::usage::{Arguments, Choice, Usage};
@@ -34,33 +32,36 @@ fn cmp(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let mut right = (context.open)(right_name).map_err(|error| failed(right_name, error))?;
     let (mut position, mut line) = (1_u64, 1_u64);
     loop {
-        let first = next_byte(&mut *left).map_err(|error| failed(left_name, error))?;
-        let second = next_byte(&mut *right).map_err(|error| failed(right_name, error))?;
-        match (first, second) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => {
-                let text = format!("cmp: {right_name} ends after byte {}\n", position - 1);
-                return Ok(differ(context, text.as_bytes())?);
-            }
-            (None, Some(_)) => {
-                let text = format!("cmp: {left_name} ends after byte {}\n", position - 1);
-                return Ok(differ(context, text.as_bytes())?);
-            }
-            (Some(first), Some(second)) if first != second => {
-                let text = format!("{left_name} {right_name} differ: byte {position}, line {line}\n");
-                return Ok(differ(context, text.as_bytes())?);
-            }
-            (Some(byte), Some(_)) => {
-                position += 1;
-                line += u64::from(byte == b'\n');
-            }
+        let first = left.fill_buf().map_err(|error| failed(left_name, error))?;
+        let second = right.fill_buf().map_err(|error| failed(right_name, error))?;
+        let shorter = match (first, second) {
+            ([], []) => return Ok(()),
+            ([], _) => Some(left_name),
+            (_, []) => Some(right_name),
+            _ => None,
+        };
+        if let Some(name) = shorter {
+            let text = format!("cmp: {name} ends after byte {}\n", position - 1);
+            return Ok(differ(context, text.as_bytes())?);
         }
+        let count = first.len().min(second.len());
+        let (first, second) = (&first[..count], &second[..count]);
+        // Most are the same, which is seen at once.
+        let same = if first == second { count } else { same_bytes(first, second) };
+        position += same as u64;
+        line += first[..same].iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        if same < count {
+            let text = format!("{left_name} {right_name} differ: byte {position}, line {line}\n");
+            return Ok(differ(context, text.as_bytes())?);
+        }
+        left.consume(count);
+        right.consume(count);
     }
 }
 
-fn next_byte(file: &mut dyn BufRead) -> Result<Option<u8>, abi::Error> {
-    let mut byte = [0];
-    Ok(if file.read(&mut byte)? == 0 { None } else { Some(byte[0]) })
+/// How many bytes two slices have in common at their beginning.
+fn same_bytes(first: &[u8], second: &[u8]) -> usize {
+    first.iter().zip(second).take_while(|(first, second)| first == second).count()
 }
 
 #[cfg(test)]
