@@ -177,6 +177,12 @@ pub struct Run {
     #[arg(long)]
     pub display: bool,
 
+    /// Give the first node a line, `[port]0`, that leads to a Unix socket made at this path; the next one is `[port]1`
+    ///
+    /// Who connects to the socket, as `socat - UNIX:PATH` does, is at its other end.
+    #[arg(long, value_name = "PATH")]
+    pub port: Vec<PathBuf>,
+
     /// Lead the first node's second serial port to this TCP port of the host, for GDB
     ///
     /// There a person starts `debug PROGRAM` or `debug PID` at the shell, and here GDB, with `target remote :PORT`.

@@ -37,6 +37,8 @@ pub struct Machine {
     pub display: Display,
     /// Whether it has a device of random numbers.
     pub has_random: bool,
+    /// Its lines beside the serial ports.
+    pub ports: Vec<Port>,
     /// The network card, if it has one.
     pub card: Option<Card>,
     /// Its disks.
@@ -55,6 +57,27 @@ pub enum Display {
     Hidden,
     /// One in a window of the host's.
     Window,
+}
+
+/// A virtio console device's line, which leads to a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The socket.
+    pub path: PathBuf,
+    /// Whether QEMU makes it and lets somebody connect, or connects to one that is there.
+    pub listens: bool,
+}
+
+impl Port {
+    /// The arguments of the `number`th. That the device is of virtio's newer kind alone tells it from the host channel's.
+    fn arguments(&self, number: usize) -> [OsString; 6] {
+        let listens = if self.listens { ",server=on,wait=off" } else { "" };
+        let mut chardev = OsString::from(format!("socket,id=port{number}{listens},path="));
+        chardev.push(comma_twice(&self.path));
+        let device = format!("virtio-serial-pci,id=ports{number},max_ports=2,disable-legacy=on");
+        let port = format!("virtserialport,bus=ports{number}.0,nr=1,chardev=port{number}");
+        ["-chardev".into(), chardev, "-device".into(), device.into(), "-device".into(), port.into()]
+    }
 }
 
 /// How a machine comes to its kernel, with its words and the boot archive.
@@ -236,6 +259,8 @@ impl Machine {
         arguments.extend(self.card.iter().flat_map(|card| card.arguments(starts)));
         arguments.extend(disk::arguments(&self.disks));
         arguments.extend(CHANNEL.map(OsString::from));
+        // Behind the channel's, whose port goes to the first such device.
+        arguments.extend(self.ports.iter().enumerate().flat_map(|(number, port)| port.arguments(number)));
         if self.has_random {
             arguments.extend(RANDOM.map(OsString::from));
         }
@@ -298,6 +323,7 @@ mod tests {
             gdb_line: None,
             display: Display::None,
             has_random: false,
+            ports: Vec::new(),
             card: None,
             disks: Vec::new(),
             counting: None,
@@ -327,7 +353,19 @@ mod tests {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(!line.contains("icount") && !line.contains("-gdb") && !line.contains("-netdev"));
-        assert!(!line.contains("virtio-rng"));
+        assert!(!line.contains("virtio-rng") && !line.contains("disable-legacy"));
+    }
+
+    #[test]
+    fn a_port_leads_to_a_socket() {
+        let port = |listens| Port { path: "/tmp/a,b".into(), listens };
+        let line = line(&Machine { ports: vec![port(true), port(false)], ..machine() });
+        for part in [
+            "-chardev socket,id=port0,server=on,wait=off,path=/tmp/a,,b -device virtio-serial-pci,id=ports0,",
+            "virtserialport,bus=ports0.0,nr=1,chardev=port0 -chardev socket,id=port1,path=/tmp/a,,b",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::exec::Exec;
 use crate::guest::{self, Guest};
 use crate::image::{self, Content};
 use crate::log::Log;
-use crate::machine::{Card, Display, MOST_DATA_BYTES, Machine, Start};
+use crate::machine::{Card, Display, MOST_DATA_BYTES, Machine, Port, Start};
 use crate::network::Network;
 use crate::network::impairment::Impairments;
 use crate::output::{Prefixed, ensure_writable};
@@ -83,6 +83,7 @@ impl Prepared {
                     gdb_line: None,
                     display: Display::None,
                     has_random: options.random,
+                    ports: Vec::new(),
                     card: None,
                     disks,
                     counting: None,
@@ -227,6 +228,8 @@ pub fn run(options: &Run) -> Result<u8> {
     if options.display {
         nodes[0].show(Display::Window);
     }
+    nodes[0].machine.ports =
+        options.port.iter().map(|path| Port { path: path.clone(), listens: true }).collect();
     if let Some(port) = options.gdb {
         nodes[0].machine.gdb_line = Some(port);
         let programs = guest.programs.first().and_then(|program| program.path.parent());

@@ -37,7 +37,7 @@ use crate::fat;
 use crate::firmware::{Firmware, Medium};
 use crate::guest::checkout;
 use crate::log::Log;
-use crate::machine::{Display, Start};
+use crate::machine::{Display, Port, Start};
 use crate::memory::Memory;
 use crate::network::impairment::Impairments;
 use crate::network::partition::{MOST_NODES, node_place};
@@ -122,6 +122,9 @@ pub struct Scenario {
     /// Whether the nodes have a device of random numbers.
     #[serde(default)]
     random: bool,
+    /// Whether the first node has two lines that lead to each other.
+    #[serde(default)]
+    ports: bool,
     /// Disks, new for each run, as `--disk` takes them but without a file.
     #[serde(default)]
     disk: Vec<New>,
@@ -270,6 +273,12 @@ impl Scenario {
     pub fn run(&self, mut nodes: Vec<Prepared>, log: &Log) -> Result<()> {
         if self.display {
             nodes[0].show(Display::Hidden);
+        }
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        if self.ports {
+            let path = folder.path().join("ports");
+            nodes[0].machine.ports =
+                [true, false].map(|listens| Port { path: path.clone(), listens }).to_vec();
         }
         for (node, prepared) in nodes.iter_mut().enumerate() {
             self.words.iter().for_each(|word| prepared.say(word));

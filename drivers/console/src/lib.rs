@@ -4,8 +4,15 @@
 //! driver tell each other which ports there are and which are open. The driver takes the device's port 1: port 0 is
 //! kept for consoles, which lose what the host doesn't take in time, while at any other the host holds the driver back.
 //!
-//! The driver is a library and never waits. On every interrupt its owner calls [`Port::attend`], takes what has been
-//! received, and goes on until [`Port::rearm`] says that no more has come. Nothing is lost while the port is open.
+//! [`Port`] is a library and never waits: on every interrupt its owner calls [`Port::attend`], takes what has been received, and
+//! goes on until [`Port::rearm`] says that no more has come. Nothing is lost while the port is open. The host link has such a
+//! port for itself; the program `virtio-console` serves them to everyone, as lines of bytes:
+//!
+//! | module | what it has |
+//! |---|---|
+//! | `control` | what device and driver say of ports |
+//! | `line` | what was received, what is to be sent, and who waits |
+//! | `server` | the lines as `[port]0` and so on |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,6 +20,8 @@
 extern crate alloc;
 
 pub mod control;
+pub mod line;
+pub mod server;
 
 use alloc::vec::Vec;
 

@@ -28,7 +28,7 @@ use v::time::{Duration, sleep};
 v_start::program!(main);
 
 /// Services that have nothing to do on this node, without a terminal or a screen, other nodes, or disks.
-const IDLE: [&str; 19] = [
+const IDLE: [&str; 20] = [
     "hostlink",
     "session",
     "network",
@@ -48,6 +48,7 @@ const IDLE: [&str; 19] = [
     "nvme",
     "ahci",
     "virtio-rng",
+    "virtio-console",
 ];
 /// What is run at the shell, besides the killing: something of every service's.
 const EXERCISES: &[&str] = &[
