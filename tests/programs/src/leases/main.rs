@@ -48,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(9);
 /// By how much the clocks of two nodes may differ, at the worst, on a machine that has much else to do.
 const CLOCKS_DIFFER_NS: u64 = 1_000_000_000;
 /// How long a reader may take to be there again.
-const HEALING: Duration = Duration::from_secs(60);
+const HEALING: Duration = Duration::from_mins(1);
 const DIGITS: usize = 8;
 
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
