@@ -65,6 +65,7 @@ pub fn keys(text: &str) -> Result<Vec<Vec<String>>> {
             '\r' => "ret".to_owned(),
             '-' => "minus".to_owned(),
             '.' => "dot".to_owned(),
+            '>' => "shift-dot".to_owned(),
             '/' => "slash".to_owned(),
             '[' => "bracket_left".to_owned(),
             ']' => "bracket_right".to_owned(),

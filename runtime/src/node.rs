@@ -36,6 +36,12 @@ pub fn link_content() -> Option<usize> {
     word(boot_command_line(), "mtu=")?.parse().ok()
 }
 
+/// The name of the keyboard's layout: what the boot command line says after `keyboard=`. None where it says nothing of the
+/// kind.
+pub fn keyboard() -> Option<&'static str> {
+    word(boot_command_line(), "keyboard=")
+}
+
 /// The number of the domain that the node is in: what the boot command line says after `domain=`. None where it says
 /// nothing of the kind.
 pub fn domain() -> Option<u16> {

@@ -2,11 +2,31 @@
 
 use alloc::vec::Vec;
 
-use pc_keyboard::layouts::Us104Key;
+use pc_keyboard::layouts::{
+    AnyLayout, Azerty, Colemak, DVP104Key, De105Key, Dvorak104Key, FiSe105Key, Jis109Key, No105Key, Uk105Key,
+    Us104Key,
+};
 use pc_keyboard::{DecodedKey, HandleControl, KeyCode, KeyState, PS2Keyboard, ScancodeSet1};
 
+/// What stands on the keys, by the names that people choose it by; the first where nobody has chosen.
+pub const LAYOUTS: [(&str, AnyLayout); 10] = [
+    ("us", AnyLayout::Us104Key(Us104Key)),
+    ("uk", AnyLayout::Uk105Key(Uk105Key)),
+    ("de", AnyLayout::De105Key(De105Key)),
+    ("fr", AnyLayout::Azerty(Azerty)),
+    ("no", AnyLayout::No105Key(No105Key)),
+    ("fi", AnyLayout::FiSe105Key(FiSe105Key)),
+    ("jp", AnyLayout::Jis109Key(Jis109Key)),
+    ("dvorak", AnyLayout::Dvorak104Key(Dvorak104Key)),
+    ("programmer-dvorak", AnyLayout::DVP104Key(DVP104Key)),
+    ("colemak", AnyLayout::Colemak(Colemak)),
+];
+
 /// A keyboard, with what is held down on it.
-pub struct Keyboard(PS2Keyboard<Us104Key, ScancodeSet1>);
+pub struct Keyboard {
+    keys: PS2Keyboard<AnyLayout, ScancodeSet1>,
+    layout: &'static str,
+}
 
 /// What has been typed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,20 +37,26 @@ pub enum Typed {
     Console(usize),
 }
 
-impl Default for Keyboard {
-    fn default() -> Keyboard {
-        Keyboard(PS2Keyboard::new(ScancodeSet1::new(), Us104Key, HandleControl::MapLettersToUnicode))
-    }
-}
-
 impl Keyboard {
+    /// One with the layout of that name, if there is such a layout. Nothing is held down on it.
+    pub fn new(layout: &str) -> Option<Keyboard> {
+        let (layout, keys) = LAYOUTS.into_iter().find(|(name, _)| *name == layout)?;
+        let keys = PS2Keyboard::new(ScancodeSet1::new(), keys, HandleControl::MapLettersToUnicode);
+        Some(Keyboard { keys, layout })
+    }
+
+    /// The layout's name.
+    pub const fn layout(&self) -> &'static str {
+        self.layout
+    }
+
     /// Takes a code of the first set.
     pub fn take(&mut self, code: u8) -> Option<Typed> {
         // A code that makes no sense is passed over.
-        let event = self.0.add_byte(code).ok()??;
+        let event = self.keys.add_byte(code).ok()??;
         let (key, is_down) = (event.code, event.state == KeyState::Down);
-        let decoded = self.0.process_keyevent(event)?;
-        let modifiers = self.0.get_modifiers();
+        let decoded = self.keys.process_keyevent(event)?;
+        let modifiers = self.keys.get_modifiers();
         let (has_alt, has_control) = (modifiers.lalt, modifiers.is_ctrl());
         let has_shift = modifiers.is_shifted();
         if let (true, true, Some(place)) =

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use abi::notice::notice;
 use abi::protocol::{Reply as _, Request as _};
 use abi::{Error, Pid, UserId};
-use io_server::listing::{Flat, flat_root};
+use io_server::listing::{Flat, flat_root, slice_at};
 use io_server::service::OpenInstance;
 use io_server::{
     Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Ring, Service,
@@ -18,8 +18,10 @@ use crate::console::Console;
 use crate::keyboard::{Keyboard, Typed};
 use crate::screen::{Screen, Surface};
 
-/// The consoles' names. Alt and a function key shows one.
-pub const NAMES: [&str; 3] = ["1", "2", "3"];
+/// The consoles' names, of which Alt and a function key shows one; and that of the file with the keyboard's layout.
+pub const NAMES: [&str; 4] = ["1", "2", "3", "keyboard"];
+/// How many consoles there are, and which of the names comes behind them.
+const CONSOLES: usize = 3;
 /// Bytes typed and not read.
 const TYPED_BYTES: usize = 4096;
 /// Most bytes of one write that are taken.
@@ -33,7 +35,7 @@ pub trait Codes {
     fn next(&mut self) -> Option<u8>;
 }
 
-/// An open console.
+/// An open console, or the open file with the layout, which stands where the next console would.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenConsole {
     console: usize,
@@ -66,11 +68,20 @@ pub struct DisplayServer<S, C> {
     /// Which of them is on the screen.
     active: usize,
     next_instance: u64,
+    /// What is read of the file with the layout.
+    layout_line: Vec<u8>,
 }
 
 impl<S: Surface, C: Codes> DisplayServer<S, C> {
     /// Consoles of so many characters, the first of them on the screen.
-    pub fn new(surface: S, columns: usize, rows: usize, codes: C, interrupt: Pid) -> DisplayServer<S, C> {
+    pub fn new(
+        surface: S,
+        columns: usize,
+        rows: usize,
+        keyboard: Keyboard,
+        codes: C,
+        interrupt: Pid,
+    ) -> DisplayServer<S, C> {
         let line = |_| Line {
             console: Console::new(columns, rows),
             typed: Ring::new(TYPED_BYTES),
@@ -78,12 +89,13 @@ impl<S: Surface, C: Codes> DisplayServer<S, C> {
         };
         let mut server = DisplayServer {
             screen: Screen::new(surface, columns, rows),
-            keyboard: Keyboard::default(),
+            keyboard,
             codes,
             interrupt,
-            lines: NAMES.iter().map(line).collect(),
+            lines: NAMES[..CONSOLES].iter().map(line).collect(),
             active: 0,
             next_instance: 0,
+            layout_line: Vec::new(),
         };
         server.draw();
         server
@@ -112,12 +124,22 @@ impl<S: Surface, C: Codes> DisplayServer<S, C> {
         Flat::resolve(context, path, NAMES.into_iter())
     }
 
+    /// Changes the keyboard's layout to that of a name.
+    fn set_layout(&mut self, name: &[u8]) -> Result<(), Error> {
+        let name = str::from_utf8(name).map_err(|_| Error::BadArgument)?;
+        self.keyboard = Keyboard::new(name.trim()).ok_or(Error::BadArgument)?;
+        Ok(())
+    }
+
     fn descriptor(&self, at: usize) -> Descriptor<'static> {
+        let typed = self.lines.get(at).map(|line| line.typed.len());
+        let (kind, stream) =
+            if typed.is_some() { (kind::DEVICE, attribute::STREAM) } else { (kind::FILE, 0) };
         Descriptor {
-            kind: kind::DEVICE,
-            attributes: attribute::READABLE | attribute::WRITABLE | attribute::STREAM,
+            kind,
+            attributes: attribute::READABLE | attribute::WRITABLE | stream,
             owner: UserId::SYSTEM.0,
-            size: self.lines[at].typed.len() as u64,
+            size: typed.unwrap_or(self.keyboard.layout().len() + 1) as u64,
             modified_ns: 0,
             created_ns: 0,
             object: 1 + at as u64,
@@ -140,7 +162,7 @@ impl<S: Surface, C: Codes> Service for DisplayServer<S, C> {
         let console = match (Self::resolve(context, path)?, mode & mode::DIRECTORY != 0) {
             (Flat::Root, true) => {
                 let mut listing = Listing::new();
-                (0..self.lines.len()).for_each(|at| listing.push(&self.descriptor(at)));
+                (0..NAMES.len()).for_each(|at| listing.push(&self.descriptor(at)));
                 return Ok(Opening::Directory(listing));
             }
             (Flat::Root, false) => return Err(Error::IsADirectory),
@@ -150,25 +172,33 @@ impl<S: Surface, C: Codes> Service for DisplayServer<S, C> {
         if !client.user.may_operate() {
             return Err(Error::NoPermission);
         }
-        let attributes = attribute::STREAM | attribute::of_mode(mode);
+        let descriptor = self.descriptor(console);
+        let attributes = descriptor.attributes & attribute::STREAM | attribute::of_mode(mode);
+        let size = if console < CONSOLES { 0 } else { descriptor.size };
         self.next_instance += 1;
         let open = OpenConsole { console, instance: self.next_instance };
-        Ok(Opening::Object { open, attributes, block_bytes: WRITE_BYTES as u32, size: 0 })
+        Ok(Opening::Object { open, attributes, block_bytes: WRITE_BYTES as u32, size })
     }
 
     fn close(&mut self, open: OpenConsole, system: &mut dyn System) {
-        self.lines[open.console].readers.close(open.instance, system);
+        if let Some(line) = self.lines.get_mut(open.console) {
+            line.readers.close(open.instance, system);
+        }
     }
 
     fn read<'a>(
         &'a mut self,
         client: &Client,
         open: &'a mut OpenConsole,
-        _position: u64,
+        position: u64,
         room: usize,
         system: &mut dyn System,
     ) -> Result<Reading<'a>, Error> {
-        let line = &mut self.lines[open.console];
+        let Some(line) = self.lines.get_mut(open.console) else {
+            self.layout_line.clear();
+            self.layout_line.extend(self.keyboard.layout().bytes().chain([b'\n']));
+            return Ok(Reading::Data(slice_at(&self.layout_line, position, room)));
+        };
         line.readers.push(Waiter { client: client.pid, instance: open.instance, bytes: room });
         line.readers.read_from(&mut line.typed, system);
         Ok(Reading::Later)
@@ -185,7 +215,10 @@ impl<S: Surface, C: Codes> Service for DisplayServer<S, C> {
         let mut text = [0; WRITE_BYTES];
         let text = &mut text[..data.bytes().min(WRITE_BYTES)];
         data.copy_to(0, text, system)?;
-        let line = &mut self.lines[open.console];
+        let Some(line) = self.lines.get_mut(open.console) else {
+            self.set_layout(text)?;
+            return Ok(Writing::Done(text.len() as u32));
+        };
         line.console.write(text);
         let answers = line.console.take_answers();
         line.push(&answers, system);
@@ -206,7 +239,7 @@ impl<S: Surface, C: Codes> Service for DisplayServer<S, C> {
 
     fn describe<'a>(&'a mut self, context: u32, path: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         Ok(match Self::resolve(context, path)? {
-            Flat::Root => flat_root(self.lines.len()),
+            Flat::Root => flat_root(NAMES.len()),
             Flat::Object(at) => self.descriptor(at),
         })
     }

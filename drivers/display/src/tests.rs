@@ -120,7 +120,7 @@ proptest! {
 
 #[test]
 fn keys_send_what_terminals_send() {
-    let mut keyboard = Keyboard::default();
+    let mut keyboard = Keyboard::new("us").unwrap();
     let mut typed = |codes: &[u8]| {
         let mut bytes = Vec::new();
         for code in codes {
@@ -165,7 +165,8 @@ fn a_console_is_shown_and_typed_at_when_it_is_chosen() {
     let (interrupt, client) = (system.process(UserId::SYSTEM), system.process(UserId::SYSTEM));
     let codes = Rc::new(RefCell::new(VecDeque::new()));
     let pixels = Pixels(Rc::new(RefCell::new(vec![0; WIDTH * 4 * CHARACTER_HEIGHT])));
-    let display = DisplayServer::new(pixels.clone(), 12, 4, codes.clone(), interrupt);
+    let display =
+        DisplayServer::new(pixels.clone(), 12, 4, Keyboard::new("us").unwrap(), codes.clone(), interrupt);
     let mut server = IoServer::new(display, Limits::default());
     let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
     let [first, second] =
@@ -194,4 +195,38 @@ fn a_console_is_shown_and_typed_at_when_it_is_chosen() {
     assert_eq!((reply.words[1], segment[0]), (1, b'a'));
     // Nobody else's interrupts are believed.
     assert!(system.say(&mut server, client, &notice, b"").is_err());
+}
+
+#[test]
+fn a_layout_is_chosen_by_writing_its_name() {
+    let mut system = TestSystem::new();
+    let [interrupt, client] = [(); 2].map(|()| system.process(UserId::SYSTEM));
+    let codes = Rc::new(RefCell::new(VecDeque::new()));
+    let pixels = Pixels(Rc::new(RefCell::new(vec![0; WIDTH * 4 * CHARACTER_HEIGHT])));
+    let keyboard = Keyboard::new("us").unwrap();
+    let display = DisplayServer::new(pixels, 12, 4, keyboard, codes.clone(), interrupt);
+    let mut server = IoServer::new(display, Limits::default());
+    let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
+    let [console, layout] = [b"1".as_slice(), b"keyboard"]
+        .map(|name| system.say(&mut server, client, &open, name).unwrap().instance);
+    // The keys of y, of the digit 8 with AltGr, and of what is beside L.
+    let typed = |system: &mut TestSystem, server: &mut IoServer<_>| {
+        codes.borrow_mut().extend([0x15, 0xe0, 0x38, 0x09, 0xe0, 0xb8, 0x27]);
+        let notice = notice::Interrupt { line: 1, count: 1 };
+        system.say(server, interrupt, &notice, b"").unwrap();
+        let read = io::Read { instance: console, position: 0 };
+        system.send(server, client, &read.to_message(), vec![0; 9], Access::WRITE);
+        let (reply, segment) = system.take_reply(client).unwrap();
+        String::from_utf8(segment[..reply.words[1] as usize].to_vec()).unwrap()
+    };
+    assert_eq!(typed(&mut system, &mut server), "y8;");
+    let write = io::Write { instance: layout, position: 0 };
+    system.say(&mut server, client, &write, b"de\n").unwrap();
+    assert_eq!(typed(&mut system, &mut server), "z[ö");
+    assert!(system.say(&mut server, client, &write, b"qwerty\n").is_err());
+    assert!(system.say(&mut server, client, &write, b"\xff").is_err());
+    let read = io::Read { instance: layout, position: 0 };
+    system.send(&mut server, client, &read.to_message(), vec![0; 9], Access::WRITE);
+    let (reply, segment) = system.take_reply(client).unwrap();
+    assert_eq!(&segment[..reply.words[1] as usize], b"de\n");
 }
