@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::fat;
 use crate::machine::comma_twice;
-use crate::network::partition::node_place;
+use ethernet::partition::node_place;
 
 /// What a file's length has to be a multiple of.
 const SECTOR_BYTES: u64 = 512;

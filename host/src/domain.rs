@@ -18,11 +18,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::log::Log;
-use crate::network::Network;
 use crate::node::Report;
 use crate::progress::Progress;
 use crate::run::Prepared;
 use crate::session::{End, Session};
+use ethernet::Network;
 use member::Member;
 use plan::{Action, Plan};
 

@@ -2,7 +2,7 @@
 //!
 //! The way through `cargo v run`: [`arguments`] says what was asked, [`guest`] builds the kernel and the programs,
 //! [`archive`] packs them, [`machine`] words QEMU's command line, [`node`] starts QEMU and hears what it says,
-//! [`domain`] watches over all nodes and their [`network`], and a [`session`] ([`exec`] or [`terminal`]) talks with the
+//! [`domain`] watches over all nodes and their [network](ethernet), and a [`session`] ([`exec`] or [`terminal`]) talks with the
 //! system of each. [`run`] ties these together; [`test`], [`bench`] and [`debug`] use the same pieces. [`image`] writes
 //! what machines start that are not QEMU's, or are QEMU's with their own [`firmware`].
 
@@ -31,7 +31,6 @@ pub mod log;
 pub mod machine;
 pub mod manual;
 pub mod memory;
-pub mod network;
 pub mod new;
 pub mod node;
 pub mod output;

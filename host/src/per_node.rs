@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::network::partition::node_place;
+use ethernet::partition::node_place;
 
 /// A value for every node, and other values for single ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

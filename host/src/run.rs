@@ -18,13 +18,13 @@ use crate::guest::{self, Guest};
 use crate::image::{self, Content};
 use crate::log::Log;
 use crate::machine::{Card, Display, MOST_DATA_BYTES, Machine, Port, Start};
-use crate::network::Network;
-use crate::network::impairment::Impairments;
 use crate::output::{Prefixed, ensure_writable};
 use crate::qemu;
 use crate::session::{End, Session, Unattended};
 use crate::terminal::Terminal;
 use crate::wiring::Wiring;
+use ethernet::Network;
+use ethernet::impairment::Impairments;
 
 /// The tool's status when the time ran out.
 pub const STATUS_TIMEOUT: u8 = 124;

@@ -39,13 +39,13 @@ use crate::guest::checkout;
 use crate::log::Log;
 use crate::machine::{Display, Port, Start};
 use crate::memory::Memory;
-use crate::network::impairment::Impairments;
-use crate::network::partition::{MOST_NODES, node_place};
 use crate::per_node::PerNode;
 use crate::run::{Prepared, connect, status};
 use crate::script::{Pattern, Script, Scripted, Shown, Step};
 use crate::session::{End, Session};
 use crate::wiring::{CardKind, DomainNumber, Wiring};
+use ethernet::impairment::Impairments;
+use ethernet::partition::{MOST_NODES, node_place};
 
 /// Seconds that a scenario may take if it doesn't say.
 const TIMEOUT_SECONDS: u64 = 120;

@@ -12,9 +12,9 @@ use regex::Regex;
 use serde::Deserialize;
 
 use crate::domain::plan::{Action, Plan};
-use crate::network::partition::node_place;
 use crate::output::Record;
 use crate::session::{BOOT_PATIENCE, End, Lines, Session};
+use ethernet::partition::node_place;
 
 /// A step: once `node` has shown `wait`, after what the steps before have seen of it, and `after` has passed since, it
 /// types `send` at that node's console and does `then`.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
-use crate::network::impairment::Impairments;
-use crate::network::partition::{MOST_NODES, Partition, node_place};
-use crate::network::units::{Chance, milliseconds};
 use crate::per_node::PerNode;
 use crate::wiring::{CardKind, DomainNumber, Wiring};
+use ethernet::impairment::Impairments;
+use ethernet::partition::{MOST_NODES, Partition, node_place};
+use ethernet::units::{Chance, milliseconds};
 
 /// Several nodes and the network between them.
 #[derive(Args, Clone, Debug)]

@@ -14,9 +14,9 @@ use super::figure::{Figure, medians, medians_beside};
 use super::linux::{Figures, Linux};
 use super::nodes::Bench;
 use crate::disk::{Becomes, Bus, Wanted, arguments};
-use crate::network::impairment::Impairments;
 use crate::package::find_or_install;
 use crate::progress::Progress;
+use ethernet::impairment::Impairments;
 
 /// How often times are taken.
 const ROUNDS: usize = 5;

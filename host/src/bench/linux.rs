@@ -27,11 +27,11 @@ use super::{MEMORY_MIB, PATIENCE};
 use crate::counting::{Counting, Plugin};
 use crate::guest::checkout;
 use crate::machine::{COUNTED, COUNTED_CLOCK, Card};
-use crate::network::Network;
-use crate::network::impairment::Impairments;
 use crate::package::find_or_install;
 use crate::progress::Progress;
 use crate::wiring::CardKind;
+use ethernet::Network;
+use ethernet::impairment::Impairments;
 use initrd::Initrd;
 
 /// How long a Linux may take that has too little memory, in real time.

@@ -20,11 +20,11 @@ use crate::disk::Wanted;
 use crate::exec::Exec;
 use crate::guest::Guest;
 use crate::log::Log;
-use crate::network::impairment::Impairments;
 use crate::output::Record;
 use crate::run::{Prepared, connect};
 use crate::session::Session;
 use crate::wiring::Wiring;
+use ethernet::impairment::Impairments;
 
 /// What there is to measure nodes with.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,8 @@ use anyhow::Result;
 use super::figure::Figure;
 use super::nodes::{Bench, value};
 use super::rows::{FREEZE_MESSAGES, SPEED_UP, START_MESSAGES};
-use crate::network::impairment::Impairments;
 use crate::progress::Progress;
+use ethernet::impairment::Impairments;
 
 /// What the other nodes run.
 const SERVE: &str = "bench serve";

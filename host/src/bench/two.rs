@@ -11,8 +11,8 @@ use super::figure::{Figure, median, medians, medians_beside};
 use super::linux::{Figures, Linux};
 use super::nodes::{Bench, value};
 use super::rows::{LEASED, LOSS_THROUGHPUT, TIME_RATIO};
-use crate::network::impairment::Impairments;
 use crate::progress::Progress;
+use ethernet::impairment::Impairments;
 
 /// How often times are taken, V's and Linux's by turns.
 const ROUNDS: u64 = 3;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::damage::Damage;
-use crate::network::partition::node_place;
+use ethernet::partition::node_place;
 
 /// Something to be done. Nodes are meant by their places.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
-//! The virtual Ethernet between the nodes of a domain: a switch that runs in this tool, in a thread of its own, and
-//! needs nothing of the host's network.
+//! The virtual Ethernet between the nodes of a domain: a switch that runs in the tool, in a thread of its own, and
+//! needs nothing of the host's network. It is a crate of its own to be compiled for speed while the tool is compiled fast.
 //!
 //! [`switch`] decides who gets a frame and when, after [`impairment`] and [`partition`]; [`deliveries`] keeps what is
 //! under way; [`port`] is a node's socket; [`pcap`] writes what passes. Only this file and [`port`] do I/O: the rest
 //! is a function of frames and times, and tested as such.
+
+#![forbid(unsafe_code)]
 
 pub mod deliveries;
 pub mod impairment;
