@@ -240,7 +240,8 @@ impl<D: Disk + Memory> Volume<D> {
         directory.names.insert(Name(Rc::from(name)), Named { object, page });
         Entry::put(self.cache.page_mut(slot), at, object, name);
         self.change_inode(number, |inode| {
-            inode.names += 1;
+            // What another wrote there may be any number.
+            inode.names = inode.names.saturating_add(1);
             inode.modified_ns = now_ns;
         })
     }

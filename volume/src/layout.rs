@@ -23,6 +23,8 @@ pub const FANOUT_BITS: u32 = 8;
 pub const FANOUT: u64 = 1 << FANOUT_BITS;
 /// The highest level of a tree.
 pub const MAX_DEPTH: u32 = 5;
+/// No volume has counted so many commits, or objects made: what says so was made to overflow.
+const MOST_COUNTED: u64 = 1 << 62;
 /// Largest size of a file.
 pub const MAX_SIZE: u64 = 1 << 46;
 /// Bytes of an inode.
@@ -309,6 +311,7 @@ impl Superblock {
             leased: small(block, LEASED_AT) != 0,
         };
         let is_sound = (LEAST_BLOCKS..=MOST_BLOCKS).contains(&superblock.blocks)
+            && superblock.generation.max(superblock.next_serial) < MOST_COUNTED
             && superblock.table_blocks <= superblock.blocks.min(u64::from(MOST_OBJECTS) / INODES as u64);
         is_sound.then_some(superblock)
     }
@@ -487,6 +490,23 @@ mod tests {
                 other[..(sector + 1) * 512].rotate_left(512);
                 assert!(other == block || sums.insert(checksum(&other)), "sector {sector} is another");
             }
+        }
+    }
+
+    #[test]
+    fn a_superblock_that_would_overflow_is_none() {
+        let sound =
+            Superblock { blocks: LEAST_BLOCKS, generation: MOST_COUNTED - 1, ..Superblock::default() };
+        let mut block = vec![0; BLOCK_BYTES];
+        sound.encode(&mut block);
+        assert_eq!(Superblock::decode(&block), Some(sound));
+        for superblock in [
+            Superblock { generation: u64::MAX, ..sound },
+            Superblock { next_serial: MOST_COUNTED, ..sound },
+            Superblock { blocks: LEAST_BLOCKS - 1, ..sound },
+        ] {
+            superblock.encode(&mut block);
+            assert_eq!(Superblock::decode(&block), None, "{superblock:?}");
         }
     }
 
