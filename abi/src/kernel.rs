@@ -150,8 +150,6 @@ protocol! {
         Suspend = 7 { process: Pid } => Suspended {};
         /// Lets it run again.
         Resume = 8 { process: Pid } => Resumed {};
-        /// Changes a process's priority, within its team's class without the right.
-        SetPriority = 9 { process: Pid, priority: u32 } => PrioritySet {};
         /// Names a process for listings and reports: up to 16 bytes of UTF-8, zero-padded.
         SetName = 10 { process: Pid, first_bytes: u64, last_bytes: u64 } => NameSet {};
         /// Sends the exceptions of `team`, and of the teams that it will make, to `server`.
@@ -426,13 +424,12 @@ protocol! {
 
 /// What a process on another machine may ask of the kernel servers: what names its object and is done at once. No part
 /// of the network server's own team is within its reach by the words "the caller's own".
-pub const FROM_ELSEWHERE: [u32; 15] = [
+pub const FROM_ELSEWHERE: [u32; 14] = [
     process::Destroy::CODE,
     process::QueryProcesses::CODE,
     process::QueryProcess::CODE,
     process::Suspend::CODE,
     process::Resume::CODE,
-    process::SetPriority::CODE,
     process::SetName::CODE,
     process::Identify::CODE,
     memory::QueryTeam::CODE,

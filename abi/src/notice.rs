@@ -19,6 +19,8 @@ protocol! {
             status: u32,
             /// Of a guest: the number that its next process would have had, see [`Pid::guest`](crate::Pid::guest). 0 of others.
             next_number: u32,
+            /// Time that its processes have run, in nanoseconds, as ticks found it.
+            run_ns: u64,
         } => EndNoted {};
         /// The sender met an exception and has stopped. A reply resumes it where it stopped; to end it, destroy it.
         Exception = 4 {

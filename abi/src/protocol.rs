@@ -17,14 +17,32 @@
 //!     Some(adder::Adder::Add(add)) => assert_eq!(add.left + add.right, 5),
 //!     _ => unreachable!(),
 //! }
-//! assert_eq!(adder::NAMES, &[(0x7001, "Add"), (0x7002, "Forget")]);
+//! let [add, forget] = adder::OPERATIONS else { unreachable!() };
+//! assert_eq!((add.code, add.name, forget.name), (0x7001, "Add", "Forget"));
+//! let shown: Vec<String> =
+//!     abi::words::values(add.request, &message).map(|(name, value)| format!("{name}={value}")).collect();
+//! assert_eq!(shown, ["left=2", "right=3"]);
 //! ```
 //!
 //! A request's code is the protocol's number times 256 plus the operation's. Each operation has a request and a
 //! reply structure of at most six words, checked when compiled. A client calls by the request's type (its reply's
-//! type follows); a server matches on the enum; a tracer reads the name table.
+//! type follows); a server matches on the enum; a tracer reads the table of operations.
 
+use crate::words::Field;
 use crate::{Error, Message};
+
+/// What a tracer has to know of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Operation {
+    /// Word 0 of the request.
+    pub code: u32,
+    /// The request's name.
+    pub name: &'static str,
+    /// The request's fields.
+    pub request: &'static [Field],
+    /// The reply's.
+    pub reply: &'static [Field],
+}
 
 /// A request that some server understands, and the reply that belongs to it.
 pub trait Request: Copy {
@@ -128,8 +146,13 @@ macro_rules! protocol {
                 }
             }
 
-            /// Code and name of every operation, for tracers.
-            pub const NAMES: &[(u32, &str)] = &[$(($protocol << 8 | $operation, stringify!($Request))),*];
+            /// Every operation, for tracers.
+            pub const OPERATIONS: &[$crate::protocol::Operation] = &[$($crate::protocol::Operation {
+                code: $protocol << 8 | $operation,
+                name: stringify!($Request),
+                request: $Request::FIELDS,
+                reply: $Reply::FIELDS,
+            }),*];
         }
     };
 
@@ -149,6 +172,12 @@ macro_rules! protocol {
         );
 
         impl $Name {
+            /// Its fields, for tracers.
+            pub const FIELDS: &[$crate::words::Field] = &[$($crate::words::Field {
+                name: stringify!($field),
+                kind: <$type as $crate::Words>::KIND,
+            }),*];
+
             #[inline]
             #[allow(unused_variables, unused_mut, unused_assignments)]
             fn put(self, message: &mut $crate::Message) {

@@ -100,7 +100,7 @@ impl Rights {
 }
 
 impl crate::Words for Rights {
-    const COUNT: usize = 1;
+    const KIND: crate::words::Kind = crate::words::Kind::Word;
     #[inline]
     fn put(self, words: &mut [u32]) {
         words[0] = self.0;

@@ -1,6 +1,6 @@
-//! The kernel's trace ring: 32 bytes an event.
+//! The kernel's trace ring: 64 bytes an event.
 
-use crate::Pid;
+use crate::{Message, Pid};
 
 /// What happened. The number is the event's bit in `SetTrace`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,11 +63,13 @@ pub struct TraceRecord {
     pub from: u64,
     /// To whom.
     pub to: u64,
+    /// The message that was sent, received or replied, as registers have it; zeros for all else.
+    pub message: [u64; 4],
 }
 
 impl TraceRecord {
     /// Bytes of a record.
-    pub const BYTES: usize = 32;
+    pub const BYTES: usize = 64;
 
     /// The event, if it is one known here.
     pub fn event(&self) -> Option<Event> {
@@ -89,12 +91,17 @@ impl TraceRecord {
         Pid::from_bits(self.to)
     }
 
+    /// The message.
+    pub const fn message(&self) -> Message {
+        Message::from_registers(self.message)
+    }
+
     /// As bytes.
     pub fn to_bytes(&self) -> [u8; TraceRecord::BYTES] {
         let mut bytes = [0; TraceRecord::BYTES];
-        for (place, word) in
-            bytes.chunks_exact_mut(8).zip([self.time_ns, self.event_and_code, self.from, self.to])
-        {
+        let [first, second, third, last] = self.message;
+        let words = [self.time_ns, self.event_and_code, self.from, self.to, first, second, third, last];
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
         bytes
@@ -104,9 +111,15 @@ impl TraceRecord {
     pub fn from_bytes(bytes: &[u8; TraceRecord::BYTES]) -> TraceRecord {
         let word = |at: usize| {
             let mut half = [0; 8];
-            half.copy_from_slice(&bytes[at..at + 8]);
+            half.copy_from_slice(&bytes[at * 8..at * 8 + 8]);
             u64::from_le_bytes(half)
         };
-        TraceRecord { time_ns: word(0), event_and_code: word(8), from: word(16), to: word(24) }
+        TraceRecord {
+            time_ns: word(0),
+            event_and_code: word(1),
+            from: word(2),
+            to: word(3),
+            message: [word(4), word(5), word(6), word(7)],
+        }
     }
 }

@@ -25,6 +25,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+use abi::protocol::Operation;
+
 pub mod block;
 pub mod cache;
 pub mod counting;
@@ -43,43 +45,49 @@ pub mod storage;
 pub mod supervisor;
 pub mod terminal;
 
-/// The name table of every protocol, the kernel's included, for tracers.
-pub const NAME_TABLES: &[&[(u32, &str)]] = &[
-    abi::kernel::process::NAMES,
-    abi::kernel::memory::NAMES,
-    abi::kernel::device::NAMES,
-    abi::kernel::time::NAMES,
-    abi::kernel::group::NAMES,
-    abi::kernel::statistics::NAMES,
-    abi::notice::notice::NAMES,
-    io::io::NAMES,
-    names::names::NAMES,
-    naming::naming::NAMES,
-    program::program::NAMES,
-    moving::moving::NAMES,
-    terminal::terminal::NAMES,
-    pipe::pipe::NAMES,
-    log::log::NAMES,
-    supervisor::supervisor::NAMES,
-    network::network::NAMES,
-    block::block::NAMES,
-    storage::storage::NAMES,
-    leases::leases::NAMES,
-    cache::cache::NAMES,
+/// The operations of every protocol, the kernel's included, for tracers.
+pub const OPERATIONS: &[&[Operation]] = &[
+    abi::kernel::process::OPERATIONS,
+    abi::kernel::memory::OPERATIONS,
+    abi::kernel::device::OPERATIONS,
+    abi::kernel::time::OPERATIONS,
+    abi::kernel::group::OPERATIONS,
+    abi::kernel::statistics::OPERATIONS,
+    abi::notice::notice::OPERATIONS,
+    io::io::OPERATIONS,
+    names::names::OPERATIONS,
+    naming::naming::OPERATIONS,
+    program::program::OPERATIONS,
+    moving::moving::OPERATIONS,
+    terminal::terminal::OPERATIONS,
+    pipe::pipe::OPERATIONS,
+    log::log::OPERATIONS,
+    supervisor::supervisor::OPERATIONS,
+    network::network::OPERATIONS,
+    block::block::OPERATIONS,
+    storage::storage::OPERATIONS,
+    leases::leases::OPERATIONS,
+    cache::cache::OPERATIONS,
 ];
 
 /// The operation that a request code stands for.
+pub fn operation(code: u32) -> Option<&'static Operation> {
+    OPERATIONS.iter().copied().flatten().find(|operation| operation.code == code)
+}
+
+/// Its name.
 pub fn name_of(code: u32) -> Option<&'static str> {
-    NAME_TABLES.iter().copied().flatten().find(|(known, _)| *known == code).map(|(_, name)| *name)
+    operation(code).map(|operation| operation.name)
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn codes_are_distinct() {
-        let mut codes = super::NAME_TABLES.iter().copied().flatten();
-        while let Some((code, name)) = codes.next() {
-            assert!(codes.clone().all(|(other, _)| other != code), "{name} shares its code {code:#x}");
+        let mut operations = super::OPERATIONS.iter().copied().flatten();
+        while let Some(operation) = operations.next() {
+            let (name, code) = (operation.name, operation.code);
+            assert!(operations.clone().all(|other| other.code != code), "{name} shares its code {code:#x}");
         }
     }
 }

@@ -57,6 +57,8 @@ protocol! {
             exception: u32,
             /// 1 if it has not ended, but is stopped.
             is_stopped: u32,
+            /// Time that it has run, in nanoseconds, as its kernel's ticks found it.
+            run_ns: u64,
         };
         /// Ends a program of the caller's user.
         EndProgram = 3 {

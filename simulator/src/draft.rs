@@ -231,10 +231,7 @@ impl Draft {
             22 => (PROCESS, process::Suspend { process: self.pid }.to_message()),
             23 => (PROCESS, process::Resume { process: self.pid }.to_message()),
             24 if self.keeper || self.how > 180 => (PROCESS, self.guest_move()),
-            24 => {
-                let process = self.pid;
-                (PROCESS, process::SetPriority { process, priority }.to_message())
-            }
+            24 => (PROCESS, process::Identify { process: self.pid }.to_message()),
             25 => {
                 let set = process::SetExceptionServer { team: self.pid, server: self.other };
                 (PROCESS, set.to_message())

@@ -383,7 +383,6 @@ impl Storm {
         match process::Process::from_message(&message) {
             Some(process::Process::Destroy(destroy)) => self.is_keeper(destroy.process),
             Some(process::Process::Suspend(suspend)) => self.is_keeper(suspend.process),
-            Some(process::Process::SetPriority(set)) => self.is_keeper(set.process),
             // A fault in its team would be its end.
             Some(process::Process::CreateProcess(_)) => true,
             _ => matches!(time::Time::from_message(&message), Some(time::Time::Delay(_))),

@@ -64,7 +64,7 @@ record! {
         user_and_rights,
         /// Own priority in the low half, the one in force in the high half.
         priorities,
-        /// Time that it has run, in nanoseconds.
+        /// Time that it has run, in nanoseconds, as ticks found it; of a root, with that of its team's processes that have ended.
         run_ns,
         /// Messages that it has received.
         received,

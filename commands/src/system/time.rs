@@ -20,8 +20,10 @@ pub const COMMAND: Command = Command {
         name: "time",
         synopsis: "[--json] PROGRAM [WORD...]",
         summary: "Runs a program, and says on standard error what it took.",
-        details: "REAL is how long it ran. What follows is what this node's kernel counted meanwhile, for the program, for\n\
-                  the servers that worked for it, and for whatever else ran. The status is the program's, 127 if it is\n\
+        details: "Real is how long it took, program for how long its processes had the processor of the node that they ran on,\n\
+                  by the kernel's ticks: of short ones some have none. What follows is what this node's kernel counted\n\
+                  meanwhile, for the program, for the servers that worked for it, and for whatever else ran. What it alone\n\
+                  asked for is counted by messages -s. The status is the program's, 127 if it is\n\
                   not there, or 126 if it cannot be run.",
         choices: &[json::OPTION],
         operands: (1, PROGRAM),
@@ -39,15 +41,18 @@ fn time(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let before = ask()?;
     let ended = process::Command::new(name).args(words).start().and_then(|mut child| child.wait());
     let after = ask()?;
-    match ended {
-        Ok(status) => context.status = status.code,
+    let program_ns = match ended {
+        Ok(status) => {
+            context.status = status.code;
+            status.run_ns
+        }
         Err(error) => {
             context.failure_status = if error == Error::NotFound { NOT_FOUND } else { NOT_RUN };
             context.complain(name, error);
             return Ok(());
         }
-    }
-    let counts = counts(&before, &after);
+    };
+    let counts = counts(&before, &after, program_ns);
     let text = if arguments.has("json") { object(&counts) } else { lines(&counts) };
     // That nobody wants to know is no failure of the program.
     let _ = context.errors.write_all(text.as_bytes());
@@ -55,11 +60,12 @@ fn time(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 }
 
 /// What was counted between two records, each with its name.
-fn counts(before: &StatisticsRecord, after: &StatisticsRecord) -> [(&'static str, u64); 9] {
+fn counts(before: &StatisticsRecord, after: &StatisticsRecord, program_ns: u64) -> [(&'static str, u64); 10] {
     let since = |field: fn(&StatisticsRecord) -> u64| field(after).saturating_sub(field(before));
     let real_ns = since(|record| record.uptime_ns);
     [
         ("real_ns", real_ns),
+        ("program_ns", program_ns),
         ("busy_ns", real_ns.saturating_sub(since(|record| record.idle_ns))),
         ("messages", since(|record| record.sends)),
         ("kernel_requests", since(|record| record.kernel_requests)),
@@ -105,15 +111,20 @@ mod tests {
             page_faults: 4,
             ..Default::default()
         };
-        let counts = counts(&before, &after);
+        let counts = counts(&before, &after, 1_000_000);
         let text = lines(&counts);
         for line in [
             "real                    2.500000 s\n",
+            "program                 0.001000 s\n",
             "busy                    1.500000 s\n",
             "page faults                    4\n",
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert!(object(&counts).starts_with(r#"{"real_ns":2500000000,"busy_ns":1500000000,"messages":3,"#));
+        assert!(
+            object(&counts).starts_with(
+                r#"{"real_ns":2500000000,"program_ns":1000000,"busy_ns":1500000000,"messages":3,"#
+            )
+        );
     }
 }

@@ -156,8 +156,9 @@ pub const MESSAGES: Command = Command {
         name: "messages",
         synopsis: "[-s] [--json] PROGRAM [WORD...]",
         summary: "Runs a program and shows each message that it sent: to whom, what was answered, how long it took.",
-        details: "What programs that it starts send is not shown. The names are those of the protocols, each of which has\n\
-                  a page in the manual. Needs the right to trace.",
+        details: "Behind each are the fields of the request and, behind ->, those of the reply, without segments. What programs\n\
+                  that it starts send is not shown. The names are those of the protocols, each of which has a page in the\n\
+                  manual. Needs the right to trace.",
         choices: &[
             Choice { letter: '\0', long: "json", value: None, help: "Write lines of JSON." },
             Choice {

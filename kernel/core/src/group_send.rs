@@ -11,7 +11,6 @@
 //! as it takes replies: each lies in a further copy, and the last thing is an error, of which the sender learns nothing.
 
 use abi::call::{self, FOREVER, NOW};
-use abi::message::CODE_MASK;
 use abi::trace::Event;
 use abi::{Access, Error, Grant, LogicalHost, Message, PAGE_BYTES, Pid};
 
@@ -34,7 +33,7 @@ impl<M: Machine> Kernel<M> {
         let (message, deadline) = (registers.message, registers.extra[2]);
         self.make_copies(caller, to, deadline).inspect_err(|_| self.discard_group(caller))?;
         let from = self.processes[caller].pid;
-        self.trace(Event::Send, message[0] as u32 & CODE_MASK, from, to);
+        self.trace_words(Event::Send, message, from, to);
         self.block_current(State::AwaitingGroup);
         self.set_own_deadline(caller, deadline);
         let mut copy = self.processes[caller].copy;

@@ -60,8 +60,8 @@ impl<M: Machine> Kernel<M> {
         if found == NOBODY {
             let process = &mut self.processes[caller];
             process.begin_transaction();
-            let (code, from) = (process.registers.message[0] as u32 & CODE_MASK, process.pid);
-            self.trace(Event::Send, code, from, to);
+            let (message, from) = (process.registers.message, process.pid);
+            self.trace_words(Event::Send, message, from, to);
         } else {
             self.trace_message(Event::Send, caller, receiver);
         }
@@ -231,10 +231,9 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub(crate) fn trace_message(&mut self, event: Event, from: ProcessIndex, to: ProcessIndex) {
         if self.trace.wants(event) {
-            let process = &self.processes[from];
-            let code = process.registers.message[0] as u32 & CODE_MASK;
+            let message = self.processes[from].registers.message;
             let (from, to) = (self.sender_pid(from), self.sender_pid(to));
-            self.trace(event, code, from, to);
+            self.trace_words(event, message, from, to);
         }
     }
 

@@ -60,7 +60,7 @@ impl Configuration {
             process_slots,
             team_slots: process_slots / 2,
             region_slots: u32::from(process_slots) * 4,
-            trace_records: (frame_count / 8).next_power_of_two().clamp(1024, 65_536),
+            trace_records: (frame_count / 8).next_power_of_two().clamp(512, 65_536),
             kernel_frames: 0,
         }
     }

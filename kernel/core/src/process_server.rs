@@ -3,9 +3,9 @@
 use abi::kernel::priority;
 use abi::kernel::process::{
     AlienCreated, AlienDestroyed, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, HostSet,
-    Identified, NameSet, NetworkServerSet, Prepared, PrioritySet, Process, ProcessCreated, ProcessQueried,
-    ProcessesQueried, RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetHost, SetPriority,
-    Suspended, TeamAdopted, TeamCreated,
+    Identified, NameSet, NetworkServerSet, Prepared, Process, ProcessCreated, ProcessQueried,
+    ProcessesQueried, RegistersRead, RegistersWritten, Resumed, SetExceptionServer, SetHost, Suspended,
+    TeamAdopted, TeamCreated,
 };
 use abi::kernel::record::{ProcessRecord, ProcessState, RegisterRecord};
 use abi::{Error, LogicalHost, Message, Pid, Rights};
@@ -57,7 +57,6 @@ impl<M: Machine> Kernel<M> {
                 self.resume(process)?;
                 Ok(Answer::reply(&Resumed {}))
             }
-            Process::SetPriority(set) => self.set_priority(caller, &set),
             Process::SetName(set) => {
                 let process = self.find_controlled(caller, set.process)?;
                 self.processes[process].name = [set.first_bytes, set.last_bytes];
@@ -184,15 +183,6 @@ impl<M: Machine> Kernel<M> {
             self.need_right(caller, Rights::HIGH_PRIORITY)?;
         }
         Ok(asked as u8)
-    }
-
-    fn set_priority(&mut self, caller: ProcessIndex, set: &SetPriority) -> Result<Answer> {
-        let process = self.find_controlled(caller, set.process)?;
-        let team = self.team(self.processes[process].team);
-        let priority = self.legal_priority(caller, set.priority, team.priority)?;
-        self.processes[process].own_priority = priority;
-        self.update_priority(process);
-        Ok(Answer::reply(&PrioritySet {}))
     }
 
     fn set_exception_server(&mut self, caller: ProcessIndex, set: &SetExceptionServer) -> Result<Answer> {

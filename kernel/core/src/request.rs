@@ -104,6 +104,9 @@ impl<M: Machine> Kernel<M> {
         registers.pid = pid.to_bits();
         registers.message = reply.to_registers();
         registers.extra = [0; 5];
+        if self.trace.wants(Event::Reply) {
+            self.trace_words(Event::Reply, reply.to_registers(), pid, self.sender_pid(index));
+        }
     }
 
     /// Reads all of the segment that the caller granted, which must fit into the buffer.

@@ -2,6 +2,7 @@
 //!
 //! Off, it costs one test an event, and none on the short path, which is not taken while it is on.
 
+use abi::message::CODE_MASK;
 use abi::trace::{Event, TraceRecord};
 use abi::{FIRST_GUEST_INDEX, Pid};
 
@@ -61,17 +62,25 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub(crate) fn trace(&mut self, event: Event, code: u32, from: Pid, to: Pid) {
         if self.trace.wants(event) {
-            self.add_to_trace(event, code, from, to);
+            self.add_to_trace(event, code, from, to, [0; 4]);
+        }
+    }
+
+    /// Notes that a message went, if events of the kind are kept.
+    pub(crate) fn trace_words(&mut self, event: Event, message: [u64; 4], from: Pid, to: Pid) {
+        if self.trace.wants(event) {
+            self.add_to_trace(event, message[0] as u32 & CODE_MASK, from, to, message);
         }
     }
 
     #[cold]
-    fn add_to_trace(&mut self, event: Event, code: u32, from: Pid, to: Pid) {
+    fn add_to_trace(&mut self, event: Event, code: u32, from: Pid, to: Pid, message: [u64; 4]) {
         let record = TraceRecord {
             time_ns: self.machine.now_ns(),
             event_and_code: u64::from(event as u32) | u64::from(code) << 32,
             from: from.to_bits(),
             to: to.to_bits(),
+            message,
         };
         self.trace.records.add(record.to_bytes());
     }

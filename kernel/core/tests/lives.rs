@@ -126,8 +126,6 @@ fn only_the_same_user_or_a_right_may_control() {
     let denied = Err(Error::NoPermission);
     assert_eq!(destroy(&mut node, one, other, 0), denied);
     assert_eq!(node.request(one, PROCESS, &process::Suspend { process: other }).map(|_| ()), denied);
-    let priority = process::SetPriority { process: other, priority: 20 };
-    assert_eq!(node.request(one, PROCESS, &priority).map(|_| ()), denied);
     assert_eq!(destroy(&mut node, one, same, 9), Ok(()));
     let root = node.root;
     assert_eq!(reap(&mut node, root, same), 9);

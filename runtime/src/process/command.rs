@@ -406,6 +406,8 @@ pub struct Status {
     pub code: i32,
     /// The number of the processor's exception that ended it, if one did.
     pub exception: Option<u32>,
+    /// For how long its processes ran, in nanoseconds, as the kernel's ticks found it.
+    pub run_ns: u64,
 }
 
 impl Status {
@@ -479,7 +481,11 @@ impl Child {
                 Ok(ended) if ended.is_stopped != 0 => return Ok(None),
                 Ok(ended) => {
                     let exception = ended.exception.checked_sub(1);
-                    return Ok(Some(Status { code: ended.status.cast_signed(), exception }));
+                    return Ok(Some(Status {
+                        code: ended.status.cast_signed(),
+                        exception,
+                        run_ns: ended.run_ns,
+                    }));
                 }
                 Err(error) => error,
             };

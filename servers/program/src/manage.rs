@@ -365,7 +365,7 @@ impl Managing {
                 self.images.release(server, instance, program);
             }
         }
-        let end: ProgramEnded = program_end(ended.status);
+        let end = ProgramEnded { run_ns: ended.run_ns, ..program_end(ended.status) };
         if let Some(waiter) = self.programs.ended(ended.team, end) {
             // A waiter that has ended meanwhile needs no answer.
             let _ = message::reply(waiter, &end.to_message(), &[]);

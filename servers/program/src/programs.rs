@@ -71,7 +71,7 @@ pub struct Waiter {
 }
 
 /// What is said of a program that is stopped.
-pub const STOPPED: ProgramEnded = ProgramEnded { status: 0, exception: 0, is_stopped: 1 };
+pub const STOPPED: ProgramEnded = ProgramEnded { status: 0, exception: 0, is_stopped: 1, run_ns: 0 };
 
 /// What a wait comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -278,7 +278,7 @@ pub fn program_end(status: u32) -> ProgramEnded {
     const ARITHMETIC: u32 = 8;
     const SEGMENT: u32 = 11;
     let Some(vector) = status.checked_sub(STATUS_EXCEPTION).filter(|vector| *vector < VECTORS) else {
-        return ProgramEnded { status, exception: 0, is_stopped: 0 };
+        return ProgramEnded { status, exception: 0, is_stopped: 0, run_ns: 0 };
     };
     let signal = match vector {
         0 | 4 | 16 | 19 => ARITHMETIC,
@@ -287,7 +287,7 @@ pub fn program_end(status: u32) -> ProgramEnded {
         17 => BUS,
         _ => SEGMENT,
     };
-    ProgramEnded { status: 128 + signal, exception: vector + 1, is_stopped: 0 }
+    ProgramEnded { status: 128 + signal, exception: vector + 1, is_stopped: 0, run_ns: 0 }
 }
 
 #[cfg(test)]
@@ -319,7 +319,7 @@ mod tests {
     }
 
     const USER: UserId = UserId(7);
-    const END: ProgramEnded = ProgramEnded { status: 3, exception: 0, is_stopped: 0 };
+    const END: ProgramEnded = ProgramEnded { status: 3, exception: 0, is_stopped: 0, run_ns: 0 };
 
     #[test]
     fn a_wait_before_the_end_is_answered_at_the_end() {

@@ -5,15 +5,17 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::Pid;
 use abi::trace::{Event, TraceRecord};
+use abi::words::{self, Field, Value};
+use abi::{Error, Message, Pid};
 
 use super::show::{outcome, request};
 use crate::json;
 use crate::system::kernel::describe;
 
 /// What a kernel has to record.
-pub const EVENTS: u32 = Event::Send.bit() | Event::Reply.bit() | Event::Forward.bit() | Event::Create.bit();
+pub const EVENTS: u32 =
+    Event::Send.bit() | Event::Reply.bit() | Event::Forward.bit() | Event::Create.bit() | Event::End.bit();
 
 /// A Send of the program's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,9 +25,9 @@ pub struct Exchange {
     /// Who answered, or was asked last.
     server: Pid,
     /// What was asked.
-    code: u32,
+    request: Message,
     /// What was answered, and after how long; none if it was not.
-    reply: Option<(u32, u64)>,
+    reply: Option<(Message, u64)>,
 }
 
 /// The exchanges of a program, which is known by its root, and of the further processes that it made.
@@ -42,7 +44,8 @@ pub fn exchanges(records: &[TraceRecord], root: Pid) -> Vec<Exchange> {
             }
             Some(Event::Send) if own.contains(&from) => {
                 open.insert(from, all.len());
-                all.push(Exchange { sent_ns: record.time_ns, server: to, code: record.code(), reply: None });
+                let request = record.message();
+                all.push(Exchange { sent_ns: record.time_ns, server: to, request, reply: None });
             }
             Some(Event::Forward) => {
                 if let Some(at) = open.get(&from) {
@@ -52,8 +55,13 @@ pub fn exchanges(records: &[TraceRecord], root: Pid) -> Vec<Exchange> {
             Some(Event::Reply) => {
                 if let Some(at) = open.remove(&to) {
                     let exchange = &mut all[at];
-                    exchange.reply = Some((record.code(), record.time_ns.saturating_sub(exchange.sent_ns)));
+                    let took_ns = record.time_ns.saturating_sub(exchange.sent_ns);
+                    exchange.reply = Some((record.message(), took_ns));
                 }
+            }
+            // What its root is answered from here on is the notice of its end.
+            Some(Event::End) => {
+                open.remove(&from);
             }
             _ => {}
         }
@@ -65,40 +73,70 @@ impl Exchange {
     /// A line for a person.
     pub fn line(&self, start_ns: u64, names: &BTreeMap<Pid, String>) -> String {
         let since_us = self.sent_ns.saturating_sub(start_ns) / 1000;
-        let (request, server) = (request(self.code), describe(self.server, names));
-        match self.reply {
-            Some((code, took_ns)) => {
-                format!(
-                    "{since_us:>9} us  {request:<20} {server:<20} {} after {} us\n",
-                    outcome(code),
-                    took_ns / 1000
-                )
-            }
-            None => format!("{since_us:>9} us  {request:<20} {server:<20} no answer\n"),
-        }
+        let (request, server) = (request(self.request.code()), describe(self.server, names));
+        let answer = match &self.reply {
+            Some((reply, took_ns)) => format!("{} after {} us", outcome(reply.code()), took_ns / 1000),
+            None => String::from("no answer"),
+        };
+        let shown = |text: String, (name, value)| text + &format!(" {name}={value}");
+        let fields = self.fields().fold(String::new(), shown);
+        let replied = self.replied().fold(String::new(), shown);
+        let arrow = if replied.is_empty() { "" } else { " ->" };
+        let line =
+            format!("{since_us:>9} us  {request:<20} {server:<16} {answer:<20} {fields}{arrow}{replied}");
+        format!("{}\n", line.trim_end())
+    }
+
+    /// What the request's fields hold.
+    fn fields(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let fields = protocols::operation(self.request.code()).map_or(&[][..], |operation| operation.request);
+        words::values(fields, &self.request)
+    }
+
+    /// What the reply's fields hold, if it is none that refuses.
+    fn replied(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let reply = self.reply.as_ref().map(|(reply, _)| reply);
+        let done = reply.filter(|reply| Error::check(reply.code()).is_ok());
+        let fields = |_| protocols::operation(self.request.code()).map(|operation| operation.reply);
+        let fields: &[Field] = done.and_then(fields).unwrap_or_default();
+        reply.into_iter().flat_map(move |reply| words::values(fields, reply))
     }
 
     /// A line of JSON.
     pub fn object(&self, names: &BTreeMap<Pid, String>) -> String {
         let (answer, took) =
-            self.reply.map_or((String::from("null"), String::from("null")), |(code, took_ns)| {
-                (json::string(&outcome(code)), format!("{took_ns}"))
+            self.reply.map_or((String::from("null"), String::from("null")), |(reply, took_ns)| {
+                (json::string(&outcome(reply.code())), format!("{took_ns}"))
             });
         format!(
-            "{{\"time_ns\":{},\"request\":{},\"to\":\"{}\",\"server\":{},\"answer\":{answer},\"took_ns\":{took}}}\n",
+            "{{\"time_ns\":{},\"request\":{},\"to\":\"{}\",\"server\":{},\"fields\":{},\"answer\":{answer},\
+             \"answered\":{},\"took_ns\":{took}}}\n",
             self.sent_ns,
-            json::string(&request(self.code)),
+            json::string(&request(self.request.code())),
             self.server,
             json::string(&describe(self.server, names)),
+            members(self.fields()),
+            members(self.replied()),
         )
     }
+}
+
+/// Fields as an object of JSON. Pids are texts, as everywhere.
+fn members(fields: impl Iterator<Item = (&'static str, Value)>) -> String {
+    let members: Vec<String> = fields
+        .map(|(name, value)| match value {
+            Value::Pid(pid) => format!("\"{name}\":\"{pid}\""),
+            number => format!("\"{name}\":{number}"),
+        })
+        .collect();
+    format!("{{{}}}", members.join(","))
 }
 
 /// How many there were of each kind, the most first, and how long they took together.
 pub fn sums(exchanges: &[Exchange], names: &BTreeMap<Pid, String>) -> String {
     let mut kinds: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
     for exchange in exchanges {
-        let kind = (request(exchange.code), describe(exchange.server, names));
+        let kind = (request(exchange.request.code()), describe(exchange.server, names));
         let (count, took_ns) = kinds.entry(kind).or_default();
         *count += 1;
         *took_ns += exchange.reply.map_or(0, |(_, took_ns)| took_ns);
@@ -128,6 +166,7 @@ mod tests {
             event_and_code: event as u64 | u64::from(code) << 32,
             from: pid(from).to_bits(),
             to: pid(to).to_bits(),
+            message: Message::with_code(code).to_registers(),
         }
     }
 
@@ -151,7 +190,7 @@ mod tests {
         for (line, words) in lines.iter().zip([
             ["Read", "ramfs", "ok after 1 us"],
             ["Read", "ramfs", "no answer"],
-            ["0x770001", "pipe", "after 3 us"],
+            ["0x770001", "pipe", "'not found' after 3 us"],
         ]) {
             assert!(words.iter().all(|word| line.contains(word)), "{line}");
         }
@@ -160,6 +199,36 @@ mod tests {
             "{}",
             sums(&found, &names)
         );
-        assert!(found[1].object(&names).ends_with("\"answer\":null,\"took_ns\":null}\n"));
+        let object = found[1].object(&names);
+        assert!(object.ends_with("\"answer\":null,\"answered\":{},\"took_ns\":null}\n"), "{object}");
+    }
+
+    #[test]
+    fn fields_have_their_names() {
+        let ask = io::Read { instance: 3, position: 1 << 32 }.to_message();
+        let message = |time_us, event, message: Message, from, to| TraceRecord {
+            message: message.to_registers(),
+            ..record(time_us, event, message.code(), from, to)
+        };
+        let reply = io::ReadDone { count: 512 };
+        let records = [
+            message(1, Event::Send, ask, 1, 2),
+            message(2, Event::Reply, abi::protocol::Reply::to_message(&reply), 2, 1),
+            message(3, Event::Send, ask, 1, 2),
+            record(4, Event::End, 0, 1, 0),
+            record(5, Event::Reply, 0, 2, 1),
+        ];
+        let found = exchanges(&records, pid(1));
+        let names = BTreeMap::new();
+        let line = found[0].line(1000, &names);
+        assert!(
+            line.ends_with("ok after 1 us         instance=3 position=4294967296 -> count=512\n"),
+            "{line}"
+        );
+        let object = found[0].object(&names);
+        assert!(object.contains(r#""fields":{"instance":3,"position":4294967296}"#), "{object}");
+        assert!(object.contains(r#""answered":{"count":512}"#), "{object}");
+        // The notice of the end is no answer.
+        assert!(found[1].line(1000, &names).contains("no answer"));
     }
 }

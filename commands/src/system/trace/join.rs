@@ -200,7 +200,13 @@ mod tests {
     const THERE: LogicalHost = LogicalHost::from_bits(2);
 
     fn record(time_ns: u64, event: Event, from: Pid, to: Pid) -> TraceRecord {
-        TraceRecord { time_ns, event_and_code: event as u64, from: from.to_bits(), to: to.to_bits() }
+        TraceRecord {
+            time_ns,
+            event_and_code: event as u64,
+            from: from.to_bits(),
+            to: to.to_bits(),
+            ..TraceRecord::default()
+        }
     }
 
     fn numbers(entries: &[Entry], log: usize) -> Vec<Option<u64>> {

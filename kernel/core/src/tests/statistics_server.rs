@@ -71,7 +71,7 @@ fn the_trace_is_read_in_pieces() {
     kernel.trace(Event::Send, 0, pid(1), pid(2));
     let set = SetTrace { events: Event::Send.bit() };
     ask(&mut kernel, Kernel::statistics_request, root, &set).unwrap();
-    for number in 0..1000 {
+    for number in 0..500 {
         kernel.trace(Event::Send, number, pid(1), pid(2));
         kernel.trace(Event::Reply, number, pid(1), pid(2));
     }
@@ -92,12 +92,12 @@ fn the_trace_is_read_in_pieces() {
         assert_eq!(read.next, u64::from(seen));
         from = read.next;
     }
-    assert_eq!(seen, 1000);
-    segment(&mut kernel, root, 100);
-    let read = ask(&mut kernel, Kernel::statistics_request, root, &ReadTrace { from: 990 }).unwrap();
-    assert_eq!((read.count, read.next), (3, 993));
+    assert_eq!(seen, 500);
+    segment(&mut kernel, root, 200);
+    let read = ask(&mut kernel, Kernel::statistics_request, root, &ReadTrace { from: 490 }).unwrap();
+    assert_eq!((read.count, read.next), (3, 493));
     let read = ask(&mut kernel, Kernel::statistics_request, root, &ReadTrace { from: u64::MAX }).unwrap();
-    assert_eq!((read.count, read.next), (0, 1000));
+    assert_eq!((read.count, read.next), (0, 500));
     assert_eq!(
         ask(&mut kernel, Kernel::statistics_request, root, &SetTrace { events: 0 }).map(|set| set.previous),
         Ok(Event::Send.bit())
