@@ -13,6 +13,8 @@ use crate::memory::Memory;
 use crate::output::ensure_writable;
 use crate::wiring::DomainNumber;
 
+#[cfg(test)]
+mod documented;
 mod domain;
 
 pub use domain::DomainOptions;
