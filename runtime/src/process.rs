@@ -57,15 +57,16 @@ impl<T: Termination, E: core::fmt::Display> Termination for Result<T, E> {
 }
 
 /// Ends the program, which is to say this team, with `status`. What is buffered of standard output is written first;
-/// if that fails, for another reason than that nobody reads it, a program that would have ended well ends with
-/// status 1.
+/// if that fails, for another reason than that nobody reads it, a program that would have ended well says so and ends with
+/// status 1. One that would not has said why.
 pub fn exit(status: i32) -> ! {
     let status = match crate::io::flush_standard_output() {
         Ok(()) | Err(Error::BrokenPipe) => status,
-        Err(error) => {
+        Err(error) if status == 0 => {
             crate::eprintln!("{}: standard output: {error}", crate::env::program_name());
-            if status == 0 { 1 } else { status }
+            1
         }
+        Err(_) => status,
     };
     crate::io::release_pipes();
     abort(status)

@@ -91,16 +91,24 @@ impl<S: Service> IoServer<S> {
 
     /// Closes what belonged to teams that have ended.
     pub fn tick(&mut self, system: &mut dyn System) {
-        self.sweeps.note_sweep(system.monotonic_ns());
-        let (service, listings) = (&mut self.service, &mut self.listings);
-        self.instances.sweep(system, |number, instance, system| {
-            close(number, instance, service, listings, system);
-        });
+        self.sweep(system);
         if S::LEASES {
             self.try_again(system);
             self.leasing.tick(system);
         }
         self.service.tick(system);
+    }
+
+    /// Whether anything was closed. A file whose name is gone takes room for as long as it is open.
+    fn sweep(&mut self, system: &mut dyn System) -> bool {
+        self.sweeps.note_sweep(system.monotonic_ns());
+        let (service, listings) = (&mut self.service, &mut self.listings);
+        let mut closed = false;
+        self.instances.sweep(system, |number, instance, system| {
+            close(number, instance, service, listings, system);
+            closed = true;
+        });
+        closed
     }
 
     /// How many ownerships of instances a user has.
@@ -207,7 +215,12 @@ impl<S: Service> IoServer<S> {
         let (owner, user) = owner(open.owner, client, system)?;
         let client = Client { user, ..*client };
         self.instances.check_room(user, 1)?;
-        let opening = self.service.open(&client, open.context, path, open.mode, system)?;
+        let opening = match self.service.open(&client, open.context, path, open.mode, system) {
+            Err(Error::NoSpace) if self.sweep(system) => {
+                self.service.open(&client, open.context, path, open.mode, system)?
+            }
+            opening => opening?,
+        };
         let (instance, size) = match opening {
             Opening::Directory(listing) => {
                 self.listings.take(user, &listing)?;
@@ -348,7 +361,13 @@ impl<S: Service> IoServer<S> {
         if data.bytes() == 0 {
             return Ok(plain(io::Written { count: 0 }));
         }
-        let writing = self.service.write(request.client, open, write.position, &data, system)?;
+        let writing = match self.service.write(request.client, open, write.position, &data, system) {
+            Err(Error::NoSpace) if self.sweep(system) => {
+                let open = self.instances.get(write.instance, request.client)?.object()?;
+                self.service.write(request.client, open, write.position, &data, system)?
+            }
+            writing => writing?,
+        };
         Ok(match writing {
             Writing::Done(count) => plain(io::Written { count }),
             Writing::Later => {
@@ -422,7 +441,10 @@ impl<S: Service> IoServer<S> {
                 self.service.set_modified(client, set.context, path()?, set.modified_ns)?;
                 Ok(plain(names::ModifiedSet {}))
             }
-            Names::QuerySpace(query) => Ok(plain(self.service.space(client, query.context)?)),
+            Names::QuerySpace(query) => {
+                self.sweep(system);
+                Ok(plain(self.service.space(client, query.context)?))
+            }
         }
     }
 }

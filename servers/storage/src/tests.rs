@@ -293,7 +293,17 @@ fn a_full_disk_says_so_and_has_room_again() {
     let whole = node.get("f").unwrap();
     assert_eq!(whole.len() as u64, written);
     assert!(whole.chunks(30_000).all(|part| part == &data[..part.len()]));
+    // Whoever has it open ended without closing it, and nobody has looked after that yet.
+    node.open_for(node.other, "f", mode::READ).unwrap();
     node.remove(node.user, "f").unwrap();
+    let other = node.open("h", mode::WRITE | mode::CREATE).unwrap();
+    let mut written = 0;
+    while let Ok(count) = node.write(other, written, &data) {
+        written += u64::from(count);
+    }
+    assert!(written < 100_000, "{written}");
+    node.release(other);
+    node.system.kill(node.other);
     node.put("g", &numbers(1_000_000));
     assert_eq!(node.get("g").unwrap(), numbers(1_000_000));
     assert_eq!(node.check().0, 0);
