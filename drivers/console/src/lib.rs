@@ -12,7 +12,6 @@
 //! |---|---|
 //! | `control` | what device and driver say of ports |
 //! | `line` | what was received, what is to be sent, and who waits |
-//! | `server` | the lines as `[port]0` and so on |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -21,7 +20,6 @@ extern crate alloc;
 
 pub mod control;
 pub mod line;
-pub mod server;
 
 use alloc::vec::Vec;
 

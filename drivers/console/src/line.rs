@@ -1,12 +1,9 @@
-//! A line of bytes: what has come and was not read, what was written and has not left, and who waits for which.
-//!
-//! Invariants: nobody waits to read while there are bytes, nor to write while there is room. What there is no room for stays in the
-//! device's buffers, so that the other side is held back, and nothing is lost.
+//! A device as a [line](io_server::lines) of bytes. What there is no room for stays in the device's buffers, so that the other
+//! side is held back, and nothing is lost.
 
-use abi::protocol::Reply as _;
-use abi::{Error, Pid};
-use io_server::{Client, Incoming, Ring, System, Waiter, Waiters};
-use protocols::io::io;
+use abi::{Error, Message, Pid};
+use hardware::interrupt::InterruptLine;
+use io_server::{Line, Outcome, Queues, System};
 
 use crate::{Port, RECEIVE_BYTES, SEND_BYTES};
 
@@ -75,118 +72,81 @@ impl Wire for Port {
     }
 }
 
-/// A line.
+/// The line of a device.
 #[derive(Debug)]
-pub struct Line<W> {
+pub struct WireLine<W> {
     wire: W,
-    received: Ring,
-    written: Ring,
-    readers: Waiters,
-    writers: Waiters,
-    /// Those who wait until all has left.
-    synchronizers: Waiters,
+    queues: Queues,
 }
 
-impl<W: Wire> Line<W> {
+impl<W: Wire> WireLine<W> {
     /// The line of a started device.
-    pub const fn new(wire: W) -> Line<W> {
-        Line {
-            wire,
-            received: Ring::new(RECEIVED_BYTES),
-            written: Ring::new(WRITTEN_BYTES),
-            readers: Waiters::new(),
-            writers: Waiters::new(),
-            synchronizers: Waiters::new(),
-        }
+    pub const fn new(wire: W) -> WireLine<W> {
+        WireLine { wire, queues: Queues::new(RECEIVED_BYTES, WRITTEN_BYTES) }
     }
 
-    /// Who sends its interrupts.
-    pub fn interrupt(&self) -> Pid {
+    fn receive(&mut self) {
+        let received = &mut self.queues.received;
+        // There is room; only memory for the first byte can be lacking, and then these are lost.
+        while received.room() >= RECEIVE_BYTES && self.wire.receive(&mut |bytes| _ = received.push(bytes)) {}
+    }
+}
+
+impl<W: Wire> Line for WireLine<W> {
+    const BLOCK_BYTES: usize = RECEIVE_BYTES;
+
+    fn queues(&mut self) -> &mut Queues {
+        &mut self.queues
+    }
+
+    fn received_bytes(&self) -> usize {
+        self.queues.received.len()
+    }
+
+    fn interrupt(&self) -> Pid {
         self.wire.interrupt()
     }
 
-    /// Bytes that wait to be read.
-    pub const fn received_bytes(&self) -> usize {
-        self.received.len()
+    fn interrupted(&mut self, message: &Message, system: &mut dyn System) -> Outcome<'static> {
+        self.move_on(system);
+        InterruptLine::attended(message)
     }
 
-    /// Does what the device interrupts for, and what has become possible.
-    pub fn attend(&mut self, system: &mut dyn System) {
+    /// An interrupt that the device forgot is made up for.
+    fn move_on(&mut self, system: &mut dyn System) {
         for _ in 0..MOST_LOOKS {
             self.wire.attend();
             self.receive();
-            self.readers.read_from(&mut self.received, system);
+            self.queues.readers.read_from(&mut self.queues.received, system);
             self.send();
-            self.writers.write_to(&mut self.written, system);
+            self.queues.writers.write_to(&mut self.queues.written, system);
             self.send();
-            if !self.synchronizers.is_empty() && self.is_idle() {
-                self.synchronizers.answer_all(&io::Synchronized {}.to_message(), system);
+            if !self.queues.synchronizers.is_empty() && self.is_idle() {
+                self.queues.answer_synchronizers(system);
             }
             // What there is no room for is left where it is until somebody reads.
-            if self.received.room() < RECEIVE_BYTES || !self.wire.rearm() {
+            if self.queues.received.room() < RECEIVE_BYTES || !self.wire.rearm() {
                 return;
             }
         }
     }
 
-    fn receive(&mut self) {
-        let received = &mut self.received;
-        // There is room; only memory for the first byte can be lacking, and then these are lost.
-        while received.room() >= RECEIVE_BYTES && self.wire.receive(&mut |bytes| _ = received.push(bytes)) {}
-    }
-
     fn send(&mut self) {
-        while !self.written.is_empty() && self.wire.has_room() {
-            let (first, second) = self.written.oldest(SEND_BYTES);
+        while !self.queues.written.is_empty() && self.wire.has_room() {
+            let (first, second) = self.queues.written.oldest(SEND_BYTES);
             let piece = if first.is_empty() { second } else { first };
             let count = piece.len();
             if self.wire.send(piece).is_err() {
                 return;
             }
-            self.written.drop_oldest(count);
+            self.queues.written.drop_oldest(count);
         }
     }
 
     fn is_idle(&mut self) -> bool {
-        self.written.is_empty() && self.wire.is_idle()
-    }
-
-    /// Answers a read, now or when something has come.
-    pub fn read(&mut self, client: &Client, instance: u64, room: usize, system: &mut dyn System) {
-        self.readers.push(Waiter { client: client.pid, instance, bytes: room });
-        self.attend(system);
-    }
-
-    /// Takes what there is room for of a write; none: the client is answered when there is room.
-    pub fn write(
-        &mut self,
-        client: &Client,
-        instance: u64,
-        data: &Incoming<'_>,
-        system: &mut dyn System,
-    ) -> Result<Option<usize>, Error> {
-        if self.written.room() == 0 {
-            self.writers.push(Waiter { client: client.pid, instance, bytes: data.bytes() });
-            return Ok(None);
-        }
-        let taken = self.written.push_incoming(data, system)?;
-        self.send();
-        Ok(Some(taken))
-    }
-
-    /// Whether all that was written has left; if not, the client is answered when it has.
-    pub fn synchronize(&mut self, client: &Client, instance: u64) -> bool {
-        if self.is_idle() {
-            return true;
-        }
-        self.synchronizers.push(Waiter { client: client.pid, instance, bytes: 0 });
-        false
-    }
-
-    /// Refuses those who wait through an instance that is being closed.
-    pub fn close(&mut self, instance: u64, system: &mut dyn System) {
-        self.readers.close(instance, system);
-        self.writers.close(instance, system);
-        self.synchronizers.close(instance, system);
+        self.queues.written.is_empty() && self.wire.is_idle()
     }
 }
+
+#[cfg(test)]
+mod tests;

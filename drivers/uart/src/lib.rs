@@ -4,12 +4,13 @@
 //! |---|---|
 //! | `registers` | the chip's registers and their bits |
 //! | `port` | one port: buffers, who waits, what an interrupt means |
-//! | `server` | the ports as instances of the I/O protocol |
 //!
 //! Both ways are driven by interrupts, which come as messages. Each access to a register is a message to the kernel,
 //! so as few are made as can be: the chip's queue is filled by one message, and while it says that it is full enough
 //! it is emptied without asking for each byte. No byte is dropped here: when nobody reads, the port is told to hold
 //! the other side.
+//!
+//! The ports as instances of the I/O protocol are [lines](io_server::lines).
 //!
 //! The crate `uart_16550` drives such a chip well where an access is an instruction; it does not fit here.
 
@@ -20,7 +21,6 @@ extern crate alloc;
 
 pub mod port;
 pub mod registers;
-pub mod server;
 
 #[cfg(test)]
 mod chip;
@@ -29,4 +29,3 @@ mod tests;
 
 pub use port::SerialPort;
 pub use registers::Registers;
-pub use server::UartServer;

@@ -8,9 +8,9 @@ use core::convert::Infallible;
 
 use hardware::interrupt::InterruptLine;
 use hardware::port::{Port, PortRange};
-use io_server::{IoServer, Limits};
+use io_server::{IoServer, Limits, LineServer};
+use uart_driver::SerialPort;
 use uart_driver::registers::{self, Registers};
-use uart_driver::{SerialPort, UartServer};
 use v::log;
 use v::prelude::*;
 
@@ -56,12 +56,13 @@ v_start::program!(main);
 fn main() -> Result<Infallible, Error> {
     // The log server is above the drivers.
     log::use_kernel_log();
-    let mut uart = UartServer::new();
+    let mut uart = LineServer::new();
     for (name, first_port, line) in PORTS {
         // Claimed first: the edge of an interrupt that nobody has claimed is lost.
         let interrupt = InterruptLine::claim(line)?;
-        if let Some(port) = SerialPort::start(Ports(PortRange::new(first_port, registers::COUNT))) {
-            uart.add(name, interrupt.sender(), port);
+        let ports = Ports(PortRange::new(first_port, registers::COUNT));
+        if let Some(port) = SerialPort::start(ports, interrupt.sender()) {
+            uart.add(name.into(), port);
         } else {
             interrupt.release()?;
         }

@@ -8,11 +8,9 @@
 //! Bytes that come without a pause are given out many at a time. To hear of the pause, one byte is left in the chip's
 //! queue whenever the queue says that it is full enough: for a byte that stays there the chip interrupts again.
 
-use abi::Error;
-use abi::protocol::Reply as _;
-use io_server::{Client, Incoming, Ring, System, Waiter, Waiters};
-
-use protocols::io::io;
+use abi::{Message, Pid};
+use hardware::interrupt::InterruptLine;
+use io_server::{Line, Outcome, Queues, System};
 
 use crate::registers::{self, Registers, cause, enable, line, modem, queue, status};
 
@@ -34,20 +32,18 @@ pub struct SerialPort<R> {
     has_queues: bool,
     /// What [`registers::INTERRUPT_ENABLE`] holds.
     enabled: u8,
-    received: Ring,
-    to_send: Ring,
-    readers: Waiters,
-    writers: Waiters,
-    /// Those who wait until all has been sent.
-    synchronizers: Waiters,
+    /// Who sends the chip's interrupts.
+    interrupt: Pid,
+    queues: Queues,
     line_errors: u64,
     /// The line has not paused since the last bytes came.
     is_busy: bool,
 }
 
 impl<R: Registers> SerialPort<R> {
-    /// Sets the chip up: 115,200 bits a second, eight bits, no parity. None if there is no such chip.
-    pub fn start(mut registers: R) -> Option<SerialPort<R>> {
+    /// Sets the chip up, whose interrupts `interrupt` sends: 115,200 bits a second, eight bits, no parity. None if there is no such
+    /// chip.
+    pub fn start(mut registers: R, interrupt: Pid) -> Option<SerialPort<R>> {
         for probe in [0x5a, 0xa5] {
             registers.write(registers::SCRATCH, probe);
             if registers.read(registers::SCRATCH) != probe {
@@ -65,11 +61,8 @@ impl<R: Registers> SerialPort<R> {
             registers,
             has_queues,
             enabled: 0,
-            received: Ring::new(RECEIVE_BYTES),
-            to_send: Ring::new(SEND_BYTES),
-            readers: Waiters::new(),
-            writers: Waiters::new(),
-            synchronizers: Waiters::new(),
+            interrupt,
+            queues: Queues::new(RECEIVE_BYTES, SEND_BYTES),
             line_errors: 0,
             is_busy: false,
         };
@@ -80,11 +73,6 @@ impl<R: Registers> SerialPort<R> {
     /// Bytes that were lost or came garbled, and breaks.
     pub const fn line_errors(&self) -> u64 {
         self.line_errors
-    }
-
-    /// Bytes that wait to be read.
-    pub const fn received_bytes(&self) -> usize {
-        self.received.len()
     }
 
     /// Does what the chip interrupts for, until it is content.
@@ -118,84 +106,16 @@ impl<R: Registers> SerialPort<R> {
         self.move_on(system);
     }
 
-    /// Answers a read, now or when something has come.
-    pub fn read(&mut self, client: &Client, instance: u64, room: usize, system: &mut dyn System) {
-        self.readers.push(Waiter { client: client.pid, instance, bytes: room });
-        self.move_on(system);
-    }
-
-    /// Takes what there is room for of a write; none: the client is answered when there is room.
-    pub fn write(
-        &mut self,
-        client: &Client,
-        instance: u64,
-        data: &Incoming<'_>,
-        system: &mut dyn System,
-    ) -> Result<Option<usize>, Error> {
-        if self.to_send.room() == 0 {
-            self.writers.push(Waiter { client: client.pid, instance, bytes: data.bytes() });
-            return Ok(None);
-        }
-        let taken = self.to_send.push_incoming(data, system)?;
-        self.send();
-        Ok(Some(taken))
-    }
-
-    /// Whether all that was written has left; if not, the client is answered when it has.
-    pub fn synchronize(&mut self, client: &Client, instance: u64) -> bool {
-        if self.is_idle() {
-            return true;
-        }
-        self.synchronizers.push(Waiter { client: client.pid, instance, bytes: 0 });
-        false
-    }
-
-    /// Whether somebody waits for the last byte to leave, of which no interrupt tells.
-    pub fn is_synchronizing(&self) -> bool {
-        !self.synchronizers.is_empty()
-    }
-
-    /// Answers those who wait until all has been sent, if it has.
-    pub fn answer_synchronizers(&mut self, system: &mut dyn System) {
-        if self.is_synchronizing() && self.is_idle() {
-            self.synchronizers.answer_all(&io::Synchronized {}.to_message(), system);
-        }
-    }
-
-    fn is_idle(&mut self) -> bool {
-        self.to_send.is_empty() && self.note_line_status() & status::IDLE != 0
-    }
-
-    /// Refuses those who wait through an instance that is being closed.
-    pub fn close(&mut self, instance: u64, system: &mut dyn System) {
-        self.readers.close(instance, system);
-        self.writers.close(instance, system);
-        self.synchronizers.close(instance, system);
-    }
-
-    /// After bytes were read or sent: there may be room for more.
-    fn move_on(&mut self, system: &mut dyn System) {
-        self.serve_readers(system);
-        if self.enabled & enable::RECEIVED == 0 && self.received.room() >= RECEIVE_BYTES / 2 {
-            self.set_may_receive(true);
-        }
-        if !self.writers.is_empty() && self.to_send.room() > 0 {
-            self.writers.write_to(&mut self.to_send, system);
-            self.send();
-        }
-        self.answer_synchronizers(system);
-    }
-
     fn serve_readers(&mut self, system: &mut dyn System) {
-        if !self.is_busy || self.received.len() >= BUSY_BYTES {
-            self.readers.read_from(&mut self.received, system);
+        if !self.is_busy || self.queues.received.len() >= BUSY_BYTES {
+            self.queues.readers.read_from(&mut self.queues.received, system);
         }
     }
 
     /// Takes `count` bytes that the chip says are there.
     fn take(&mut self, count: usize) {
         let mut bytes = [0; queue::BYTES];
-        let count = count.min(self.received.room()).min(bytes.len());
+        let count = count.min(self.queues.received.room()).min(bytes.len());
         self.registers.read_data(&mut bytes[..count]);
         self.keep(&bytes[..count]);
     }
@@ -203,7 +123,7 @@ impl<R: Registers> SerialPort<R> {
     /// Takes bytes as long as the chip says that there is another one.
     fn take_few(&mut self) {
         let mut bytes = [0; queue::BYTES];
-        let most = bytes.len().min(self.received.room());
+        let most = bytes.len().min(self.queues.received.room());
         let mut count = 0;
         while count < most && self.note_line_status() & status::RECEIVED != 0 {
             bytes[count] = self.registers.read(registers::DATA);
@@ -214,10 +134,10 @@ impl<R: Registers> SerialPort<R> {
 
     fn keep(&mut self, bytes: &[u8]) {
         // There is room; only memory for the first byte can be lacking, and then these are lost.
-        if self.received.push(bytes).is_err() {
+        if self.queues.received.push(bytes).is_err() {
             self.line_errors += bytes.len() as u64;
         }
-        if self.received.room() == 0 {
+        if self.queues.received.room() == 0 {
             self.set_may_receive(false);
         }
     }
@@ -229,25 +149,6 @@ impl<R: Registers> SerialPort<R> {
             self.line_errors += 1;
         }
         line_status
-    }
-
-    /// Fills the chip's queue as often as it is empty, within bounds; an interrupt tells when to go on.
-    fn send(&mut self) {
-        let most = if self.has_queues { queue::BYTES } else { 1 };
-        for _ in 0..FILLS {
-            if self.to_send.is_empty() || self.note_line_status() & status::SENT == 0 {
-                break;
-            }
-            let mut bytes = [0; queue::BYTES];
-            let (first, second) = self.to_send.oldest(most);
-            let count = first.len() + second.len();
-            bytes[..first.len()].copy_from_slice(first);
-            bytes[first.len()..count].copy_from_slice(second);
-            self.registers.write_data(&bytes[..count]);
-            self.to_send.drop_oldest(count);
-        }
-        let wanted = if self.to_send.is_empty() { 0 } else { enable::SENT };
-        self.enable(self.enabled & !enable::SENT | wanted);
     }
 
     /// Lets the other side send, or holds it.
@@ -264,5 +165,69 @@ impl<R: Registers> SerialPort<R> {
             self.enabled = causes;
             self.registers.write(registers::INTERRUPT_ENABLE, causes);
         }
+    }
+}
+
+impl<R: Registers> Line for SerialPort<R> {
+    const BLOCK_BYTES: usize = RECEIVE_BYTES;
+
+    fn queues(&mut self) -> &mut Queues {
+        &mut self.queues
+    }
+
+    fn received_bytes(&self) -> usize {
+        self.queues.received.len()
+    }
+
+    fn interrupt(&self) -> Pid {
+        self.interrupt
+    }
+
+    fn interrupted(&mut self, message: &Message, system: &mut dyn System) -> Outcome<'static> {
+        self.attend(system);
+        InterruptLine::attended(message)
+    }
+
+    /// After bytes were read or sent there may be room for more.
+    fn move_on(&mut self, system: &mut dyn System) {
+        self.serve_readers(system);
+        if self.enabled & enable::RECEIVED == 0 && self.queues.received.room() >= RECEIVE_BYTES / 2 {
+            self.set_may_receive(true);
+        }
+        if !self.queues.writers.is_empty() && self.queues.written.room() > 0 {
+            self.queues.writers.write_to(&mut self.queues.written, system);
+            self.send();
+        }
+        if self.is_waited_on() && self.is_idle() {
+            self.queues.answer_synchronizers(system);
+        }
+    }
+
+    /// Fills the chip's queue as often as it is empty, within bounds; an interrupt tells when to go on.
+    fn send(&mut self) {
+        let most = if self.has_queues { queue::BYTES } else { 1 };
+        for _ in 0..FILLS {
+            if self.queues.written.is_empty() || self.note_line_status() & status::SENT == 0 {
+                break;
+            }
+            let mut bytes = [0; queue::BYTES];
+            let (first, second) = self.queues.written.oldest(most);
+            let count = first.len() + second.len();
+            bytes[..first.len()].copy_from_slice(first);
+            bytes[first.len()..count].copy_from_slice(second);
+            self.registers.write_data(&bytes[..count]);
+            self.queues.written.drop_oldest(count);
+        }
+        let wanted = if self.queues.written.is_empty() { 0 } else { enable::SENT };
+        self.enable(self.enabled & !enable::SENT | wanted);
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.queues.written.is_empty() && self.note_line_status() & status::IDLE != 0
+    }
+
+    /// Of the last byte's leaving no interrupt tells.
+    fn is_waited_on(&self) -> bool {
+        !self.queues.synchronizers.is_empty()
     }
 }

@@ -7,16 +7,16 @@ use std::vec::Vec;
 use abi::notice::notice;
 use abi::{Access, Error, Pid, Request as _, UserId};
 use io_server::testing::TestSystem;
-use io_server::{IoServer, Limits};
+use io_server::{IoServer, Limits, LineServer};
 use proptest::prelude::*;
 use protocols::io::{io, mode};
 
+use crate::SerialPort;
 use crate::chip::Chip;
 use crate::port::{RECEIVE_BYTES, SEND_BYTES};
-use crate::{SerialPort, UartServer};
 
 struct Setup {
-    server: IoServer<UartServer<Chip>>,
+    server: IoServer<LineServer<SerialPort<Chip>>>,
     system: TestSystem,
     chip: Chip,
     interrupt: Pid,
@@ -30,8 +30,8 @@ impl Setup {
         let interrupt = system.process(UserId::SYSTEM);
         let client = system.process(UserId::SYSTEM);
         let chip = Chip::default();
-        let mut uart = UartServer::new();
-        uart.add("com1", interrupt, SerialPort::start(chip.clone()).unwrap());
+        let mut uart = LineServer::new();
+        uart.add("com1".into(), SerialPort::start(chip.clone(), interrupt).unwrap());
         let mut server = IoServer::new(uart, Limits::default());
         let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
         let instance = system.say(&mut server, client, &open, b"com1").unwrap().instance;
@@ -203,7 +203,7 @@ fn a_chip_that_goes_mad_hangs_nobody() {
     }
     let absent = Chip::default();
     absent.0.borrow_mut().absent = true;
-    assert!(SerialPort::start(absent).is_none());
+    assert!(SerialPort::start(absent, Pid::NONE).is_none());
 }
 
 #[test]

@@ -17,6 +17,7 @@
 //! | `serve` | the serve loop over the real kernel |
 //! | `elsewhere` | the processes of other nodes: who has ended, and how to end one |
 //! | `ring`, `waiting` | for streams: a bounded buffer, and who waits to read or write it |
+//! | `lines` | [`LineServer`]: serial ports and what is like them |
 //! | `testing` | a `System` in memory, for tests on the host |
 //!
 //! Only `serve` and `elsewhere` call the kernel: every server's logic runs under `cargo test`.
@@ -29,6 +30,7 @@ extern crate alloc;
 pub mod elsewhere;
 pub mod instances;
 mod leasing;
+pub mod lines;
 pub mod listing;
 pub mod path;
 pub mod ring;
@@ -42,6 +44,7 @@ pub mod testing;
 pub mod waiting;
 
 pub use instances::{Instances, Limits};
+pub use lines::{Line, LineServer, Queues};
 pub use listing::{Flat, Listing};
 pub use ring::Ring;
 pub use serve::{serve, serve_prefixes};

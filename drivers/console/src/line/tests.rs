@@ -1,16 +1,17 @@
 //! Lines whose other side is a test.
 
 use super::*;
-use abi::{Access, Message, Pid, protocol::Reply as _};
+use abi::protocol::{Reply as _, Request as _};
+use abi::{Access, UserId};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
+use alloc::string::ToString;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use io_server::testing::TestSystem;
-use io_server::{IoServer, Limits};
-use protocols::io::io;
-
-use crate::line::RECEIVED_BYTES;
+use io_server::{IoServer, Limits, LineServer};
+use protocols::io::{io, mode};
 
 /// What a test and the wire share.
 #[derive(Default)]
@@ -69,7 +70,7 @@ impl Wire for TestWire {
 
 struct Machine {
     system: TestSystem,
-    server: IoServer<LineServer<TestWire>>,
+    server: IoServer<LineServer<WireLine<TestWire>>>,
     far: Rc<RefCell<Far>>,
     operator: Pid,
     instance: u32,
@@ -78,8 +79,11 @@ struct Machine {
 fn machine() -> Machine {
     let mut system = TestSystem::new();
     let wires: Vec<TestWire> = (0..2).map(|_| TestWire(Rc::default())).collect();
-    let lines = wires.iter().cloned().map(Line::new).collect();
-    let mut server = IoServer::new(LineServer::new(lines), Limits::default());
+    let mut lines = LineServer::new();
+    for (number, wire) in wires.iter().enumerate() {
+        lines.add(number.to_string(), WireLine::new(wire.clone()));
+    }
+    let mut server = IoServer::new(lines, Limits::default());
     let operator = system.process(UserId::OPERATOR);
     let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
     let instance = system.say(&mut server, operator, &open, b"1").unwrap().instance;
