@@ -18,6 +18,7 @@
 //! | `devices KIND…` | gets every such PCI device, `VENDOR:DEVICE` or `CLASS.SUBCLASS.INTERFACE` in hexadecimal, and runs only where there is one | none |
 //! | `archive` | may map the boot archive, and finds it by its variable `archive` | no |
 //! | `after NAME…` | starts when these are ready | at once |
+//! | `with NAME` | runs only where that service does; it starts when that one is ready | by itself |
 //! | `restart always\|on-failure\|never` | what happens when it ends | `always` |
 //! | `watchdog TIME\|off` | how long it may leave messages waiting | `10 s` |
 //! | `critical` | the node is restarted when the supervisor has to give it up | no |
@@ -100,6 +101,8 @@ pub struct Service {
     pub archive: bool,
     /// Services that must be ready before.
     pub after: Vec<String>,
+    /// The service without which it does not run.
+    pub with: Option<String>,
     /// What happens when it ends.
     pub restart: Restart,
     /// How long it may leave messages waiting; none for as long as it likes.
@@ -146,6 +149,7 @@ impl Service {
             devices: Vec::new(),
             archive: false,
             after: Vec::new(),
+            with: None,
             restart: Restart::Always,
             watchdog_ns: Some(DEFAULT_WATCHDOG_NS),
             critical: false,
@@ -232,7 +236,9 @@ pub fn select(services: &[Service], is_wanted: impl Fn(&Service) -> bool) -> Vec
                 }
             }
         }
-        if is_wanted(service) {
+        let goes_with_one_left_out =
+            left_out.iter().any(|(other, _)| service.with.as_deref() == Some(*other));
+        if !goes_with_one_left_out && is_wanted(service) {
             selected.push(Service { after, ..service.clone() });
         } else {
             left_out.push((&service.name, after));
@@ -296,12 +302,15 @@ fn setting(service: &mut Service, earlier: &[Service], key: &str, values: &[&str
             }
         }
         ("archive", []) => service.archive = true,
-        ("after", names @ [_, ..]) => {
+        ("after", names @ [_, ..]) | ("with", names @ [_]) => {
             for name in names {
                 if !earlier.iter().any(|service| service.name == *name) {
                     return Err(format!("no service `{name}` before this one"));
                 }
                 service.after.push((*name).to_owned());
+            }
+            if key == "with" {
+                service.with = names.first().map(|name| (*name).to_owned());
             }
         }
         ("restart", ["always"]) => service.restart = Restart::Always,
@@ -474,6 +483,8 @@ mod tests {
             ("service aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1, "too long"),
             ("service a\n\n after b", 3, "no service `b`"),
             ("service a\n after a", 2, "no service `a`"),
+            ("service a\n with b", 2, "no service `b`"),
+            ("service a\nservice b\n with a a", 3, "no setting"),
             ("service a\n speed fast", 2, "no setting"),
             ("service a\n class quick", 2, "no class"),
             ("service a\n class system 6", 2, "levels"),
@@ -533,5 +544,17 @@ mod tests {
             services.iter().map(|service| (service.name.as_str(), service.after.as_slice())).collect();
         let a = ["a".to_owned()];
         assert_eq!(after, [("a", &[][..]), ("d", &a[..]), ("e", &a[..])]);
+    }
+
+    #[test]
+    fn who_goes_with_one_that_is_not_wanted_is_left_out() {
+        let text = "service a\nservice b\n with a\nservice c\n with b\n after a\nservice d\n after c";
+        let services = parse(text).unwrap();
+        let names = |missing: &str| {
+            let selected = select(&services, |service| service.name != missing);
+            selected.into_iter().map(|service| service.name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!([names(""), names("b"), names("a")], ["a b c d", "a d", "d"]);
+        assert_eq!(services[2].after, ["b", "a"]);
     }
 }

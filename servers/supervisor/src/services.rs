@@ -178,13 +178,16 @@ impl Services {
     }
 
     /// Whether all that it comes after is ready. A service that is not there keeps nobody waiting, and neither does one that
-    /// has ended well, for want of something to do, or one that was given up: the system goes on without it.
+    /// has ended well, for want of something to do, or one that was given up: the system goes on without it, all but those
+    /// that only go with it.
     fn may_start(&self, entry: &Entry) -> bool {
-        entry
-            .configuration
-            .after
-            .iter()
-            .all(|name| self.find(name).is_none_or(|place| self.entries[place].keeps_nobody_waiting()))
+        let Service { after, with, .. } = &entry.configuration;
+        after.iter().all(|name| {
+            self.find(name).is_none_or(|place| {
+                let other = &self.entries[place];
+                other.state == State::Running || with.as_ref() != Some(name) && other.keeps_nobody_waiting()
+            })
+        })
     }
 
     /// A service has been started.
@@ -396,6 +399,20 @@ mod tests {
         services.started(0, pid(2), 2 * QUICK_NS);
         services.ended(0, 0, 2 * QUICK_NS);
         assert_eq!(services.next_to_start(2 * QUICK_NS), Some(1));
+    }
+
+    #[test]
+    fn who_goes_with_one_that_has_ended_waits_for_it() {
+        let mut services =
+            services("service a\n restart on-failure\nservice b\n with a\nservice c\n after b");
+        services.started(0, pid(1), 0);
+        services.ended(0, 0, 0);
+        assert_eq!(services.next_to_start(0), None);
+        assert_eq!(services.next_due_ns(), None, "nothing is due");
+        services.start(0, 0);
+        services.started(0, pid(2), 0);
+        services.ready(pid(2));
+        assert_eq!(services.next_to_start(0), Some(1));
     }
 
     #[test]
