@@ -31,6 +31,23 @@ pub struct Information {
     pub processors: u64,
     /// Frames of usable memory.
     pub total_frames: u64,
+    /// What the firmware shows.
+    pub screen: FirmwareScreen,
+}
+
+/// The pixels that the firmware has a screen show, as the boot loader tells it and nobody has checked: rows of 32-bit words.
+/// All 0 where there are none.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[repr(C)]
+pub struct FirmwareScreen {
+    /// The physical address of the first pixel.
+    pub address: u64,
+    /// Bytes from one row to the next.
+    pub pitch: u64,
+    /// Pixels of a row.
+    pub width: u64,
+    /// Rows.
+    pub height: u64,
 }
 
 /// The layout described here.

@@ -22,7 +22,7 @@ use crate::guest;
 use crate::output::ensure_writable;
 use crate::package;
 use crate::progress::Progress;
-use crate::run::put_added;
+use crate::run::{SHOWS, put_added};
 
 /// What the kernel and the boot archive are called.
 const KERNEL: &str = "kernel";
@@ -106,7 +106,7 @@ pub fn image(options: &Image) -> Result<u8> {
     archive.put_guest(&guest, options.test_programs)?;
     put_added(&mut archive, &options.add)?;
     archive.ensure_bootable()?;
-    let mut words = format!("domain={}", options.domain);
+    let mut words = format!("domain={} {SHOWS}", options.domain);
     let kernel = &guest.kernel;
     if let Some(from) = options.files_from.as_deref().or(options.boot_server.then_some(&*options.name)) {
         let mut reduced = archive.clone();

@@ -227,7 +227,13 @@ impl Machine {
         if self.display != Display::Window {
             say(&["-display", "none"]);
         }
-        say(&["-vga", if self.display == Display::None { "none" } else { "std" }]);
+        // Firmware shows something on whatever adapter there is; without it, the driver has to know the adapter.
+        let adapter = match (self.display, self.start) {
+            (Display::None, _) => "none",
+            (_, Start::Direct) => "std",
+            _ => "virtio",
+        };
+        say(&["-vga", adapter]);
         let (accelerator, model) = match self.processor {
             Processor::Virtual => ("kvm", "max"),
             Processor::Emulated if self.counting.is_none() => ("tcg", "max"),

@@ -39,8 +39,8 @@ const SIGNAL_PIPE: u8 = 13;
 const EXIT_ON_PANIC: &str = "panic=exit";
 /// The word that makes the system run the lines in the archive rather than a shell at the console.
 const RUN_LINES: &str = "exec";
-/// The word that has it use its screen and keyboard.
-const SHOWS: &str = "display";
+/// The word that has it use its screen and keyboard, where there are such.
+pub const SHOWS: &str = "display";
 /// The word that keeps a node on when its lines have ended, because there are others who may need it.
 const STAY: &str = "stay";
 

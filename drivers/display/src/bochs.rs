@@ -4,14 +4,14 @@
 use abi::Error;
 use hardware::device::Device;
 use hardware::register::Registers;
+use pci::Identity;
 
-use crate::screen::{CHARACTER_WIDTH, Surface};
+use crate::frame::{Layout, PIXEL_BYTES};
 
 /// Pixels of the screen.
-pub const WIDTH: usize = 1024;
+const WIDTH: usize = 1024;
 /// As [`WIDTH`].
-pub const HEIGHT: usize = 768;
-const PIXEL_BYTES: usize = 4;
+const HEIGHT: usize = 768;
 
 /// Which base address registers have the pixels and the registers.
 const FRAME_BAR: usize = 0;
@@ -35,41 +35,34 @@ const KNOWN: core::ops::RangeInclusive<u16> = 0xb0c0..=0xb0cf;
 /// On, with all pixels in memory.
 const ON_LINEAR: u16 = 1 | 0x40;
 
-/// The adapter's frame.
-pub struct Frame(Registers);
+/// What all of them are called.
+const ADAPTER: Identity = Identity { vendor: 0x1234, device: 0x1111 };
 
-impl Frame {
-    /// Has an adapter show its frame. [`NotSupported`](Error::NotSupported) if it is another one.
-    pub fn start(device: &Device) -> Result<Frame, Error> {
-        let registers = device.registers(REGISTER_BAR, 0, REGISTER_BYTES)?;
-        let place = |number: usize| OWN + 2 * number;
-        if !KNOWN.contains(&registers.read(place(IDENTITY))) {
-            return Err(Error::NotSupported);
-        }
-        for (number, value) in [
-            (ENABLE, 0),
-            (X_RESOLUTION, WIDTH as u16),
-            (Y_RESOLUTION, HEIGHT as u16),
-            (DEPTH, 8 * PIXEL_BYTES as u16),
-            (VIRTUAL_WIDTH, WIDTH as u16),
-            (X_OFFSET, 0),
-            (Y_OFFSET, 0),
-            (ENABLE, ON_LINEAR),
-        ] {
-            registers.write(place(number), value);
-        }
-        registers.write(ATTRIBUTES, SHOW);
-        Ok(Frame(device.registers(FRAME_BAR, 0, WIDTH * HEIGHT * PIXEL_BYTES)?))
-    }
+/// Whether the device is such an adapter.
+pub fn is_it(device: &Device) -> bool {
+    device.header().identity() == ADAPTER
 }
 
-impl Surface for Frame {
-    fn put(&mut self, x: usize, y: usize, pixels: [u32; CHARACTER_WIDTH]) {
-        let mut at = (y * WIDTH + x) * PIXEL_BYTES;
-        let (pairs, _) = pixels.as_chunks::<2>();
-        for [left, right] in pairs {
-            self.0.write(at, u64::from(*left) | u64::from(*right) << 32);
-            at += 2 * PIXEL_BYTES;
-        }
+/// Has an adapter show pixels, and gives them. [`NotSupported`](Error::NotSupported) if it is one of another version.
+pub fn start(device: &Device) -> Result<(Registers, Layout), Error> {
+    let registers = device.registers(REGISTER_BAR, 0, REGISTER_BYTES)?;
+    let place = |number: usize| OWN + 2 * number;
+    if !KNOWN.contains(&registers.read(place(IDENTITY))) {
+        return Err(Error::NotSupported);
     }
+    for (number, value) in [
+        (ENABLE, 0),
+        (X_RESOLUTION, WIDTH as u16),
+        (Y_RESOLUTION, HEIGHT as u16),
+        (DEPTH, 8 * PIXEL_BYTES as u16),
+        (VIRTUAL_WIDTH, WIDTH as u16),
+        (X_OFFSET, 0),
+        (Y_OFFSET, 0),
+        (ENABLE, ON_LINEAR),
+    ] {
+        registers.write(place(number), value);
+    }
+    registers.write(ATTRIBUTES, SHOW);
+    let layout = Layout { width: WIDTH, height: HEIGHT, pitch: WIDTH * PIXEL_BYTES };
+    Ok((device.registers(FRAME_BAR, 0, layout.pitch * HEIGHT)?, layout))
 }

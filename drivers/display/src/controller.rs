@@ -22,7 +22,7 @@ const TRANSLATES: u8 = 0x40;
 /// To the keyboard itself: send codes.
 const SEND_CODES: u8 = 0xf4;
 /// How often the controller is looked at before it is given up.
-const PATIENCE: usize = 1000;
+const PATIENCE: usize = 100_000;
 
 /// The controller.
 #[derive(Debug)]

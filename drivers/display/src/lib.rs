@@ -8,7 +8,8 @@
 //! | `screen` | characters as pixels, and only those that have changed |
 //! | `keyboard` | from the codes of keys to what a terminal sends |
 //! | `server` | the I/O protocol in terms of them; which console is on the screen |
-//! | `adapter` | the display adapter: Bochs's, which QEMU has |
+//! | `frame` | the screen's pixels: a known adapter's, or those that the firmware has set up |
+//! | `bochs` | Bochs's display adapter, which QEMU has |
 //! | `controller` | the keyboard controller that every PC has, or pretends to |
 //!
 //! The font is Spleen, 8 by 16 pixels: Latin letters, arrows, lines. What it lacks is shown as a box.
@@ -18,9 +19,10 @@
 
 extern crate alloc;
 
-pub mod adapter;
+pub mod bochs;
 pub mod console;
 pub mod controller;
+pub mod frame;
 pub mod grid;
 pub mod keyboard;
 pub mod screen;

@@ -4,13 +4,10 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use core::convert::Infallible;
-
 use display_driver::DisplayServer;
-use display_driver::adapter::{Frame, HEIGHT, WIDTH};
 use display_driver::controller::Controller;
+use display_driver::frame::Frame;
 use display_driver::keyboard::{Keyboard, LAYOUTS};
-use display_driver::screen::{CHARACTER_HEIGHT, CHARACTER_WIDTH};
 use hardware::device::Device;
 use hardware::interrupt::InterruptLine;
 use io_server::{IoServer, Limits};
@@ -22,14 +19,18 @@ const LINE: u32 = 1;
 
 v_start::program!(main);
 
-fn main() -> Result<Infallible, Error> {
+fn main() -> Result<(), Error> {
     // The log server is above the drivers.
     log::use_kernel_log();
-    let device = Device::all_of(env::program_name())?.into_iter().next().ok_or(Error::NotFound)?;
-    let frame = Frame::start(&device)?;
+    let devices = Device::all_of(env::program_name())?;
+    let Some(frame) = Frame::find(&devices, &v::entry::information().screen)? else {
+        log::warning!("the firmware has set up no screen, or none with 32 bits a pixel");
+        return Ok(());
+    };
     // Claimed first: the edge of an interrupt that nobody has claimed is lost.
     let interrupt = InterruptLine::claim(LINE)?;
-    let controller = Controller::start()?;
+    let controller =
+        Controller::start().inspect_err(|error| log::warning!("there is no keyboard: {error}")).ok();
     let chosen = node::keyboard().and_then(|layout| {
         Keyboard::new(layout).or_else(|| {
             log::warning!("there is no keyboard layout '{layout}'");
@@ -37,7 +38,7 @@ fn main() -> Result<Infallible, Error> {
         })
     });
     let keyboard = chosen.or_else(|| Keyboard::new(LAYOUTS[0].0)).ok_or(Error::NotFound)?;
-    let (columns, rows) = (WIDTH / CHARACTER_WIDTH, HEIGHT / CHARACTER_HEIGHT);
+    let (columns, rows) = frame.layout().characters();
     let server = DisplayServer::new(frame, columns, rows, keyboard, controller, interrupt.sender());
-    io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[("display", 0)])
+    match io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[("display", 0)])? {}
 }

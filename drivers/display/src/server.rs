@@ -35,6 +35,13 @@ pub trait Codes {
     fn next(&mut self) -> Option<u8>;
 }
 
+/// A keyboard that may be missing.
+impl<C: Codes> Codes for Option<C> {
+    fn next(&mut self) -> Option<u8> {
+        self.as_mut()?.next()
+    }
+}
+
 /// An open console, or the open file with the layout, which stands where the next console would.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenConsole {

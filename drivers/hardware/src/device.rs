@@ -74,6 +74,15 @@ impl Device {
         Ok(range.start + u64::from(offset))
     }
 
+    /// Whether so many bytes from a physical address on are in its memory.
+    pub fn has(&self, physical: u64, bytes: usize) -> bool {
+        let Some(end) = physical.checked_add(bytes as u64) else { return false };
+        let within = |range: &BarRecord| {
+            range.start <= physical && range.start.checked_add(range.count).is_some_and(|last| end <= last)
+        };
+        self.bars.iter().any(|range| range.kind == bar::MEMORY && within(range))
+    }
+
     /// Maps such registers.
     pub fn registers(&self, number: usize, offset: u32, bytes: usize) -> Result<Registers, Error> {
         Registers::map(self.place(number, offset, bytes)?, bytes)
@@ -128,6 +137,18 @@ mod tests {
             (6, 0, 1, Error::NotFound),
         ] {
             assert_eq!(device.place(number, offset, bytes), Err(error), "{number} {offset:#x}");
+        }
+        for (physical, bytes, expected) in [
+            (0xfe00_0000, 0x4000, true),
+            (0xfe00_3fff, 1, true),
+            (0xfe00_0000, 0x4001, false),
+            (0xfdff_ffff, 2, false),
+            (0xfe00_4000, 1, false),
+            (0xc000, 32, false),
+            (u64::MAX, 1, false),
+            (0xfe00_0001, usize::MAX, false),
+        ] {
+            assert_eq!(device.has(physical, bytes), expected, "{physical:#x} {bytes:#x}");
         }
         assert!(matches!(device.claim_interrupt(), Err(Error::NotSupported)));
     }

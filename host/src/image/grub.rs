@@ -43,13 +43,13 @@ pub enum Way {
 }
 
 impl Way {
-    /// GRUB's name for the format, and the modules that go with it.
+    /// GRUB's name for the format, and the modules that go with it: among them the one that has the firmware show pixels.
     fn format(self) -> (&'static str, &'static [&'static str], &'static [&'static str]) {
         match self {
-            Way::BiosMedium => ("i386-pc-eltorito", &["biosdisk"], MEDIUM_MODULES),
-            Way::UefiMedium => ("x86_64-efi", &[], MEDIUM_MODULES),
-            Way::BiosNetwork => ("i386-pc-pxe", &["pxe"], NETWORK_MODULES),
-            Way::UefiNetwork => ("x86_64-efi", &["efinet"], NETWORK_MODULES),
+            Way::BiosMedium => ("i386-pc-eltorito", &["biosdisk", "vbe"], MEDIUM_MODULES),
+            Way::UefiMedium => ("x86_64-efi", &["efi_gop"], MEDIUM_MODULES),
+            Way::BiosNetwork => ("i386-pc-pxe", &["pxe", "vbe"], NETWORK_MODULES),
+            Way::UefiNetwork => ("x86_64-efi", &["efinet", "efi_gop"], NETWORK_MODULES),
         }
     }
 }

@@ -34,6 +34,9 @@ multiboot2_header:
     .balign 8
     .word 6, 0                  // tag: modules on page boundaries
     .long 8
+    .word 5, 1                  // tag, optional: a screen's width, height and bits of a pixel
+    .long 20, 1024, 768, 32
+    .balign 8
     .word 0, 0                  // end of tags
     .long 8
 multiboot2_header_end:

@@ -199,6 +199,7 @@ fn start_kernel(
         logical_host: logical_host.to_bits().into(),
         processors: 1,
         total_frames: frames.total_count().into(),
+        screen: loaded.screen,
         ..Information::default()
     };
     clock.describe(&mut facts);

@@ -1,7 +1,8 @@
-//! What the boot loader left: the memory map, the boot archive, the command line and where ACPI begins.
+//! What the boot loader left: the memory map, the boot archive, the command line, the screen and where ACPI begins.
 //!
 //! A PVH loader leaves Xen's `hvm_start_info` (version 1 or later), a Multiboot2 loader a list of tags.
 
+use abi::information::FirmwareScreen;
 use formats::{Fields, Memory};
 
 use crate::ranges::{Range, Ranges};
@@ -20,6 +21,8 @@ pub struct Loaded {
     command_line_bytes: usize,
     /// ACPI's root pointer, where the loader says.
     pub root_pointer: Option<u64>,
+    /// What the firmware shows.
+    pub screen: FirmwareScreen,
 }
 
 /// Type of usable memory in both loaders' maps.
@@ -33,8 +36,12 @@ const PVH_RANGE_BYTES: usize = 24;
 const TAG_COMMAND_LINE: u32 = 1;
 const TAG_MODULE: u32 = 3;
 const TAG_MEMORY_MAP: u32 = 6;
+const TAG_SCREEN: u32 = 8;
 const TAG_ACPI_OLD: u32 = 14;
 const TAG_ACPI_NEW: u32 = 15;
+
+/// Bits of a pixel, and that it is made of red, green and blue.
+const PIXELS: [u8; 2] = [32, 1];
 
 impl Loaded {
     fn new() -> Loaded {
@@ -44,6 +51,7 @@ impl Loaded {
             command_line: [0; COMMAND_LINE_BYTES],
             command_line_bytes: 0,
             root_pointer: None,
+            screen: FirmwareScreen::default(),
         }
     }
 
@@ -98,6 +106,10 @@ impl Loaded {
                     for entry in tag.get(16..)?.chunks_exact(entry_bytes.max(PVH_RANGE_BYTES)) {
                         loaded.add_memory(entry.double(0)?, entry.double(8)?, entry.word(16)?);
                     }
+                }
+                TAG_SCREEN if tag.get(28..30) == Some(&PIXELS) => {
+                    let [pitch, width, height] = [16, 20, 24].map(|at| tag.word(at).unwrap_or(0).into());
+                    loaded.screen = FirmwareScreen { address: tag.double(8)?, pitch, width, height };
                 }
                 TAG_ACPI_NEW | TAG_ACPI_OLD if kind == TAG_ACPI_NEW || loaded.root_pointer.is_none() => {
                     loaded.root_pointer = Some(address + at as u64 + 8);
@@ -185,6 +197,33 @@ mod tests {
         assert_eq!(loaded.command_line(), "a b");
         assert_eq!(loaded.root_pointer, Some(new as u64));
         assert_eq!(loaded.memory.as_slice(), [Range::new(0x10_0000, 0x10_0000)]);
+    }
+
+    #[test]
+    fn a_screen_has_so_many_bits_and_no_palette() {
+        let memory_map = [TAG_MEMORY_MAP, 40, 24, 0, 0x10_0000, 0, 0x10_0000, 0, 1, 0];
+        let read = |length: u32, kind: u32| {
+            let screen = [TAG_SCREEN, length, 0xc000_0000, 1, 8192, 1920, 1080, kind, 0x0810_0810, 0x0800];
+            let mut bytes = words(&[0, 0]);
+            bytes.extend(words(&memory_map));
+            bytes.extend(words(&screen[..screen.len().min(length.div_ceil(8) as usize * 2)]));
+            bytes.extend(words(&[0, 8]));
+            let total = bytes.len() as u32;
+            bytes[..4].copy_from_slice(&total.to_le_bytes());
+            Loaded::from_multiboot2(&Bytes(bytes), 0).map(|loaded| loaded.screen)
+        };
+        let expected = FirmwareScreen { address: 0x1_c000_0000, pitch: 8192, width: 1920, height: 1080 };
+        assert_eq!(read(38, 0x0120), Some(expected));
+        let [of_24_bits, text, with_palette] = [0x0118, 0x0220, 0x0020];
+        for kind in [of_24_bits, text, with_palette] {
+            assert_eq!(read(38, kind), Some(FirmwareScreen::default()), "{kind:#x}");
+        }
+        for length in [8, 16, 24, 28, 29] {
+            assert_eq!(read(length, 0x0120), Some(FirmwareScreen::default()), "{length}");
+        }
+        for length in [1000, u32::MAX] {
+            assert_eq!(read(length, 0x0120), None, "{length}");
+        }
     }
 
     #[test]
