@@ -36,6 +36,8 @@ pub const TOOLBOX: &[&Command] = &[
     &files::basename::BASENAME,
     &text::cat::COMMAND,
     &system::volume::CHECK_DISK,
+    &files::chmod::COMMAND,
+    &files::chown::COMMAND,
     &text::checksum::CKSUM,
     &text::cmp::COMMAND,
     &text::comm::COMMAND,

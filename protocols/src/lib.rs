@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `io` | whoever has something to read or write: files, pipes, terminals, devices |
 //! | `names` | whoever names such things: directories, descriptors |
+//! | `permissions` | who may read and write what `names` describes |
 //! | `leases` | file servers, with caches on other nodes, beside `io` |
 //! | `naming` | the naming server of each node: prefixes |
 //! | `program` | program managers, and the block of facts that a program starts with |
@@ -39,6 +40,7 @@ pub mod moving;
 pub mod names;
 pub mod naming;
 pub mod network;
+pub mod permissions;
 pub mod pipe;
 pub mod program;
 pub mod storage;

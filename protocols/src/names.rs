@@ -56,6 +56,11 @@ protocol! {
             /// Of these, how many the one who asks may still take.
             available_bytes: u64,
         };
+        /// Sets who may read and write a file or directory, to bits of [`Permissions`](crate::permissions::Permissions).
+        /// Its owner and the system may; not supported where there are no permissions, or by a root.
+        SetPermissions = 10 { context: u32, permissions: u32 } => PermissionsSet {};
+        /// Gives a file or directory to a user. Only the system may.
+        SetOwner = 11 { context: u32, owner: UserId } => OwnerSet {};
     }
 }
 
@@ -65,7 +70,8 @@ protocol! {
 pub struct Descriptor<'a> {
     /// One of [`kind`].
     pub kind: u32,
-    /// Bits of [`attribute`](crate::io::attribute): what an open instance of it could do.
+    /// Bits of [`attribute`](crate::io::attribute): what an open instance of it could do. Above them its
+    /// [permissions](crate::permissions::Permissions::of_attributes), if it has any.
     pub attributes: u32,
     /// User id of its owner.
     pub owner: u32,

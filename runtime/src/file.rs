@@ -28,7 +28,7 @@ use smol_str::SmolStr;
 pub use directory::{DirectoryEntry, read_directory};
 pub use names::{
     Kind, Metadata, create_directories, create_directory, exists, metadata, remove, rename, set_modified_ns,
-    space,
+    set_owner, set_permissions, space,
 };
 
 use crate::io::{Instance, Read, Result, Seek, SeekFrom, Write};

@@ -27,6 +27,8 @@ pub const MAX_DEPTH: u32 = 5;
 const MOST_COUNTED: u64 = 1 << 62;
 /// Largest size of a file.
 pub const MAX_SIZE: u64 = 1 << 46;
+/// Bits that an inode's permissions may have.
+pub const PERMISSIONS: u32 = 0o66;
 /// Bytes of an inode.
 pub const INODE_BYTES: usize = 128;
 /// Inodes of a block.
@@ -202,6 +204,8 @@ pub struct Inode {
     pub names: u32,
     /// Its pages.
     pub root: Root,
+    /// Who may read and write it, as its user counts that: nothing but bits of [`PERMISSIONS`]. Volumes of before have 0.
+    pub permissions: u32,
 }
 
 impl Inode {
@@ -223,8 +227,13 @@ impl Inode {
             parent: small(bytes, 40),
             names: small(bytes, 44),
             root: Root::at(bytes, 48)?,
+            permissions: small(bytes, 48 + Root::BYTES),
         };
-        if inode.size > MAX_SIZE { Err(Error::Damaged) } else { Ok(inode) }
+        if inode.size > MAX_SIZE || inode.permissions & !PERMISSIONS != 0 {
+            Err(Error::Damaged)
+        } else {
+            Ok(inode)
+        }
     }
 
     /// Writes it to the beginning of `bytes`.
@@ -239,6 +248,7 @@ impl Inode {
         put_small(bytes, 40, self.parent);
         put_small(bytes, 44, self.names);
         self.root.put_at(bytes, 48);
+        put_small(bytes, 48 + Root::BYTES, self.permissions);
     }
 
     /// Pages of level 0 that its size needs.
@@ -522,11 +532,12 @@ mod tests {
             parent: 6,
             names: 7,
             root: Root { depth: 5, pointer: Pointer { block: 8, checksum: 9 } },
+            permissions: 0o20,
         };
         let mut bytes = [0xff; INODE_BYTES];
         inode.encode(&mut bytes);
         assert_eq!(Inode::decode(&bytes), Ok(inode));
-        for (at, value) in [(0, 3), (48, 6), (15, 1)] {
+        for (at, value) in [(0, 3), (48, 6), (15, 1), (72, 1), (75, 1)] {
             let mut damaged = bytes;
             damaged[at] = value;
             assert_eq!(Inode::decode(&damaged), Err(Error::Damaged));

@@ -320,6 +320,11 @@ impl<D: Disk + Memory> Volume<D> {
         self.change_inode(object, |inode| inode.modified_ns = modified_ns)
     }
 
+    /// Sets whose an object is, and who may read and write it: bits of [`PERMISSIONS`](crate::layout::PERMISSIONS).
+    pub fn set_access(&mut self, object: u32, owner: u32, permissions: u32) -> Result<(), Error> {
+        self.change_inode(object, |inode| (inode.owner, inode.permissions) = (owner, permissions))
+    }
+
     /// Cuts, or extends with a hole.
     pub fn set_size(&mut self, object: u32, size: u64, now_ns: u64) -> Result<(), Error> {
         if size > MAX_SIZE {

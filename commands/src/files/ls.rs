@@ -1,7 +1,7 @@
 //! `ls`: what is in a directory.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use protocols::io::attribute;
@@ -18,7 +18,8 @@ pub const COMMAND: Command = Command {
         name: "ls",
         synopsis: "[-ladrtSF] [NAME...]",
         summary: "Lists what is in directories, or files.",
-        details: "Without NAME it lists the working directory.",
+        details: "Without NAME it lists the working directory. -l shows who may read (r) and write (w), the owner first and\n\
+                  then others, as rw-r--; dots where a server has no permissions.",
         choices: &[
             Choice {
                 letter: 'l',
@@ -98,7 +99,7 @@ fn write(arguments: &Arguments, context: &mut Context<'_>, mut entries: Vec<Dire
     Ok(())
 }
 
-/// Kind and access as letters, owner, size, time.
+/// Kind as a letter, who may read and write, owner, size, time. Where there are no permissions, what can be done at all.
 fn long(metadata: &Metadata, size_width: usize) -> String {
     let letter = match metadata.kind {
         Kind::File => '-',
@@ -108,15 +109,13 @@ fn long(metadata: &Metadata, size_width: usize) -> String {
         Kind::Prefix => 'p',
         Kind::Other(_) => '?',
     };
-    let access = |bit, letter| {
+    let can = |bit, letter| {
         if metadata.attributes & bit == 0 { '-' } else { letter }
     };
+    let access = metadata.permissions().map_or_else(
+        || format!("{}{}....", can(attribute::READABLE, 'r'), can(attribute::WRITABLE, 'w')),
+        |permissions| permissions.to_string(),
+    );
     let time = format_time(metadata.modified_ns, "%Y-%m-%d %H:%M").unwrap_or_else(|_| "?".into());
-    format!(
-        "{letter}{}{} {:>5} {:>size_width$} {time} ",
-        access(attribute::READABLE, 'r'),
-        access(attribute::WRITABLE, 'w'),
-        metadata.owner,
-        metadata.size,
-    )
+    format!("{letter}{access} {:>5} {:>size_width$} {time} ", metadata.owner, metadata.size)
 }

@@ -1,6 +1,8 @@
 //! Commands that deal with names and files.
 
 pub mod basename;
+pub mod chmod;
+pub mod chown;
 pub mod cp;
 pub mod df;
 pub mod du;
@@ -13,5 +15,6 @@ pub mod stat;
 pub mod tar;
 pub mod touch;
 
+mod each;
 pub(crate) mod path;
 mod size;

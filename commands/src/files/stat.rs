@@ -19,7 +19,7 @@ pub const COMMAND: Command = Command {
         synopsis: "[-c FORMAT] NAME...",
         summary: "Shows all that is known of files.",
         details: "In FORMAT, %n is the name, %N its last part, %F the kind, %s the size, %a what can be done with it,\n\
-                  %U its owner, %i its number in its server, %y and %w when it was changed and made, %Y and %W the\n\
+                  %A who may read and write it as 'ls -l' shows, %U its owner, %i its number in its server, %y and %w when it was changed and made, %Y and %W the\n\
                   same in seconds since 1970, %% a percent sign.",
         choices: &[Choice {
             letter: 'c',
@@ -33,7 +33,8 @@ pub const COMMAND: Command = Command {
 };
 
 /// What is written without a format.
-const WHOLE: &str = "%n: %F, %s bytes\n  can be %a, owner %U, number %i\n  changed %y\n  made    %w";
+const WHOLE: &str =
+    "%n: %F, %s bytes\n  can be %a, owner %U, permissions %A, number %i\n  changed %y\n  made    %w";
 
 fn stat(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let format = arguments.value("format").unwrap_or(WHOLE);
@@ -61,6 +62,7 @@ fn fill(format: &str, name: &str, metadata: &Metadata) -> String {
             Some('F') => kind(metadata.kind).into(),
             Some('s') => metadata.size.to_string(),
             Some('a') => access(metadata.attributes),
+            Some('A') => metadata.permissions().map_or_else(|| "none".into(), |known| known.to_string()),
             Some('U') => metadata.owner.to_string(),
             Some('i') => metadata.object.to_string(),
             Some('y') => time(metadata.modified_ns),
@@ -107,12 +109,13 @@ fn time(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocols::permissions::Permissions;
 
     #[test]
     fn a_format_is_filled_in() {
         let metadata = Metadata {
             kind: Kind::File,
-            attributes: attribute::READABLE | attribute::WRITABLE,
+            attributes: attribute::READABLE | attribute::WRITABLE | Permissions::USUAL.in_attributes(),
             owner: 1,
             size: 42,
             modified_ns: 1_704_067_200_000_000_000,
@@ -121,7 +124,7 @@ mod tests {
         };
         let filled = |format| fill(format, "[tmp]a/b", &metadata);
         assert_eq!(filled("%n %N %F %s %U %i %Y %W"), "[tmp]a/b b file 42 1 7 1704067200 0");
-        assert_eq!(filled("%y|%a"), "2024-01-01 00:00:00|read, written");
+        assert_eq!(filled("%y|%a|%A"), "2024-01-01 00:00:00|read, written|rw-r--");
         assert_eq!(filled("100%% %z %"), "100% %z %");
     }
 }

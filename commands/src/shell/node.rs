@@ -18,8 +18,9 @@ use core::cell::Cell;
 
 use abi::boot::STACK_BYTES;
 use abi::notice::STATUS_KILLED;
-use abi::{Error, PAGE_BYTES, Pid};
+use abi::{Error, PAGE_BYTES, Pid, UserId};
 use protocols::io::{attribute, mode};
+use protocols::permissions::{READ, WRITE};
 use protocols::terminal::terminal;
 use v::file::{self, File, Kind};
 use v::io::Instance;
@@ -67,6 +68,8 @@ pub struct Node {
     suspender: Option<Suspender>,
     /// Processes that fill pipes, until they have ended.
     pumps: Vec<Thread>,
+    /// Whose this shell is, once that was asked.
+    user: Option<UserId>,
     /// Numbers the files that scripts are passed in.
     files: u32,
     /// Names that were looked for among the nodes, whether there is one, and when that is forgotten.
@@ -485,12 +488,16 @@ impl System for Node {
     fn look_up(&mut self, name: &[u8]) -> Result<Object, Error> {
         let metadata = file::metadata(text(name)?)?;
         let kind = kind(metadata.kind);
-        let can = |bit| metadata.attributes & bit != 0;
+        let user = match self.user {
+            Some(user) => user,
+            None => *self.user.insert(process::identify(process::own_pid()?)?.user),
+        };
         Ok(Object {
             kind,
             size_bytes: metadata.size,
-            is_readable: can(attribute::READABLE) || kind == ObjectKind::Directory,
-            is_writable: can(attribute::WRITABLE),
+            is_readable: metadata.lets(user, READ)
+                || kind == ObjectKind::Directory && metadata.permissions().is_none(),
+            is_writable: metadata.lets(user, WRITE),
             // Nothing marks programs; what can be read can be tried.
             is_executable: kind != ObjectKind::Stream,
             modified: metadata.modified_ns,

@@ -1,7 +1,9 @@
 //! What can be done with a file or directory by its name alone.
 
 use abi::{Error, UserId};
+use protocols::io::attribute;
 use protocols::names::{Descriptor, MAX_PATH_BYTES, kind, names};
+use protocols::permissions::{self, Permissions};
 
 use crate::file::DirectoryEntry;
 use crate::io::{Instance, Result};
@@ -45,6 +47,23 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Who may read and write it; none where its server has no permissions.
+    pub fn permissions(&self) -> Option<Permissions> {
+        Permissions::of_attributes(self.attributes)
+    }
+
+    /// Whether a user may do what is wanted with it, [`READ`](permissions::READ) or [`WRITE`](permissions::WRITE). Where there
+    /// are no permissions, whether that can be done at all.
+    pub fn lets(&self, user: UserId, wanted: u32) -> bool {
+        let can = |bit, attribute| wanted & bit == 0 || self.attributes & attribute != 0;
+        match self.permissions() {
+            Some(permissions) => permissions.check(UserId(self.owner), user, wanted).is_ok(),
+            None => {
+                can(permissions::READ, attribute::READABLE) && can(permissions::WRITE, attribute::WRITABLE)
+            }
+        }
+    }
+
     /// Whether it is a directory.
     pub fn is_directory(&self) -> bool {
         self.kind == Kind::Directory
@@ -166,6 +185,25 @@ pub fn create_directories(name: &str) -> Result<()> {
 pub fn set_modified_ns(name: &str, modified_ns: u64) -> Result<()> {
     with_place(name, true, |place| {
         let request = names::SetModified { context: place.context, modified_ns };
+        call(place.server, &request, Segment::Read(place.rest.as_bytes()))
+    })?;
+    Ok(())
+}
+
+/// Sets who may read and write a file or directory of one's own. [`NotSupported`](Error::NotSupported) where there are no
+/// permissions.
+pub fn set_permissions(name: &str, permissions: Permissions) -> Result<()> {
+    with_place(name, true, |place| {
+        let request = names::SetPermissions { context: place.context, permissions: permissions.bits() };
+        call(place.server, &request, Segment::Read(place.rest.as_bytes()))
+    })?;
+    Ok(())
+}
+
+/// Gives a file or directory to a user, which only the system may.
+pub fn set_owner(name: &str, owner: UserId) -> Result<()> {
+    with_place(name, true, |place| {
+        let request = names::SetOwner { context: place.context, owner };
         call(place.server, &request, Segment::Read(place.rest.as_bytes()))
     })?;
     Ok(())

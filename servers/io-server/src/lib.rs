@@ -49,7 +49,7 @@ pub use listing::{Flat, Listing};
 pub use ring::Ring;
 pub use serve::{serve, serve_prefixes};
 pub use server::IoServer;
-pub use service::{Client, Completion, Incoming, Opening, Reading, Request, Service, Writing};
+pub use service::{AccessChange, Client, Completion, Incoming, Opening, Reading, Request, Service, Writing};
 pub use system::System;
 pub use table::Table;
 pub use v::server::Outcome;

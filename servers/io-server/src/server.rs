@@ -9,6 +9,7 @@ use leases::{Grant, Permission};
 use protocols::io::{attribute, io, mode};
 use protocols::leases::leases as lease_messages;
 use protocols::names::{Descriptor, kind, names};
+use protocols::permissions::Permissions;
 use v::server::Outcome;
 
 use crate::instances::{Instances, Limits};
@@ -16,7 +17,8 @@ use crate::leasing::{Leasing, NEVER, PutOff};
 use crate::listing::{Listing, ListingBudget};
 use crate::path;
 use crate::service::{
-    Client, Completion, Content, HAS_WRITTEN_PAGES, OpenInstance, Opening, Reading, Request, Service, Writing,
+    AccessChange, Client, Completion, Content, HAS_WRITTEN_PAGES, OpenInstance, Opening, Reading, Request,
+    Service, Writing,
 };
 use crate::sweeps::Sweeps;
 use crate::system::System;
@@ -440,6 +442,20 @@ impl<S: Service> IoServer<S> {
             Names::SetModified(set) => {
                 self.service.set_modified(client, set.context, path()?, set.modified_ns)?;
                 Ok(plain(names::ModifiedSet {}))
+            }
+            Names::SetPermissions(set) => {
+                let permissions = Permissions::from_bits(set.permissions).ok_or(Error::BadArgument)?;
+                let change = AccessChange::Permissions(permissions);
+                self.service.set_access(client, set.context, path()?, change, system)?;
+                Ok(plain(names::PermissionsSet {}))
+            }
+            Names::SetOwner(set) => {
+                if !client.user.is_system() {
+                    return Err(Error::NoPermission);
+                }
+                let change = AccessChange::Owner(set.owner);
+                self.service.set_access(client, set.context, path()?, change, system)?;
+                Ok(plain(names::OwnerSet {}))
             }
             Names::QuerySpace(query) => {
                 self.sweep(system);

@@ -5,6 +5,7 @@ use abi::{Access, Error, Message, Pid, UserId};
 use alloc::string::String;
 use protocols::names::Descriptor;
 use protocols::names::names::SpaceQueried;
+use protocols::permissions::Permissions;
 use v::server::Outcome;
 
 use crate::instances::Instances;
@@ -17,6 +18,15 @@ pub const MAX_TRANSFER_BYTES: u64 = 1 << 20;
 
 /// Who asks. A page that is asked for by a [page request](abi::page) may be lent.
 pub use v::message::Sender as Client;
+
+/// What is to be set of who may do what with an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccessChange {
+    /// Who may read and write it.
+    Permissions(Permissions),
+    /// Whose it is.
+    Owner(UserId),
+}
 
 /// A request as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -273,6 +283,18 @@ pub trait Service {
         modified_ns: u64,
     ) -> Result<(), Error> {
         Err(Error::ReadOnly)
+    }
+
+    /// Sets who may read and write an object, for its owner and the system, or whose it is, for which only the system asks.
+    fn set_access(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &[u8],
+        change: AccessChange,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        Err(Error::NotSupported)
     }
 
     /// How much room there is where files of a directory go.

@@ -255,6 +255,19 @@ fn directories_and_descriptors() {
     assert_eq!(system.say(&mut server, client, &names::GetContext { context: 0 }, b"..").unwrap().found, 0);
 }
 
+#[test]
+fn permissions_are_not_supported_where_there_are_none() {
+    let (mut server, mut system, client) = setup();
+    let set = names::SetPermissions { context: 0, permissions: 0o60 };
+    assert_eq!(system.say(&mut server, client, &set, b"note"), Err(Error::NotSupported));
+    let set = names::SetPermissions { context: 0, permissions: 0o1 };
+    assert_eq!(system.say(&mut server, client, &set, b"note"), Err(Error::BadArgument));
+    let give = names::SetOwner { context: 0, owner: OTHER };
+    assert_eq!(system.say(&mut server, client, &give, b"note"), Err(Error::NoPermission));
+    let own = system.process(UserId::SYSTEM);
+    assert_eq!(system.say(&mut server, own, &give, b"note"), Err(Error::NotSupported));
+}
+
 mod random {
     use super::*;
     use abi::Message;
@@ -264,7 +277,7 @@ mod random {
         /// Any words, any segment: an answer comes and nothing panics.
         #[test]
         fn any_message_is_answered(
-            requests in prop::collection::vec((0u32..9, any::<[u32; 7]>(), prop::collection::vec(any::<u8>(), 0..40), 0u8..4), 1..60)
+            requests in prop::collection::vec((0u32..13, any::<[u32; 7]>(), prop::collection::vec(any::<u8>(), 0..40), 0u8..4), 1..60)
         ) {
             let (mut server, mut system, client) = setup();
             system.say(&mut server, client, &open(mode::READ | mode::WRITE), b"note").unwrap();

@@ -28,6 +28,8 @@ mod lease_tests;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod permission_tests;
+#[cfg(test)]
 mod tests;
 
 pub use quota::Quota;

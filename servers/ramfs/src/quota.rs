@@ -115,6 +115,22 @@ impl Usage {
         self.by_user.retain(|(_, holding)| *holding != Holding::default());
     }
 
+    /// Gives one object, with `bytes` of content, of a user to another, or refuses if that one had too much then.
+    pub fn give(&mut self, from: UserId, to: UserId, bytes: u64) -> Result<(), Error> {
+        let own = self.of(to);
+        let is_too_much = own.objects >= self.quota.user_objects
+            || own.bytes + bytes + OBJECT_BYTES > self.quota.user_bytes;
+        if from != to && is_too_much && !to.is_system() {
+            return Err(Error::NoSpace);
+        }
+        let (taken, given) = (self.holding(from), bytes + OBJECT_BYTES);
+        (taken.bytes, taken.objects) = (taken.bytes - given, taken.objects - 1);
+        let own = self.holding(to);
+        (own.bytes, own.objects) = (own.bytes + given, own.objects + 1);
+        self.by_user.retain(|(_, holding)| *holding != Holding::default());
+        Ok(())
+    }
+
     fn holding(&mut self, user: UserId) -> &mut Holding {
         let at = self.by_user.iter().position(|(known, _)| *known == user);
         let at = at.unwrap_or_else(|| {

@@ -11,10 +11,11 @@ use abi::{Access, Error, UserId};
 use formats::archive::Damage;
 use io_server::listing::slice_at;
 use io_server::path;
-use io_server::{Client, Incoming, Opening, Reading, Service, System, Writing};
+use io_server::{AccessChange, Client, Incoming, Opening, Reading, Service, System, Writing};
 use protocols::io::{attribute, mode};
 use protocols::names::Descriptor;
 use protocols::names::names::SpaceQueried;
+use protocols::permissions::{self, Permissions};
 
 use crate::boot;
 use crate::content::{CHUNK_BYTES, Content, MAX_SIZE};
@@ -149,7 +150,7 @@ impl Service for FileServer {
     ) -> Result<Opening<OpenFile>, Error> {
         if mode & mode::DIRECTORY != 0 {
             let directory = self.tree.find(context, path)?;
-            return Ok(Opening::Directory(self.tree.list(directory, system)?));
+            return Ok(Opening::Directory(self.tree.list(directory, client.user, system)?));
         }
         let number = self.find_or_create(context, path, mode, client.user, system)?;
         let writes = mode & mode::WRITES != 0;
@@ -157,7 +158,7 @@ impl Service for FileServer {
             if self.tree.node(number)?.is_directory() {
                 return Err(Error::IsADirectory);
             }
-            self.tree.check_may_change(number, client.user)?;
+            self.tree.check_access(number, client.user, permissions::wanted(mode))?;
         }
         if mode & mode::TRUNCATE != 0 {
             self.set_size_of(number, 0, system)?;
@@ -165,6 +166,10 @@ impl Service for FileServer {
         let node = self.tree.node_mut(number)?;
         if node.is_directory() {
             return Err(Error::IsADirectory);
+        }
+        // The usual ones let everyone read.
+        if node.permissions != Permissions::USUAL {
+            node.permissions.check(node.owner, client.user, permissions::wanted(mode))?;
         }
         node.open_count += 1;
         let when = |may: bool, attribute: u32| if may { attribute } else { 0 };
@@ -335,9 +340,19 @@ impl Service for FileServer {
         modified_ns: u64,
     ) -> Result<(), Error> {
         let number = self.tree.find(context, path)?;
-        self.tree.check_may_change(number, client.user)?;
-        self.tree.node_mut(number)?.modified_ns = modified_ns;
-        Ok(())
+        self.tree.set_modified(number, client.user, modified_ns)
+    }
+
+    fn set_access(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &[u8],
+        change: AccessChange,
+        _system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let number = self.tree.find(context, path)?;
+        self.tree.set_access(number, client.user, change)
     }
 
     fn space(&mut self, client: &Client, context: u32) -> Result<SpaceQueried, Error> {

@@ -11,6 +11,7 @@ use io_server::testing::{KernelPage, TestSystem};
 use io_server::{IoServer, Limits};
 use protocols::io::{io, mode};
 use protocols::names::{Descriptor, kind, names};
+use protocols::permissions::Permissions;
 
 use crate::quota::{Holding, OBJECT_BYTES};
 use crate::{FileServer, Quota};
@@ -130,6 +131,22 @@ impl Files {
             self.system.call(&mut self.server, self.client, &describe, segment, Access::READ_WRITE)?;
         let (descriptor, _) = Descriptor::decode(&segment).unwrap();
         Ok((descriptor.name.into(), descriptor.size, descriptor.modified_ns))
+    }
+
+    pub fn set_permissions(&mut self, context: u32, path: &str, bits: u32) -> Result<(), Error> {
+        let set = names::SetPermissions { context, permissions: bits };
+        self.system.say(&mut self.server, self.client, &set, path.as_bytes()).map(drop)
+    }
+
+    pub fn set_owner(&mut self, path: &str, owner: UserId) -> Result<(), Error> {
+        let set = names::SetOwner { context: 0, owner };
+        self.system.say(&mut self.server, self.client, &set, path.as_bytes()).map(drop)
+    }
+
+    pub fn permissions(&mut self, context: u32, path: &str) -> Permissions {
+        let service = &mut self.server.service;
+        let descriptor = io_server::Service::describe(service, context, path.as_bytes()).unwrap();
+        Permissions::of_attributes(descriptor.attributes).unwrap()
     }
 
     pub fn usage(&self) -> Holding {
@@ -420,6 +437,8 @@ fn the_archive_is_shown_in_place_and_read_only() {
     let remove = names::Remove { context: boot };
     let removed = files.system.say(&mut files.server, files.client, &remove, b"top");
     assert_eq!(removed, Err(Error::ReadOnly));
+    assert_eq!(files.set_permissions(boot, "top", 0o66), Err(Error::ReadOnly));
+    assert_eq!(files.permissions(boot, "top"), Permissions::READ_ONLY);
     assert_eq!(files.describe(boot, "top").unwrap().2, 10_000_000_000);
     assert_eq!(files.describe(boot, "bin/..").unwrap().0, "");
     let bin = names::GetContext { context: boot };

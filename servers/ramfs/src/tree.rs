@@ -3,9 +3,9 @@
 //! There are two trees in one table: the boot archive's, which nothing changes, and the one that can be written. A
 //! node's number is its directory's context. Each node has one name; one without a name lives on while it is open.
 //!
-//! Everyone may read everything. A file is changed by its owner; a name is made in a directory by the directory's
-//! owner, and in the root by everyone; it is removed by who owns the object or the directory. The system's own
-//! servers may do all of that.
+//! A file is read and written, a directory listed and given names, as its [permissions](Permissions) say. A name is removed
+//! by who owns the object, or may write the directory; in the root, where everyone may make names, only by the first. The
+//! system's own servers may do all of that.
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -14,9 +14,10 @@ use core::borrow::Borrow;
 
 use abi::{Error, UserId};
 use io_server::path::{self, Step};
-use io_server::{Listing, System, Table, table};
+use io_server::{AccessChange, Listing, System, Table, table};
 use protocols::io::attribute;
 use protocols::names::{Descriptor, MAX_PATH_BYTES, kind};
+use protocols::permissions::{self, Permissions};
 
 use crate::content::Content;
 use crate::pool::Pool;
@@ -37,6 +38,8 @@ impl Borrow<[u8]> for Name {
 pub struct Node {
     /// Whose it is.
     pub owner: UserId,
+    /// Who may read and write it.
+    pub permissions: Permissions,
     /// Last change, in nanoseconds since 1970.
     pub modified_ns: u64,
     created_ns: u64,
@@ -110,7 +113,7 @@ impl Node {
         let writable = if self.is_archived() { 0 } else { attribute::WRITABLE };
         Descriptor {
             kind: if self.is_directory() { kind::DIRECTORY } else { kind::FILE },
-            attributes: attribute::READABLE | directory | writable,
+            attributes: attribute::READABLE | directory | writable | self.permissions.in_attributes(),
             owner: self.owner.0,
             size: self.size(),
             modified_ns: self.modified_ns,
@@ -157,6 +160,9 @@ impl Tree {
             pool: Pool::new(),
         };
         tree.root = tree.add_root(Kind::Directory(BTreeMap::new()), now_ns);
+        if let Some(node) = tree.nodes.get_mut(tree.root) {
+            node.permissions = Permissions::EVERYTHING;
+        }
         tree.boot_root = tree.add_root(Kind::ArchivedDirectory(BTreeMap::new()), now_ns);
         tree
     }
@@ -257,8 +263,10 @@ impl Tree {
         Ok(path)
     }
 
-    /// The descriptors of everything in a directory.
-    pub fn list(&self, directory: u32, system: &mut dyn System) -> Result<Listing, Error> {
+    /// The descriptors of everything in a directory, for `user`.
+    pub fn list(&self, directory: u32, user: UserId, system: &mut dyn System) -> Result<Listing, Error> {
+        self.node(directory)?.entries()?;
+        self.check_access(directory, user, permissions::READ)?;
         let mut bytes = 0;
         for (name, number) in self.node(directory)?.entries()? {
             bytes += self.node(*number)?.descriptor(&name.0).bytes();
@@ -279,7 +287,7 @@ impl Tree {
         system: &mut dyn System,
     ) -> Result<u32, Error> {
         let now_ns = system.real_ns();
-        self.check_may_add(place.directory, user)?;
+        self.check_access(place.directory, user, permissions::WRITE)?;
         self.pool.check_memory(system)?;
         self.usage.add_object(user)?;
         let Some(number) = self.insert(kind, user, place.directory, now_ns) else {
@@ -323,7 +331,7 @@ impl Tree {
     ) -> Result<(), Error> {
         let number = old.node.ok_or(Error::NotFound)?;
         self.check_may_remove(old.directory, number, user)?;
-        self.check_may_add(new.directory, user)?;
+        self.check_access(new.directory, user, permissions::WRITE)?;
         if self.is_within(new.directory, number) {
             return Err(Error::BadArgument);
         }
@@ -345,8 +353,17 @@ impl Tree {
         self.link(new, number, now_ns)
     }
 
-    /// Whether a user may change a file's content and times.
-    pub fn check_may_change(&self, number: u32, user: UserId) -> Result<(), Error> {
+    /// Whether a user may do what is wanted, bits of [`permissions`], with a file or directory.
+    pub fn check_access(&self, number: u32, user: UserId, wanted: u32) -> Result<(), Error> {
+        let node = self.node(number)?;
+        if wanted & permissions::WRITE != 0 && node.is_archived() {
+            return Err(Error::ReadOnly);
+        }
+        node.permissions.check(node.owner, user, wanted)
+    }
+
+    /// Whether a file or directory that can be changed is a user's, or the user the system.
+    fn check_owns(&self, number: u32, user: UserId) -> Result<(), Error> {
         let node = self.node(number)?;
         if node.is_archived() {
             Err(Error::ReadOnly)
@@ -355,6 +372,31 @@ impl Tree {
         } else {
             Err(Error::NoPermission)
         }
+    }
+
+    /// Sets the time of last change, for who owns the file or directory or may write it.
+    pub fn set_modified(&mut self, number: u32, user: UserId, modified_ns: u64) -> Result<(), Error> {
+        self.check_owns(number, user).or_else(|_| self.check_access(number, user, permissions::WRITE))?;
+        self.node_mut(number)?.modified_ns = modified_ns;
+        Ok(())
+    }
+
+    /// Sets who may read and write a file or directory, or gives it to a user with what it takes. The roots' are fixed.
+    pub fn set_access(&mut self, number: u32, user: UserId, change: AccessChange) -> Result<(), Error> {
+        if self.node(number)?.parent == number {
+            return Err(Error::NotSupported);
+        }
+        self.check_owns(number, user)?;
+        let node = self.nodes.get_mut(number).ok_or(Error::NotFound)?;
+        match change {
+            AccessChange::Permissions(permissions) => node.permissions = permissions,
+            AccessChange::Owner(owner) => {
+                let bytes = if let Kind::File(content) = &node.kind { content.cost() } else { 0 };
+                self.usage.give(node.owner, owner, bytes)?;
+                node.owner = owner;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a node that has no name and is not open.
@@ -371,15 +413,11 @@ impl Tree {
         }
     }
 
-    fn check_may_add(&self, directory: u32, user: UserId) -> Result<(), Error> {
-        match self.check_may_change(directory, user) {
-            Err(Error::NoPermission) if directory == self.root => Ok(()),
+    fn check_may_remove(&self, directory: u32, number: u32, user: UserId) -> Result<(), Error> {
+        match self.check_owns(number, user) {
+            Err(_) if directory != self.root => self.check_access(directory, user, permissions::WRITE),
             checked => checked,
         }
-    }
-
-    fn check_may_remove(&self, directory: u32, number: u32, user: UserId) -> Result<(), Error> {
-        self.check_may_change(number, user).or_else(|_| self.check_may_change(directory, user))
     }
 
     /// Whether `directory` is `ancestor` or below it.
@@ -399,8 +437,10 @@ impl Tree {
 
     fn insert(&mut self, kind: Kind, owner: UserId, parent: u32, now_ns: u64) -> Option<u32> {
         self.next_serial += 1;
+        let is_archived = matches!(kind, Kind::Archived(_) | Kind::ArchivedDirectory(_));
         let node = Node {
             owner,
+            permissions: if is_archived { Permissions::READ_ONLY } else { Permissions::USUAL },
             modified_ns: now_ns,
             created_ns: now_ns,
             serial: self.next_serial,

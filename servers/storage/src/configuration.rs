@@ -1,12 +1,13 @@
 //! The node's further configuration, where its volume has one: services beside those of the boot archive, or instead of them.
 //!
-//! It is the file [`CONFIGURATION`]. Services have rights, so it counts only if it is the operator's or the system's: everyone may
-//! make names in the root of a volume.
+//! It is the file [`CONFIGURATION`]. Services have rights, so it counts only if it is the operator's or the system's and others may
+//! not write it: everyone may make names in the root of a volume.
 
 use abi::{Error, UserId};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use protocols::permissions;
 use protocols::storage::CONFIGURATION;
 use protocols::supervisor::MAX_CONFIGURATION_BYTES;
 use volume::{BLOCK_BYTES, Kind, ROOT};
@@ -41,6 +42,10 @@ impl<S: Disks> FileServer<S> {
         }
         if !UserId(inode.owner).may_operate() {
             return Err(Some(format!("it is user {}'s, not the operator's", inode.owner)));
+        }
+        let permissions = names::permissions_of(object, &inode).map_err(told)?;
+        if permissions.bits() & permissions::WRITE != 0 {
+            return Err(Some(String::from("others may write it")));
         }
         if inode.size > MAX_CONFIGURATION_BYTES as u64 {
             return Err(Some(format!("it has more than {MAX_CONFIGURATION_BYTES} bytes")));

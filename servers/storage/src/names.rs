@@ -1,11 +1,13 @@
 //! Paths, and who may change what.
 //!
-//! Everyone may read everything. A file is changed by its owner; a name is made in a directory by the directory's owner,
-//! and in the root by everyone; it is removed by who owns the object or the directory. The system may do all of that.
-//! The same holds for `[tmp]`.
+//! A file is read and written, a directory listed and given names, as its [permissions](Permissions) say. A name is removed
+//! by who owns the object, or may write the directory; in the root, where everyone may make names, only by the first. The
+//! system may do all of that. The same holds for `[tmp]`.
 
 use abi::{Error, UserId};
+use io_server::AccessChange;
 use io_server::path::{self, Step};
+use protocols::permissions::{self, Permissions};
 use volume::{Disk, Inode, Kind, Memory, ROOT, Volume};
 
 /// Where a name is or is to be.
@@ -81,18 +83,45 @@ pub(crate) fn directory<D: Disk + Memory>(volume: &mut Volume<D>, object: u32) -
     if inode.kind == Kind::Directory { Ok(inode) } else { Err(Error::NotADirectory) }
 }
 
-/// Whether a user may change an object's content and times.
-pub(crate) fn check_may_change(inode: &Inode, user: UserId) -> Result<(), Error> {
+/// Who may read and write an object. The root's permissions are fixed.
+pub(crate) fn permissions_of(object: u32, inode: &Inode) -> Result<Permissions, Error> {
+    if object == ROOT {
+        return Ok(Permissions::EVERYTHING);
+    }
+    Permissions::from_kept(inode.permissions).ok_or(Error::Damaged)
+}
+
+/// Whether a user may do what is wanted, bits of [`permissions`], with an object.
+pub(crate) fn check_access<D: Disk + Memory>(
+    volume: &mut Volume<D>,
+    object: u32,
+    user: UserId,
+    wanted: u32,
+) -> Result<(), Error> {
+    let inode = volume.inode(object)?;
+    permissions_of(object, &inode)?.check(UserId(inode.owner), user, wanted)
+}
+
+/// Whether an object is a user's, or the user the system.
+pub(crate) fn check_owns(inode: &Inode, user: UserId) -> Result<(), Error> {
     if inode.owner == user.0 || user.is_system() { Ok(()) } else { Err(Error::NoPermission) }
 }
 
-/// Whether a user may make names in a directory.
-pub(crate) fn check_may_add<D: Disk + Memory>(
-    volume: &mut Volume<D>,
-    directory: u32,
+/// The owner and permissions that an object has after a change by a user.
+pub(crate) fn changed(
+    object: u32,
+    inode: &Inode,
     user: UserId,
-) -> Result<(), Error> {
-    if directory == ROOT { Ok(()) } else { check_may_change(&volume.inode(directory)?, user) }
+    change: AccessChange,
+) -> Result<(UserId, Permissions), Error> {
+    if object == ROOT {
+        return Err(Error::NotSupported);
+    }
+    check_owns(inode, user)?;
+    Ok(match change {
+        AccessChange::Permissions(permissions) => (UserId(inode.owner), permissions),
+        AccessChange::Owner(owner) => (owner, permissions_of(object, inode)?),
+    })
 }
 
 /// Whether a user may take an object's name away.
@@ -102,8 +131,10 @@ pub(crate) fn check_may_remove<D: Disk + Memory>(
     object: u32,
     user: UserId,
 ) -> Result<(), Error> {
-    let of_object = check_may_change(&volume.inode(object)?, user);
-    of_object.or(check_may_change(&volume.inode(directory)?, user))
+    match check_owns(&volume.inode(object)?, user) {
+        Err(_) if directory != ROOT => check_access(volume, directory, user, permissions::WRITE),
+        checked => checked,
+    }
 }
 
 /// Whether `directory` is `ancestor` or below it.

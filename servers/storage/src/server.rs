@@ -9,11 +9,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use io_server::{
-    Client, Completion, Incoming, Instances, Listing, Opening, Outcome, Reading, Request, Service, System,
-    Writing, path, service::OpenInstance,
+    AccessChange, Client, Completion, Incoming, Instances, Opening, Outcome, Reading, Request, Service,
+    System, Writing, path, service::OpenInstance,
 };
 use protocols::io::{attribute, mode};
 use protocols::names::{Descriptor, names::SpaceQueried};
+use protocols::permissions;
 use volume::{BLOCK_BYTES, Kind, MAX_SIZE, Options, ROOT, Volume};
 
 use crate::disks::Disks;
@@ -169,7 +170,7 @@ impl<S: Disks> FileServer<S> {
         user: UserId,
         system: &mut dyn System,
     ) -> Result<u32, Error> {
-        names::check_may_add(self.volume()?, place.directory, user)?;
+        names::check_access(self.volume()?, place.directory, user, permissions::WRITE)?;
         let now_ns = system.real_ns();
         let made =
             self.with_room(system, |volume| volume.create(place.directory, place.name, kind, user.0, now_ns));
@@ -256,14 +257,8 @@ impl<S: Disks> Service for FileServer<S> {
         system: &mut dyn System,
     ) -> Result<Opening<OpenFile>, Error> {
         if mode & mode::DIRECTORY != 0 {
-            let volume = self.volume()?;
-            let directory = names::find(volume, context, path)?;
-            let mut listing = Listing::new();
-            for (name, object) in volume.names(directory)? {
-                let inode = volume.inode(object)?;
-                let (descriptor, _) = FileServer::<S>::descriptor(&inode, String::new());
-                listing.push(&Descriptor { name: &name, ..descriptor });
-            }
+            let directory = names::find(self.volume()?, context, path)?;
+            let listing = self.list(directory, client.user)?;
             self.after_use(system);
             return Ok(Opening::Directory(listing));
         }
@@ -273,9 +268,7 @@ impl<S: Disks> Service for FileServer<S> {
             return Err(Error::IsADirectory);
         }
         let writes = mode & mode::WRITES != 0;
-        if writes {
-            names::check_may_change(&inode, client.user)?;
-        }
+        names::check_access(self.volume()?, object, client.user, permissions::wanted(mode))?;
         let mut size = inode.size;
         if mode & mode::TRUNCATE != 0 && size > 0 {
             self.set_size_of(object, 0, system)?;
@@ -496,7 +489,7 @@ impl<S: Disks> Service for FileServer<S> {
             return Err(Error::NotADirectory);
         }
         names::check_may_remove(volume, from.directory, object, client.user)?;
-        names::check_may_add(volume, to.directory, client.user)?;
+        names::check_access(volume, to.directory, client.user, permissions::WRITE)?;
         if names::is_within(volume, to.directory, object)? {
             return Err(Error::BadArgument);
         }
@@ -554,8 +547,25 @@ impl<S: Disks> Service for FileServer<S> {
     ) -> Result<(), Error> {
         let volume = self.volume()?;
         let object = names::find(volume, context, path)?;
-        names::check_may_change(&volume.inode(object)?, client.user)?;
+        names::check_owns(&volume.inode(object)?, client.user)
+            .or_else(|_| names::check_access(volume, object, client.user, permissions::WRITE))?;
         volume.set_modified(object, modified_ns)
+    }
+
+    fn set_access(
+        &mut self,
+        client: &Client,
+        context: u32,
+        path: &[u8],
+        change: AccessChange,
+        system: &mut dyn System,
+    ) -> Result<(), Error> {
+        let volume = self.volume()?;
+        let object = names::find(volume, context, path)?;
+        let (owner, permissions) = names::changed(object, &volume.inode(object)?, client.user, change)?;
+        self.with_room(system, |volume| volume.set_access(object, owner.0, permissions.kept()))?;
+        self.after_use(system);
+        Ok(())
     }
 
     fn space(&mut self, _client: &Client, _context: u32) -> Result<SpaceQueried, Error> {

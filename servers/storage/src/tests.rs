@@ -11,6 +11,7 @@ use leases::TERM_NS;
 use protocols::io::{io, mode};
 use protocols::leases::leases::Lease;
 use protocols::names::{Descriptor, names};
+use protocols::permissions::Permissions;
 use protocols::storage::{VolumeRecord, format_flag, storage};
 use volume::testing::TestDisk;
 use volume::{Disk as _, Options};
@@ -146,6 +147,23 @@ impl Node {
         self.system.say(&mut self.server, pid, &request, &both).map(|_| ())
     }
 
+    fn set_permissions(&mut self, pid: Pid, path: &str, bits: u32) -> Result<(), Error> {
+        let request = names::SetPermissions { context: 0, permissions: bits };
+        self.system.say(&mut self.server, pid, &request, path.as_bytes()).map(|_| ())
+    }
+
+    fn set_owner(&mut self, pid: Pid, path: &str, owner: UserId) -> Result<(), Error> {
+        let request = names::SetOwner { context: 0, owner };
+        self.system.say(&mut self.server, pid, &request, path.as_bytes()).map(|_| ())
+    }
+
+    /// Permissions and owner.
+    fn access(&mut self, path: &str) -> (Permissions, UserId) {
+        let service = &mut self.server.service;
+        let descriptor = io_server::Service::describe(service, 0, path.as_bytes()).unwrap();
+        (Permissions::of_attributes(descriptor.attributes).unwrap(), UserId(descriptor.owner))
+    }
+
     fn synchronize(&mut self) {
         self.system.say(&mut self.server, self.user, &storage::Synchronize {}, &[]).unwrap();
     }
@@ -227,6 +245,67 @@ fn who_may_do_what() {
     let request = storage::Format { flags: format_flag::FORCE };
     let said = node.system.say(&mut node.server, other, &request, b"[disk0]all");
     assert_eq!(said.err(), Some(Error::NoPermission));
+}
+
+#[test]
+fn permissions_are_checked_and_survive() {
+    let mut node = Node::new(2000);
+    node.make_directory(node.user, "d").unwrap();
+    node.put("d/f", b"1");
+    // What an inode of before has, a zero, is what a new file has.
+    let object = node.server.service.volume().unwrap().look_up(volume::ROOT, b"d").unwrap();
+    assert_eq!(node.server.service.volume().unwrap().inode(object).unwrap().permissions, 0);
+    assert_eq!(node.access("d/f"), (Permissions::USUAL, USER));
+    assert_eq!(node.access(""), (Permissions::EVERYTHING, UserId::SYSTEM));
+    let (user, other, operator) = (node.user, node.other, node.operator);
+    for stranger in [other, operator] {
+        assert_eq!(node.set_permissions(stranger, "d/f", 0o66), Err(Error::NoPermission));
+        assert_eq!(node.set_owner(stranger, "d/f", UserId(101)), Err(Error::NoPermission));
+    }
+    assert_eq!(node.set_permissions(user, "d/f", 0o100), Err(Error::BadArgument));
+    assert_eq!(node.set_permissions(user, "", 0o60), Err(Error::NotSupported));
+    node.set_permissions(user, "d/f", 0o62).unwrap();
+    node.set_permissions(user, "d", 0o06).unwrap();
+    assert!(node.server.next_tick_ns().is_some(), "it will be safe without more");
+    node.synchronize();
+
+    let mut node = node.again();
+    let (user, other) = (node.user, node.other);
+    let system = node.system.process(UserId::SYSTEM);
+    assert_eq!(node.access("d/f").0, Permissions::from_bits(0o62).unwrap());
+    assert_eq!(node.open_for(other, "d/f", mode::READ).err(), Some(Error::NoPermission));
+    assert_eq!(node.open_for(other, "d/f", mode::READ | mode::TRUNCATE).err(), Some(Error::NoPermission));
+    assert!(node.open_for(other, "d/f", mode::WRITE).is_ok());
+    assert_eq!(node.get("d/f").unwrap(), b"1", "nothing was emptied");
+    let list = mode::READ | mode::DIRECTORY;
+    assert_eq!(node.open_for(user, "d", list).err(), Some(Error::NoPermission));
+    assert!(node.open_for(other, "d", list).is_ok() && node.open_for(system, "d", list).is_ok());
+    assert_eq!(node.make_directory(user, "d/e"), Err(Error::NoPermission));
+    node.make_directory(other, "d/e").unwrap();
+    node.set_permissions(user, "d/f", 0).unwrap();
+    assert_eq!(node.get("d/f"), Err(Error::NoPermission));
+    assert!(node.open_for(system, "d/f", mode::READ | mode::WRITE).is_ok());
+
+    node.set_owner(system, "d/f", UserId(101)).unwrap();
+    assert_eq!(node.set_owner(system, "", UserId(101)), Err(Error::NotSupported));
+    node.set_permissions(other, "d/f", 0o60).unwrap();
+    node.synchronize();
+    let mut node = node.again();
+    assert_eq!(node.access("d/f"), (Permissions::from_bits(0o60).unwrap(), UserId(101)));
+    assert_eq!(node.get("d/f"), Err(Error::NoPermission));
+    node.remove(node.other, "d/f").unwrap();
+    assert_eq!(node.check().0, 0);
+}
+
+#[test]
+fn a_configuration_that_others_may_write_does_not_count() {
+    let mut node = Node::new(2000);
+    let operator = node.operator;
+    node.make_directory(operator, "configuration").unwrap();
+    node.open_for(operator, "configuration/services", mode::WRITE | mode::CREATE).unwrap();
+    assert_eq!(node.server.service.configuration(), Some(String::new()));
+    node.set_permissions(operator, "configuration/services", 0o66).unwrap();
+    assert_eq!(node.server.service.configuration(), None);
 }
 
 #[test]
