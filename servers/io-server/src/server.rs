@@ -101,7 +101,10 @@ impl<S: Service> IoServer<S> {
         self.service.tick(system);
     }
 
-    /// Whether anything was closed. A file whose name is gone takes room for as long as it is open.
+    /// Closes what belonged to teams that have ended. Whether there was anything: a file whose name is gone takes room for as
+    /// long as it is open.
+    #[cold]
+    #[inline(never)]
     fn sweep(&mut self, system: &mut dyn System) -> bool {
         self.sweeps.note_sweep(system.monotonic_ns());
         let (service, listings) = (&mut self.service, &mut self.listings);
@@ -217,11 +220,12 @@ impl<S: Service> IoServer<S> {
         let (owner, user) = owner(open.owner, client, system)?;
         let client = Client { user, ..*client };
         self.instances.check_room(user, 1)?;
-        let opening = match self.service.open(&client, open.context, path, open.mode, system) {
-            Err(Error::NoSpace) if self.sweep(system) => {
-                self.service.open(&client, open.context, path, open.mode, system)?
+        // Called at one place, so that it becomes a part of this.
+        let opening = loop {
+            match self.service.open(&client, open.context, path, open.mode, system) {
+                Err(Error::NoSpace) if self.sweep(system) => {}
+                opening => break opening?,
             }
-            opening => opening?,
         };
         let (instance, size) = match opening {
             Opening::Directory(listing) => {
@@ -466,7 +470,8 @@ impl<S: Service> IoServer<S> {
 }
 
 /// The last owner of an instance is gone, or it never had one. Who still has pages of it mapped cannot write there any more.
-#[inline]
+#[expect(clippy::inline_always, reason = "each close of a file passes here, and the other caller is cold")]
+#[inline(always)]
 fn close<S: Service>(
     number: u32,
     instance: OpenInstance<S::Open>,
