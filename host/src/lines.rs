@@ -40,7 +40,8 @@ pub fn of(program: &Program) -> Result<Vec<u8>> {
     let is_new = || -> Option<bool> {
         let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
         let made = time(&kept)?;
-        Some(made > time(path)? && made > time(&std::env::current_exe().ok()?)?)
+        // The tool as it runs, which may have been built anew meanwhile: its path names the new one then, or none.
+        Some(made > time(path)? && made > time(Path::new("/proc/self/exe"))?)
     };
     if is_new() == Some(true)
         && let Ok(packed) = fs::read(&kept)
