@@ -7,10 +7,10 @@ use abi::Error;
 use protocols::permissions::{Permissions, READ, WRITE};
 use v::file;
 
-use super::each::each;
+use super::each::{RECURSIVE, each};
 use crate::Command;
 use crate::context::{Context, Outcome};
-use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
+use crate::usage::{Arguments, MANY, Misuse, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -23,12 +23,7 @@ pub const COMMAND: Command = Command {
                   Nobody is in a group, so the digit between and g mean nothing; nor do 1 and x, since what can be\n\
                   read can be run. Who may read a directory may list it, who may write it makes and removes names\n\
                   there. Files that are open stay so. 'ls -l' shows it.",
-        choices: &[Choice {
-            letter: 'R',
-            long: "recursive",
-            value: None,
-            help: "Directories with all that is in them.",
-        }],
+        choices: &[RECURSIVE],
         operands: (2, MANY),
     },
     body: chmod,
@@ -40,8 +35,8 @@ fn chmod(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         parse(mode).ok_or_else(|| Misuse(format!("'{mode}' is no mode, such as 644, u+w or go-rw")))?;
     each(names, arguments.has("recursive"), context, &|name, metadata| {
         let old = metadata.permissions().ok_or(Error::NotSupported)?;
-        let bits = changes.iter().fold(old.bits(), |bits, change| bits & !change.taken | change.given);
-        file::set_permissions(name, Permissions::from_bits(bits).ok_or(Error::BadArgument)?)
+        let new = Permissions::from_bits(changed(old.bits(), &changes)).ok_or(Error::BadArgument)?;
+        file::set_permissions(name, new)
     });
     Ok(())
 }
@@ -51,6 +46,11 @@ fn chmod(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 struct Change {
     taken: u32,
     given: u32,
+}
+
+/// What changes make of bits, one after the other.
+fn changed(old: u32, changes: &[Change]) -> u32 {
+    changes.iter().fold(old, |bits, change| bits & !change.taken | change.given)
 }
 
 const ALL: u32 = Permissions::EVERYTHING.bits();
@@ -96,11 +96,6 @@ fn parse(mode: &str) -> Option<Vec<Change>> {
 mod tests {
     use super::*;
 
-    /// What a mode makes of old bits.
-    fn changed(old: u32, mode: &str) -> Option<u32> {
-        Some(parse(mode)?.iter().fold(old, |bits, change| bits & !change.taken | change.given))
-    }
-
     #[test]
     fn modes_are_octal_or_of_letters() {
         for (old, mode, new) in [
@@ -125,7 +120,7 @@ mod tests {
             (0o64, "a+x", 0o64),
             (0o64, "u=w+r", 0o64),
         ] {
-            assert_eq!(changed(old, mode), Some(new), "{mode}");
+            assert_eq!(parse(mode).map(|changes| changed(old, &changes)), Some(new), "{mode}");
         }
     }
 

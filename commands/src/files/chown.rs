@@ -3,10 +3,10 @@
 use abi::UserId;
 use v::file;
 
-use super::each::each;
+use super::each::{RECURSIVE, each};
 use crate::Command;
 use crate::context::{Context, Outcome};
-use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
+use crate::usage::{Arguments, MANY, Misuse, Usage};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -16,12 +16,7 @@ pub const COMMAND: Command = Command {
         summary: "Gives files to a user.",
         details: "USER is a number: 0 is the system, 1 the operator. Only the system may give files away, since what they\n\
                   take counts against their owner; everyone else is refused.",
-        choices: &[Choice {
-            letter: 'R',
-            long: "recursive",
-            value: None,
-            help: "Directories with all that is in them.",
-        }],
+        choices: &[RECURSIVE],
         operands: (2, MANY),
     },
     body: chown,

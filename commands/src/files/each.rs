@@ -8,6 +8,11 @@ use v::file::{self, Metadata};
 
 use super::path;
 use crate::context::Context;
+use crate::usage::Choice;
+
+/// The option that asks for what is below directories as well.
+pub const RECURSIVE: Choice =
+    Choice { letter: 'R', long: "recursive", value: None, help: "Directories with all that is in them." };
 
 /// Does something to each of the names, and if `recursive` to all below those that are directories, however deep. Complains of
 /// those where that fails, and goes on.
