@@ -3,6 +3,8 @@
 //!
 //! What comes out otherwise, and shall, is in no table.
 
+mod files;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ extern crate std;
 pub mod context;
 #[cfg(test)]
 mod differential;
+pub mod file;
 pub mod files;
 pub mod json;
 pub mod parallel;

@@ -61,6 +61,9 @@ pub const MANY: usize = usize::MAX;
 /// The same, where the operands are a program with its words: what follows the first is no option of this command.
 pub const PROGRAM: usize = usize::MAX - 1;
 
+/// The same, where the words are an expression that the command reads by itself; of options there is only `--help` as the first.
+pub const WORDS: usize = usize::MAX - 2;
+
 /// What was typed, checked against a [`Usage`].
 #[derive(Debug, PartialEq, Eq, Default)]
 pub struct Arguments {
@@ -183,12 +186,13 @@ impl Usage {
     /// Reads the words after the command's name.
     pub fn parse(&self, words: &[String]) -> Result<Wish, Misuse> {
         let mut arguments = Arguments::default();
-        // `-name` for `--name`, as find has it: a long name with one hyphen means itself wherever its letters would not.
-        let long = |word: &str| {
-            let name = word.strip_prefix('-').filter(|name| name.len() > 1 && !name.starts_with('-'))?;
-            let known = |choice: &Choice| choice.long == name && choice.value.is_some();
-            self.choices.iter().any(known).then(|| format!("--{name}"))
-        };
+        if self.operands.1 == WORDS {
+            if words.first().is_some_and(|word| word == "--help") {
+                return Ok(Wish::Help);
+            }
+            arguments.operands = words.to_vec();
+            return Ok(Wish::Run(arguments));
+        }
         // `-5` for `-n 5`, as head has long had it, where it is not the value of the word before.
         let is_program = self.operands.1 == PROGRAM;
         let takes_lines = self.choices.iter().any(|choice| choice.long == "lines" && choice.value.is_some());
@@ -204,7 +208,7 @@ impl Usage {
             .iter()
             .enumerate()
             .map(|(at, word)| {
-                let other = long(word).or_else(|| lines(at, word)).filter(|_| at < only_operands_from);
+                let other = lines(at, word).filter(|_| at < only_operands_from);
                 other.unwrap_or_else(|| word.clone())
             })
             .collect();

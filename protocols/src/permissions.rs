@@ -64,6 +64,18 @@ impl Permissions {
         if attributes & ARE_KNOWN != 0 { Permissions::from_bits(bits) } else { None }
     }
 
+    /// What is left of them if others may not write.
+    #[must_use]
+    pub const fn without_others_writing(self) -> Permissions {
+        Permissions((self.bits() as u8 & !(WRITE as u8)) ^ USUAL_BITS)
+    }
+
+    /// The same where the owner may do everything.
+    #[must_use]
+    pub const fn for_owner(self) -> Permissions {
+        Permissions((self.without_others_writing().bits() as u8 | 0o60) ^ USUAL_BITS)
+    }
+
     /// Whether they let a user do what is wanted, [`READ`] and [`WRITE`], with an object of `owner`.
     #[inline]
     pub fn check(self, owner: UserId, user: UserId, wanted: u32) -> Result<(), Error> {
@@ -127,6 +139,21 @@ mod tests {
             (Permissions::from_bits(0o20).unwrap(), "-w----"),
         ] {
             assert_eq!(permissions.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_made_for_an_owner_is_nothing_that_others_write() {
+        for (bits, without, for_owner) in [
+            (0o64, 0o64, 0o64),
+            (0o66, 0o64, 0o64),
+            (0o42, 0o40, 0o60),
+            (0o00, 0o00, 0o60),
+            (0o06, 0o04, 0o64),
+        ] {
+            let permissions = Permissions::from_bits(bits).unwrap();
+            assert_eq!(permissions.without_others_writing().bits(), without);
+            assert_eq!(permissions.for_owner().bits(), for_owner);
         }
     }
 

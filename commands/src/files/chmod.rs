@@ -3,9 +3,9 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use crate::file;
 use abi::Error;
 use protocols::permissions::{Permissions, READ, WRITE};
-use v::file;
 
 use super::each::{RECURSIVE, each};
 use crate::Command;

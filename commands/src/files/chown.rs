@@ -1,7 +1,7 @@
 //! `chown`: gives files to users.
 
+use crate::file;
 use abi::UserId;
-use v::file;
 
 use super::each::{RECURSIVE, each};
 use crate::Command;

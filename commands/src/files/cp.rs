@@ -4,10 +4,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::file::{self, DirectoryEntry, File, Kind, Metadata};
 use abi::Error;
-use v::file::{self, File, Kind};
 use v::io::{Read, Write};
 
+use super::kept::Kept;
 use super::path;
 use crate::Command;
 use crate::context::{Context, Failure, Outcome};
@@ -17,30 +18,51 @@ use crate::usage::{Arguments, Choice, MANY, Usage};
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "cp",
-        synopsis: "[-r] FROM... TO",
+        synopsis: "[-rRpaf] FROM... TO",
         summary: "Copies files; several into a directory.",
-        details: "",
-        choices: &[Choice {
-            letter: 'r',
-            long: "recursive",
-            value: None,
-            help: "Directories too, with all that is in them.",
-        }],
+        details: "What others may not read they may not read in the copy either; else it is its owner's to read and write,\n\
+                  and others' to read. A file that was there keeps its own permissions. With -p they are as they were.",
+        choices: &[
+            Choice {
+                letter: 'r',
+                long: "recursive",
+                value: None,
+                help: "Directories too, with all that is in them.",
+            },
+            Choice { letter: 'R', long: "all-below", value: None, help: "The same." },
+            Choice {
+                letter: 'p',
+                long: "preserve",
+                value: None,
+                help: "Keep permissions and times; for the system, owners.",
+            },
+            Choice { letter: 'a', long: "archive", value: None, help: "The same as -rp." },
+            Choice {
+                letter: 'f',
+                long: "force",
+                value: None,
+                help: "Replace files that may not be written.",
+            },
+        ],
         operands: (2, MANY),
     },
     body: cp,
 };
 
 fn cp(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
-    each_target(&arguments.operands, context, |from, to| {
+    let has_any = |options: &[&str]| options.iter().any(|option| arguments.has(option));
+    let is_recursive = has_any(&["recursive", "all-below", "archive"]);
+    let kept = if has_any(&["preserve", "archive"]) { Kept::Everything } else { Kept::Privacy };
+    let replaces = arguments.has("force");
+    each_target(&arguments.operands, context, |from, to, context| {
         if file::metadata(from)?.kind != Kind::Directory {
-            return copy_file(from, to);
+            return copy_file(from, to, kept, replaces);
         }
-        if !arguments.has("recursive") {
+        if !is_recursive {
             return Err(Refusal::Because("a directory is copied only with -r"));
         }
         refuse_inside(from, to)?;
-        copy_directory(from, to)
+        copy_directory(from, to, kept, replaces, context).map(drop)
     })
 }
 
@@ -69,7 +91,7 @@ impl core::fmt::Display for Refusal {
 
 /// Refuses what would put a directory into itself, as far as names tell.
 pub fn refuse_inside(directory: &str, to: &str) -> Result<(), Refusal> {
-    let (outer, inner) = (v::name::full_name(directory)?, v::name::full_name(to)?);
+    let (outer, inner) = (file::full_name(directory)?, file::full_name(to)?);
     if inner == outer || path::join(&inner, "").starts_with(&path::join(&outer, "")) {
         return Err(Refusal::Because("a directory can't go into itself"));
     }
@@ -80,7 +102,7 @@ pub fn refuse_inside(directory: &str, to: &str) -> Result<(), Refusal> {
 pub fn each_target(
     operands: &[String],
     context: &mut Context<'_>,
-    mut act: impl FnMut(&str, &str) -> Result<(), Refusal>,
+    mut act: impl FnMut(&str, &str, &mut Context<'_>) -> Result<(), Refusal>,
 ) -> Outcome {
     let Some((target, sources)) = operands.split_last() else {
         return Ok(());
@@ -91,7 +113,7 @@ pub fn each_target(
     }
     for source in sources {
         let place = if into { path::join(target, path::last_component(source)) } else { target.clone() };
-        if let Err(error) = act(source, &place) {
+        if let Err(error) = act(source, &place, context) {
             context.complain(&format!("{source} to {place}"), error);
         }
     }
@@ -99,53 +121,92 @@ pub fn each_target(
 }
 
 /// Copies one file over another or a new one. A file is never copied onto itself, which would empty it.
-pub fn copy_file(from: &str, to: &str) -> Result<(), Refusal> {
+pub fn copy_file(from: &str, to: &str, kept: Kept, replaces: bool) -> Result<(), Refusal> {
     let mut source = File::open(from)?;
-    if same_object(from, to)? {
-        return Err(Refusal::Because("they are the same file"));
-    }
-    let mut target = File::create(to)?;
+    let original = file::metadata(from)?;
+    let is_new = match file::metadata(to) {
+        Err(Error::NotFound) => true,
+        other if other?.object == original.object && server(from)? == server(to)? => {
+            return Err(Refusal::Because("they are the same file"));
+        }
+        _ => false,
+    };
+    let mut target = match File::create(to) {
+        Err(Error::NoPermission) if replaces => file::remove(to).and_then(|()| File::create(to)),
+        created => created,
+    }?;
+    kept.begin(to, &original, is_new)?;
     let mut chunk = alloc::vec![0; 64 * 1024];
     loop {
         let count = source.read(&mut chunk)?;
         if count == 0 {
-            return Ok(target.flush()?);
+            break;
         }
         target.write_all(&chunk[..count])?;
     }
+    target.flush()?;
+    drop(target);
+    Ok(kept.finish(to, &original)?)
 }
 
-/// Whether two names are of one object.
-pub fn same_object(left: &str, right: &str) -> Result<bool, Error> {
-    let other = match file::metadata(right) {
-        Err(Error::NotFound) => return Ok(false),
-        other => other?,
-    };
-    let one = file::metadata(left)?;
-    let server = |name| v::name::resolve(name).map(|place| place.server);
-    Ok(one.object == other.object && server(left)? == server(right)?)
+/// The server that a name leads to.
+fn server(name: &str) -> Result<impl PartialEq, Error> {
+    file::resolve(name).map(|place| place.server)
 }
 
-/// Copies a directory with all that is in it, without recursion.
-fn copy_directory(from: &str, to: &str) -> Result<(), Refusal> {
+/// Copies a directory with all that is in it, without recursion. What cannot be copied is complained about; whether nothing was.
+pub fn copy_directory(
+    from: &str,
+    to: &str,
+    kept: Kept,
+    replaces: bool,
+    context: &mut Context<'_>,
+) -> Result<bool, Refusal> {
+    let mut complaints: Vec<(String, Refusal)> = Vec::new();
     let mut pairs: Vec<(String, String)> = alloc::vec![(from.into(), to.into())];
     // What was made by this copy is not copied again, should TO lie in FROM by another name.
-    let mut made = Vec::new();
+    let mut made: Vec<(String, Metadata, u64)> = Vec::new();
     while let Some((from, to)) = pairs.pop() {
-        let entries = file::read_directory(&from)?;
-        match file::create_directory(&to) {
-            Err(Error::AlreadyExists) => {}
-            result => result?,
-        }
-        made.push(file::metadata(&to)?.object);
-        for entry in entries {
-            let (inner, target) = (path::join(&from, &entry.name), path::join(&to, &entry.name));
-            if entry.metadata.kind != Kind::Directory {
-                copy_file(&inner, &target)?;
-            } else if !made.contains(&entry.metadata.object) {
-                pairs.push((inner, target));
+        match enter(&from, &to, kept) {
+            Ok((entries, original, copy)) => {
+                made.push((to.clone(), original, copy));
+                for entry in entries {
+                    let (inner, target) = (path::join(&from, &entry.name), path::join(&to, &entry.name));
+                    if entry.metadata.kind == Kind::Directory {
+                        if !made.iter().any(|(_, _, copy)| *copy == entry.metadata.object) {
+                            pairs.push((inner, target));
+                        }
+                    } else if let Err(error) = copy_file(&inner, &target, kept, replaces) {
+                        complaints.push((format!("{inner} to {target}"), error));
+                    }
+                }
             }
+            Err(error) => complaints.push((format!("{from} to {to}"), error.into())),
         }
     }
-    Ok(())
+    for (copy, original, _) in made.iter().rev() {
+        if let Err(error) = kept.finish(copy, original) {
+            complaints.push((copy.clone(), error.into()));
+        }
+    }
+    for (what, reason) in &complaints {
+        context.complain(what, reason);
+    }
+    Ok(complaints.is_empty())
+}
+
+/// Makes the copy of a directory; what is in the original, what is said of it, and the number of the copy.
+fn enter(from: &str, to: &str, kept: Kept) -> Result<(Vec<DirectoryEntry>, Metadata, u64), Error> {
+    let entries = file::read_directory(from)?;
+    let original = file::metadata(from)?;
+    let is_new = match file::create_directory(to) {
+        Err(Error::AlreadyExists) => false,
+        created => created.map(|()| true)?,
+    };
+    let copy = file::metadata(to)?;
+    if !copy.is_directory() {
+        return Err(Error::NotADirectory);
+    }
+    kept.begin(to, &original, is_new)?;
+    Ok((entries, original, copy.object))
 }

@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::file::{self, Kind};
 use abi::Error;
-use v::file::{self, Kind};
 
 use super::path;
 use super::size::Shown;

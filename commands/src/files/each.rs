@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::file::{self, Metadata};
 use abi::Error;
-use v::file::{self, Metadata};
 
 use super::path;
 use crate::context::Context;

@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::file::{self, DirectoryEntry, Kind, Metadata};
 use protocols::io::attribute;
-use v::file::{self, DirectoryEntry, Kind, Metadata};
 
 use crate::Command;
 use crate::context::{Context, Outcome};

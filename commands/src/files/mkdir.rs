@@ -1,6 +1,6 @@
 //! `mkdir`: makes directories.
 
-use v::file;
+use crate::file;
 
 use crate::Command;
 use crate::context::{Context, Outcome};

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::file::{self, Kind};
 use abi::Error;
-use v::file::{self, Kind};
 
 use super::path;
 use crate::Command;
@@ -52,8 +52,8 @@ fn rm(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 
 /// Whether a name is that of a server's uppermost directory.
 fn is_root(name: &str) -> bool {
-    let full = v::name::full_name(name);
-    full.and_then(|full| v::name::resolve(&full).map(|place| place.rest.is_empty())).unwrap_or(false)
+    let full = file::full_name(name);
+    full.and_then(|full| file::resolve(&full).map(|place| place.rest.is_empty())).unwrap_or(false)
 }
 
 /// Removes a file, or with `recursive` a directory, however deep, without recursion.

@@ -3,8 +3,8 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use crate::file::{self, Kind, Metadata};
 use protocols::io::attribute;
-use v::file::{self, Kind, Metadata};
 
 use super::path;
 use crate::Command;

@@ -15,8 +15,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::file::{self, File, Kind};
 use abi::Error;
-use v::file::{self, File, Kind};
 use v::io::{BufReader, BufWriter, Read, Write};
 
 use super::path;
@@ -30,11 +30,12 @@ use header::{BLOCK_BYTES, Header};
 pub const COMMAND: Command = Command {
     usage: Usage {
         name: "tar",
-        synopsis: "-c|-t|-x [-vzO] [-f ARCHIVE] [-C DIRECTORY] [NAME...]",
+        synopsis: "-c|-t|-x [-pvzO] [-f ARCHIVE] [-C DIRECTORY] [NAME...]",
         summary: "Makes an archive of files, lists it, or extracts them from it.",
         details: "Directories come with all that is in them. A prefix or a slash at the beginning of a name is left out\n\
                   in the archive; nothing is extracted outside of DIRECTORY. Links and devices, which V does not have,\n\
-                  are told and left out. NAMEs of -t and -x choose members.",
+                  are told and left out. NAMEs of -t and -x choose members. What is extracted is as old as it was, and who could\n\
+                  not read it cannot; without -p only its owner may write it.",
         choices: &[
             Choice { letter: 'c', long: "create", value: None, help: "Make an archive of NAMEs." },
             Choice { letter: 't', long: "list", value: None, help: "List it." },
@@ -46,6 +47,12 @@ pub const COMMAND: Command = Command {
                 help: "The archive; else standard output or input.",
             },
             Choice { letter: 'C', long: "directory", value: Some("DIRECTORY"), help: "NAMEs are in there." },
+            Choice {
+                letter: 'p',
+                long: "preserve-permissions",
+                value: None,
+                help: "Others may write what they could; the system gives it to its owner.",
+            },
             Choice { letter: 'z', long: "gzip", value: None, help: "The archive is compressed by gzip." },
             Choice {
                 letter: 'v',
@@ -192,7 +199,7 @@ fn write_members(
                     continue;
                 }
                 let member = format!("{member}/");
-                let header = Header::new(&member, 0, metadata.modified_ns, true);
+                let header = Header::new(&member, &metadata);
                 output.write_all(&header.encode()?)?;
                 members.push(member);
             }
@@ -202,7 +209,7 @@ fn write_members(
             Kind::File => match File::open(&place) {
                 Err(error) => problems.push((name, format!("{error}"))),
                 Ok(file) => {
-                    let header = Header::new(&member, metadata.size, metadata.modified_ns, false);
+                    let header = Header::new(&member, &metadata);
                     output.write_all(&header.encode()?)?;
                     if let Some(problem) = write_content(file, metadata.size, output)? {
                         problems.push((name, problem));

@@ -1,8 +1,8 @@
 //! `touch`: makes files, or sets their time to now.
 
+use crate::file::{self, File};
 use abi::Error;
 use protocols::io::mode;
-use v::file::{self, File};
 
 use crate::Command;
 use crate::context::{Context, Outcome};

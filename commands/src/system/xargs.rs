@@ -8,12 +8,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::Error;
-use v::file::File;
 use v::io::BufRead;
-use v::process;
 
 use crate::Command;
 use crate::context::{Context, Failure, Outcome, failed};
+use crate::file::{self, Input};
 use crate::usage::{Arguments, Choice, Misuse, PROGRAM, Usage};
 
 /// The command.
@@ -63,14 +62,14 @@ const NO_COMMAND: i32 = 127;
 const GIVES_UP: i32 = 255;
 
 /// The most that a command line has, in bytes; what a program can be given is more, but its environment counts there.
-const MOST_BYTES: usize = 64 * 1024;
+pub const MOST_BYTES: usize = 64 * 1024;
 
 /// How input is divided.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Division {
     /// Blanks and newlines, with quoting.
     Words,
-    /// Newlines; blanks at the beginning do not count.
+    /// Newlines, with quoting; blanks at the beginning do not count.
     Lines,
     /// Zero bytes.
     Zeros,
@@ -120,7 +119,7 @@ impl Words<'_> {
                         break;
                     }
                 }
-                (Division::Words, quote @ (b'\'' | b'"')) => {
+                (Division::Words | Division::Lines, quote @ (b'\'' | b'"')) => {
                     begun = true;
                     self.quoted(quote, &mut word)?;
                 }
@@ -258,7 +257,7 @@ fn xargs(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             let _ = context.errors.write_all((line.join(" ") + "\n").as_bytes());
         }
         context.output.flush()?;
-        match run(&line) {
+        match file::run(&line, Input::Empty, context.output) {
             Ok(0) => {}
             Ok(GIVES_UP) => {
                 context.complain(&line[0], "ended with status 255");
@@ -273,13 +272,6 @@ fn xargs(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             }
         }
     }
-}
-
-/// Runs a command line to its end; its status.
-fn run(line: &[String]) -> Result<i32, Error> {
-    let nothing = File::open("[null]")?;
-    let command = process::Command::new(&line[0]).args(&line[1..]).stdin(&nothing);
-    Ok(command.start()?.wait()?.code)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::file::Kind;
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
-use v::file::Kind;
 
 use crate::Command;
 use crate::context::{Context, Failure, Outcome, failed, without_newline};
@@ -140,11 +140,11 @@ fn diff(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 
 /// The names in a directory, sorted; none if it is no directory.
 fn names(name: &str) -> Result<Option<Vec<String>>, Failure> {
-    let metadata = v::file::metadata(name).map_err(|error| failed(name, error))?;
+    let metadata = crate::file::metadata(name).map_err(|error| failed(name, error))?;
     if metadata.kind != Kind::Directory {
         return Ok(None);
     }
-    let entries = v::file::read_directory(name).map_err(|error| failed(name, error))?;
+    let entries = crate::file::read_directory(name).map_err(|error| failed(name, error))?;
     let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
     names.sort_unstable();
     Ok(Some(names))

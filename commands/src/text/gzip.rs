@@ -6,8 +6,8 @@ pub mod stream;
 use alloc::format;
 use alloc::string::String;
 
+use crate::file::{self, File};
 use abi::Error;
-use v::file::{self, File};
 use v::io::{BufReader, BufWriter, Read, Write};
 
 use crate::Command;

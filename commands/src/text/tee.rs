@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::file::File;
 use protocols::io::mode;
-use v::file::File;
 use v::io::Write;
 
 use crate::Command;

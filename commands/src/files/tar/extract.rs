@@ -2,9 +2,10 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use abi::Error;
-use v::file::{self, File};
+use crate::file::{self, File};
+use abi::{Error, UserId};
 use v::io::{BufWriter, Read, Write};
 
 use super::header::{Header, Member};
@@ -26,6 +27,7 @@ pub fn members(from: &mut dyn Read, name: &str, arguments: &Arguments, context: 
         Failure::Failed(format!("{name}: {reason}"))
     };
     let mut found = alloc::vec![false; arguments.operands.len()];
+    let mut directories = Vec::new();
     while let Some(header) = archive.next().map_err(unreadable)? {
         if !is_chosen(&header.name, &arguments.operands, &mut found) {
             continue;
@@ -38,11 +40,19 @@ pub fn members(from: &mut dyn Read, name: &str, arguments: &Arguments, context: 
         if arguments.has("verbose") && !arguments.has("to-stdout") {
             context.output.write_all(format!("{}\n", header.name).as_bytes())?;
         }
-        match extract(&header, &mut archive, arguments, context) {
+        match extract(&header, &mut archive, arguments, &mut directories, context) {
             Ok(()) => {}
             Err(Stop::Archive(error)) => return Err(unreadable(error)),
             Err(Stop::Output(failure)) => return Err(failure),
             Err(Stop::Member(reason)) => context.complain(&header.name, reason),
+        }
+    }
+    // Who writes the archive is not cut off, and what is compressed is checked to its end.
+    archive.finish().map_err(unreadable)?;
+    // What was written into them has changed their times, and some may not be written any more.
+    for (place, header) in directories.iter().rev() {
+        if let Err(error) = settle(place, header, arguments) {
+            context.complain(place, error);
         }
     }
     for (operand, _) in arguments.operands.iter().zip(&found).filter(|(_, found)| !**found) {
@@ -84,7 +94,8 @@ fn long(header: &Header) -> String {
     };
     let modified_ns = header.modified_seconds.saturating_mul(1_000_000_000);
     let time = format_time(modified_ns, "%Y-%m-%d %H:%M").unwrap_or_else(|_| "?".into());
-    format!("{letter} {:>10} {time} {}\n", header.size, header.name)
+    let Header { permissions, owner, size, name, .. } = header;
+    format!("{letter}{permissions} {owner:>5} {size:>10} {time} {name}\n")
 }
 
 /// The path of a member in the directory where it belongs; an error if it leads out.
@@ -104,47 +115,86 @@ fn extract(
     header: &Header,
     archive: &mut Archive<'_>,
     arguments: &Arguments,
+    directories: &mut Vec<(String, Header)>,
     context: &mut Context<'_>,
 ) -> Result<(), Stop> {
-    if header.member == Member::Foreign {
-        return Err(Stop::Member("it is a link or a device, which V does not have".into()));
-    }
-    let mut chunk = alloc::vec![0; 64 * 1024];
-    if arguments.has("to-stdout") {
-        loop {
-            match archive.read(&mut chunk).map_err(Stop::Archive)? {
-                0 => return Ok(()),
-                count => {
-                    let written = context.output.write_all(&chunk[..count]);
-                    written.map_err(|error| Stop::Output(Failure::Output(error)))?;
-                }
-            }
+    match header.member {
+        Member::Foreign => {
+            return Err(Stop::Member("it is a link or a device, which V does not have".into()));
         }
+        Member::Unnameable => {
+            return Err(Stop::Member("its name is not UTF-8, as names in V are".into()));
+        }
+        _ => {}
+    }
+    if arguments.has("to-stdout") {
+        return copy(archive, context.output, |error| Stop::Output(Failure::Output(error)));
     }
     let safe = relative(&header.name).map_err(|reason| Stop::Member(reason.into()))?;
     let failed = |error: Error| Stop::Member(format!("{error}"));
     // A name that begins with a bracket is a prefix only where it begins.
     let place = path::join(arguments.value("directory").unwrap_or("."), &safe);
     if header.member == Member::Directory {
-        return if safe.is_empty() { Ok(()) } else { file::create_directories(&place).map_err(failed) };
+        if !safe.is_empty() {
+            file::create_directories(&place).map_err(failed)?;
+            directories.push((place, header.clone()));
+        }
+        return Ok(());
     }
     let file = match File::create(&place) {
         Err(Error::NotFound) => {
             let parent = &place[..place.rfind('/').unwrap_or(0)];
             file::create_directories(parent).and_then(|()| File::create(&place))
         }
+        // One that may not be written may be replaced, if its directory may be written.
+        Err(Error::NoPermission) => file::remove(&place).and_then(|()| File::create(&place)),
         other => other,
     };
     let mut file = BufWriter::new(file.map_err(failed)?);
+    // Nobody reads meanwhile what he may not. What is open stays so.
+    set_permissions(&place, header, arguments).map_err(failed)?;
+    copy(archive, &mut file, failed)?;
+    file.flush().map_err(failed)?;
+    settle(&place, header, arguments).map_err(failed)
+}
+
+/// Copies a member's content.
+fn copy(archive: &mut Archive<'_>, to: &mut dyn Write, failed: impl Fn(Error) -> Stop) -> Result<(), Stop> {
+    let mut chunk = alloc::vec![0; 64 * 1024];
     loop {
         match archive.read(&mut chunk).map_err(Stop::Archive)? {
-            0 => break,
-            count => file.write_all(&chunk[..count]).map_err(failed)?,
+            0 => return Ok(()),
+            count => to.write_all(&chunk[..count]).map_err(&failed)?,
         }
     }
-    file.flush().map_err(failed)?;
-    let modified_ns = header.modified_seconds.saturating_mul(1_000_000_000);
-    file::set_modified_ns(&place, modified_ns).map_err(failed)
+}
+
+/// Lets those read and write it who could. That a server has no permissions is no failure.
+fn set_permissions(place: &str, header: &Header, arguments: &Arguments) -> Result<(), Error> {
+    let permissions = if arguments.has("preserve-permissions") {
+        header.permissions
+    } else {
+        header.permissions.without_others_writing()
+    };
+    match file::set_permissions(place, permissions) {
+        Err(Error::NotSupported) => Ok(()),
+        set => set,
+    }
+}
+
+/// Gives what was extracted its permissions, its time, and where the system asks for that its owner.
+fn settle(place: &str, header: &Header, arguments: &Arguments) -> Result<(), Error> {
+    file::set_modified_ns(place, header.modified_seconds.saturating_mul(1_000_000_000))?;
+    if header.member == Member::Directory {
+        set_permissions(place, header, arguments)?;
+    }
+    if !arguments.has("preserve-permissions") {
+        return Ok(());
+    }
+    match file::set_owner(place, UserId(header.owner)) {
+        Err(Error::NoPermission | Error::NotSupported) => Ok(()),
+        set => set,
+    }
 }
 
 #[cfg(test)]
@@ -152,13 +202,11 @@ mod tests {
     use super::*;
     use crate::files::tar::COMMAND;
     use crate::run::testing::try_command;
-    use alloc::vec::Vec;
 
     fn archive() -> Vec<u8> {
         let mut bytes = Vec::new();
         for (name, content) in [("d/", &b""[..]), ("d/a", b"one\n"), ("e", b"two\n")] {
-            let is_directory = name.ends_with('/');
-            let header = Header::new(name, content.len() as u64, 1_704_067_200_000_000_000, is_directory);
+            let header = Header::of(name, content.len() as u64, 1_704_067_200);
             bytes.extend_from_slice(&header.encode().unwrap());
             bytes.extend_from_slice(content);
             bytes.resize(bytes.len().next_multiple_of(512), 0);
@@ -177,7 +225,7 @@ mod tests {
             ("-t", 0, "d/\nd/a\ne\n"),
             ("-tf t.tar d", 0, "d/\nd/a\n"),
             ("-tf t.tar x", 1, ""),
-            ("-tvf t.tar e", 0, "-          4 2024-01-01 00:00 e\n"),
+            ("-tvf t.tar e", 0, "-rw-r--     1          4 2024-01-01 00:00 e\n"),
             ("-xOf t.tar", 0, "one\ntwo\n"),
             ("-xOf t.tar e", 0, "two\n"),
             ("-tf bad", 1, ""),

@@ -1,6 +1,5 @@
 //! Member after member of a stream.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::Error;
@@ -27,7 +26,7 @@ impl<'a> Archive<'a> {
 
     /// The next file, directory or foreign thing; none at the end. What is left of the one before is skipped.
     pub fn next(&mut self) -> Result<Option<Header>, Error> {
-        let mut name = None;
+        let mut name: Option<Vec<u8>> = None;
         loop {
             self.skip()?;
             let mut block = [0; BLOCK_BYTES];
@@ -43,19 +42,27 @@ impl<'a> Archive<'a> {
                     - header.size;
             match header.member {
                 Member::LongName => {
-                    let text = self.text()?;
-                    name = Some(text.trim_end_matches('\0').into());
+                    let mut text = self.text()?;
+                    text.truncate(text.iter().position(|byte| *byte == 0).unwrap_or(text.len()));
+                    name = Some(text);
                 }
-                Member::Extended => name = path_of(&self.text()?).or(name),
+                Member::Extended => name = path_of(&self.text()?).map(Vec::from).or(name),
                 Member::Remark => {}
                 _ => {
                     if let Some(name) = name {
-                        header.name = name;
+                        header.set_name(name);
                     }
                     return Ok(Some(header));
                 }
             }
         }
+    }
+
+    /// Reads what is behind the end.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        let mut chunk = [0; 4096];
+        while self.from.read(&mut chunk)? > 0 {}
+        Ok(())
     }
 
     /// Reads what is there, up to a whole buffer.
@@ -92,7 +99,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The whole content, which is text.
-    fn text(&mut self) -> Result<String, Error> {
+    fn text(&mut self) -> Result<Vec<u8>, Error> {
         if self.left > MOST_BYTES {
             return Err(Error::TooLong);
         }
@@ -101,19 +108,19 @@ impl<'a> Archive<'a> {
         while filled < bytes.len() {
             filled += self.read(&mut bytes[filled..])?;
         }
-        String::from_utf8(bytes).map_err(|_| Error::BadArgument)
+        Ok(bytes)
     }
 }
 
 /// The name among the records of an extended header: each is its length, a blank, `key=value` and a newline.
-fn path_of(records: &str) -> Option<String> {
+fn path_of(records: &[u8]) -> Option<&[u8]> {
     let mut rest = records;
     let mut path = None;
-    while let Some((length, _)) = rest.split_once(' ') {
-        let record = rest.get(..length.parse::<usize>().ok().filter(|length| *length > 0)?)?;
-        rest = &rest[record.len()..];
-        let (_, record) = record.split_once(' ')?;
-        path = record.trim_end_matches('\n').strip_prefix("path=").map(String::from).or(path);
+    while let Some(blank) = rest.iter().position(|byte| *byte == b' ') {
+        let length: usize = str::from_utf8(&rest[..blank]).ok()?.parse().ok()?;
+        let record = rest.get(blank + 1..length)?;
+        rest = &rest[length..];
+        path = record.strip_suffix(b"\n").unwrap_or(record).strip_prefix(b"path=").or(path);
     }
     path
 }
@@ -124,7 +131,7 @@ mod tests {
     use alloc::format;
 
     fn member(name: &str, content: &[u8]) -> Vec<u8> {
-        let mut bytes = Header::new(name, content.len() as u64, 0, false).encode().unwrap();
+        let mut bytes = Header::of(name, content.len() as u64, 0).encode().unwrap();
         bytes.extend_from_slice(content);
         bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
         bytes

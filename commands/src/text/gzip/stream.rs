@@ -143,7 +143,7 @@ impl<'a, R: BufRead + ?Sized> Decompressor<'a, R> {
 
     /// Reads a member's header; false if there is no further member.
     fn begin_member(&mut self) -> Result<bool> {
-        if self.has_member && self.from.fill_buf()?.is_empty() {
+        if self.has_member && !self.has_more()? {
             return Ok(false);
         }
         let header = self.bytes::<10>().map_err(|error| match error {
@@ -172,6 +172,22 @@ impl<'a, R: BufRead + ?Sized> Decompressor<'a, R> {
         (self.digest, self.bytes) = (CRC32_TABLE.digest(), 0);
         (self.in_member, self.has_member) = (true, true);
         Ok(true)
+    }
+
+    /// Whether anything but zeros is behind a member. Some fill up a tape's or disk's last block with them.
+    fn has_more(&mut self) -> Result<bool> {
+        let mut any_zeros = false;
+        loop {
+            let input = self.from.fill_buf()?;
+            let zeros = input.iter().take_while(|byte| **byte == 0).count();
+            match (zeros == input.len(), any_zeros || zeros > 0) {
+                _ if input.is_empty() => return Ok(false),
+                (true, _) => self.from.consume(zeros),
+                (false, true) => return Err(Error::BadArgument),
+                (false, false) => return Ok(true),
+            }
+            any_zeros = true;
+        }
     }
 
     fn end_member(&mut self) -> Result<()> {
