@@ -48,6 +48,8 @@ pub struct FirmwareScreen {
     pub width: u64,
     /// Rows.
     pub height: u64,
+    /// Where red, green and blue lie in a pixel, as bytes from the lowest one on: of each its lowest bit, and how many bits it has.
+    pub colours: u64,
 }
 
 /// The layout described here.

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::disk::{self, Wanted};
 use crate::firmware::{Firmware, Medium};
-use crate::machine::Start;
+use crate::machine::{Keyboard, Start};
 use crate::memory::Memory;
 use crate::output::ensure_writable;
 use crate::wiring::DomainNumber;
@@ -178,6 +178,10 @@ pub struct Run {
     /// This terminal stays its console.
     #[arg(long)]
     pub display: bool,
+
+    /// The keyboard that goes with the window
+    #[arg(long, value_enum, default_value_t = Keyboard::Ps2, requires = "display")]
+    pub keyboard: Keyboard,
 
     /// Give the first node a line, `[port]0`, that leads to a Unix socket made at this path; the next one is `[port]1`
     ///

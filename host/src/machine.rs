@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::ValueEnum;
+use serde::Deserialize;
 
 use crate::counting::Counting;
 use crate::disk::{self, Attached};
@@ -35,6 +37,8 @@ pub struct Machine {
     pub gdb_line: Option<u16>,
     /// Whether it has a screen and a keyboard, and whether they are in a window.
     pub display: Display,
+    /// The keyboard of one that has.
+    pub keyboard: Keyboard,
     /// Whether it has a device of random numbers.
     pub has_random: bool,
     /// Its lines beside the serial ports.
@@ -57,6 +61,17 @@ pub enum Display {
     Hidden,
     /// One in a window of the host's.
     Window,
+}
+
+/// A keyboard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Keyboard {
+    /// At the controller that PCs have
+    #[default]
+    Ps2,
+    /// A virtio device, on a machine without that controller
+    Virtio,
 }
 
 /// A virtio console device's line, which leads to a Unix socket.
@@ -222,7 +237,9 @@ impl Machine {
             arguments.extend(["-chardev".into(), chardev(line.name(), &folder.join(line.name()))]);
         }
         let mut say = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
-        say(&["-machine", "q35", "-smp", "1", "-m", &format!("{}M", self.memory_mib)]);
+        let has_virtio_keyboard = self.display != Display::None && self.keyboard == Keyboard::Virtio;
+        let machine = if has_virtio_keyboard { "q35,i8042=off" } else { "q35" };
+        say(&["-machine", machine, "-smp", "1", "-m", &format!("{}M", self.memory_mib)]);
         say(&["-no-user-config", "-nodefaults"]);
         if self.display != Display::Window {
             say(&["-display", "none"]);
@@ -267,6 +284,9 @@ impl Machine {
         arguments.extend(CHANNEL.map(OsString::from));
         // Behind the channel's, whose port goes to the first such device.
         arguments.extend(self.ports.iter().enumerate().flat_map(|(number, port)| port.arguments(number)));
+        if has_virtio_keyboard {
+            arguments.extend(["-device", "virtio-keyboard-pci"].map(OsString::from));
+        }
         if self.has_random {
             arguments.extend(RANDOM.map(OsString::from));
         }
@@ -328,6 +348,7 @@ mod tests {
             debugger: None,
             gdb_line: None,
             display: Display::None,
+            keyboard: Keyboard::default(),
             has_random: false,
             ports: Vec::new(),
             card: None,
@@ -378,6 +399,18 @@ mod tests {
     fn a_node_has_random_numbers_of_the_hosts_where_it_is_to() {
         let line = line(&Machine { has_random: true, ..machine() });
         assert!(line.contains("-device virtio-rng-pci,rng=random"), "{line}");
+    }
+
+    #[test]
+    fn a_virtio_keyboard_is_the_only_one() {
+        let display = Display::Hidden;
+        let virtio = line(&Machine { display, keyboard: Keyboard::Virtio, ..machine() });
+        assert!(
+            virtio.contains("q35,i8042=off") && virtio.contains("-device virtio-keyboard-pci"),
+            "{virtio}"
+        );
+        let ps2 = line(&Machine { display, ..machine() });
+        assert!(!ps2.contains("i8042") && !ps2.contains("virtio-keyboard"), "{ps2}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::exec::Exec;
 use crate::guest::{self, Guest};
 use crate::image::{self, Content};
 use crate::log::Log;
-use crate::machine::{Card, Display, MOST_DATA_BYTES, Machine, Port, Start};
+use crate::machine::{Card, Display, Keyboard, MOST_DATA_BYTES, Machine, Port, Start};
 use crate::output::{Prefixed, ensure_writable};
 use crate::qemu;
 use crate::session::{End, Session, Unattended};
@@ -82,6 +82,7 @@ impl Prepared {
                     debugger: None,
                     gdb_line: None,
                     display: Display::None,
+                    keyboard: Keyboard::default(),
                     has_random: options.random,
                     ports: Vec::new(),
                     card: None,
@@ -105,9 +106,10 @@ impl Prepared {
         self.machine.command_line += words;
     }
 
-    /// Gives a node a screen, with shells on it.
-    pub fn show(&mut self, display: Display) {
+    /// Gives a node a screen, with shells on it, and a keyboard.
+    pub fn show(&mut self, display: Display, keyboard: Keyboard) {
         self.machine.display = display;
+        self.machine.keyboard = keyboard;
         self.say(SHOWS);
     }
 
@@ -226,7 +228,7 @@ pub fn run(options: &Run) -> Result<u8> {
         prepared.machine.start = options.start(node);
     }
     if options.display {
-        nodes[0].show(Display::Window);
+        nodes[0].show(Display::Window, options.keyboard);
     }
     nodes[0].machine.ports =
         options.port.iter().map(|path| Port { path: path.clone(), listens: true }).collect();

@@ -37,7 +37,7 @@ use crate::fat;
 use crate::firmware::{Firmware, Medium};
 use crate::guest::checkout;
 use crate::log::Log;
-use crate::machine::{Display, Port, Start};
+use crate::machine::{Display, Keyboard, Port, Start};
 use crate::memory::Memory;
 use crate::per_node::PerNode;
 use crate::run::{Prepared, connect, status};
@@ -119,6 +119,9 @@ pub struct Scenario {
     /// Whether the first node has a screen and a keyboard.
     #[serde(default)]
     display: bool,
+    /// Which keyboard, as `--keyboard` takes it.
+    #[serde(default)]
+    keyboard: Keyboard,
     /// Whether the nodes have a device of random numbers.
     #[serde(default)]
     random: bool,
@@ -272,7 +275,7 @@ impl Scenario {
     /// Runs it on nodes, and says what was not as expected.
     pub fn run(&self, mut nodes: Vec<Prepared>, log: &Log) -> Result<()> {
         if self.display {
-            nodes[0].show(Display::Hidden);
+            nodes[0].show(Display::Hidden, self.keyboard);
         }
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         if self.ports {

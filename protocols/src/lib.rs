@@ -11,6 +11,7 @@
 //! | `program` | program managers, and the block of facts that a program starts with |
 //! | `moving` | program managers, when a program moves to another node |
 //! | `terminal` | terminal servers, beside `io` |
+//! | `keyboard` | the display server, with drivers of keyboards |
 //! | `pipe` | pipe servers, beside `io` |
 //! | `host_channel` | the tool on the host and the guest, over a serial line |
 //! | `log` | the log server, beside `io` |
@@ -34,6 +35,7 @@ pub mod counting;
 pub mod device;
 pub mod host_channel;
 pub mod io;
+pub mod keyboard;
 pub mod leases;
 pub mod log;
 pub mod moving;
@@ -62,6 +64,7 @@ pub const OPERATIONS: &[&[Operation]] = &[
     program::program::OPERATIONS,
     moving::moving::OPERATIONS,
     terminal::terminal::OPERATIONS,
+    keyboard::keyboard::OPERATIONS,
     pipe::pipe::OPERATIONS,
     log::log::OPERATIONS,
     supervisor::supervisor::OPERATIONS,

@@ -6,6 +6,7 @@ use hardware::device::Device;
 use hardware::register::Registers;
 use pci::Identity;
 
+use crate::colours::Colours;
 use crate::frame::{Layout, PIXEL_BYTES};
 
 /// Pixels of the screen.
@@ -63,6 +64,7 @@ pub fn start(device: &Device) -> Result<(Registers, Layout), Error> {
         registers.write(place(number), value);
     }
     registers.write(ATTRIBUTES, SHOW);
-    let layout = Layout { width: WIDTH, height: HEIGHT, pitch: WIDTH * PIXEL_BYTES };
+    let pitch = WIDTH * PIXEL_BYTES;
+    let layout = Layout { width: WIDTH, height: HEIGHT, pitch, colours: Colours::BLUE_FIRST };
     Ok((device.registers(FRAME_BAR, 0, layout.pitch * HEIGHT)?, layout))
 }

@@ -7,6 +7,7 @@ use hardware::device::Device;
 use hardware::register::Registers;
 
 use crate::bochs;
+use crate::colours::Colours;
 use crate::screen::{CHARACTER_HEIGHT, CHARACTER_WIDTH, Surface};
 
 /// Bytes of a pixel.
@@ -27,6 +28,8 @@ pub struct Layout {
     pub height: usize,
     /// Bytes from one row to the next.
     pub pitch: usize,
+    /// What a pixel is.
+    pub colours: Colours,
 }
 
 impl Layout {
@@ -34,7 +37,8 @@ impl Layout {
     fn of(screen: &FirmwareScreen) -> Option<Layout> {
         let [width, height, pitch] =
             [screen.width, screen.height, screen.pitch].map(|number| usize::try_from(number).ok());
-        let layout = Layout { width: width?, height: height?, pitch: pitch? };
+        let colours = Colours::of(screen)?;
+        let layout = Layout { width: width?, height: height?, pitch: pitch?, colours };
         let is_aligned =
             screen.address.is_multiple_of(PAIR_BYTES as u64) && pitch?.is_multiple_of(PAIR_BYTES);
         let has_rows = layout.width.checked_mul(PIXEL_BYTES)? <= layout.pitch;
@@ -98,11 +102,12 @@ fn usable(devices: &[Device], screen: &FirmwareScreen) -> Option<(Layout, usize)
 }
 
 impl Surface for Frame {
-    fn put(&mut self, x: usize, y: usize, pixels: [u32; CHARACTER_WIDTH]) {
+    fn put(&mut self, x: usize, y: usize, colours: [u32; CHARACTER_WIDTH]) {
         let mut at = y * self.layout.pitch + x * PIXEL_BYTES;
-        let (pairs, _) = pixels.as_chunks::<2>();
+        let (pairs, _) = colours.as_chunks::<2>();
         for [left, right] in pairs {
-            self.pixels.write(at, u64::from(*left) | u64::from(*right) << 32);
+            let [left, right] = [left, right].map(|colour| u64::from(self.layout.colours.pixel(*colour)));
+            self.pixels.write(at, left | right << 32);
             at += PAIR_BYTES;
         }
     }
@@ -113,8 +118,13 @@ mod tests {
     use super::*;
     use protocols::device::{BARS, BarRecord, DeviceRecord, bar};
 
-    const SCREEN: FirmwareScreen =
-        FirmwareScreen { address: 0xc000_0000, pitch: 8192, width: 1920, height: 1080 };
+    const SCREEN: FirmwareScreen = FirmwareScreen {
+        address: 0xc000_0000,
+        pitch: 8192,
+        width: 1920,
+        height: 1080,
+        colours: 0x0800_0808_0810,
+    };
 
     fn device(start: u64, count: u64) -> Device {
         let mut bars = [BarRecord::default(); BARS];
@@ -131,7 +141,7 @@ mod tests {
 
     #[test]
     fn pixels_must_be_all_in_the_memory_of_a_device() {
-        let layout = Layout { width: 1920, height: 1080, pitch: 8192 };
+        let layout = Layout { width: 1920, height: 1080, pitch: 8192, colours: Colours::BLUE_FIRST };
         let bytes = 8192 * 1080;
         let other = device(0xe000_0000, 4096);
         for (start, count, expected) in [
@@ -161,6 +171,7 @@ mod tests {
             FirmwareScreen { height: 479, ..SCREEN },
             FirmwareScreen { height: u64::MAX, ..SCREEN },
             FirmwareScreen { address: u64::MAX - 7, ..SCREEN },
+            FirmwareScreen { colours: 0, ..SCREEN },
         ] {
             assert_eq!(usable(&all, &screen), None, "{screen:?}");
         }
@@ -168,7 +179,10 @@ mod tests {
 
     #[test]
     fn consoles_are_as_large_as_the_screen_within_bounds() {
-        let characters = |width, height| Layout { width, height, pitch: 4 * width }.characters();
+        let characters = |width, height| {
+            let colours = Colours::BLUE_FIRST;
+            Layout { width, height, pitch: 4 * width, colours }.characters()
+        };
         assert_eq!(characters(640, 480), (80, 30));
         assert_eq!(characters(1366, 768), (170, 48));
         assert_eq!(characters(7680, 4320), (320, 120));

@@ -1,4 +1,4 @@
-//! From the codes of keys to the bytes that a terminal sends, and to the choice of a console.
+//! From keys to the bytes that a terminal sends, and to the choice of a console.
 
 use alloc::vec::Vec;
 
@@ -6,7 +6,10 @@ use pc_keyboard::layouts::{
     AnyLayout, Azerty, Colemak, DVP104Key, De105Key, Dvorak104Key, FiSe105Key, Jis109Key, No105Key, Uk105Key,
     Us104Key,
 };
-use pc_keyboard::{DecodedKey, HandleControl, KeyCode, KeyState, PS2Keyboard, ScancodeSet1};
+use pc_keyboard::{
+    DecodedKey, HandleControl, KeyCode, KeyEvent, KeyState, PS2Keyboard, ScancodeSet as _, ScancodeSet1,
+};
+use protocols::keyboard::{key, light};
 
 /// What stands on the keys, by the names that people choose it by; the first where nobody has chosen.
 pub const LAYOUTS: [(&str, AnyLayout); 10] = [
@@ -24,6 +27,7 @@ pub const LAYOUTS: [(&str, AnyLayout); 10] = [
 
 /// A keyboard, with what is held down on it.
 pub struct Keyboard {
+    /// It is given keys, never codes.
     keys: PS2Keyboard<AnyLayout, ScancodeSet1>,
     layout: &'static str,
 }
@@ -50,12 +54,25 @@ impl Keyboard {
         self.layout
     }
 
-    /// Takes a code of the first set.
-    pub fn take(&mut self, code: u8) -> Option<Typed> {
-        // A code that makes no sense is passed over.
-        let event = self.keys.add_byte(code).ok()??;
-        let (key, is_down) = (event.code, event.state == KeyState::Down);
-        let decoded = self.keys.process_keyevent(event)?;
+    /// The lights that are to be on.
+    pub const fn lights(&self) -> u32 {
+        let modifiers = self.keys.get_modifiers();
+        (if modifiers.numlock { light::NUMBERS } else { 0 })
+            | (if modifiers.capslock { light::CAPITALS } else { 0 })
+    }
+
+    /// Nothing is held down any more.
+    pub fn release(&mut self) {
+        for key in HELD {
+            self.keys.process_keyevent(KeyEvent::new(key, KeyState::Up));
+        }
+    }
+
+    /// Takes a key by its number: it is down, maybe since long ago, or up.
+    pub fn take(&mut self, number: u32, is_down: bool) -> Option<Typed> {
+        let key = key_of(number)?;
+        let state = if is_down { KeyState::Down } else { KeyState::Up };
+        let decoded = self.keys.process_keyevent(KeyEvent::new(key, state))?;
         let modifiers = self.keys.get_modifiers();
         let (has_alt, has_control) = (modifiers.lalt, modifiers.is_ctrl());
         let has_shift = modifiers.is_shifted();
@@ -84,6 +101,37 @@ impl Keyboard {
         }
         Some(Typed::Bytes(bytes))
     }
+}
+
+/// Keys that change what others do as long as they are held down.
+const HELD: [KeyCode; 6] =
+    [KeyCode::LShift, KeyCode::RShift, KeyCode::LControl, KeyCode::RControl, KeyCode::LAlt, KeyCode::RAltGr];
+
+/// The key of a number, if there is one that any layout knows.
+fn key_of(number: u32) -> Option<KeyCode> {
+    Some(match number {
+        1..=key::LAST_OF_SET_1 => ScancodeSet1::new().advance_state(number as u8).ok()??.code,
+        key::RO => KeyCode::Oem12,
+        key::HENKAN => KeyCode::Oem10,
+        key::KANA => KeyCode::Oem11,
+        key::MUHENKAN => KeyCode::Oem9,
+        key::YEN => KeyCode::Oem13,
+        key::NUMPAD_ENTER => KeyCode::NumpadEnter,
+        key::RIGHT_CONTROL => KeyCode::RControl,
+        key::NUMPAD_DIVIDE => KeyCode::NumpadDivide,
+        key::RIGHT_ALT => KeyCode::RAltGr,
+        key::HOME => KeyCode::Home,
+        key::UP => KeyCode::ArrowUp,
+        key::PAGE_UP => KeyCode::PageUp,
+        key::LEFT => KeyCode::ArrowLeft,
+        key::RIGHT => KeyCode::ArrowRight,
+        key::END => KeyCode::End,
+        key::DOWN => KeyCode::ArrowDown,
+        key::PAGE_DOWN => KeyCode::PageDown,
+        key::INSERT => KeyCode::Insert,
+        key::DELETE => KeyCode::Delete,
+        _ => return None,
+    })
 }
 
 const FUNCTION_KEYS: [KeyCode; 12] = [

@@ -1,21 +1,16 @@
-//! The driver of the screen and the keyboard; see the library.
+//! The driver of the screen; see the library.
 
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
 use display_driver::DisplayServer;
-use display_driver::controller::Controller;
 use display_driver::frame::Frame;
 use display_driver::keyboard::{Keyboard, LAYOUTS};
 use hardware::device::Device;
-use hardware::interrupt::InterruptLine;
 use io_server::{IoServer, Limits};
 use v::prelude::*;
 use v::{env, log, node};
-
-/// The keyboard's interrupt line.
-const LINE: u32 = 1;
 
 v_start::program!(main);
 
@@ -27,10 +22,6 @@ fn main() -> Result<(), Error> {
         log::warning!("the firmware has set up no screen, or none with 32 bits a pixel");
         return Ok(());
     };
-    // Claimed first: the edge of an interrupt that nobody has claimed is lost.
-    let interrupt = InterruptLine::claim(LINE)?;
-    let controller =
-        Controller::start().inspect_err(|error| log::warning!("there is no keyboard: {error}")).ok();
     let chosen = node::keyboard().and_then(|layout| {
         Keyboard::new(layout).or_else(|| {
             log::warning!("there is no keyboard layout '{layout}'");
@@ -39,6 +30,6 @@ fn main() -> Result<(), Error> {
     });
     let keyboard = chosen.or_else(|| Keyboard::new(LAYOUTS[0].0)).ok_or(Error::NotFound)?;
     let (columns, rows) = frame.layout().characters();
-    let server = DisplayServer::new(frame, columns, rows, keyboard, controller, interrupt.sender());
+    let server = DisplayServer::new(frame, columns, rows, keyboard);
     match io_server::serve_prefixes(IoServer::new(server, Limits::default()), &[("display", 0)])? {}
 }

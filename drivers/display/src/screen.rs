@@ -15,10 +15,10 @@ pub const CHARACTER_WIDTH: usize = 8;
 /// As [`CHARACTER_WIDTH`].
 pub const CHARACTER_HEIGHT: usize = 16;
 
-/// Where pixels go: rows of 32-bit words, blue in the lowest byte, then green and red.
+/// Where pixels go: rows of 32-bit words. Colours have blue in the lowest byte, then green and red.
 pub trait Surface {
-    /// Sets eight pixels beside each other.
-    fn put(&mut self, x: usize, y: usize, pixels: [u32; CHARACTER_WIDTH]);
+    /// Sets eight pixels beside each other to these colours.
+    fn put(&mut self, x: usize, y: usize, colours: [u32; CHARACTER_WIDTH]);
 }
 
 /// A character's rows, the leftmost pixel in the highest bit.

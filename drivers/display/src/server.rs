@@ -2,9 +2,8 @@
 
 use alloc::vec::Vec;
 
-use abi::notice::notice;
-use abi::protocol::{Reply as _, Request as _};
-use abi::{Error, Pid, UserId};
+use abi::protocol::Reply as _;
+use abi::{Error, UserId};
 use io_server::listing::{Flat, flat_root, slice_at};
 use io_server::service::OpenInstance;
 use io_server::{
@@ -12,6 +11,7 @@ use io_server::{
     System, Waiter, Waiters, Writing,
 };
 use protocols::io::{attribute, mode};
+use protocols::keyboard::keyboard;
 use protocols::names::{Descriptor, kind};
 
 use crate::console::Console;
@@ -26,22 +26,6 @@ const CONSOLES: usize = 3;
 const TYPED_BYTES: usize = 4096;
 /// Most bytes of one write that are taken.
 const WRITE_BYTES: usize = 4096;
-/// Most codes of keys that are looked at in one go.
-const MOST_CODES: usize = 256;
-
-/// Where codes of keys come from.
-pub trait Codes {
-    /// The next one, if there is one.
-    fn next(&mut self) -> Option<u8>;
-}
-
-/// A keyboard that may be missing.
-impl<C: Codes> Codes for Option<C> {
-    fn next(&mut self) -> Option<u8> {
-        self.as_mut()?.next()
-    }
-}
-
 /// An open console, or the open file with the layout, which stands where the next console would.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenConsole {
@@ -65,12 +49,9 @@ impl Line {
 }
 
 /// The server.
-pub struct DisplayServer<S, C> {
+pub struct DisplayServer<S> {
     screen: Screen<S>,
     keyboard: Keyboard,
-    codes: C,
-    /// Who sends the keyboard's interrupts.
-    interrupt: Pid,
     lines: Vec<Line>,
     /// Which of them is on the screen.
     active: usize,
@@ -79,16 +60,9 @@ pub struct DisplayServer<S, C> {
     layout_line: Vec<u8>,
 }
 
-impl<S: Surface, C: Codes> DisplayServer<S, C> {
+impl<S: Surface> DisplayServer<S> {
     /// Consoles of so many characters, the first of them on the screen.
-    pub fn new(
-        surface: S,
-        columns: usize,
-        rows: usize,
-        keyboard: Keyboard,
-        codes: C,
-        interrupt: Pid,
-    ) -> DisplayServer<S, C> {
+    pub fn new(surface: S, columns: usize, rows: usize, keyboard: Keyboard) -> DisplayServer<S> {
         let line = |_| Line {
             console: Console::new(columns, rows),
             typed: Ring::new(TYPED_BYTES),
@@ -97,8 +71,6 @@ impl<S: Surface, C: Codes> DisplayServer<S, C> {
         let mut server = DisplayServer {
             screen: Screen::new(surface, columns, rows),
             keyboard,
-            codes,
-            interrupt,
             lines: NAMES[..CONSOLES].iter().map(line).collect(),
             active: 0,
             next_instance: 0,
@@ -112,18 +84,15 @@ impl<S: Surface, C: Codes> DisplayServer<S, C> {
         self.screen.draw(&self.lines[self.active].console);
     }
 
-    /// Takes the codes that have come.
-    fn attend(&mut self, system: &mut dyn System) {
-        for _ in 0..MOST_CODES {
-            let Some(code) = self.codes.next() else { break };
-            match self.keyboard.take(code) {
-                Some(Typed::Bytes(bytes)) => self.lines[self.active].push(&bytes, system),
-                Some(Typed::Console(place)) if place < self.lines.len() => {
-                    self.active = place;
-                    self.draw();
-                }
-                Some(Typed::Console(_)) | None => {}
+    /// Takes a key that has gone down or up.
+    fn press(&mut self, key: u32, is_down: bool, system: &mut dyn System) {
+        match self.keyboard.take(key, is_down) {
+            Some(Typed::Bytes(bytes)) => self.lines[self.active].push(&bytes, system),
+            Some(Typed::Console(place)) if place < self.lines.len() => {
+                self.active = place;
+                self.draw();
             }
+            Some(Typed::Console(_)) | None => {}
         }
     }
 
@@ -155,7 +124,7 @@ impl<S: Surface, C: Codes> DisplayServer<S, C> {
     }
 }
 
-impl<S: Surface, C: Codes> Service for DisplayServer<S, C> {
+impl<S: Surface> Service for DisplayServer<S> {
     type Open = OpenConsole;
 
     fn open(
@@ -255,17 +224,28 @@ impl<S: Surface, C: Codes> Service for DisplayServer<S, C> {
         Ok(self.descriptor(open.console))
     }
 
-    /// An interrupt is believed from its own sender only, whom nobody can imitate.
+    /// What drivers of keyboards tell.
     fn other<'a>(
         &'a mut self,
         request: &Request<'_>,
         _instances: &mut Instances<OpenInstance<OpenConsole>>,
         system: &mut dyn System,
     ) -> Outcome<'a> {
-        if request.client.pid == self.interrupt && request.message.code() == notice::Interrupt::CODE {
-            self.attend(system);
-            return Outcome::Reply(notice::InterruptHandled {}.to_message());
+        let Some(told) = keyboard::Keyboard::from_message(request.message) else {
+            return Outcome::refuse(Error::BadRequest);
+        };
+        if !request.client.user.may_operate() {
+            return Outcome::refuse(Error::NoPermission);
         }
-        Outcome::refuse(Error::BadRequest)
+        Outcome::Reply(match told {
+            keyboard::Keyboard::PressKey(pressed) => {
+                self.press(pressed.key, pressed.is_down != 0, system);
+                keyboard::KeyPressed { lights: self.keyboard.lights() }.to_message()
+            }
+            keyboard::Keyboard::ReleaseKeys(_) => {
+                self.keyboard.release();
+                keyboard::KeysReleased { lights: self.keyboard.lights() }.to_message()
+            }
+        })
     }
 }

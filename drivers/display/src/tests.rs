@@ -1,25 +1,23 @@
-//! Consoles against another terminal emulator, and the driver with a frame and a keyboard in memory.
+//! Consoles against another terminal emulator, and the driver with a frame in memory.
 
 extern crate std;
 use alloc::rc::Rc;
 use core::cell::RefCell;
-use std::collections::VecDeque;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-use abi::notice::notice;
-use abi::{Access, Pid, Request as _, UserId};
+use abi::{Access, Error, Pid, Request as _, UserId};
 use io_server::testing::TestSystem;
 use io_server::{IoServer, Limits};
 use proptest::prelude::*;
 use protocols::io::{io, mode};
+use protocols::keyboard::{key, keyboard, light};
 
 use crate::DisplayServer;
 use crate::console::Console;
 use crate::keyboard::{Keyboard, Typed};
 use crate::screen::{CHARACTER_HEIGHT, CHARACTER_WIDTH, Surface};
-use crate::server::Codes;
 
 fn text(console: &Console) -> Vec<String> {
     (0..console.grid().rows())
@@ -118,13 +116,30 @@ proptest! {
     }
 }
 
+/// Keys that go down and up, those behind the first while it is down.
+fn chord(keys: &[u32]) -> Vec<(u32, bool)> {
+    let [held, pressed @ ..] = keys else { return Vec::new() };
+    let pressed = pressed.iter().flat_map(|key| [(*key, true), (*key, false)]);
+    [(*held, true)].into_iter().chain(pressed).chain([(*held, false)]).collect()
+}
+
+const SHIFT: u32 = 0x2a;
+const CONTROL: u32 = 0x1d;
+const ALT: u32 = 0x38;
+const CAPS_LOCK: u32 = 0x3a;
+const F2: u32 = 0x3c;
+const A: u32 = 0x1e;
+const B: u32 = 0x30;
+const C: u32 = 0x2e;
+const Z: u32 = 0x2c;
+
 #[test]
 fn keys_send_what_terminals_send() {
     let mut keyboard = Keyboard::new("us").unwrap();
-    let mut typed = |codes: &[u8]| {
+    let mut typed = |keys: &[&[u32]]| {
         let mut bytes = Vec::new();
-        for code in codes {
-            match keyboard.take(*code) {
+        for (key, is_down) in keys.iter().flat_map(|keys| chord(keys)) {
+            match keyboard.take(key, is_down) {
                 Some(Typed::Bytes(more)) => bytes.extend(more),
                 Some(Typed::Console(place)) => bytes.extend([b'#', b'1' + place as u8]),
                 None => {}
@@ -132,14 +147,28 @@ fn keys_send_what_terminals_send() {
         }
         String::from_utf8(bytes).unwrap()
     };
-    assert_eq!(typed(&[0x1e, 0x9e, 0x2a, 0x1e, 0x9e, 0xaa, 0x1e]), "aAa");
-    assert_eq!(typed(&[0x1c, 0x0e, 0x0f, 0x01]), "\r\x7f\t\x1b");
-    // Control and c, and with z.
-    assert_eq!(typed(&[0x1d, 0x2e, 0xae, 0x2c, 0x9d]), "\x03\x1a");
-    assert_eq!(typed(&[0xe0, 0x48, 0xe0, 0xc8, 0xe0, 0x53, 0xe0, 0x47]), "\x1b[A\x1b[3~\x1b[H");
+    assert_eq!(typed(&[&[A], &[SHIFT, A], &[A]]), "aAa");
+    assert_eq!(typed(&[&[0x1c], &[0x0e], &[0x0f], &[0x01]]), "\r\x7f\t\x1b");
+    // Control and c, and with z; the right one too.
+    assert_eq!(typed(&[&[CONTROL, C, Z], &[key::RIGHT_CONTROL, C]]), "\x03\x1a\x03");
+    assert_eq!(typed(&[&[key::UP], &[key::DELETE], &[key::HOME]]), "\x1b[A\x1b[3~\x1b[H");
+    assert_eq!(typed(&[&[key::NUMPAD_ENTER], &[key::NUMPAD_DIVIDE]]), "\r/");
     // Alt with F2, and with b.
-    assert_eq!(typed(&[0x38, 0x3c, 0xbc, 0x30, 0xb8, 0x30]), "#2\x1bbb");
-    assert_eq!(typed(&[0, 0xff, 0xe1]), "");
+    assert_eq!(typed(&[&[ALT, F2, B], &[B]]), "#2\x1bbb");
+    assert_eq!(typed(&[&[CAPS_LOCK], &[A], &[CAPS_LOCK], &[A]]), "Aa");
+    // Buttons, and numbers of nothing.
+    assert_eq!(typed(&[&[0], &[85], &[key::PRINT], &[0x110], &[u32::MAX]]), "");
+}
+
+#[test]
+fn a_key_that_stays_down_repeats_and_is_released_with_its_keyboard() {
+    let mut keyboard = Keyboard::new("us").unwrap();
+    let mut take = |number| keyboard.take(number, true);
+    assert_eq!((take(A), take(A)), (Some(Typed::Bytes(b"a".into())), Some(Typed::Bytes(b"a".into()))));
+    assert_eq!((take(CONTROL), take(ALT), take(SHIFT)), (None, None, None));
+    assert_eq!((take(CAPS_LOCK), keyboard.lights()), (None, light::NUMBERS | light::CAPITALS));
+    keyboard.release();
+    assert_eq!(keyboard.take(A, true), Some(Typed::Bytes(b"A".into())), "what is locked stays so");
 }
 
 const WIDTH: usize = 12 * CHARACTER_WIDTH;
@@ -153,20 +182,26 @@ impl Surface for Pixels {
     }
 }
 
-impl Codes for Rc<RefCell<VecDeque<u8>>> {
-    fn next(&mut self) -> Option<u8> {
-        self.borrow_mut().pop_front()
-    }
+/// Has the keyboards' driver tell of keys; the lights that are to be on in the end.
+fn press(
+    system: &mut TestSystem,
+    server: &mut IoServer<DisplayServer<Pixels>>,
+    driver: Pid,
+    keys: &[(u32, bool)],
+) -> u32 {
+    let tell = |(key, is_down): &(u32, bool)| {
+        let request = keyboard::PressKey { key: *key, is_down: u32::from(*is_down) };
+        system.say(server, driver, &request, b"").unwrap().lights
+    };
+    keys.iter().map(tell).last().unwrap()
 }
 
 #[test]
 fn a_console_is_shown_and_typed_at_when_it_is_chosen() {
     let mut system = TestSystem::new();
-    let (interrupt, client) = (system.process(UserId::SYSTEM), system.process(UserId::SYSTEM));
-    let codes = Rc::new(RefCell::new(VecDeque::new()));
+    let (driver, client) = (system.process(UserId::SYSTEM), system.process(UserId::SYSTEM));
     let pixels = Pixels(Rc::new(RefCell::new(vec![0; WIDTH * 4 * CHARACTER_HEIGHT])));
-    let display =
-        DisplayServer::new(pixels.clone(), 12, 4, Keyboard::new("us").unwrap(), codes.clone(), interrupt);
+    let display = DisplayServer::new(pixels.clone(), 12, 4, Keyboard::new("us").unwrap());
     let mut server = IoServer::new(display, Limits::default());
     let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
     let [first, second] =
@@ -183,9 +218,8 @@ fn a_console_is_shown_and_typed_at_when_it_is_chosen() {
     let read = io::Read { instance: second, position: 0 };
     system.send(&mut server, client, &read.to_message(), vec![0; 9], Access::WRITE);
     // A letter for the first, Alt and F2, and a letter for the second.
-    codes.borrow_mut().extend([0x1e, 0x38, 0x3c, 0xbc, 0xb8, 0x30]);
-    let notice = notice::Interrupt { line: 1, count: 1 };
-    system.say(&mut server, interrupt, &notice, b"").unwrap();
+    let keys = [chord(&[A]), chord(&[ALT, F2]), chord(&[B])].concat();
+    assert_eq!(press(&mut system, &mut server, driver, &keys), light::NUMBERS);
     let (reply, segment) = system.take_reply(client).unwrap();
     assert_eq!((reply.words[1], segment[0]), (1, b'b'));
     assert!(ink() > cursor + 20, "a letter and the cursor");
@@ -193,27 +227,27 @@ fn a_console_is_shown_and_typed_at_when_it_is_chosen() {
     system.send(&mut server, client, &read.to_message(), vec![0; 9], Access::WRITE);
     let (reply, segment) = system.take_reply(client).unwrap();
     assert_eq!((reply.words[1], segment[0]), (1, b'a'));
-    // Nobody else's interrupts are believed.
-    assert!(system.say(&mut server, client, &notice, b"").is_err());
+    // Who may not open consoles may not type at them.
+    let request = keyboard::PressKey { key: A, is_down: 1 };
+    assert_eq!(system.say(&mut server, stranger, &request, b"").unwrap_err(), Error::NoPermission);
+    assert!(system.say(&mut server, stranger, &keyboard::ReleaseKeys {}, b"").is_err());
 }
 
 #[test]
 fn a_layout_is_chosen_by_writing_its_name() {
     let mut system = TestSystem::new();
-    let [interrupt, client] = [(); 2].map(|()| system.process(UserId::SYSTEM));
-    let codes = Rc::new(RefCell::new(VecDeque::new()));
+    let [driver, client] = [(); 2].map(|()| system.process(UserId::SYSTEM));
     let pixels = Pixels(Rc::new(RefCell::new(vec![0; WIDTH * 4 * CHARACTER_HEIGHT])));
     let keyboard = Keyboard::new("us").unwrap();
-    let display = DisplayServer::new(pixels, 12, 4, keyboard, codes.clone(), interrupt);
+    let display = DisplayServer::new(pixels, 12, 4, keyboard);
     let mut server = IoServer::new(display, Limits::default());
     let open = io::Open { context: 0, mode: mode::READ | mode::WRITE, owner: Pid::NONE };
     let [console, layout] = [b"1".as_slice(), b"keyboard"]
         .map(|name| system.say(&mut server, client, &open, name).unwrap().instance);
     // The keys of y, of the digit 8 with AltGr, and of what is beside L.
-    let typed = |system: &mut TestSystem, server: &mut IoServer<_>| {
-        codes.borrow_mut().extend([0x15, 0xe0, 0x38, 0x09, 0xe0, 0xb8, 0x27]);
-        let notice = notice::Interrupt { line: 1, count: 1 };
-        system.say(server, interrupt, &notice, b"").unwrap();
+    let typed = |system: &mut TestSystem, server: &mut IoServer<DisplayServer<Pixels>>| {
+        let keys = [chord(&[0x15]), chord(&[key::RIGHT_ALT, 0x09]), chord(&[0x27])].concat();
+        press(system, server, driver, &keys);
         let read = io::Read { instance: console, position: 0 };
         system.send(server, client, &read.to_message(), vec![0; 9], Access::WRITE);
         let (reply, segment) = system.take_reply(client).unwrap();

@@ -195,6 +195,13 @@ impl Transport {
         (offset < self.device_bytes).then(|| self.device.read(offset))
     }
 
+    /// Writes a byte of them; nothing beyond their end.
+    pub fn set_own_u8(&self, offset: usize, value: u8) {
+        if offset < self.device_bytes {
+            self.device.write(offset, value);
+        }
+    }
+
     /// Reads two bytes of them.
     pub fn own_u16(&self, offset: usize) -> Option<u16> {
         (offset + 2 <= self.device_bytes).then(|| self.device.read(offset))

@@ -108,8 +108,10 @@ impl Loaded {
                     }
                 }
                 TAG_SCREEN if tag.get(28..30) == Some(&PIXELS) => {
-                    let [pitch, width, height] = [16, 20, 24].map(|at| tag.word(at).unwrap_or(0).into());
-                    loaded.screen = FirmwareScreen { address: tag.double(8)?, pitch, width, height };
+                    let [pitch, width, height, low, high] =
+                        [16, 20, 24, 32, 34].map(|at| u64::from(tag.word(at).unwrap_or(0)));
+                    let colours = low | high >> 16 << 32;
+                    loaded.screen = FirmwareScreen { address: tag.double(8)?, pitch, width, height, colours };
                 }
                 TAG_ACPI_NEW | TAG_ACPI_OLD if kind == TAG_ACPI_NEW || loaded.root_pointer.is_none() => {
                     loaded.root_pointer = Some(address + at as u64 + 8);
@@ -203,7 +205,7 @@ mod tests {
     fn a_screen_has_so_many_bits_and_no_palette() {
         let memory_map = [TAG_MEMORY_MAP, 40, 24, 0, 0x10_0000, 0, 0x10_0000, 0, 1, 0];
         let read = |length: u32, kind: u32| {
-            let screen = [TAG_SCREEN, length, 0xc000_0000, 1, 8192, 1920, 1080, kind, 0x0810_0810, 0x0800];
+            let screen = [TAG_SCREEN, length, 0xc000_0000, 1, 8192, 1920, 1080, kind, 0x0808_0810, 0x0800];
             let mut bytes = words(&[0, 0]);
             bytes.extend(words(&memory_map));
             bytes.extend(words(&screen[..screen.len().min(length.div_ceil(8) as usize * 2)]));
@@ -212,7 +214,13 @@ mod tests {
             bytes[..4].copy_from_slice(&total.to_le_bytes());
             Loaded::from_multiboot2(&Bytes(bytes), 0).map(|loaded| loaded.screen)
         };
-        let expected = FirmwareScreen { address: 0x1_c000_0000, pitch: 8192, width: 1920, height: 1080 };
+        let expected = FirmwareScreen {
+            address: 0x1_c000_0000,
+            pitch: 8192,
+            width: 1920,
+            height: 1080,
+            colours: 0x0800_0808_0810,
+        };
         assert_eq!(read(38, 0x0120), Some(expected));
         let [of_24_bits, text, with_palette] = [0x0118, 0x0220, 0x0020];
         for kind in [of_24_bits, text, with_palette] {

@@ -28,7 +28,7 @@ use v::time::{Duration, sleep};
 v_start::program!(main);
 
 /// Services that have nothing to do on this node, without a terminal or a screen, other nodes, or disks.
-const IDLE: [&str; 20] = [
+const IDLE: [&str; 22] = [
     "hostlink",
     "session",
     "network",
@@ -36,6 +36,8 @@ const IDLE: [&str; 20] = [
     "clock",
     "boot",
     "display",
+    "ps2",
+    "virtio-input",
     "screen1",
     "screen2",
     "screen3",
