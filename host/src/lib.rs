@@ -46,5 +46,6 @@ pub mod session;
 pub mod symbols;
 pub mod terminal;
 pub mod test;
+pub mod views;
 pub mod volume;
 pub mod wiring;

@@ -43,6 +43,7 @@ use crate::per_node::PerNode;
 use crate::run::{Prepared, connect, status};
 use crate::script::{Pattern, Script, Scripted, Shown, Step};
 use crate::session::{End, Session};
+use crate::views;
 use crate::wiring::{CardKind, DomainNumber, Wiring};
 use ethernet::impairment::Impairments;
 use ethernet::partition::{MOST_NODES, node_place};
@@ -165,6 +166,9 @@ pub struct Scenario {
     /// Patterns that it does not contain.
     #[serde(default)]
     output_lacks: Vec<Pattern>,
+    /// How many views it has that are written as JSON, too; see [`views`].
+    #[serde(default)]
+    views: usize,
     /// Patterns that other nodes' output, with their standard error, or their consoles' contain, by their numbers.
     #[serde(default)]
     output_of: BTreeMap<String, Vec<Pattern>>,
@@ -353,6 +357,8 @@ impl Scenario {
             exactly("output", self.output_numbers.map(numbers).as_deref(), output)?;
             has("output", &self.output_has, output)?;
             lacks("output", &self.output_lacks, output)?;
+            let found = if self.views == 0 { 0 } else { views::compare(output)? };
+            ensure!(found == self.views, "output has {found} views, not {}", self.views);
             for (number, patterns) in &self.output_of {
                 let node = node_place(number).map_err(anyhow::Error::msg)?;
                 has(&format!("output of node {number}"), patterns, &outputs[node])?;

@@ -28,6 +28,11 @@ pub fn name(record: &ProcessRecord) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
+/// A name in a column of a view for people, which is never empty, so that columns can be told by their number.
+pub fn column(name: &str) -> &str {
+    if name.is_empty() { "-" } else { name }
+}
+
 /// The names of processes by pid; the kernel servers' included.
 pub fn names(records: &[ProcessRecord]) -> BTreeMap<Pid, String> {
     records.iter().map(|record| (record.process(), name(record))).collect()

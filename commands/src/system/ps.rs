@@ -9,7 +9,7 @@ use abi::kernel::record::{ProcessRecord, ProcessState};
 use abi::{LogicalHost, Pid};
 use protocols::program::ProgramRecord;
 
-use super::kernel::{describe, name, names};
+use super::kernel::{column, describe, name, names};
 use super::node::Node;
 use crate::Command;
 use crate::context::{Context, Outcome, failed};
@@ -59,7 +59,7 @@ fn ps(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         let line = format!(
             "{:<17} {:<16} {:<10} {:<18} {:>5} {:>6} {:>7} {:>9} {:>8}{}\n",
             format!("{}", record.process()),
-            name(record),
+            column(&name(record)),
             state(record),
             describe(Pid::from_bits(record.waits_on), &names),
             priority(record),
@@ -87,6 +87,7 @@ fn object(record: &ProcessRecord, names: &BTreeMap<Pid, String>, origins: &[(Pid
         .text("state", &state(record))
         .text("waits_on", &describe(Pid::from_bits(record.waits_on), names))
         .number("priority", record.priorities as u32)
+        .number("priority_in_force", (record.priorities >> 32) as u32)
         .number("user", record.user().0)
         .number("pages", record.team_pages)
         .number("cpu_ns", record.run_ns)

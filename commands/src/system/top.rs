@@ -12,7 +12,7 @@ use protocols::io::attribute;
 use protocols::terminal::terminal;
 use v::message::{Segment, call};
 
-use super::kernel::{name, statistics_of};
+use super::kernel::{column, name, statistics_of};
 use super::node::Node;
 use super::watch::CLEAR;
 use crate::Command;
@@ -148,7 +148,7 @@ impl View {
                 text,
                 "{:<17} {:<16} {:<10} {:>6} {:>7} {:>6} {:>10}",
                 format!("{}", row.pid),
-                row.name,
+                column(&row.name),
                 row.state,
                 row.user,
                 row.pages,
