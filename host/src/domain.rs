@@ -290,6 +290,7 @@ impl Domain {
                     self.members[node].disk().with_context(|| format!("{} has no disk", name(node)))?;
                 damage.inflict(disk)?;
             }
+            Action::Debug(node, ref debugged) => self.members[node].debug(debugged)?,
             Action::Type(node, ref text) => self.members[node].type_keys(text)?,
             Action::Press(node, ref text) => self.members[node].press_keys(text)?,
             Action::Look(node) => {

@@ -24,6 +24,7 @@ pub mod exec;
 pub mod fat;
 pub mod firmware;
 pub mod fuzz;
+pub mod gdb;
 pub mod guest;
 pub mod image;
 pub mod lines;

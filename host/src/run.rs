@@ -51,6 +51,8 @@ pub struct Prepared {
     pub machine: Machine,
     /// What it is loaded with.
     pub archive: Archive,
+    /// The folder with the programs as they were built, with their symbols.
+    pub programs: PathBuf,
 }
 
 impl Prepared {
@@ -63,6 +65,8 @@ impl Prepared {
         archive.put_guest(guest, options.test_programs)?;
         put_added(&mut archive, &options.add)?;
         archive.ensure_bootable()?;
+        let programs = guest.programs.first().and_then(|program| program.path.parent());
+        let programs = programs.context("there are no programs")?;
         let prepared = |node| {
             let disks = disks(&options.disk, node)?;
             let mut command_line = format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node));
@@ -90,6 +94,7 @@ impl Prepared {
                     counting: None,
                 },
                 archive: archive.clone(),
+                programs: programs.to_owned(),
             })
         };
         (0..nodes).map(prepared).collect()
@@ -234,10 +239,9 @@ pub fn run(options: &Run) -> Result<u8> {
         options.port.iter().map(|path| Port { path: path.clone(), listens: true }).collect();
     if let Some(port) = options.gdb {
         nodes[0].machine.gdb_line = Some(port);
-        let programs = guest.programs.first().and_then(|program| program.path.parent());
-        let programs = programs.context("there are no programs")?.display();
         eprintln!(
-            "v: `debug` on node1 is reached by GDB's `target remote :{port}`; programs with symbols: {programs}"
+            "v: `debug` on node1 is reached by GDB's `target remote :{port}`; programs with symbols: {}",
+            nodes[0].programs.display()
         );
     }
     if options.domain.diskless {

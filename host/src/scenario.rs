@@ -35,6 +35,7 @@ use crate::disk::New;
 use crate::exec::Exec;
 use crate::fat;
 use crate::firmware::{Firmware, Medium};
+use crate::gdb;
 use crate::guest::checkout;
 use crate::log::Log;
 use crate::machine::{Display, Keyboard, Port, Start};
@@ -123,6 +124,9 @@ pub struct Scenario {
     /// Which keyboard, as `--keyboard` takes it.
     #[serde(default)]
     keyboard: Keyboard,
+    /// Whether the first node has a line to GDB, as `--gdb` leads it to a port.
+    #[serde(default)]
+    gdb: bool,
     /// Whether the nodes have a device of random numbers.
     #[serde(default)]
     random: bool,
@@ -280,6 +284,9 @@ impl Scenario {
     pub fn run(&self, mut nodes: Vec<Prepared>, log: &Log) -> Result<()> {
         if self.display {
             nodes[0].show(Display::Hidden, self.keyboard);
+        }
+        if self.gdb {
+            nodes[0].machine.gdb_line = Some(gdb::free_port()?);
         }
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         if self.ports {

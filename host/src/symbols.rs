@@ -1,4 +1,4 @@
-//! Names and lines for the return addresses in a kernel's panic report.
+//! Names and lines for the return addresses in a kernel's panic report, and addresses for names.
 
 use std::path::Path;
 
@@ -59,6 +59,11 @@ impl Symbols {
         (function.size == 0 || offset <= function.size).then_some((function.name.as_str(), offset))
     }
 
+    /// Where the function of this name begins.
+    pub fn address(&self, name: &str) -> Option<u64> {
+        self.functions.iter().find(|function| function.name == name).map(|function| function.address)
+    }
+
     /// A line of a report, `  at 0x…`, with its function's name; `None` for any other line.
     pub fn name_line(&self, line: &str) -> Option<String> {
         let digits = line.trim_end().strip_prefix("  at 0x")?;
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!(symbols.find(0xfff), None);
         assert_eq!(symbols.find(0x1004), Some(("first", 4)));
         assert_eq!(symbols.find(0x1011), None);
+        assert_eq!((symbols.address("label"), symbols.address("other")), (Some(0x2000), None));
         assert_eq!(symbols.find(0x2fff), Some(("label", 0xfff)));
         // The call was the last instruction of `first`.
         assert_eq!(symbols.name_line("  at 0x1010\r").unwrap(), "  at 0x1010 first + 0x10");

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::disk::Attached;
+use crate::gdb::Debugged;
 use crate::log::Log;
 use crate::node::{CLOSINGS, Node, Report};
 use crate::run::Prepared;
@@ -118,6 +119,12 @@ impl Member {
         use std::io::Write;
         let node = self.node.as_ref().context("a node that is off has no console")?;
         node.lines()?.console.write_all(text.as_bytes()).context("the console does not listen")
+    }
+
+    /// Debugs a program by the line that its node has to GDB.
+    pub fn debug(&self, debugged: &Debugged) -> Result<()> {
+        let port = self.prepared.machine.gdb_line.context("the node has no line to GDB")?;
+        debugged.debug(port, &self.prepared.programs)
     }
 
     /// Presses the keys of a text on its keyboard.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::damage::Damage;
+use crate::gdb::Debugged;
 use ethernet::partition::node_place;
 
 /// Something to be done. Nodes are meant by their places.
@@ -24,6 +25,8 @@ pub enum Action {
     PowerCycle(usize),
     /// Damage the volume on a node's first disk.
     Damage(usize, Damage),
+    /// Debug, in GDB's place, a program that waits for it on a node.
+    Debug(usize, Debugged),
     /// Type at a node's console.
     Type(usize, String),
     /// Press keys on a node's keyboard.
@@ -59,17 +62,20 @@ impl Plan for NoPlan {
 /// What can be asked for by name, each followed by a node's number.
 const NAMES: [&str; 5] = ["pull", "plug", "power-off", "power-on", "power-cycle"];
 
-/// As these, and what is damaged follows.
+/// As these, and what is damaged follows, or debugged.
 const DAMAGE: &str = "damage";
+const DEBUG: &str = "debug";
 
 impl FromStr for Action {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Action, String> {
         let (name, number) = text.trim().split_once(' ').unwrap_or((text, ""));
-        if name == DAMAGE {
-            let (number, damage) = number.trim().split_once(' ').unwrap_or((number, ""));
-            return Ok(Action::Damage(node_place(number)?, damage.parse()?));
+        let (node, what) = number.trim().split_once(' ').unwrap_or((number, ""));
+        match name {
+            DAMAGE => return Ok(Action::Damage(node_place(node)?, what.parse()?)),
+            DEBUG => return Ok(Action::Debug(node_place(node)?, what.parse()?)),
+            _ => {}
         }
         let action = match name {
             "pull" => Action::Pull,
@@ -78,7 +84,7 @@ impl FromStr for Action {
             "power-on" => Action::PowerOn,
             "power-cycle" => Action::PowerCycle,
             _ => {
-                let known = [&NAMES[..], &[DAMAGE]].concat().join(", ");
+                let known = [&NAMES[..], &[DAMAGE, DEBUG]].concat().join(", ");
                 return Err(format!("`{name}` is nothing that can be done to a node: there are {known}"));
             }
         };
@@ -96,6 +102,7 @@ impl Action {
             | Action::PowerOn(node)
             | Action::PowerCycle(node)
             | Action::Damage(node, _)
+            | Action::Debug(node, _)
             | Action::Type(node, _)
             | Action::Press(node, _)
             | Action::Look(node) => Some(node),
@@ -113,6 +120,7 @@ impl fmt::Display for Action {
             Action::PowerOn(_) => write!(formatter, "the power is on"),
             Action::PowerCycle(_) => write!(formatter, "the power is cut and on again"),
             Action::Damage(_, damage) => damage.fmt(formatter),
+            Action::Debug(_, debugged) => debugged.fmt(formatter),
             Action::Type(_, text) => write!(formatter, "typed: {text:?}"),
             Action::Press(_, text) => write!(formatter, "pressed: {text:?}"),
             Action::Look(_) => write!(formatter, "the screen is looked at"),
@@ -130,6 +138,8 @@ mod tests {
         assert_eq!("pull 2".parse(), Ok(Action::Pull(1)));
         assert_eq!(" power-cycle  1 ".parse(), Ok(Action::PowerCycle(0)));
         assert_eq!("damage 2 superblock".parse(), Ok(Action::Damage(1, Damage::Superblock)));
+        let debugged = "crash a::b".parse().unwrap();
+        assert_eq!("debug 1 crash a::b".parse(), Ok(Action::Debug(0, debugged)));
         assert!(NAMES.iter().all(|name| format!("{name} 3").parse::<Action>().unwrap().node() == Some(2)));
         for (text, complaint) in [
             ("pull", "`` is no node"),
