@@ -3,7 +3,7 @@
 //! It lies at [`ADDRESS`] in every address space: little-endian 64-bit words in the order of [`Information`]'s
 //! fields, then the boot command line. Monotonic time in nanoseconds is
 //! `((counter - counter_base) * multiplier) >> 32`, with the processor's time-stamp counter; real time is that
-//! plus `real_base_ns`.
+//! plus `real_base_ns`. The monotonic time of a guest is another, which the time server tells.
 
 /// Where the page is mapped.
 pub const ADDRESS: u64 = 0x0000_7fff_0000_0000;

@@ -205,7 +205,8 @@ protocol! {
             bytes: u32,
         };
         /// Makes a team that awaits its first reply, and has nothing but its root and its memory, the one whose state is in
-        /// the read segment: a guest with that logical host, frozen. It awaits no reply from its creator any more.
+        /// the read segment: a guest with that logical host, frozen. It awaits no reply from its creator any more. If the state is
+        /// refused, the team ends.
         WriteTeam = 25 { team: Pid } => TeamWritten {
             /// The root's new pid.
             team: Pid,

@@ -133,7 +133,12 @@ protocol! {
     /// What a program's first process finds in its registers; the sender is its program manager.
     pub mod begin = 0x18, enum Begin {
         /// Where the start block lies.
-        BeginProgram = 1 { block_address: u64, block_bytes: u32 } => Begun {};
+        BeginProgram = 1 {
+            block_address: u64,
+            block_bytes: u32,
+            /// 1 if it is a guest, whose clock is its own: the kernel tells it, and the information page does not.
+            is_guest: u32,
+        } => Begun {};
     }
 }
 

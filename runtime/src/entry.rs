@@ -7,6 +7,7 @@
 use alloc_crate::boxed::Box;
 use core::arch::naked_asm;
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::information::{self, Information};
 use abi::protocol::Request;
@@ -25,6 +26,7 @@ struct Beginning {
 }
 
 static BEGINNING: Once<Beginning> = Once::new();
+static IS_GUEST: AtomicBool = AtomicBool::new(false);
 
 /// Takes note of the first message, `message` being its registers, which `creator` sent.
 ///
@@ -38,6 +40,7 @@ pub unsafe fn begin(creator: Pid, message: [u64; 4]) {
         let begin = begin::BeginProgram::from_message(&message);
         // SAFETY: the creator mapped the block for the program's whole life, and nobody writes it.
         beginning.block = unsafe { memory(begin.block_address, u64::from(begin.block_bytes)) };
+        IS_GUEST.store(begin.is_guest != 0, Ordering::Relaxed);
     } else if message.code() == abi::boot::start::Start::CODE {
         let start = abi::boot::start::Start::from_message(&message);
         // SAFETY: the kernel mapped the archive for the supervisor's whole life, read-only.
@@ -68,6 +71,12 @@ pub fn creator() -> Pid {
 /// The start block; empty for a program without one.
 pub fn start_block() -> &'static [u8] {
     BEGINNING.get().map_or(&[], |beginning| beginning.block)
+}
+
+/// Whether this program is a guest, which may move.
+#[inline]
+pub(crate) fn is_guest() -> bool {
+    IS_GUEST.load(Ordering::Relaxed)
 }
 
 /// The boot archive and its physical address; for the supervisor alone.

@@ -1,7 +1,7 @@
 //! Time: instants on the monotonic clock, the real-time clock, sleeping.
 //!
 //! Reading a clock needs no message: the kernel's information page says how the processor's counter becomes
-//! nanoseconds.
+//! nanoseconds. Only a guest asks the kernel for the monotonic one, which is its own and moves with it.
 //!
 //! ```no_run
 //! use v::time::{Duration, Instant};
@@ -20,14 +20,16 @@ use abi::kernel;
 /// Nanoseconds since boot.
 #[inline]
 pub fn now_ns() -> u64 {
-    loop {
-        let clock = crate::entry::clock();
-        let counter = crate::entry::time_stamp_counter();
-        // The program may have moved to another machine in between.
-        if crate::entry::clock() == clock {
-            return monotonic_ns(clock, counter);
-        }
+    if crate::entry::is_guest() {
+        return guest_now_ns();
     }
+    monotonic_ns(crate::entry::clock(), crate::entry::time_stamp_counter())
+}
+
+#[cold]
+fn guest_now_ns() -> u64 {
+    let clocks = crate::message::kernel(kernel::TIME, &kernel::time::Now {});
+    clocks.expect("the kernel tells the time").monotonic_ns
 }
 
 /// Nanoseconds since 1970.
@@ -36,6 +38,7 @@ pub fn real_ns() -> u64 {
         let information = crate::entry::information();
         let clock = (information.counter_base, information.multiplier);
         let counter = crate::entry::time_stamp_counter();
+        // The program may have moved to another machine in between.
         if crate::entry::clock() == clock {
             return information.real_base_ns.wrapping_add(monotonic_ns(clock, counter));
         }

@@ -4,12 +4,12 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use abi::PAGE_BYTES;
 use abi::kernel::message_line;
 use abi::kernel::protection::{READ, WRITE};
 use abi::kernel::record::RegisterRecord;
+use abi::{Error, PAGE_BYTES};
 use kernel_core::frame::{Frame, Frames};
-use kernel_core::machine::{Caching, CopyFault, Machine, MapError, Place, ProcessIndex, Protection, Side};
+use kernel_core::machine::{Caching, CopyFault, Machine, Place, ProcessIndex, Protection, Side};
 
 /// An address space's number; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -47,8 +47,6 @@ pub struct SimulatedMachine {
     pub restart: Option<String>,
     /// Nanoseconds from 1970 to boot, when that was changed.
     pub real_base_ns: Option<u64>,
-    /// How far the information pages of spaces with one of their own are ahead.
-    pub clock_offsets: HashMap<Space, i64>,
     /// How often the kernel had 2 MiB made one page that could be.
     pub large: u32,
     spaces: HashMap<Space, Pages>,
@@ -147,15 +145,15 @@ impl Machine for SimulatedMachine {
         protection: Protection,
         caching: Caching,
         frames: &mut Frames,
-    ) -> Result<u32, MapError> {
+    ) -> Result<u32, Error> {
         assert_eq!(address % PAGE_BYTES, 0, "pages are mapped at multiples of their size");
         let pages = self.spaces.get_mut(&space).expect("a live space");
         if pages.mapped.contains_key(&address) {
-            return Err(MapError::Occupied);
+            return Err(Error::BadAddress);
         }
         let mut added = 0;
         if let Entry::Vacant(table) = pages.tables.entry(address / TABLE_BYTES) {
-            table.insert(frames.allocate().ok_or(MapError::NoMemory)?);
+            table.insert(frames.allocate().ok_or(Error::NoMemory)?);
             added = 1;
         }
         pages.mapped.insert(address, (frame, protection, caching));
@@ -190,10 +188,25 @@ impl Machine for SimulatedMachine {
         self.large += u32::from(first.0 % 512 == 0 && (1..512).all(follows));
     }
 
-    fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
+    fn unmap_run(
+        &mut self,
+        space: Space,
+        from: u64,
+        end: u64,
+        most: u32,
+        mut each: impl FnMut(Frame),
+    ) -> (u64, u32) {
         let pages = self.spaces.get_mut(&space).expect("a live space");
-        pages.written.remove(&address);
-        pages.mapped.remove(&address).map(|(frame, ..)| frame)
+        let (mut next, mut count) = (from, 0);
+        while count < most
+            && let Some((&address, &(frame, ..))) = pages.mapped.range(next..end.max(next)).next()
+        {
+            pages.written.remove(&address);
+            pages.mapped.remove(&address);
+            each(frame);
+            (next, count) = (address + PAGE_BYTES, count + 1);
+        }
+        (if count < most { end } else { next }, count)
     }
 
     fn next_mapped(&self, space: Space, from: u64, end: u64) -> u64 {
@@ -318,17 +331,6 @@ impl Machine for SimulatedMachine {
     fn set_vector_state(&mut self, process: ProcessIndex, state: &[u8]) -> bool {
         let state = state.try_into().ok().filter(|state: &[u8; VECTOR_BYTES]| state[0] == 0);
         state.map(|state| self.vector_states.insert(process, state)).is_some()
-    }
-
-    fn set_clock_offset(&mut self, space: Space, ahead_ns: i64, frames: &mut Frames) -> Option<u32> {
-        let pages = self.spaces.get_mut(&space).expect("a live space");
-        let mut taken = 0;
-        if let Entry::Vacant(page) = pages.tables.entry(u64::MAX - 1) {
-            page.insert(frames.allocate()?);
-            taken = 1;
-        }
-        self.clock_offsets.insert(space, ahead_ns);
-        Some(taken)
     }
 
     fn set_real_base(&mut self, real_base_ns: u64) {

@@ -3,7 +3,7 @@
 //! ```text
 //! TeamStateRecord
 //! StandingRecord     for each alien that waits for one of its processes
-//! MembershipRecord   for each group that one of its processes is in
+//! MembershipRecord   for each group that one of its processes is in: as `QueryMemberships` tells it
 //! MovedProcessRecord for each process, the root first; behind one that was interrupted: RegisterRecord, vector state
 //! ```
 //!
@@ -85,18 +85,6 @@ record! {
         message_2,
         /// Its message.
         message_3,
-    }
-}
-
-record! {
-    /// That a process is in a group.
-    MembershipRecord {
-        /// The process.
-        process,
-        /// The group.
-        group,
-        /// Of the group's creator.
-        user,
     }
 }
 

@@ -20,7 +20,6 @@ use alloc::boxed::Box;
 
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{FROM_ELSEWHERE, priority};
-use abi::message::CODE_MASK;
 use abi::protocol::refusal;
 use abi::remote::Arrival;
 use abi::segment::HEAD_BYTES;
@@ -31,7 +30,6 @@ use crate::ipc::delivered;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::process::{Flags, Kind, NOBODY, Process, State};
-use crate::request::Answer;
 use crate::{Result, ensure};
 
 /// All aliens that are not back, by their clients' pids: rows of slots that are linked by `copy`.
@@ -136,8 +134,8 @@ impl<M: Machine> Kernel<M> {
         ensure(!was_received || may_have, Error::BadArgument)?;
         self.begin_alien(caller, slot, &record, grant);
         self.counters.sends += 1;
-        let code = self.processes[slot].registers.message[0] as u32 & CODE_MASK;
-        self.trace(Event::Send, code, Pid::from_bits(record.client), Pid::from_bits(record.to));
+        let message = self.processes[slot].registers.message;
+        self.trace_words(Event::Send, message, Pid::from_bits(record.client), Pid::from_bits(record.to));
         if was_received {
             let alien = &mut self.processes[slot];
             alien.state = State::AwaitingReply;
@@ -217,16 +215,16 @@ impl<M: Machine> Kernel<M> {
         let answer = if FROM_ELSEWHERE.contains(&message.code()) {
             self.answer_request(alien, server, &message)
         } else {
-            Err(Error::NotSupported)
+            Ok(None)
         };
         // It may have asked for the end of the network server.
         if self.processes[alien].state == State::Free {
             return;
         }
         let reply = match answer {
-            Ok(Answer::Now(reply)) => reply,
-            Ok(Answer::InSteps) => refusal(Error::NotSupported),
-            Err(error) => refusal(error),
+            Ok(reply) => reply.unwrap_or(refusal(Error::NotSupported)),
+            // Of a page that was asked for.
+            Err(_) => refusal(Error::NotResident),
         };
         let replier = Pid::kernel_server(self.processes.host(), server);
         let process = &mut self.processes[alien];

@@ -10,7 +10,7 @@ use abi::{Access, Error, Grant, LogicalHost, Message, Rights, USER_ADDRESS_END, 
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::page_request::PAGE_REQUESTS;
-use crate::process::{Flags, Kind, NOBODY, Process, State};
+use crate::process::{Flags, Kind, NOBODY, State};
 use crate::region::RegionList;
 use crate::team::{NO_TEAM, Quota, Team, TeamIndex};
 use crate::{Result, ensure};
@@ -36,7 +36,7 @@ impl<M: Machine> Kernel<M> {
             priority,
             pages: Quota::new(self.frames.total_count()),
             processes: Quota::new(self.processes.count().into()),
-            ..Team::free()
+            ..Team::free(self.nowhere)
         };
         self.create_team(NOBODY, team)
     }
@@ -70,7 +70,7 @@ impl<M: Machine> Kernel<M> {
         let free_before = self.frames.free_count();
         let space = self.machine.create_space(&mut self.frames).ok_or(Error::NoMemory)?;
         let tables = free_before - self.frames.free_count();
-        team.space = Some(space);
+        team.space = space;
         team.regions = RegionList::new(index);
         let priority = team.priority;
         let next_free = core::mem::replace(self.team_mut(index), team).next_free;
@@ -87,7 +87,7 @@ impl<M: Machine> Kernel<M> {
             }
             Err(error) => {
                 self.machine.destroy_space(space, u32::MAX, &mut self.frames);
-                *self.team_mut(index) = Team::free();
+                *self.team_mut(index) = Team::free(self.nowhere);
                 self.team_mut(index).next_free = next_free;
                 Err(error)
             }
@@ -144,8 +144,7 @@ impl<M: Machine> Kernel<M> {
         }
         let now = self.coarse_now_ns;
         let (user, space) = (self.team(team).user, self.team(team).space);
-        let nowhere = self.nowhere;
-        let process: &mut Process<M::Space> = &mut self.processes[index];
+        let process = &mut self.processes[index];
         process.kind = kind;
         process.state = State::Idle;
         process.priority = priority;
@@ -154,7 +153,7 @@ impl<M: Machine> Kernel<M> {
         process.team = team;
         process.since_ns = now;
         if kind == Kind::Program {
-            process.space = space.unwrap_or(nowhere);
+            process.space = space;
         } else {
             process.flags.set(Flags::PSEUDO);
         }

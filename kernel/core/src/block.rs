@@ -29,7 +29,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn give_in_block(&mut self, team: TeamIndex, address: u64, region: &Region) -> bool {
         let block = address & !(BLOCK_BYTES - 1);
         let number = ((address - block) / PAGE_BYTES) as u32;
-        let Some(space) = self.team(team).space else { return false };
+        let space = self.team(team).space;
         if block < region.start
             || region.end() - block < BLOCK_BYTES
             || region.protection & (WIRED | EXECUTE) != 0

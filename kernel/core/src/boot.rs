@@ -86,7 +86,7 @@ impl<M: Machine> Kernel<M> {
         let mut offset = segment.offset as usize;
         for address in (segment.address..segment.end()).step_by(PAGE_BYTES as usize) {
             self.touch(team, address, READ)?;
-            let space = self.team(team).space.ok_or(Error::BadAddress)?;
+            let space = self.team(team).space;
             let frame = self.machine.translate(space, address, READ).ok_or(Error::BadAddress)?;
             let (piece, rest) = content.split_at(content.len().min(PAGE_BYTES as usize - offset));
             self.machine.write_frame(frame, offset, piece);

@@ -4,8 +4,8 @@
 //! *lent* by the object's server out of its own memory. One lent frame may be in several entries, since a file may be
 //! open as several instances; if its owner gives it up meanwhile it is the cache's, until the last of them goes.
 //!
-//! Entries are found by object and page through rows, by their frame (own frames only), and by the object's list. All is
-//! sized at boot. Nothing here touches a mapping: `paging` and `reclaim` do.
+//! Entries are found by object and page through rows, and by the object's list. All is sized at boot. Nothing here touches
+//! a mapping: `paging` and `reclaim` do.
 
 use alloc::boxed::Box;
 
@@ -55,23 +55,16 @@ pub struct Entry {
     in_use: bool,
 }
 
-/// What a frame is to the cache.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Holding {
-    /// Nothing.
-    Not,
-    /// The cache's own, with this entry.
-    Own(EntryIndex),
-    /// Lent, for so many entries; `given` once its owner has given it up.
-    Lent { entries: u16, given: bool },
-}
+/// What a frame is to the cache: 0 for nothing, else how many entries have it; and this is set where it is the cache's own,
+/// from the beginning, or because its owner has given up what it lent.
+const OWN: u16 = 1 << 15;
 
 /// All entries.
 #[derive(Debug)]
 pub struct Cache {
     entries: Box<[Entry]>,
     rows: Box<[EntryIndex]>,
-    holdings: Box<[Holding]>,
+    holdings: Box<[u16]>,
     free: EntryIndex,
     hand: EntryIndex,
     used: u32,
@@ -97,7 +90,7 @@ impl Cache {
         Cache {
             entries: (1..=count).map(|next| free(if next == count { NO_ENTRY } else { next })).collect(),
             rows: (0..rows.max(1)).map(|_| NO_ENTRY).collect(),
-            holdings: (0..frame_count).map(|_| Holding::Not).collect(),
+            holdings: (0..frame_count).map(|_| 0).collect(),
             free: 0,
             hand: 0,
             used: 0,
@@ -137,7 +130,7 @@ impl Cache {
     /// Whether a frame holds a page of an object.
     #[inline]
     pub fn holds(&self, frame: Frame) -> bool {
-        self.holdings.get(frame.0 as usize).is_some_and(|holding| *holding != Holding::Not)
+        self.holdings.get(frame.0 as usize).is_some_and(|holding| *holding != 0)
     }
 
     /// Enters a page that has no entry. False if there is no room, or the frame cannot be lent.
@@ -149,18 +142,13 @@ impl Cache {
         bytes: u16,
         flags: u8,
     ) -> bool {
-        let index = self.free;
-        let Some(holding) = self.holdings.get_mut(frame.0 as usize).filter(|_| index != NO_ENTRY) else {
-            return false;
-        };
-        *holding = match *holding {
-            Holding::Not if flags & flag::LENT == 0 => Holding::Own(index),
-            Holding::Not => Holding::Lent { entries: 1, given: false },
-            Holding::Lent { entries, given: false } if flags & flag::LENT != 0 && entries < u16::MAX => {
-                Holding::Lent { entries: entries + 1, given: false }
+        let (index, lent) = (self.free, flags & flag::LENT != 0);
+        match self.holdings.get_mut(frame.0 as usize) {
+            Some(holding) if index != NO_ENTRY && (*holding == 0 || lent && *holding < OWN - 1) => {
+                *holding += if lent { 1 } else { OWN + 1 };
             }
             _ => return false,
-        };
+        }
         self.free = self.get(index).row_next;
         let row = self.row(object, page);
         let next = core::mem::replace(&mut objects.get_mut(object).entries, index);
@@ -179,15 +167,11 @@ impl Cache {
         self.set_flags(index, flag::DIRTY, 0);
         let entry = *self.get(index);
         let row = self.row(entry.object, entry.page);
-        if self.rows[row] == index {
-            self.rows[row] = entry.row_next;
-        } else {
-            let mut before = self.rows[row];
-            while self.get(before).row_next != index {
-                before = self.get(before).row_next;
-            }
-            self.entries[before as usize].row_next = entry.row_next;
+        let mut link = &mut self.rows[row];
+        while *link != index {
+            link = &mut self.entries[*link as usize].row_next;
         }
+        *link = entry.row_next;
         match self.entries.get_mut(entry.previous as usize) {
             Some(previous) => previous.next = entry.next,
             None => objects.get_mut(entry.object).entries = entry.next,
@@ -196,15 +180,9 @@ impl Cache {
             next.previous = entry.previous;
         }
         let holding = &mut self.holdings[entry.frame.0 as usize];
-        let (left, is_free) = match *holding {
-            Holding::Lent { entries, given } if entries > 1 => {
-                (Holding::Lent { entries: entries - 1, given }, false)
-            }
-            Holding::Lent { given, .. } => (Holding::Not, given),
-            Holding::Own(_) | Holding::Not => (Holding::Not, true),
-        };
-        *holding = left;
-        if is_free {
+        *holding -= 1;
+        if *holding == OWN {
+            *holding = 0;
             frames.release(entry.frame);
         }
         self.entries[index as usize].in_use = false;
@@ -215,8 +193,8 @@ impl Cache {
     /// The owner of a frame gives it up. True if the cache keeps it: it was lent.
     pub fn keep(&mut self, frame: Frame) -> bool {
         match self.holdings.get_mut(frame.0 as usize) {
-            Some(Holding::Lent { given, .. }) => {
-                *given = true;
+            Some(holding) if *holding != 0 => {
+                *holding |= OWN;
                 true
             }
             _ => false,

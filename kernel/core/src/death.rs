@@ -105,17 +105,17 @@ impl<M: Machine> Kernel<M> {
 
     /// One step of giving back a team's memory; true when all of it has been, an error if a page must be written first.
     fn release_memory_step(&mut self, team: TeamIndex) -> Result<bool> {
-        let Some(space) = self.team(team).space else {
+        let space = self.team(team).space;
+        if space == self.nowhere {
             return Ok(true);
-        };
+        }
         if !self.release_regions_step(team)? {
             return Ok(false);
         }
         let (freed, gone) = self.machine.destroy_space(space, TABLES_PER_STEP, &mut self.frames);
-        let team = self.team_mut(team);
-        team.pages.give_back(freed);
+        self.team_mut(team).pages.give_back(freed);
         if gone {
-            team.space = None;
+            self.team_mut(team).space = self.nowhere;
         }
         Ok(gone)
     }
@@ -144,7 +144,7 @@ impl<M: Machine> Kernel<M> {
         debug_assert_eq!(self.team(team).pages.used, 0, "team {team} keeps pages");
         debug_assert_eq!(self.team(team).processes.used, 0, "team {team} keeps slots");
         let next_free = core::mem::replace(&mut self.free_team, team);
-        *self.team_mut(team) = Team::free();
+        *self.team_mut(team) = Team::free(self.nowhere);
         self.team_mut(team).next_free = next_free;
         self.teams_used -= 1;
     }

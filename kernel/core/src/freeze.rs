@@ -37,9 +37,7 @@ impl<M: Machine> Kernel<M> {
             self.team_mut(team).frozen = true;
             let mut next = Some(self.team(team).root);
             while let Some(member) = next {
-                let is_suspended = self.processes[member].flags.has(Flags::SUSPENDED);
                 self.stop(member);
-                self.processes[member].stays_suspended = is_suspended;
                 next = self.next_member(member);
             }
         }

@@ -43,9 +43,9 @@ impl<Space> Process<Space> {
 
 /// That a process is in a group. Free if the group is none.
 #[derive(Clone, Copy, Debug)]
-struct Membership {
-    group: Pid,
-    process: ProcessIndex,
+pub(crate) struct Membership {
+    pub(crate) group: Pid,
+    pub(crate) process: ProcessIndex,
     /// Of the group's creator: who may join, if it is restricted.
     user: UserId,
 }
@@ -69,7 +69,7 @@ impl Groups {
     }
 
     /// The rows up to the last that is taken.
-    fn rows(&self) -> &[Membership] {
+    pub(crate) fn rows(&self) -> &[Membership] {
         &self.rows[..self.end]
     }
 
@@ -224,12 +224,14 @@ impl<M: Machine> Kernel<M> {
 
     /// The groups that a process is in.
     pub fn memberships_of(&self, process: ProcessIndex) -> impl Iterator<Item = Pid> {
-        self.memberships(process).map(|(group, _)| group)
+        self.groups.rows().iter().filter(move |row| row.process == process).map(|row| row.group)
     }
 
-    /// The groups that a process is in, with their creators.
-    pub(crate) fn memberships(&self, process: ProcessIndex) -> impl Iterator<Item = (Pid, UserId)> {
-        self.groups.rows().iter().filter(move |row| row.process == process).map(|row| (row.group, row.user))
+    /// What is told of a membership, by its row.
+    pub(crate) fn membership_record(&self, row: usize) -> MembershipRecord {
+        let Membership { group, process, user } = self.groups.rows()[row];
+        let member = self.processes[process].pid.to_bits();
+        MembershipRecord { group: group.to_bits(), member, user: user.0.into() }
     }
 
     /// Adds a process, unless it is in the group.
@@ -269,9 +271,7 @@ impl<M: Machine> Kernel<M> {
                 next = at as u32;
                 break;
             }
-            let member = self.processes[row.process].pid.to_bits();
-            let record = MembershipRecord { group: row.group.to_bits(), member, user: row.user.0.into() };
-            places[count as usize] = record.to_bytes();
+            places[count as usize] = self.membership_record(at).to_bytes();
             count += 1;
         }
         let records = &bytes[..count as usize * MembershipRecord::BYTES];

@@ -33,7 +33,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The frame of a page if it is the team's own, whatever may be done with it.
     fn own_frame(&self, team: TeamIndex, region: &Region, address: u64) -> Option<Frame> {
-        let frame = self.machine.translate(self.team(team).space?, address, 0)?;
+        let frame = self.machine.translate(self.team(team).space, address, 0)?;
         match region.backing {
             Backing::Zero => Some(frame),
             Backing::Bound { shared: false, .. } if !self.cache.holds(frame) => Some(frame),
@@ -45,7 +45,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn take_written(&mut self, caller: ProcessIndex, request: &TakeWritten) -> Result<Answer> {
         const RECORD: u64 = PagesRecord::BYTES as u64;
         let team = self.find_guest(caller, request.team)?;
-        let space = self.team(team).space.ok_or(Error::StaleProcess)?;
+        let space = self.team(team).space;
         let extra = &mut self.processes[caller].extra;
         if extra.count == 0 {
             (extra.count, extra.value) = (request.address.max(PAGE_BYTES) & !(PAGE_BYTES - 1), 0);
@@ -115,8 +115,7 @@ impl<M: Machine> Kernel<M> {
             self.write_reply_segment(caller, address - range.start, &page)?;
         }
         if step.end < range.end {
-            self.processes[caller].extra.count = step.end;
-            return Ok(Answer::InSteps);
+            return Ok(self.go_on_at(caller, step.end));
         }
         let reply = MemoryRead { pages: range.pages() };
         Ok(Answer::with_segment(&reply, range.end - range.start))
@@ -146,8 +145,7 @@ impl<M: Machine> Kernel<M> {
             self.machine.write_frame(frame, 0, &page);
         }
         if step.end < range.end {
-            self.processes[caller].extra.count = step.end;
-            return Ok(Answer::InSteps);
+            return Ok(self.go_on_at(caller, step.end));
         }
         Ok(Answer::reply(&MemoryWritten {}))
     }
@@ -173,13 +171,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Gives a team a frame of its own for a page, whatever the page's server has.
     fn give_own(&mut self, team: TeamIndex, address: u64, region: &Region) -> Result<Frame> {
-        let space = self.team(team).space.ok_or(Error::StaleProcess)?;
         let frame = self.take_own_frame(team)?;
-        self.machine.unmap(space, address);
-        self.map_page(team, address, frame, region.machine_protection()).inspect_err(|_| {
-            self.frames.release(frame);
-            self.team_mut(team).pages.give_back(1);
-        })?;
+        self.machine.unmap(self.team(team).space, address);
+        self.map_own(team, address, frame, region.machine_protection())?;
         Ok(frame)
     }
 }

@@ -1,20 +1,19 @@
 //! The state of a frozen guest's processes, told to another kernel and taken from one: `abi::kernel::team_state`.
 //!
-//! What is taken is an allegation. All of it is checked before anything is made of it: so either the team is the one that
-//! is told, or nothing has happened.
+//! What is taken is an allegation, and each part is checked before anything is made of it. A team that is to be made of a
+//! state that is refused ends, with all that was made of it, before anything in it has run.
 
 use abi::call::{Receive, Send};
 use abi::kernel::priority;
 use abi::kernel::process::{TeamRead, TeamWritten};
-use abi::kernel::record::RegisterRecord;
+use abi::kernel::record::{MembershipRecord, RegisterRecord};
 use abi::kernel::team_state::{
-    MOST_PROCESSES, MOST_VECTOR_BYTES, MembershipRecord, MovedProcessRecord, StandingRecord, TeamStateRecord,
-    VERSION, activity,
+    MOST_PROCESSES, MOST_VECTOR_BYTES, MovedProcessRecord, StandingRecord, TeamStateRecord, VERSION, activity,
 };
 use abi::kernel::well_known_group::FIRST_DYNAMIC_NUMBER;
 use abi::{Error, LogicalHost, Pid, Rights, UserId};
 
-use crate::group::MEMBERSHIPS_PER_PROCESS;
+use crate::group::{MEMBERSHIPS_PER_PROCESS, Membership};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex, Resume};
 use crate::paging::Wait;
@@ -28,14 +27,6 @@ const PROCESS_BYTES: u64 = MovedProcessRecord::BYTES as u64;
 const REGISTER_BYTES: u64 = RegisterRecord::BYTES as u64;
 /// The activity without its bits.
 const ACTIVITY: u64 = 0xffff_ffff;
-
-/// A state being taken: where its parts are in the caller's segment.
-struct Taken {
-    head: TeamStateRecord,
-    processes_at: u64,
-    pids: [Pid; MOST_PROCESSES],
-    count: usize,
-}
 
 impl<M: Machine> Kernel<M> {
     pub(crate) fn read_team(&mut self, caller: ProcessIndex, pid: Pid) -> Result<Answer> {
@@ -84,16 +75,17 @@ impl<M: Machine> Kernel<M> {
                 self.put(caller, &mut at, &record.to_bytes())?;
             }
         }
-        for tells_processes in [false, true] {
-            let mut next = Some(root);
-            while let Some(member) = next {
-                if tells_processes {
-                    self.put_process(caller, &mut at, member)?;
-                } else {
-                    self.put_memberships(caller, &mut at, member)?;
-                }
-                next = self.next_member(member);
+        for row in 0..self.groups.rows().len() {
+            let Membership { group, process, .. } = self.groups.rows()[row];
+            if !group.is_none() && self.processes[process].team == team {
+                let record = self.membership_record(row);
+                self.put(caller, &mut at, &record.to_bytes())?;
             }
+        }
+        let mut next = Some(root);
+        while let Some(member) = next {
+            self.put_process(caller, &mut at, member)?;
+            next = self.next_member(member);
         }
         debug_assert_eq!(at, bytes);
         self.processes.set_away(host, true);
@@ -123,17 +115,6 @@ impl<M: Machine> Kernel<M> {
     fn is_interrupted(&self, index: ProcessIndex) -> bool {
         let process = &self.processes[index];
         process.state == State::Ready && process.resume == Resume::Full
-    }
-
-    fn put_memberships(&mut self, caller: ProcessIndex, at: &mut u64, member: ProcessIndex) -> Result<()> {
-        let mut records = [[0; MembershipRecord::BYTES]; MEMBERSHIPS_PER_PROCESS as usize];
-        let mut count = 0;
-        for ((group, user), place) in self.memberships(member).zip(&mut records) {
-            let process = self.processes[member].pid.to_bits();
-            *place = MembershipRecord { process, group: group.to_bits(), user: user.0.into() }.to_bytes();
-            count += 1;
-        }
-        self.put(caller, at, records[..count].as_flattened())
     }
 
     fn put_process(&mut self, caller: ProcessIndex, at: &mut u64, member: ProcessIndex) -> Result<()> {
@@ -233,10 +214,11 @@ impl<M: Machine> Kernel<M> {
             && self.team(team).host == LogicalHost::OWN
             && self.team(team).rights == Rights::NONE;
         ensure(is_bare, Error::NotMovable)?;
-        let taken = self.check_state(caller, team)?;
-        // What follows can fail only if the caller's memory does.
-        let made = self.make_processes(caller, team, &taken);
-        if let Err(error) = made {
+        if let Err(error) = self.take_state(caller, team) {
+            // Its end is that of who was to be a guest.
+            self.processes.forget_guest(root);
+            self.processes[root].pid = pid;
+            self.team_mut(team).host = LogicalHost::OWN;
             self.destroy_team(team, abi::notice::STATUS_KILLED);
             return Err(error);
         }
@@ -249,15 +231,14 @@ impl<M: Machine> Kernel<M> {
         Ok(bytes)
     }
 
-    /// Checks all of a state, and that there is room for it.
-    fn check_state(&mut self, caller: ProcessIndex, team: TeamIndex) -> Result<Taken> {
+    /// Makes a team of a state.
+    fn take_state(&mut self, caller: ProcessIndex, team: TeamIndex) -> Result<()> {
         let root = self.team(team).root;
         let head = TeamStateRecord::from_bytes(&self.get(caller, 0)?);
         let vector_bytes = self.machine.vector_state(root).len() as u64;
         ensure(head.version == VERSION && head.vector_bytes == vector_bytes, Error::NotMovable)?;
-        let most = u64::from(MEMBERSHIPS_PER_PROCESS);
         let is_sound = (1..=MOST_PROCESSES as u64).contains(&head.processes)
-            && head.memberships <= head.processes * most
+            && head.memberships <= head.processes * u64::from(MEMBERSHIPS_PER_PROCESS)
             && head.aliens <= self.processes.count().into()
             && (u64::from(Pid::FIRST_GUEST_NUMBER)..=1 << 31).contains(&head.next_number)
             && head.clock_ns < 1 << 62;
@@ -265,93 +246,76 @@ impl<M: Machine> Kernel<M> {
         let host = u32::try_from(head.host).map_err(|_| Error::BadArgument)?;
         let host = Some(LogicalHost::from_bits(host)).filter(|known| known.to_bits() == host);
         let host = host.ok_or(Error::BadArgument)?;
-        self.processes.may_add_guest(root, host)?;
-        let memberships_at = memberships_at(&head);
-        let processes_at = memberships_at + head.memberships * MembershipRecord::BYTES as u64;
-        let count = head.processes as usize;
-        let mut taken = Taken { head, processes_at, pids: [Pid::NONE; MOST_PROCESSES], count };
-        let (mut at, mut alarms) = (processes_at, 0);
-        for place in 0..count {
-            let record = MovedProcessRecord::from_bytes(&self.get(caller, at)?);
-            let pid = Pid::from_bits(record.pid);
-            let number = pid.guest_number();
-            let is_its = pid == Pid::guest(host, number)
-                && (Pid::FIRST_GUEST_NUMBER..head.next_number as u32).contains(&number)
-                && !taken.pids[..place].contains(&pid);
-            ensure(is_its, Error::BadArgument)?;
-            taken.pids[place] = pid;
-            alarms += u32::from(record.alarm_ns != 0);
-            at += record_bytes(&record, vector_bytes);
+        self.processes.add_guest(root, host, head.next_number as u32)?;
+        self.leave_state(root);
+        for _ in 1..head.processes {
+            let process = self.create_process(team, NOBODY, self.team(team).priority)?;
+            self.processes[process].state = State::Idle;
         }
-        at = processes_at;
-        for _ in 0..count {
-            let record = MovedProcessRecord::from_bytes(&self.get(caller, at)?);
-            self.check_process(team, &taken, &record)?;
-            if record.activity & ACTIVITY == activity::INTERRUPTED {
-                // The root was never interrupted, so that its place is free to try it.
-                self.take_interrupted(caller, root, at + PROCESS_BYTES, vector_bytes as usize)?;
+        let ahead_ns = head.clock_ns.wrapping_sub(self.read_clock()).cast_signed();
+        let slot = self.team_mut(team);
+        (slot.host, slot.frozen, slot.clock_offset_ns) = (host, true, ahead_ns);
+        // First they get their pids, by which one awaits the other.
+        for is_named in [false, true] {
+            let mut at = memberships_at(&head) + head.memberships * MembershipRecord::BYTES as u64;
+            let mut next = Some(root);
+            while let Some(index) = next {
+                let record = MovedProcessRecord::from_bytes(&self.get(caller, at)?);
+                if is_named {
+                    self.make_process(index, &record)?;
+                } else {
+                    self.name_process(index, Pid::from_bits(record.pid), host, head.next_number)?;
+                }
+                at += PROCESS_BYTES;
+                if record.activity & ACTIVITY == activity::INTERRUPTED {
+                    self.take_interrupted(caller, index, at, vector_bytes as usize)?;
+                    at += REGISTER_BYTES + vector_bytes;
+                }
+                next = self.next_member(index);
             }
-            at += record_bytes(&record, vector_bytes);
         }
-        for row in 0..head.memberships {
-            let at = memberships_at + row * MembershipRecord::BYTES as u64;
-            let record = MembershipRecord::from_bytes(&self.get(caller, at)?);
-            let group = Pid::from_bits(record.group);
-            let is_sound = taken.pids[..count].contains(&Pid::from_bits(record.process))
-                && group.is_group()
-                && group.group_number() >= FIRST_DYNAMIC_NUMBER;
-            ensure(is_sound, Error::BadArgument)?;
-        }
-        self.need_slots(team, count as u32 - 1 + alarms)?;
-        self.set_clock(team, head.clock_ns)?;
-        Ok(taken)
+        self.take_memberships(caller, team, &head)
     }
 
-    /// Checks what one process is to be and do.
-    fn check_process(&self, team: TeamIndex, taken: &Taken, record: &MovedProcessRecord) -> Result<()> {
-        let pids = &taken.pids[..taken.count];
-        let (pid, partner) = (Pid::from_bits(record.pid), Pid::from_bits(record.partner));
-        let to = Pid::from_bits(record.register_pid);
-        let is_newborn = record.activity & activity::NEWBORN_BIT != 0;
-        let awaits_partner = pids.contains(&partner) && partner != pid;
-        let is_sound = match record.activity & ACTIVITY {
-            activity::INTERRUPTED | activity::RETURNS | activity::CALLS | activity::DELAYS => !is_newborn,
-            activity::AWAITS_ELSEWHERE => {
-                ensure(self.network_server != NOBODY, Error::NoNetwork)?;
-                !is_newborn
-                    && record.number == Send::NUMBER
-                    && to.is_elsewhere(pid.host())
-                    && record.is_accepted_send()
-            }
-            activity::AWAITS_PARTNER => {
-                awaits_partner && record.is_accepted_send() && !(is_newborn && pid == pids[0])
-            }
-            _ => false,
-        };
-        let bits = record.activity & !(ACTIVITY | activity::SUSPENDED_BIT | activity::NEWBORN_BIT);
-        let is_legal =
-            (u64::from(self.team(team).priority)..priority::COUNT.into()).contains(&record.priority);
-        ensure(is_sound && is_legal && bits == 0, Error::BadArgument)
-    }
-
-    /// Sets the clock of a team that does not run yet.
-    fn set_clock(&mut self, team: TeamIndex, clock_ns: u64) -> Result<()> {
-        let ahead_ns = clock_ns.wrapping_sub(self.read_clock()).cast_signed();
-        let slot = &mut self.teams[usize::from(team)];
-        let space = slot.space.ok_or(Error::StaleProcess)?;
-        let taken =
-            self.machine.set_clock_offset(space, ahead_ns, &mut self.frames).ok_or(Error::NoMemory)?;
-        // Whatever the limit, as page tables.
-        slot.pages.used += taken;
-        slot.clock_offset_ns = ahead_ns;
+    /// Gives a process the pid that is told, if it may have it.
+    fn name_process(&mut self, index: ProcessIndex, pid: Pid, host: LogicalHost, end: u64) -> Result<()> {
+        let number = pid.guest_number();
+        let is_its = pid == Pid::guest(host, number)
+            && (Pid::FIRST_GUEST_NUMBER..end as u32).contains(&number)
+            && self.processes.find(pid).is_err();
+        ensure(is_its, Error::BadArgument)?;
+        self.processes[index].pid = pid;
         Ok(())
     }
 
-    /// The error unless a team can have so many slots more.
-    fn need_slots(&self, team: TeamIndex, count: u32) -> Result<()> {
-        let quota = self.team(team).processes;
-        ensure(quota.used + count <= quota.limit, Error::NoQuota)?;
-        ensure(self.free_slots() >= count, Error::NoResources)
+    /// Checks what one process is to be and do. Whom it awaits, or nobody.
+    fn check_process(&self, index: ProcessIndex, record: &MovedProcessRecord) -> Result<ProcessIndex> {
+        let process = &self.processes[index];
+        let partner = self.processes.find(Pid::from_bits(record.partner)).unwrap_or(NOBODY);
+        let is_newborn = record.activity & activity::NEWBORN_BIT != 0;
+        let (is_sound, awaits) = match record.activity & ACTIVITY {
+            activity::INTERRUPTED | activity::RETURNS | activity::CALLS | activity::DELAYS => {
+                (!is_newborn, NOBODY)
+            }
+            activity::AWAITS_ELSEWHERE => {
+                ensure(self.network_server != NOBODY, Error::NoNetwork)?;
+                let is_elsewhere = Pid::from_bits(record.register_pid).is_elsewhere(process.pid.host());
+                let is_send = record.number == Send::NUMBER && record.is_accepted_send();
+                (!is_newborn && is_send && is_elsewhere, self.network_server)
+            }
+            activity::AWAITS_PARTNER => {
+                let is_other =
+                    partner != NOBODY && partner != index && self.processes[partner].team == process.team;
+                let is_root = self.team(process.team).root == index;
+                (is_other && record.is_accepted_send() && !(is_newborn && is_root), partner)
+            }
+            _ => (false, NOBODY),
+        };
+        let bits = record.activity & !(ACTIVITY | activity::SUSPENDED_BIT | activity::NEWBORN_BIT);
+        let most_urgent = u64::from(self.team(process.team).priority);
+        let is_legal = (most_urgent..priority::COUNT.into()).contains(&record.priority);
+        ensure(is_sound && is_legal && bits == 0, Error::BadArgument)?;
+        Ok(awaits)
     }
 
     /// Takes what an interrupted process had in its registers.
@@ -370,35 +334,6 @@ impl<M: Machine> Kernel<M> {
         ensure(self.machine.set_vector_state(index, state), Error::NotMovable)
     }
 
-    /// Makes the processes of a state that has been checked.
-    fn make_processes(&mut self, caller: ProcessIndex, team: TeamIndex, taken: &Taken) -> Result<()> {
-        let root = self.team(team).root;
-        let mut slots = [root; MOST_PROCESSES];
-        self.leave_state(root);
-        for slot in &mut slots[1..taken.count] {
-            *slot = self.create_process(team, NOBODY, self.team(team).priority)?;
-            self.processes[*slot].state = State::Idle;
-        }
-        let host = LogicalHost::from_bits(taken.head.host as u32);
-        self.processes.add_guest(root, host, taken.head.next_number as u32)?;
-        let slot = self.team_mut(team);
-        slot.host = host;
-        slot.frozen = true;
-        let vector_bytes = taken.head.vector_bytes;
-        let mut at = taken.processes_at;
-        for (index, pid) in slots.into_iter().zip(taken.pids).take(taken.count) {
-            let record = MovedProcessRecord::from_bytes(&self.get(caller, at)?);
-            self.processes[index].pid = pid;
-            let partner = taken.pids.iter().position(|other| other.to_bits() == record.partner);
-            self.make_process(index, &record, partner.map_or(NOBODY, |place| slots[place]))?;
-            if record.activity & ACTIVITY == activity::INTERRUPTED {
-                self.take_interrupted(caller, index, at + PROCESS_BYTES, vector_bytes as usize)?;
-            }
-            at += record_bytes(&record, vector_bytes);
-        }
-        self.take_memberships(caller, team, &taken.head)
-    }
-
     /// Lets the processes of a team be in the groups that a state tells.
     fn take_memberships(
         &mut self,
@@ -410,9 +345,11 @@ impl<M: Machine> Kernel<M> {
         let mut at = memberships_at(head);
         for _ in 0..head.memberships {
             let record = MembershipRecord::from_bytes(&self.get(caller, at)?);
-            let (group, process) = (Pid::from_bits(record.group), Pid::from_bits(record.process));
-            let process = self.processes.find(process)?;
-            ensure(self.processes[process].team == team && group.is_group(), Error::BadArgument)?;
+            let (group, process) = (record.group(), self.processes.find(record.member())?);
+            let is_sound = self.processes[process].team == team
+                && group.is_group()
+                && group.group_number() >= FIRST_DYNAMIC_NUMBER;
+            ensure(is_sound, Error::BadArgument)?;
             self.add_member(group, UserId(record.user as u32), process)?;
             at += MembershipRecord::BYTES as u64;
         }
@@ -420,12 +357,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes a slot in no list the process that a record tells.
-    fn make_process(
-        &mut self,
-        index: ProcessIndex,
-        record: &MovedProcessRecord,
-        partner: ProcessIndex,
-    ) -> Result<()> {
+    fn make_process(&mut self, index: ProcessIndex, record: &MovedProcessRecord) -> Result<()> {
+        let awaits = self.check_process(index, record)?;
         // The machine knows what a program may have in these.
         let given = RegisterRecord {
             rip: record.instruction,
@@ -435,7 +368,6 @@ impl<M: Machine> Kernel<M> {
         };
         self.machine.set_full_registers(index, &given);
         let given = self.machine.full_registers(index);
-        let server = self.network_server;
         let process = &mut self.processes[index];
         process.registers = record.registers();
         process.registers.set_place(&given);
@@ -447,11 +379,6 @@ impl<M: Machine> Kernel<M> {
         process.transaction = record.transaction as u32;
         process.stays_suspended = record.activity & activity::SUSPENDED_BIT != 0;
         process.flags = Flags::SUSPENDED;
-        let awaits = match record.activity & ACTIVITY {
-            activity::AWAITS_ELSEWHERE => server,
-            activity::AWAITS_PARTNER => partner,
-            _ => NOBODY,
-        };
         if awaits != NOBODY || record.activity & ACTIVITY == activity::CALLS {
             process.forwarder = Pid::from_bits(record.forwarder);
         }
@@ -460,9 +387,11 @@ impl<M: Machine> Kernel<M> {
             activity::DELAYS => process.state = State::Delaying,
             activity::CALLS => (process.state, process.wait) = (State::Working, Wait::Call),
             _ => {
-                let is_newborn = record.activity & activity::NEWBORN_BIT != 0;
-                process.flags.set(if awaits == partner { Flags::default() } else { Flags::REMOTE });
-                process.flags.set(if is_newborn { Flags::NEWBORN } else { Flags::default() });
+                if record.activity & activity::NEWBORN_BIT != 0 {
+                    process.flags.set(Flags::NEWBORN);
+                } else if record.activity & ACTIVITY == activity::AWAITS_ELSEWHERE {
+                    process.flags.set(Flags::REMOTE);
+                }
                 process.state = State::AwaitingReply;
                 process.partner = awaits;
                 self.begin_waiting(index, awaits);
@@ -485,10 +414,4 @@ impl<M: Machine> Kernel<M> {
 /// Where a state tells memberships.
 fn memberships_at(head: &TeamStateRecord) -> u64 {
     HEAD_BYTES + head.aliens * StandingRecord::BYTES as u64
-}
-
-/// Bytes of a process's record and what follows it.
-fn record_bytes(record: &MovedProcessRecord, vector_bytes: u64) -> u64 {
-    let is_interrupted = record.activity & ACTIVITY == activity::INTERRUPTED;
-    PROCESS_BYTES + if is_interrupted { REGISTER_BYTES + vector_bytes } else { 0 }
 }

@@ -163,7 +163,7 @@ impl<M: Machine> Kernel<M> {
         let cache = Cache::new(frames.end());
         let process_slots = configuration.process_slots;
         let team_slots = configuration.team_slots.min(NO_TEAM - 1);
-        let mut teams: Box<[Team<M::Space>]> = (0..team_slots).map(|_| Team::free()).collect();
+        let mut teams: Box<[Team<M::Space>]> = (0..team_slots).map(|_| Team::free(nowhere)).collect();
         for (team, next) in teams.iter_mut().zip(1..team_slots) {
             team.next_free = next;
         }

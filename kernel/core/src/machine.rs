@@ -8,6 +8,7 @@ use core::fmt;
 
 use abi::kernel::record::RegisterRecord;
 
+use crate::Result;
 use crate::frame::{Frame, Frames};
 
 /// Index of a process's slot, the only name by which the machine knows a process.
@@ -50,15 +51,6 @@ pub struct CopyFault {
     pub done: u64,
     /// Whose page was missing: the one that holds byte `done`.
     pub side: Side,
-}
-
-/// Why a page could not be mapped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MapError {
-    /// No frame for a page table.
-    NoMemory,
-    /// Something is mapped there.
-    Occupied,
 }
 
 /// How a process goes on when it is run next.
@@ -108,7 +100,7 @@ pub trait Machine {
     fn destroy_space(&mut self, space: Self::Space, limit: u32, frames: &mut Frames) -> (u32, bool);
 
     /// Maps one page. Returns how many page tables had to be added, whose frames came from `frames`; they stay
-    /// until the space is destroyed.
+    /// until the space is destroyed. `NoMemory` if there is no frame for one, `BadAddress` if something is mapped there.
     fn map(
         &mut self,
         space: Self::Space,
@@ -117,7 +109,7 @@ pub trait Machine {
         protection: Protection,
         caching: Caching,
         frames: &mut Frames,
-    ) -> Result<u32, MapError>;
+    ) -> Result<u32>;
 
     /// Maps pages from `address` on, `most` at most, where that takes no more tables, up to one that is mapped, or for which
     /// `each` has nothing. It is told the page's number from the first on, and tells a frame, which the kernel can read,
@@ -142,25 +134,15 @@ pub trait Machine {
         from: u64,
         end: u64,
         most: u32,
-        mut each: impl FnMut(Frame),
-    ) -> (u64, u32) {
-        let (mut address, mut count) = (from, 0);
-        while count < most {
-            address = self.next_mapped(space, address, end);
-            if address >= end {
-                break;
-            }
-            if let Some(frame) = self.unmap(space, address) {
-                each(frame);
-            }
-            count += 1;
-            address += abi::PAGE_BYTES;
-        }
-        (address, count)
-    }
+        each: impl FnMut(Frame),
+    ) -> (u64, u32);
 
     /// Unmaps the page at `address`; returns its frame if one was mapped.
-    fn unmap(&mut self, space: Self::Space, address: u64) -> Option<Frame>;
+    fn unmap(&mut self, space: Self::Space, address: u64) -> Option<Frame> {
+        let mut found = None;
+        self.unmap_run(space, address, address + abi::PAGE_BYTES, 1, |frame| found = Some(frame));
+        found
+    }
 
     /// An address from `from` on, a page's, before which no page is mapped; `end` or more if there is none before
     /// that. What lets large regions that are hardly used be taken apart quickly. A machine passes over what is empty
@@ -234,11 +216,6 @@ pub trait Machine {
 
     /// Changes it; false, and nothing done, if the processor cannot have it: it is from another machine, or made up.
     fn set_vector_state(&mut self, process: ProcessIndex, state: &[u8]) -> bool;
-
-    /// Sets how far the monotonic clock of a space's information page is ahead of the others': gives it a page of its own,
-    /// if it has none. Returns the frames that this takes, which stay until the space is destroyed; `None` without memory.
-    /// Again, when the real-time clock changed.
-    fn set_clock_offset(&mut self, space: Self::Space, ahead_ns: i64, frames: &mut Frames) -> Option<u32>;
 
     /// The real-time clock changed: nanoseconds from 1970 to boot, for the information page.
     fn set_real_base(&mut self, real_base_ns: u64);

@@ -13,7 +13,7 @@ use abi::{Error, PAGE_BYTES, Rights, information};
 use crate::cache::Cache;
 use crate::frame::{BLOCK_FRAMES, Frame, Frames};
 use crate::kernel::Kernel;
-use crate::machine::{Caching, Machine, MapError, Protection};
+use crate::machine::{Caching, Machine, Protection};
 use crate::paging::PAGE_MISSING;
 use crate::region::{Backing, PageRange, Region};
 use crate::team::{Team, TeamIndex};
@@ -29,38 +29,6 @@ pub const ZEROED_PAGES_PER_STEP: u32 = 16;
 pub const RESERVED: PageRange =
     PageRange { start: information::ADDRESS >> 39 << 39, end: abi::USER_ADDRESS_END };
 
-/// An address space about to be worked on, with what that needs.
-pub(crate) struct Site<'a, M: Machine> {
-    pub(crate) machine: &'a mut M,
-    pub(crate) frames: &'a mut Frames,
-    pub(crate) team: &'a mut Team<M::Space>,
-    pub(crate) space: M::Space,
-    cache: &'a mut Cache,
-}
-
-impl<M: Machine> Site<'_, M> {
-    /// A frame is the team's no more.
-    fn give_up(&mut self, frame: Frame) {
-        give_up(self.cache, self.frames, self.team, frame);
-    }
-
-    /// Gives a page the protection that its region has now. The cache's frames are only mapped to be read: the first write
-    /// is a fault; and what may not even be read is not mapped, so that the cache can take it back.
-    fn set_protection(&mut self, page: u64, region: &Region) {
-        let protection = region.machine_protection();
-        let bound = matches!(region.backing, Backing::Bound { .. });
-        if !bound
-            || !self.machine.translate(self.space, page, READ).is_some_and(|frame| self.cache.holds(frame))
-        {
-            self.machine.protect(self.space, page, protection);
-        } else if protection & READ == 0 {
-            self.machine.unmap(self.space, page);
-        } else {
-            self.machine.protect(self.space, page, protection & !WRITE);
-        }
-    }
-}
-
 /// A frame is a team's no more. One that was lent stays where it was lent to.
 #[inline]
 fn give_up<Space>(cache: &mut Cache, frames: &mut Frames, team: &mut Team<Space>, frame: Frame) {
@@ -71,13 +39,6 @@ fn give_up<Space>(cache: &mut Cache, frames: &mut Frames, team: &mut Team<Space>
 }
 
 impl<M: Machine> Kernel<M> {
-    pub(crate) fn site(&mut self, team: TeamIndex) -> Option<Site<'_, M>> {
-        let team = &mut self.teams[usize::from(team)];
-        let space = team.space?;
-        let (machine, frames, cache) = (&mut self.machine, &mut self.frames, &mut self.cache);
-        Some(Site { machine, frames, team, space, cache })
-    }
-
     /// Makes the page that holds `address` present if the team may have it for `access`. `PAGE_MISSING` if its server has
     /// to be asked for it first.
     pub fn touch(&mut self, team: TeamIndex, address: u64, access: Protection) -> Result<()> {
@@ -102,10 +63,7 @@ impl<M: Machine> Kernel<M> {
             Backing::Held { .. } => return Err(Error::BadAddress),
         };
         // It may be there, and only a change of protection has not come to it yet.
-        if given.is_err()
-            && let Some(site) = self.site(team)
-            && site.machine.protect(site.space, page, protection)
-        {
+        if given.is_err() && self.machine.protect(self.team(team).space, page, protection) {
             return Ok(());
         }
         given
@@ -115,10 +73,7 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     fn give(&mut self, team: TeamIndex, address: u64, protection: Protection) -> Result<()> {
         let frame = self.take_own_zeros(team)?;
-        self.map_page(team, address, frame, protection).inspect_err(|_| {
-            self.frames.release(frame);
-            self.team_mut(team).pages.give_back(1);
-        })
+        self.map_own(team, address, frame, protection)
     }
 
     /// Maps a page where none is.
@@ -130,22 +85,16 @@ impl<M: Machine> Kernel<M> {
         protection: Protection,
         caching: Caching,
     ) -> Result<()> {
-        let Some(site) = self.site(team) else { return Err(Error::BadAddress) };
-        match site.machine.map(site.space, address, frame, protection, caching, site.frames) {
-            Ok(tables) => {
-                // Whatever the limit: they are there.
-                site.team.pages.used += tables;
-                Ok(())
-            }
-            Err(MapError::NoMemory) => Err(Error::NoMemory),
-            Err(MapError::Occupied) => Err(Error::BadAddress),
-        }
+        let space = self.team(team).space;
+        let tables = self.machine.map(space, address, frame, protection, caching, &mut self.frames)?;
+        // Whatever the limit: they are there.
+        self.team_mut(team).pages.used += tables;
+        Ok(())
     }
 
     /// Makes a page of zeros present, unless that takes a frame of the reserve; and waits for none.
     pub(crate) fn give_beyond_reserve(&mut self, team: TeamIndex, address: u64) -> Result<()> {
-        let space = self.team(team).space.ok_or(Error::BadAddress)?;
-        if self.machine.translate(space, address, 0).is_some() {
+        if self.machine.translate(self.team(team).space, address, 0).is_some() {
             return Ok(());
         }
         let frame = self.take_frame_for_cache().map_err(|_| Error::NoMemory)?;
@@ -253,20 +202,20 @@ impl<M: Machine> Kernel<M> {
         let end = region.end().min(end);
         // The region itself is some work.
         *left -= 1;
-        let Some(mut site) = self.site(team) else { return end };
+        let Kernel { machine, frames, teams, cache, .. } = self;
+        let team = &mut teams[usize::from(team)];
         if let Backing::Dma { first } = region.backing {
             let pages = ((end - region.start) / PAGE_BYTES).min(u64::from(*left)) as u32;
             for page in 0..pages {
-                site.machine.unmap(site.space, region.start + u64::from(page) * PAGE_BYTES);
-                site.give_up(Frame(first.0 + page));
+                machine.unmap(team.space, region.start + u64::from(page) * PAGE_BYTES);
+                give_up(cache, frames, team, Frame(first.0 + page));
             }
             *left -= pages;
             return region.start + u64::from(pages) * PAGE_BYTES;
         }
-        let (most, is_own) = (*left, matches!(region.backing, Backing::Zero));
+        let is_own = matches!(region.backing, Backing::Zero);
         let is_bound = matches!(region.backing, Backing::Bound { .. });
-        let Site { machine, frames, team, space, cache } = site;
-        let (next, count) = machine.unmap_run(space, region.start, end, most, |frame| {
+        let (next, count) = machine.unmap_run(team.space, region.start, end, *left, |frame| {
             if is_own || is_bound && !cache.holds(frame) {
                 give_up(cache, frames, team, frame);
             }
@@ -281,8 +230,9 @@ impl<M: Machine> Kernel<M> {
         let list = &self.teams[usize::from(team)].regions;
         let is_ordinary = |region: &Region| region.backing == Backing::Zero && region.protection & WIRED == 0;
         ensure(self.regions.covers(list, range, is_ordinary), Error::BadArgument)?;
-        let Site { machine, frames, team, space, cache } = self.site(team).ok_or(Error::BadAddress)?;
-        let (next, _) = machine.unmap_run(space, range.start, range.end, PAGES_PER_STEP, |frame| {
+        let Kernel { machine, frames, teams, cache, .. } = self;
+        let team = &mut teams[usize::from(team)];
+        let (next, _) = machine.unmap_run(team.space, range.start, range.end, PAGES_PER_STEP, |frame| {
             give_up(cache, frames, team, frame);
         });
         Ok(next.min(range.end))
@@ -314,13 +264,10 @@ impl<M: Machine> Kernel<M> {
             let Some(region) = self.first_region_ending_after(team, address) else {
                 return range.end;
             };
-            let Some(mut site) = self.site(team) else {
-                return range.end;
-            };
-            let end = region.end().min(range.end);
-            let page = site.machine.next_mapped(site.space, address.max(region.start), end);
+            let (space, end) = (self.team(team).space, region.end().min(range.end));
+            let page = self.machine.next_mapped(space, address.max(region.start), end);
             if page < end {
-                site.set_protection(page, &region);
+                self.set_protection(space, page, &region);
                 address = page + PAGE_BYTES;
             } else {
                 address = end;
@@ -332,6 +279,21 @@ impl<M: Machine> Kernel<M> {
         address
     }
 
+    /// Gives a page the protection that its region has now. The cache's frames are only mapped to be read: the first write
+    /// is a fault; and what may not even be read is not mapped, so that the cache can take it back.
+    fn set_protection(&mut self, space: M::Space, page: u64, region: &Region) {
+        let protection = region.machine_protection();
+        let bound = matches!(region.backing, Backing::Bound { .. });
+        let frame = self.machine.translate(space, page, READ).filter(|_| bound);
+        if !frame.is_some_and(|frame| self.cache.holds(frame)) {
+            self.machine.protect(space, page, protection);
+        } else if protection & READ == 0 {
+            self.machine.unmap(space, page);
+        } else {
+            self.machine.protect(space, page, protection & !WRITE);
+        }
+    }
+
     /// The first region of a team that ends after `address`.
     pub(crate) fn first_region_ending_after(&self, team: TeamIndex, address: u64) -> Option<Region> {
         let list = &self.teams[usize::from(team)].regions;
@@ -340,17 +302,14 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Counts pages of a range that are present, from its start on; returns the address to go on with.
-    pub(crate) fn count_some(&mut self, team: TeamIndex, range: PageRange, count: &mut u32) -> u64 {
-        let Some(site) = self.site(team) else {
-            return range.end;
-        };
-        let mut address = range.start;
+    pub(crate) fn count_some(&self, team: TeamIndex, range: PageRange, count: &mut u32) -> u64 {
+        let (space, mut address) = (self.team(team).space, range.start);
         for _ in 0..PAGES_PER_STEP {
-            address = site.machine.next_mapped(site.space, address, range.end);
+            address = self.machine.next_mapped(space, address, range.end);
             if address >= range.end {
                 return range.end;
             }
-            *count += u32::from(site.machine.translate(site.space, address, READ).is_some());
+            *count += u32::from(self.machine.translate(space, address, READ).is_some());
             address += PAGE_BYTES;
         }
         address
@@ -378,9 +337,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Moves the first region of an ended team, DMA memory, to what is held back: its device may still write there.
     fn hold_back(&mut self, team: TeamIndex, region: &Region) {
-        let Some(site) = self.site(team) else { return };
+        let space = self.team(team).space;
         for page in 0..region.pages {
-            site.machine.unmap(site.space, region.start + u64::from(page) * PAGE_BYTES);
+            self.machine.unmap(space, region.start + u64::from(page) * PAGE_BYTES);
         }
         let slot = &mut self.teams[usize::from(team)];
         slot.pages.give_back(region.pages);

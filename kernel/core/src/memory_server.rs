@@ -149,7 +149,7 @@ impl<M: Machine> Kernel<M> {
         let backing = Backing::Bound { object, page: first as u32, shared };
         let added = self.add_region(team, request.address, request.pages, request.protection, backing);
         if added.is_err() && self.regions.objects.get(object).regions == NO_REGION {
-            self.regions.objects.became_unbound(object);
+            self.regions.objects.unbound += 1;
         }
         Ok(Answer::reply(&Bound { address: added?.start }))
     }
@@ -285,7 +285,7 @@ impl<M: Machine> Kernel<M> {
     /// Reads of a page of a team as one of its processes would.
     fn peek(&mut self, caller: ProcessIndex, request: &Peek) -> Result<Answer> {
         let team = self.find_visible_team(caller, request.team)?;
-        ensure(request.address < USER_ADDRESS_END && self.team(team).space.is_some(), Error::BadAddress)?;
+        ensure(request.address < USER_ADDRESS_END, Error::BadAddress)?;
         let mut page = [0; PAGE_BYTES as usize];
         let bytes = self.processes[caller].grant().bytes();
         let bytes = bytes.min(PAGE_BYTES - request.address % PAGE_BYTES) as usize;
@@ -293,7 +293,7 @@ impl<M: Machine> Kernel<M> {
         self.reply_with(caller, &Peeked {}, &page[..bytes])
     }
 
-    fn go_on_at(&mut self, caller: ProcessIndex, address: u64) -> Answer {
+    pub(crate) fn go_on_at(&mut self, caller: ProcessIndex, address: u64) -> Answer {
         self.processes[caller].extra.count = address;
         Answer::InSteps
     }

@@ -18,9 +18,6 @@ use crate::region::{NO_REGION, RegionIndex};
 /// Index of an object's slot.
 pub type ObjectIndex = u16;
 
-/// No object.
-pub const NO_OBJECT: ObjectIndex = ObjectIndex::MAX;
-
 /// One slot of the object table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Object {
@@ -38,34 +35,30 @@ pub struct Object {
     pub requests: u16,
     /// The error with which a page could not be written back, until someone is told; 0 for none.
     pub failure: u32,
-    /// The next free slot, or the next object that nothing is bound to any more.
-    next: ObjectIndex,
 }
+
+const FREE: Object = Object {
+    pager: Pid::NONE,
+    instance: 0,
+    user: UserId::SYSTEM,
+    regions: NO_REGION,
+    entries: NO_ENTRY,
+    requests: 0,
+    failure: 0,
+};
 
 /// All objects.
 #[derive(Debug)]
 pub struct Objects {
     slots: Box<[Object]>,
-    free: ObjectIndex,
-    /// Objects without regions, whose pages are still to be given up.
-    unbound: ObjectIndex,
+    /// How many are without regions, with pages still to be given up.
+    pub unbound: u16,
 }
 
 impl Objects {
     /// A table of `count` free slots.
     pub fn new(count: u16) -> Objects {
-        let slot = |next| Object {
-            pager: Pid::NONE,
-            instance: 0,
-            user: UserId::default(),
-            regions: NO_REGION,
-            entries: NO_ENTRY,
-            requests: 0,
-            failure: 0,
-            next,
-        };
-        let slots = (1..=count).map(|next| slot(if next == count { NO_OBJECT } else { next })).collect();
-        Objects { slots, free: if count == 0 { NO_OBJECT } else { 0 }, unbound: NO_OBJECT }
+        Objects { slots: (0..count).map(|_| FREE).collect(), unbound: 0 }
     }
 
     /// A slot.
@@ -84,14 +77,12 @@ impl Objects {
             (object.pager, object.instance, object.user) == (pager, instance, user)
                 && object.regions != NO_REGION
         };
-        if let Some(index) = self.slots.iter().position(is_it) {
-            return Ok(index as ObjectIndex);
-        }
-        let index = self.free;
-        let slot = self.slots.get_mut(usize::from(index)).ok_or(Error::NoResources)?;
-        self.free = slot.next;
-        (slot.pager, slot.instance, slot.user, slot.failure) = (pager, instance, user, 0);
-        Ok(index)
+        let found = self.slots.iter().position(is_it);
+        let index = found.or_else(|| self.slots.iter().position(|object| object.pager.is_none()));
+        let index = index.ok_or(Error::NoResources)?;
+        let slot = &mut self.slots[index];
+        (slot.pager, slot.instance, slot.user) = (pager, instance, user);
+        Ok(index as ObjectIndex)
     }
 
     /// How many slots there are, used or not.
@@ -99,40 +90,17 @@ impl Objects {
         self.slots.len() as ObjectIndex
     }
 
-    /// The last region of an object is gone: its pages are to go as well.
-    pub fn became_unbound(&mut self, index: ObjectIndex) {
-        let next = core::mem::replace(&mut self.unbound, index);
-        self.get_mut(index).next = next;
+    /// An object whose last region is gone, and of which no page is asked for or written back: its pages are to go as well.
+    pub fn next_unbound(&self) -> Option<ObjectIndex> {
+        let is_ready =
+            |object: &Object| object.regions == NO_REGION && object.requests == 0 && !object.pager.is_none();
+        let index = self.slots.iter().position(is_ready).filter(|_| self.unbound > 0)?;
+        Some(index as ObjectIndex)
     }
 
-    /// An object whose pages are to go.
-    #[inline]
-    pub fn first_unbound(&self) -> Option<ObjectIndex> {
-        (self.unbound != NO_OBJECT).then_some(self.unbound)
-    }
-
-    /// Frees the slot of the first object whose pages were to go, and are gone.
-    pub fn release_first_unbound(&mut self) {
-        let index = self.unbound;
-        let free = self.free;
-        let object = self.get_mut(index);
-        debug_assert!(object.regions == NO_REGION && object.entries == NO_ENTRY && object.requests == 0);
-        object.pager = Pid::NONE;
-        let next = core::mem::replace(&mut object.next, free);
-        self.free = index;
-        self.unbound = next;
-    }
-
-    /// Moves the first object whose pages are to go behind the others: it waits for something.
-    pub fn rotate_unbound(&mut self) {
-        let first = self.unbound;
-        let mut last = first;
-        while self.get(last).next != NO_OBJECT {
-            last = self.get(last).next;
-        }
-        if last != first {
-            self.unbound = core::mem::replace(&mut self.get_mut(first).next, NO_OBJECT);
-            self.get_mut(last).next = first;
-        }
+    /// Frees the slot of one whose pages are gone.
+    pub fn release(&mut self, index: ObjectIndex) {
+        *self.get_mut(index) = FREE;
+        self.unbound -= 1;
     }
 }

@@ -473,7 +473,7 @@ impl<M: Machine> Kernel<M> {
         let ordinary =
             matches!(region.backing, Backing::Zero | Backing::Physical { caching: Caching::Cached, .. });
         ensure(ordinary && region.protection & wanted == wanted, Error::BadAddress)?;
-        let space = self.team(team).space.ok_or(Error::BadAddress)?;
+        let space = self.team(team).space;
         // Mostly it is there: the server has just written or read it.
         if let Some(frame) = self.machine.translate(space, address, wanted) {
             return Ok(frame);

@@ -59,7 +59,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<()> {
         let Backing::Bound { object, page, shared } = region.backing else { return Err(Error::BadAddress) };
         let page = page + ((address - region.start) / PAGE_BYTES) as u32;
-        let space = self.team(team).space.ok_or(Error::BadAddress)?;
+        let space = self.team(team).space;
         let reading = region.machine_protection() & !WRITE;
         let found = self.cache.find(object, page);
         if access & WRITE == 0
@@ -127,11 +127,21 @@ impl<M: Machine> Kernel<M> {
         self.cache.set_flags(entry, flag::BUSY, busy);
         let own = own?;
         self.machine.copy_frame(self.cache.get(entry).frame, own);
-        if let Some(space) = self.team(team).space {
-            self.machine.unmap(space, address);
-        }
-        self.map_page(team, address, own, region.machine_protection()).inspect_err(|_| {
-            self.frames.release(own);
+        self.machine.unmap(self.team(team).space, address);
+        self.map_own(team, address, own, region.machine_protection())
+    }
+
+    /// Maps a frame that was just taken for a team.
+    #[inline]
+    pub(crate) fn map_own(
+        &mut self,
+        team: TeamIndex,
+        address: u64,
+        frame: Frame,
+        protection: Protection,
+    ) -> Result<()> {
+        self.map_page(team, address, frame, protection).inspect_err(|_| {
+            self.frames.release(frame);
             self.team_mut(team).pages.give_back(1);
         })
     }
@@ -145,7 +155,7 @@ impl<M: Machine> Kernel<M> {
         frame: Frame,
         protection: Protection,
     ) -> Result<()> {
-        let space = self.team(team).space.ok_or(Error::BadAddress)?;
+        let space = self.team(team).space;
         // Mostly its table is there.
         if self.machine.map_run(space, address, 1, |_| Some((frame, protection))) == 1 {
             return Ok(());

@@ -140,7 +140,7 @@ impl<M: Machine> Kernel<M> {
             priority,
             pages: Quota::new(pages),
             processes: Quota::new(processes),
-            ..Team::free()
+            ..Team::free(self.nowhere)
         };
         let team = self.create_team(caller, team)?;
         let root = self.team(team).root;
@@ -318,7 +318,7 @@ impl<M: Machine> Kernel<M> {
         let process = &self.processes[index];
         match process.state {
             // Only then: as long as it has memory, what it changed of files is written back to instances that it owns.
-            _ if process.flags.has(Flags::ENDED) && self.team(process.team).space.is_none() => {
+            _ if process.flags.has(Flags::ENDED) && self.team(process.team).space == self.nowhere => {
                 ProcessState::Ended
             }
             _ if process.flags.has(Flags::EXCEPTION) => ProcessState::Exception,

@@ -139,8 +139,8 @@ impl<M: Machine> Kernel<M> {
         while bound != NO_REGION {
             let region = *self.regions.get(bound);
             bound = region.next_bound;
+            let space = self.team(region.team).space;
             if let Some(address) = region.address_of(entry.page)
-                && let Some(space) = self.team(region.team).space
                 && self.machine.translate(space, address, READ) == Some(entry.frame)
             {
                 with(self, &region, space, address);
@@ -256,17 +256,11 @@ impl<M: Machine> Kernel<M> {
 
     /// A step of giving up pages of objects to which nothing is bound any more. False if there is nothing to do.
     pub(crate) fn release_unbound_step(&mut self) -> bool {
-        let Some(object) = self.regions.objects.first_unbound() else { return false };
+        let Some(object) = self.regions.objects.next_unbound() else { return false };
         for _ in 0..PAGES_PER_STEP {
-            let found = self.regions.objects.get(object);
-            if found.requests > 0 {
-                self.regions.objects.rotate_unbound();
-                // Its end goes on here.
-                return false;
-            }
-            let index = found.entries;
+            let index = self.regions.objects.get(object).entries;
             if index == NO_ENTRY {
-                self.regions.objects.release_first_unbound();
+                self.regions.objects.release(object);
                 return true;
             }
             self.drop_entry(index);

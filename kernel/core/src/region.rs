@@ -148,7 +148,6 @@ pub struct Region {
     next: RegionIndex,
     /// The next one that is bound to the same object.
     pub next_bound: RegionIndex,
-    previous_bound: RegionIndex,
 }
 
 impl Region {
@@ -226,7 +225,6 @@ impl Regions {
             team: NO_TEAM,
             next,
             next_bound: NO_REGION,
-            previous_bound: NO_REGION,
         };
         Regions {
             objects: Objects::new((count / 8).clamp(16, 4096) as u16),
@@ -337,7 +335,6 @@ impl Regions {
             team: list.team,
             next,
             next_bound: NO_REGION,
-            previous_bound: NO_REGION,
         };
         let index = self.allocate(list, region)?;
         self.link_behind(list, before, index);
@@ -507,36 +504,25 @@ impl Regions {
         self.free = self.get(index).next;
         self.slots[index as usize] = region;
         if let Some(object) = region.backing.object() {
-            self.bind(object, index);
+            let first = &mut self.objects.get_mut(object).regions;
+            self.slots[index as usize].next_bound = core::mem::replace(first, index);
         }
         self.used += 1;
         list.count += 1;
         Ok(index)
     }
 
-    /// Puts a region into the list of its object.
-    fn bind(&mut self, object: ObjectIndex, index: RegionIndex) {
-        let next = core::mem::replace(&mut self.objects.get_mut(object).regions, index);
-        if let Some(next) = self.slots.get_mut(next as usize) {
-            next.previous_bound = index;
-        }
-        let region = &mut self.slots[index as usize];
-        (region.next_bound, region.previous_bound) = (next, NO_REGION);
-    }
-
-    /// Takes a region out of the list of its object.
+    /// Takes a region out of the list of its object. Those that came last are first, and mostly go first.
     fn unbind(&mut self, object: ObjectIndex, index: RegionIndex) {
-        let Region { next_bound, previous_bound, .. } = *self.get(index);
-        if let Some(next) = self.slots.get_mut(next_bound as usize) {
-            next.previous_bound = previous_bound;
+        let next = self.get(index).next_bound;
+        let Regions { slots, objects, .. } = self;
+        let mut link = &mut objects.get_mut(object).regions;
+        while *link != index {
+            link = &mut slots[*link as usize].next_bound;
         }
-        if let Some(previous) = self.slots.get_mut(previous_bound as usize) {
-            previous.next_bound = next_bound;
-        } else {
-            self.objects.get_mut(object).regions = next_bound;
-            if next_bound == NO_REGION {
-                self.objects.became_unbound(object);
-            }
+        *link = next;
+        if objects.get(object).regions == NO_REGION {
+            objects.unbound += 1;
         }
     }
 

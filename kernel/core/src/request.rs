@@ -46,14 +46,10 @@ impl<M: Machine> Kernel<M> {
         self.accept_send(caller)?;
         self.trace_message(Event::Send, caller, server);
         let message = Message::from_registers(self.processes[caller].registers.message);
-        let reply = match self.answer_request(caller, server, &message) {
-            Ok(Answer::Now(reply)) => reply,
-            Ok(Answer::InSteps) => {
-                self.begin_work(caller);
-                return Ok(Next::Work);
-            }
-            Err(PAGE_MISSING) => return Err(PAGE_MISSING),
-            Err(error) => refusal(error),
+        self.processes[caller].extra.count = 0;
+        let Some(reply) = self.answer_request(caller, server, &message)? else {
+            self.begin_work(caller);
+            return Ok(Next::Work);
         };
         if self.processes[caller].state == State::Ready {
             self.set_reply(caller, server, &reply);
@@ -61,38 +57,42 @@ impl<M: Machine> Kernel<M> {
         Ok(self.leave())
     }
 
-    /// Has a kernel server do what `caller`, the current process or an alien, asks.
+    /// Has a kernel server do what `caller`, the current process or an alien, asks. Its reply; none if more is to be done;
+    /// or `PAGE_MISSING`.
     pub(crate) fn answer_request(
         &mut self,
         caller: ProcessIndex,
         server: ProcessIndex,
         message: &Message,
-    ) -> Result<Answer> {
-        match server {
+    ) -> Result<Option<Message>> {
+        let answer = match server {
             abi::kernel::PROCESS => self.process_request(caller, message),
             abi::kernel::TIME => self.time_request(caller, message),
             abi::kernel::GROUP => self.group_request(caller, message),
-            abi::kernel::MEMORY => {
-                self.processes[caller].extra.count = 0;
-                self.memory_request(caller, message)
-            }
+            abi::kernel::MEMORY => self.memory_request(caller, message),
             abi::kernel::DEVICE => self.device_request(caller, message),
             abi::kernel::STATISTICS => self.statistics_request(caller, message),
             _ => Err(Error::BadRequest),
+        };
+        match answer {
+            Ok(Answer::Now(reply)) => Ok(Some(reply)),
+            Ok(Answer::InSteps) => Ok(None),
+            Err(PAGE_MISSING) => Err(PAGE_MISSING),
+            Err(error) => Ok(Some(refusal(error))),
         }
     }
 
     /// The next step of a request, for a process that is `Working`. Only the memory server's take more than one.
     pub(crate) fn continue_request(&mut self, index: ProcessIndex) {
         let message = Message::from_registers(self.processes[index].registers.message);
-        let reply = match self.memory_request(index, &message) {
-            Ok(Answer::Now(reply)) => reply,
-            Ok(Answer::InSteps) => return,
-            Err(PAGE_MISSING) => return self.pause_work(index),
-            Err(error) => refusal(error),
-        };
-        self.set_reply(index, abi::kernel::MEMORY, &reply);
-        self.end_work(index);
+        match self.answer_request(index, abi::kernel::MEMORY, &message) {
+            Ok(Some(reply)) => {
+                self.set_reply(index, abi::kernel::MEMORY, &reply);
+                self.end_work(index);
+            }
+            Ok(None) => {}
+            Err(_) => self.pause_work(index),
+        }
     }
 
     /// Puts a kernel server's reply into a process's registers.

@@ -170,8 +170,7 @@ impl<M: Machine> Kernel<M> {
     pub fn choose(&mut self) -> Next<M::Space> {
         let index = self.ready.first();
         if index == NOBODY {
-            let is_unbound = self.regions.objects.first_unbound().is_some();
-            if is_unbound && self.release_unbound_step() || self.zero_ahead() {
+            if self.regions.objects.unbound > 0 && self.release_unbound_step() || self.zero_ahead() {
                 return Next::Work;
             }
             self.begin_idle();

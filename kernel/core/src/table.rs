@@ -88,9 +88,7 @@ impl<Space: Copy> Processes<Space> {
 
     /// Takes a slot back, which is in no list and for which nobody waits. Its pid is stale from now on.
     pub fn release(&mut self, index: ProcessIndex, nowhere: Space) {
-        if self[index].pid.is_guest() {
-            self.guests.retain(|guest| guest.root != index);
-        }
+        self.forget_guest(index);
         let process = &mut self[index];
         process.pid = Pid::NONE;
         process.state = State::Free;
@@ -189,19 +187,19 @@ impl<Space> Processes<Space> {
     /// Makes the team of a root, which has no other process, a guest, whose further processes are numbered from
     /// `next_number` on.
     pub fn add_guest(&mut self, root: ProcessIndex, host: LogicalHost, next_number: u32) -> Result<()> {
-        self.may_add_guest(root, host)?;
-        self.guests.push(Guest { host, root, next_number, away: false });
-        Ok(())
-    }
-
-    /// The error if a team with this root can't be made a guest with a logical host.
-    pub fn may_add_guest(&self, root: ProcessIndex, host: LogicalHost) -> Result<()> {
         ensure(
             host != LogicalHost::OWN && host != LogicalHost::EVERY && host != self.host,
             Error::BadArgument,
         )?;
         ensure(self.guest(host).is_none() && !self[root].pid.is_guest(), Error::Busy)?;
-        ensure(self.guests.len() < self.guests.capacity(), Error::NoResources)
+        ensure(self.guests.len() < self.guests.capacity(), Error::NoResources)?;
+        self.guests.push(Guest { host, root, next_number, away: false });
+        Ok(())
+    }
+
+    /// A slot is not a guest's root any more, if it was.
+    pub fn forget_guest(&mut self, root: ProcessIndex) {
+        self.guests.retain(|guest| guest.root != root);
     }
 
     /// Whether a logical host is that of a guest that has moved away.

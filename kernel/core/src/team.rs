@@ -77,8 +77,8 @@ impl Quota {
 pub struct Team<Space> {
     /// The root's slot; nobody while the slot is free.
     pub root: ProcessIndex,
-    /// The address space; none while the slot is free, and once it has been torn down.
-    pub space: Option<Space>,
+    /// The address space; one without pages while the slot is free, and once it has been torn down.
+    pub space: Space,
     /// Who is told when it ends.
     pub owner: Pid,
     /// A guest's logical host; [`LogicalHost::OWN`] for those of the node's own.
@@ -117,10 +117,10 @@ pub struct Team<Space> {
 
 impl<Space> Team<Space> {
     /// A slot not in use.
-    pub fn free() -> Team<Space> {
+    pub fn free(nowhere: Space) -> Team<Space> {
         Team {
             root: NOBODY,
-            space: None,
+            space: nowhere,
             owner: Pid::NONE,
             host: LogicalHost::OWN,
             user: UserId::default(),

@@ -1,6 +1,5 @@
 //! The time server: clocks, delays, alarms.
 
-use abi::kernel::TIME;
 use abi::kernel::time::{AlarmSet, Clocks, Delayed, Time, TimeSet};
 use abi::{Error, Message, Rights};
 
@@ -43,20 +42,8 @@ impl<M: Machine> Kernel<M> {
                 self.need_right(caller, Rights::SET_TIME)?;
                 self.real_base_ns = time.real_ns.wrapping_sub(self.read_clock());
                 self.machine.set_real_base(self.real_base_ns);
-                for team in self.teams.iter().filter(|team| team.clock_offset_ns != 0) {
-                    // It has its page already, so that takes none.
-                    team.space.and_then(|space| {
-                        self.machine.set_clock_offset(space, team.clock_offset_ns, &mut self.frames)
-                    });
-                }
                 Ok(Answer::reply(&TimeSet {}))
             }
         }
-    }
-
-    /// A process no longer waits for a time.
-    pub(crate) fn finish_delay(&mut self, index: ProcessIndex, reply: &Message) {
-        self.set_reply(index, TIME, reply);
-        self.make_ready(index);
     }
 }

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use abi::Error;
+use abi::kernel::TIME;
 use abi::kernel::time::Delayed;
 use abi::protocol::Reply;
 
@@ -118,7 +119,10 @@ impl<M: Machine> Kernel<M> {
             }
             (_, State::Idle) => self.fail_sender(index, Error::HostUnreachable),
             (_, State::AwaitingGroup) => self.fail(index, Error::DeadlinePassed),
-            (_, State::Delaying) => self.finish_delay(index, &Delayed {}.to_message()),
+            (_, State::Delaying) => {
+                self.set_reply(index, TIME, &Delayed {}.to_message());
+                self.make_ready(index);
+            }
             (_, state) => debug_assert!(false, "slot {index} in {state:?} has a deadline"),
         }
     }

@@ -2,10 +2,11 @@
 
 use core::fmt;
 
+use abi::Error;
 use abi::information::{self, Information};
 use abi::kernel::record::RegisterRecord;
 use kernel_core::frame::{Frame, Frames};
-use kernel_core::machine::{Caching, CopyFault, Machine, MapError, Place, ProcessIndex, Protection};
+use kernel_core::machine::{Caching, CopyFault, Machine, Place, ProcessIndex, Protection};
 
 use crate::apic::LocalApic;
 use crate::clock::Clock;
@@ -137,7 +138,7 @@ impl Machine for X86 {
             load(self.common.root);
         }
         // SAFETY: it is not loaded now, and the kernel's logic forgets it when all is freed.
-        unsafe { space.destroy(&self.common, limit, frames) }
+        unsafe { space.destroy(limit, frames) }
     }
 
     fn map(
@@ -148,16 +149,8 @@ impl Machine for X86 {
         protection: Protection,
         caching: Caching,
         frames: &mut Frames,
-    ) -> Result<u32, MapError> {
+    ) -> Result<u32, Error> {
         space.map(address, frame, protection, caching, frames)
-    }
-
-    fn unmap(&mut self, space: Space, address: u64) -> Option<Frame> {
-        let frame = space.unmap(address);
-        if frame.is_some() && is_loaded(space) {
-            invalidate_page(address);
-        }
-        frame
     }
 
     fn map_run(
@@ -305,23 +298,6 @@ impl Machine for X86 {
     fn set_vector_state(&mut self, process: ProcessIndex, state: &[u8]) -> bool {
         let checked = VectorState::checked(state);
         checked.map(|state| self.saved.get_mut(process).vector = state).is_some()
-    }
-
-    fn set_clock_offset(&mut self, space: Space, ahead_ns: i64, frames: &mut Frames) -> Option<u32> {
-        let (page, taken) = space.own_information(&self.common, frames)?;
-        if is_loaded(space) {
-            load(space.root());
-        }
-        // SAFETY: both pages are in the direct map, the kernel's to write, and no reference is to either.
-        unsafe { copy::copy_page(self.information, page) };
-        // SAFETY: as in `information`: it is a copy of that, and this is the only reference.
-        let information = unsafe { &mut *physical::pointer::<Information>(page) };
-        // Rounded up, so that the program's time is never behind the kernel's.
-        let behind_ticks =
-            (-i128::from(ahead_ns) << 32).div_euclid(i128::from(information.multiplier)) as i64;
-        information.counter_base = information.counter_base.wrapping_add_signed(behind_ticks);
-        information.real_base_ns = information.real_base_ns.wrapping_sub(ahead_ns.cast_unsigned());
-        Some(taken)
     }
 
     fn set_real_base(&mut self, real_base_ns: u64) {

@@ -45,7 +45,6 @@ fn run_all(machine: &mut X86, frames: &mut Frames) {
         ("written pages", spaces::written_pages),
         ("large pages", large::large_pages),
         ("what is no large page", large::no_large_pages),
-        ("own clocks", spaces::own_clocks),
         ("looking for pages", spaces::looking_for_pages),
         ("mapping without memory", spaces::mapping_without_memory),
         ("closed addresses", spaces::closed_addresses),

@@ -4,7 +4,7 @@
 //!   that tearing a space down reads no more than it must.
 //! * An entry in use that is not present is a page without any access.
 //! * The last of the root's entries for programs leads to the information page; what it leads to is shared by all spaces,
-//!   but for those whose clock is another, and closed to mapping. In its bits for that, it counts the root's other entries.
+//!   and closed to mapping. In its bits for that, it counts the root's other entries.
 //! * Where an entry maps 2 MiB, the table of their pages stays beside it, with all their entries. So nobody else knows of
 //!   large pages: who looks for an entry finds it there, and who may change one has the table in use again.
 //! * A change that takes something away from a loaded space is made known to the processor at once; spaces that are
@@ -13,9 +13,9 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use abi::{PAGE_BYTES, USER_ADDRESS_END, information};
+use abi::{Error, PAGE_BYTES, USER_ADDRESS_END, information};
 use kernel_core::frame::{Frame, Frames};
-use kernel_core::machine::{Caching, MapError, Protection};
+use kernel_core::machine::{Caching, Protection};
 
 use crate::copy;
 use crate::cpu::Cpu;
@@ -45,9 +45,6 @@ const PASSES: usize = 64;
 const LAST_USER_ENTRY: usize = ENTRIES / 2 - 1;
 const _: () = assert!(index(information::ADDRESS, ROOT_SHIFT) == LAST_USER_ENTRY);
 
-/// Frames that an information page of a space's own takes: three tables, and the page.
-const OWN_INFORMATION: u32 = 4;
-
 /// Where what all spaces share begins.
 pub const SHARED_ADDRESS: u64 = information::ADDRESS >> ROOT_SHIFT << ROOT_SHIFT;
 
@@ -73,23 +70,14 @@ impl Common {
         let blocks = (u64::from(frame_count) * PAGE_BYTES).div_ceil(LARGE_PAGE_BYTES);
         BESIDE.store(alloc::vec![0; blocks as usize].leak().as_mut_ptr(), Ordering::Relaxed);
         let pointers = heap::zeroed_page();
+        let (directory, table, address) = (heap::zeroed_page(), heap::zeroed_page(), information::ADDRESS);
         // SAFETY: the tables were just allocated, in the direct map, and nobody else knows them.
-        unsafe { lead_to_information(pointers, heap::zeroed_page(), heap::zeroed_page(), page) };
+        unsafe {
+            *entry(pointers, index(address, POINTERS_SHIFT)) = directory | PRESENT | USER;
+            *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
+            *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
+        }
         Common { root, pointers }
-    }
-}
-
-/// Makes tables, all zeros, lead to an information page.
-///
-/// # Safety
-/// They are in the direct map and the caller's alone.
-unsafe fn lead_to_information(pointers: u64, directory: u64, table: u64, page: u64) {
-    let address = information::ADDRESS;
-    // SAFETY: the caller's.
-    unsafe {
-        *entry(pointers, index(address, POINTERS_SHIFT)) = directory | PRESENT | USER;
-        *entry(directory, index(address, DIRECTORY_SHIFT)) = table | PRESENT | USER;
-        *entry(table, index(address, PAGE_SHIFT)) = page | PRESENT | USER | NO_EXECUTE;
     }
 }
 
@@ -112,46 +100,11 @@ impl Space {
         Some(Space { root })
     }
 
-    /// The information page of its own, and how many frames were taken for it now. `None` without memory.
-    pub fn own_information(self, common: &Common, frames: &mut Frames) -> Option<(u64, u32)> {
-        if self.own_pointers(common).is_some() {
-            let table = self.table_to_read(information::ADDRESS)?;
-            // SAFETY: as in `above`.
-            let found = unsafe { *entry(table, index(information::ADDRESS, PAGE_SHIFT)) };
-            return Some((found & ADDRESS, 0));
-        }
-        if frames.free_count() < OWN_INFORMATION {
-            return None;
-        }
-        let [pointers, directory, table, page] =
-            [(); OWN_INFORMATION as usize].map(|()| frames.allocate().map(Frame::address));
-        let (pointers, directory, table, page) = (pointers?, directory?, table?, page?);
-        // SAFETY: the frames were just allocated; the root is this space's, and one processor changes it.
-        unsafe {
-            for frame in [pointers, directory, table, page] {
-                copy::zero_page(frame);
-            }
-            lead_to_information(pointers, directory, table, page);
-            let slot = entry(self.root, LAST_USER_ENTRY);
-            *slot = *slot & !ADDRESS | pointers;
-            Cpu::this().walks.clear();
-        }
-        Some((page, OWN_INFORMATION))
-    }
-
-    /// The table of pointers that leads to an information page of its own.
-    fn own_pointers(self, common: &Common) -> Option<u64> {
-        // SAFETY: as in `above`.
-        let pointers = unsafe { *entry(self.root, LAST_USER_ENTRY) } & ADDRESS;
-        Some(pointers).filter(|pointers| *pointers != common.pointers)
-    }
-
     /// Frees at most `limit` tables of a space without pages. Returns how many, and whether those were all.
     ///
     /// # Safety
     /// The space is not loaded, and is not used again once all have been freed.
-    pub unsafe fn destroy(self, common: &Common, limit: u32, frames: &mut Frames) -> (u32, bool) {
-        let own_pointers = self.own_pointers(common);
+    pub unsafe fn destroy(self, limit: u32, frames: &mut Frames) -> (u32, bool) {
         // SAFETY: the reference lives for this statement.
         unsafe { Cpu::this() }.walks.clear();
         let root = physical::pointer::<[u64; ENTRIES]>(self.root);
@@ -169,20 +122,6 @@ impl Space {
             }
             root[LAST_USER_ENTRY] -= COUNT_ONE;
         }
-        if let Some(pointers) = own_pointers {
-            if left <= OWN_INFORMATION {
-                return (limit - left, false);
-            }
-            left -= OWN_INFORMATION;
-            let mut table = pointers;
-            for shift in [POINTERS_SHIFT, DIRECTORY_SHIFT, PAGE_SHIFT] {
-                // SAFETY: the tables are this space's; each leads to the next, and the last to the page.
-                let next = unsafe { *entry(table, index(information::ADDRESS, shift)) } & ADDRESS;
-                frames.release(Frame::containing(table));
-                table = next;
-            }
-            frames.release(Frame::containing(table));
-        }
         if left == 0 {
             return (limit, false);
         }
@@ -198,9 +137,9 @@ impl Space {
         protection: Protection,
         caching: Caching,
         frames: &mut Frames,
-    ) -> Result<u32, MapError> {
+    ) -> Result<u32, Error> {
         if address >= USER_ADDRESS_END || is_shared(address) {
-            return Err(MapError::Occupied);
+            return Err(Error::BadAddress);
         }
         let mut added = 0;
         let mut above = entry(self.root, LAST_USER_ENTRY);
@@ -216,9 +155,9 @@ impl Space {
                     // All that are missing or none, so that a failure leaves nothing behind.
                     let missing = (shift - PAGE_SHIFT) / 9;
                     if added == 0 && frames.free_count() < missing {
-                        return Err(MapError::NoMemory);
+                        return Err(Error::NoMemory);
                     }
-                    let new = frames.allocate().ok_or(MapError::NoMemory)?.address();
+                    let new = frames.allocate().ok_or(Error::NoMemory)?.address();
                     copy::zero_page(new);
                     *slot = new | TABLE;
                     *above += COUNT_ONE;
@@ -233,7 +172,7 @@ impl Space {
         // SAFETY: as above.
         unsafe {
             if *above & LARGE != 0 || *slot != 0 {
-                return Err(MapError::Occupied);
+                return Err(Error::BadAddress);
             }
             let special = match caching {
                 Caching::Cached => 0,
@@ -330,21 +269,6 @@ impl Space {
         (address, count)
     }
 
-    /// Unmaps a page. Returns its frame.
-    pub fn unmap(self, address: u64) -> Option<Frame> {
-        let (slot, above) = self.slot(address)?;
-        // SAFETY: the entries belong to this space; one processor, so nobody else is changing them.
-        unsafe {
-            let old = *slot;
-            if old == 0 {
-                return None;
-            }
-            *slot = 0;
-            *above -= COUNT_ONE;
-            Some(Frame::containing(old & ADDRESS))
-        }
-    }
-
     /// Changes a page's protection; false if none is mapped.
     pub fn protect(self, address: u64, protection: Protection) -> bool {
         // Mostly there is no page, which is soon seen.
@@ -354,7 +278,7 @@ impl Space {
         let Some((slot, _)) = self.slot(address) else {
             return false;
         };
-        // SAFETY: as in `unmap`.
+        // SAFETY: the entry belongs to this space; one processor, so nobody else is changing it.
         unsafe { *slot = *slot & (ADDRESS | UNCACHED | DIRTY) | protection_bits(protection) };
         true
     }
@@ -362,7 +286,7 @@ impl Space {
     /// Whether a page was written since it was mapped or last asked for; see `Machine::take_written`.
     pub fn take_written(self, address: u64) -> bool {
         self.slot(address).is_some_and(|(slot, _)| {
-            // SAFETY: as in `unmap`.
+            // SAFETY: as in `protect`.
             unsafe {
                 let old = *slot;
                 *slot = old & !DIRTY;
@@ -375,7 +299,7 @@ impl Space {
     #[cold]
     pub fn note_written(self, address: u64, required: u64) -> bool {
         self.slot(address).is_some_and(|(slot, _)| {
-            // SAFETY: as in `unmap`.
+            // SAFETY: as in `protect`.
             unsafe {
                 let lacks_only_that =
                     *slot & DIRTY == 0 && (*slot | DIRTY) & (required | UNCACHED) == required;

@@ -151,7 +151,11 @@ impl NewTeam {
             message::move_to(self.team, stack, block)?;
         }
         ask(&process::Prepare { process: self.team, instruction: entry, stack })?;
-        let begin = BeginProgram { block_address: stack, block_bytes: block.len() as u32 };
+        let begin = BeginProgram {
+            block_address: stack,
+            block_bytes: block.len() as u32,
+            is_guest: self.team.is_guest().into(),
+        };
         message::reply(self.team, &begin.to_message(), &[])?;
         self.begun = true;
         Ok(self.team)

@@ -76,7 +76,7 @@ fn the_supervisor_is_loaded_and_has_everything() {
     let place = BootArchive { bytes: &archive, physical };
     assert_eq!(kernel.boot(place, &[device], 0xe_1000), Ok(()));
     let team = kernel.team(0);
-    let (space, root) = (team.space.unwrap(), team.root);
+    let (space, root) = (team.space, team.root);
     assert_eq!(team.grants.iter().filter(|grant| grant.count > 0).count(), 4);
     let mut bytes = std::vec![0; 0x6000];
     for (page, chunk) in (0..).zip(bytes.chunks_mut(PAGE_BYTES as usize)) {

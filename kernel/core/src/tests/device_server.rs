@@ -143,7 +143,7 @@ fn device_memory_is_mapped_within_the_grant() {
     }
     let mapped = ask(&mut kernel, Kernel::device_request, root, &map(0xfed0_1000, 3, READ | WRITE)).unwrap();
     kernel.touch(team, mapped.address + 0x1000, WRITE).unwrap();
-    let space = kernel.team(team).space.unwrap();
+    let space = kernel.team(team).space;
     assert_eq!(
         kernel.machine.page(space, mapped.address + 0x1000),
         Some((Frame(0xfed02), READ | WRITE, Caching::Uncached))

@@ -14,7 +14,7 @@ use abi::{Error, LogicalHost, Message, PAGE_BYTES, Request, Rights, UserId};
 
 use crate::frame::{Frame, Frames};
 use crate::kernel::{Configuration, Kernel};
-use crate::machine::{Caching, CopyFault, Machine, MapError, Place, ProcessIndex, Protection, Side};
+use crate::machine::{Caching, CopyFault, Machine, Place, ProcessIndex, Protection, Side};
 use crate::process::{Flags, NOBODY};
 use crate::request::Answer;
 use crate::team::{Quota, Team, TeamIndex};
@@ -119,18 +119,18 @@ impl Machine for FakeMachine {
         protection: Protection,
         caching: Caching,
         frames: &mut Frames,
-    ) -> Result<u32, MapError> {
+    ) -> Result<u32, Error> {
         assert!(address.is_multiple_of(PAGE_BYTES) && address < abi::USER_ADDRESS_END);
         let tables = self.spaces.get_mut(&space).expect("a space that exists");
         if tables.pages.contains_key(&address) {
-            return Err(MapError::Occupied);
+            return Err(Error::BadAddress);
         }
         let missing: Vec<_> = [(1, address >> 39), (2, address >> 30), (3, address >> 21)]
             .into_iter()
             .filter(|key| !tables.tables.contains_key(key))
             .collect();
         if frames.free_count() < missing.len() as u32 {
-            return Err(MapError::NoMemory);
+            return Err(Error::NoMemory);
         }
         for key in &missing {
             let table = frames.allocate().expect("counted above");
@@ -159,9 +159,24 @@ impl Machine for FakeMachine {
         most
     }
 
-    fn unmap(&mut self, space: FakeSpace, address: u64) -> Option<Frame> {
-        let tables = self.spaces.get_mut(&space).expect("a space that exists");
-        tables.pages.remove(&address).map(|(frame, ..)| frame)
+    fn unmap_run(
+        &mut self,
+        space: FakeSpace,
+        from: u64,
+        end: u64,
+        most: u32,
+        mut each: impl FnMut(Frame),
+    ) -> (u64, u32) {
+        let pages = &mut self.spaces.get_mut(&space).expect("a space that exists").pages;
+        let (mut next, mut count) = (from, 0);
+        while count < most
+            && let Some((&address, &(frame, ..))) = pages.range(next..end.max(next)).next()
+        {
+            pages.remove(&address);
+            each(frame);
+            (next, count) = (address + PAGE_BYTES, count + 1);
+        }
+        (if count < most { end } else { next }, count)
     }
 
     fn next_mapped(&self, space: FakeSpace, from: u64, end: u64) -> u64 {
@@ -265,10 +280,6 @@ impl Machine for FakeMachine {
         state.is_empty()
     }
 
-    fn set_clock_offset(&mut self, _: FakeSpace, _: i64, _: &mut Frames) -> Option<u32> {
-        Some(0)
-    }
-
     fn set_real_base(&mut self, _: u64) {}
 
     fn log(&mut self, bytes: &[u8]) {
@@ -294,7 +305,7 @@ pub fn team(kernel: &mut Kernel<FakeMachine>, quota_pages: u32) -> (TeamIndex, P
         priority: abi::kernel::priority::FOREGROUND,
         pages: Quota::new(quota_pages),
         processes: Quota::new(10),
-        ..Team::free()
+        ..Team::free(kernel.nowhere)
     };
     let team = kernel.create_team(NOBODY, team).expect("room for a team");
     let root = kernel.team(team).root;
@@ -307,7 +318,8 @@ pub fn team(kernel: &mut Kernel<FakeMachine>, quota_pages: u32) -> (TeamIndex, P
 /// Gives back all memory of a team; panics if it had not everything back afterwards.
 pub fn release(kernel: &mut Kernel<FakeMachine>, team: TeamIndex) {
     while !kernel.release_regions_step(team).expect("nothing to write back") {}
-    let space = kernel.team_mut(team).space.take().expect("a space");
+    let nowhere = kernel.nowhere;
+    let space = core::mem::replace(&mut kernel.team_mut(team).space, nowhere);
     let (freed, _) = kernel.machine.destroy_space(space, u32::MAX, &mut kernel.frames);
     kernel.team_mut(team).pages.give_back(freed);
     let team = kernel.team(team);

@@ -120,7 +120,7 @@ fn a_change_of_protection_reaches_pages_late_but_surely() {
     for page in 0..200 {
         kernel.touch(team, all.start + page * PAGE_BYTES, WRITE).unwrap();
     }
-    let space = kernel.team(team).space.unwrap();
+    let space = kernel.team(team).space;
     kernel.protect_regions(team, all, READ | EXECUTE).unwrap();
     // Not done yet, and another process runs into it.
     let last = all.end - PAGE_BYTES;
@@ -288,7 +288,7 @@ proptest! {
                 }
             }
             let resident = model.values().filter(|(_, byte)| byte.is_some()).count();
-            let space = kernel.team(team).space.unwrap();
+            let space = kernel.team(team).space;
             prop_assert_eq!(kernel.machine.page_count(space), resident);
             let used = kernel.team(team).pages.used;
             prop_assert_eq!(used, free - kernel.frames.free_count());

@@ -6,7 +6,6 @@ use abi::kernel::team_state::{MOST_PROCESSES, MovedProcessRecord, TeamStateRecor
 use abi::kernel::{GROUP, PROCESS, TIME, group, server, time};
 use abi::protocol::Request as _;
 use abi::{Error, LogicalHost, Message, Pid};
-use kernel_core::process::{Flags, State};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use simulator::node::{receive, send};
@@ -51,12 +50,13 @@ fn take(world: &mut World, state: &[u8]) -> Result<Pid, Error> {
     if taken.is_ok() {
         assert!(place.thaw(team).is_ok());
         place.node.pass(20_000_000);
+        place.end(team);
     } else {
-        let root = &place.node.kernel.processes[index];
-        assert_eq!((root.flags, root.state), (Flags::NEWBORN, State::AwaitingReply));
-        assert!(place.node.kernel.processes.guest(GUEST).is_none(), "nothing was made of it");
+        let team = place.node.kernel.processes[index].team;
+        assert!(place.node.kernel.team(team).ending, "what is refused ends");
+        assert_eq!(place.take_end(), target);
     }
-    place.end(team);
+    assert!(place.node.kernel.processes.guest(GUEST).is_none(), "a guest is left");
     assert_eq!(place.node.kernel.processes.used(), used, "slots are left");
     taken
 }
@@ -86,7 +86,7 @@ fn changed(state: &[u8], place: usize, change: impl Fn(&mut MovedProcessRecord))
     let head = TeamStateRecord::from_bytes(state.first_chunk().unwrap());
     let mut at = TeamStateRecord::BYTES
         + head.aliens as usize * abi::kernel::team_state::StandingRecord::BYTES
-        + head.memberships as usize * abi::kernel::team_state::MembershipRecord::BYTES;
+        + head.memberships as usize * abi::kernel::record::MembershipRecord::BYTES;
     for number in 0.. {
         let mut record = MovedProcessRecord::from_bytes(state[at..].first_chunk().unwrap());
         if number == place {
@@ -160,7 +160,7 @@ fn each_field_is_checked() {
     let slot = node.kernel.processes[index].team;
     node.kernel.team_mut(slot).processes.limit = 3;
     assert_eq!(world.places[1].write(team, &state), Err(Error::NoQuota));
-    world.places[1].end(team);
+    assert_eq!(world.places[1].take_end(), team);
     assert_ne!(root, team);
 }
 

@@ -10,6 +10,7 @@ use abi::kernel::process::{
 use abi::kernel::protection::{READ, WRITE};
 use abi::kernel::record::AlienRecord;
 use abi::kernel::{MEMORY, PROCESS, memory, team_state};
+use abi::notice::notice::Notice;
 use abi::remote::Arrival;
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
 use kernel_core::machine::Resume;
@@ -111,6 +112,11 @@ impl Place {
     pub fn end(&mut self, team: Pid) {
         let destroy = Destroy { process: team, status: 0 };
         self.node.request(self.node.root, PROCESS, &destroy).expect("it is there");
+        assert_eq!(self.take_end(), team);
+    }
+
+    /// The network server takes note of the end of a team of its own: which that was.
+    pub fn take_end(&mut self) -> Pid {
         for _ in 0..40 {
             let registers = match self.node.call(self.network, receive()) {
                 Outcome::Done(registers) => registers,
@@ -120,12 +126,14 @@ impl Place {
                     self.node.results(self.network)
                 }
             };
-            if registers.pid == team.to_bits() {
-                self.node.call(self.network, reply(team, Message::default()));
-                return;
+            if let Some(Notice::TeamEnded(ended)) =
+                Notice::from_message(&Message::from_registers(registers.message))
+            {
+                self.node.call(self.network, reply(ended.team, Message::default()));
+                return ended.team;
             }
         }
-        panic!("the end of {team} is not told");
+        panic!("no end is told");
     }
 
     /// What the network server receives now.

@@ -1,9 +1,9 @@
 //! Large pages: made of pages that follow one another, looked at as these, and taken apart by whatever changes one.
 
-use abi::PAGE_BYTES;
 use abi::kernel::protection::{EXECUTE, READ, WRITE};
+use abi::{Error, PAGE_BYTES};
 use kernel_core::frame::{BLOCK_FRAMES, Frame, Frames};
-use kernel_core::machine::{Caching, Machine, MapError};
+use kernel_core::machine::{Caching, Machine};
 
 use super::{Area, TABLE_BYTES};
 use crate::machine::X86;
@@ -117,7 +117,7 @@ pub fn large_pages(machine: &mut X86, frames: &mut Frames) {
             assert_eq!(machine.translate(space, at(page), EXECUTE), None);
             let frame = Frame(first.0 + page as u32);
             let again = machine.map(space, at(page), frame, READ, Caching::Cached, frames);
-            assert_eq!(again, Err(MapError::Occupied));
+            assert_eq!(again, Err(Error::BadAddress));
             machine.copy(area.place(at(page)), area.place(at(page)), 8).expect("a page");
             assert!(is_large(space, at(page)));
 

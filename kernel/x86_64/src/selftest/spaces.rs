@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-use abi::information::{self, Information};
+use abi::information;
 use abi::kernel::protection::{EXECUTE, READ, WRITE};
-use abi::{PAGE_BYTES, USER_ADDRESS_END};
+use abi::{Error, PAGE_BYTES, USER_ADDRESS_END};
 use kernel_core::frame::{Frame, Frames};
-use kernel_core::machine::{Caching, Machine, MapError, Place};
+use kernel_core::machine::{Caching, Machine};
 
 use super::{Area, TABLE_BYTES};
 use crate::instructions::counter;
@@ -30,7 +30,7 @@ pub fn mapping(machine: &mut X86, frames: &mut Frames) {
         assert!(machine.protect(space, address, 0));
         assert_eq!(machine.translate(space, address, READ), None);
         let again = machine.map(space, address, frame, READ, Caching::Cached, frames);
-        assert_eq!(again, Err(MapError::Occupied));
+        assert_eq!(again, Err(Error::BadAddress));
         assert!(machine.protect(space, address, READ));
     }
     let space = area.space;
@@ -150,7 +150,7 @@ pub fn mapping_without_memory(machine: &mut X86, frames: &mut Frames) {
                 poor.add(*frame, Frame(frame.0 + 1));
             }
             let result = machine.map(area.space, address, frame, READ, Caching::Cached, &mut poor);
-            assert_eq!(result, Err(MapError::NoMemory), "{address:#x}");
+            assert_eq!(result, Err(Error::NoMemory), "{address:#x}");
             assert_eq!(poor.free_count(), have);
             for frame in lent {
                 frames.release(frame);
@@ -161,40 +161,6 @@ pub fn mapping_without_memory(machine: &mut X86, frames: &mut Frames) {
         assert_eq!(machine.unmap(area.space, address), Some(frame));
         area.end(machine, frames);
     }
-}
-
-pub fn own_clocks(machine: &mut X86, frames: &mut Frames) {
-    let free = frames.free_count();
-    let area = Area::new(machine, frames);
-    let (space, other) = (area.space, Area::new(machine, frames));
-    let place = |space, field: usize| Place { space, address: information::ADDRESS + field as u64 };
-    let word = |machine: &mut X86, space, field| {
-        let mut bytes = [0; 8];
-        machine.read(place(space, field), &mut bytes).expect("the information page");
-        u64::from_le_bytes(bytes)
-    };
-    let base = core::mem::offset_of!(Information, counter_base);
-    let real = core::mem::offset_of!(Information, real_base_ns);
-    let shared = [base, real].map(|field| word(machine, space, field));
-    let multiplier = word(machine, space, core::mem::offset_of!(Information, multiplier));
-    for (number, ahead_ns) in [3_000_000_007_i64, -5_000_000_011, 0].into_iter().enumerate() {
-        let taken = machine.set_clock_offset(space, ahead_ns, frames);
-        assert_eq!(taken, Some(if number == 0 { 4 } else { 0 }));
-        let ticks = shared[0].wrapping_sub(word(machine, space, base)).cast_signed();
-        let found_ns = (i128::from(ticks) * i128::from(multiplier)) >> 32;
-        let late = found_ns - i128::from(ahead_ns);
-        assert!((0..=i128::from(multiplier >> 32) + 1).contains(&late), "{ahead_ns}: {found_ns}");
-        assert_eq!(word(machine, space, real), shared[1].wrapping_sub(ahead_ns.cast_unsigned()));
-        // The others' is what it was.
-        assert_eq!(word(machine, other.space, base), shared[0]);
-    }
-    assert_eq!(machine.translate(space, information::ADDRESS, WRITE), None);
-    assert_eq!(machine.unmap(space, information::ADDRESS), None);
-    let mut poor = Frames::new(1 << 16);
-    assert_eq!(machine.set_clock_offset(other.space, 1, &mut poor), None);
-    area.end(machine, frames);
-    other.end(machine, frames);
-    assert_eq!(frames.free_count(), free);
 }
 
 pub fn closed_addresses(machine: &mut X86, frames: &mut Frames) {
@@ -217,7 +183,7 @@ pub fn closed_addresses(machine: &mut X86, frames: &mut Frames) {
         !(PAGE_BYTES - 1),
     ] {
         let result = machine.map(space, address, Frame(0), READ, Caching::Cached, frames);
-        assert_eq!(result, Err(MapError::Occupied), "{address:#x}");
+        assert_eq!(result, Err(Error::BadAddress), "{address:#x}");
         assert_eq!(machine.unmap(space, address), None);
     }
     assert_eq!(machine.translate(space, crate::boot::KERNEL_BASE + (2 << 20), READ), None);
