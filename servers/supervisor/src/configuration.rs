@@ -469,6 +469,20 @@ mod tests {
         assert!(!uart.is_wanted("serials") && !uart.is_wanted("serial headless"));
     }
 
+    /// Who stands below the log in the order of servers logs to the kernel's log, which takes a right.
+    #[test]
+    fn the_nodes_own_services_stand_in_the_order_and_are_heard() {
+        let page = include_str!("../../../ARCHITECTURE.md");
+        let order = page.split("```order\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let level = |name: &str| order.lines().position(|line| line.split(' ').any(|word| word == name));
+        let log = level("log").unwrap();
+        for Service { name, rights, .. } in parse(include_str!("../../../configuration/services")).unwrap() {
+            let level =
+                level(&name).unwrap_or_else(|| panic!("{name} does not stand in the order of servers"));
+            assert!(level < log || rights.contains(Rights::TRACE), "nobody hears what {name} complains of");
+        }
+    }
+
     #[test]
     fn mistakes_are_told_with_their_line() {
         for (text, line, part) in [
