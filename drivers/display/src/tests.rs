@@ -161,6 +161,15 @@ fn keys_send_what_terminals_send() {
 }
 
 #[test]
+fn keys_that_only_some_keyboards_have_are_known() {
+    let mut keyboard = Keyboard::new("jp").unwrap();
+    let typed = [key::YEN, key::RO].map(|number| keyboard.take(number, true));
+    assert_eq!(typed, ["¥", "\\"].map(|text| Some(Typed::Bytes(text.into()))));
+    // The one beside the left Shift, which American keyboards lack.
+    assert_eq!(Keyboard::new("uk").unwrap().take(0x56, true), Some(Typed::Bytes(b"\\".into())));
+}
+
+#[test]
 fn a_key_that_stays_down_repeats_and_is_released_with_its_keyboard() {
     let mut keyboard = Keyboard::new("us").unwrap();
     let mut take = |number| keyboard.take(number, true);
