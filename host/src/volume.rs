@@ -51,7 +51,13 @@ impl Disk for Image {
     }
 }
 
-impl Memory for Image {}
+impl Memory for Image {
+    type Pages = Vec<u8>;
+
+    fn allocate(&mut self, bytes: usize) -> Result<Vec<u8>, Error> {
+        Ok(vec![0; bytes])
+    }
+}
 
 /// `cargo v disk`. The status is 1 if a check finds something wrong.
 pub fn disk(options: &DiskOptions) -> Result<u8> {
@@ -150,7 +156,7 @@ fn get(volume: &mut Volume<Image>, path: &str, target: &mut dyn Write) -> Result
     let mut position = 0;
     while position < inode.size {
         if position % AHEAD_BYTES == 0 {
-            volume.fetch(object, position, AHEAD_BYTES, false);
+            volume.fetch(object, position, AHEAD_BYTES, 0);
         }
         let piece = volume.piece(object, position, BLOCK_BYTES).map_err(failed)?;
         target.write_all(piece)?;

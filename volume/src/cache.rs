@@ -2,19 +2,24 @@
 //!
 //! A page is known by its place in a tree, its [`Key`]. A clean page can be given up for another one; a dirty one stays
 //! until it is written. Pages lie in slabs, one of the machine's each, so that they can be lent to others: a page that
-//! was lent is *discarded* before it becomes another.
+//! was lent is *discarded* before it becomes another. A slab gets its memory in parts, and nobody fills it with zeros: what is
+//! in a page is written over by whoever inserts it.
 
 use abi::Error;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::ops::Range;
 use hashbrown::HashMap;
 
 use crate::disk::Memory;
 use crate::layout::{BLOCK_BYTES, FANOUT_BITS};
-use crate::volume::READ_AHEAD_PAGES;
+use crate::volume::ROW_PAGES;
 
 /// Pages of a slab: as many as are read at once.
-const SLAB_PAGES: usize = READ_AHEAD_PAGES as usize;
+const SLAB_PAGES: usize = ROW_PAGES as usize;
+/// Pages that get memory at once.
+const PART_PAGES: usize = 64;
+const _: () = assert!(SLAB_PAGES.is_multiple_of(PART_PAGES));
 /// Fewer pages would not do.
 const LEAST_PAGES: usize = 64;
 const INDEX_BITS: u32 = 34;
@@ -57,33 +62,6 @@ impl Key {
 /// Which page in memory.
 pub(crate) type Slot = u32;
 
-/// Pages that lie in a row.
-struct Slab {
-    bytes: Vec<u8>,
-    /// Where the first of them begins.
-    offset: usize,
-}
-
-impl Slab {
-    fn new(memory: &mut impl Memory) -> Result<Slab, Error> {
-        let mut bytes: Vec<u8> = Vec::new();
-        bytes.try_reserve_exact((SLAB_PAGES + 1) * BLOCK_BYTES).map_err(|_| Error::NoMemory)?;
-        let address = bytes.as_ptr().addr();
-        let offset = address.next_multiple_of(BLOCK_BYTES) - address;
-        memory.make_present(address + offset, SLAB_PAGES as u32)?;
-        bytes.resize(offset + SLAB_PAGES * BLOCK_BYTES, 0);
-        Ok(Slab { bytes, offset })
-    }
-
-    fn pages(&self, first: usize, count: usize) -> &[u8] {
-        &self.bytes[self.offset..][first * BLOCK_BYTES..][..count * BLOCK_BYTES]
-    }
-
-    fn pages_mut(&mut self, first: usize, count: usize) -> &mut [u8] {
-        &mut self.bytes[self.offset..][first * BLOCK_BYTES..][..count * BLOCK_BYTES]
-    }
-}
-
 /// Whether a page is as it is on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -110,9 +88,10 @@ struct Frame {
 
 const UNUSED: Frame = Frame { key: None, block: 0, state: State::Clean, is_lent: false, was_used: false };
 
-/// The pages.
-pub(crate) struct Cache {
-    slabs: Vec<Slab>,
+/// The pages, in memory of some kind.
+pub(crate) struct Cache<M: Memory> {
+    /// Pages in a row each.
+    slabs: Vec<M::Pages>,
     frames: Vec<Frame>,
     places: HashMap<Key, Slot>,
     dirty: BTreeSet<Key>,
@@ -124,14 +103,14 @@ pub(crate) struct Cache {
     given_up: Vec<Key>,
 }
 
-impl core::fmt::Debug for Cache {
+impl<M: Memory> core::fmt::Debug for Cache<M> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Cache of {} pages, {} dirty", self.frames.len(), self.dirty.len())
     }
 }
 
-impl Cache {
-    pub(crate) fn new(most_pages: usize) -> Cache {
+impl<M: Memory> Cache<M> {
+    pub(crate) fn new(most_pages: usize) -> Cache<M> {
         Cache {
             slabs: Vec::new(),
             frames: Vec::new(),
@@ -177,7 +156,7 @@ impl Cache {
     #[inline]
     pub(crate) fn pages(&self, slot: Slot, count: usize) -> &[u8] {
         let (slab, first) = place(slot);
-        self.slabs[slab].pages(first, count.min(SLAB_PAGES - first))
+        &self.slabs[slab][range(first, count.min(SLAB_PAGES - first))]
     }
 
     #[inline]
@@ -188,7 +167,7 @@ impl Cache {
     /// As many of `count` pages as lie in a row in memory, to be changed.
     pub(crate) fn pages_mut(&mut self, slot: Slot, count: usize) -> &mut [u8] {
         let (slab, first) = place(slot);
-        self.slabs[slab].pages_mut(first, count.min(SLAB_PAGES - first))
+        &mut self.slabs[slab][range(first, count.min(SLAB_PAGES - first))]
     }
 
     /// How many of the pages that belong to `key` and the places behind it lie behind `slot` in a row, up to `most`.
@@ -219,7 +198,7 @@ impl Cache {
     }
 
     /// Makes a clean page for a place that has none. What is in it is to be written over.
-    pub(crate) fn insert(&mut self, key: Key, block: u64, memory: &mut impl Memory) -> Result<Slot, Error> {
+    pub(crate) fn insert(&mut self, key: Key, block: u64, memory: &mut M) -> Result<Slot, Error> {
         let slot = self.take(memory)?;
         self.frames[slot as usize] = Frame { key: Some(key), block, was_used: true, ..UNUSED };
         self.places.insert(key, slot);
@@ -246,7 +225,7 @@ impl Cache {
     }
 
     /// Forgets a page, and what was in it.
-    pub(crate) fn remove(&mut self, slot: Slot, memory: &mut impl Memory) {
+    pub(crate) fn remove(&mut self, slot: Slot, memory: &mut M) {
         self.forget(slot);
         if self.make_own(slot, memory).is_ok() {
             self.free.push(slot);
@@ -254,7 +233,7 @@ impl Cache {
     }
 
     /// Forgets all pages of an object, none of which is dirty.
-    pub(crate) fn remove_object(&mut self, object: u32, memory: &mut impl Memory) {
+    pub(crate) fn remove_object(&mut self, object: u32, memory: &mut M) {
         for slot in 0..self.frames.len() as Slot {
             if self.frames[slot as usize].key.is_some_and(|key| key.object() == object) {
                 self.remove(slot, memory);
@@ -291,7 +270,7 @@ impl Cache {
         core::mem::take(&mut self.given_up)
     }
 
-    fn take(&mut self, memory: &mut impl Memory) -> Result<Slot, Error> {
+    fn take(&mut self, memory: &mut M) -> Result<Slot, Error> {
         if let Some(slot) = self.free.pop() {
             return Ok(slot);
         }
@@ -307,7 +286,7 @@ impl Cache {
     }
 
     /// Gives up a clean page that was not used since the hand last came by.
-    fn give_one_up(&mut self, memory: &mut impl Memory) -> Option<Slot> {
+    fn give_one_up(&mut self, memory: &mut M) -> Option<Slot> {
         for _ in 0..2 * self.frames.len() {
             let at = self.hand;
             self.hand = (self.hand + 1) % self.frames.len();
@@ -342,7 +321,7 @@ impl Cache {
     }
 
     /// A page that was lent is lent no more. One for which that fails is lost.
-    fn make_own(&mut self, slot: Slot, memory: &mut impl Memory) -> Result<(), Error> {
+    fn make_own(&mut self, slot: Slot, memory: &mut M) -> Result<(), Error> {
         if self.frames[slot as usize].is_lent {
             let address = self.page(slot).as_ptr().addr();
             memory.discard(self.page_mut(slot))?;
@@ -352,28 +331,39 @@ impl Cache {
         Ok(())
     }
 
-    fn grow(&mut self, memory: &mut impl Memory) -> Result<(), Error> {
+    /// Makes another part of a slab.
+    fn grow(&mut self, memory: &mut M) -> Result<(), Error> {
         let no_memory = |_| Error::NoMemory;
         self.slabs.try_reserve(1).map_err(no_memory)?;
-        self.frames.try_reserve(SLAB_PAGES).map_err(no_memory)?;
-        self.free.try_reserve(SLAB_PAGES).map_err(no_memory)?;
-        self.places.try_reserve(SLAB_PAGES).map_err(|_| Error::NoMemory)?;
-        let slab = Slab::new(memory)?;
+        self.frames.try_reserve(PART_PAGES).map_err(no_memory)?;
+        self.free.try_reserve(PART_PAGES).map_err(no_memory)?;
+        self.places.try_reserve(PART_PAGES).map_err(|_| Error::NoMemory)?;
+        let (slab, first) = place(self.frames.len() as Slot);
+        if slab == self.slabs.len() {
+            self.slabs.push(memory.allocate(SLAB_PAGES * BLOCK_BYTES)?);
+        }
+        let part = &self.slabs[slab][range(first, PART_PAGES)];
+        memory.make_present(part.as_ptr().addr(), PART_PAGES as u32)?;
         let first = self.frames.len() as Slot;
-        self.slabs.push(slab);
-        self.frames.resize(self.frames.len() + SLAB_PAGES, UNUSED);
-        self.free.extend((first..first + SLAB_PAGES as Slot).rev());
+        self.frames.resize(self.frames.len() + PART_PAGES, UNUSED);
+        self.free.extend((first..first + PART_PAGES as Slot).rev());
         Ok(())
     }
 }
 
-/// Whether pages lie in a row in memory, in this order.
-pub(crate) fn are_in_a_row(slots: &[Slot]) -> bool {
-    let Some(first) = slots.first() else { return true };
-    place(*first).1 + slots.len() <= SLAB_PAGES && slots.iter().zip(*first..).all(|(slot, at)| *slot == at)
+/// How many pages lie in a row in memory, in this order, from the first on.
+pub(crate) fn row_length(slots: &[Slot]) -> usize {
+    let Some(first) = slots.first() else { return 0 };
+    let expected = (*first..).take(SLAB_PAGES - place(*first).1);
+    slots.iter().zip(expected).take_while(|(slot, expected)| *slot == expected).count()
 }
 
 /// Slab, and place in it.
 const fn place(slot: Slot) -> (usize, usize) {
     (slot as usize / SLAB_PAGES, slot as usize % SLAB_PAGES)
+}
+
+/// The bytes of pages of a slab.
+const fn range(first: usize, count: usize) -> Range<usize> {
+    first * BLOCK_BYTES..(first + count) * BLOCK_BYTES
 }

@@ -9,10 +9,10 @@ use abi::Error;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::cache::{Key, Slot, are_in_a_row};
+use crate::cache::{Key, Slot, row_length};
 use crate::disk::{Disk, Memory};
 use crate::layout::{BLOCK_BYTES, FANOUT, MAX_DEPTH, Pointer, Root, Superblock, checksum};
-use crate::volume::{MAP, READ_AHEAD_PAGES, TABLE, Volume};
+use crate::volume::{BUFFER_PAGES, MAP, ROW_PAGES, TABLE, Volume};
 
 /// In which order trees are written: where a tree's root stands comes after it.
 const fn turn(object: u32) -> u32 {
@@ -126,13 +126,13 @@ impl<D: Disk + Memory> Volume<D> {
     /// Writes dirty pages that were placed, in one piece those that lie in a row, and enters them above.
     fn write_pages(&mut self, keys: &[Key]) -> Result<(), Error> {
         let mut rest = keys;
+        let mut sums = [0; ROW_PAGES as usize];
+        let mut slots = [0; ROW_PAGES as usize];
         while let [first, ..] = rest {
             let Some(slot) = self.cache.find(*first) else { return Err(Error::Damaged) };
             let begin = self.cache.block(slot);
-            let mut sums = [0; READ_AHEAD_PAGES as usize];
-            let mut slots = [0; READ_AHEAD_PAGES as usize];
             let mut count = 0;
-            for key in rest.iter().take(READ_AHEAD_PAGES as usize) {
+            for key in rest.iter().take(ROW_PAGES as usize) {
                 let Some(slot) = self.cache.find(*key) else { break };
                 if self.cache.block(slot) != begin + count as u64 {
                     break;
@@ -155,14 +155,17 @@ impl<D: Disk + Memory> Volume<D> {
 
     /// Writes pages to blocks in a row: from where they lie, if that is in a row as well.
     fn write_row(&mut self, block: u64, slots: &[Slot]) -> Result<(), Error> {
-        if are_in_a_row(slots) {
+        if row_length(slots) == slots.len() {
             return self.disk.write(block, self.cache.pages(slots[0], slots.len()));
         }
-        let bytes = &mut self.buffer[..slots.len() * BLOCK_BYTES];
-        for (place, slot) in bytes.chunks_exact_mut(BLOCK_BYTES).zip(slots) {
-            place.copy_from_slice(self.cache.page(*slot));
+        for (slots, block) in slots.chunks(BUFFER_PAGES).zip((block..).step_by(BUFFER_PAGES)) {
+            let bytes = &mut self.buffer[..slots.len() * BLOCK_BYTES];
+            for (place, slot) in bytes.chunks_exact_mut(BLOCK_BYTES).zip(slots) {
+                place.copy_from_slice(self.cache.page(*slot));
+            }
+            self.disk.write(block, bytes)?;
         }
-        self.disk.write(block, bytes)
+        Ok(())
     }
 
     /// Puts the pointer to a page where it belongs, which is dirty.

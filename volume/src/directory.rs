@@ -13,7 +13,7 @@ use core::borrow::Borrow;
 use crate::disk::{Disk, Memory};
 use crate::layout::{BLOCK_BYTES, ENTRY_HEADER_BYTES, Entry, Inode, Kind, entries, is_name};
 use crate::objects::ROOT;
-use crate::volume::{READ_AHEAD_PAGES, Volume};
+use crate::volume::{ROW_PAGES, Volume};
 
 /// Most names that are kept in memory beside those of the directory that is at hand.
 const MOST_NAMES: usize = 64 * 1024;
@@ -170,8 +170,8 @@ impl<D: Disk + Memory> Volume<D> {
         }
         let mut directory = Directory::default();
         for page in 0..inode.pages() {
-            if page % READ_AHEAD_PAGES == 0 {
-                self.read_ahead(number, page, READ_AHEAD_PAGES, true)?;
+            if page % ROW_PAGES == 0 {
+                self.read_ahead(number, page, ROW_PAGES, ROW_PAGES)?;
             }
             let mut end = 0;
             if let Some(slot) = self.load(number, 0, page)? {

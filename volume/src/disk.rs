@@ -1,5 +1,7 @@
 //! What a volume needs of others: a disk, and memory whose pages may have been lent.
 
+use core::ops::DerefMut;
+
 use abi::Error;
 
 /// A disk, in blocks of [`BLOCK_BYTES`](crate::BLOCK_BYTES).
@@ -23,8 +25,14 @@ pub trait Disk {
     fn flush(&mut self) -> Result<(), Error>;
 }
 
-/// Memory of the machine's, as far as pages are lent to others. Where none are there is nothing to do.
+/// Memory of the machine's. Where no pages are lent to others there is hardly anything to do.
 pub trait Memory {
+    /// Pages in a row, which begin where one of the machine's does.
+    type Pages: DerefMut<Target = [u8]>;
+
+    /// So many bytes, in whole pages. They may be written once they are [made present](Memory::make_present).
+    fn allocate(&mut self, bytes: usize) -> Result<Self::Pages, Error>;
+
     /// Makes a page, which was lent, one that nobody else has.
     fn discard(&mut self, page: &mut [u8]) -> Result<(), Error> {
         let _ = page;

@@ -48,4 +48,4 @@ mod volume;
 pub use disk::{Disk, Memory};
 pub use layout::{BLOCK_BYTES, Inode, Kind, MAX_SIZE};
 pub use objects::ROOT;
-pub use volume::{Options, Space, Volume, find};
+pub use volume::{Options, ROW_PAGES, Space, Volume, find};

@@ -155,8 +155,8 @@ impl<D: Disk + Memory> Volume<D> {
         }
         for page in 0..self.superblock.table_blocks {
             let first = page as u32 * INODES as u32;
-            if page % crate::volume::READ_AHEAD_PAGES == 0 {
-                self.read_ahead(TABLE, page, crate::volume::READ_AHEAD_PAGES, true)?;
+            if page % crate::volume::ROW_PAGES == 0 {
+                self.read_ahead(TABLE, page, crate::volume::ROW_PAGES, crate::volume::ROW_PAGES)?;
             }
             for object in first..first + INODES as u32 {
                 match self.inode_slot(object) {

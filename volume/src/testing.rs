@@ -3,7 +3,9 @@
 use abi::Error;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut, Range};
 
 use crate::disk::{Disk, Memory};
 use crate::layout::BLOCK_BYTES;
@@ -168,4 +170,32 @@ impl Disk for TestDisk {
     }
 }
 
-impl Memory for TestDisk {}
+impl Memory for TestDisk {
+    type Pages = AlignedPages;
+
+    fn allocate(&mut self, bytes: usize) -> Result<AlignedPages, Error> {
+        let memory = vec![0; bytes + BLOCK_BYTES];
+        let offset = memory.as_ptr().align_offset(BLOCK_BYTES);
+        Ok(AlignedPages { memory, range: offset..offset + bytes })
+    }
+}
+
+/// Pages that begin where one of the machine's does.
+#[derive(Debug)]
+pub struct AlignedPages {
+    memory: Vec<u8>,
+    range: Range<usize>,
+}
+
+impl Deref for AlignedPages {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.memory[self.range.clone()]
+    }
+}
+
+impl DerefMut for AlignedPages {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.range.clone()]
+    }
+}

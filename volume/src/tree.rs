@@ -6,21 +6,28 @@
 
 use abi::Error;
 
-use crate::cache::{Key, Slot, are_in_a_row};
+use crate::cache::{Key, Slot, row_length};
 use crate::disk::{Disk, Memory};
 use crate::layout::{BLOCK_BYTES, FANOUT, FANOUT_BITS, INODES, MAX_DEPTH, Pointer, Root, checksum};
-use crate::volume::{MAP, READ_AHEAD_PAGES, TABLE, Volume};
+use crate::volume::{BUFFER_PAGES, MAP, ROW_PAGES, TABLE, Volume};
 
-/// In so many pieces a row of blocks is read to where its pages lie in memory; rather than in more, to one place and copied.
+/// In so many pieces what fits into the buffer is read to where its pages lie in memory; rather than in more, it is read there
+/// and copied.
 const MOST_ROWS: usize = 4;
 
-/// Pages of data that lie in a row on the disk.
+/// So many rows of pages have room in memory at the least.
+const ROWS_OF_CACHE: u64 = 4;
+
+/// Pages of pointers that are read at once for who reads on: of 16 MiB.
+const POINTERS_AHEAD: u64 = 16;
+
+/// Pages of a level that lie in a row on the disk.
 struct Row {
     /// Where the first of them is.
     block: u64,
     pages: usize,
     /// What their checksums should be.
-    sums: [u64; READ_AHEAD_PAGES as usize],
+    sums: [u64; ROW_PAGES as usize],
 }
 
 impl<D: Disk + Memory> Volume<D> {
@@ -68,42 +75,45 @@ impl<D: Disk + Memory> Volume<D> {
     }
 
     /// Reads pages of data that lie in a row on the disk at once, up to `count` from `index` on, as far as they are not in
-    /// memory. What cannot be read is left for who wants it. If more `is_to_follow`, the disk learns of that first, so that it
-    /// is at work on it while what is read now is used.
+    /// memory. What cannot be read is left for who wants it. Of `following` pages behind them that will be wanted next the disk
+    /// learns first, so that it is at work on them while what is read now is used.
     pub(crate) fn read_ahead(
         &mut self,
         object: u32,
         index: u64,
         count: u64,
-        is_to_follow: bool,
+        following: u64,
     ) -> Result<(), Error> {
-        if count < 2 || self.cache.find(Key::new(object, 0, index)).is_some() {
+        let first = Key::new(object, 0, index);
+        if count < 2 || self.cache.find(first).is_some() {
             return Ok(());
         }
-        let Some(row) = self.row(object, index, count)? else { return Ok(()) };
-        if is_to_follow {
-            let _ = self.expect_row(object, index + row.pages as u64);
+        let Some(row) = self.row(first, count)? else { return Ok(()) };
+        if following > 0 {
+            let _ = self.expect(object, index + row.pages as u64, following);
         }
-        self.read_row(Key::new(object, 0, index), row.block, &row.sums[..row.pages]);
+        self.read_row(first, &row);
         Ok(())
     }
 
-    /// Up to `count` pages of data that lie in a row on the disk, from `index` on, and are not in memory. None if that are not
-    /// even two.
-    fn row(&mut self, object: u32, index: u64, count: u64) -> Result<Option<Row>, Error> {
-        let count = count.min(READ_AHEAD_PAGES).min(FANOUT - index % FANOUT);
-        if self.root(object)?.depth == 0 {
+    /// Up to `count` pages that lie in a row on the disk, from `first` on, and are not in memory. None if that are not even two.
+    fn row(&mut self, first: Key, count: u64) -> Result<Option<Row>, Error> {
+        let (object, level, index) = (first.object(), first.level(), first.index());
+        // A row that took much of the memory would drive out what others use.
+        let most = ROW_PAGES.min(self.cache.most_pages() as u64 / ROWS_OF_CACHE);
+        let count = count.min(most).min(FANOUT - index % FANOUT);
+        if level >= self.root(object)?.depth {
             return Ok(None);
         }
-        let Some(above) = self.load(object, 1, index / FANOUT)? else { return Ok(None) };
+        let Some(above) = self.load(object, level + 1, index / FANOUT)? else { return Ok(None) };
         let pointers = self.cache.page(above);
-        let at = |index: u64| Pointer::get(pointers, (index % FANOUT) as usize);
-        let block = at(index).block;
-        let mut row = Row { block, pages: 0, sums: [0; READ_AHEAD_PAGES as usize] };
-        for (following, index) in (0..count).zip(index..) {
-            let pointer = at(index);
+        let at = |key: Key| Pointer::get(pointers, (key.index() % FANOUT) as usize);
+        let block = at(first).block;
+        let mut row = Row { block, pages: 0, sums: [0; ROW_PAGES as usize] };
+        for (following, key) in (0..count).zip(first.following()) {
+            let pointer = at(key);
             let is_next = pointer.block == block.saturating_add(following);
-            if !is_next || !self.map.is_used(pointer.block) || self.cache.has(Key::new(object, 0, index)) {
+            if !is_next || !self.map.is_used(pointer.block) || self.cache.has(key) {
                 break;
             }
             row.sums[row.pages] = pointer.checksum;
@@ -112,34 +122,42 @@ impl<D: Disk + Memory> Volume<D> {
         Ok(Some(row).filter(|row| row.pages >= 2))
     }
 
-    /// Tells the disk of the pages of data that will be read from `index` on; and of the page of pointers behind them, which
-    /// then is there when it says what comes next.
-    fn expect_row(&mut self, object: u32, index: u64) -> Result<(), Error> {
-        let Some(row) = self.row(object, index, READ_AHEAD_PAGES)? else { return Ok(()) };
+    /// Tells the disk of up to `count` pages of data that will be read from `index` on; and of the pages of pointers behind
+    /// those that it takes to know them, which then are there when they have to say what comes next.
+    fn expect(&mut self, object: u32, index: u64, count: u64) -> Result<(), Error> {
+        let pointers = Key::new(object, 1, index / FANOUT);
+        if let Some(row) = self.missing_pointers(pointers)? {
+            self.read_row(pointers, &row);
+        }
+        let Some(row) = self.row(Key::new(object, 0, index), count)? else { return Ok(()) };
         self.disk.expect(row.block, row.pages as u64);
-        let next = (index + row.pages as u64) / FANOUT;
-        if next != index / FANOUT && !self.cache.has(Key::new(object, 1, next)) {
-            let pointer = self.pointer(object, 1, next)?;
-            if !pointer.is_none() && self.map.is_used(pointer.block) {
-                self.disk.expect(pointer.block, 1);
-            }
+        let next = Key::new(object, 1, (index + row.pages as u64) / FANOUT);
+        if next != pointers
+            && let Some(row) = self.missing_pointers(next)?
+        {
+            self.disk.expect(row.block, row.pages as u64);
         }
         Ok(())
     }
 
-    /// Reads pages that lie in a row on the disk, from `block` on, and of which none is in memory: those that are as their
-    /// checksums say are there afterwards.
-    fn read_row(&mut self, first: Key, block: u64, sums: &[u64]) {
-        let mut slots = [0; READ_AHEAD_PAGES as usize];
+    /// Pages of pointers from `first` on, if that is not in memory: those of a long file were written in a row.
+    fn missing_pointers(&mut self, first: Key) -> Result<Option<Row>, Error> {
+        if self.cache.has(first) { Ok(None) } else { self.row(first, POINTERS_AHEAD) }
+    }
+
+    /// Reads pages of a row, of which none is in memory, from `first` on: those that are as their checksums say are there
+    /// afterwards.
+    fn read_row(&mut self, first: Key, row: &Row) {
+        let mut slots = [0; ROW_PAGES as usize];
         let mut count = 0;
-        for (key, block) in first.following().zip(block..).take(sums.len()) {
+        for (key, block) in first.following().zip(row.block..).take(row.pages) {
             let Ok(slot) = self.cache.insert(key, block, &mut self.disk) else { break };
             slots[count] = slot;
             count += 1;
         }
         let slots = &slots[..count];
-        let read = self.read_to(block, slots);
-        for ((key, slot), sum) in first.following().zip(slots).zip(sums) {
+        let read = self.read_to(row.block, slots);
+        for ((key, slot), sum) in first.following().zip(slots).zip(&row.sums) {
             // Pages of this row may have had to go for later ones of it.
             if self.cache.is_at(*slot, key) && (read.is_err() || checksum(self.cache.page(*slot)) != *sum) {
                 self.cache.remove(*slot, &mut self.disk);
@@ -149,21 +167,24 @@ impl<D: Disk + Memory> Volume<D> {
 
     /// Reads blocks that lie in a row to pages: to their places, unless these lie all about.
     fn read_to(&mut self, block: u64, slots: &[Slot]) -> Result<(), Error> {
-        let rows = slots.windows(2).filter(|pair| !are_in_a_row(pair)).count() + 1;
-        if rows > MOST_ROWS {
-            let bytes = &mut self.buffer[..slots.len() * BLOCK_BYTES];
-            self.disk.read(block, bytes)?;
-            for (page, slot) in bytes.chunks_exact(BLOCK_BYTES).zip(slots) {
-                self.cache.page_mut(*slot).copy_from_slice(page);
-            }
-            return Ok(());
-        }
-        let mut at = 0;
-        while at < slots.len() {
-            let length = (1..=slots.len() - at).rev().find(|length| are_in_a_row(&slots[at..at + length]));
-            let length = length.unwrap_or(1);
-            self.disk.read(block + at as u64, self.cache.pages_mut(slots[at], length))?;
-            at += length;
+        let (mut block, mut slots) = (block, slots);
+        while !slots.is_empty() {
+            let near = &slots[..slots.len().min(BUFFER_PAGES)];
+            let breaks = near.windows(2).filter(|pair| row_length(pair) < 2).count();
+            let count = if breaks >= MOST_ROWS {
+                let bytes = &mut self.buffer[..near.len() * BLOCK_BYTES];
+                self.disk.read(block, bytes)?;
+                for (page, slot) in bytes.chunks_exact(BLOCK_BYTES).zip(near) {
+                    self.cache.page_mut(*slot).copy_from_slice(page);
+                }
+                near.len()
+            } else {
+                let count = row_length(slots);
+                self.disk.read(block, self.cache.pages_mut(slots[0], count))?;
+                count
+            };
+            slots = &slots[count..];
+            block += count as u64;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::cache::{Cache, Key};
 use crate::directory::Directory;
 use crate::disk::{Disk, Memory};
 use crate::layout::{
-    BLOCK_BYTES, Inode, Kind, LEAST_BLOCKS, MAX_SIZE, MOST_BLOCKS, MOST_OBJECTS, Root, SUPERBLOCKS,
+    BLOCK_BYTES, FANOUT, Inode, Kind, LEAST_BLOCKS, MAX_SIZE, MOST_BLOCKS, MOST_OBJECTS, Root, SUPERBLOCKS,
     Superblock,
 };
 use crate::map::Map;
@@ -19,8 +19,10 @@ use crate::objects::{Numbers, ROOT};
 pub(crate) const TABLE: u32 = 0;
 /// The map of used blocks, as an object.
 pub(crate) const MAP: u32 = MOST_OBJECTS;
-/// The most pages that are read or written at once.
-pub(crate) const READ_AHEAD_PAGES: u64 = 64;
+/// The most pages that are read or written at once: as many as a page of pointers has.
+pub const ROW_PAGES: u64 = FANOUT;
+/// The most of them that are brought together in the buffer, where they lie all about in memory.
+pub(crate) const BUFFER_PAGES: usize = 64;
 
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
@@ -59,11 +61,11 @@ enum Purpose {
 
 /// A volume on a disk.
 #[derive(Debug)]
-pub struct Volume<D> {
+pub struct Volume<D: Memory> {
     pub(crate) disk: D,
     pub(crate) superblock: Superblock,
     pub(crate) map: Map,
-    pub(crate) cache: Cache,
+    pub(crate) cache: Cache<D>,
     pub(crate) numbers: Numbers,
     /// The inode that was asked for last, as it is in the table.
     pub(crate) last_inode: Option<(u32, Inode)>,
@@ -118,7 +120,7 @@ impl<D: Disk + Memory> Volume<D> {
             unplaced: 0,
             needs_commit: false,
             was_mended: false,
-            buffer: vec![0; READ_AHEAD_PAGES as usize * BLOCK_BYTES],
+            buffer: vec![0; BUFFER_PAGES * BLOCK_BYTES],
             purpose: Purpose::Changing,
         })
     }
@@ -260,13 +262,14 @@ impl<D: Disk + Memory> Volume<D> {
     }
 
     /// Sees to it that `bytes` from `position` on are in memory, as far as they lie in a row on the disk. What cannot be had
-    /// is not the matter here. If more `is_to_follow`, the disk may read what comes next before it is asked to.
-    pub fn fetch(&mut self, object: u32, position: u64, bytes: u64, is_to_follow: bool) {
+    /// is not the matter here. If `following` bytes behind them will be wanted next, the disk may read these before it is asked to.
+    pub fn fetch(&mut self, object: u32, position: u64, bytes: u64, following: u64) {
         let index = position / BLOCK_BYTES as u64;
         let end = position.saturating_add(bytes).div_ceil(BLOCK_BYTES as u64);
         let end = end.min(self.inode(object).map_or(0, |inode| inode.pages()));
         if index < end {
-            let _ = self.read_ahead(object, index, end - index, is_to_follow);
+            let following = following.div_ceil(BLOCK_BYTES as u64);
+            let _ = self.read_ahead(object, index, end - index, following);
         }
     }
 

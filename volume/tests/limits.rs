@@ -2,7 +2,7 @@
 
 use abi::Error;
 use volume::testing::TestDisk;
-use volume::{BLOCK_BYTES, Disk, Kind, Options, ROOT, Volume, find};
+use volume::{BLOCK_BYTES, Disk, Kind, Options, ROOT, ROW_PAGES, Volume, find};
 
 const PAGE: u64 = BLOCK_BYTES as u64;
 const OPTIONS: Options = Options { pages: 256 };
@@ -26,7 +26,7 @@ fn write(volume: &mut Volume<TestDisk>, file: u32, position: u64, data: &[u8]) -
 fn read(volume: &mut Volume<TestDisk>, file: u32) -> Result<Vec<u8>, Error> {
     let mut whole = Vec::new();
     loop {
-        volume.fetch(file, whole.len() as u64, 64 * PAGE, true);
+        volume.fetch(file, whole.len() as u64, 64 * PAGE, 64 * PAGE);
         match volume.piece(file, whole.len() as u64, BLOCK_BYTES)? {
             [] => return Ok(whole),
             piece => whole.extend_from_slice(piece),
@@ -334,7 +334,7 @@ fn files_beyond_four_gigabytes_have_holes() {
     assert!(!volume.is_present(file, (6 << 32) / PAGE).unwrap());
     assert_eq!(volume.page_to_change(file, 1 << 34, true), Err(Error::NoSpace));
     for position in [far + 5, 1 << 46, u64::MAX] {
-        volume.fetch(file, position, 1 << 18, true);
+        volume.fetch(file, position, 1 << 18, 1 << 18);
         assert_eq!(volume.piece(file, position, 9).unwrap(), []);
     }
     volume.set_size(file, 5, 3).unwrap();
@@ -409,4 +409,36 @@ fn what_is_no_volume_is_none() {
         part.write(number, &block).unwrap();
     }
     assert_eq!(find(&mut part).unwrap(), None);
+}
+
+#[test]
+fn who_reads_on_asks_the_disk_for_much_at_once() {
+    let options = Options { pages: 2048 };
+    let mut volume = Volume::format(TestDisk::new(16_000), [1; 16], 1, options).unwrap();
+    let file = volume.create(ROOT, "long", Kind::File, 1, 1).unwrap();
+    let data = content(3, 20 << 20);
+    write(&mut volume, file, 0, &data).unwrap();
+    volume.commit(3).unwrap();
+    for pages in [8192, 2048] {
+        let mut volume = Volume::mount(volume.disk().clone(), Options { pages }).unwrap();
+        let is_short = pages < 8192;
+        if is_short {
+            // What is given up for others lies all about then.
+            for page in (0..5120).step_by(3) {
+                volume.piece(file, page * PAGE, BLOCK_BYTES).unwrap();
+            }
+        }
+        let before = volume.disk().counts.reads.0;
+        for (at, piece) in (0..).step_by(1 << 20).zip(data.chunks(1 << 20)) {
+            let mut read = Vec::new();
+            while read.len() < piece.len() {
+                let position = at + read.len() as u64;
+                volume.fetch(file, position, ROW_PAGES * PAGE, ROW_PAGES * PAGE);
+                read.extend_from_slice(volume.piece(file, position, piece.len() - read.len()).unwrap());
+            }
+            assert!(read == piece, "from {at} on");
+        }
+        let reads = volume.disk().counts.reads.0 - before;
+        assert!(is_short || reads <= 2 * 20 + 8, "{reads} reads of 20 MiB");
+    }
 }

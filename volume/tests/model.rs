@@ -9,8 +9,6 @@ use volume::testing::TestDisk;
 use volume::{BLOCK_BYTES, Kind, Options, ROOT, Volume};
 
 const PAGE: u64 = BLOCK_BYTES as u64;
-/// So few that pages come and go all the time.
-const OPTIONS: Options = Options { pages: 64 };
 
 /// A file: its size, and the pages that are not all zeros.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -123,7 +121,7 @@ fn state_of(volume: &mut Volume<TestDisk>) -> State {
             let near = |page: u64| page.saturating_sub(2)..page + 80;
             let parts = [0..pages.min(400), near((1 << 33) / PAGE), near(((1 << 45) - 5) / PAGE)];
             for page in parts.into_iter().flatten().filter(|page| *page < pages) {
-                volume.fetch(object, page * PAGE, 16 * PAGE, page % 2 == 0);
+                volume.fetch(object, page * PAGE, 160 * PAGE, page % 2 * 160 * PAGE);
                 let mut bytes = volume.piece(object, page * PAGE, BLOCK_BYTES).unwrap().to_vec();
                 assert_eq!(bytes.len() as u64, (inode.size - page * PAGE).min(PAGE));
                 bytes.resize(BLOCK_BYTES, 0);
@@ -141,6 +139,7 @@ struct Run {
     state: State,
     committed: State,
     now_ns: u64,
+    options: Options,
 }
 
 impl Run {
@@ -241,7 +240,7 @@ impl Run {
             random ^= random << 17;
             random
         });
-        let mut volume = Volume::mount(disk, OPTIONS).unwrap();
+        let mut volume = Volume::mount(disk, self.options).unwrap();
         let found = state_of(&mut volume);
         if !(was_committing && found == self.state) {
             assert_eq!(found, self.committed, "what was committed is there and nothing else");
@@ -274,10 +273,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_volume_holds_what_it_should(steps in prop::collection::vec(steps(), 1..60)) {
+    fn a_volume_holds_what_it_should(
+        steps in prop::collection::vec(steps(), 1..60),
+        // In little memory pages have to go all the time; in more, much is read at once.
+        pages in prop_oneof![Just(64), Just(1100)],
+    ) {
+        let options = Options { pages };
         let disk = TestDisk::new(40_000);
-        let volume = Volume::format(disk, [7; 16], 1, OPTIONS).unwrap();
-        let mut run = Run { volume: Some(volume), state: State::new(), committed: State::new(), now_ns: 1 };
+        let volume = Volume::format(disk, [7; 16], 1, options).unwrap();
+        let (state, committed) = (State::new(), State::new());
+        let mut run = Run { volume: Some(volume), state, committed, now_ns: 1, options };
         for step in &steps {
             run.step(step);
         }

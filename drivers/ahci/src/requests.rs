@@ -246,7 +246,7 @@ mod tests {
     const SLOTS: usize = 4;
 
     fn requests() -> Requests {
-        let buffers = Buffers::of(DmaMemory::imitate(SLOTS * 4096), SLOTS, 4096);
+        let buffers = Buffers::of(&DmaMemory::imitate(SLOTS * 4096), SLOTS, 4096);
         Requests::new(DmaMemory::imitate(BYTES), buffers, 512)
     }
 

@@ -40,9 +40,12 @@ pub use server::DiskServer;
 pub use unit::Unit;
 
 /// Most bytes of one transfer, whatever the device could do.
-pub const LARGEST_TRANSFER_BYTES: usize = 256 * 1024;
+pub const LARGEST_TRANSFER_BYTES: usize = 1024 * 1024;
 /// Most requests at a disk at once, whatever the device could do.
-pub const MOST_SLOTS: usize = 16;
+pub const MOST_SLOTS: usize = 8;
+/// So many there are also where memory is short; else buffers take up to a part of it.
+const LEAST_SLOTS: usize = 2;
+const BUFFERS_SHARE: u64 = 16;
 /// Bytes of the sectors in which several kinds of device count, whatever their blocks are.
 pub const SECTOR_BYTES: u32 = 512;
 /// Lengths of blocks that can be: a power of two between these.
@@ -98,17 +101,11 @@ pub fn text(bytes: &[u8]) -> String {
     String::from(shown.collect::<String>().trim())
 }
 
-/// A buffer for each of so many slots, or for fewer if there is not so much DMA memory.
+/// A buffer for each of so many slots, or for fewer if there is not so much DMA memory, or little memory altogether.
 pub fn allocate_buffers(slots: usize, bytes: u32) -> Result<Buffers, Error> {
-    let halves = core::iter::successors(Some(slots), |slots| Some(slots / 2)).take_while(|slots| *slots > 0);
-    let mut outcome = Err(Error::NoMemory);
-    for slots in halves {
-        outcome = Buffers::allocate(slots, bytes as usize);
-        if outcome.is_ok() {
-            break;
-        }
-    }
-    outcome
+    let memory_bytes = v::entry::information().total_frames * v::abi::PAGE_BYTES;
+    let share = (memory_bytes / BUFFERS_SHARE) as usize / bytes as usize;
+    Buffers::allocate_apart(slots.min(share.max(LEAST_SLOTS)), bytes as usize)
 }
 
 /// What a device is to do. Blocks are counted from the disk's first, and have been checked to be there.

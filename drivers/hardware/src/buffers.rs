@@ -5,8 +5,8 @@
 //! what it was not lent is found out here. That it writes into a buffer after it has given it back is the one thing that
 //! is trusted of it: so are devices altogether, until an IOMMU is used.
 
-use alloc::vec;
 use alloc::vec::Vec;
+use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 
 use v::Error;
@@ -16,30 +16,62 @@ use crate::dma::DmaMemory;
 /// Buffers of one size.
 #[derive(Debug)]
 pub struct Buffers {
-    memory: DmaMemory,
     bytes: usize,
-    lent: Vec<bool>,
+    /// Each has `bytes` bytes of DMA memory, all to itself. That stays mapped as long as the team lives.
+    buffers: Vec<Buffer>,
 }
 
+#[derive(Debug)]
+struct Buffer {
+    first: NonNull<u8>,
+    physical: u64,
+    is_lent: bool,
+}
+
+// SAFETY: as of the memory that they are in, which is theirs alone.
+unsafe impl Send for Buffers {}
+
 impl Buffers {
-    /// `count` buffers of `bytes` bytes each. The memory must have been granted.
+    /// `count` buffers of `bytes` bytes each, in one piece of memory. That must have been granted.
     pub fn allocate(count: usize, bytes: usize) -> Result<Buffers, Error> {
         let all = count.checked_mul(bytes).ok_or(Error::TooLong)?;
-        Ok(Buffers::of(DmaMemory::allocate(all)?, count, bytes))
+        Ok(Buffers::of(&DmaMemory::allocate(all)?, count, bytes))
     }
 
-    /// As many in `memory`.
+    /// Up to `count` buffers, each in a piece of its own: as many as there is memory for, but one at the least.
+    pub fn allocate_apart(count: usize, bytes: usize) -> Result<Buffers, Error> {
+        let mut buffers = Buffers::of(&DmaMemory::allocate(bytes)?, 1, bytes);
+        while buffers.count() < count
+            && let Ok(memory) = DmaMemory::allocate(bytes)
+        {
+            buffers.add(&memory, 1);
+        }
+        Ok(buffers)
+    }
+
+    /// `count` buffers in `memory`, of which nobody else makes any use.
     ///
     /// # Panics
     /// If they do not fit.
-    pub fn of(memory: DmaMemory, count: usize, bytes: usize) -> Buffers {
+    pub fn of(memory: &DmaMemory, count: usize, bytes: usize) -> Buffers {
+        let mut buffers = Buffers { bytes, buffers: Vec::with_capacity(count) };
+        buffers.add(memory, count);
+        buffers
+    }
+
+    fn add(&mut self, memory: &DmaMemory, count: usize) {
+        let bytes = self.bytes;
         assert!(count * bytes <= memory.bytes(), "{count} buffers of {bytes} bytes in {}", memory.bytes());
-        Buffers { memory, bytes, lent: vec![false; count] }
+        self.buffers.extend((0..count).filter_map(|buffer| {
+            let offset = buffer * bytes;
+            let first = NonNull::new(memory.range(offset, bytes))?;
+            Some(Buffer { first, physical: memory.physical() + offset as u64, is_lent: false })
+        }));
     }
 
     /// How many.
-    pub fn count(&self) -> usize {
-        self.lent.len()
+    pub const fn count(&self) -> usize {
+        self.buffers.len()
     }
 
     /// The length of each.
@@ -48,15 +80,12 @@ impl Buffers {
     }
 
     /// A buffer's physical address.
-    pub const fn physical(&self, buffer: usize) -> u64 {
-        self.memory.physical() + (buffer * self.bytes) as u64
-    }
-
+    ///
+    /// # Panics
+    /// If there is no such buffer.
     #[inline]
-    fn must_have(&self, buffer: usize) {
-        if self.lent[buffer] {
-            has_not(buffer);
-        }
+    pub fn physical(&self, buffer: usize) -> u64 {
+        self.buffers[buffer].physical
     }
 
     /// The device has the buffer from now on.
@@ -65,15 +94,25 @@ impl Buffers {
     /// If it has it already, or there is no such buffer.
     #[inline]
     pub fn lend(&mut self, buffer: usize) {
-        self.must_have(buffer);
-        self.lent[buffer] = true;
+        if core::mem::replace(&mut self.buffers[buffer].is_lent, true) {
+            has_not(buffer);
+        }
     }
 
     /// The device says that it is done with the buffer. False if it did not have it.
     #[inline]
     pub fn take_back(&mut self, buffer: usize) -> bool {
         fence(Ordering::Acquire);
-        self.lent.get_mut(buffer).is_some_and(core::mem::take)
+        self.buffers.get_mut(buffer).is_some_and(|buffer| core::mem::take(&mut buffer.is_lent))
+    }
+
+    #[inline]
+    fn own(&self, buffer: usize) -> NonNull<[u8]> {
+        let Buffer { first, is_lent, .. } = self.buffers[buffer];
+        if is_lent {
+            has_not(buffer);
+        }
+        NonNull::slice_from_raw_parts(first, self.bytes)
     }
 
     /// A buffer that the driver has.
@@ -82,11 +121,9 @@ impl Buffers {
     /// If the device has it.
     #[inline]
     pub fn get(&self, buffer: usize) -> &[u8] {
-        self.must_have(buffer);
-        let first = self.memory.range(buffer * self.bytes, self.bytes);
-        // SAFETY: within the memory, which is mapped as long as the team lives; the device doesn't have it (see the head
-        // of this file), and `&self` keeps writers of the driver's away.
-        unsafe { core::slice::from_raw_parts(first, self.bytes) }
+        // SAFETY: `bytes` bytes that are mapped as long as the team lives, and this buffer's alone; the device doesn't have it
+        // (see the head of this file), and `&self` keeps writers of the driver's away.
+        unsafe { self.own(buffer).as_ref() }
     }
 
     /// A buffer that the driver has, to be written.
@@ -95,10 +132,8 @@ impl Buffers {
     /// As [`get`](Buffers::get).
     #[inline]
     pub fn get_mut(&mut self, buffer: usize) -> &mut [u8] {
-        self.must_have(buffer);
-        let first = self.memory.range(buffer * self.bytes, self.bytes);
         // SAFETY: as in `get`; `&mut self` keeps everyone else of the driver's away.
-        unsafe { core::slice::from_raw_parts_mut(first, self.bytes) }
+        unsafe { self.own(buffer).as_mut() }
     }
 }
 
@@ -113,7 +148,7 @@ mod tests {
     use super::*;
 
     fn buffers() -> Buffers {
-        Buffers::of(DmaMemory::imitate(8192), 4, 2048)
+        Buffers::of(&DmaMemory::imitate(8192), 4, 2048)
     }
 
     #[test]
@@ -140,6 +175,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "4 buffers of 4096 bytes")]
     fn buffers_must_fit() {
-        Buffers::of(DmaMemory::imitate(8192), 4, 4096);
+        Buffers::of(&DmaMemory::imitate(8192), 4, 4096);
     }
 }

@@ -9,13 +9,14 @@ use crate::command::{Command, Data};
 use crate::queue::{ENTRIES, Queue};
 
 /// A slot's record: the list of its buffer's pages behind the first, and the range of a discard.
-const LIST_BYTES: usize = 512;
+const LIST_BYTES: usize = 8 * block_device::LARGEST_TRANSFER_BYTES / PAGE_BYTES as usize;
 const RANGE: usize = LIST_BYTES;
 const RANGE_COUNT: usize = 4;
 const RANGE_FIRST: usize = 8;
+const RANGE_BYTES: usize = 16;
 /// Bytes of a record. None reaches over a page's end.
-pub const RECORD_BYTES: usize = 1024;
-const _: () = assert!(block_device::LARGEST_TRANSFER_BYTES / PAGE_BYTES as usize - 1 <= LIST_BYTES / 8);
+pub const RECORD_BYTES: usize = PAGE_BYTES as usize;
+const _: () = assert!(RANGE + RANGE_BYTES <= RECORD_BYTES);
 const _: () = assert!(block_device::MOST_SLOTS < ENTRIES as usize);
 
 /// A namespace's requests.
@@ -122,7 +123,7 @@ mod tests {
     const SLOTS: usize = 4;
 
     fn requests() -> Requests {
-        let buffers = Buffers::of(DmaMemory::imitate(SLOTS * 16384), SLOTS, 16384);
+        let buffers = Buffers::of(&DmaMemory::imitate(SLOTS * 16384), SLOTS, 16384);
         let records = DmaMemory::imitate(SLOTS * RECORD_BYTES);
         Requests::new(Queue::new(DmaMemory::imitate(BYTES)), 1, 512, buffers, records)
     }

@@ -191,7 +191,7 @@ mod tests {
                 (memory.seen_by_device(), DmaMemory::imitate(RECORD_BYTES * usize::from(SLOTS)));
             let queue = Queue::new(memory, SLOTS, true);
             let [descriptors, _, used] = queue.places();
-            let buffers = Buffers::of(DmaMemory::imitate(4 * BUFFER_BYTES), SLOTS.into(), BUFFER_BYTES);
+            let buffers = Buffers::of(&DmaMemory::imitate(4 * BUFFER_BYTES), SLOTS.into(), BUFFER_BYTES);
             let seen_records = records.seen_by_device();
             let requests = Requests::new(queue, buffers, records, 512);
             Device {

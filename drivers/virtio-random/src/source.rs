@@ -84,7 +84,7 @@ mod tests {
             let (queue, seen) = (memory.seen_by_device(), buffers.seen_by_device());
             let shared = Queue::new(memory, COUNT, true);
             let [descriptors, _, used] = shared.places();
-            let source = Source::new(shared, Buffers::of(buffers, COUNT.into(), BUFFER_BYTES));
+            let source = Source::new(shared, Buffers::of(&buffers, COUNT.into(), BUFFER_BYTES));
             Device { source, queue, used: (used - descriptors) as usize, buffers: seen, given: 0 }
         }
 

@@ -14,6 +14,7 @@ use protocols::io::{io, mode};
 use v::file::File;
 use v::io::Instance;
 use v::log;
+use v::memory::Pages;
 use v::prelude::*;
 use v::time::{self, Duration};
 use volume::{Disk, Memory};
@@ -148,6 +149,12 @@ impl Disk for Device {
 }
 
 impl Memory for Device {
+    type Pages = Pages;
+
+    fn allocate(&mut self, bytes: usize) -> Result<Pages, Error> {
+        Pages::new(bytes)
+    }
+
     fn discard(&mut self, page: &mut [u8]) -> Result<(), Error> {
         Kernel.discard(page)
     }

@@ -8,6 +8,7 @@
 //! | `control` | the volume as a whole: format, check |
 //! | `leased` | that files may be leased to caches of other nodes, on the disk |
 //! | `describe` | what is said of a file |
+//! | `reader` | how far somebody has come in a file, and how much is read ahead for that |
 //! | `opened` | who has which file open, and which of its pages the kernel has |
 //! | `device` | the disk: a driver's instance, opened anew when the driver was restarted |
 //!
@@ -26,6 +27,7 @@ mod disks;
 mod leased;
 mod names;
 mod opened;
+mod reader;
 pub mod server;
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use volume::{BLOCK_BYTES, Kind, MAX_SIZE, Options, ROOT, Volume};
 use crate::disks::Disks;
 use crate::names::{self, Place};
 use crate::opened::OpenObjects;
+use crate::reader::{self, Reader};
 
 /// How long a change may be in memory only.
 pub const COMMIT_AFTER_NS: u64 = 5_000_000_000;
@@ -27,10 +28,6 @@ pub const COMMIT_AFTER_NS: u64 = 5_000_000_000;
 pub const CONTROL_CONTEXT: u32 = u32::MAX;
 /// How long to wait after a commit that failed.
 const COMMIT_AGAIN_NS: u64 = 1_000_000_000;
-/// How much is read ahead for who reads on, and for who begins.
-const READ_AHEAD_BYTES: u64 = 64 * PAGE_BYTES;
-const FIRST_READ_BYTES: u64 = 16 * PAGE_BYTES;
-
 /// An open file.
 #[derive(Debug)]
 pub struct OpenFile {
@@ -39,8 +36,7 @@ pub struct OpenFile {
     mode: u32,
     /// As which instance the kernel has pages of it.
     paged: Option<u32>,
-    /// Where the last read ended.
-    next_position: u64,
+    reader: Reader,
 }
 
 /// The file server.
@@ -227,19 +223,18 @@ impl<S: Disks> FileServer<S> {
             self.open.note_paged(object, instance, may_write);
             open.paged = Some(instance);
         }
-        let goes_on = position == open.next_position;
-        let bytes = if goes_on { READ_AHEAD_BYTES } else { FIRST_READ_BYTES };
+        let (ahead, following) = open.reader.ahead(position);
         let volume = self.volume.as_mut().ok_or(Error::NotFound)?;
-        volume.fetch(object, position, bytes, goes_on && position > 0);
+        volume.fetch(object, position, ahead.max(reader::FIRST_BYTES), following);
         if !may_write {
             let most = MOST_LENT as usize;
             let count = volume.lend(object, position / PAGE_BYTES, most)?.len();
             if count > 0 {
-                open.next_position = position + count as u64;
+                open.reader.note_end(position + count as u64);
                 return Ok(Reading::Lent(volume.lend(object, position / PAGE_BYTES, most)?, Access::READ));
             }
         }
-        open.next_position = position + PAGE_BYTES;
+        open.reader.note_end(position + PAGE_BYTES);
         Ok(Reading::Data(volume.piece(object, position, BLOCK_BYTES)?))
     }
 }
@@ -282,7 +277,7 @@ impl<S: Disks> Service for FileServer<S> {
         self.after_use(system);
         Ok(Opening::Object {
             size,
-            open: OpenFile { object, mode, paged: None, next_position: 0 },
+            open: OpenFile { object, mode, paged: None, reader: Reader::default() },
             attributes,
             block_bytes: BLOCK_BYTES as u32,
         })
@@ -321,21 +316,15 @@ impl<S: Disks> Service for FileServer<S> {
             return self.read_page(open, position, instance);
         }
         let object = open.object;
-        let goes_on = position == open.next_position && position > 0;
-        let ahead = if goes_on || room as u64 > PAGE_BYTES {
-            READ_AHEAD_BYTES
-        } else if position == 0 {
-            FIRST_READ_BYTES
-        } else {
-            PAGE_BYTES
-        };
+        let (ahead, following) = open.reader.ahead(position);
+        let ahead = ahead.max(room as u64).min(reader::MOST_BYTES);
         let volume = self.volume.as_mut().ok_or(Error::NotFound)?;
         let size = volume.inode(object)?.size;
         let wanted = size.saturating_sub(position).min(room as u64) as usize;
-        open.next_position = position + wanted as u64;
+        open.reader.note_end(position + wanted as u64);
         let in_page = BLOCK_BYTES - (position % PAGE_BYTES) as usize;
         if ahead > PAGE_BYTES {
-            volume.fetch(object, position, ahead, goes_on);
+            volume.fetch(object, position, ahead, following);
         }
         if wanted <= in_page {
             return Ok(Reading::Data(volume.piece(object, position, wanted)?));
@@ -344,7 +333,7 @@ impl<S: Disks> Service for FileServer<S> {
         while done < wanted {
             let at = position + done as u64;
             if at.is_multiple_of(PAGE_BYTES) {
-                volume.fetch(object, at, ahead.min((wanted - done) as u64), goes_on);
+                volume.fetch(object, at, ahead.min((wanted - done) as u64), following);
             }
             let piece = match volume.piece(object, at, wanted - done) {
                 Ok(piece) => piece,
@@ -355,7 +344,7 @@ impl<S: Disks> Service for FileServer<S> {
             system.move_to(client.pid, done as u64, piece)?;
             done += piece.len();
         }
-        open.next_position = position + done as u64;
+        open.reader.note_end(position + done as u64);
         Ok(Reading::Moved(done as u32))
     }
 

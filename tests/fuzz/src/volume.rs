@@ -68,7 +68,7 @@ fn use_it(volume: &mut Volume<TestDisk>) {
                 continue;
             }
             for index in (0..inode.pages().min(MOST_READ)).chain([inode.pages() / 2]) {
-                volume.fetch(object, index * BLOCK_BYTES as u64, 1 << 16, true);
+                volume.fetch(object, index * BLOCK_BYTES as u64, 1 << 16, 1 << 17);
                 let _ = volume.piece(object, index * BLOCK_BYTES as u64, BLOCK_BYTES);
                 let _ = volume.lend(object, index, 16);
             }

@@ -88,7 +88,7 @@ fn card(chip: &Chip) -> E1000Card<Chip> {
     let buffers = || {
         let capacity = Ring::capacity(COUNT);
         let memory = DmaMemory::imitate(capacity * SHORT_BUFFER_BYTES);
-        Buffers::of(memory, capacity, SHORT_BUFFER_BYTES)
+        Buffers::of(&memory, capacity, SHORT_BUFFER_BYTES)
     };
     let (receiving, sending) = ((ring(RECEIVE_RING), buffers()), (ring(TRANSMIT_RING), buffers()));
     E1000Card::new(chip.clone(), Pid::from_bits(9), station, CONTENT, receiving, sending)
