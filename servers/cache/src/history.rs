@@ -1,6 +1,7 @@
 //! The cache and a file server as they are, on a bad network with clocks at the bound: a writer writes growing numbers into a
-//! file, and several readers on the cache's node read it. What a reader begins to read after a write has returned, or after
-//! another has read, is no smaller. With one writer of growing numbers, that is what linearizable means.
+//! file, the same into each of its pieces, and several readers on the cache's node read one piece after the other, so that the
+//! next ones are fetched ahead. What a reader begins to read after a write has returned, or after another has read, is no smaller.
+//! With one writer of growing numbers, that is what linearizable means.
 
 extern crate std;
 use std::vec;
@@ -12,6 +13,7 @@ use fastrand::Rng;
 use io_server::testing::TestSystem;
 use io_server::{IoServer, Limits};
 use leases::Grant;
+use protocols::cache::PIECE_BYTES;
 use protocols::io::{io, mode};
 use protocols::leases::leases::{Await, Lease, Recalled};
 use ramfs_server::{FileServer, Quota};
@@ -22,6 +24,9 @@ use crate::tests::{Node, USER};
 const MS: u64 = 1_000_000;
 const END_NS: u64 = 60_000 * MS;
 const READERS: usize = 3;
+/// Pieces of the file, each of which begins with the number.
+const PIECES: u64 = 4;
+const NUMBER_BYTES: usize = 8;
 const NOTHING: Recalled = Recalled { content: 0, grant: 0 };
 const QUOTA: Quota = Quota { user_bytes: 1 << 20, user_objects: 8, total_bytes: 1 << 20, total_objects: 8 };
 
@@ -49,6 +54,12 @@ struct Reader {
     /// The least that may be read, once reading.
     least: Option<u64>,
     next_ns: u64,
+    piece: u64,
+}
+
+/// Where a piece begins.
+const fn position(piece: u64) -> u64 {
+    piece * PIECE_BYTES as u64
 }
 
 struct World {
@@ -102,7 +113,7 @@ impl World {
             let client = world.near.system.process(USER);
             let far_instance = world.open(mode::READ);
             let instance = world.near.attach(client, far_instance).unwrap();
-            world.readers.push(Reader { client, instance, far_instance, least: None, next_ns: 0 });
+            world.readers.push(Reader { client, instance, far_instance, least: None, next_ns: 0, piece: 0 });
         }
         world
     }
@@ -115,18 +126,26 @@ impl World {
     /// Writes the next number, and closes.
     fn write(&mut self, instance: u32) {
         self.written += 1;
-        let write = io::Write { instance, position: 0 };
-        self.far.say(&mut self.files, self.writer, &write, &self.written.to_le_bytes()).unwrap();
+        for position in (0..PIECES).map(position) {
+            let write = io::Write { instance, position };
+            self.far.say(&mut self.files, self.writer, &write, &self.written.to_le_bytes()).unwrap();
+        }
         self.least = self.written;
         let release = io::Release { instance, owner: Pid::NONE };
         self.far.say(&mut self.files, self.writer, &release, b"").unwrap();
     }
 
-    fn read_far(&mut self, instance: u32, room: usize) -> Vec<u8> {
-        let read = io::Read { instance, position: 0 };
-        let (done, mut data) = self.far.ask(&mut self.files, self.cache, &read, room).unwrap();
-        data.truncate(done.count as usize);
-        data
+    fn read_far(&mut self, instance: u32, position: u64, room: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            let read = io::Read { instance, position: position + bytes.len() as u64 };
+            let rest = room - bytes.len();
+            let (done, data) = self.far.ask(&mut self.files, self.cache, &read, rest).unwrap();
+            bytes.extend_from_slice(&data[..done.count as usize]);
+            if done.count == 0 || bytes.len() == room {
+                return bytes;
+            }
+        }
     }
 
     /// Puts a message on the network. What is lost is sent again, which takes its time.
@@ -173,8 +192,9 @@ impl World {
                             Grant { content: leased.content, number: leased.grant, term_ms: leased.term_ms };
                         Finding::Leased(grant, leased.size, asked_ns)
                     }
-                    Task::Fetch(position) => {
-                        Finding::Fetched(position, self.read_far(job.instance, 100).into())
+                    Task::Fetch(position, _) => {
+                        let bytes = self.read_far(job.instance, position, PIECE_BYTES);
+                        Finding::Fetched(position, bytes.into())
                     }
                 };
                 self.send(Flight::Finding(job, worker, finding));
@@ -247,18 +267,18 @@ impl World {
 
     /// An error is a number that was read where a larger one should have been.
     fn go_on_reading(&mut self, at: usize) -> Result<(), u64> {
-        let Reader { client, instance, far_instance, least, next_ns } = self.readers[at];
+        let Reader { client, instance, far_instance, least, next_ns, piece } = self.readers[at];
         if least.is_none() && self.now_ns < next_ns {
             return Ok(());
         }
         let least = least.unwrap_or_else(|| {
-            self.near.ask(client, instance, 0, 8);
+            self.near.ask(client, instance, position(piece), NUMBER_BYTES);
             self.least
         });
         self.readers[at].least = Some(least);
         let bytes = match self.near.answer(client) {
             None => return Ok(()),
-            Some(Err(Error::Busy)) => self.read_far(far_instance, 8),
+            Some(Err(Error::Busy)) => self.read_far(far_instance, position(piece), NUMBER_BYTES),
             Some(read) => {
                 self.warm_reads += 1;
                 read.unwrap()
@@ -271,6 +291,7 @@ impl World {
         self.reads += 1;
         self.least = self.least.max(number);
         self.readers[at].least = None;
+        self.readers[at].piece = (piece + 1) % PIECES;
         self.readers[at].next_ns = self.now_ns + self.rng.u64(..30 * MS);
         Ok(())
     }

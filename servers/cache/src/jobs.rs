@@ -56,8 +56,8 @@ pub struct Job {
 pub enum Task {
     /// A lease for a reader of this user.
     Lease(UserId),
-    /// The piece at this position.
-    Fetch(u64),
+    /// The piece at this position, of the content that has this number in the store.
+    Fetch(u64, u32),
 }
 
 /// What came of it.
@@ -142,7 +142,7 @@ impl Task {
                 let grant = Grant { content: leased.content, number: leased.grant, term_ms: leased.term_ms };
                 Ok(Finding::Leased(grant, leased.size, asked_ns))
             }
-            Task::Fetch(position) => {
+            Task::Fetch(position, _) => {
                 let instance = Instance { server: job.server, number: job.instance, attributes: 0 };
                 let mut bytes = vec![0; PIECE_BYTES];
                 let mut filled = 0;

@@ -1,11 +1,11 @@
 //! What clients ask, and what becomes of it.
 //!
 //! An instance here stands for an instance there. Its reads are answered from the store while the file is leased. If it is
-//! not, or the piece is not there, the read waits; one job at a time is under way for each file: first the lease, then the
-//! piece. When it is done, those who wait are tried again.
+//! not, or the piece is not there, the read waits for a job: first for the lease, then for the piece. When a job is done, those who
+//! wait are tried again. For who reads one piece after the other, the next ones are fetched before they are asked for.
 //!
-//! **What may be shown.** A piece is put into the store only if its content was leased before it was asked for, and still is
-//! when it comes: so nobody has written the file in between. It is shown only while that is leased, or leased again.
+//! **What may be shown.** A piece is put into the store only if its content was leased before it was asked for, and the same
+//! content is when it comes: so nobody has written the file in between. It is shown only while that is leased, or leased again.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -28,6 +28,10 @@ const MOST_FILES: usize = 4096;
 const MOST_WATCHERS: usize = 16;
 /// How often it is looked which servers are not needed any more.
 const LOOK_NS: u64 = 1_000_000_000;
+/// Pieces that are fetched before they are asked for, of a file whose pieces are read one after the other.
+const PIECES_AHEAD: u64 = 2;
+/// Pieces of a file that are fetched at a time.
+const MOST_FETCHED: usize = 1 + PIECES_AHEAD as usize;
 /// How long a file is not asked about again of which no lease was to be had, or whose server did not answer.
 const REFUSED_NS: u64 = 200_000_000;
 
@@ -55,7 +59,21 @@ struct File {
     /// Until when it is read by its clients themselves.
     refused_until_ns: u64,
     waiting: Vec<Waiter>,
-    is_busy: bool,
+    /// A lease has been asked for.
+    is_asking: bool,
+    /// Where the pieces begin that are being fetched.
+    fetching: Vec<u64>,
+    /// The piece behind the one that was read last.
+    next_piece: u64,
+}
+
+/// Where what may be shown is, and how much that is.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    frame: FrameNumber,
+    count: usize,
+    /// The read before was of another frame.
+    is_another: bool,
 }
 
 impl File {
@@ -136,14 +154,16 @@ impl<H: Helpers> FileCache<H> {
             likely: 0,
             refused_until_ns: 0,
             waiting: Vec::new(),
-            is_busy: false,
+            is_asking: false,
+            fetching: Vec::new(),
+            next_piece: 0,
         };
         let number = self.files.insert(file).map_err(|_| Error::NoResources)?;
         let open = OpenInstance::new(Content::Object(number), attribute::READABLE, PIECE_BYTES as u32);
         Ok(cache::Attached { instance: instances.insert(owner, user, open)? })
     }
 
-    /// Has done what a read that waits needs next: a lease or a piece.
+    /// Has done what a read that waits needs next: a lease or a piece. If that, or enough, is under way, nothing more.
     fn ask_for(
         &mut self,
         number: u32,
@@ -152,22 +172,46 @@ impl<H: Helpers> FileCache<H> {
         system: &mut dyn System,
     ) -> Result<(), Error> {
         let file = self.files.get_mut(number).ok_or(Error::BadInstance)?;
-        if file.is_busy {
+        let start = position / PIECE_BYTES as u64 * PIECE_BYTES as u64;
+        let is_leased = now_ns < file.until_ns;
+        if file.is_asking
+            || is_leased && (file.fetching.contains(&start) || file.fetching.len() >= MOST_FETCHED)
+        {
             return Ok(());
         }
-        let is_leased = now_ns < file.until_ns;
         if !is_leased && now_ns < file.refused_until_ns {
             return Err(Error::Busy);
         }
-        let worker = self.idle.pop().ok_or(Error::Busy)?;
-        let task = if is_leased {
-            Task::Fetch(position / PIECE_BYTES as u64 * PIECE_BYTES as u64)
-        } else {
-            Task::Lease(file.user)
+        let Some(worker) = self.idle.pop() else {
+            // One that is at work for the file will come back.
+            return if file.fetching.is_empty() { Err(Error::Busy) } else { Ok(()) };
         };
+        let task = if is_leased { Task::Fetch(start, file.stored) } else { Task::Lease(file.user) };
         self.helpers.give(Job { file: number, server: file.server, instance: file.instance, task });
-        file.is_busy = true;
+        match task {
+            Task::Lease(_) => file.is_asking = true,
+            Task::Fetch(..) => file.fetching.push(start),
+        }
         system.reply(worker, &work::Given {}.to_message(), &[])
+    }
+
+    /// Has the next pieces fetched of a file that is read at `position`, if that goes on from the piece before and there is
+    /// nothing else to do.
+    fn read_ahead(&mut self, number: u32, position: u64, now_ns: u64, system: &mut dyn System) {
+        let Some(file) = self.files.get_mut(number) else { return };
+        let at = position / PIECE_BYTES as u64;
+        let goes_on = at == file.next_piece;
+        file.next_piece = at.saturating_add(1);
+        let stored = file.stored;
+        if !goes_on {
+            return;
+        }
+        for ahead in at + 1..=at.saturating_add(PIECES_AHEAD) {
+            // One worker is left to who asks for something.
+            if self.idle.len() > 1 && self.store.lacks(stored, ahead) {
+                let _ = self.ask_for(number, ahead * PIECE_BYTES as u64, now_ns, system);
+            }
+        }
     }
 
     /// Answers those who wait for a file, as far as there is something for them, and has the next thing done for the others.
@@ -176,10 +220,11 @@ impl<H: Helpers> FileCache<H> {
         let waiting = core::mem::take(&mut file.waiting);
         for waiter in waiting {
             let now_ns = system.monotonic_ns();
-            if let Some((frame, count)) = self.find(number, waiter.position, waiter.room, now_ns) {
-                let data = self.store.bytes(frame, waiter.position, count);
+            if let Some(found) = self.find(number, waiter.position, waiter.room, now_ns) {
+                let data = self.store.bytes(found.frame, waiter.position, found.count);
                 let reply = io::ReadDone { count: data.len() as u32 }.to_message();
                 let _ = system.reply(waiter.client, &reply, data);
+                self.read_ahead(number, waiter.position, now_ns, system);
             } else if let Err(error) = self.ask_for(number, waiter.position, now_ns, system) {
                 let _ = system.reply(waiter.client, &refusal(error), &[]);
             } else if let Some(file) = self.files.get_mut(number) {
@@ -188,16 +233,16 @@ impl<H: Helpers> FileCache<H> {
         }
     }
 
-    /// Where what may be shown of a file at a position is, and how much that is.
+    /// What may be shown of a file at a position.
     #[inline]
-    fn find(&mut self, number: u32, position: u64, room: usize, now_ns: u64) -> Option<(FrameNumber, usize)> {
+    fn find(&mut self, number: u32, position: u64, room: usize, now_ns: u64) -> Option<Found> {
         let file = self.files.get_mut(number)?;
         if file.until_ns <= now_ns {
             return None;
         }
-        let found = self.store.find(file.stored, position, room, file.likely)?;
-        file.likely = found.0;
-        Some(found)
+        let (frame, count) = self.store.find(file.stored, position, room, file.likely)?;
+        let is_another = core::mem::replace(&mut file.likely, frame) != frame;
+        Some(Found { frame, count, is_another })
     }
 
     /// A worker has come back.
@@ -205,7 +250,10 @@ impl<H: Helpers> FileCache<H> {
         while let Some((job, finding)) = self.helpers.take_finding() {
             let number = job.file;
             if let Some(file) = self.files.get_mut(number) {
-                file.is_busy = false;
+                match job.task {
+                    Task::Lease(_) => file.is_asking = false,
+                    Task::Fetch(start, _) => file.fetching.retain(|other| *other != start),
+                }
             }
             match finding {
                 Finding::Leased(grant, size, asked_ns) => self.leased(&job, grant, size, asked_ns, system),
@@ -241,8 +289,9 @@ impl<H: Helpers> FileCache<H> {
     fn fetched(&mut self, job: &Job, position: u64, bytes: &[u8], system: &mut dyn System) {
         let now_ns = system.monotonic_ns();
         let Some(file) = self.files.get_mut(job.file) else { return };
-        // A content that is leased now was not written since it was leased before the job was given.
-        if now_ns < file.until_ns && !self.store.put(file.stored, position, bytes, system) {
+        // A content that is leased now was not written since it was leased before the job was given; another one was.
+        let is_same = job.task == Task::Fetch(position, file.stored);
+        if is_same && now_ns < file.until_ns && !self.store.put(file.stored, position, bytes, system) {
             // Part of it cannot be read, or there is no memory; or the content is forgotten, and will be leased again.
             file.until_ns = 0;
             file.refused_until_ns = now_ns + REFUSED_NS;
@@ -345,8 +394,11 @@ impl<H: Helpers> Service for FileCache<H> {
             return Err(Error::NotSupported);
         }
         let now_ns = system.monotonic_ns();
-        if let Some((frame, count)) = self.find(*open, position, room, now_ns) {
-            return Ok(Reading::Data(self.store.bytes(frame, position, count)));
+        if let Some(found) = self.find(*open, position, room, now_ns) {
+            if found.is_another {
+                self.read_ahead(*open, position, now_ns, system);
+            }
+            return Ok(Reading::Data(self.store.bytes(found.frame, position, found.count)));
         }
         self.ask_for(*open, position, now_ns, system)?;
         let file = self.files.get_mut(*open).ok_or(Error::BadInstance)?;

@@ -127,6 +127,12 @@ impl Store {
         Some(size.saturating_sub(start).min(PIECE_BYTES as u64) as usize)
     }
 
+    /// Whether a content has that piece, the how-manieth of it, and it is not in memory.
+    pub fn lacks(&self, number: u32, at: u64) -> bool {
+        let Some(content) = self.contents.get(number) else { return false };
+        at < content.size.div_ceil(PIECE_BYTES as u64) && !content.pieces.contains_key(&at)
+    }
+
     /// Takes in a piece, as long as it has to be. False if it cannot.
     pub fn put(&mut self, number: u32, position: u64, bytes: &[u8], system: &mut dyn System) -> bool {
         if Some(bytes.len()) != self.piece_bytes(number, position) || bytes.is_empty() {

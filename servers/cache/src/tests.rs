@@ -138,7 +138,7 @@ impl Node {
     /// The next job is for a piece, which is that.
     fn fetch(&mut self, position: u64, bytes: &[u8]) {
         let job = self.job().unwrap();
-        assert_eq!(job.0.task, Task::Fetch(position));
+        assert!(matches!(job.0.task, Task::Fetch(at, _) if at == position), "{:?}", job.0.task);
         self.finish(job, Finding::Fetched(position, bytes.into()));
     }
 
@@ -307,4 +307,47 @@ fn pieces_that_are_used_stay() {
     system.is_exhausted = true;
     let number = store.enter((far, 1), 1).unwrap();
     assert!(!store.put(number, 0, &[1], &mut system));
+}
+
+#[test]
+fn who_reads_on_finds_the_next_pieces_there() {
+    let mut node = Node::new();
+    let piece = |at: usize| vec![at as u8; PIECE_BYTES];
+    let size = 5 * PIECE_BYTES as u64;
+    let instance = node.attach(node.client, 7).unwrap();
+    assert_eq!(node.read(instance, 0, 1), None);
+    node.lease(1, size);
+    node.fetch(0, &piece(0));
+    assert_eq!(node.answer(node.client), Some(Ok(vec![0])));
+    // It began at the beginning, so the next two are on their way; who wants one waits for it.
+    let (first, second) = (node.job().unwrap(), node.job().unwrap());
+    assert_eq!(node.job(), None);
+    let start = |(job, _): &(Job, Pid)| match job.task {
+        Task::Fetch(start, _) => start as usize / PIECE_BYTES,
+        Task::Lease(_) => panic!("it is leased"),
+    };
+    assert_eq!((start(&first), start(&second)), (1, 2));
+    assert_eq!(node.read(instance, PIECE_BYTES as u64, 1), None);
+    assert_eq!(node.job(), None, "it is being fetched");
+    node.finish(second, Finding::Fetched(2 * PIECE_BYTES as u64, piece(2).into()));
+    assert_eq!(node.answer(node.client), None);
+    node.finish(first, Finding::Fetched(PIECE_BYTES as u64, piece(1).into()));
+    assert_eq!(node.answer(node.client), Some(Ok(vec![1])));
+    let third = node.job().unwrap();
+    assert_eq!((start(&third), node.job()), (3, None));
+    // The file is written meanwhile. What was fetched may be either, so it is not shown.
+    node.recall(1);
+    assert_eq!(node.read(instance, 2 * PIECE_BYTES as u64, 1), None);
+    node.lease(2, size);
+    node.finish(third, Finding::Fetched(3 * PIECE_BYTES as u64, piece(9).into()));
+    node.fetch(2 * PIECE_BYTES as u64, &piece(22));
+    assert_eq!(node.answer(node.client), Some(Ok(vec![22])));
+    node.fetch(3 * PIECE_BYTES as u64, &piece(33));
+    node.fetch(4 * PIECE_BYTES as u64, &piece(44));
+    assert_eq!(node.read(instance, 3 * PIECE_BYTES as u64, 1), Some(Ok(vec![33])));
+    assert_eq!(node.job(), None, "there is no more of it");
+    // Who jumps about gets what it asks for.
+    assert_eq!(node.read(instance, 0, 1), None);
+    node.fetch(0, &piece(0));
+    assert_eq!((node.answer(node.client), node.job()), (Some(Ok(vec![0])), None));
 }
