@@ -86,6 +86,16 @@ protocol! {
             /// Pages that were held back until now.
             released_pages: u32,
         };
+        /// Where a device that the calling service was given writes to interrupt, and what: of one whose message lies in its
+        /// configuration space, and that interrupts on a [message line](abi::kernel::message_line).
+        SetMessage = 15 {
+            /// The record's [`address`](crate::device::DeviceRecord::address).
+            device: u32,
+            /// As the kernel said when the line was claimed.
+            address: u64,
+            /// See `address`.
+            data: u32,
+        } => MessageSet {};
         /// As the kernel's own requests of these names, for whoever may operate: clients on other nodes have no right
         /// to trace here.
         SetTrace = 12 { events: u32 } => TraceSet {};

@@ -20,6 +20,12 @@ pub fn query(
     }
 }
 
+/// Has the supervisor enter where a device of the calling service writes to interrupt, and what.
+pub fn set_message(device: u32, (address, data): (u64, u32)) -> Result<(), Error> {
+    let request = supervisor::SetMessage { device, address, data };
+    call(crate::entry::creator(), &request, Segment::None).map(drop)
+}
+
 /// Tells the supervisor that the calling service has reset a device of its own, which may use memory by itself from
 /// now on. Returns how many pages of its earlier lives' DMA memory became free.
 pub fn start(device: u32) -> Result<u32, Error> {

@@ -94,14 +94,18 @@ impl Device {
         Ok(())
     }
 
-    /// Claims the device's interrupt for the calling process: a message, entry [`MESSAGE_ENTRY`] of its table, or else a
-    /// wired line. [`NotSupported`](Error::NotSupported) if it has neither.
+    /// Claims the device's interrupt for the calling process: a message, entry [`MESSAGE_ENTRY`] of its table or the one in its
+    /// configuration space, or else a wired line. [`NotSupported`](Error::NotSupported) if it has none.
     pub fn claim_interrupt(&self) -> Result<InterruptLine, Error> {
         if self.line == 0 {
             return Err(Error::NotSupported);
         }
         let Some(table) = self.header.message_table() else {
-            return InterruptLine::claim(self.line);
+            let line = InterruptLine::claim(self.line)?;
+            if self.header.message_registers().is_some() {
+                v::device::set_message(self.address, line.message())?;
+            }
+            return Ok(line);
         };
         let entry = u32::from(MESSAGE_ENTRY) * MessageTable::ENTRY_BYTES as u32;
         let registers = self.registers(table.bar.into(), table.offset + entry, MessageTable::ENTRY_BYTES)?;

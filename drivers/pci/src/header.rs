@@ -39,6 +39,8 @@ pub mod command {
 pub mod capability {
     /// The maker's own; virtio devices say in such ones where their registers are.
     pub const VENDOR: u8 = 0x09;
+    /// Interrupts by messages, which are in the capability itself.
+    pub const MSI: u8 = 0x05;
     /// Interrupts by messages, out of a table in the device's memory.
     pub const MSI_X: u8 = 0x11;
 }
@@ -81,6 +83,39 @@ impl MessageTable {
     pub const MASK_ALL: u32 = 1 << 30;
 }
 
+/// Where the message is in a device's configuration space by which it interrupts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MessageRegisters {
+    /// The offset of its capability. What the address's lower half is comes behind the first four bytes.
+    pub capability: u8,
+    /// The address has 64 bits.
+    pub is_wide: bool,
+    /// Messages can be masked.
+    pub has_mask: bool,
+}
+
+impl MessageRegisters {
+    /// In the upper half of the capability's first four bytes: interrupts by messages are on.
+    pub const ENABLE: u32 = 1 << 16;
+    /// In the same place: how many messages there are instead of one, as a power of two.
+    pub const MORE_MESSAGES: u32 = 0x7 << 20;
+    const WIDE: u16 = 1 << 7;
+    const MASK: u16 = 1 << 8;
+
+    /// The registers behind the first one, and what is in them for one message, not masked.
+    pub fn of_message(&self, address: u64, data: u32) -> impl Iterator<Item = (u16, u32)> {
+        let upper = self.is_wide.then_some((address >> 32) as u32);
+        let mask = self.has_mask.then_some(0);
+        let values = [Some(address as u32), upper, Some(data), mask];
+        (u16::from(self.capability) + 4..).step_by(4).zip(values.into_iter().flatten())
+    }
+
+    /// Bytes of the capability.
+    const fn bytes(self) -> usize {
+        12 + 4 * (self.is_wide as usize + self.has_mask as usize)
+    }
+}
+
 impl Header {
     /// Vendor and device.
     pub fn identity(&self) -> Identity {
@@ -118,6 +153,24 @@ impl Header {
             bar,
             offset: place & !7,
         })
+    }
+
+    /// Where its message is, if it has one and no table of them.
+    pub fn message_registers(&self) -> Option<MessageRegisters> {
+        let (_, at) = self.capabilities().find(|(number, _)| *number == capability::MSI)?;
+        let control = self.u16(usize::from(at) + 2);
+        let registers = MessageRegisters {
+            capability: at,
+            is_wide: control & MessageRegisters::WIDE != 0,
+            has_mask: control & MessageRegisters::MASK != 0,
+        };
+        let fits = usize::from(at) + registers.bytes() <= HEADER_BYTES;
+        (fits && self.message_table().is_none()).then_some(registers)
+    }
+
+    /// Whether it can interrupt by messages.
+    pub fn has_messages(&self) -> bool {
+        self.message_table().is_some() || self.message_registers().is_some()
     }
 
     /// The line that the device's wired interrupt arrives on, if it has one and the firmware says where.
@@ -169,6 +222,29 @@ mod tests {
     }
 
     #[test]
+    fn a_message_has_its_registers() {
+        let mut header = header();
+        assert_eq!(header.message_registers(), None, "it has a table");
+        header.0[0x98] = 0x05;
+        for (control, places) in [
+            (0x00, &[0x9c_u16, 0xa0][..]),
+            (0x80, &[0x9c, 0xa0, 0xa4][..]),
+            (0x180, &[0x9c, 0xa0, 0xa4, 0xa8][..]),
+        ] {
+            header.0[0x9a..0x9c].copy_from_slice(&u16::to_le_bytes(control));
+            let registers = header.message_registers().unwrap();
+            let values: Vec<_> = registers.of_message(0x1_fee0_1000, 0x41).collect();
+            assert_eq!(values.iter().map(|(at, _)| *at).collect::<Vec<_>>(), places, "{control:#x}");
+            assert_eq!(values[0].1, 0xfee0_1000);
+            assert!(values.iter().any(|(_, value)| *value == 0x41));
+            assert_eq!(values[1].1 == 1, registers.is_wide);
+        }
+        // It would reach over the end.
+        (header.0[0x34], header.0[0xf8]) = (0xf8, 0x05);
+        assert_eq!(header.message_registers(), None);
+    }
+
+    #[test]
     fn a_wired_line_is_one_that_there_is() {
         let mut header = header();
         for (line, pin, said) in
@@ -197,6 +273,10 @@ mod tests {
             let _ = header.capabilities().count();
             if let Some(table) = header.message_table() {
                 assert!(table.bar < 6 && table.entries <= 2048);
+            }
+            if let Some(registers) = header.message_registers() {
+                let last = registers.of_message(0, 0).map(|(at, _)| usize::from(at)).max();
+                assert!(last.is_some_and(|last| last + 4 <= HEADER_BYTES));
             }
         }
     }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use abi::kernel::{message_line, resource};
 use abi::{Error, PAGE_BYTES, Pid};
-use pci::header::{MessageTable, command, offset};
+use pci::header::{MessageRegisters, MessageTable, command, offset};
 use pci::{Address, Bar, Configuration, Function};
 use protocols::device::{BarRecord, DeviceRecord, bar, state};
 
@@ -100,8 +100,8 @@ impl<C: Configuration> Devices<C> {
             let address = device.function.address;
             let on = command::PORTS | command::MEMORY;
             change_command(&mut self.configuration, address, on, 0);
-            if device.line.is_some() && device.interrupts_by_messages() {
-                change_messages(&mut self.configuration, &device.function, true);
+            if device.line.is_some() {
+                change_table(&mut self.configuration, &device.function, true);
             }
         }
     }
@@ -140,6 +140,25 @@ impl<C: Configuration> Devices<C> {
         Ok(released)
     }
 
+    /// The service says by what message a device interrupts.
+    pub fn set_message(&mut self, place: usize, address: u32, message: (u64, u32)) -> Result<(), Error> {
+        let is_it = |device: &&Device| u32::from(device.function.address.to_bits()) == address;
+        let device = self.found.iter().find(is_it).ok_or(Error::NotFound)?;
+        if device.service != Some(place) {
+            return Err(Error::NoPermission);
+        }
+        let registers = device.function.header.message_registers().filter(|_| device.line.is_some());
+        let registers = registers.ok_or(Error::NotSupported)?;
+        let function = device.function.address;
+        for (at, value) in registers.of_message(message.0, message.1) {
+            self.configuration.write(function, at, value);
+        }
+        let at = u16::from(registers.capability);
+        let others = self.configuration.read(function, at) & !MessageRegisters::MORE_MESSAGES;
+        self.configuration.write(function, at, others | MessageRegisters::ENABLE);
+        Ok(())
+    }
+
     /// The device at a position, for others to see. `name` gives a service's name.
     pub fn record<'s>(&self, position: usize, name: impl Fn(usize) -> &'s str) -> Option<DeviceRecord<'s>> {
         let device = self.found.get(position)?;
@@ -160,7 +179,7 @@ impl<C: Configuration> Devices<C> {
 
 impl Device {
     fn interrupts_by_messages(&self) -> bool {
-        self.function.header.message_table().is_some()
+        self.function.header.has_messages()
     }
 }
 
@@ -181,7 +200,12 @@ fn quieten(configuration: &mut impl Configuration, device: &mut Device) {
     device.is_started = false;
     let address = device.function.address;
     change_command(configuration, address, command::NO_WIRED_INTERRUPT, command::BUS_MASTER);
-    change_messages(configuration, &device.function, false);
+    change_table(configuration, &device.function, false);
+    if let Some(registers) = device.function.header.message_registers() {
+        let at = u16::from(registers.capability);
+        let others = configuration.read(address, at) & !MessageRegisters::ENABLE;
+        configuration.write(address, at, others);
+    }
 }
 
 fn change_command(configuration: &mut impl Configuration, address: Address, set: u16, clear: u16) {
@@ -191,8 +215,8 @@ fn change_command(configuration: &mut impl Configuration, address: Address, set:
     configuration.write(address, offset::COMMAND, after);
 }
 
-/// Turns a device's interrupts by messages on or off; those of a driver that has not set its table up are masked there.
-fn change_messages(configuration: &mut impl Configuration, function: &Function, on: bool) {
+/// Turns interrupts by messages out of a device's table on or off; those of a driver that has not set it up are masked there.
+fn change_table(configuration: &mut impl Configuration, function: &Function, on: bool) {
     let Some(table) = function.header.message_table() else {
         return;
     };
@@ -325,6 +349,36 @@ mod tests {
         assert_ne!(command_of(&devices, FIRST) & command::NO_WIRED_INTERRUPT, 0, "nobody would hear it");
         devices.ended(1, Pid::from_bits(7));
         assert!(is_silent(&devices));
+    }
+
+    #[test]
+    fn a_message_is_entered_for_the_devices_own_service_and_goes_with_it() {
+        let mut words = BTreeMap::new();
+        for address in [FIRST, SECOND] {
+            words.insert((address, 0), 0x2922_8086);
+            words.insert((address, 4), STATUS_HAS_CAPABILITIES);
+            words.insert((address, 0x34), 0x80);
+        }
+        // 64 bits, of eight messages if one likes.
+        words.insert((FIRST, 0x80), 0x0086 << 16 | 0x0005);
+        let mut devices = Devices::find(Machine(words));
+        let mut disks = Service::new("ahci");
+        disks.devices = vec!["8086:2922".parse().unwrap()];
+        devices.assign(&[&disks, &Service::new("other")]);
+        assert_eq!(devices.record(0, |_| "").unwrap().line, message_line::FIRST);
+        devices.prepare(0);
+        let [first, second] = [FIRST, SECOND].map(|address| u32::from(address.to_bits()));
+        let message = (0xfee0_1000, 0x41);
+        assert_eq!(devices.set_message(1, first, message), Err(Error::NoPermission));
+        assert_eq!(devices.set_message(0, second, message), Err(Error::NotSupported));
+        assert_eq!(devices.set_message(0, 0xffff_0010, message), Err(Error::NotFound));
+        devices.set_message(0, first, message).unwrap();
+        let words = |devices: &Devices<Machine>| {
+            [0x80, 0x84, 0x88, 0x8c].map(|at| devices.configuration.0.get(&(FIRST, at)).copied())
+        };
+        assert_eq!(words(&devices), [Some(0x0087 << 16 | 0x0005), Some(0xfee0_1000), Some(0), Some(0x41)]);
+        devices.ended(0, Pid::from_bits(7));
+        assert_eq!(words(&devices)[0], Some(0x0086 << 16 | 0x0005));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use program_image::team_end;
 use protocols::device::DeviceRecord;
 use protocols::log::{Heading, level};
 use protocols::supervisor::supervisor::{
-    Configured, DeviceQueried, DeviceStarted, ServiceKilled, ServiceQueried, ServiceStarted, ServiceStopped,
-    StateLoaded, StateSaved, Supervisor,
+    Configured, DeviceQueried, DeviceStarted, MessageSet, ServiceKilled, ServiceQueried, ServiceStarted,
+    ServiceStopped, SetMessage, StateLoaded, StateSaved, Supervisor,
 };
 use protocols::supervisor::{MAX_CONFIGURATION_BYTES, MAX_STATE_BYTES, ServiceRecord, supervisor};
 use v::server::{Client, Outcome, Server};
@@ -262,6 +262,12 @@ impl Supervising {
         Ok(DeviceStarted { released_pages })
     }
 
+    fn set_message(&mut self, client: &Client<'_>, set: &SetMessage) -> Result<MessageSet, Error> {
+        let place = self.own_service(client)?;
+        self.devices.set_message(place, set.device, (set.address, set.data))?;
+        Ok(MessageSet {})
+    }
+
     fn save_state(&mut self, client: &Client<'_>) -> Result<StateSaved, Error> {
         let place = self.own_service(client)?;
         self.saved[place] = client.read_segment(MAX_STATE_BYTES)?;
@@ -313,6 +319,7 @@ impl Server for Supervising {
             Supervisor::ReadTrace(read) => self.operating.read_trace(client, read.from),
             Supervisor::QueryDevice(query) => self.query_device(client, query.position),
             Supervisor::StartDevice(start) => Outcome::from(self.start_device(client, start.device)),
+            Supervisor::SetMessage(set) => Outcome::from(self.set_message(client, &set)),
             Supervisor::Configure(_) => Outcome::from(self.configure(client)),
             Supervisor::SaveState(_) => Outcome::from(self.save_state(client)),
             Supervisor::LoadState(_) => self.load_state(client),
