@@ -12,15 +12,14 @@ protocol! {
             count: u32 } => InterruptHandled {};
         /// The time that `SetAlarm` named has come. The reply's content is dropped.
         Alarm = 2 { tag: u32 } => AlarmHandled {};
-        /// A team that the receiver created has ended. The sender is its root; the reply frees the pid.
+        /// A team that the receiver created has ended. The sender is its root, whose record tells until the reply, which frees
+        /// the pid, what all of its processes have done.
         TeamEnded = 3 {
             team: Pid,
             /// What its Destroy said, or [`STATUS_EXCEPTION`](crate::notice::STATUS_EXCEPTION) plus a vector.
             status: u32,
             /// Of a guest: the number that its next process would have had, see [`Pid::guest`](crate::Pid::guest). 0 of others.
             next_number: u32,
-            /// Time that its processes have run, in nanoseconds, as ticks found it.
-            run_ns: u64,
         } => EndNoted {};
         /// The sender met an exception and has stopped. A reply resumes it where it stopped; to end it, destroy it.
         Exception = 4 {

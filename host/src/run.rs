@@ -41,6 +41,8 @@ const EXIT_ON_PANIC: &str = "panic=exit";
 const RUN_LINES: &str = "exec";
 /// The word that has it use its screen and keyboard, where there are such.
 pub const SHOWS: &str = "display";
+/// The word that tells programs that a nanosecond is an instruction.
+const COUNTS: &str = "icount";
 /// The word that keeps a node on when its lines have ended, because there are others who may need it.
 const STAY: &str = "stay";
 
@@ -70,6 +72,9 @@ impl Prepared {
         let prepared = |node| {
             let disks = disks(&options.disk, node)?;
             let mut command_line = format!("{EXIT_ON_PANIC} node={} name={}", node + 1, name(node));
+            if options.icount {
+                command_line = format!("{command_line} {COUNTS}");
+            }
             if let Some(word) = disk::boot_word(&disks) {
                 command_line = format!("{command_line} {word}");
             }

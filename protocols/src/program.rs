@@ -43,7 +43,9 @@ protocol! {
             /// Of a caller on another node: its team, as it says. Of others it is not looked at.
             starter: Pid,
         } => ProgramStarted { program: Pid };
-        /// Replies when the program has ended. Its starter may ask once; the manager then forgets it.
+        /// Replies when the program has ended. Its starter may ask once; the manager then forgets it. What the program did, its
+        /// processes together, is told in the write segment, if that has room for a
+        /// [`UsageRecord`](abi::kernel::record::UsageRecord).
         WaitProgram = 2 {
             program: Pid,
             /// 1 if the reply may also say that it is stopped; then its starter asks again.
@@ -57,8 +59,6 @@ protocol! {
             exception: u32,
             /// 1 if it has not ended, but is stopped.
             is_stopped: u32,
-            /// Time that it has run, in nanoseconds, as its kernel's ticks found it.
-            run_ns: u64,
         };
         /// Ends a program of the caller's user.
         EndProgram = 3 {

@@ -42,6 +42,12 @@ pub fn keyboard() -> Option<&'static str> {
     word(boot_command_line(), "keyboard=")
 }
 
+/// Whether a nanosecond of the node's time is an instruction: where the boot command line has the word `icount`, since QEMU's
+/// clock counts them.
+pub fn counts_instructions() -> bool {
+    word(boot_command_line(), "icount") == Some("")
+}
+
 /// The number of the domain that the node is in: what the boot command line says after `domain=`. None where it says
 /// nothing of the kind.
 pub fn domain() -> Option<u16> {

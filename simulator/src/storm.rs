@@ -508,7 +508,7 @@ impl Storm {
     pub fn picture(&self) -> Vec<String> {
         let slot = |(index, process): (ProcessIndex, &Process<Space>)| {
             format!(
-                "{index} {} {:?} {:?} {} partner {} next {} queue {:?} received {} transaction {} {:?}",
+                "{index} {} {:?} {:?} {} partner {} next {} queue {:?} did {:?} transaction {} {:?}",
                 process.pid,
                 process.state,
                 process.flags,
@@ -520,7 +520,7 @@ impl Storm {
                 },
                 process.next,
                 process.queue,
-                process.received,
+                process.usage,
                 process.transaction,
                 // A receiver's registers hold nothing yet.
                 if matches!(process.state, State::Receiving | State::ReceivingFrom) {

@@ -48,7 +48,66 @@ macro_rules! record {
 pub(crate) use record;
 
 record! {
-    /// What the kernel knows of a process.
+    /// What a process has done; of a root, with what its team's processes did that have ended.
+    UsageRecord {
+        /// Time that it has run, in nanoseconds, as ticks found it.
+        run_ns,
+        /// Messages that it has received.
+        received,
+        /// Messages that it has sent, requests to kernel servers among them.
+        sent,
+        /// Of these, and of pieces of its MoveTo and MoveFrom, those that the network server got to carry.
+        sent_elsewhere,
+        /// Its page faults that gave a page.
+        page_faults,
+        /// Of these, those for which a page's server was asked.
+        page_reads,
+    }
+}
+
+impl UsageRecord {
+    /// With what another process has done.
+    #[must_use]
+    pub fn plus(&self, other: &UsageRecord) -> UsageRecord {
+        UsageRecord {
+            run_ns: self.run_ns + other.run_ns,
+            received: self.received + other.received,
+            sent: self.sent + other.sent,
+            sent_elsewhere: self.sent_elsewhere + other.sent_elsewhere,
+            page_faults: self.page_faults + other.page_faults,
+            page_reads: self.page_reads + other.page_reads,
+        }
+    }
+}
+
+/// Gives a record the fields of a [`UsageRecord`].
+macro_rules! with_usage {
+    ($Name:ident) => {
+        impl From<&UsageRecord> for $Name {
+            /// A record that tells only that.
+            fn from(usage: &UsageRecord) -> $Name {
+                let UsageRecord { run_ns, received, sent, sent_elsewhere, page_faults, page_reads } = *usage;
+                let empty = $Name::default();
+                $Name { run_ns, received, sent, sent_elsewhere, page_faults, page_reads, ..empty }
+            }
+        }
+
+        impl $Name {
+            /// What it has done.
+            pub fn usage(&self) -> UsageRecord {
+                let $Name { run_ns, received, sent, sent_elsewhere, page_faults, page_reads, .. } = *self;
+                UsageRecord { run_ns, received, sent, sent_elsewhere, page_faults, page_reads }
+            }
+        }
+    };
+}
+
+pub(crate) use with_usage;
+
+with_usage!(ProcessRecord);
+
+record! {
+    /// What the kernel knows of a process. What it has done is said as in [`UsageRecord`].
     ProcessRecord {
         /// Its pid.
         pid,
@@ -64,10 +123,18 @@ record! {
         user_and_rights,
         /// Own priority in the low half, the one in force in the high half.
         priorities,
-        /// Time that it has run, in nanoseconds, as ticks found it; of a root, with that of its team's processes that have ended.
+        /// Time that it has run, in nanoseconds.
         run_ns,
         /// Messages that it has received.
         received,
+        /// Messages that it has sent.
+        sent,
+        /// Of these, those that the network server got to carry.
+        sent_elsewhere,
+        /// Page faults that gave a page.
+        page_faults,
+        /// Of these, those for which a page's server was asked.
+        page_reads,
         /// Messages that wait for it.
         queued,
         /// When it last began to wait or run, in nanoseconds since boot.
@@ -367,7 +434,7 @@ mod tests {
     fn records_come_back() {
         let record = ProcessRecord { pid: 7, name_last: u64::MAX, ..ProcessRecord::default() };
         assert_eq!(ProcessRecord::from_bytes(&record.to_bytes()), record);
-        assert_eq!(ProcessRecord::BYTES, 14 * 8);
+        assert_eq!(ProcessRecord::BYTES, 18 * 8);
     }
 
     #[test]

@@ -10,11 +10,11 @@
 //! Memory and regions are not part of it. Times are the team's own: its clock goes on where it was.
 
 use crate::call::{FOREVER, Registers};
-use crate::kernel::record::record;
+use crate::kernel::record::{UsageRecord, record, with_usage};
 use crate::{Grant, USER_ADDRESS_END};
 
 /// The layout described here.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 /// Most processes of a team that moves, which program managers let no program exceed: its state is told and checked in one
 /// go, in a time that grows with their number.
 pub const MOST_PROCESSES: usize = 256;
@@ -111,6 +111,14 @@ record! {
         run_ns,
         /// Messages that it has received.
         received,
+        /// Messages that it has sent.
+        sent,
+        /// Of these, those that the network server got to carry.
+        sent_elsewhere,
+        /// Page faults that gave a page.
+        page_faults,
+        /// Of these, those for which a page's server was asked.
+        page_reads,
         /// Until when it delays.
         deadline_ns,
         /// When its alarm comes; 0 for none.
@@ -147,6 +155,8 @@ record! {
         flags,
     }
 }
+
+with_usage!(MovedProcessRecord);
 
 impl StandingRecord {
     /// Its message.

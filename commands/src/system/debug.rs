@@ -153,10 +153,8 @@ impl Session {
                 }
             }
             if self.stub.is_running() && self.stub.target.has_ended()? {
-                let status = self
-                    .child
-                    .as_mut()
-                    .map_or(Ok(Status { code: 0, exception: None, run_ns: 0 }), Child::wait)?;
+                let status =
+                    self.child.as_mut().map_or(Ok(Status { code: 0, exception: None }), Child::wait)?;
                 let code = status.code.cast_unsigned();
                 let stop = status.exception.map_or(Stop::Ended(code), Stop::EndedByException);
                 self.stub.stopped(stop, &mut output)?;

@@ -91,7 +91,11 @@ fn object(record: &ProcessRecord, names: &BTreeMap<Pid, String>, origins: &[(Pid
         .number("user", record.user().0)
         .number("pages", record.team_pages)
         .number("cpu_ns", record.run_ns)
-        .number("received", record.received);
+        .number("received", record.received)
+        .number("sent", record.sent)
+        .number("sent_elsewhere", record.sent_elsewhere)
+        .number("page_faults", record.page_faults)
+        .number("page_reads", record.page_reads);
     match origin(record, origins) {
         Some(origin) => object.text("guest_of", origin).end(),
         None => object.end(),

@@ -125,7 +125,7 @@ impl<M: Machine> Kernel<M> {
         let process = &self.processes[root];
         let next_number = self.processes.guest(process.pid.host()).map_or(0, |guest| guest.next_number);
         let (team, status) = (process.pid, process.extra.value);
-        let notice = notice::notice::TeamEnded { team, status, next_number, run_ns: process.run_ns };
+        let notice = notice::notice::TeamEnded { team, status, next_number };
         let owner = self.team(process.team).owner;
         match self.find_process(NOBODY, owner) {
             Ok(owner) if owner != NOBODY && !self.team(self.processes[owner].team).ending => {
@@ -155,8 +155,8 @@ impl<M: Machine> Kernel<M> {
         self.abandon_all(index);
         let process = &self.processes[index];
         let (team, next, previous) = (process.team, process.team_next, process.team_previous);
-        let (root, run_ns) = (self.team(team).root, process.run_ns);
-        self.processes[root].run_ns += run_ns;
+        let (root, usage) = (self.team(team).root, process.usage);
+        self.processes[root].usage = self.processes[root].usage.plus(&usage);
         if previous == NOBODY {
             self.team_mut(team).first_process = next;
         } else {

@@ -29,10 +29,13 @@ impl<M: Machine> Kernel<M> {
         self.page_requests.may_switch = true;
         let touched = self.touch(team, address, access);
         self.page_requests.may_switch = false;
+        let gives_page = u64::from(matches!(touched, Ok(()) | Err(PAGE_MISSING)));
+        self.counters.page_faults += gives_page;
+        self.processes[current].usage.page_faults += gives_page;
         match touched {
-            Ok(()) => self.counters.page_faults += 1,
+            Ok(()) => {}
             Err(PAGE_MISSING) => {
-                self.counters.page_faults += 1;
+                self.processes[current].usage.page_reads += 1;
                 self.await_touched(address, access, code);
                 let woken = core::mem::replace(&mut self.page_requests.woken, NOBODY);
                 if woken != NOBODY {

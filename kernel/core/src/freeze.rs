@@ -72,6 +72,8 @@ impl<M: Machine> Kernel<M> {
                 self.processes[member].state = State::Working;
                 self.processes[member].wait = Wait::Call;
                 self.processes[member].flags.clear(Flags::REMOTE);
+                self.processes[member].usage.sent -= 1;
+                self.processes[member].usage.sent_elsewhere -= 1;
                 self.end_waiting(member, server);
                 self.processes[member].partner = NOBODY;
             }

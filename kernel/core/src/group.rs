@@ -31,8 +31,6 @@ pub const MEMBERSHIPS_PER_PROCESS: u16 = 16;
 
 /// In place of a system call's number: the process waits for another node to say whether it may join a group.
 const JOINING: u64 = u64::MAX;
-/// Most records of memberships in one reply.
-const RECORDS_PER_REQUEST: usize = 64;
 
 impl<Space> Process<Space> {
     /// Whether it waits for another node to say whether it may join a group.
@@ -257,25 +255,13 @@ impl<M: Machine> Kernel<M> {
 
     /// Answers `QueryMemberships`.
     pub(crate) fn query_memberships(&mut self, caller: ProcessIndex, from: u32) -> Result<Answer> {
-        let mut bytes = [0; RECORDS_PER_REQUEST * MembershipRecord::BYTES];
-        let capacity = self.processes[caller].grant().bytes() / MembershipRecord::BYTES as u64;
-        let capacity = capacity.min(RECORDS_PER_REQUEST as u64) as u32;
-        ensure(capacity != 0, Error::TooLong)?;
-        let (mut count, mut next) = (0, 0);
-        let (places, _) = bytes.as_chunks_mut();
-        for (at, row) in self.groups.rows().iter().enumerate().skip(from as usize) {
-            if row.group.is_none() {
-                continue;
-            }
-            if count == capacity {
-                next = at as u32;
-                break;
-            }
-            places[count as usize] = self.membership_record(at).to_bytes();
-            count += 1;
-        }
-        let records = &bytes[..count as usize * MembershipRecord::BYTES];
-        self.reply_with(caller, &MembershipsQueried { count, next }, records)
+        let rows = from..self.groups.rows().len() as u32;
+        let (count, next) = self.write_records(caller, rows, |kernel, row| {
+            let row = row as usize;
+            (!kernel.groups.rows()[row].group.is_none()).then(|| kernel.membership_record(row).to_bytes())
+        })?;
+        let bytes = u64::from(count) * MembershipRecord::BYTES as u64;
+        Ok(Answer::with_segment(&MembershipsQueried { count, next }, bytes))
     }
 
     /// Takes a process out of all its groups.

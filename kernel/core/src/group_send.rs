@@ -28,10 +28,11 @@ pub const GROUP_SEGMENT_BYTES: u64 = PAGE_BYTES;
 impl<M: Machine> Kernel<M> {
     /// System call Send, to a group.
     pub(crate) fn send_to_group(&mut self, caller: ProcessIndex, to: Pid) -> Result<Next<M::Space>> {
-        self.counters.sends += 1;
         let registers = &self.processes[caller].registers;
         let (message, deadline) = (registers.message, registers.extra[2]);
         self.make_copies(caller, to, deadline).inspect_err(|_| self.discard_group(caller))?;
+        self.counters.sends += 1;
+        self.processes[caller].usage.sent += 1;
         let from = self.processes[caller].pid;
         self.trace_words(Event::Send, message, from, to);
         self.block_current(State::AwaitingGroup);

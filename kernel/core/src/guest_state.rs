@@ -135,7 +135,7 @@ impl<M: Machine> Kernel<M> {
     /// What is told of a process that is settled.
     fn moved_record(&self, index: ProcessIndex) -> MovedProcessRecord {
         let process = &self.processes[index];
-        let mut registers = process.registers;
+        let (mut registers, mut usage) = (process.registers, process.usage);
         let mut partner = Pid::NONE;
         let mut activity = match process.state {
             State::Ready if process.resume == Resume::Full => activity::INTERRUPTED,
@@ -151,8 +151,11 @@ impl<M: Machine> Kernel<M> {
                     // It may have come there by a ReplyReceive.
                     State::Receiving => (registers.number, registers.pid) = (Receive::NUMBER, 0),
                     State::ReceivingFrom => registers.number = Receive::NUMBER,
-                    // It may have been forwarded there.
-                    State::Sending => registers.pid = self.processes[process.partner].pid.to_bits(),
+                    // It may have been forwarded there, and is sent again.
+                    State::Sending => {
+                        registers.pid = self.processes[process.partner].pid.to_bits();
+                        usage.sent -= 1;
+                    }
                     _ => {}
                 }
                 activity::CALLS
@@ -171,12 +174,10 @@ impl<M: Machine> Kernel<M> {
             priority: process.own_priority.into(),
             name_first: process.name[0],
             name_last: process.name[1],
-            run_ns: process.run_ns,
-            received: process.received,
             deadline_ns: if is_delaying { self.own_time(index, process.deadline_ns) } else { 0 },
             alarm_ns,
             alarm_tag,
-            ..MovedProcessRecord::default()
+            ..MovedProcessRecord::from(&usage)
         };
         record.with_registers(&registers)
     }
@@ -374,8 +375,7 @@ impl<M: Machine> Kernel<M> {
         process.own_priority = record.priority as u8;
         process.priority = process.own_priority.min(process.waiters.most_urgent());
         process.name = [record.name_first, record.name_last];
-        process.run_ns = record.run_ns;
-        process.received = record.received;
+        process.usage = record.usage();
         process.transaction = record.transaction as u32;
         process.stays_suspended = record.activity & activity::SUSPENDED_BIT != 0;
         process.flags = Flags::SUSPENDED;

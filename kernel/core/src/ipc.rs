@@ -57,6 +57,7 @@ impl<M: Machine> Kernel<M> {
         ensure(receiver != caller, Error::BadArgument)?;
         self.accept_send(caller)?;
         self.counters.sends += 1;
+        self.processes[caller].usage.sent += 1;
         if found == NOBODY {
             let process = &mut self.processes[caller];
             process.begin_transaction();

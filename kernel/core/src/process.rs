@@ -15,6 +15,7 @@
 //! Neighbours: `table` finds slots, `list` links them, `priority` keeps `waiters`, `ipc` moves the messages.
 
 use abi::call::Registers;
+use abi::kernel::record::UsageRecord;
 use abi::kernel::{message_line, priority};
 use abi::{Grant, Pid, UserId};
 
@@ -192,10 +193,8 @@ pub struct Process<Space> {
     pub deadline_ns: u64,
     /// When it last began to wait or to be ready, by the coarse clock.
     pub since_ns: u64,
-    /// Time that it ran.
-    pub run_ns: u64,
-    /// Messages that it received.
-    pub received: u64,
+    /// What it has done; a root, with the processes of its team that have ended.
+    pub usage: UsageRecord,
     /// Its name's bytes.
     pub name: [u64; 2],
     /// What only some kinds and states need.
@@ -252,8 +251,7 @@ impl<Space: Copy> Process<Space> {
             generation: 0,
             deadline_ns: 0,
             since_ns: 0,
-            run_ns: 0,
-            received: 0,
+            usage: UsageRecord::default(),
             name: [0; 2],
             extra: Extra::default(),
         }
@@ -273,7 +271,7 @@ impl<Space: Copy> Process<Space> {
         self.registers.pid = from;
         self.registers.message = message;
         self.registers.extra = extra;
-        self.received += 1;
+        self.usage.received += 1;
     }
 
     /// Whether a program's process has this slot.

@@ -1,6 +1,5 @@
 //! The process server: teams and processes made, ended, listed and changed.
 
-use abi::kernel::priority;
 use abi::kernel::process::{
     AlienCreated, AlienDestroyed, CreateProcess, CreateTeam, Destroyed, ExceptionServerSet, HostSet,
     Identified, NameSet, NetworkServerSet, Prepared, Process, ProcessCreated, ProcessQueried,
@@ -8,6 +7,7 @@ use abi::kernel::process::{
     TeamAdopted, TeamCreated,
 };
 use abi::kernel::record::{ProcessRecord, ProcessState, RegisterRecord};
+use abi::kernel::{FIRST_PROCESS_INDEX, priority};
 use abi::{Error, LogicalHost, Message, Pid, Rights};
 
 use crate::kernel::Kernel;
@@ -17,9 +17,6 @@ use crate::process::{Flags, Kind, NOBODY, State};
 use crate::request::Answer;
 use crate::team::{Quota, Team};
 use crate::{Result, ensure};
-
-/// Records written in one go, so that a request stays short.
-const RECORDS_PER_REQUEST: u64 = 64;
 
 impl<M: Machine> Kernel<M> {
     /// Answers one request.
@@ -217,23 +214,12 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn query_processes(&mut self, caller: ProcessIndex, from: u32) -> Result<Answer> {
-        let grant = self.processes[caller].grant();
-        let capacity = grant.bytes() / ProcessRecord::BYTES as u64;
-        let capacity = capacity.min(RECORDS_PER_REQUEST) as u32;
-        ensure(capacity != 0, Error::TooLong)?;
-        let total = u32::from(self.processes.count());
-        let mut index = from.max(u32::from(abi::kernel::FIRST_PROCESS_INDEX));
-        let (mut count, mut bytes) = (0, 0);
-        while index < total && count < capacity {
-            if self.processes[index as ProcessIndex].is_program() {
-                let record = self.record(index as ProcessIndex).to_bytes();
-                self.write_reply_segment(caller, bytes, &record)?;
-                bytes += record.len() as u64;
-                count += 1;
-            }
-            index += 1;
-        }
-        let next = if index < total { index } else { 0 };
+        let slots = from.max(FIRST_PROCESS_INDEX.into())..self.processes.count().into();
+        let (count, next) = self.write_records(caller, slots, |kernel, index| {
+            let index = index as ProcessIndex;
+            kernel.processes[index].is_program().then(|| kernel.record(index).to_bytes())
+        })?;
+        let bytes = u64::from(count) * ProcessRecord::BYTES as u64;
         Ok(Answer::with_segment(&ProcessesQueried { count, next }, bytes))
     }
 
@@ -304,13 +290,12 @@ impl<M: Machine> Kernel<M> {
             waits_on: waits_on.to_bits(),
             user_and_rights: u64::from(process.user.0) | u64::from(team.rights.0) << 32,
             priorities: u64::from(process.own_priority) | u64::from(process.priority) << 32,
-            run_ns: process.run_ns,
-            received: process.received,
             queued,
             since_ns: process.since_ns,
             team_pages: u64::from(team.pages.used),
             name_first: process.name[0],
             name_last: process.name[1],
+            ..ProcessRecord::from(&process.usage)
         }
     }
 

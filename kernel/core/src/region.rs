@@ -45,18 +45,10 @@ pub struct PageRange {
 impl PageRange {
     /// `pages` pages from `address` on, both a program's allegations. Page 0 is never legal.
     pub fn new(address: u64, pages: u32) -> Result<PageRange> {
-        let bytes = u64::from(pages) * PAGE_BYTES;
-        match address.checked_add(bytes) {
-            Some(end)
-                if pages > 0
-                    && address.is_multiple_of(PAGE_BYTES)
-                    && address >= PAGE_BYTES
-                    && end <= USER_ADDRESS_END =>
-            {
-                Ok(PageRange { start: address, end })
-            }
-            _ => Err(Error::BadArgument),
-        }
+        let is_sound = pages > 0 && address.is_multiple_of(PAGE_BYTES) && address >= PAGE_BYTES;
+        let end = address.checked_add(u64::from(pages) * PAGE_BYTES).filter(|end| *end <= USER_ADDRESS_END);
+        let end = end.filter(|_| is_sound).ok_or(Error::BadArgument)?;
+        Ok(PageRange { start: address, end })
     }
 
     /// How many pages.

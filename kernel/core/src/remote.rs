@@ -31,6 +31,7 @@ impl<Space> Process<Space> {
     pub(crate) fn begin_transaction(&mut self) {
         self.transaction = (self.transaction | AGAIN).wrapping_add(TRANSACTION_STEP - AGAIN);
         self.flags.set(Flags::REMOTE);
+        self.usage.sent_elsewhere += 1;
     }
 
     /// Whether what it has sent to another node waits for the next network server.

@@ -1,5 +1,7 @@
 //! Requests to the kernel servers: a Send that the kernel answers itself, at once or when a time has come.
 
+use core::ops::Range;
+
 use abi::protocol::{Reply, refusal};
 use abi::trace::Event;
 use abi::{Error, Message, Pid, Rights};
@@ -10,6 +12,9 @@ use crate::paging::PAGE_MISSING;
 use crate::process::{Flags, Kind, NOBODY, State};
 use crate::team::TeamIndex;
 use crate::{Result, ensure};
+
+/// Records written in one go, so that a request stays short.
+const RECORDS_PER_REQUEST: u64 = 64;
 
 /// What becomes of a request that is not refused.
 pub enum Answer {
@@ -42,12 +47,17 @@ impl<M: Machine> Kernel<M> {
         caller: ProcessIndex,
         server: ProcessIndex,
     ) -> Result<Next<M::Space>> {
-        self.counters.kernel_requests += 1;
         self.accept_send(caller)?;
         self.trace_message(Event::Send, caller, server);
         let message = Message::from_registers(self.processes[caller].registers.message);
-        self.processes[caller].extra.count = 0;
-        let Some(reply) = self.answer_request(caller, server, &message)? else {
+        let process = &mut self.processes[caller];
+        process.extra.count = 0;
+        process.usage.sent += 1;
+        // It is made anew if it lacks a page.
+        let answer = self.answer_request(caller, server, &message);
+        let answer = answer.inspect_err(|_| self.processes[caller].usage.sent -= 1)?;
+        self.counters.kernel_requests += 1;
+        let Some(reply) = answer else {
             self.begin_work(caller);
             return Ok(Next::Work);
         };
@@ -130,6 +140,30 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<Answer> {
         self.write_reply_segment(caller, 0, record)?;
         Ok(Answer::with_segment(reply, record.len() as u64))
+    }
+
+    /// Writes the records of rows that have one into the caller's segment. How many there are, and the row to go on with,
+    /// or 0.
+    pub(crate) fn write_records<const BYTES: usize>(
+        &mut self,
+        caller: ProcessIndex,
+        rows: Range<u32>,
+        record: impl Fn(&Kernel<M>, u32) -> Option<[u8; BYTES]>,
+    ) -> Result<(u32, u32)> {
+        let capacity = self.processes[caller].grant().bytes() / BYTES as u64;
+        let capacity = capacity.min(RECORDS_PER_REQUEST) as u32;
+        ensure(capacity != 0, Error::TooLong)?;
+        let mut count = 0;
+        for row in rows {
+            if count == capacity {
+                return Ok((count, row));
+            }
+            if let Some(record) = record(self, row) {
+                self.write_reply_segment(caller, u64::from(count) * BYTES as u64, &record)?;
+                count += 1;
+            }
+        }
+        Ok((count, 0))
     }
 
     /// A program's process on this node; the caller's own if `pid` is none.

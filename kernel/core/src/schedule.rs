@@ -267,7 +267,7 @@ impl<M: Machine> Kernel<M> {
         let elapsed = now.saturating_sub(cpu.charged_ns);
         cpu.charged_ns = now;
         if index != NOBODY {
-            self.processes[index].run_ns += elapsed;
+            self.processes[index].usage.run_ns += elapsed;
         }
     }
 

@@ -118,6 +118,7 @@ impl<M: Machine> Kernel<M> {
                 client.registers.number = 0;
                 client.registers.message = (Nothing {}).to_message().to_registers();
                 client.registers.extra = [0; 5];
+                client.usage.sent += 1;
                 self.counters.kernel_requests += 1;
                 return ShortCall::Stay;
             }
@@ -148,6 +149,7 @@ impl<M: Machine> Kernel<M> {
         client.state = State::AwaitingReply;
         client.partner = index;
         client.since_ns = self.coarse_now_ns;
+        client.usage.sent += 1;
         self.short_calls.sends += 1;
         // Whoever is ready is no more urgent than the caller was, nor the caller than the receiver.
         let (space, registers) = (server.space, &raw mut server.registers);

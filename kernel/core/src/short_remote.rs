@@ -55,6 +55,7 @@ impl<M: Machine> Kernel<M> {
         {
             return ShortCall::General;
         }
+        client.usage.sent += 1;
         client.begin_transaction();
         client.state = State::AwaitingReply;
         client.partner = index;

@@ -52,13 +52,9 @@ impl Quota {
     /// Takes `count` if that stays within the limit.
     #[inline]
     pub fn take(&mut self, count: u32) -> Result<(), abi::Error> {
-        match self.used.checked_add(count) {
-            Some(used) if used <= self.limit => {
-                self.used = used;
-                Ok(())
-            }
-            _ => Err(abi::Error::NoQuota),
-        }
+        let used = self.used.checked_add(count).filter(|used| *used <= self.limit);
+        self.used = used.ok_or(abi::Error::NoQuota)?;
+        Ok(())
     }
 
     /// Gives `count` back.

@@ -1,7 +1,9 @@
 //! Messages between two teams: every path of Send, Receive, Reply, ReplyReceive and Forward, and every error of theirs.
 
 use abi::call::{self, FOREVER, NOW};
-use abi::kernel::{PROCESS, STATISTICS, process};
+use abi::kernel::protection::{READ, WIRED, WRITE};
+use abi::kernel::record::ProcessRecord;
+use abi::kernel::{GROUP, MEMORY, PROCESS, STATISTICS, group, memory, process, statistics};
 use abi::{Access, Error, Grant, LogicalHost, Message, Pid, Rights, UserId};
 use kernel_core::process::State;
 use simulator::node::{receive, receive_from, reply, reply_receive, send, send_with};
@@ -386,4 +388,52 @@ fn what_is_not_awaited_cannot_be_answered() {
     assert_eq!(refused(node.call(third, reply(client, WORDS))), Error::NotAwaitingReply);
     end(&mut node, client);
     assert_eq!(refused(node.call(server, reply(client, WORDS))), Error::StaleProcess);
+}
+
+/// What a process has sent: all, and what the network server got to carry.
+fn sent(node: &mut Node, watcher: Pid, pid: Pid) -> (u64, u64) {
+    let place = Node::data(0x800);
+    let query = process::QueryProcess { process: pid };
+    let grant = Grant::new(ProcessRecord::BYTES as u64, Access::WRITE);
+    node.request_with(watcher, PROCESS, &query, place, grant).unwrap();
+    let bytes = node.peek(watcher, place, ProcessRecord::BYTES);
+    let usage = ProcessRecord::from_bytes(bytes[..].try_into().unwrap()).usage();
+    (usage.sent, usage.sent_elsewhere)
+}
+
+#[test]
+fn what_is_sent_is_counted_once() {
+    let mut node = Node::new();
+    let (client, server) = two(&mut node);
+    let (thread, watcher) = (node.process(client, 12), node.team(102, 12, 4));
+    let before = sent(&mut node, watcher, client).0;
+    // To one that waits, to one that does not, and to the kernel, at once and in steps.
+    node.call(server, receive());
+    node.call(client, send(server, WORDS));
+    node.call(server, reply(client, WORDS));
+    node.call(client, send(server, WORDS));
+    node.call(server, receive());
+    node.call(server, reply(client, WORDS));
+    node.request(client, STATISTICS, &statistics::Null {}).unwrap();
+    let wired = memory::Map { team: Pid::NONE, address: 0, pages: 40, protection: READ | WRITE | WIRED };
+    node.request(client, MEMORY, &wired).unwrap();
+    assert_eq!(sent(&mut node, watcher, client), (before + 4, 0));
+    // What nobody got was not sent, nor is a reply.
+    let gone = Pid::process(client.host(), 9, 0x90);
+    assert_eq!(refused(node.call(client, send(gone, WORDS))), Error::NonexistentProcess);
+    assert_eq!(sent(&mut node, watcher, client), (before + 4, 0));
+    // To a group, refused and answered.
+    let group = node.request(server, GROUP, &group::Create { restricted: 0 }).unwrap().group;
+    let deadline = node.kernel.machine.now_ns + 1000;
+    let to_group = |to| call::Send { to, message: WORDS, segment_address: 0, grant: 0, deadline }.encode();
+    let empty = Pid::unrestricted_group(LogicalHost::OWN, 200);
+    assert_eq!(refused(node.call(client, to_group(empty))), Error::EmptyGroup);
+    assert_eq!(node.call(client, to_group(group)), Outcome::Waits);
+    assert_eq!(sent(&mut node, watcher, client), (before + 5, 0));
+    node.pass(2000);
+    // What a process did that has ended is its root's.
+    node.request(thread, STATISTICS, &statistics::Null {}).unwrap();
+    let of_thread = sent(&mut node, watcher, thread).0;
+    node.request(client, PROCESS, &process::Destroy { process: thread, status: 0 }).unwrap();
+    assert_eq!(sent(&mut node, watcher, client), (before + 5 + of_thread + 1, 0));
 }

@@ -89,7 +89,7 @@ fn interrupt_by_message(mut node: Node) {
         assert_eq!(node.running(), Some(driver));
         let results = node.results(driver);
         assert_eq!((results.extra, received(Outcome::Done(results))), ([0; 5], expected(1)));
-        assert_eq!(node.kernel.processes[index].received, round);
+        assert_eq!(node.kernel.processes[index].usage.received, round);
         assert_eq!(refused(node.call(driver, reply(interrupt, EMPTY))), Error::NotAwaitingReply);
     }
     // While the driver is busy they are counted, but for the first, whose notice waits.

@@ -62,7 +62,7 @@ fn whoever_wakes_more_urgent_runs_at_once() {
     // The time that each ran is charged to it.
     let busy = node.index(busy);
     node.pass(SLICE);
-    assert!(node.kernel.processes[busy].run_ns >= SLICE);
+    assert!(node.kernel.processes[busy].usage.run_ns >= SLICE);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn time_without_work_is_nobodys() {
     }
     node.call(sleeper, receive());
     assert_eq!(node.kernel.counters.idle_ns, 150_000_000);
-    let ran: u64 = node.kernel.processes.iter().map(|(_, process)| process.run_ns).sum();
+    let ran: u64 = node.kernel.processes.iter().map(|(_, process)| process.usage.run_ns).sum();
     assert_eq!(ran, 6_000);
 }
 

@@ -5,6 +5,7 @@ use alloc_crate::format;
 use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
 
+use abi::kernel::record::UsageRecord;
 use abi::{Error, LogicalHost, Pid, UserId, kernel};
 use protocols::io::{attribute, mode};
 use protocols::names::{Descriptor, names};
@@ -406,8 +407,6 @@ pub struct Status {
     pub code: i32,
     /// The number of the processor's exception that ended it, if one did.
     pub exception: Option<u32>,
-    /// For how long its processes ran, in nanoseconds, as the kernel's ticks found it.
-    pub run_ns: u64,
 }
 
 impl Status {
@@ -456,15 +455,22 @@ impl Child {
     /// where another has booted in its place.
     pub fn wait(&mut self) -> Result<Status, Error> {
         // Who does not want to know of stops is told of none.
-        self.wait_for(0)?.ok_or(Error::BadReply)
+        self.wait_for(0, None)?.ok_or(Error::BadReply)
+    }
+
+    /// As [`wait`](Child::wait), and says what all of its processes did.
+    pub fn wait_with_usage(&mut self) -> Result<(Status, UsageRecord), Error> {
+        let mut usage = [0; UsageRecord::BYTES];
+        let status = self.wait_for(0, Some(&mut usage))?.ok_or(Error::BadReply)?;
+        Ok((status, UsageRecord::from_bytes(&usage)))
     }
 
     /// As [`wait`](Child::wait), but ends as well when the program is [stopped](Job::stop), with none.
     pub fn wait_or_stop(&mut self) -> Result<Option<Status>, Error> {
-        self.wait_for(1)
+        self.wait_for(1, None)
     }
 
-    fn wait_for(&mut self, tells_stop: u32) -> Result<Option<Status>, Error> {
+    fn wait_for(&mut self, tells_stop: u32, mut usage: Option<&mut [u8]>) -> Result<Option<Status>, Error> {
         let request = program::WaitProgram {
             program: self.pid,
             tells_stop,
@@ -477,15 +483,15 @@ impl Child {
             self.known_ns = time::now_ns();
         }
         loop {
-            let error = match again(true, || call(self.manager, &request, Segment::None)) {
+            let ask = || {
+                let segment = usage.as_deref_mut().map_or(Segment::None, Segment::Write);
+                call(self.manager, &request, segment)
+            };
+            let error = match again(true, ask) {
                 Ok(ended) if ended.is_stopped != 0 => return Ok(None),
                 Ok(ended) => {
                     let exception = ended.exception.checked_sub(1);
-                    return Ok(Some(Status {
-                        code: ended.status.cast_signed(),
-                        exception,
-                        run_ns: ended.run_ns,
-                    }));
+                    return Ok(Some(Status { code: ended.status.cast_signed(), exception }));
                 }
                 Err(error) => error,
             };

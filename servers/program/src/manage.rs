@@ -11,7 +11,7 @@ use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use abi::kernel::record::{ProcessRecord, ProcessState, StatisticsRecord};
+use abi::kernel::record::{ProcessRecord, ProcessState, StatisticsRecord, UsageRecord};
 use abi::kernel::team_state::MOST_PROCESSES;
 use abi::kernel::{self, priority, process, statistics};
 use abi::notice::STATUS_KILLED;
@@ -22,8 +22,8 @@ use io_server::elsewhere;
 use program_image::{NewTeam, Owner, team_end};
 use protocols::moving::moving::Moving;
 use protocols::program::program::{
-    Bid, BidMade, EndJob, EndProgram, JobEnding, ListPrograms, Program as Request, ProgramEnded,
-    ProgramEnding, ProgramFound, ProgramStarted, ProgramsListed, StandardError, StartProgram, WaitProgram,
+    Bid, BidMade, EndJob, EndProgram, JobEnding, ListPrograms, Program as Request, ProgramEnding,
+    ProgramFound, ProgramStarted, ProgramsListed, StandardError, StartProgram, WaitProgram,
 };
 use protocols::program::{Entry, MAX_START_BYTES, ProgramRecord, entries_of, entry_kind, flag};
 use v::server::{Client, Outcome, Server};
@@ -36,7 +36,7 @@ use crate::moving::arrival::Arrivals;
 use crate::moving::departure::Mover;
 use crate::moving::host;
 use crate::offers::{Offer, Offers};
-use crate::programs::{Job, Program, Programs, Stream, Wait, Waiter, program_end};
+use crate::programs::{End, Job, Program, Programs, STOPPED, Stream, Wait, Waiter, program_end};
 use crate::stopping;
 
 /// Rights that a program has from its starter. All others are of services alone.
@@ -237,10 +237,11 @@ impl Managing {
         &mut self,
         client: &Client<'_>,
         WaitProgram { program, tells_stop, begins }: WaitProgram,
-    ) -> Outcome<'static> {
+    ) -> Outcome<'_> {
         let mut wait = || {
             let team = self.waiting_team(client, program)?;
-            let waiter = Waiter { pid: client.pid, tells_stop: tells_stop != 0 };
+            let has_room = client.writable_bytes().is_ok_and(|room| room >= UsageRecord::BYTES as u64);
+            let waiter = Waiter { pid: client.pid, tells_stop: tells_stop != 0, has_room };
             let wait = self.programs.wait(program, waiter, team, client.user)?;
             // It may have been stopped before this or, where a request is repeated, since. That is not to be undone.
             if begins != 0 && self.programs.get(program)?.held_since_ns.is_some() {
@@ -250,11 +251,18 @@ impl Managing {
                     v::call(kernel::server(kernel::PROCESS), &resume, Segment::None)?;
                 }
             }
-            Ok(wait)
+            Ok((wait, has_room))
         };
         match wait() {
-            Ok(Wait::Over(end)) => Outcome::Reply(end.to_message()),
-            Ok(Wait::Later) => Outcome::Later,
+            Ok((Wait::Over(end), has_room)) => {
+                self.data.clear();
+                self.data.extend_from_slice(
+                    &end.usage.to_bytes()[..if has_room { UsageRecord::BYTES } else { 0 }],
+                );
+                Outcome::data(end.ended, &self.data)
+            }
+            Ok((Wait::Stopped, _)) => Outcome::Reply(STOPPED.to_message()),
+            Ok((Wait::Later, _)) => Outcome::Later,
             Err(error) => Outcome::refuse(error),
         }
     }
@@ -365,10 +373,21 @@ impl Managing {
                 self.images.release(server, instance, program);
             }
         }
-        let end = ProgramEnded { run_ns: ended.run_ns, ..program_end(ended.status) };
+        let mut end = End { ended: program_end(ended.status), usage: UsageRecord::default() };
+        // The kernel knows it until the notice is answered.
+        if self.programs.is_usage_wanted(ended.team)
+            && let Ok(record) = v::process::query(ended.team)
+        {
+            end.usage = record.usage();
+        }
         if let Some(waiter) = self.programs.ended(ended.team, end) {
+            let usage = end.usage.to_bytes();
             // A waiter that has ended meanwhile needs no answer.
-            let _ = message::reply(waiter, &end.to_message(), &[]);
+            let _ = message::reply(
+                waiter.pid,
+                &end.ended.to_message(),
+                if waiter.has_room { &usage } else { &[] },
+            );
         }
     }
 }

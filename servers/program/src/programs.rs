@@ -6,6 +6,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use abi::kernel::record::UsageRecord;
 use abi::notice::STATUS_EXCEPTION;
 use abi::{Error, Pid, UserId};
 use protocols::program::ProgramRecord;
@@ -58,7 +59,7 @@ pub struct Program {
 #[derive(Debug)]
 enum State {
     Running { waiter: Option<Waiter> },
-    Ended { end: ProgramEnded, order: u64 },
+    Ended { end: End, order: u64 },
 }
 
 /// A process that waits for a program.
@@ -68,16 +69,29 @@ pub struct Waiter {
     pub pid: Pid,
     /// Whether it wants to be told when the program is stopped.
     pub tells_stop: bool,
+    /// Whether it has room to be told what the program did.
+    pub has_room: bool,
+}
+
+/// How a program ended, and what it did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// How it ended.
+    pub ended: ProgramEnded,
+    /// What all of its processes did.
+    pub usage: UsageRecord,
 }
 
 /// What is said of a program that is stopped.
-pub const STOPPED: ProgramEnded = ProgramEnded { status: 0, exception: 0, is_stopped: 1, run_ns: 0 };
+pub const STOPPED: ProgramEnded = ProgramEnded { status: 0, exception: 0, is_stopped: 1 };
 
 /// What a wait comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wait {
-    /// It has ended, and is now forgotten; or it is stopped.
-    Over(ProgramEnded),
+    /// It has ended, and is now forgotten.
+    Over(End),
+    /// It is stopped.
+    Stopped,
     /// It runs; the waiter is told later.
     Later,
 }
@@ -192,7 +206,7 @@ impl Programs {
         }
         match state {
             State::Running { waiter: Some(other) } if other.pid != waiter.pid => Err(Error::Busy),
-            State::Running { .. } if program.is_stopped && waiter.tells_stop => Ok(Wait::Over(STOPPED)),
+            State::Running { .. } if program.is_stopped && waiter.tells_stop => Ok(Wait::Stopped),
             State::Running { waiter: place } => {
                 *place = Some(waiter);
                 Ok(Wait::Later)
@@ -205,8 +219,18 @@ impl Programs {
         }
     }
 
+    /// Whether somebody wants to know what the program did, or may yet.
+    pub fn is_usage_wanted(&self, pid: Pid) -> bool {
+        match self.known.get(&pid) {
+            Some((program, State::Running { waiter })) => {
+                waiter.map_or(!program.detached, |waiter| waiter.has_room)
+            }
+            _ => false,
+        }
+    }
+
     /// The program has ended. Whoever waits for it, to be told so.
-    pub fn ended(&mut self, pid: Pid, end: ProgramEnded) -> Option<Pid> {
+    pub fn ended(&mut self, pid: Pid, end: End) -> Option<Waiter> {
         let (program, state) = self.known.get_mut(&pid)?;
         let State::Running { waiter } = *state else {
             return None;
@@ -214,7 +238,7 @@ impl Programs {
         let user = program.user;
         if waiter.is_some() || program.detached {
             self.known.remove(&pid);
-            return waiter.map(|waiter| waiter.pid);
+            return waiter;
         }
         *state = State::Ended { end, order: self.ends };
         self.ends += 1;
@@ -278,7 +302,7 @@ pub fn program_end(status: u32) -> ProgramEnded {
     const ARITHMETIC: u32 = 8;
     const SEGMENT: u32 = 11;
     let Some(vector) = status.checked_sub(STATUS_EXCEPTION).filter(|vector| *vector < VECTORS) else {
-        return ProgramEnded { status, exception: 0, is_stopped: 0, run_ns: 0 };
+        return ProgramEnded { status, exception: 0, is_stopped: 0 };
     };
     let signal = match vector {
         0 | 4 | 16 | 19 => ARITHMETIC,
@@ -287,7 +311,7 @@ pub fn program_end(status: u32) -> ProgramEnded {
         17 => BUS,
         _ => SEGMENT,
     };
-    ProgramEnded { status: 128 + signal, exception: vector + 1, is_stopped: 0, run_ns: 0 }
+    ProgramEnded { status: 128 + signal, exception: vector + 1, is_stopped: 0 }
 }
 
 #[cfg(test)]
@@ -315,11 +339,13 @@ mod tests {
     }
 
     fn waiter(number: u32) -> Waiter {
-        Waiter { pid: pid(number), tells_stop: false }
+        Waiter { pid: pid(number), tells_stop: false, has_room: true }
     }
 
     const USER: UserId = UserId(7);
-    const END: ProgramEnded = ProgramEnded { status: 3, exception: 0, is_stopped: 0, run_ns: 0 };
+    const USAGE: UsageRecord =
+        UsageRecord { run_ns: 1, received: 2, sent: 3, sent_elsewhere: 4, page_faults: 5, page_reads: 6 };
+    const END: End = End { ended: ProgramEnded { status: 3, exception: 0, is_stopped: 0 }, usage: USAGE };
 
     #[test]
     fn a_wait_before_the_end_is_answered_at_the_end() {
@@ -329,9 +355,10 @@ mod tests {
         assert_eq!(programs.wait(pid(1), waiter(8), pid(9), USER), Ok(Wait::Later));
         assert_eq!(programs.wait(pid(1), waiter(7), pid(9), USER), Err(Error::Busy));
         assert_eq!(programs.wait(pid(1), waiter(8), pid(9), USER), Ok(Wait::Later));
-        assert!(programs.is_running(pid(1)));
-        assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
+        assert!(programs.is_running(pid(1)) && programs.is_usage_wanted(pid(1)));
+        assert_eq!(programs.ended(pid(1), END), Some(waiter(8)));
         assert_eq!(programs.ended(pid(1), END), None);
+        assert!(!programs.is_usage_wanted(pid(1)));
         assert_eq!(programs.wait(pid(1), waiter(8), pid(9), USER), Err(Error::NonexistentProcess));
     }
 
@@ -339,6 +366,7 @@ mod tests {
     fn an_end_before_the_wait_is_kept_for_one_wait() {
         let mut programs = Programs::default();
         programs.started(pid(1), program(9));
+        assert!(programs.is_usage_wanted(pid(1)), "it may be asked for later");
         assert_eq!(programs.ended(pid(1), END), None);
         assert!(!programs.is_running(pid(1)) && programs.has_unclaimed());
         assert_eq!(programs.wait(pid(1), waiter(9), pid(9), USER), Ok(Wait::Over(END)));
@@ -352,7 +380,7 @@ mod tests {
         assert_eq!(programs.wait(pid(1), waiter(8), pid(9), UserId(8)), Err(Error::NoPermission));
         assert_eq!(programs.wait(pid(1), waiter(8), pid(9), USER), Ok(Wait::Later));
         assert_eq!(programs.wait(pid(1), waiter(7), pid(7), USER), Err(Error::NoPermission));
-        assert_eq!(programs.ended(pid(1), END), Some(pid(8)));
+        assert_eq!(programs.ended(pid(1), END), Some(waiter(8)));
         programs.started(pid(2), Program { starter: None, ..program(0) });
         assert_eq!(programs.ended(pid(2), END), None);
         programs.forget_orphans(|_| true);
@@ -363,6 +391,7 @@ mod tests {
     fn a_detached_program_leaves_nothing() {
         let mut programs = Programs::default();
         programs.started(pid(1), Program { detached: true, ..program(9) });
+        assert!(!programs.is_usage_wanted(pid(1)));
         assert_eq!(programs.wait(pid(1), waiter(9), pid(9), USER), Err(Error::NoPermission));
         assert_eq!(programs.ended(pid(1), END), None);
         assert!(programs.get(pid(1)).is_err());
@@ -435,18 +464,19 @@ mod tests {
         let job = (pid(9), 1);
         programs.started(pid(1), Program { jobs: [job].into(), ..program(9) });
         programs.started(pid(2), Program { jobs: [job].into(), ..program(1) });
-        let shell = Waiter { tells_stop: true, ..waiter(9) };
+        let shell = Waiter { tells_stop: true, has_room: false, ..waiter(9) };
         assert_eq!(programs.wait(pid(1), shell, pid(9), USER), Ok(Wait::Later));
         assert_eq!(programs.wait(pid(2), waiter(1), pid(1), USER), Ok(Wait::Later));
         assert_eq!(programs.of_job(job, USER), [pid(1), pid(2)]);
+        assert!(!programs.is_usage_wanted(pid(1)), "there is no room for it");
         assert_eq!(programs.set_stopped(pid(1), true), Some(pid(9)));
         assert_eq!(programs.set_stopped(pid(2), true), None);
         assert_eq!(programs.stopped(), [(pid(1), pid(9)), (pid(2), pid(1))]);
-        assert_eq!(programs.wait(pid(1), shell, pid(9), USER), Ok(Wait::Over(STOPPED)));
+        assert_eq!(programs.wait(pid(1), shell, pid(9), USER), Ok(Wait::Stopped));
         assert_eq!(programs.set_stopped(pid(1), false), None);
         assert_eq!(programs.wait(pid(1), shell, pid(9), USER), Ok(Wait::Later));
-        assert_eq!(programs.ended(pid(1), END), Some(pid(9)));
-        assert_eq!(programs.ended(pid(2), END), Some(pid(1)));
+        assert_eq!(programs.ended(pid(1), END), Some(shell));
+        assert_eq!(programs.ended(pid(2), END), Some(waiter(1)));
         assert!(programs.stopped().is_empty());
     }
 

@@ -138,7 +138,7 @@ fn each_field_is_checked() {
         changed
     };
     for (change, error) in [
-        (head(|head| head.version = 2), Error::NotMovable),
+        (head(|head| head.version += 1), Error::NotMovable),
         (head(|head| head.vector_bytes = 832), Error::NotMovable),
         (head(|head| head.host = 0), Error::BadArgument),
         (head(|head| head.host = 1 << 28), Error::BadArgument),

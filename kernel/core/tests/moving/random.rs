@@ -2,6 +2,7 @@
 
 use abi::call::{self, FOREVER, Registers};
 use abi::kernel::process::{CreateProcess, Destroy, Resume, SetName, Suspend};
+use abi::kernel::record::UsageRecord;
 use abi::kernel::{GROUP, PROCESS, TIME, group, server, time};
 use abi::protocol::Request;
 use abi::{Error, LogicalHost, Message, Pid};
@@ -221,6 +222,8 @@ fn picture(world: &World) -> Vec<String> {
             partner => kernel.processes[partner].pid,
         };
         let mut groups: Vec<_> = kernel.memberships_of(index).collect();
+        let UsageRecord { received, sent, sent_elsewhere, .. } = process.usage;
+        let did = (received, sent, sent_elsewhere);
         groups.sort_unstable();
         let registers = match process.state {
             State::Ready if world.interrupted.contains(pid) => {
@@ -230,8 +233,8 @@ fn picture(world: &World) -> Vec<String> {
             _ => String::new(),
         };
         lines.push(format!(
-            "{pid} {:?} {:?} {} of {partner} {:?} {groups:?} {registers} {}",
-            process.state, process.flags, process.own_priority, process.name, process.received
+            "{pid} {:?} {:?} {} of {partner} {:?} {groups:?} {registers} {:?}",
+            process.state, process.flags, process.own_priority, process.name, did
         ));
     }
     lines

@@ -37,6 +37,11 @@ fn a_touched_page_is_read_from_its_pager_once_for_all() {
     at.touch(third, 2, READ);
     assert_eq!((at.node.state(third), at.see(third, 2)), (State::Ready, 7));
     assert_eq!(at.node.kernel.cache.used(), 1);
+    let faults = |pid| {
+        let usage = at.node.kernel.processes[at.node.index(pid)].usage;
+        (usage.page_faults, usage.page_reads)
+    };
+    assert_eq!([one, other, third].map(faults), [(1, 1), (1, 1), (1, 0)]);
     at.end(&[one, other, third]);
 }
 

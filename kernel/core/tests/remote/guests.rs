@@ -105,7 +105,7 @@ fn pids_of_a_guest_are_counted_and_never_used_again() {
     // When it has ended it is no longer here, and its owner knows which numbers it has had.
     let ended = fixture.end(guest);
     let next_number = third.guest_number() + 1;
-    assert_eq!(ended, TeamEnded { team: guest, status: 0, next_number, run_ns: ended.run_ns });
+    assert_eq!(ended, TeamEnded { team: guest, status: 0, next_number });
     let node = &mut fixture.node;
     assert_eq!(node.kernel.processes.find(third), Err(Error::ProcessElsewhere));
     assert!(node.kernel.processes.guest(GUEST).is_none());
