@@ -5,8 +5,10 @@ use alloc_crate::string::String;
 use alloc_crate::vec::Vec;
 
 use abi::Error;
-use protocols::block::number_of;
+use protocols::block::{block, number_of};
 
+use crate::io::Instance;
+use crate::message::{Segment, call};
 use crate::{file, log, name};
 
 /// Names of all disks and partitions, by the numbers of the disks. A disk whose driver does not tell is left out, and the log
@@ -26,4 +28,11 @@ pub fn names() -> Result<Vec<String>, Error> {
         }
     }
     Ok(names)
+}
+
+/// Says what will be read next of a disk or partition. The driver may see to it meanwhile; if it has ended, whoever reads will find
+/// that out.
+pub fn expect(disk: &Instance, position: u64, bytes: u64) {
+    let request = block::ReadAhead { instance: disk.number, position, bytes };
+    let _ = call(disk.server, &request, Segment::None);
 }

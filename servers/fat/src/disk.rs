@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use abi::{Error, PAGE_BYTES};
@@ -16,8 +17,11 @@ use lamfat::{IoBase, IoError, Read, Seek, SeekFrom, Write};
 const PAGE: usize = PAGE_BYTES as usize;
 /// Pages that are kept.
 const MOST_PAGES: usize = 512;
-/// Pages that are read at once.
-const AHEAD_PAGES: u64 = 16;
+/// Pages that are read at once, and how many of them for who has read as many in a row.
+const LEAST_AHEAD_PAGES: u64 = 16;
+const MOST_AHEAD_PAGES: u64 = 128;
+/// Pages that are written at once.
+const WRITTEN_PAGES: usize = 64;
 /// Reads that one request may make, beside one for each so many bytes of the disk.
 const LEAST_READS: u64 = 1 << 20;
 const BYTES_OF_A_READ: u64 = 512;
@@ -28,6 +32,10 @@ pub trait Storage {
     fn bytes(&self) -> u64;
     /// Reads bytes from `position` on until `place` is full.
     fn read(&mut self, position: u64, place: &mut [u8]) -> Result<(), Error>;
+    /// These bytes will be read soon. Who can do its part of that meanwhile may.
+    fn expect(&mut self, position: u64, bytes: u64) {
+        let _ = (position, bytes);
+    }
     /// Writes all bytes.
     fn write(&mut self, position: u64, bytes: &[u8]) -> Result<(), Error>;
     /// Returns when what was written is safe.
@@ -45,6 +53,9 @@ struct Page {
 pub struct Cache<S> {
     storage: S,
     pages: BTreeMap<u64, Page>,
+    /// Where the pages ended that were read last, and how many were read in a row.
+    read_end: u64,
+    read_row: u64,
     /// Reads that the request may still make.
     reads_left: u64,
 }
@@ -52,7 +63,7 @@ pub struct Cache<S> {
 impl<S: Storage> Cache<S> {
     /// With nothing in memory.
     pub fn new(storage: S) -> Cache<S> {
-        Cache { storage, pages: BTreeMap::new(), reads_left: 0 }
+        Cache { storage, pages: BTreeMap::new(), read_end: 0, read_row: 0, reads_left: 0 }
     }
 
     /// A request begins.
@@ -71,10 +82,20 @@ impl<S: Storage> Cache<S> {
         self.storage.flush()
     }
 
+    /// Writes what was changed, in one piece what lies in a row.
     fn write_out(&mut self) -> Result<(), Error> {
-        for (number, page) in self.pages.iter_mut().filter(|(_, page)| page.is_dirty) {
-            self.storage.write(number * PAGE_BYTES, &page.bytes)?;
-            page.is_dirty = false;
+        let dirty = |(number, page): (&u64, &Page)| page.is_dirty.then_some(*number);
+        while let Some(first) = self.pages.iter().find_map(dirty) {
+            let behind = (first..).zip(self.pages.range(first..)).take(WRITTEN_PAGES);
+            let row: Vec<&[u8]> = behind
+                .take_while(|(expected, (number, page))| expected == *number && page.is_dirty)
+                .map(|(_, (_, page))| &*page.bytes)
+                .collect();
+            let end = first + row.len() as u64;
+            self.storage.write(first * PAGE_BYTES, &row.concat())?;
+            for (_, page) in self.pages.range_mut(first..end) {
+                page.is_dirty = false;
+            }
         }
         Ok(())
     }
@@ -87,19 +108,28 @@ impl<S: Storage> Cache<S> {
         self.pages.get_mut(&number).ok_or(Error::NoMemory)
     }
 
-    /// Reads a page and some behind it.
+    /// Reads a page and some behind it: for who reads on, as many as were read so far.
     fn read_from(&mut self, number: u64) -> Result<(), Error> {
-        if self.pages.len() + AHEAD_PAGES as usize > MOST_PAGES {
+        if number != self.read_end {
+            self.read_row = 0;
+        }
+        let count = self.read_row.clamp(LEAST_AHEAD_PAGES, MOST_AHEAD_PAGES);
+        if self.pages.len() + count as usize > MOST_PAGES {
             self.write_out()?;
             self.pages.clear();
         }
         let begin = number * PAGE_BYTES;
-        let end = self.storage.bytes().min(begin + AHEAD_PAGES * PAGE_BYTES);
+        let end = self.storage.bytes().min(begin + count * PAGE_BYTES);
+        if self.read_row > 0 && end < self.storage.bytes() {
+            let next = (self.read_row + count).min(MOST_AHEAD_PAGES) * PAGE_BYTES;
+            self.storage.expect(end, next.min(self.storage.bytes() - end));
+        }
         let mut bytes = vec![0; (end - begin) as usize];
         self.storage.read(begin, &mut bytes)?;
         for (page, number) in bytes.chunks(PAGE).zip(number..) {
             self.pages.entry(number).or_insert_with(|| Page { bytes: page.into(), is_dirty: false });
         }
+        (self.read_end, self.read_row) = (number + count, self.read_row + count);
         Ok(())
     }
 
@@ -195,5 +225,78 @@ impl<S: Storage> Seek for Cursor<S> {
         };
         self.position = position.ok_or(DiskError(Error::BadArgument))?;
         Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its bytes, and what it was asked for: positions and lengths in pages.
+    #[derive(Default)]
+    struct Recorder {
+        bytes: Vec<u8>,
+        reads: Vec<(u64, usize)>,
+        writes: Vec<(u64, usize)>,
+        expected: Vec<(u64, u64)>,
+    }
+
+    impl Storage for Recorder {
+        fn bytes(&self) -> u64 {
+            self.bytes.len() as u64
+        }
+
+        fn read(&mut self, position: u64, place: &mut [u8]) -> Result<(), Error> {
+            self.reads.push((position / PAGE_BYTES, place.len() / PAGE));
+            place.copy_from_slice(&self.bytes[position as usize..][..place.len()]);
+            Ok(())
+        }
+
+        fn expect(&mut self, position: u64, bytes: u64) {
+            self.expected.push((position / PAGE_BYTES, bytes / PAGE_BYTES));
+        }
+
+        fn write(&mut self, position: u64, bytes: &[u8]) -> Result<(), Error> {
+            self.writes.push((position / PAGE_BYTES, bytes.len() / PAGE));
+            self.bytes[position as usize..][..bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    fn cache(pages: usize) -> Cache<Recorder> {
+        let mut cache = Cache::new(Recorder { bytes: vec![0; pages * PAGE], ..Recorder::default() });
+        cache.begin();
+        cache
+    }
+
+    #[test]
+    fn what_lies_in_a_row_is_written_at_once() {
+        let mut cache = cache(400);
+        let changed = || (0..3).chain(5..6).chain(100..200);
+        for page in changed() {
+            cache.write(page * PAGE_BYTES + 7, &[page as u8]).unwrap();
+        }
+        cache.flush().unwrap();
+        assert_eq!(cache.storage.writes, [(0, 3), (5, 1), (100, 64), (164, 36)]);
+        assert!(!cache.is_dirty() && cache.storage.bytes[400 * PAGE - 1] == 0);
+        assert!(changed().all(|page| cache.storage.bytes[page as usize * PAGE + 7] == page as u8));
+        cache.flush().unwrap();
+        assert_eq!(cache.storage.writes.len(), 4, "nothing was changed since");
+    }
+
+    #[test]
+    fn who_reads_on_gets_more_and_more_at_once() {
+        let mut cache = cache(300);
+        let mut byte = [0];
+        for page in 0..300 {
+            assert_eq!(cache.read(page * PAGE_BYTES, &mut byte), Ok(1));
+        }
+        assert_eq!(cache.storage.reads, [(0, 16), (16, 16), (32, 32), (64, 64), (128, 128), (256, 44)]);
+        assert_eq!(cache.storage.expected, [(32, 32), (64, 64), (128, 128), (256, 44)]);
+        assert_eq!(cache.read(300 * PAGE_BYTES, &mut byte), Ok(0));
     }
 }

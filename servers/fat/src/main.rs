@@ -78,6 +78,10 @@ impl Storage for Disk {
         self.file.read_exact_at(position, place)
     }
 
+    fn expect(&mut self, position: u64, bytes: u64) {
+        v::disk::expect(&self.file.instance(), position, bytes);
+    }
+
     fn write(&mut self, position: u64, bytes: &[u8]) -> Result<(), Error> {
         let mut done = 0;
         while done < bytes.len() {

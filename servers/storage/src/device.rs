@@ -118,11 +118,7 @@ impl Disk for Device {
     }
 
     fn expect(&mut self, first: u64, blocks: u64) {
-        let instance = self.file.instance();
-        let (position, bytes) = (first * PAGE_BYTES, blocks * PAGE_BYTES);
-        let request = block::ReadAhead { instance: instance.number, position, bytes };
-        // It may help; if the driver has ended, whoever reads will find that out.
-        let _ = v::call(instance.server, &request, Segment::None);
+        v::disk::expect(&self.file.instance(), first * PAGE_BYTES, blocks * PAGE_BYTES);
     }
 
     fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), Error> {
