@@ -12,7 +12,9 @@
 //! that a host program turns on reaches them.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Read, stderr};
+use std::os::fd::IntoRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -26,7 +28,7 @@ use crate::progress::Progress;
 /// The kernel's and the programs' files on the host.
 #[derive(Clone, Debug)]
 pub struct Guest {
-    /// The kernel's image.
+    /// The kernel's image, as it was when it was built.
     pub kernel: PathBuf,
     /// The programs, in no particular order.
     pub programs: Vec<Program>,
@@ -104,8 +106,15 @@ pub fn build() -> Result<Guest> {
             programs.push(Program { name, names, path, folder, test: declaration.test_program });
         }
     }
-    let kernel = kernel.context("no package of the workspace says `kernel = true`")?;
+    let kernel = hold(&kernel.context("no package of the workspace says `kernel = true`")?)?;
     Ok(Guest { kernel, programs, files, products: products(&metadata)? })
+}
+
+/// A path to a file as it is now, for as long as the tool runs. It may be built anew meanwhile, and a node whose power comes back
+/// must not get another kernel than its boot archive is for.
+fn hold(path: &Path) -> Result<PathBuf> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(format!("/proc/{}/fd/{}", std::process::id(), file.into_raw_fd()).into())
 }
 
 /// Builds the kernel with its self-test; where it is. Call it before [`build`], which leaves cargo's own place for the
@@ -116,10 +125,7 @@ pub fn build_selftest_kernel() -> Result<PathBuf> {
     let (_, _, built) = compile(&manifest, &metadata, &["kernel"], &["selftest"])?
         .pop()
         .context("cargo built no kernel with its self-test")?;
-    let products = products(&metadata)?;
-    let kept = products.join("kernel-selftest");
-    std::fs::copy(&built, &kept).with_context(|| format!("cannot write {}", kept.display()))?;
-    Ok(kept)
+    hold(&built)
 }
 
 /// The folder for what the tool itself writes.
@@ -238,6 +244,18 @@ mod tests {
         let kernels =
             metadata.workspace_packages().into_iter().filter(|package| declaration(package).unwrap().kernel);
         assert_eq!(kernels.map(|package| package.name.to_string()).collect::<Vec<_>>(), ["kernel"]);
+    }
+
+    #[test]
+    fn what_is_held_stays_what_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, newer] = ["kernel", "newer"].map(|name| folder.path().join(name));
+        std::fs::write(&path, "as it was").unwrap();
+        let held = hold(&path).unwrap();
+        std::fs::write(&newer, "built anew").unwrap();
+        std::fs::rename(&newer, &path).unwrap();
+        assert_eq!(std::fs::read_to_string(held).unwrap(), "as it was");
+        assert!(hold(&newer).is_err());
     }
 
     #[test]
