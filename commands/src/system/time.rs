@@ -23,10 +23,10 @@ pub const COMMAND: Command = Command {
         summary: "Runs a program, and says on standard error what it took.",
         details: "Real is how long it took, program for how long its processes had the processor of the node that they ran on,\n\
                   by the kernel's ticks: of short ones some have none. Where the clock counts instructions (cargo v run --icount),\n\
-                  that is also how many they executed; elsewhere nobody knows. Program messages are those that they sent,\n\
+                  and a tick found the program, that is also how many it executed; else nobody knows. Program messages are those that they sent,\n\
                   requests to the kernel among them; those elsewhere were carried by the network server: to other nodes and,\n\
                   of a program that may move, to all others. Program page faults are touches of pages that were not there;\n\
-                  for page reads of these a server was asked. All that is exact, and goes along when the program moves. What\n\
+                  for page reads of these a server was asked. These counts are exact, and go along when the program moves. What\n\
                   programs did that it started is not in it. What follows is what this node's kernel counted meanwhile, for\n\
                   the program, for the servers that worked for it, and for whatever else ran. What it alone asked for is\n\
                   shown by messages -s. The status is the program's, 127 if it is not there, or 126 if it cannot be run.",
@@ -74,7 +74,7 @@ fn counts(
     let since = |field: fn(&StatisticsRecord) -> u64| field(after).saturating_sub(field(before));
     let real_ns = since(|record| record.uptime_ns);
     let mut counts = Vec::from([("real_ns", real_ns), ("program_ns", usage.run_ns)]);
-    if counts_instructions {
+    if counts_instructions && usage.run_ns > 0 {
         counts.push(("program_instructions", usage.run_ns));
     }
     counts.extend([
@@ -154,5 +154,7 @@ mod tests {
         ));
         let counted = counts(&before, &after, &usage, true);
         assert_eq!(counted[2], ("program_instructions", 1_000_000));
+        let unseen = counts(&before, &after, &UsageRecord { run_ns: 0, ..usage }, true);
+        assert_eq!(unseen[2], ("program_messages", 12), "no tick found it");
     }
 }
