@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use hardware::buffers::Buffers;
-use virtio::Queue;
+use virtio::{Inbox, Queue};
 
 /// Bytes of an event, and so of a buffer.
 pub const EVENT_BYTES: usize = 8;
@@ -36,52 +36,31 @@ impl Event {
 
 /// Events that the device tells of.
 #[derive(Debug)]
-pub struct Events {
-    queue: Queue,
-    buffers: Buffers,
-}
+pub struct Events(Inbox);
 
 impl Events {
     /// Hands all buffers over; the device sees them after the next [`ask`](Events::ask).
     ///
     /// # Panics
     /// If there are more buffers than places in the queue.
-    pub fn new(mut queue: Queue, buffers: Buffers) -> Events {
-        queue.quieten();
-        for buffer in 0..buffers.count() {
-            queue.describe(buffer as u16, buffers.physical(buffer), EVENT_BYTES as u32, true);
-        }
-        let mut events = Events { queue, buffers };
-        (0..events.buffers.count()).for_each(|buffer| events.hand_over(buffer));
-        events
-    }
-
-    fn hand_over(&mut self, buffer: usize) {
-        self.buffers.lend(buffer);
-        self.queue.name(buffer as u16);
+    pub fn new(queue: Queue, buffers: Buffers) -> Events {
+        Events(Inbox::new(queue, buffers))
     }
 
     /// The next buffer that the device gives back: the event in it, if that is no nonsense. None if there is no buffer.
     pub fn take(&mut self) -> Option<Option<Event>> {
-        let used = self.queue.take()?;
-        let buffer = used.buffer as usize;
-        if !self.buffers.take_back(buffer) {
-            return Some(None);
-        }
-        let bytes = self.buffers.get(buffer).first_chunk().copied();
-        let event = bytes.filter(|_| used.bytes as usize >= EVENT_BYTES).map(Event::decode);
-        self.hand_over(buffer);
-        Some(event)
+        let event = |bytes: &mut [u8], count: usize| bytes[..count].first_chunk().copied().map(Event::decode);
+        self.0.take(event).map(Option::flatten)
     }
 
     /// Lets the device see which buffers it has again. True if it is to be told.
     pub fn show(&mut self) -> bool {
-        self.queue.show()
+        self.0.show()
     }
 
     /// Asks for an interrupt at the next event. True if there is one already, for which none may come.
     pub fn ask(&mut self) -> bool {
-        self.queue.ask()
+        self.0.ask()
     }
 }
 
@@ -156,7 +135,7 @@ mod tests {
             let [descriptors, _, used] = queue.places();
             let used = (used - descriptors) as usize;
             let device = Device { queue: seen, used, buffers: seen_buffers, given: 0 };
-            (device, queue, Buffers::of(buffers, COUNT.into(), EVENT_BYTES))
+            (device, queue, Buffers::of(&buffers, COUNT.into(), EVENT_BYTES))
         }
 
         /// Gives a buffer back with so many bytes.

@@ -1,62 +1,43 @@
 //! The queue: buffers that the device fills with random bytes, all of which it has unless one is being emptied.
 
 use hardware::buffers::Buffers;
-use virtio::Queue;
+use virtio::{Inbox, Queue};
 
 /// Bytes of a buffer: twice what a generator's key has.
 pub const BUFFER_BYTES: usize = 64;
 
 /// The queue and its buffers.
 #[derive(Debug)]
-pub struct Source {
-    queue: Queue,
-    buffers: Buffers,
-}
+pub struct Source(Inbox);
 
 impl Source {
     /// Hands all buffers over; the device sees them after the next [`show`](Source::show).
     ///
     /// # Panics
     /// If there are more buffers than places in the queue.
-    pub fn new(mut queue: Queue, buffers: Buffers) -> Source {
-        queue.quieten();
-        for buffer in 0..buffers.count() {
-            queue.describe(buffer as u16, buffers.physical(buffer), BUFFER_BYTES as u32, true);
-        }
-        let mut source = Source { queue, buffers };
-        (0..source.buffers.count()).for_each(|buffer| source.hand_over(buffer));
-        source
-    }
-
-    fn hand_over(&mut self, buffer: usize) {
-        self.buffers.lend(buffer);
-        self.queue.name(buffer as u16);
+    pub fn new(queue: Queue, buffers: Buffers) -> Source {
+        Source(Inbox::new(queue, buffers))
     }
 
     /// Lets the device see which buffers it has. True if it is to be told.
     pub fn show(&mut self) -> bool {
-        self.queue.show()
+        self.0.show()
     }
 
     /// The next bytes that the device gives, by which `place` begins: how many. None if it gives none, or nonsense.
     pub fn take(&mut self, place: &mut [u8; BUFFER_BYTES]) -> usize {
-        let Some(used) = self.queue.take() else { return 0 };
-        let buffer = used.buffer as usize;
-        if !self.buffers.take_back(buffer) {
-            return 0;
-        }
-        let count = (used.bytes as usize).min(BUFFER_BYTES);
-        let bytes = self.buffers.get_mut(buffer);
-        place[..count].copy_from_slice(&bytes[..count]);
-        // Who reads this memory later must not learn what was given out, nor take the same bytes for new ones.
-        bytes.fill(0);
-        self.hand_over(buffer);
-        count
+        let taken = self.0.take(|bytes, count| {
+            place[..count].copy_from_slice(&bytes[..count]);
+            // Who reads this memory later must not learn what was given out, nor take the same bytes for new ones.
+            bytes.fill(0);
+            count
+        });
+        taken.flatten().unwrap_or(0)
     }
 
     /// Asks for an interrupt when the device gives more. True if it has given some already, for which none may come.
     pub fn ask(&mut self) -> bool {
-        self.queue.ask()
+        self.0.ask()
     }
 }
 

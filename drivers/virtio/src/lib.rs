@@ -6,6 +6,7 @@
 //! | [`queue`] | the split virtqueue, through which driver and device hand buffers to each other |
 //! | [`indirect`] | buffers of several parts |
 //! | [`way`] | a queue with its buffers |
+//! | [`inbox`] | what a device tells by itself, in small buffers |
 //!
 //! A buffer has a descriptor of its own, set up once, for its one piece of memory or for a table of its parts: the number
 //! of the buffer is the number of the descriptor. So handing one over is one store and the queue's index another. What a device writes is believed no
@@ -14,11 +15,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod inbox;
 pub mod indirect;
 pub mod queue;
 pub mod transport;
 pub mod way;
 
+pub use inbox::Inbox;
 pub use queue::Queue;
 pub use transport::Transport;
 pub use way::Way;
