@@ -358,6 +358,14 @@ fn compressed_files_go_both_ways() {
             assert_eq!(ours("gunzip -f f.gz", b"").0, 0);
             assert!(is_whole("f"));
         }
+        // What is secret stays so, and as old as it was.
+        fs::set_permissions(here.join("f"), fs::Permissions::from_mode(0o600)).expect("permissions");
+        let facts = |name: &str| {
+            fs::metadata(here.join(name)).map(|facts| (facts.mode() & 0o777, facts.mtime())).ok()
+        };
+        let before = facts("f");
+        assert_eq!((ours("gzip f", b"").0, facts("f"), facts("f.gz")), (0, None, before));
+        assert_eq!((ours("gunzip f.gz", b"").0, facts("f.gz"), facts("f")), (0, None, before));
         // Members one after the other, zeros behind, and what is no member.
         let member = hosts("gzip -c f", b"", &here).stdout;
         let double = [&member[..], &ours("gzip -c f", b"").1].concat();

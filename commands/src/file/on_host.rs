@@ -93,6 +93,7 @@ pub fn full_name(name: &str) -> Result<String> {
 pub fn resolve(name: &str) -> Result<Place> {
     let (server, path) = match name.strip_prefix('[') {
         Some(rest) => rest.split_once(']').ok_or(Error::BadName)?,
+        None if name.is_empty() => return Err(Error::NotFound),
         None => ("here", name),
     };
     let mut components = Vec::new();
@@ -241,6 +242,11 @@ impl File {
             .open(path);
         Ok(File { file: file.map_err(|error| convert(&error))? })
     }
+
+    /// As the runtime's.
+    pub fn synchronize(&self) -> Result<()> {
+        self.file.sync_all().map_err(|error| convert(&error))
+    }
 }
 
 impl Read for File {
@@ -275,7 +281,7 @@ pub fn run(line: &[String], _: Input, output: &mut dyn Write) -> Result<i32> {
     let ended = Command::new(&line[0])
         .args(&line[1..])
         .env("LC_ALL", "C")
-        .current_dir(path("")?)
+        .current_dir(path(".")?)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| convert(&error))?;

@@ -17,7 +17,8 @@ pub enum Kept {
 }
 
 impl Kept {
-    fn set(self, copy: &str, permissions: Permissions) -> Result<(), Error> {
+    /// Sets who may read and write it.
+    pub fn set(self, copy: &str, permissions: Permissions) -> Result<(), Error> {
         match file::set_permissions(copy, permissions) {
             Err(Error::NotSupported) if self != Kept::Everything || permissions == Permissions::USUAL => {
                 Ok(())

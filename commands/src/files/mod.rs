@@ -16,6 +16,6 @@ pub mod tar;
 pub mod touch;
 
 mod each;
-mod kept;
+pub(crate) mod kept;
 pub(crate) mod path;
 mod size;

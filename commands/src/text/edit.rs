@@ -19,11 +19,13 @@ use alloc::format;
 use alloc::string::String;
 
 use abi::Error;
-use v::file::File;
+use protocols::io::mode;
 use v::io::Write;
 
 use crate::Command;
 use crate::context::{Context, Failure, Outcome, failed};
+use crate::file::{self, File};
+use crate::files::kept::Kept;
 use crate::text::terminal::{ENTER, LEAVE, RawTerminal};
 use crate::usage::{Arguments, Usage};
 use editor::{Editor, Wish};
@@ -53,7 +55,7 @@ fn edit(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let name = arguments.operands[0].as_str();
     let keyboard = RawTerminal::find().filter(|_| RawTerminal::is_watched());
     let keyboard = keyboard.ok_or_else(|| Failure::Failed("it needs a terminal".into()))?;
-    let (text, is_new) = match v::file::read(name) {
+    let (text, is_new) = match file::read(name) {
         Ok(bytes) => (String::from_utf8(bytes).map_err(|_| failed(name, "this is no text in UTF-8"))?, false),
         Err(Error::NotFound) => (String::new(), true),
         Err(error) => return Err(failed(name, error)),
@@ -100,17 +102,56 @@ fn run(editor: &mut Editor, name: &str, terminal: &RawTerminal, context: &mut Co
     outcome
 }
 
-/// Makes a text the content of a file, all of it or nothing.
+/// Makes a text the content of a file, all of it or nothing. Who may read and write it stays as it was, and who may not write it
+/// does not replace it either.
 fn save(name: &str, text: &str) -> Result<(), Error> {
+    let original = match file::metadata(name) {
+        Err(Error::NotFound) => None,
+        found => Some(found?),
+    };
+    if original.is_some() {
+        File::open_with(name, mode::WRITE)?;
+    }
     let unfinished = format!("{name}{UNFINISHED}");
     let written = File::create(&unfinished).and_then(|mut file| {
+        if let Some(original) = &original {
+            Kept::Possible.begin(&unfinished, original, true)?;
+        }
         file.write_all(text.as_bytes())?;
         file.synchronize()
     });
-    let saved = written.and_then(|()| v::file::rename(&unfinished, name));
+    let permissions = original.and_then(|original| original.permissions());
+    let saved = written
+        .and_then(|()| permissions.map_or(Ok(()), |permissions| Kept::Possible.set(&unfinished, permissions)))
+        .and_then(|()| file::rename(&unfinished, name));
     if saved.is_err() {
         // The reason is told; that the beginning stays there would add nothing.
-        let _ = v::file::remove(&unfinished);
+        let _ = file::remove(&unfinished);
     }
     saved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_saved_stays_as_secret_as_it_was() {
+        let directory = file::Directory::new("edit");
+        let path = directory.here().join("f");
+        let mode = || fs::metadata(&path).expect("the file").permissions().mode() & 0o777;
+        save("f", "new").expect("a new file");
+        for kept in [0o600, 0o666, 0o644] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(kept)).expect("permissions");
+            let text = format!("{kept:o}");
+            save("f", &text).expect("it is saved");
+            assert_eq!((fs::read(&path).expect("the file"), mode()), (text.into_bytes(), kept));
+        }
+        // A directory is not written, and nothing is left beside it.
+        fs::create_dir(directory.here().join("d")).expect("a directory");
+        assert_eq!(save("d", "text"), Err(Error::IsADirectory));
+        assert_eq!(fs::read_dir(directory.here()).expect("the directory").count(), 2);
+    }
 }

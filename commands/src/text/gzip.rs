@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::file::{self, File};
+use crate::files::kept::Kept;
 use abi::Error;
 use v::io::{BufReader, BufWriter, Read, Write};
 
@@ -168,6 +169,7 @@ fn replace(name: &str, arguments: &Arguments, decompresses: bool, level: u8) -> 
     }
     let of_target = |error: Error| format!("{target}: {error}");
     let mut output = BufWriter::new(File::create(&target).map_err(of_target)?);
+    Kept::Possible.begin(&target, &metadata, true).map_err(of_target)?;
     let copied = if decompresses {
         copy(&mut Decompressor::new(&mut input), &mut output)
     } else {
@@ -183,8 +185,8 @@ fn replace(name: &str, arguments: &Arguments, decompresses: bool, level: u8) -> 
             FileFailure::Stop(_) => "it failed".into(),
         });
     }
-    // The time tells when the content was made; a server that keeps none is no reason to fail.
-    let _ = file::set_modified_ns(&target, metadata.modified_ns);
+    // Who may read it and when its content was made stay as they are.
+    Kept::Possible.finish(&target, &metadata).map_err(of_target)?;
     if !arguments.has("keep") {
         file::remove(name).map_err(told)?;
     }
