@@ -72,6 +72,11 @@ fn shown(object: &str) -> Cow<'_, str> {
     }
 }
 
+/// The status of a command whose program is not there, or is there and cannot be run.
+pub fn not_run(error: Error) -> i32 {
+    if error == Error::NotFound { 127 } else { 126 }
+}
+
 /// How a command ends: its status is `Context::status` unless it fails.
 pub type Outcome = Result<(), Failure>;
 

@@ -24,7 +24,7 @@ use super::debug::stub::{BREAKPOINT_VECTOR, Target, signal};
 use super::debug::team::{Team, soon};
 use super::kernel::name;
 use crate::Command;
-use crate::context::{Context, Failure, Outcome, failed};
+use crate::context::{Context, Failure, Outcome, failed, not_run};
 use crate::usage::{Arguments, Choice, PROGRAM, Usage};
 use elf::{Piece, Thread};
 
@@ -75,7 +75,10 @@ fn core_file(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         (v::process::identify(pid).map_err(|error| failed(word, error))?.team, None)
     } else {
         let child = Program::new(word).args(&arguments.operands[1..]).held().start();
-        let child = child.map_err(|error| failed(word, error))?;
+        let child = child.map_err(|error| {
+            context.failure_status = not_run(error);
+            failed(word, error)
+        })?;
         (child.pid(), Some(child))
     };
     if root == v::process::team() {

@@ -28,7 +28,7 @@ use v::process::{Child, Command as Program, Status, Stream};
 use v::{Segment, call};
 
 use crate::Command;
-use crate::context::{Context, Failure, Outcome, failed};
+use crate::context::{Context, Failure, Outcome, failed, not_run};
 use crate::usage::{Arguments, Choice, PROGRAM, Usage};
 use stub::{Leave, Stop, Stub, Target};
 use team::{TYPED_BYTES, Team, channel, soon};
@@ -96,7 +96,10 @@ fn debug(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             let errors = v::io::standard_stream(2).map_or(Stream::Closed, Stream::Instance);
             program = program.stdin(Stream::Closed).stdout(errors);
         }
-        let child = program.start().map_err(|error| failed(word, error))?;
+        let child = program.start().map_err(|error| {
+            context.failure_status = not_run(error);
+            failed(word, error)
+        })?;
         (child.pid(), Some(child))
     };
     if root == v::process::team() {

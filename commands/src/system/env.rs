@@ -4,11 +4,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::Error;
 use v::process::Command as Program;
 
 use crate::Command;
-use crate::context::{Context, Outcome};
+use crate::context::{Context, Outcome, not_run};
 use crate::usage::{Arguments, Choice, PROGRAM, Usage};
 
 /// The command.
@@ -28,10 +27,6 @@ pub const COMMAND: Command = Command {
     },
     body: env,
 };
-
-/// The statuses of a program that is not there, and of one that could not be run.
-const NOT_FOUND: i32 = 127;
-const NOT_RUN: i32 = 126;
 
 fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let is_assignment = |word: &&String| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
@@ -64,7 +59,7 @@ fn env(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     match command.start().and_then(|mut child| child.wait()) {
         Ok(status) => context.status = status.code,
         Err(error) => {
-            context.failure_status = if error == Error::NotFound { NOT_FOUND } else { NOT_RUN };
+            context.failure_status = not_run(error);
             context.complain(name, error);
         }
     }

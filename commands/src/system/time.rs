@@ -5,13 +5,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use abi::Error;
 use abi::kernel::record::{StatisticsRecord, UsageRecord};
 use v::process;
 
 use super::kernel::statistics;
 use crate::Command;
-use crate::context::{Context, Outcome, failed};
+use crate::context::{Context, Outcome, failed, not_run};
 use crate::json;
 use crate::usage::{Arguments, PROGRAM, Usage};
 
@@ -36,10 +35,6 @@ pub const COMMAND: Command = Command {
     body: time,
 };
 
-/// The statuses of a program that is not there, and of one that could not be run.
-const NOT_FOUND: i32 = 127;
-const NOT_RUN: i32 = 126;
-
 fn time(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let Some((name, words)) = arguments.operands.split_first() else { return Ok(()) };
     let ask = || statistics().map_err(|error| failed("statistics server", error));
@@ -52,7 +47,7 @@ fn time(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             usage
         }
         Err(error) => {
-            context.failure_status = if error == Error::NotFound { NOT_FOUND } else { NOT_RUN };
+            context.failure_status = not_run(error);
             context.complain(name, error);
             return Ok(());
         }

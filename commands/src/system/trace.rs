@@ -26,7 +26,7 @@ use super::hosts::network_failure;
 use super::kernel::names;
 use super::node::Node;
 use crate::Command;
-use crate::context::{Context, Failure, Outcome, failed};
+use crate::context::{Context, Failure, Outcome, failed, not_run};
 use crate::usage::{Arguments, Choice, Misuse, NODE, PROGRAM, Usage};
 use join::Log;
 use tracer::{Found, Tracer};
@@ -123,7 +123,7 @@ fn trace(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         names.extend(kernel.processes());
     }
     let set = |events| watched.iter().try_for_each(|kernel| kernel.tracer.set(events)).map_err(refused);
-    let result = set(chosen).and_then(|()| run(program, words, &mut names));
+    let result = set(chosen).and_then(|()| run(program, words, &mut names, context));
     let reset = set(0);
     for (pid, name) in watched.iter().flat_map(Watched::processes) {
         names.entry(pid).or_insert(name);
@@ -179,7 +179,7 @@ fn messages(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     let mut names = kernel.processes();
     kernel.tracer.set(exchange::EVENTS).map_err(refused)?;
     let known: Vec<Pid> = names.keys().copied().collect();
-    let result = run(program, words, &mut names);
+    let result = run(program, words, &mut names, context);
     kernel.tracer.set(0).map_err(refused)?;
     let log = kernel.log()?;
     // What is new is the program, which was named when it was started.
@@ -206,13 +206,21 @@ fn messages(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
 }
 
 /// Runs the program; its status. Its name is noted, for it may be gone when the kernels are asked for names.
-fn run(program: &str, words: &[String], names: &mut BTreeMap<Pid, String>) -> Result<i32, Failure> {
+fn run(
+    program: &str,
+    words: &[String],
+    names: &mut BTreeMap<Pid, String>,
+    context: &mut Context<'_>,
+) -> Result<i32, Failure> {
     let mut command = Program::new(program);
     for word in words {
         command = command.arg(word);
     }
     let failed = |error| failed(program, error);
-    let mut child = command.start().map_err(failed)?;
+    let mut child = command.start().map_err(|error| {
+        context.failure_status = not_run(error);
+        failed(error)
+    })?;
     names.insert(child.pid(), program.rsplit(['/', ']']).next().unwrap_or(program).into());
     Ok(child.wait().map_err(failed)?.code)
 }

@@ -7,11 +7,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::Error;
 use v::io::BufRead;
 
 use crate::Command;
-use crate::context::{Context, Failure, Outcome, failed};
+use crate::context::{Context, Failure, Outcome, failed, not_run};
 use crate::file::{self, Input};
 use crate::usage::{Arguments, Choice, Misuse, PROGRAM, Usage};
 
@@ -56,8 +55,6 @@ pub const COMMAND: Command = Command {
 /// Statuses; see the details above.
 const A_COMMAND_FAILED: i32 = 123;
 const A_COMMAND_GAVE_UP: i32 = 124;
-const CANNOT_RUN: i32 = 126;
-const NO_COMMAND: i32 = 127;
 /// The status of a command that wants no further ones.
 const GIVES_UP: i32 = 255;
 
@@ -267,7 +264,7 @@ fn xargs(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             Ok(_) => context.status = A_COMMAND_FAILED,
             Err(error) => {
                 context.complain(&line[0], error);
-                context.status = if error == Error::NotFound { NO_COMMAND } else { CANNOT_RUN };
+                context.status = not_run(error);
                 return Ok(());
             }
         }
