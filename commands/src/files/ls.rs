@@ -45,7 +45,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn ls(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
-    let here = [String::new()];
+    let here = [String::from(".")];
     let names = if arguments.operands.is_empty() { &here[..] } else { &arguments.operands[..] };
     let (mut files, mut directories) = (Vec::new(), Vec::new());
     for name in names {
@@ -53,11 +53,8 @@ fn ls(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             Ok(metadata) if metadata.kind == Kind::Directory && !arguments.has("directory") => {
                 directories.push(name);
             }
-            Ok(metadata) => {
-                let shown = if name.is_empty() { "." } else { name };
-                files.push(DirectoryEntry { name: shown.into(), metadata });
-            }
-            Err(error) => context.complain(if name.is_empty() { "." } else { name }, error),
+            Ok(metadata) => files.push(DirectoryEntry { name: name.clone(), metadata }),
+            Err(error) => context.complain(name, error),
         }
     }
     let mut any = !files.is_empty();

@@ -399,6 +399,7 @@ impl<S: System> Shell<S> {
         let names = self.system.names();
         let streams = self.streams.clone();
         let jobs = take(&mut self.jobs);
+        let at = self.at;
         self.enter_subshell();
         let flow = run(self);
         let flow = self.end(flow);
@@ -408,6 +409,7 @@ impl<S: System> Shell<S> {
         self.system.restore_names(names);
         self.streams = streams;
         self.take_back_jobs(jobs);
+        self.at = at;
         if flow == Err(Leave::Interrupted) { self.interrupt() } else { Ok(()) }
     }
 

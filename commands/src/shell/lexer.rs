@@ -267,6 +267,11 @@ fn describe(token: &Token) -> String {
     }
 }
 
+/// A name as people can see it, even if it is empty.
+pub(crate) fn shown(name: &[u8]) -> String {
+    if name.is_empty() { "''".to_owned() } else { shorten(name) }
+}
+
 /// At most 40 characters of a text, for messages.
 pub(crate) fn shorten(text: &[u8]) -> String {
     let all = String::from_utf8_lossy(text);

@@ -9,7 +9,7 @@ use abi::Error;
 
 use super::ast::{Mode, Redirection, Target, Text};
 use super::execute::{Flow, Leave, Shell};
-use super::lexer::shorten;
+use super::lexer::{shorten, shown};
 use super::system::{ObjectKind, System};
 
 /// The streams 0 to 9. Copies share the streams.
@@ -99,7 +99,7 @@ impl<S: System> Shell<S> {
                     match self.open(&name, *mode) {
                         Ok(stream) => Some(Sink::System(stream)),
                         Err(error) => {
-                            self.report(redirection.at, &format!("{}: {error}", shorten(&name)));
+                            self.report(redirection.at, &format!("{}: {error}", shown(&name)));
                             self.state.status = 1;
                             return Ok(None);
                         }

@@ -10,7 +10,7 @@ use super::ast::{Piece, Redirection, Simple, Text, Word};
 use super::builtins::{self, Builtin};
 use super::elsewhere::{Destination, Runner, told};
 use super::execute::{Flow, Leave, Shell};
-use super::lexer::shorten;
+use super::lexer::shown;
 use super::redirect::Streams;
 use super::room::ENTRY_BYTES;
 use super::state::Variable;
@@ -226,9 +226,12 @@ impl<S: System> Shell<S> {
         let outer = core::mem::replace(&mut self.streams, streams.clone());
         let message = match error {
             Error::NotFound if !is_path(name) => self.no_such_command(name),
+            Error::BadArgument if words.iter().any(|word| core::str::from_utf8(word).is_err()) => {
+                "its words are not all UTF-8, which a program's have to be".into()
+            }
             error => destination.explain(error),
         };
-        self.report(self.at, &format!("{}: {message}", shorten(name)));
+        self.report(self.at, &format!("{}: {message}", shown(name)));
         self.streams = outer;
         None
     }

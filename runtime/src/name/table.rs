@@ -118,6 +118,8 @@ impl Table {
         let (context, path) = match parse(name) {
             Parsed::Prefixed(prefix, path) => return self.look_up_prefix(prefix, path),
             Parsed::Absolute(path) => (Some(0), path),
+            // What a variable that is not set leaves of a name names nothing, least of all everything that is here.
+            Parsed::Relative("") => return Err(Error::NotFound),
             Parsed::Relative(path) => (None, path),
         };
         let directory = self.directory.as_ref().ok_or(Error::NoSuchPrefix)?;
@@ -363,6 +365,7 @@ mod tests {
         assert_eq!(table.look_up("[a]y"), Ok(alias_of("[b]x/y")));
         assert_eq!(table.look_up("[odd]x"), Err(Error::BadName));
         assert_eq!(Table::default().look_up("a"), Err(Error::NoSuchPrefix));
+        assert_eq!(table.look_up(""), Err(Error::NotFound));
     }
 
     #[test]
@@ -389,7 +392,7 @@ mod tests {
         table.directory = Some(directory);
         table.learn_elsewhere("node2", "", TWO_ELSEWHERE, PREFIXES);
         table.learn_elsewhere("node2", "boot", OTHER, 6);
-        assert_eq!(table.look_up(""), Ok(alias_of("[node2]")));
+        assert_eq!(table.look_up("."), Ok(alias_of("[node2]")));
         assert_eq!(table.look_up("boot/bin/./ls"), Ok(alias_of("[node2]boot/bin/ls")));
         assert_eq!(table.look_up("/boot"), Ok(alias_of("[node2]boot")));
         assert_eq!(table.look_up("[node2]"), Ok(place(TWO_ELSEWHERE, PREFIXES, "")));

@@ -7,7 +7,7 @@ use crate::shell::ast::Text;
 use crate::shell::builtins;
 use crate::shell::elsewhere::Destination;
 use crate::shell::execute::{Flow, Leave, Shell, USAGE};
-use crate::shell::lexer::shorten;
+use crate::shell::lexer::{shorten, shown};
 use crate::shell::parser::is_reserved;
 use crate::shell::print::print_function;
 use crate::shell::redirect::Streams;
@@ -35,7 +35,7 @@ impl<S: System> Shell<S> {
             return Ok(());
         };
         if let Err(error) = self.system.set_context(&target) {
-            self.complain(words, &format!("{}: {error}", shorten(&target)));
+            self.complain(words, &format!("{}: {error}", shown(&target)));
             return Ok(());
         }
         let to = self.system.context().unwrap_or(target);

@@ -97,6 +97,12 @@ fn failing_commands_have_a_position() {
             "exec: line 1, column 1: trap: HUP: there is no such condition, only EXIT and INT\n",
             1,
         ),
+        (
+            "nonesuch $(true\ntrue)",
+            "exec: line 1, column 1: nonesuch: no such command; 'help' lists them\n",
+            127,
+        ),
+        ("cat < ''", "exec: line 1, column 5: '': not found\n", 1),
         ("echo \"$(nonesuch)\"", "exec: line 1, column 9: nonesuch: no such command; 'help' lists them\n", 0),
     ]);
 }

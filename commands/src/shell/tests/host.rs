@@ -80,7 +80,8 @@ impl Host {
             let rest = name[end + 1..].strip_prefix(b"/").unwrap_or(&name[end + 1..]);
             return self.path(target).join(OsStr::from_bytes(rest));
         }
-        self.context.join(OsStr::from_bytes(name))
+        // An empty name names nothing, where a joined one is the directory.
+        if name.is_empty() { PathBuf::new() } else { self.context.join(OsStr::from_bytes(name)) }
     }
 }
 
@@ -348,7 +349,9 @@ impl System for Host {
     }
 
     fn list(&mut self, directory: &[u8]) -> Result<Vec<(Text, ObjectKind)>, Error> {
-        let entries = fs::read_dir(self.path(directory)).map_err(|error| convert(&error))?;
+        let entries =
+            fs::read_dir(if directory.is_empty() { self.context.clone() } else { self.path(directory) })
+                .map_err(|error| convert(&error))?;
         let mut found = Vec::new();
         for name in entries.filter_map(|entry| Some(entry.ok()?.file_name().into_vec())) {
             let path = [directory, if directory.is_empty() { b"" } else { b"/" }, &name].concat();
