@@ -482,3 +482,20 @@ fn copies_keep_what_they_should() {
             && file::exists("[there]d/e").expect("a name")
     );
 }
+
+#[test]
+fn nothing_is_removed_by_dots_or_by_nothing() {
+    let directory = Directory::new("dots");
+    let here = directory.here();
+    fs::create_dir_all(here.join("d/e")).expect("directories");
+    fs::write(here.join("d/e/f"), "kept").expect("a file");
+    let before = tree(&here);
+    for name in ["''", ".", "..", "./", "d/.", "d/e/..", "d/e/../", "d/e//."] {
+        for option in ["-r", "-rf"] {
+            let line = format!("rm {option} {name}");
+            let (status, _, errors) = ours(&line, b"");
+            assert_eq!(status == 0, hosts(&line, b"", &here).status.success(), "{line}: {errors}");
+            assert_eq!(tree(&here), before, "{line}");
+        }
+    }
+}

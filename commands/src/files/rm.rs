@@ -43,6 +43,9 @@ fn rm(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
                 context
                     .complain(name, "it is all that a server has; name what is in it, as in 'rm -r [tmp]*'");
             }
+            Err(Error::BadName) if is_dots(name) => {
+                context.complain(name, "'.' and '..' are not removed; name the directory itself");
+            }
             Err(error) => context.complain(name, error),
             Ok(()) => {}
         }
@@ -56,6 +59,11 @@ fn is_root(name: &str) -> bool {
     full.and_then(|full| file::resolve(&full).map(|place| place.rest.is_empty())).unwrap_or(false)
 }
 
+/// Whether a name ends in `.` or `..`, by which nothing is removed.
+fn is_dots(name: &str) -> bool {
+    matches!(path::last_component(name), "." | "..")
+}
+
 /// Removes a file, or with `recursive` a directory, however deep, without recursion.
 pub fn remove(name: &str, recursive: bool) -> Result<(), Error> {
     if file::metadata(name)?.kind != Kind::Directory {
@@ -65,7 +73,7 @@ pub fn remove(name: &str, recursive: bool) -> Result<(), Error> {
         return Err(Error::IsADirectory);
     }
     // It could not be removed itself, and must not be emptied before that shows.
-    if is_root(name) {
+    if is_root(name) || is_dots(name) {
         return Err(Error::BadName);
     }
     let mut to_empty = alloc::vec![alloc::string::String::from(name)];
