@@ -394,8 +394,7 @@ impl<M: Machine> Kernel<M> {
             }
             // It may have been lent meanwhile, with another page.
             let is_there = self.cache.find(page.0, page.1).is_some();
-            let objects = &mut self.regions.objects;
-            if is_there || !self.cache.insert(objects, page, frame, bytes as u16, flag::REFERENCED) {
+            if is_there || !self.enter(page, frame, bytes as u16, flag::REFERENCED) {
                 self.frames.release(frame);
             }
             if self.cache.find(page.0, page.1).is_none() {
@@ -452,8 +451,7 @@ impl<M: Machine> Kernel<M> {
         while left > 0 && self.cache.find(object, page + ahead).is_none() {
             let lent = self.find_lendable(team, address + position(ahead), access).and_then(|frame| {
                 let flags = flag::LENT | flag::REFERENCED | writable;
-                let (objects, bytes) = (&mut self.regions.objects, left.min(PAGE_BYTES) as u16);
-                let entered = self.cache.insert(objects, (object, page + ahead), frame, bytes, flags);
+                let entered = self.enter((object, page + ahead), frame, left.min(PAGE_BYTES) as u16, flags);
                 ensure(entered, Error::NoResources)
             });
             if ahead == 0 {

@@ -10,11 +10,12 @@ use abi::kernel::protection::{READ, WRITE};
 use abi::{Error, Rights};
 
 use crate::Result;
-use crate::cache::{EntryIndex, NO_ENTRY, flag};
+use crate::cache::{Entry, EntryIndex, NO_ENTRY, flag};
 use crate::frame::Frame;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, ProcessIndex};
 use crate::object::ObjectIndex;
+use crate::page_request::PageOf;
 use crate::paging::PAGE_MISSING;
 use crate::process::{NOBODY, State};
 use crate::region::{NO_REGION, Region};
@@ -22,6 +23,9 @@ use crate::team::TeamIndex;
 
 /// Writes that one look for a frame begins.
 const WRITES_AT_ONCE: u32 = 8;
+
+/// Entries among which one is looked for that another page gets.
+const ENTRIES_LOOKED_AT: u32 = 64;
 
 /// Pages of an object that one step of work gives up.
 const PAGES_PER_STEP: u32 = 32;
@@ -126,6 +130,39 @@ impl<M: Machine> Kernel<M> {
         }
         (self.missing, self.missing_room) = (waits_for, true);
         Err(if waits_for == NOBODY { Error::NoMemory } else { PAGE_MISSING })
+    }
+
+    /// Enters a page that is not in the cache. If that is full, one makes room that was not used since the hand last passed, or of
+    /// some the last; if there is none that its server would give again, one that nobody has mapped.
+    pub(crate) fn enter(&mut self, page: PageOf, frame: Frame, bytes: u16, flags: u8) -> bool {
+        let mut limit = if self.cache.is_full() { self.cache.slots() } else { 0 };
+        let (mut looked_at, mut found, mut unmapped) = (0, NO_ENTRY, NO_ENTRY);
+        while looked_at < ENTRIES_LOOKED_AT
+            && let Some(index) = self.cache.advance(&mut limit)
+        {
+            let Entry { flags, object, .. } = *self.cache.get(index);
+            if flags & (flag::DIRTY | flag::BUSY | flag::WRITABLE) != 0 || self.is_granted(index) {
+                continue;
+            }
+            let pager = self.regions.objects.get(object).pager;
+            if self.find_receiver_anywhere(self.processes.host(), pager).is_err() {
+                let mut is_mapped = unmapped != NO_ENTRY;
+                self.for_each_mapping(index, |_, _, _, _| is_mapped = true);
+                unmapped = if is_mapped { unmapped } else { index };
+                continue;
+            }
+            (looked_at, found) = (looked_at + 1, index);
+            if flags & flag::REFERENCED == 0 {
+                break;
+            }
+            self.unmap_everywhere(index);
+            self.cache.set_flags(index, flag::REFERENCED, 0);
+        }
+        let least = if found == NO_ENTRY { unmapped } else { found };
+        if least != NO_ENTRY {
+            self.drop_entry(least);
+        }
+        self.cache.insert(&mut self.regions.objects, page, frame, bytes, flags)
     }
 
     /// Calls `with` for each mapping of an entry's page: team, space and address.

@@ -76,6 +76,29 @@ fn the_reserve_fills_again_from_the_cache() {
     );
 }
 
+#[test]
+fn a_full_cache_makes_room_for_what_is_lent_and_what_is_copied() {
+    for lend in [Access::READ, Access::NONE] {
+        let mut at = Fixture::new();
+        let pid = at.program();
+        let slots = at.node.kernel.cache.slots();
+        at.bind(pid, slots + 100, READ);
+        for page in 0..u64::from(slots) + 100 {
+            at.touch(pid, page, READ);
+            assert_eq!(at.asked().1, page);
+            at.give(page as u8, PAGE_BYTES, lend);
+            assert_eq!(at.node.state(pid), State::Ready, "page {page}");
+        }
+        assert_eq!(at.node.kernel.cache.used(), slots);
+        // What has made room is asked for again.
+        at.touch(pid, 0, READ);
+        assert_eq!((at.node.state(pid), at.asked().1), (State::Sending, 0));
+        at.give(7, PAGE_BYTES, lend);
+        assert_eq!(at.see(pid, 0), 7);
+        at.end(&[pid]);
+    }
+}
+
 /// Lets a team take zero pages until only the reserve is free; returns it.
 fn exhaust(at: &mut Fixture) -> Pid {
     let hog = at.node.team(100, 12, 4000);
