@@ -52,8 +52,23 @@ const ODD_INPUTS: &[&[u8]] = &[
 ];
 
 /// Commands to which a byte is a byte.
-const BYTES: [&str; 10] =
-    ["cat", "cksum", "cut", "head", "hexdump", "paste", "sha256sum", "sort", "tail", "tr"];
+const BYTES: [&str; 15] = [
+    "base64",
+    "cat",
+    "cksum",
+    "cut",
+    "head",
+    "hexdump",
+    "md5sum",
+    "od",
+    "paste",
+    "sha256sum",
+    "sort",
+    "strings",
+    "tac",
+    "tail",
+    "tr",
+];
 
 /// What ran: whether it succeeded, and what it wrote.
 type Outcome = (i32, Vec<u8>);

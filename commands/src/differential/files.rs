@@ -441,6 +441,45 @@ fn xargs_runs_what_the_hosts_runs() {
 }
 
 #[test]
+fn pieces_and_blocks_are_the_hosts() {
+    let lines: Vec<u8> = (0..2500).flat_map(|number| format!("line {number}\n").into_bytes()).collect();
+    let mut differences = Vec::new();
+    for line in include_str!("blocks.txt").lines() {
+        let mut found = Vec::new();
+        for is_ours in [true, false] {
+            let directory = Directory::new("blocks");
+            let here = directory.here();
+            for (name, content) in
+                [("in", &lines[..]), ("short", b"a b\nc"), ("old", &[b'x'; 5000]), ("empty", b"")]
+            {
+                fs::write(here.join(name), content).expect("a file");
+            }
+            let (status, output) = if is_ours {
+                let (status, output, _) = ours(line, &lines);
+                (status, output)
+            } else {
+                let output = hosts(line, &lines, &here);
+                (output.status.code().unwrap_or(-1), output.stdout)
+            };
+            let contents: Vec<_> =
+                tree(&here).into_iter().map(|(name, (.., content))| (name, content)).collect();
+            found.push((status == 0, output, contents));
+        }
+        if found[0] != found[1] {
+            let shown = |at: usize| {
+                let (is_success, output, contents) = &found[at];
+                let sizes = contents
+                    .iter()
+                    .map(|(name, content)| (name.escape_ascii().to_string(), content.as_ref().map(Vec::len)));
+                format!("{is_success} {} {:?}", output.len(), sizes.collect::<Vec<_>>())
+            };
+            differences.push(format!("{line}\n  ours   {}\n  theirs {}", shown(0), shown(1)));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
 fn copies_keep_what_they_should() {
     let directory = Directory::new("copies");
     let here = directory.here();

@@ -244,6 +244,11 @@ impl File {
     }
 
     /// As the runtime's.
+    pub fn set_size(&self, size: u64) -> Result<()> {
+        self.file.set_len(size).map_err(|error| convert(&error))
+    }
+
+    /// As the runtime's.
     pub fn synchronize(&self) -> Result<()> {
         self.file.sync_all().map_err(|error| convert(&error))
     }

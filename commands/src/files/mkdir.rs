@@ -1,13 +1,14 @@
-//! `mkdir`: makes directories.
+//! `mkdir` and `rmdir`: make directories, and remove empty ones.
 
-use crate::file;
+use abi::Error;
 
 use crate::Command;
 use crate::context::{Context, Outcome};
+use crate::file;
 use crate::usage::{Arguments, Choice, MANY, Usage};
 
-/// The command.
-pub const COMMAND: Command = Command {
+/// The command `mkdir`.
+pub const MKDIR: Command = Command {
     usage: Usage {
         name: "mkdir",
         synopsis: "[-p] NAME...",
@@ -24,6 +25,19 @@ pub const COMMAND: Command = Command {
     body: mkdir,
 };
 
+/// The command `rmdir`.
+pub const RMDIR: Command = Command {
+    usage: Usage {
+        name: "rmdir",
+        synopsis: "NAME...",
+        summary: "Removes directories that are empty.",
+        details: "",
+        choices: &[],
+        operands: (1, MANY),
+    },
+    body: rmdir,
+};
+
 #[expect(clippy::unnecessary_wraps, reason = "every command's body has this type")]
 fn mkdir(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     for name in &arguments.operands {
@@ -33,6 +47,20 @@ fn mkdir(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             file::create_directory(name)
         };
         if let Err(error) = result {
+            context.complain(name, error);
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every command's body has this type")]
+fn rmdir(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+    for name in &arguments.operands {
+        let removed = match file::metadata(name) {
+            Ok(metadata) if !metadata.is_directory() => Err(Error::NotADirectory),
+            found => found.and_then(|_| file::remove(name)),
+        };
+        if let Err(error) = removed {
             context.complain(name, error);
         }
     }

@@ -1,9 +1,9 @@
-//! Sizes as commands show them.
+//! Sizes as commands show and take them.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use crate::usage::Arguments;
+use crate::usage::{Arguments, Misuse};
 
 /// How sizes are shown.
 #[derive(Clone, Copy)]
@@ -34,6 +34,23 @@ impl Shown {
             Shown::Human => human(bytes),
         }
     }
+}
+
+/// A size that was typed as the value of a word or option: bytes, or with a letter behind KiB, MiB or GiB.
+pub fn parse(text: &str, what: &str) -> Result<u64, Misuse> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "c" => Some(1),
+        "b" => Some(512),
+        "k" | "K" => Some(1 << 10),
+        "M" => Some(1 << 20),
+        "G" => Some(1 << 30),
+        _ => None,
+    };
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number: Option<u64> = if is_number { digits.parse().ok() } else { None };
+    let bytes = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    bytes.ok_or_else(|| Misuse(format!("{what}: '{text}' is no size, such as 512, 4K or 1M")))
 }
 
 /// Rounds up, so that nothing looks smaller than it is.
@@ -70,5 +87,17 @@ mod tests {
             assert_eq!(human(bytes), text);
         }
         assert_eq!(Shown::Kibibytes.size(1), "1");
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, bytes) in
+            [("0", 0), ("7", 7), ("3b", 1536), ("4k", 4096), ("4K", 4096), ("1M", 1 << 20), ("2G", 2 << 30)]
+        {
+            assert_eq!(parse(text, "bs"), Ok(bytes));
+        }
+        for text in ["", "K", "-1", "+1", "1.5K", "1KB", "1é", "99999999999G"] {
+            assert!(parse(text, "bs").is_err(), "{text}");
+        }
     }
 }

@@ -58,7 +58,8 @@ fn kill(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-fn destroy(process: Pid) -> Result<(), Error> {
+/// Ends the program of a process.
+pub(super) fn destroy(process: Pid) -> Result<(), Error> {
     let request = process::Destroy { process, status: STATUS_KILLED };
     call(Pid::kernel_server(process.host(), PROCESS), &request, Segment::None)?;
     Ok(())

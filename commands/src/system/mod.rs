@@ -28,6 +28,7 @@ pub mod services;
 pub mod sleep;
 pub mod stress_memory;
 pub mod time;
+pub mod timeout;
 pub mod top;
 pub mod trace;
 pub mod truth;

@@ -1,4 +1,4 @@
-//! `cksum`, `crc32` and `sha256sum`: numbers by which files are told from others.
+//! `cksum`, `crc32`, `md5sum` and `sha256sum`: numbers by which files are told from others.
 
 use alloc::format;
 use alloc::string::String;
@@ -7,7 +7,8 @@ use core::fmt::Write as _;
 
 use abi::Error;
 use crc::{CRC_32_CKSUM, CRC_32_ISO_HDLC, Crc, Table};
-use sha2::{Digest as _, Sha256};
+use md5::Md5;
+use sha2::Sha256;
 use v::io::BufRead;
 
 use crate::Command;
@@ -40,6 +41,22 @@ pub const CRC32: Command = Command {
     body: crc32,
 };
 
+const CHECK: Choice =
+    Choice { letter: 'c', long: "check", value: None, help: "Check the files that the lines of FILE name." };
+
+/// The command `md5sum`.
+pub const MD5SUM: Command = Command {
+    usage: Usage {
+        name: "md5sum",
+        synopsis: "[-c] [FILE...]",
+        summary: "Writes the MD5 of files, or checks them.",
+        details: "With -c, FILE has lines as this command writes them. It notices accidents. Against people, use sha256sum.",
+        choices: &[CHECK],
+        operands: (0, MANY),
+    },
+    body: |arguments, context| sums(arguments, context, sum::<Md5>, 32),
+};
+
 /// The command `sha256sum`.
 pub const SHA256SUM: Command = Command {
     usage: Usage {
@@ -47,15 +64,10 @@ pub const SHA256SUM: Command = Command {
         synopsis: "[-c] [FILE...]",
         summary: "Writes the SHA-256 of files, or checks them.",
         details: "With -c, FILE has lines as this command writes them.",
-        choices: &[Choice {
-            letter: 'c',
-            long: "check",
-            value: None,
-            help: "Check the files that the lines of FILE name.",
-        }],
+        choices: &[CHECK],
         operands: (0, MANY),
     },
-    body: sha256sum,
+    body: |arguments, context| sums(arguments, context, sum::<Sha256>, 64),
 };
 
 /// The checksum of POSIX.
@@ -101,23 +113,26 @@ fn crc32(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
     })
 }
 
-/// The SHA-256 of a file in hexadecimal.
-fn sha256(file: &mut dyn BufRead) -> Result<String, Error> {
-    let mut digest = Sha256::new();
+/// The sum of a file in hexadecimal.
+type Sum = fn(&mut dyn BufRead) -> Result<String, Error>;
+
+fn sum<D: sha2::Digest>(file: &mut dyn BufRead) -> Result<String, Error> {
+    let mut digest = D::new();
     pieces(file, |piece| digest.update(piece))?;
     let mut text = String::new();
-    for byte in digest.finalize() {
+    for byte in digest.finalize().as_slice() {
         // A string takes whatever is written to it.
         let _ = write!(text, "{byte:02x}");
     }
     Ok(text)
 }
 
-fn sha256sum(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
+/// Writes sums of so many digits, or checks them.
+fn sums(arguments: &Arguments, context: &mut Context<'_>, sum: Sum, digits: usize) -> Outcome {
     if !arguments.has("check") {
         return context.each_file(&arguments.operands, |context, name, file| {
-            let sum = sha256(file).map_err(FileFailure::Input)?;
-            Ok(context.output.write_all(format!("{sum}  {name}\n").as_bytes())?)
+            let found = sum(file).map_err(FileFailure::Input)?;
+            Ok(context.output.write_all(format!("{found}  {name}\n").as_bytes())?)
         });
     }
     let mut wrong = 0_u64;
@@ -125,13 +140,13 @@ fn sha256sum(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         let (mut line, mut any) = (Vec::new(), false);
         while next_line(file, &mut line)? {
             let text = String::from_utf8_lossy(without_newline(&line)).into_owned();
-            let Some((sum, name)) = text.split_once("  ").filter(|(sum, _)| sum.len() == 64) else {
+            let Some((known, name)) = text.split_once("  ").filter(|(known, _)| known.len() == digits) else {
                 continue;
             };
             any = true;
-            let found = (context.open)(name).and_then(|mut file| sha256(&mut *file));
+            let found = (context.open)(name).and_then(|mut file| sum(&mut *file));
             let verdict = match found {
-                Ok(found) if found.eq_ignore_ascii_case(sum) => "right".into(),
+                Ok(found) if found.eq_ignore_ascii_case(known) => "right".into(),
                 Ok(_) => "WRONG".into(),
                 Err(error) => format!("{error}"),
             };
@@ -139,7 +154,8 @@ fn sha256sum(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
             context.output.write_all(format!("{name}: {verdict}\n").as_bytes())?;
         }
         if !any {
-            context.complain(list, "has no line as 'sha256sum' writes them");
+            let reason = format!("has no line as '{}' writes them", context.name);
+            context.complain(list, reason);
         }
         Ok::<(), FileFailure>(())
     })?;
@@ -163,6 +179,7 @@ mod tests {
         expect(&CKSUM, "", "", "4294967295 0\n");
         expect(&CRC32, "", "123456789", "cbf43926\n");
         expect(&SHA256SUM, "", "abc", &format!("{ABC}  -\n"));
+        expect(&MD5SUM, "", "abc", "900150983cd24fb0d6963f7d28e17f72  -\n");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::pattern::{Pattern, escape};
+use super::pattern::{Pattern, escape, from_posix};
 use crate::Command;
 use crate::context::{Context, FileFailure, Outcome, next_line, without_newline};
 use crate::usage::{Arguments, Choice, MANY, Misuse, Usage};
@@ -15,7 +15,8 @@ pub const COMMAND: Command = Command {
         name: "grep",
         synopsis: "[-EivncloqaFxwHh] [-e PATTERN]... [PATTERN] [FILE...]",
         summary: "Writes the lines that match a pattern.",
-        details: "A PATTERN is an extended regular expression. The status is 0 if a line matched, 1 if none did,\n\
+        details: "A PATTERN is a basic regular expression: \\| \\+ \\? \\( \\) \\{ \\} are special, with -E without the\n\
+                  backslashes. Lines of one PATTERN are several. With -r directories are gone through. The status is 0 if a line matched, 1 if none did,\n\
                   and 2 if something failed. Of a file with zero bytes it says only that it matches.",
         choices: &[
             Choice {
@@ -28,7 +29,7 @@ pub const COMMAND: Command = Command {
                 letter: 'E',
                 long: "extended",
                 value: None,
-                help: "The pattern is an extended expression, as it is without this.",
+                help: "The pattern is an extended expression.",
             },
             Choice { letter: 'a', long: "text", value: None, help: "Lines of files with zero bytes too." },
             Choice {
@@ -71,7 +72,8 @@ fn compile(arguments: &Arguments, patterns: &[&str]) -> Result<Pattern, Misuse> 
     let ignores_case = arguments.has("ignore-case");
     let mut alternatives = Vec::new();
     for line in &lines {
-        let expression = if arguments.has("fixed") { escape(line) } else { (*line).to_string() };
+        let expression =
+            if arguments.has("fixed") { escape(line) } else { from_posix(line, arguments.has("extended")) };
         Pattern::compile(&expression, ignores_case, line)?;
         alternatives.push(if lines.len() > 1 { format!("(?:{expression})") } else { expression });
     }
@@ -173,7 +175,10 @@ mod tests {
         expect(&COMMAND, "-x -e one -e three", LINES, "one\n");
         expect(&COMMAND, "-F 'one\nTwo'", LINES, "one\nTwo\n");
         expect(&COMMAND, "-q one", LINES, "");
-        expect(&COMMAND, "'^(one|two)$'", LINES, "one\n");
+        expect(&COMMAND, "-E '^(one|two)$'", LINES, "one\n");
+        expect(&COMMAND, "'^\\(one\\|two\\)$'", LINES, "one\n");
+        expect(&COMMAND, "'e\\+'", LINES, "one\nthree 33\n");
+        expect(&COMMAND, "a|b", "a\na|b\n", "a|b\n");
     }
 
     #[test]
@@ -184,7 +189,7 @@ mod tests {
         assert_eq!(try_command(&COMMAND, "x a gone", files).0, 2);
         assert_eq!(try_command(&COMMAND, "-l y a b", files).1, "b\n");
         assert_eq!(try_command(&COMMAND, "", files).0, 2);
-        let (status, _, errors) = try_command(&COMMAND, "'(' a", files);
+        let (status, _, errors) = try_command(&COMMAND, "-E '(' a", files);
         assert_eq!(status, 2);
         assert!(errors.contains("bad pattern '(': unclosed group"), "{errors}");
     }

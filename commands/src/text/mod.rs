@@ -1,6 +1,7 @@
 //! Commands that read text and write text.
 
 pub mod awk;
+pub mod base64;
 pub mod cat;
 pub mod checksum;
 pub mod cmp;
@@ -11,22 +12,28 @@ pub mod diff;
 pub mod echo;
 pub mod edit;
 pub mod expr;
+pub mod fold;
 pub mod grep;
 pub mod gzip;
 pub mod head;
 pub mod hexdump;
+pub mod join;
 pub mod less;
 pub mod nl;
+pub mod od;
 pub mod paste;
 pub mod printf;
 pub mod rev;
 pub mod sed;
 pub mod seq;
+pub mod shuf;
 pub mod sort;
+pub mod strings;
 pub mod tac;
 pub mod tail;
 pub mod tee;
 pub mod tr;
+pub mod tsort;
 pub mod uniq;
 pub mod wc;
 pub mod yes;

@@ -10,7 +10,7 @@ pub const COMMAND: Command = Command {
         name: "tac",
         synopsis: "[FILE...]",
         summary: "Writes the lines of each file, the last one first.",
-        details: "It keeps a whole file in memory.",
+        details: "It keeps a whole file in memory. A last line without a newline comes without one.",
         choices: &[],
         operands: (0, MANY),
     },
@@ -22,9 +22,6 @@ fn tac(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         let text = read_all(file)?;
         for line in text.split_inclusive(|byte| *byte == b'\n').rev() {
             context.output.write_all(line)?;
-            if !line.ends_with(b"\n") {
-                context.output.write_all(b"\n")?;
-            }
         }
         Ok::<(), FileFailure>(())
     })
@@ -37,7 +34,8 @@ mod tests {
 
     #[test]
     fn the_last_comes_first() {
-        expect(&COMMAND, "", "a\n\nb", "b\n\na\n");
+        expect(&COMMAND, "", "a\n\nb", "b\na\n");
+        expect(&COMMAND, "", "a\nb", "ba\n");
         expect(&COMMAND, "", "", "");
     }
 }

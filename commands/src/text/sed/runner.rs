@@ -25,7 +25,7 @@ pub fn run(script: Script, prints: bool, files: &[String], context: &mut Context
         patterns,
         ranges,
         space: Vec::new(),
-        held: Vec::new(),
+        held: Held { text: Vec::new(), ends_line: true },
         ends_line: true,
         appended: Vec::new(),
         has_replaced: false,
@@ -116,12 +116,18 @@ enum Next {
     Quit,
 }
 
+/// The hold space, and whether what is in it had a newline.
+struct Held {
+    text: Vec<u8>,
+    ends_line: bool,
+}
+
 struct Runner {
     input: Input,
     patterns: Patterns,
     ranges: Vec<Range>,
     space: Vec<u8>,
-    held: Vec<u8>,
+    held: Held,
     /// Whether the line in the pattern space had a newline.
     ends_line: bool,
     /// What comes behind the line.
@@ -308,17 +314,29 @@ impl Runner {
                 self.space.push(b'\n');
                 self.ends_line = self.input.next(&mut self.space, context).unwrap_or(true);
             }
-            b'g' => self.space.clone_from(&self.held),
+            // Whether there was a newline goes along with what is copied.
+            b'g' => {
+                self.space.clone_from(&self.held.text);
+                self.ends_line = self.held.ends_line;
+            }
             b'G' => {
                 self.space.push(b'\n');
-                self.space.extend_from_slice(&self.held);
+                self.space.extend_from_slice(&self.held.text);
+                self.ends_line = self.held.ends_line;
             }
-            b'h' => self.held.clone_from(&self.space),
+            b'h' => {
+                self.held.text.clone_from(&self.space);
+                self.held.ends_line = self.ends_line;
+            }
             b'H' => {
-                self.held.push(b'\n');
-                self.held.extend_from_slice(&self.space);
+                self.held.text.push(b'\n');
+                self.held.text.extend_from_slice(&self.space);
+                self.held.ends_line = self.ends_line;
             }
-            b'x' => core::mem::swap(&mut self.space, &mut self.held),
+            b'x' => {
+                core::mem::swap(&mut self.space, &mut self.held.text);
+                core::mem::swap(&mut self.ends_line, &mut self.held.ends_line);
+            }
             _ => context.output.write_all(format!("{}\n", self.input.number).as_bytes())?,
         }
         Ok(on)
