@@ -66,16 +66,16 @@ record! {
 }
 
 impl UsageRecord {
-    /// With what another process has done.
+    /// With what another process has done. What came from another node may be any number, and sums wrap.
     #[must_use]
     pub fn plus(&self, other: &UsageRecord) -> UsageRecord {
         UsageRecord {
-            run_ns: self.run_ns + other.run_ns,
-            received: self.received + other.received,
-            sent: self.sent + other.sent,
-            sent_elsewhere: self.sent_elsewhere + other.sent_elsewhere,
-            page_faults: self.page_faults + other.page_faults,
-            page_reads: self.page_reads + other.page_reads,
+            run_ns: self.run_ns.wrapping_add(other.run_ns),
+            received: self.received.wrapping_add(other.received),
+            sent: self.sent.wrapping_add(other.sent),
+            sent_elsewhere: self.sent_elsewhere.wrapping_add(other.sent_elsewhere),
+            page_faults: self.page_faults.wrapping_add(other.page_faults),
+            page_reads: self.page_reads.wrapping_add(other.page_reads),
         }
     }
 }
