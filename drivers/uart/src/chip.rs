@@ -31,6 +31,7 @@ pub struct State {
     enabled: u8,
     line_control: u8,
     scratch: u8,
+    queue_control: u8,
     sent_pending: bool,
     pub accesses: usize,
 }
@@ -129,6 +130,16 @@ impl Registers for Chip {
                 }
             }
             registers::LINE_CONTROL => state.line_control = value,
+            registers::QUEUE_CONTROL => {
+                const IN_USE: u8 = 1;
+                const EMPTY_RECEIVED: u8 = 2;
+                let was_used = state.queue_control & IN_USE != 0;
+                if value & EMPTY_RECEIVED != 0 || was_used != (value & IN_USE != 0) {
+                    let held = state.incoming.len().min(if was_used { queue::BYTES } else { 1 });
+                    state.incoming.drain(..held);
+                }
+                state.queue_control = value;
+            }
             registers::SCRATCH => state.scratch = value,
             _ => {}
         }

@@ -55,18 +55,21 @@ impl<R: Registers> SerialPort<R> {
         registers.write(registers::DATA, 1);
         registers.write(registers::INTERRUPT_ENABLE, 0);
         registers.write(registers::LINE_CONTROL, line::EIGHT_BITS);
-        registers.write(registers::QUEUE_CONTROL, queue::ENABLE);
-        let has_queues = registers.read(registers::INTERRUPT_CAUSE) & cause::HAS_QUEUES == cause::HAS_QUEUES;
         let mut port = SerialPort {
             registers,
-            has_queues,
+            has_queues: false,
             enabled: 0,
             interrupt,
             queues: Queues::new(RECEIVE_BYTES, SEND_BYTES),
             line_errors: 0,
             is_busy: false,
         };
-        port.set_may_receive(true);
+        // What was typed before the driver came, or while it was started again: to use the queues at first empties them.
+        while port.take_few() == queue::BYTES {}
+        port.registers.write(registers::QUEUE_CONTROL, queue::ENABLE);
+        let what = port.registers.read(registers::INTERRUPT_CAUSE);
+        port.has_queues = what & cause::HAS_QUEUES == cause::HAS_QUEUES;
+        port.set_may_receive(port.queues.received.room() > 0);
         Some(port)
     }
 
@@ -120,8 +123,8 @@ impl<R: Registers> SerialPort<R> {
         self.keep(&bytes[..count]);
     }
 
-    /// Takes bytes as long as the chip says that there is another one.
-    fn take_few(&mut self) {
+    /// Takes bytes as long as the chip says that there is another one, as many as fit its queue at most; how many there were.
+    fn take_few(&mut self) -> usize {
         let mut bytes = [0; queue::BYTES];
         let most = bytes.len().min(self.queues.received.room());
         let mut count = 0;
@@ -130,6 +133,7 @@ impl<R: Registers> SerialPort<R> {
             count += 1;
         }
         self.keep(&bytes[..count]);
+        count
     }
 
     fn keep(&mut self, bytes: &[u8]) {

@@ -53,8 +53,8 @@ pub mod cause {
 
 /// [`QUEUE_CONTROL`].
 pub mod queue {
-    /// Uses the queues, empties both, and tells of received bytes when [`RECEIVED_BYTES`] are there.
-    pub const ENABLE: u8 = 0xc7;
+    /// Uses the queues, and tells of received bytes when [`RECEIVED_BYTES`] are there. What is in them stays, if they were used.
+    pub const ENABLE: u8 = 0xc1;
     /// As many received bytes are told of at once; fewer, when no more have come for a while.
     pub const RECEIVED_BYTES: usize = 14;
     /// What fits the queue of bytes to send.

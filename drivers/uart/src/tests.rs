@@ -26,10 +26,14 @@ struct Setup {
 
 impl Setup {
     fn new() -> Setup {
+        Setup::with(Chip::default())
+    }
+
+    /// With a chip that may have received something already.
+    fn with(chip: Chip) -> Setup {
         let mut system = TestSystem::new();
         let interrupt = system.process(UserId::SYSTEM);
         let client = system.process(UserId::SYSTEM);
-        let chip = Chip::default();
         let mut uart = LineServer::new();
         uart.add("com1".into(), SerialPort::start(chip.clone(), interrupt).unwrap());
         let mut server = IoServer::new(uart, Limits::default());
@@ -74,6 +78,21 @@ impl Setup {
             segment.truncate(reply.words[1] as usize);
             segment
         }))
+    }
+}
+
+#[test]
+fn what_was_typed_before_the_driver_started_is_kept() {
+    let chip = Chip::default();
+    // Before the first one, and while a second one is started.
+    for typed in
+        [&b"more than fits the queue of the chip\r"[..], b"and when it has been used already\r", b"x"]
+    {
+        chip.0.borrow_mut().incoming.extend(typed);
+        let mut setup = Setup::with(chip.clone());
+        setup.run();
+        setup.start_read(setup.client, 100);
+        assert_eq!(setup.outcome(setup.client), Some(Ok(typed.to_vec())));
     }
 }
 
