@@ -99,6 +99,7 @@ impl Cache {
     }
 
     /// Whether there is no room for a further page.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.free == NO_ENTRY
     }

@@ -132,11 +132,21 @@ impl<M: Machine> Kernel<M> {
         Err(if waits_for == NOBODY { Error::NoMemory } else { PAGE_MISSING })
     }
 
-    /// Enters a page that is not in the cache. If that is full, one makes room that was not used since the hand last passed, or of
-    /// some the last; if there is none that its server would give again, one that nobody has mapped.
+    /// Enters a page that is not in the cache, where others make room if they have to.
+    #[inline]
     pub(crate) fn enter(&mut self, page: PageOf, frame: Frame, bytes: u16, flags: u8) -> bool {
-        let mut limit = if self.cache.is_full() { self.cache.slots() } else { 0 };
-        let (mut looked_at, mut found, mut unmapped) = (0, NO_ENTRY, NO_ENTRY);
+        if self.cache.is_full() {
+            self.free_entry();
+        }
+        self.cache.insert(&mut self.regions.objects, page, frame, bytes, flags)
+    }
+
+    /// Gives up an entry that was not used since the hand last passed, or of some the last; if there is none that its server would
+    /// give again, one that nobody has mapped.
+    #[cold]
+    fn free_entry(&mut self) {
+        let (mut limit, mut looked_at) = (self.cache.slots(), 0);
+        let (mut found, mut unmapped) = (NO_ENTRY, NO_ENTRY);
         while looked_at < ENTRIES_LOOKED_AT
             && let Some(index) = self.cache.advance(&mut limit)
         {
@@ -162,7 +172,6 @@ impl<M: Machine> Kernel<M> {
         if least != NO_ENTRY {
             self.drop_entry(least);
         }
-        self.cache.insert(&mut self.regions.objects, page, frame, bytes, flags)
     }
 
     /// Calls `with` for each mapping of an entry's page: team, space and address.
