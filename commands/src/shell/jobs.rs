@@ -132,10 +132,29 @@ impl<S: System> Job<S> {
         format!("[{}] {state:<10} {}\n", self.number, self.shown())
     }
 
-    /// Its first line, in a few words.
+    /// It in a few words.
     fn shown(&self) -> String {
-        shorten(self.text.trim_ascii().split(|byte| *byte == b'\n').next().unwrap_or_default())
+        shorten(&one_line(&self.text))
     }
+}
+
+/// A printed command, whose parts have lines of their own, as it would be typed in one.
+pub(super) fn one_line(text: &[u8]) -> Text {
+    const OPENING: [&str; 14] =
+        ["(", "{", "|", "&&", "||", "if", "then", "elif", "else", "while", "until", "do", "in", ";;"];
+    let mut joined = Text::new();
+    for line in text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+        let last = joined.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+        let goes_on =
+            last.ends_with(b")") && last != b")" || OPENING.iter().any(|word| word.as_bytes() == last);
+        match joined.is_empty() {
+            true => {}
+            false if goes_on || line == b";;" => joined.push(b' '),
+            false => joined.extend_from_slice(b"; "),
+        }
+        joined.extend_from_slice(line);
+    }
+    joined
 }
 
 impl<S: System> Shell<S> {

@@ -58,6 +58,9 @@ fn log(arguments: &Arguments, context: &mut Context<'_>) -> Outcome {
         call(node.server("log")?, &append, Segment::Read(text.as_bytes())).map_err(refused)?;
         return Ok(());
     }
+    if arguments.has("level") {
+        return Err(Misuse("a level is that of words to add, and there are none".into()).into());
+    }
     let mut file = BufReader::new(File::open(&name).map_err(refused)?);
     if arguments.has("json") {
         let mut before = "[";

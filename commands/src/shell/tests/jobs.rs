@@ -1,6 +1,12 @@
 //! Background commands.
 
+use std::string::String;
+
 use super::{check, check_with_dash, run, run_script, run_with};
+use crate::shell::jobs::one_line;
+use crate::shell::parser::parse;
+use crate::shell::print::print_list;
+use crate::shell::stack::Stack;
 
 #[test]
 fn background() {
@@ -41,6 +47,21 @@ fn job_names() {
 fn jobs_are_listed() {
     let outcome = run_script("sleep 9 & jobs; kill %1; wait %1");
     assert_eq!(outcome.output, "[1] Running    sleep 9\n");
+}
+
+#[test]
+fn jobs_of_several_lines_are_shown_in_one() {
+    for line in [
+        "sleep 9",
+        "( sleep 9; echo a; )",
+        "while sleep 9; do :; done",
+        "if sleep 9; then :; elif b; then c; else d; fi",
+        "for i in 1 2; do sleep 9; done | cat",
+        "{ sleep 9; } && sleep 9",
+    ] {
+        let tree = parse(line.as_bytes(), Stack::here(1 << 20)).expect("a script");
+        assert_eq!(String::from_utf8_lossy(&one_line(&print_list(&tree))), line);
+    }
 }
 
 #[test]
