@@ -98,12 +98,6 @@ impl Cache {
         }
     }
 
-    /// Whether there is no room for a further page.
-    #[inline]
-    pub fn is_full(&self) -> bool {
-        self.free == NO_ENTRY
-    }
-
     /// Entries in use.
     pub fn used(&self) -> u32 {
         self.used

@@ -97,7 +97,7 @@ impl<M: Machine> Kernel<M> {
         if self.machine.translate(self.team(team).space, address, 0).is_some() {
             return Ok(());
         }
-        let frame = self.take_frame_for_cache().map_err(|_| Error::NoMemory)?;
+        let frame = self.take_frame(self.reserve()).map_err(|_| Error::NoMemory)?;
         self.frames.release(frame);
         self.touch(team, address, READ)
     }

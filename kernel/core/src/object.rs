@@ -94,8 +94,7 @@ impl Objects {
     pub fn next_unbound(&self) -> Option<ObjectIndex> {
         let is_ready =
             |object: &Object| object.regions == NO_REGION && object.requests == 0 && !object.pager.is_none();
-        let index = self.slots.iter().position(is_ready).filter(|_| self.unbound > 0)?;
-        Some(index as ObjectIndex)
+        self.slots.iter().position(is_ready).filter(|_| self.unbound > 0).map(|index| index as ObjectIndex)
     }
 
     /// Frees the slot of one whose pages are gone.

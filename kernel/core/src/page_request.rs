@@ -138,7 +138,7 @@ impl<M: Machine> Kernel<M> {
         }
         let mut window = self.free_window(page.0)?;
         if self.frame_in(window).is_none() {
-            let frame = self.take_frame_for_cache()?;
+            let frame = self.take_frame(self.reserve())?;
             // Pages may have been begun to be written back for the frame, which takes windows.
             window = self.free_window(page.0).inspect_err(|_| self.frames.release(frame))?;
             self.fill_window(window, frame);
@@ -238,10 +238,9 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn find_request(&self, page: PageOf) -> Option<ProcessIndex> {
-        if self.regions.objects.get(page.0).requests == 0 {
-            return None;
-        }
-        self.page_requests.under_way().find(|slot| self.page_of(*slot) == page)
+        let mut under_way = self.page_requests.under_way();
+        let has_any = self.regions.objects.get(page.0).requests > 0;
+        has_any.then(|| under_way.find(|slot| self.page_of(*slot) == page))?
     }
 
     fn page_of(&self, slot: ProcessIndex) -> PageOf {

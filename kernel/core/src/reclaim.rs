@@ -37,11 +37,8 @@ const MOST_RESERVED: u32 = 256;
 impl<M: Machine> Kernel<M> {
     /// A frame, if more than `kept` are free or can be had.
     #[inline]
-    fn take_frame(&mut self, kept: u32) -> Result<Frame> {
-        match self.frames.allocate_beyond(kept) {
-            Some(frame) => Ok(frame),
-            None => self.reclaim(kept),
-        }
+    pub(crate) fn take_frame(&mut self, kept: u32) -> Result<Frame> {
+        self.frames.allocate_beyond(kept).map_or_else(|| self.reclaim(kept), Ok)
     }
 
     /// A frame for a team's own page, charged to the team.
@@ -72,18 +69,9 @@ impl<M: Machine> Kernel<M> {
         if self.team(team).rights.contains(Rights::WIRE_MEMORY) { 0 } else { self.reserve() }
     }
 
-    /// A frame for a page of an object.
-    pub(crate) fn take_frame_for_cache(&mut self) -> Result<Frame> {
-        self.take_frame(self.reserve())
-    }
-
     /// Fills a free frame with zeros for who will need one. False if there are enough.
     pub(crate) fn zero_ahead(&mut self) -> bool {
-        let frame = self.frames.begin_zeroing();
-        if let Some(frame) = frame {
-            self.machine.zero_frame(frame);
-        }
-        frame.is_some()
+        self.frames.begin_zeroing().inspect(|frame| self.machine.zero_frame(*frame)).is_some()
     }
 
     /// Frames that are not for every team.
@@ -102,7 +90,7 @@ impl<M: Machine> Kernel<M> {
         }
         let mut limit = 2 * self.cache.slots();
         let mut writes = 0;
-        let mut waits_for = NOBODY;
+        let mut waits_for = None;
         while let Some(index) = self.cache.advance(&mut limit) {
             let entry = *self.cache.get(index);
             if entry.flags & (flag::LENT | flag::BUSY) != 0 || self.is_granted(index) {
@@ -120,14 +108,10 @@ impl<M: Machine> Kernel<M> {
             } else if writes < WRITES_AT_ONCE && self.request_write(index) == PAGE_MISSING {
                 writes += 1;
                 // The first to be begun is likely the first to end.
-                if waits_for == NOBODY {
-                    waits_for = self.missing;
-                }
+                waits_for.get_or_insert(self.missing);
             }
         }
-        if waits_for == NOBODY {
-            waits_for = self.page_requests.under_way().next().unwrap_or(NOBODY);
-        }
+        let waits_for = waits_for.or_else(|| self.page_requests.under_way().next()).unwrap_or(NOBODY);
         (self.missing, self.missing_room) = (waits_for, true);
         Err(if waits_for == NOBODY { Error::NoMemory } else { PAGE_MISSING })
     }
@@ -135,30 +119,28 @@ impl<M: Machine> Kernel<M> {
     /// Enters a page that is not in the cache, where others make room if they have to.
     #[inline]
     pub(crate) fn enter(&mut self, page: PageOf, frame: Frame, bytes: u16, flags: u8) -> bool {
-        if self.cache.is_full() {
+        if self.cache.used() == self.cache.slots() {
             self.free_entry();
         }
         self.cache.insert(&mut self.regions.objects, page, frame, bytes, flags)
     }
 
-    /// Gives up an entry that was not used since the hand last passed, or of some the last; if there is none that its server would
-    /// give again, one that nobody has mapped.
+    /// Gives up an entry that was not used since the hand last passed, or of some the last: none that somebody has mapped, and whose
+    /// server would not give it again.
     #[cold]
     fn free_entry(&mut self) {
-        let (mut limit, mut looked_at) = (self.cache.slots(), 0);
-        let (mut found, mut unmapped) = (NO_ENTRY, NO_ENTRY);
+        let (mut limit, mut looked_at, mut found) = (self.cache.slots(), 0, NO_ENTRY);
         while looked_at < ENTRIES_LOOKED_AT
             && let Some(index) = self.cache.advance(&mut limit)
         {
             let Entry { flags, object, .. } = *self.cache.get(index);
-            if flags & (flag::DIRTY | flag::BUSY | flag::WRITABLE) != 0 || self.is_granted(index) {
-                continue;
-            }
             let pager = self.regions.objects.get(object).pager;
+            let mut stays =
+                flags & (flag::DIRTY | flag::BUSY | flag::WRITABLE) != 0 || self.is_granted(index);
             if self.find_receiver_anywhere(self.processes.host(), pager).is_err() {
-                let mut is_mapped = unmapped != NO_ENTRY;
-                self.for_each_mapping(index, |_, _, _, _| is_mapped = true);
-                unmapped = if is_mapped { unmapped } else { index };
+                self.for_each_mapping(index, |_, _, _, _| stays = true);
+            }
+            if stays {
                 continue;
             }
             (looked_at, found) = (looked_at + 1, index);
@@ -168,9 +150,8 @@ impl<M: Machine> Kernel<M> {
             self.unmap_everywhere(index);
             self.cache.set_flags(index, flag::REFERENCED, 0);
         }
-        let least = if found == NO_ENTRY { unmapped } else { found };
-        if least != NO_ENTRY {
-            self.drop_entry(least);
+        if found != NO_ENTRY {
+            self.drop_entry(found);
         }
     }
 
