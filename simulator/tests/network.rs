@@ -81,6 +81,13 @@ fn what_was_found_stays_found() {
 }
 
 #[test]
+fn what_was_found_of_moves_stays_found() {
+    for seed in [4_898, 8_321, 8_889] {
+        run_all(seed..seed + 1, "V_NETWORK_MOVES=1 ", Schedule::moving);
+    }
+}
+
+#[test]
 fn everything_ends_well_though_a_third_is_lost() {
     let (well, badly) = run_all(0..60, "V_NETWORK_LOSS=300 ", |seed| Schedule::lossy(seed, 300));
     assert!(well > 500 && badly == 0, "{well} requests ended well, {badly} did not");

@@ -151,8 +151,9 @@ impl Engine {
         }
         let index = self.server_map.get(header.client.to_bits())?;
         let record = self.servers.at(index)?;
-        let fits =
-            record.is_over_before(header.transaction) && self.hosts.at(record.host as usize)?.is_at(&from);
+        let fits = record.is_over_before(header.transaction)
+            && self.now_ns >= self.trusted_from_ns
+            && self.hosts.at(record.host as usize)?.is_at(&from);
         fits.then_some(ShortReceiver::Server(index))
     }
 

@@ -93,8 +93,8 @@ impl Oracle {
         self.entries.push(Entry {
             client,
             to,
-            // Between logical hosts of one machine no packet is seen.
-            left: client.is_guest() || to.is_guest(),
+            // Between logical hosts of one machine no packet is seen; a kernel server elsewhere may be a guest's.
+            left: client.is_guest() || to.is_guest() || to.is_kernel_server() && to.host() != client.host(),
             network_ended: false,
             received: BTreeSet::new(),
             executed: 0,

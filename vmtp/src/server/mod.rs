@@ -10,7 +10,8 @@
 //! A record's transaction only grows. A request without a record is surely new if it says that it was never sent
 //! before and this engine has been up for a packet's lifetime: had it been executed here, the record would still be
 //! kept. Any other is current and new if its client's manager says that the client waits for it and began to after the
-//! last time for which this engine may have forgotten something.
+//! last time for which this engine may have forgotten something. A record may have come along with a server: it says nothing of
+//! what its client asked of others here, so until this engine has been up for a packet's lifetime it does not make one new.
 
 mod answer;
 mod export;

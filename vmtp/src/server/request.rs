@@ -167,10 +167,12 @@ impl Engine {
     }
 
     /// Whether a request, newer than record `latest` of its client, may have been executed by a server that was elsewhere then
-    /// and came here when nobody knew of it any more. What began after something else had come here was not.
+    /// and came here when nobody knew of it any more, or here before this engine was, whose record came along with a server. What
+    /// began after something else had come here was not.
     fn may_be_forgotten(&self, latest: usize, header: &Header) -> bool {
         let lifetime_ns = self.configuration.maximum_packet_lifetime_ns;
-        header.control.retransmit_count() != 0
+        let may_be_old = header.control.retransmit_count() != 0 || self.now_ns < self.trusted_from_ns;
+        may_be_old
             && self.forgotten_ns != 0
             && self.servers[latest].arrived_ns <= self.forgotten_ns + lifetime_ns
     }
