@@ -4,6 +4,7 @@
 //! somebody asks. Where there is no room that the last commit does not need, one is made and what was refused is tried again.
 
 use abi::page::MOST_LENT;
+use abi::segment::HEAD_BYTES;
 use abi::{Access, Error, PAGE_BYTES, UserId};
 use alloc::format;
 use alloc::string::String;
@@ -326,7 +327,10 @@ impl<S: Disks> Service for FileServer<S> {
         if ahead > PAGE_BYTES {
             volume.fetch(object, position, ahead, following);
         }
-        if wanted <= in_page {
+        // What lies in one place goes along with the answer.
+        if wanted <= in_page
+            || wanted <= HEAD_BYTES as usize && volume.piece(object, position, wanted)?.len() == wanted
+        {
             return Ok(Reading::Data(volume.piece(object, position, wanted)?));
         }
         let mut done = 0;
