@@ -120,11 +120,8 @@ impl<C: Configuration> Devices<C> {
 
     /// The service has reset a device. Gives the ended teams whose memory no device of the service uses any more.
     pub fn start(&mut self, place: usize, address: u32) -> Result<Vec<Pid>, Error> {
-        let is_it = |device: &&mut Device| u32::from(device.function.address.to_bits()) == address;
-        let device = self.found.iter_mut().find(is_it).ok_or(Error::NotFound)?;
-        if device.service != Some(place) {
-            return Err(Error::NoPermission);
-        }
+        let device = self.own(place, address)?;
+        let device = &mut self.found[device];
         device.is_started = true;
         let wire = if device.line.is_some() && !device.interrupts_by_messages() {
             command::NO_WIRED_INTERRUPT
@@ -140,13 +137,16 @@ impl<C: Configuration> Devices<C> {
         Ok(released)
     }
 
+    /// Where a device is among those that were found, which must be the service's.
+    fn own(&self, place: usize, address: u32) -> Result<usize, Error> {
+        let is_it = |device: &Device| u32::from(device.function.address.to_bits()) == address;
+        let at = self.found.iter().position(is_it).ok_or(Error::NotFound)?;
+        if self.found[at].service == Some(place) { Ok(at) } else { Err(Error::NoPermission) }
+    }
+
     /// The service says by what message a device interrupts.
     pub fn set_message(&mut self, place: usize, address: u32, message: (u64, u32)) -> Result<(), Error> {
-        let is_it = |device: &&Device| u32::from(device.function.address.to_bits()) == address;
-        let device = self.found.iter().find(is_it).ok_or(Error::NotFound)?;
-        if device.service != Some(place) {
-            return Err(Error::NoPermission);
-        }
+        let device = &self.found[self.own(place, address)?];
         let registers = device.function.header.message_registers().filter(|_| device.line.is_some());
         let registers = registers.ok_or(Error::NotSupported)?;
         let function = device.function.address;

@@ -91,8 +91,7 @@ impl Engine {
         self.server_map.insert(header.client.to_bits(), index);
         self.hold_host(host);
         self.hosts[host].served += 1;
-        let is_new = header.control.retransmit_count() == 0 && self.now_ns >= self.trusted_from_ns;
-        if is_new {
+        if self.never_came_before(header) {
             self.begin_request(index, 0, header)
         } else {
             self.probe_client(index);
@@ -166,13 +165,17 @@ impl Engine {
         }
     }
 
+    /// Whether a request was never sent before, and is no late packet of an earlier engine's time.
+    const fn never_came_before(&self, header: &Header) -> bool {
+        header.control.retransmit_count() == 0 && self.now_ns >= self.trusted_from_ns
+    }
+
     /// Whether a request, newer than record `latest` of its client, may have been executed by a server that was elsewhere then
     /// and came here when nobody knew of it any more, or here before this engine was, whose record came along with a server. What
     /// began after something else had come here was not.
     fn may_be_forgotten(&self, latest: usize, header: &Header) -> bool {
         let lifetime_ns = self.configuration.maximum_packet_lifetime_ns;
-        let may_be_old = header.control.retransmit_count() != 0 || self.now_ns < self.trusted_from_ns;
-        may_be_old
+        !self.never_came_before(header)
             && self.forgotten_ns != 0
             && self.servers[latest].arrived_ns <= self.forgotten_ns + lifetime_ns
     }
